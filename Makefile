@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make up` runs the main job, `make test` runs the tests.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+UV := .venv/bin/uv
+UV_VERSION := 0.13.9
+PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
+
+.PHONY: help up test check proto faults e2e bench capabilities clean
+
+help: ## say what the targets do
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
+
+.venv/.ready: uv.lock pyproject.toml $(wildcard */pyproject.toml adapters/*/pyproject.toml)
+	test -x $(PY) || python3 -m venv .venv
+	test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) sync --quiet --frozen --all-packages
+	touch $@
+
+up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
+	@$(PY) -m cloudspan_gateway.cli up
+
+test: .venv/.ready ## run the tests
+	@$(PY) -m pytest -n 2 -m "not faults and not e2e and not bench" $(ARGS)
+
+check: .venv/.ready ## lint, types, layers, contract
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(PY) -m mypy common/cloudspan_common gateway/cloudspan_gateway $(wildcard adapters/*/cloudspan_*)
+	.venv/bin/lint-imports
+	.venv/bin/buf lint
+	.venv/bin/buf format --diff --exit-code --path protos/cloudspan
+	@if git rev-parse --verify --quiet main:buf.yaml >/dev/null; then echo 'buf breaking'; .venv/bin/buf breaking --against '.git#branch=main'; fi
+	@$(MAKE) --no-print-directory proto GEN=.state/gen-check
+	diff -r -x __pycache__ protos/gen .state/gen-check
+	@rm -r .state/gen-check
+
+GEN := protos/gen
+proto: .venv/.ready ## generate protos/gen anew
+	@mkdir -p $(GEN) && rm -rf $(GEN)/cloudspan
+	@$(PY) -m grpc_tools.protoc -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
+	  --python_out=$(GEN) --pyi_out=$(GEN) --grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
+	@find $(GEN)/cloudspan -type d -exec touch {}/py.typed \;
+
+faults: .venv/.ready ## run the long fault proofs
+	@$(PY) -m pytest -m faults $(ARGS)
+
+e2e: .venv/.ready ## run against real clusters: make e2e CLOUDS=clouds.yaml
+	@CLOUDSPAN_E2E_CLOUDS=$(CLOUDS) $(PY) -m pytest -m e2e tests/e2e $(ARGS)
+
+bench: .venv/.ready ## measure the bars, as ratios against a peer in the same run
+	@$(PY) -m pytest -m bench tests/bench -s $(ARGS)
+
+clean: ## remove what was built; the clouds are not touched
+	rm -rf .venv .state .pytest_cache .mypy_cache .ruff_cache

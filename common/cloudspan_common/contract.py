@@ -1,0 +1,196 @@
+"""What each method of the contract is, read from its descriptor; nothing is derived from a method's name.
+
+The gateway forwards and the kit serves by this table, so that a new rpc in `protos/` needs no code in either.
+Spec: design, section 3 (Routing).
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib
+import pkgutil
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from google.api import field_behavior_pb2, routing_pb2
+from google.longrunning import operations_pb2
+from google.protobuf import descriptor_pb2, message_factory, symbol_database
+
+import cloudspan.v1
+from cloudspan_common.errors import InvalidRequest, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from google.protobuf.descriptor import Descriptor, MethodDescriptor
+    from google.protobuf.message import Message
+
+CONTRACT_VERSION = 1
+"""What this build speaks; instances tell the range they speak when they register."""
+
+PACKAGE = "cloudspan.v1"
+_OPERATION = operations_pb2.Operation.DESCRIPTOR.full_name
+_NO_SIDE_EFFECTS = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+_REQUIRED = field_behavior_pb2.REQUIRED
+
+
+class Kind(enum.Enum):
+    """What a method does, as far as routing is concerned."""
+
+    READ = "read"
+    """No side effects: forwarded as bytes, may be retried on another instance."""
+    LIST = "list"
+    """A read with pages and `unreachable`: fans out when its parent holds a wildcard."""
+    MUTATION = "mutation"
+    """Returns google.longrunning.Operation: driven step by step."""
+    CALL = "call"
+    """Anything else: forwarded as bytes, never retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of the contract."""
+
+    full_name: str
+    """`cloudspan.v1.ServerService/GetServer`."""
+    service: str
+    name: str
+    kind: Kind
+    request: type[Message]
+    response: type[Message]
+    result: type[Message]
+    """What a mutation's Operation holds in the end; elsewhere the response."""
+    routed_field: str
+    """`name`, `parent` or a dotted path; empty when the gateway itself answers."""
+    items_field: str
+    """The repeated field of a list's response that holds the resources."""
+    client_streaming: bool
+    server_streaming: bool
+
+    @property
+    def path(self) -> str:
+        return f"/{self.full_name}"
+
+    @property
+    def python_name(self) -> str:
+        """`get_server`: what a driver calls its function for this method."""
+        return snake_case(self.name)
+
+    @property
+    def item(self) -> type[Message]:
+        """The resource that a list lists."""
+        field = self.response.DESCRIPTOR.fields_by_name[self.items_field]
+        return message_factory.GetMessageClass(field.message_type)
+
+
+def snake_case(name: str) -> str:
+    """`ListKeyPairs` -> `list_key_pairs`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+@functools.cache
+def methods() -> Mapping[str, Method]:
+    """Every method of `cloudspan.v1` by full name, in the order of the proto files."""
+    for module in pkgutil.iter_modules(cloudspan.v1.__path__):
+        if module.name.endswith("_pb2"):
+            importlib.import_module(f"{PACKAGE}.{module.name}")
+    found = {}
+    for module in sorted(pkgutil.iter_modules(cloudspan.v1.__path__), key=lambda m: m.name):
+        if module.name.endswith("_pb2"):
+            file = importlib.import_module(f"{PACKAGE}.{module.name}").DESCRIPTOR
+            for service in file.services_by_name.values():
+                for descriptor in service.methods:
+                    method = _method(descriptor)
+                    found[method.full_name] = method
+    return MappingProxyType(found)
+
+
+@functools.cache
+def services() -> tuple[str, ...]:
+    """Full names of the services of the contract."""
+    return tuple(dict.fromkeys(method.service for method in methods().values()))
+
+
+def _method(descriptor: MethodDescriptor) -> Method:
+    options = descriptor.GetOptions()
+    routing = options.Extensions[routing_pb2.routing].routing_parameters
+    response = message_factory.GetMessageClass(descriptor.output_type)
+    kind = _kind(descriptor)
+    service = descriptor.containing_service.full_name
+    return Method(
+        full_name=f"{service}/{descriptor.name}",
+        service=service,
+        name=descriptor.name,
+        kind=kind,
+        request=message_factory.GetMessageClass(descriptor.input_type),
+        response=response,
+        result=_result(descriptor) if kind is Kind.MUTATION else response,
+        routed_field=routing[0].field if routing else "",
+        items_field=next((f.name for f in descriptor.output_type.fields if f.number == 1), "")
+        if kind is Kind.LIST
+        else "",
+        client_streaming=descriptor.client_streaming,
+        server_streaming=descriptor.server_streaming,
+    )
+
+
+def _kind(descriptor: MethodDescriptor) -> Kind:
+    if descriptor.output_type.full_name == _OPERATION and not descriptor.server_streaming:
+        return Kind.MUTATION
+    if descriptor.GetOptions().idempotency_level != _NO_SIDE_EFFECTS:
+        return Kind.CALL
+    pages = "page_token" in descriptor.input_type.fields_by_name
+    parts = "unreachable" in descriptor.output_type.fields_by_name
+    return Kind.LIST if pages and parts else Kind.READ
+
+
+def _result(descriptor: MethodDescriptor) -> type[Message]:
+    info = descriptor.GetOptions().Extensions[operations_pb2.operation_info]
+    name = info.response_type if "." in info.response_type else f"{PACKAGE}.{info.response_type}"
+    return symbol_database.Default().GetSymbol(name)
+
+
+def check_required(request: Message) -> None:
+    """Raise InvalidRequest that names every REQUIRED field left empty, nested ones included."""
+    violations = [Violation(path, "is required and empty") for path in _missing(request)]
+    if violations:
+        names = ", ".join(v.field for v in violations)
+        text = f"{request.DESCRIPTOR.name}: required and empty: {names}"
+        raise InvalidRequest(text, reason="REQUIRED_FIELD_MISSING", violations=violations)
+
+
+def _missing(message: Message, prefix: str = "") -> Iterator[str]:
+    present = {field.name: value for field, value in message.ListFields()}
+    for name in _required_fields(message.DESCRIPTOR):
+        if name not in present:
+            yield prefix + name
+    for field in _checked_fields(message.DESCRIPTOR):
+        if field in present:
+            yield from _missing(present[field], f"{prefix}{field}.")
+
+
+@functools.cache
+def _required_fields(descriptor: Descriptor) -> tuple[str, ...]:
+    behaviour = field_behavior_pb2.field_behavior
+    return tuple(f.name for f in descriptor.fields if _REQUIRED in f.GetOptions().Extensions[behaviour])
+
+
+@functools.cache
+def _checked_fields(descriptor: Descriptor) -> tuple[str, ...]:
+    """Singular messages of the contract inside `descriptor`; lists hold none that REQUIRED could be said of."""
+    return tuple(
+        f.name
+        for f in descriptor.fields
+        if f.message_type is not None and not f.is_repeated and f.message_type.full_name.startswith(PACKAGE)
+    )
+
+
+def routed_value(method: Method, request: Message) -> str:
+    """The value of the routed field; empty when it is not set."""
+    value: Message | str = request
+    for part in method.routed_field.split("."):
+        value = getattr(value, part)
+    return str(value)

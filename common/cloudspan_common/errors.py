@@ -1,0 +1,295 @@
+"""The one error tree, and the one place that knows what each error is in gRPC.
+
+Drivers, sessions, registry and router raise these; doors and servicers call `to_status`.
+A message is for a person: what was asked, what was found, what to do next.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from google.protobuf.message import Message
+
+DOMAIN = "cloudspan"
+DETAILS_KEY = "grpc-status-details-bin"
+# gRPC peers drop a call whose status and trailers exceed 8 KiB; half of it leaves room for the caller's own.
+MAX_STATUS_BYTES = 4096
+MAX_MESSAGE_CHARS = 1024
+
+
+class Recovery(enum.StrEnum):
+    """What the caller can do about an error; sent as ErrorInfo metadata `recovery`."""
+
+    FIX_REQUEST = "fix_request"
+    """The same request will fail again."""
+    RETRY = "retry"
+    """The same request may succeed at once."""
+    RETRY_AFTER = "retry_after"
+    """The same request may succeed later; RetryInfo says when, if known."""
+    LOOK_FIRST = "look_first"
+    """The outcome is unknown: read the resource before asking again."""
+    ASK_OPERATOR = "ask_operator"
+    """Someone must mend configuration, credentials or the cloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One bad field of a request: its path, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class CloudspanError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: What was asked, what was found, what to do next.
+        reason: UPPER_SNAKE_CASE, stable, programmable; the class has a default.
+        metadata: `platform`, `cluster`, `native_code`, `native_request_id`, `http_status` where known.
+        retry_after_s: Seconds until a retry makes sense.
+        violations: Bad fields, for BadRequest.
+        resource: Name of the resource concerned, for ResourceInfo.
+    """
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
+    recovery: ClassVar[Recovery] = Recovery.ASK_OPERATOR
+    default_reason: ClassVar[str] = "UNKNOWN"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+        violations: Iterable[Violation] = (),
+        resource: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+        self.metadata = dict(metadata or {})
+        self.retry_after_s = retry_after_s
+        self.violations = tuple(violations)
+        self.resource = resource
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.reason}: {self.message}>"
+
+
+class InvalidRequest(CloudspanError):
+    """The request can't be served whatever the state of the cloud."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "INVALID_REQUEST"
+
+
+class NotFound(CloudspanError):
+    """The named thing does not exist under the scope that was asked."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "NOT_FOUND"
+
+
+class AlreadyExists(CloudspanError):
+    """Something of that name or id is already there."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "ALREADY_EXISTS"
+
+
+class PreconditionFailed(CloudspanError):
+    """The resource is not in a state that allows this."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "FAILED_PRECONDITION"
+
+
+class Busy(CloudspanError):
+    """Another change of the same resource is under way."""
+
+    code = grpc.StatusCode.ABORTED
+    recovery = Recovery.RETRY
+    default_reason = "BUSY"
+
+
+class Unsupported(CloudspanError):
+    """The platform, or this cluster of it, has no such ability."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "UNSUPPORTED"
+
+
+class Forbidden(CloudspanError):
+    """The cluster's credentials are good but may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "FORBIDDEN"
+
+
+class LoginRefused(CloudspanError):
+    """The cloud refused the cluster's configured credentials.
+
+    FAILED_PRECONDITION, since UNAUTHENTICATED would tell the caller to mend its own credentials.
+    """
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "CLUSTER_LOGIN_REFUSED"
+
+
+class QuotaExceeded(CloudspanError):
+    """A quota, a capacity or a size limit stands in the way."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "QUOTA_EXCEEDED"
+
+
+class RateLimited(CloudspanError):
+    """The cloud, or our own limiter for it, asks to slow down."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    recovery = Recovery.RETRY_AFTER
+    default_reason = "RATE_LIMITED"
+
+
+class Unreachable(CloudspanError):
+    """Nothing answered: no instance, no connection, an open breaker, a gateway's 502."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    recovery = Recovery.RETRY_AFTER
+    default_reason = "UNREACHABLE"
+
+
+class OutOfTime(CloudspanError):
+    """The caller's deadline ended first."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    recovery = Recovery.RETRY_AFTER
+    default_reason = "DEADLINE_EXCEEDED"
+
+
+class OutcomeUnknown(CloudspanError):
+    """A write was sent and nothing proves whether it took effect."""
+
+    code = grpc.StatusCode.UNKNOWN
+    recovery = Recovery.LOOK_FIRST
+    default_reason = "OUTCOME_UNKNOWN"
+
+
+class Cancelled(CloudspanError):
+    """The caller, or an operation's Cancel, ended it."""
+
+    code = grpc.StatusCode.CANCELLED
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "CANCELLED"
+
+
+class PlatformFault(CloudspanError):
+    """The cloud answered something it should not: a 500, broken JSON, HTML."""
+
+    code = grpc.StatusCode.INTERNAL
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "PLATFORM_FAULT"
+
+
+class Defect(CloudspanError):
+    """A fault of ours."""
+
+    code = grpc.StatusCode.INTERNAL
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "INTERNAL"
+
+
+def to_status(error: CloudspanError) -> status_pb2.Status:
+    """Return the google.rpc.Status that says what `error` says, below `MAX_STATUS_BYTES`."""
+    status = status_pb2.Status(code=error.code.value[0], message=error.message[:MAX_MESSAGE_CHARS])
+    for detail in _details(error):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        if status.ByteSize() + packed.ByteSize() > MAX_STATUS_BYTES:
+            break
+        status.details.append(packed)
+    return status
+
+
+def _details(error: CloudspanError) -> Iterable[Message]:
+    """The most useful first: the tail is what an oversized status loses."""
+    info = {"recovery": error.recovery.value, **{k: v[:256] for k, v in error.metadata.items() if v}}
+    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=info)
+    if error.retry_after_s is not None:
+        nanos = round(error.retry_after_s * 1e9)
+        delay = duration_pb2.Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
+        yield error_details_pb2.RetryInfo(retry_delay=delay)
+    if error.violations:
+        yield error_details_pb2.BadRequest(
+            field_violations=[
+                error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+                for v in error.violations[:20]
+            ]
+        )
+    if error.resource:
+        yield error_details_pb2.ResourceInfo(resource_name=error.resource, description=error.reason)
+    if isinstance(error, QuotaExceeded):
+        subject = error.metadata.get("cluster", "")
+        violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message[:512])
+        yield error_details_pb2.QuotaFailure(violations=[violation])
+
+
+def with_request_id(status: status_pb2.Status, request_id: str) -> status_pb2.Status:
+    """Add RequestInfo to `status` unless it has one; returns the same message."""
+    info = error_details_pb2.RequestInfo.DESCRIPTOR
+    if request_id and not any(detail.Is(info) for detail in status.details):
+        status.details.add().Pack(error_details_pb2.RequestInfo(request_id=request_id))
+    return status
+
+
+_BY_CODE: dict[int, type[CloudspanError]] = {
+    cls.code.value[0]: cls
+    for cls in (
+        InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported,
+        Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
+    )
+}  # fmt: skip
+
+
+def from_status(status: status_pb2.Status) -> CloudspanError:
+    """Return the error of the tree nearest to `status`, with reason, metadata and retry time kept."""
+    cls = _BY_CODE.get(status.code, CloudspanError)
+    reason, metadata, retry_after = "", {}, None
+    violations: list[Violation] = []
+    for detail in status.details:
+        info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+        elif detail.Unpack(bad):
+            violations += [Violation(v.field, v.description) for v in bad.field_violations]
+    metadata.pop("recovery", None)
+    return cls(status.message, reason=reason, metadata=metadata, retry_after_s=retry_after, violations=violations)
+
+
+def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    """Return the google.rpc.Status that an RPC ended with: its details if sent, else its bare code and message."""
+    details = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
+    if isinstance(details, bytes):
+        return status_pb2.Status.FromString(details)
+    return status_pb2.Status(code=error.code().value[0], message=error.details() or "")

@@ -1,0 +1,187 @@
+"""How every process of ours speaks gRPC: the same options, credentials and side services on both ends.
+
+Gateway and adapters make servers with `new_server` and `listen`, and channels with `new_channel`; nobody else knows
+an option's name.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health, health_pb2_grpc
+
+from cloudspan_common.config import address
+from cloudspan_common.errors import InvalidRequest, PreconditionFailed
+from cloudspan_common.reflection import DescriptorSource, ReflectionServicer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+# Answers are cut below 3 MiB; the room above is for adapters of others that don't.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+# Status details and trailers stay below 4 KiB each hop; tenants' context and traces need the rest.
+MAX_METADATA_BYTES = 16 * 1024
+
+Options = tuple[tuple[str, int | str], ...]
+
+SERVER_OPTIONS: Options = (
+    # Else two servers share one port without an error, and each call meets one of them by chance.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_send_message_length", MAX_ANSWER_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Our channels ping each 20 s, idle or not; gRPC's default calls that abuse and hangs up (GOAWAY too_many_pings).
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+CHANNEL_OPTIONS: Options = (
+    ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A restarted adapter is met again within 2 s; gRPC's own limit is 2 minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Private clouds lie behind no proxy, whatever the environment of the process says.
+    ("grpc.enable_http_proxy", 0),
+    # Only the router knows which calls may be sent twice.
+    ("grpc.enable_retries", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of one side. With `authority` both sides must show a certificate signed by it (mTLS)."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return what a server shows, and asks of its callers if `authority` is set.
+
+        Raises:
+            PreconditionFailed: A file is missing or can't be read.
+        """
+        pair = (_read(self.key, "TLS key"), _read(self.certificate, "TLS certificate"))
+        authority = self.authority and _read(self.authority, "TLS authority")
+        return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """Return what a caller trusts, and shows if it has a certificate.
+
+        Raises:
+            PreconditionFailed: A file can't be read.
+        """
+        authority = self.authority and _read(self.authority, "TLS authority")
+        if self.certificate is None:
+            return grpc.ssl_channel_credentials(authority)
+        key, certificate = _read(self.key, "TLS key"), _read(self.certificate, "TLS certificate")
+        return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+def _read(path: Path | None, what: str) -> bytes:
+    if path is None:
+        raise PreconditionFailed(f"no {what} file is configured; a certificate needs its key", reason="TLS_FILES")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PreconditionFailed(f"{what} {path} can't be read: {error.strerror}", reason="TLS_FILES") from error
+
+
+def new_server(
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    *,
+    max_concurrent_calls: int | None = None,
+    options: Options = (),
+) -> grpc.aio.Server:
+    """Return a server with our options; `options` come later and win.
+
+    A request above `MAX_REQUEST_BYTES` never reaches a servicer: gRPC answers RESOURCE_EXHAUSTED, "SERVER: Received
+    message larger than max (10485760 vs. 4194304)".
+    """
+    return grpc.aio.server(
+        interceptors=list(interceptors),
+        options=[*SERVER_OPTIONS, *options],
+        maximum_concurrent_rpcs=max_concurrent_calls,
+    )
+
+
+def listen(server: grpc.aio.Server, listen_address: str, tls: Tls | None = None) -> int:
+    """Bind `server` to `host:port` (port 0 takes a free one) and return the port.
+
+    Raises:
+        InvalidRequest: `listen_address` is no address.
+        PreconditionFailed: The address is in use or not ours.
+    """
+    try:
+        host, port = address(listen_address)
+        _probe(host, port)
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if tls is None:
+            return server.add_insecure_port(target)
+        return server.add_secure_port(target, tls.server_credentials())
+    except ValueError as error:
+        raise InvalidRequest(str(error), reason="MALFORMED_ADDRESS") from error
+    except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        text = f"can't listen on {listen_address}: {why}; choose another address or stop its owner"
+        raise PreconditionFailed(text, reason="CANNOT_LISTEN") from error
+
+
+def _probe(host: str, port: int) -> None:
+    """Bind and free each address that the host has: gRPC is content with one of several, and says not why none."""
+    for family, kind, protocol, _name, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind, protocol) as probe:
+            # As gRPC does; connections of a predecessor in TIME_WAIT must not keep a restart waiting.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+
+
+def new_channel(
+    target: str,
+    tls: Tls | None = None,
+    *,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    options: Options = (),
+) -> grpc.aio.Channel:
+    """Return a channel with our options; `options` come later and win. It connects at its first call."""
+    everything = [*CHANNEL_OPTIONS, *options]
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=everything, interceptors=list(interceptors))
+    return grpc.aio.secure_channel(
+        target, tls.channel_credentials(), options=everything, interceptors=list(interceptors)
+    )
+
+
+def add_health(server: grpc.aio.Server) -> health.aio.HealthServicer:
+    """Add grpc.health.v1 and return its servicer, whose `set` and `enter_graceful_shutdown` the process calls."""
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    return servicer
+
+
+def add_channelz(server: grpc.aio.Server) -> None:
+    """Add grpc.channelz.v1, which shows the process's channels, sockets and servers."""
+    channelz.add_channelz_servicer(server)
+
+
+def add_reflection(server: grpc.aio.Server, source: DescriptorSource) -> None:
+    """Add grpc.reflection v1 and v1alpha over `source`."""
+    server.add_generic_rpc_handlers(ReflectionServicer(source).handlers())

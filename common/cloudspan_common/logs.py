@@ -1,0 +1,146 @@
+"""Log events: one line of JSON (or colours on a terminal) per fact, without secrets.
+
+A service's main calls `configure` once; modules call `get_logger(__name__)`; interceptors enter `bound(...)` so that
+each event below them carries request, method, platform and cluster. The standard library's loggers (grpc, aiohttp,
+asyncio) go through the same chain.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import msgspec
+import structlog
+from structlog.contextvars import bound_contextvars
+from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamper
+
+from cloudspan_common.redaction import masked_item, redacted
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import TextIO
+
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+__all__ = ["bound", "configure", "get_logger", "redact", "redacted"]
+
+Format = Literal["auto", "json", "console"]
+_SAFE_KEYS = frozenset({"timestamp", "level", "logger"})
+_ENCODER = msgspec.json.Encoder(enc_hook=repr)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return the logger of a module; its events carry the module's name as `logger`."""
+    return cast("FilteringBoundLogger", structlog.get_logger(name))
+
+
+def bound(
+    *, request_id: str | None = None, method: str | None = None, platform: str | None = None, cluster: str | None = None
+) -> AbstractContextManager[None]:
+    """Add what is known of the call at hand to each event inside the `with` block, its child tasks included."""
+    known = {"request_id": request_id, "method": method, "platform": platform, "cluster": cluster}
+    return cast(
+        "AbstractContextManager[None]", bound_contextvars(**{key: value for key, value in known.items() if value})
+    )
+
+
+def configure(level: str = "info", output: Format = "auto", stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging for this process.
+
+    Args:
+        level: Lowest level written: debug, info, warning, error or critical.
+        output: `auto` writes for people on a terminal and JSON elsewhere.
+        stream: Where to; stderr by default, so that stdout stays a command's answer.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
+    tty = (stream or sys.stderr).isatty()
+    chain = _chain(console=output == "console" or (output == "auto" and tty), colors=tty)
+    structlog.configure(
+        processors=chain,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *names: _Line(stream, *names),
+        # A cached logger costs 0.3 us instead of 2 when its level is off, but keeps its stream for ever.
+        cache_logger_on_first_use=stream is None,
+    )
+    root = logging.getLogger()
+    root.handlers = [_ChainHandler(chain, stream)]
+    # DEBUG of libraries prints what they send, credentials included.
+    root.setLevel(max(number, logging.INFO))
+
+
+def _chain(*, console: bool, colors: bool) -> list[Processor]:
+    last: list[Processor] = [structlog.dev.ConsoleRenderer(colors=colors), _as_line] if console else [_json_line]
+    return [
+        structlog.contextvars.merge_contextvars,
+        _add_name,
+        structlog.processors.add_log_level,
+        TimeStamper(fmt="iso", utc=True),
+        StackInfoRenderer(),
+        # Rendered before the redaction, so that the text of an exception is searched too.
+        ExceptionRenderer(),
+        redact,
+        *last,
+    ]
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace each secret in an event: marked proto fields, telling keys, and telling texts."""
+    for key, value in event.items():
+        if key not in _SAFE_KEYS:
+            event[key] = masked_item(key, value)
+    return event
+
+
+def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _ENCODER.encode(event).decode() + "\n"
+
+
+def _as_line(_logger: WrappedLogger, _method: str, text: Any) -> str:
+    return f"{text}\n"
+
+
+def _add_name(line: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["logger"] = line.name
+    return event
+
+
+class _Line:
+    """Writes finished lines for the logger of one name."""
+
+    def __init__(self, stream: TextIO | None, name: str = "") -> None:
+        self.name = name
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        # One write per line keeps lines of several threads whole.
+        stream = self._stream or sys.stderr
+        stream.write(line)
+        stream.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+class _ChainHandler(logging.Handler):
+    """Sends records of the standard library through the chain of our own events."""
+
+    def __init__(self, chain: list[Processor], stream: TextIO | None) -> None:
+        super().__init__()
+        self._chain = chain
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = _Line(self._stream, record.name)
+        event: Any = {"event": _message(record), "exc_info": record.exc_info}
+        for process in self._chain:
+            event = process(line, record.levelname.lower(), event)
+        line.msg(event)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        # A library's wrong format string must not end the library's call.
+        return f"{record.msg!s} {record.args!r}"

@@ -1,0 +1,70 @@
+"""A registry inside one process, for tests and for gateway and adapters in one program.
+
+Share the object: two `MemoryRegistry` know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cloudspan_common.registry.base import Feed, Instance, Registration, View, describe, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class MemoryRegistry:
+    """A dict and its followers."""
+
+    def __init__(self) -> None:
+        self._instances: dict[str, Instance] = {}
+        self._feed = Feed()
+        self._feed.publish(())
+
+    def __repr__(self) -> str:
+        return f"<MemoryRegistry {describe(view_of(self._instances.values()))}>"
+
+    async def register(self, instance: Instance) -> Registration:
+        self.put(instance)
+        return _MemoryRegistration(self, instance)
+
+    def watch(self) -> AsyncIterator[View]:
+        return self._feed.follow()
+
+    async def close(self) -> None:
+        self._instances.clear()
+        self._feed.close()
+
+    def put(self, instance: Instance) -> None:
+        """Enter or replace an instance without a registration; tests make one suspect this way."""
+        self._instances[instance.instance_id] = instance
+        self._feed.publish(view_of(self._instances.values()))
+
+    def remove(self, instance_id: str) -> None:
+        """Take an instance out, as if it had died; an unknown id is already out."""
+        self._instances.pop(instance_id, None)
+        self._feed.publish(view_of(self._instances.values()))
+
+
+class _MemoryRegistration(Registration):
+    def __init__(self, registry: MemoryRegistry, instance: Instance) -> None:
+        self._registry, self._instance = registry, instance
+        self._active = True
+
+    @property
+    def instance(self) -> Instance:
+        return self._instance
+
+    async def drain(self) -> None:
+        self._instance = replace(self._instance, draining=True)
+        if self._active:
+            self._registry.put(self._instance)
+
+    async def deregister(self) -> None:
+        if self._active:
+            self._active = False
+            self._registry.remove(self._instance.instance_id)
+
+    def _state(self) -> str:
+        return "registered" if self._active else "deregistered"

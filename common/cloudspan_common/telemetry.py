@@ -1,0 +1,189 @@
+"""One record per native call, and everything that is made from it: log line, metrics, the caller's explanation.
+
+Each adapter's session makes a `NativeCall` for what it asked of its cloud and hands it to `record_native_call`; doors
+wrap a request in `collecting()` to learn what it took. Also here: request and trace ids, and the metrics door.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+
+from cloudspan_common.config import address
+from cloudspan_common.errors import InvalidRequest, PreconditionFailed
+from cloudspan_common.logs import get_logger
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+    from wsgiref.simple_server import WSGIServer
+
+SLOW_MS = 5_000.0
+# Clouds answer a warm get in tens of milliseconds, a create in seconds; 60 s is the default deadline.
+_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LABELS = ("cluster", "service", "method", "template", "status")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """What one call to a cloud's own API was, and how it ended."""
+
+    cluster: str
+    service: str
+    """The cloud's service: compute, volume, network."""
+    method: str
+    """The HTTP method, or the native action's name."""
+    template: str
+    """The path without ids: `/servers/{id}`; it labels a metric, so its values must be few."""
+    status: int
+    """The HTTP status; 0 when nothing was answered."""
+    ms: float
+    """From the first byte sent to the answer read, retries included."""
+    native_request_id: str = ""
+    retries: int = 0
+    waited_ms: float = 0.0
+    """Spent before sending: limiter, token, connection."""
+    error: str = ""
+    """Why it failed, for a person; empty on success."""
+
+    @property
+    def status_class(self) -> str:
+        """`2xx` to `5xx`, or `none` when nothing was answered."""
+        return f"{self.status // 100}xx" if self.status else "none"
+
+
+class NativeCallMetrics:
+    """What Prometheus sees of native calls; one per service, on the service's own registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "cloudspan_native_call_seconds", "Native calls by duration.", _LABELS, registry=registry, buckets=_BUCKETS_S
+        )
+        self._waited = Counter(
+            "cloudspan_native_wait_seconds", "Time spent before sending.", ("cluster",), registry=registry
+        )
+        self._retries = Counter("cloudspan_native_retries", "Native calls sent again.", ("cluster",), registry=registry)
+
+    def observe(self, call: NativeCall) -> None:
+        """Count one call."""
+        labels = (call.cluster, call.service, call.method, call.template, call.status_class)
+        self._seconds.labels(*labels).observe(call.ms / 1000)
+        if call.waited_ms > 0:
+            self._waited.labels(call.cluster).inc(call.waited_ms / 1000)
+        if call.retries:
+            self._retries.labels(call.cluster).inc(call.retries)
+
+
+_collected: ContextVar[list[NativeCall] | None] = ContextVar("collected_native_calls", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[list[NativeCall]]:
+    """Collect the native calls made inside the `with` block, those of its child tasks included.
+
+    A nested block keeps its calls for itself until it ends, then adds them to the outer one's.
+    """
+    outer = _collected.get()
+    calls: list[NativeCall] = []
+    token = _collected.set(calls)
+    try:
+        yield calls
+    finally:
+        _collected.reset(token)
+        if outer is not None:
+            outer.extend(calls)
+
+
+def record_native_call(call: NativeCall, metrics: NativeCallMetrics | None = None, *, slow_ms: float = SLOW_MS) -> None:
+    """Log the call, count it in `metrics`, and add it to the request that it belongs to.
+
+    Failed (an error, a 5xx, no answer) and slow calls are warnings; the others show at debug level only.
+    """
+    if metrics is not None:
+        metrics.observe(call)
+    calls = _collected.get()
+    if calls is not None:
+        calls.append(call)
+    if call.error or call.status >= 500 or not call.status:
+        log.warning("native call failed", **asdict(call))
+    elif call.ms >= slow_ms:
+        log.warning("native call was slow", **asdict(call))
+    elif log.is_enabled_for(10):
+        log.debug("native call done", **asdict(call))
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a service's own metrics registry, with the process's memory, CPU and file descriptors in it."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class MetricsServer:
+    """The HTTP door of a registry, on a thread of its own so that a busy event loop can still be watched."""
+
+    def __init__(self, server: WSGIServer, thread: threading.Thread) -> None:
+        self._server = server
+        self._thread = thread
+        self.port: int = server.server_port
+
+    def __repr__(self) -> str:
+        return f"<MetricsServer {self._server.server_name}:{self.port}>"
+
+    def close(self) -> None:
+        """Stop answering and free the port; waits at most half a second for the thread's poll."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def serve_metrics(registry: CollectorRegistry, listen: str) -> MetricsServer:
+    """Serve `registry` over HTTP at `listen` (`127.0.0.1:7071`; port 0 takes a free one, see `.port`).
+
+    Raises:
+        InvalidRequest: `listen` is no address.
+        PreconditionFailed: The address is in use or not ours.
+    """
+    try:
+        host, port = address(listen)
+        return MetricsServer(*start_http_server(port, host, registry))
+    except ValueError as error:
+        raise InvalidRequest(str(error), reason="MALFORMED_ADDRESS") from error
+    except OSError as error:
+        text = (
+            f"metrics can't be served at {listen}: {error.strerror or error}; choose another address or stop its owner"
+        )
+        raise PreconditionFailed(text, reason="CANNOT_LISTEN") from error
+
+
+def new_request_id() -> str:
+    """Return 32 random hex digits; unguessable, since a request's explanation is fetched by it."""
+    return os.urandom(16).hex()
+
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_NO_TRACE = "0" * 32
+_NO_SPAN = "0" * 16
+
+
+def traceparent(parent: str | None = None) -> str:
+    """Return the W3C traceparent for calls made on behalf of `parent`: same trace and flags, a new span.
+
+    A missing or malformed parent starts a new, sampled trace.
+    """
+    span = os.urandom(8).hex()
+    match = _TRACEPARENT.fullmatch(parent) if parent else None
+    if match is not None:
+        version, trace, caller, flags, rest = match.groups()
+        # Later versions may append fields, version 00 may not, and ff is no version.
+        if trace != _NO_TRACE and caller != _NO_SPAN and version != "ff" and not (rest and version == "00"):
+            return f"00-{trace}-{span}-{flags}"
+    return f"00-{os.urandom(16).hex()}-{span}-01"
