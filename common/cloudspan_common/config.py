@@ -56,7 +56,7 @@ def option(help: str, *, default: T, **spec: Any) -> T:  # noqa: A002 - click ca
 
 
 def address(text: str) -> tuple[str, int]:
-    """Return host and port of `host:port`, `[v6]:port` or `:port` (all interfaces).
+    """Return host and port of `host:port`, `[v6]:port` or `:port` (all IPv4 interfaces).
 
     gRPC itself takes port 99999 and listens on 34463, so addresses are read here first.
 
@@ -68,7 +68,7 @@ def address(text: str) -> tuple[str, int]:
         raise ValueError(f"{text!r} is no address; expected host:port with a port of 0 to {_MAX_PORT}")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f"{text!r} is no address; write an IPv6 host in brackets, as in [::1]:7070")
-    return host.strip("[]") or "::", int(port)
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what `:port` asks for
 
 
 class _ListItem(click.ParamType[str]):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from google.api import field_behavior_pb2, routing_pb2
+from google.api import field_behavior_pb2, resource_pb2, routing_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2, message_factory, symbol_database
 
@@ -34,6 +34,7 @@ CONTRACT_VERSION = 1
 PACKAGE = "cloudspan.v1"
 _OPERATION = operations_pb2.Operation.DESCRIPTOR.full_name
 _NO_SIDE_EFFECTS = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+_RESOURCE_SEGMENTS = 6  # platforms/{}/clusters/{}/servers/{}
 _REQUIRED = field_behavior_pb2.REQUIRED
 
 
@@ -65,6 +66,8 @@ class Method:
     """What a mutation's Operation holds in the end; elsewhere the response."""
     routed_field: str
     """`name`, `parent` or a dotted path; empty when the gateway itself answers."""
+    collection: str
+    """`servers` where the routed field names a resource; empty where it names a cluster."""
     items_field: str
     """The repeated field of a list's response that holds the resources."""
     client_streaming: bool
@@ -129,6 +132,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         response=response,
         result=_result(descriptor) if kind is Kind.MUTATION else response,
         routed_field=routing[0].field if routing else "",
+        collection=_collection(descriptor, routing[0].field) if routing else "",
         items_field=next((f.name for f in descriptor.output_type.fields if f.number == 1), "")
         if kind is Kind.LIST
         else "",
@@ -151,6 +155,17 @@ def _result(descriptor: MethodDescriptor) -> type[Message]:
     info = descriptor.GetOptions().Extensions[operations_pb2.operation_info]
     name = info.response_type if "." in info.response_type else f"{PACKAGE}.{info.response_type}"
     return symbol_database.Default().GetSymbol(name)
+
+
+def _collection(descriptor: MethodDescriptor, routed_field: str) -> str:
+    """Follow the routed field's resource_reference to the pattern of the resource that it names."""
+    field = descriptor.input_type.fields_by_name[routed_field]
+    kind = field.GetOptions().Extensions[resource_pb2.resource_reference].type.rpartition("/")[2]
+    if not kind:
+        return ""
+    message = symbol_database.Default().GetSymbol(f"{PACKAGE}.{kind}")
+    segments = message.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].pattern[0].split("/")
+    return str(segments[4]) if len(segments) == _RESOURCE_SEGMENTS else ""
 
 
 def check_required(request: Message) -> None:

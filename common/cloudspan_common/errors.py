@@ -202,6 +202,14 @@ class Cancelled(CloudspanError):
     default_reason = "CANCELLED"
 
 
+class GaveUp(CloudspanError):
+    """The platform accepted a change and ended it in a failed state: a server in ERROR, a volume in error."""
+
+    code = grpc.StatusCode.INTERNAL
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "PLATFORM_GAVE_UP"
+
+
 class PlatformFault(CloudspanError):
     """The cloud answered something it should not: a 500, broken JSON, HTML."""
 

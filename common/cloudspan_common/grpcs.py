@@ -42,7 +42,6 @@ SERVER_OPTIONS: Options = (
     ("grpc.keepalive_permit_without_calls", 1),
     # Our channels ping each 20 s, idle or not; gRPC's default calls that abuse and hangs up (GOAWAY too_many_pings).
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 )
 
 CHANNEL_OPTIONS: Options = (
@@ -56,7 +55,8 @@ CHANNEL_OPTIONS: Options = (
     ("grpc.http2.max_pings_without_data", 0),
     # A restarted adapter is met again within 2 s; gRPC's own limit is 2 minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
+    # How long one attempt may take; gRPC's own 20 s would outlive most deadlines on a host that drops packets.
+    ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     # Private clouds lie behind no proxy, whatever the environment of the process says.
     ("grpc.enable_http_proxy", 0),
@@ -80,7 +80,7 @@ class Tls:
             PreconditionFailed: A file is missing or can't be read.
         """
         pair = (_read(self.key, "TLS key"), _read(self.certificate, "TLS certificate"))
-        authority = self.authority and _read(self.authority, "TLS authority")
+        authority = _read(self.authority, "TLS authority") if self.authority else None
         return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
@@ -89,7 +89,7 @@ class Tls:
         Raises:
             PreconditionFailed: A file can't be read.
         """
-        authority = self.authority and _read(self.authority, "TLS authority")
+        authority = _read(self.authority, "TLS authority") if self.authority else None
         if self.certificate is None:
             return grpc.ssl_channel_credentials(authority)
         key, certificate = _read(self.key, "TLS key"), _read(self.certificate, "TLS certificate")
@@ -146,7 +146,11 @@ def listen(server: grpc.aio.Server, listen_address: str, tls: Tls | None = None)
 
 
 def _probe(host: str, port: int) -> None:
-    """Bind and free each address that the host has: gRPC is content with one of several, and says not why none."""
+    """Bind and free each address that the host has.
+
+    gRPC is content with one of several: on `localhost` it takes ::1 alone when 127.0.0.1 is in use. And when it gets
+    none, its error does not say why.
+    """
     for family, kind, protocol, _name, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         with socket.socket(family, kind, protocol) as probe:
             # As gRPC does; connections of a predecessor in TIME_WAIT must not keep a restart waiting.

@@ -74,7 +74,7 @@ class Limiter:
         self._clock = clock
         self._settings = settings or LimitSettings()
         self._limit = float(self._settings.max_concurrency)
-        self._in_flight = {priority: 0 for priority in Priority}
+        self._in_flight = dict.fromkeys(Priority, 0)
         self._queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
         self._opens_at = -math.inf
         self._pauses_in_row = 0
@@ -187,7 +187,7 @@ class Limiter:
 
     def _refusal(self, gate_s: float, left_s: float) -> RateLimited:
         return RateLimited(
-            f"{self._endpoint} asked to be left alone for {gate_s:.1f} s more, the caller has {max(left_s, 0.0):.1f} s; "
+            f"{self._endpoint} asks for a pause of {gate_s:.1f} s, the caller has {max(left_s, 0.0):.1f} s; "
             f"retry in {gate_s:.0f} s.",
             retry_after_s=gate_s,
         )

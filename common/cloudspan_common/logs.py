@@ -7,6 +7,7 @@ asyncio) go through the same chain.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -61,7 +62,7 @@ def configure(level: str = "info", output: Format = "auto", stream: TextIO | Non
         processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *names: _Line(stream, *names),
-        # A cached logger costs 0.3 us instead of 2 when its level is off, but keeps its stream for ever.
+        # A cached logger costs 1 us instead of 2 when its level is off, but keeps its stream for ever.
         cache_logger_on_first_use=stream is None,
     )
     root = logging.getLogger()
@@ -94,7 +95,11 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return _ENCODER.encode(event).decode() + "\n"
+    try:
+        return _ENCODER.encode(event).decode() + "\n"
+    except UnicodeEncodeError:
+        # File names may hold lone surrogates, which are no UTF-8; the slow encoder escapes them.
+        return json.dumps(event, default=repr) + "\n"
 
 
 def _as_line(_logger: WrappedLogger, _method: str, text: Any) -> str:

@@ -7,8 +7,11 @@ followed by a value.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import re
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +22,6 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 MASK = "***"
@@ -50,20 +51,24 @@ _OPEN_TOKENS = frozenset({"page_token", "next_page_token", "resume_token", "page
 _HINTS = ("pass", "pwd", "secret", "token", "authoriz", "private", "user", "api", "cookie", "session", "bearer",
           "oauth", "gaaaa", "eyj", "://")  # fmt: skip
 
+# Anchored to the start of a word: without it a long run of letters costs the square of its length.
 _NAME = (
-    r"[\w.-]*(?:password|passwd|passphrase|secret|private[_-]?key|admin[_-]?pass|user[_-]?data|api[_-]?key|token"
-    r"|session[_-]?(?:uu)?id)|\bpwd|\bpass"
+    r"(?<![\w.-])(?:[\w.-]*(?:passwords?|passwd|passphrase|secrets?|private[_-]?key|admin[_-]?pass|user[_-]?data"
+    r"|api[_-]?key|token|session[_-]?(?:uu)?id)|pwd|pass)"
 )
-_QUOTED = r"""b?(?P<{0}>\\*["'])(?:(?!(?P={0})).)*(?:(?P={0})|$)"""
+# Up to the quote that opened, which in JSON inside JSON is `\"`; an escaped quote inside is `\"` or `\\\"`.
+_UP_TO_QUOTE = r"""(?:(?!(?P=quote))(?:\\{3}["']|\\.|.))*"""
+# `--os-password x` of a command that was run.
+_FLAG = r"(?<![\w-])--[\w-]*(?:password|secret|token)"
 _HEADER = re.compile(
     # `Authorization: Bearer x`, `("Authorization", "x")`: to the closing quote or the end of the line.
-    r"""(?i)(?P<name>[\w-]*(?:authorization|cookie)(?:\\*["'])?\s*[:=,]\s*b?)(?P<quote>\\*["'])?"""
-    r"""(?(quote)(?:(?!(?P=quote))[\s\S])*|[^\r\n"'\\]*)"""
+    r"""(?is)(?P<name>(?<![\w-])[\w-]*(?:authorization|cookie)(?:\\*["'])?\s*[:=,]\s*b?)(?P<quote>\\*["'])?"""
+    rf"""(?(quote){_UP_TO_QUOTE}|[^\r\n"'\\]*)"""
 )
 _ASSIGNED = re.compile(
-    rf"""(?ix)(?P<name>(?:{_NAME}) (?: \\*["']\s*[:=,] | \s*(?:[:=]|=>) ) \s*)
-    (?P<value> {_QUOTED.format("q")} | (?:(?:bearer|basic|oauth|digest)\s+)? [^\s,;&"'\\)}}\]]+ )""",
-    re.DOTALL,
+    rf"""(?isx)(?P<name>(?:{_NAME} (?: \\*["']\s*[:=,] | \s*(?:[:=]|=?>) ) \s* | {_FLAG}\s+) (?:[\[(]\s*)?)
+    (?: \{{[^{{}}]*\}} | [bru]{{0,2}}(?P<quote>\\*["']) {_UP_TO_QUOTE} (?:(?P=quote)|$)
+      | (?:(?:bearer|basic|oauth|digest)\s+)? [^\s,;&"'\\)}}\]]+ )"""
 )
 _BARE = re.compile(
     r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
@@ -99,7 +104,7 @@ def _mask_assigned(match: re.Match[str]) -> str:
     name = re.split(r"""[\\"'\s:=,]""", match["name"], maxsplit=1)[0]
     if name.rpartition(".")[2].lower().replace("-", "_") in _OPEN_TOKENS:
         return match[0]
-    quote = match["q"] or ""
+    quote = match["quote"] or ""
     return f"{match['name']}{quote}{MASK}{quote}"
 
 
@@ -119,19 +124,36 @@ def masked(value: Any, depth: int = 0) -> Any:
 def _masked_nested(value: Any, depth: int) -> Any:
     if isinstance(value, Message):
         return _shown(value, depth)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return masked_items(value, depth)
-    # A named tuple keeps its repr: there its secrets stand behind their names.
-    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(value, "_fields"):
-        return [masked(item, depth + 1) for item in value]
+    if isinstance(value, (str, enum.Enum)):
+        return masked_text(str(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
-    return masked_text(str(value) if isinstance(value, (str, enum.Enum)) else repr(value))
+    # A repr would print the fields' own reprs, and a message's holds what is marked `debug_redact`.
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return masked_items({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
+    return _masked_sequence(value, depth) if isinstance(value, (Sequence, AbstractSet)) else masked_text(repr(value))
+
+
+def _masked_sequence(value: Collection[Any], depth: int) -> Any:
+    names = getattr(value, "_fields", None)
+    if names:
+        return masked_items(dict(zip(names, value, strict=True)), depth)
+    items = list(value)
+    # Headers travel as pairs.
+    if len(items) == 2 and isinstance(items[0], (str, bytes)) and is_secret_name(_key(items[0])):
+        return [_key(items[0]), MASK]
+    return [masked(item, depth + 1) for item in items]
+
+
+def _key(key: Any) -> str:
+    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
 
 
 def masked_items(items: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
     """Return a dict with secret keys masked and the other values made showable."""
-    return {str(key): masked_item(str(key), value, depth + 1) for key, value in items.items()}
+    return {_key(key): masked_item(_key(key), value, depth + 1) for key, value in items.items()}
 
 
 def masked_item(name: str, value: Any, depth: int = 0) -> Any:
@@ -144,7 +166,8 @@ def masked_item(name: str, value: Any, depth: int = 0) -> Any:
 
 def redacted(message: Message) -> dict[str, Any]:
     """Return the set fields of `message` as plain data, those marked `debug_redact` masked at any depth."""
-    return _fields(message, 0)
+    shown = _shown(message, 0)
+    return shown if isinstance(shown, dict) else {"value": shown}
 
 
 class _Kind(enum.Enum):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 V1 = "grpc.reflection.v1.ServerReflection"
 V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
-_OWN_FILES = ("grpc/reflection/v1/reflection.proto", "grpc_reflection/v1alpha/reflection.proto")
 
 Files = tuple[bytes, ...]
 """Serialized FileDescriptorProtos: the file asked for, then all that it imports."""
@@ -68,12 +67,22 @@ class PoolSource:
         try:
             return _closure_bytes(self._pool.FindFileContainingSymbol(symbol))
         except KeyError:
+            return self._file_of_method(symbol)
+
+    def _file_of_method(self, symbol: str) -> Files | None:
+        """Python's pool finds fields and enum values by name, but no methods."""
+        service_name, _, method = symbol.rpartition(".")
+        try:
+            service = self._pool.FindServiceByName(service_name)
+        except KeyError:
             return None
+        return _closure_bytes(service.file) if method in service.methods_by_name else None
 
     def file_containing_extension(self, type_name: str, number: int) -> Files | None:
         try:
             message = self._pool.FindMessageTypeByName(type_name)
-            return _closure_bytes(self._pool.FindExtensionByNumber(message, number).file)
+            extension = self._pool.FindExtensionByNumber(message, number)
+            return _closure_bytes(self._pool.FindFileContainingSymbol(extension.full_name))
         except KeyError:
             return None
 
@@ -120,14 +129,13 @@ def _closure_bytes(file: FileDescriptor) -> Files:
 def _own_pool() -> DescriptorPool:
     """The package ships v1alpha only; v1 is the same file under another package name."""
     alpha = descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
-    v1 = descriptor_pb2.FileDescriptorProto.FromString(
-        # Both names are stored with their length, so the text is replaced field by field, not in the bytes.
-        alpha.SerializeToString()
-    )
-    v1.name, v1.package = _OWN_FILES[0], "grpc.reflection.v1"
+    v1 = descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
+    v1.name, v1.package = "grpc/reflection/v1/reflection.proto", "grpc.reflection.v1"
     for message in v1.message_type:
         for field in message.field:
-            field.type_name = field.type_name.replace(".v1alpha.", ".v1.")
+            # Setting it to "" is not the same as leaving it unset.
+            if field.type_name:
+                field.type_name = field.type_name.replace(".v1alpha.", ".v1.")
     for method in v1.service[0].method:
         method.input_type = method.input_type.replace(".v1alpha.", ".v1.")
         method.output_type = method.output_type.replace(".v1alpha.", ".v1.")

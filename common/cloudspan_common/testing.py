@@ -1,10 +1,16 @@
-"""What tests of this house and of adapter authors share: a clock that moves only when told to."""
+"""What tests of this house and of adapter authors share: a clock that moves only when told to, a login that obeys."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import itertools
+from typing import TYPE_CHECKING
+
+from cloudspan_common.token_values import IssuedToken, Token
+
+if TYPE_CHECKING:
+    from cloudspan_common.clock import Clock
 
 # Enough turns of the loop for a chain of awaits as long as any of ours; turns cost a microsecond each.
 _TURNS_TO_SETTLE = 25
@@ -65,3 +71,36 @@ class FakeClock:
         """Let everything that can run without time passing run."""
         for _ in range(_TURNS_TO_SETTLE):
             await asyncio.sleep(0)
+
+
+class FakeIssuer:
+    """A platform's login as one `TokenKeeper` sees it; may be slow, refuse, be gone, or have a clock of its own.
+
+    Stamps have whole seconds, as Keystone's. Values are `{prefix}-{number of the login}`.
+    """
+
+    def __init__(self, clock: Clock, *, life_s: float = 3600.0, takes_s: float = 0.1, prefix: str = "token") -> None:
+        self.clock, self.life_s, self.takes_s, self.prefix = clock, life_s, takes_s, prefix
+        self.skew_s = 0.0
+        self.fault: Exception | None = None
+        self.login_times: list[float] = []  # monotonic, of each attempt
+        self.revoked: list[str] = []
+
+    @property
+    def logins(self) -> int:
+        """How many were tried."""
+        return len(self.login_times)
+
+    async def issue(self) -> IssuedToken:
+        self.login_times.append(self.clock.monotonic())
+        value = f"{self.prefix}-{self.logins}"
+        await self.clock.sleep(self.takes_s)
+        if self.fault is not None:
+            raise self.fault
+        issued_at = float(int(self.clock.now() + self.skew_s))
+        return IssuedToken(value, issued_at + self.life_s, issued_at)
+
+    async def revoke(self, token: Token) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.revoked.append(token.value)

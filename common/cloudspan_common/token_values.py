@@ -10,6 +10,10 @@ from typing import Protocol
 
 from cloudspan_common.breaker import BreakerSettings
 
+_AFTER_REFUSAL = BreakerSettings(open_after=1, close_after=1, pause_s=60.0, max_pause_s=3600.0)
+_AFTER_FAILURE = BreakerSettings(open_after=1, close_after=1, pause_s=0.5, max_pause_s=60.0)
+_AFTER_REJECTION = BreakerSettings(open_after=1, close_after=1, pause_s=10.0, max_pause_s=60.0)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
@@ -49,7 +53,7 @@ class Issuer(Protocol):
     """The platform's login and logout."""
 
     async def issue(self) -> IssuedToken:
-        """Log in once, without retries.
+        """Log in once, without retries; what is raised is shown to operators, so no message may hold a secret.
 
         Raises:
             LoginRefused: The platform knows the credentials to be wrong; nothing else may be reported so.
@@ -82,11 +86,11 @@ class TokenSettings:
     """Longest login; it belongs to all callers, so no caller's deadline bounds it."""
     logout_timeout_s: float = 5.0
     """Longest wait for a login under way and for the logout at close."""
-    refused: BreakerSettings = BreakerSettings(open_after=1, close_after=1, pause_s=60.0, max_pause_s=3600.0)
-    """Pauses after refused credentials: 1, 2, 4 ... 60 minutes; accounts lock after about five tries."""
-    failed: BreakerSettings = BreakerSettings(open_after=1, close_after=1, pause_s=0.5, max_pause_s=60.0)
-    """Pauses after logins that failed otherwise."""
-    rejected: BreakerSettings = BreakerSettings(open_after=1, close_after=1, pause_s=10.0, max_pause_s=60.0)
+    refused: BreakerSettings = _AFTER_REFUSAL
+    """Pauses after refused credentials: 1, 2, 4, ... 60 minutes; clouds lock accounts after a handful."""
+    failed: BreakerSettings = _AFTER_FAILURE
+    """Pauses after logins that failed otherwise: 0.5, 1, 2, ... 60 s."""
+    rejected: BreakerSettings = _AFTER_REJECTION
     """How long 401s are ignored once a service has rejected a token that was surely good."""
 
 

@@ -10,7 +10,7 @@ import asyncio
 import copy
 import itertools
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudspan_common.breaker import Breaker
 from cloudspan_common.clock import ServerClock, finished
@@ -26,7 +26,7 @@ from cloudspan_common.errors import (
 from cloudspan_common.token_values import EventHook, IssuedToken, Issuer, Token, TokenKey, TokenSettings, TokenState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from cloudspan_common.clock import Clock
 
@@ -42,6 +42,7 @@ __all__ = [
     "TokenState",
 ]
 
+_T = TypeVar("_T")
 _YOUNG_S = 2.0
 # Keystone revokes by the second: a token issued in the second of a revocation is dead, 1.2 s later it is fine.
 _REVOCATION_S = 1.2
@@ -55,7 +56,7 @@ def _silent(_event: str, /, **_fields: object) -> None:
 class TokenKeeper:
     """The token of one (cluster, credential revision, scope), for one event loop."""
 
-    def __init__(  # noqa: PLR0913 - the two that matter are positional, the rest has defaults
+    def __init__(
         self,
         issuer: Issuer,
         key: TokenKey,
@@ -72,14 +73,10 @@ class TokenKeeper:
         self._settings = settings or TokenSettings()
         self._on_event = on_event
         self._server = ServerClock(clock)
-        self._refused = Breaker(f"login to {key}", clock, self._settings.refused, self._rng)
-        self._failed = Breaker(f"login to {key}", clock, self._settings.failed, self._rng)
-        self._rejected = Breaker(f"tokens of {key}", clock, self._settings.rejected, self._rng)
+        self._make_breakers()
         self._token: Token | None = None
         self._good_until = 0.0  # by our wall clock, margin and skew taken off: all that the fast path compares
-        self._half_life_s = 0.0
-        self._renew_at = 0.0  # by the server's clock
-        self._obtained = 0.0  # monotonic
+        self._half_life_s = self._obtained = self._renew_at = 0.0  # _obtained is monotonic, _renew_at server time
         self._superseded: list[Token] = []
         self._wait_before_login = self._born_after_wait = False
         self._login: asyncio.Task[Token | CloudspanError] | None = None
@@ -89,6 +86,12 @@ class TokenKeeper:
         self._serials = itertools.count(1)
         self._logins = self._renewals = self._failures = 0
         self._last_error: CloudspanError | None = None
+
+    def _make_breakers(self) -> None:
+        settings, clock, rng = self._settings, self._clock, self._rng
+        self._refused = Breaker(f"login to {self.key}", clock, settings.refused, rng)
+        self._failed = Breaker(f"login to {self.key}", clock, settings.failed, rng)
+        self._rejected = Breaker(f"tokens of {self.key}", clock, settings.rejected, rng)
 
     def __repr__(self) -> str:
         state = self.state()
@@ -240,7 +243,8 @@ class TokenKeeper:
             await self._clock.sleep(_REVOCATION_S)
         sent_at = self._clock.now()
         try:
-            token = self._accepted(await self._issue_in_time(), sent_at)
+            issued = await self._in_time(self._issuer.issue(), self._settings.login_timeout_s, "login")
+            token = self._accepted(issued, sent_at)
         except CloudspanError as error:
             return self._note_failure(error)
         except Exception as error:  # noqa: BLE001 - an issuer's bug must reach the waiters, not end the renewal
@@ -251,16 +255,14 @@ class TokenKeeper:
         self._born_after_wait = waited
         return token
 
-    async def _issue_in_time(self) -> IssuedToken:
-        login = asyncio.ensure_future(self._issuer.issue())
+    async def _in_time(self, call: Coroutine[Any, Any, _T], limit_s: float, what: str) -> _T:
+        task = asyncio.ensure_future(call)
         try:
-            if not await finished(self._clock, login, self._settings.login_timeout_s):
-                raise Unreachable(
-                    f"{self.key}: no answer to the login in {self._settings.login_timeout_s:.0f} s; retry."
-                )
-            return login.result()
+            if await finished(self._clock, task, limit_s):
+                return task.result()
+            raise Unreachable(f"{self.key}: no answer to the {what} in {limit_s:.0f} s; retry.")
         finally:
-            await _cancelled(login)
+            await _cancelled(task)
 
     def _accepted(self, issued: IssuedToken, sent_at: float) -> Token:
         if issued.issued_at is not None:
@@ -329,17 +331,12 @@ class TokenKeeper:
                 await finished(self._clock, self._shared_login(), None)
 
     async def _log_out(self, token: Token) -> None:
-        logout = asyncio.ensure_future(self._issuer.revoke(token))
         try:
-            if not await finished(self._clock, logout, self._settings.logout_timeout_s):
-                raise Unreachable(f"{self.key}: no answer to the logout in {self._settings.logout_timeout_s:.0f} s.")
-            logout.result()
+            await self._in_time(self._issuer.revoke(token), self._settings.logout_timeout_s, "logout")
             self._on_event("token revoked", serial=token.serial)
         except Exception as error:  # noqa: BLE001 - at shutdown the other tokens still want their logout
             reason = error.reason if isinstance(error, CloudspanError) else type(error).__name__
             self._on_event("logout failed", serial=token.serial, reason=reason)
-        finally:
-            await _cancelled(logout)
 
 
 async def _cancelled(task: asyncio.Future[Any] | None) -> None:

@@ -12,15 +12,15 @@ Spec: design, sections 3, 4 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from cloudspan.v1 import cluster_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import msgspec
-    from google.protobuf.message import Message
 
     from cloudspan_common.adapterkit.filters import Filter
     from cloudspan_common.deadlines import Deadline
@@ -180,6 +180,7 @@ class Operation(Protocol):
         find: Callable[[str], Any],
         undo: Callable[[str], Any] | None = None,
         safety: CreateSafety = BY_MARKER,
+        collection: str = "",
     ) -> Made:
         """Make one resource, exactly once.
 
@@ -191,10 +192,13 @@ class Operation(Protocol):
                 the marker on every row.
             undo: `async (id) -> None`. Deletes it again; done as well when it is gone.
             safety: BY_KEY where a second send is refused by the platform: then nothing settles, `find` decides.
+            collection: Its place in resource names, for left-overs; the step's name and an s when empty.
         """
         ...
 
-    async def act(self, step: str, do: Callable[[], Any], *, undo: Callable[[], Any] | None = None) -> Mapping[str, Any]:
+    async def act(
+        self, step: str, do: Callable[[], Any], *, undo: Callable[[], Any] | None = None
+    ) -> Mapping[str, Any]:
         """Change something once: `do` is `async () -> Mapping | None` and must be harmless when done twice.
 
         It looks at the state first where the platform would not refuse a second time. What it returns (JSON values)
@@ -204,6 +208,9 @@ class Operation(Protocol):
 
     async def until(self, step: str, poll: Callable[[], Any], *, percent: int = 0) -> Any:
         """Wait for a terminal native state: `poll` is `async () -> T | None`, None meaning not yet.
+
+        `poll` raises GaveUp on a failed terminal state (a server in ERROR), which ends the operation and undoes what
+        it made. Errors that prove nothing (Unreachable, RateLimited, PlatformFault, LoginRefused, ...) are waited out.
 
         Polled adaptively (0.1 s at first, a quarter of the time waited, 5 s at most), never while the function holds
         a thread or a connection.

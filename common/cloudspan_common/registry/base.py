@@ -184,8 +184,8 @@ class Feed:
 class Reach:
     """Whether a far side answers: logs once per change of state, and says how long to wait before the next try."""
 
-    def __init__(self, what: str, **fields: Any) -> None:
-        self._what, self._fields = what, fields
+    def __init__(self, work: str, **fields: Any) -> None:
+        self._work, self._fields = work, fields
         self._failures = 0
         self._said = ""
 
@@ -200,7 +200,7 @@ class Reach:
         """Note a failed try; return the seconds until the next."""
         if error.reason != self._said:
             self._said = error.reason
-            log.warning(f"{self._what} failed, will go on trying", error=error.message, **self._fields)
+            log.warning("registry lost, will go on trying", work=self._work, error=error.message, **self._fields)
         pause = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         return pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, keeps no secret
@@ -208,7 +208,7 @@ class Reach:
     def found(self) -> None:
         """Note a try that worked."""
         if self._failures:
-            log.info(f"{self._what} works again", tries=self._failures, **self._fields)
+            log.info("registry found again", work=self._work, tries=self._failures, **self._fields)
         self._failures, self._said = 0, ""
 
 

@@ -8,9 +8,8 @@ are allowed, and no more. Only `registry.consul` uses it, with what py-consul an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import consul
 from requests.adapters import HTTPAdapter
@@ -34,6 +33,7 @@ class Agent:
     def __init__(
         self, host: str, port: int, *, scheme: str = "http", token: str | None = None, call_s: float = 2.0
     ) -> None:
+        host = f"[{host}]" if ":" in host else host  # the libraries paste it into a URL
         self.address = f"{host}:{port}"
         self.call_s = call_s
         self._options = {"host": host, "port": port, "scheme": scheme, "token": token}
@@ -71,22 +71,30 @@ class Agent:
         try:
             async with asyncio.timeout(timeout_s + _GRACE_S):
                 await slots.acquire()
-                client = self._idle.pop() if self._idle else _Client(self._options)
-                client.limit.timeout_s = timeout_s
-                work = _Work(self, do, client, slots, answer)
-                self._running += 1
-                threading.Thread(target=work.run, name=f"consul {self.address}", daemon=True).start()
+                self._start(_Work(self, do, slots, answer, timeout_s))
                 return await answer
         except TimeoutError as error:
             raise self._unreachable(f"did not answer in {timeout_s:.1f} s ({self._running} calls hang)") from error
+
+    def _start(self, work: _Work[T]) -> None:
+        self._running += 1
+        work.client = self._idle.pop() if self._idle else None
+        try:
+            threading.Thread(target=work.run, name=f"consul {self.address}", daemon=True).start()
+        except RuntimeError as error:
+            self.finish(work, None, OSError(f"no thread could be started: {error}"))
+
+    def client(self) -> _Client:
+        """Return a new client."""
+        return _Client(self._options)
 
     def finish(self, work: _Work[T], result: T | None, error: Exception | None) -> None:
         """Take back what a thread used; called in the loop, also for calls that were given up on."""
         self._running -= 1
         work.slots.release()
-        if error or self._closed:
+        if work.client and (error or self._closed):
             work.client.close()
-        else:
+        elif work.client:
             self._idle.append(work.client)
         if work.answer.done():
             return
@@ -113,30 +121,34 @@ class Agent:
         return Unreachable(f"Consul agent {self.address} {what}; check that it runs", reason="REGISTRY_UNREACHABLE")
 
 
-class _Work[T]:
+class _Work(Generic[T]):
     """One call in its thread."""
 
     def __init__(
         self,
         agent: Agent,
         do: Callable[[Any], T],
-        client: _Client,
         slots: asyncio.Semaphore,
         answer: asyncio.Future[T],
+        timeout_s: float,
     ) -> None:
-        self.agent, self.do, self.client, self.slots, self.answer = agent, do, client, slots, answer
+        self.agent, self.do, self.slots, self.answer, self.timeout_s = agent, do, slots, answer, timeout_s
+        self.client: _Client | None = None
         self.loop = answer.get_loop()
 
     def run(self) -> None:
         result, caught = None, None
         try:
+            self.client = self.client or self.agent.client()
+            self.client.limit.timeout_s = self.timeout_s
             result = self.do(self.client.api)
         except Exception as error:  # noqa: BLE001 - carried to the caller, whatever it is
             caught = error
         try:
             self.loop.call_soon_threadsafe(self.agent.finish, self, result, caught)
         except RuntimeError:  # the loop has ended meanwhile, and with it all who could want the answer
-            self.client.close()
+            if self.client:
+                self.client.close()
 
 
 class _Client:

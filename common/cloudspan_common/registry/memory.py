@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cloudspan_common.errors import AlreadyExists
 from cloudspan_common.registry.base import Feed, Instance, Registration, View, describe, view_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class MemoryRegistry:
 
     def __init__(self) -> None:
         self._instances: dict[str, Instance] = {}
+        self._registered: set[str] = set()
         self._feed = Feed()
         self._feed.publish(())
 
@@ -26,8 +28,11 @@ class MemoryRegistry:
         return f"<MemoryRegistry {describe(view_of(self._instances.values()))}>"
 
     async def register(self, instance: Instance) -> Registration:
+        if instance.instance_id in self._registered:
+            raise AlreadyExists(f"instance {instance.instance_id} is registered here already; deregister it first")
+        self._registered.add(instance.instance_id)
         self.put(instance)
-        return _MemoryRegistration(self, instance)
+        return MemoryRegistration(self, instance)
 
     def watch(self) -> AsyncIterator[View]:
         return self._feed.follow()
@@ -44,10 +49,11 @@ class MemoryRegistry:
     def remove(self, instance_id: str) -> None:
         """Take an instance out, as if it had died; an unknown id is already out."""
         self._instances.pop(instance_id, None)
+        self._registered.discard(instance_id)
         self._feed.publish(view_of(self._instances.values()))
 
 
-class _MemoryRegistration(Registration):
+class MemoryRegistration(Registration):
     def __init__(self, registry: MemoryRegistry, instance: Instance) -> None:
         self._registry, self._instance = registry, instance
         self._active = True

@@ -147,6 +147,14 @@ class Store:
     def now(self) -> float:
         return self.clock.now()
 
+    def volumes_row(self, volume_id: str) -> Json:
+        """Return a volume that is known to exist."""
+        return _present(self.volumes, volume_id)
+
+    def networks_row(self, network_id: str) -> Json:
+        """Return a network that is known to exist."""
+        return _present(self.networks, network_id)
+
     def stamp(self) -> str:
         """Return now as Neutron and Glance write it."""
         return zulu(self.now())
@@ -159,6 +167,13 @@ class Store:
     def new_mac(self) -> str:
         tail = self.random.getrandbits(24)
         return f"fa:16:3e:{tail >> 16:02x}:{tail >> 8 & 255:02x}:{tail & 255:02x}"
+
+
+def _present(table: Table[Json], row_id: str) -> Json:
+    row = table.get(row_id)
+    if row is None:
+        raise KeyError(row_id)
+    return row
 
 
 def zulu(moment: float) -> str:

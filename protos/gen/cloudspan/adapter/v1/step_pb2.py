@@ -29,7 +29,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63loudspan/adapter/v1/step.proto\x12\x14\x63loudspan.adapter.v1\x1a\x1c\x63loudspan/v1/operation.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"s\n\x0bStepRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07request\x18\x04 \x01(\x0c\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\x0c\x12\x0c\n\x04undo\x18\x06 \x01(\x08\"\xc2\x03\n\x0cStepResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0f\n\x07percent\x18\x03 \x01(\x05\x12\x34\n\x05phase\x18\x04 \x01(\x0e\x32%.cloudspan.v1.OperationMetadata.Phase\x12.\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x45\n\nnative_ids\x18\x06 \x03(\x0b\x32\x31.cloudspan.adapter.v1.StepResponse.NativeIdsEntry\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12(\n\x08response\x18\t \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x12#\n\x05\x65rror\x18\n \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12*\n\nleft_overs\x18\x0b \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x1a\x30\n\x0eNativeIdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06result\"\xf4\x03\n\x06\x43ursor\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32!.cloudspan.adapter.v1.Cursor.Step\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12*\n\nleft_overs\x18\x04 \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x1a\xd5\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.cloudspan.adapter.v1.Cursor.Step.State\x12\x11\n\tnative_id\x18\x03 \x01(\t\x12\'\n\x06result\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07settled\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tlast_look\x18\x06 \x01(\x01\x12\x12\n\ngeneration\x18\x07 \x01(\x05\"x\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_SENT\x10\x01\x12\x15\n\x11STATE_RECONCILING\x10\x02\x12\x0e\n\nSTATE_DONE\x10\x03\x12\x10\n\x0cSTATE_UNDONE\x10\x04\x12\x0f\n\x0bSTATE_STUCK\x10\x05\x32\\\n\x0bStepService\x12M\n\x04Step\x12!.cloudspan.adapter.v1.StepRequest\x1a\".cloudspan.adapter.v1.StepResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63loudspan/adapter/v1/step.proto\x12\x14\x63loudspan.adapter.v1\x1a\x1c\x63loudspan/v1/operation.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\x89\x01\n\x0bStepRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07request\x18\x04 \x01(\x0c\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\x0c\x12\x0c\n\x04undo\x18\x06 \x01(\x08\x12\x14\n\x0cinstallation\x18\x07 \x01(\t\"\xc2\x03\n\x0cStepResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0f\n\x07percent\x18\x03 \x01(\x05\x12\x34\n\x05phase\x18\x04 \x01(\x0e\x32%.cloudspan.v1.OperationMetadata.Phase\x12.\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x45\n\nnative_ids\x18\x06 \x03(\x0b\x32\x31.cloudspan.adapter.v1.StepResponse.NativeIdsEntry\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12(\n\x08response\x18\t \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x12#\n\x05\x65rror\x18\n \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12*\n\nleft_overs\x18\x0b \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x1a\x30\n\x0eNativeIdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06result\"\xf4\x03\n\x06\x43ursor\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32!.cloudspan.adapter.v1.Cursor.Step\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12*\n\nleft_overs\x18\x04 \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x1a\xd5\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.cloudspan.adapter.v1.Cursor.Step.State\x12\x11\n\tnative_id\x18\x03 \x01(\t\x12\'\n\x06result\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07settled\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tlast_look\x18\x06 \x01(\x01\x12\x12\n\ngeneration\x18\x07 \x01(\x05\"x\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_SENT\x10\x01\x12\x15\n\x11STATE_RECONCILING\x10\x02\x12\x0e\n\nSTATE_DONE\x10\x03\x12\x10\n\x0cSTATE_UNDONE\x10\x04\x12\x0f\n\x0bSTATE_STUCK\x10\x05\x32\\\n\x0bStepService\x12M\n\x04Step\x12!.cloudspan.adapter.v1.StepRequest\x1a\".cloudspan.adapter.v1.StepResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STEPRESPONSE_NATIVEIDSENTRY']._loaded_options = None
   _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_options = b'8\001'
-  _globals['_STEPREQUEST']._serialized_start=201
-  _globals['_STEPREQUEST']._serialized_end=316
-  _globals['_STEPRESPONSE']._serialized_start=319
-  _globals['_STEPRESPONSE']._serialized_end=769
-  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_start=711
-  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_end=759
-  _globals['_CURSOR']._serialized_start=772
-  _globals['_CURSOR']._serialized_end=1272
-  _globals['_CURSOR_STEP']._serialized_start=931
-  _globals['_CURSOR_STEP']._serialized_end=1272
-  _globals['_CURSOR_STEP_STATE']._serialized_start=1152
-  _globals['_CURSOR_STEP_STATE']._serialized_end=1272
-  _globals['_STEPSERVICE']._serialized_start=1274
-  _globals['_STEPSERVICE']._serialized_end=1366
+  _globals['_STEPREQUEST']._serialized_start=202
+  _globals['_STEPREQUEST']._serialized_end=339
+  _globals['_STEPRESPONSE']._serialized_start=342
+  _globals['_STEPRESPONSE']._serialized_end=792
+  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_start=734
+  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_end=782
+  _globals['_CURSOR']._serialized_start=795
+  _globals['_CURSOR']._serialized_end=1295
+  _globals['_CURSOR_STEP']._serialized_start=954
+  _globals['_CURSOR_STEP']._serialized_end=1295
+  _globals['_CURSOR_STEP_STATE']._serialized_start=1175
+  _globals['_CURSOR_STEP_STATE']._serialized_end=1295
+  _globals['_STEPSERVICE']._serialized_start=1297
+  _globals['_STEPSERVICE']._serialized_end=1389
 # @@protoc_insertion_point(module_scope)

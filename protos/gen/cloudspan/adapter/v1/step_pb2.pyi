@@ -15,20 +15,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StepRequest(_message.Message):
-    __slots__ = ("operation_id", "attempt", "method", "request", "cursor", "undo")
+    __slots__ = ("operation_id", "attempt", "method", "request", "cursor", "undo", "installation")
     OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     UNDO_FIELD_NUMBER: _ClassVar[int]
+    INSTALLATION_FIELD_NUMBER: _ClassVar[int]
     operation_id: str
     attempt: int
     method: str
     request: bytes
     cursor: bytes
     undo: bool
-    def __init__(self, operation_id: _Optional[str] = ..., attempt: _Optional[int] = ..., method: _Optional[str] = ..., request: _Optional[bytes] = ..., cursor: _Optional[bytes] = ..., undo: _Optional[bool] = ...) -> None: ...
+    installation: str
+    def __init__(self, operation_id: _Optional[str] = ..., attempt: _Optional[int] = ..., method: _Optional[str] = ..., request: _Optional[bytes] = ..., cursor: _Optional[bytes] = ..., undo: _Optional[bool] = ..., installation: _Optional[str] = ...) -> None: ...
 
 class StepResponse(_message.Message):
     __slots__ = ("cursor", "stage", "percent", "phase", "retry_after", "native_ids", "resource", "done", "response", "error", "left_overs")

@@ -1,0 +1,49 @@
+"""`cloudspan-memory`: an adapter without a cloud. The one to read first, and to copy."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
+from cloudspan_common.config import option
+from cloudspan_common.logs import configure
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.service import run
+from cloudspan_memory import seeding
+from cloudspan_memory.driver import MemoryCluster
+
+
+@dataclass(frozen=True)
+class MemoryConfig(AdapterConfig):
+    """What this adapter can be told beside what every adapter can."""
+
+    platform: str = option("platform tag to serve", default="memory")
+    clusters: tuple[str, ...] = option("cluster tags; may be repeated", default=("main",))
+    delay_s: float = option("seconds that a change takes", default=0.2)
+    servers: int = option("servers to make in each cluster at the start", default=0)
+
+
+async def main_loop(config: MemoryConfig, stop: asyncio.Event) -> None:
+    """Build the clusters and serve them until `stop`."""
+    clusters = [MemoryCluster(ClusterRef(config.platform, tag), delay_s=config.delay_s) for tag in config.clusters]
+    for cluster in clusters:
+        cluster.seed_servers(config.servers)
+    adapter = Adapter(
+        platform=config.platform,
+        display_name="Memory",
+        distribution="cloudspan-memory",
+        clusters=clusters,
+        own_services=seeding.services(clusters),
+    )
+    await serve(adapter, config, stop)
+
+
+def main() -> None:
+    """Start it: see `cloudspan-memory --help`."""
+    configure()
+    run(MemoryConfig, main_loop, name="cloudspan-memory")
+
+
+if __name__ == "__main__":
+    main()

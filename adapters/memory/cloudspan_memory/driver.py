@@ -1,0 +1,110 @@
+"""One cluster in memory: its areas over one store, and what there is at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloudspan.v1 import (
+    cluster_pb2,
+    flavor_pb2,
+    image_pb2,
+    network_pb2,
+    project_pb2,
+    server_pb2,
+    subnet_pb2,
+    volume_type_pb2,
+    zone_pb2,
+)
+from cloudspan_common.adapterkit.driver import Area, Call, Stage
+from cloudspan_common.clock import Clock, SystemClock
+from cloudspan_common.names import ClusterRef
+from cloudspan_memory.compute import Compute
+from cloudspan_memory.identity import Identity
+from cloudspan_memory.network import Network
+from cloudspan_memory.storage import Storage
+from cloudspan_memory.store import Store
+
+GIB = 1024**3
+
+
+class MemoryCluster:
+    """Implements `adapterkit.driver.Cluster` without a cloud."""
+
+    settle_s = 0.0  # nothing is ever late here
+    digest = "memory"
+
+    def __init__(self, ref: ClusterRef, *, delay_s: float = 0.2, clock: Clock | None = None) -> None:
+        self.ref = ref
+        self.store = Store(ref, clock or SystemClock(), delay_s)
+        self.areas: Sequence[Area] = (
+            Compute(self.store),
+            Storage(self.store),
+            Network(self.store),
+            Identity(self.store),
+        )
+        _furnish(self.store)
+
+    async def open(self) -> None:
+        """Nothing to log in to."""
+
+    async def close(self) -> None:
+        """Nothing to log out of."""
+
+    def describe(self) -> cluster_pb2.Cluster:
+        return cluster_pb2.Cluster(
+            display_name=f"{self.ref.cluster} (in memory)",
+            endpoint="memory:",
+            project="main",
+            state=cluster_pb2.Cluster.STATE_READY,
+        )
+
+    async def check(self, _: Call) -> Sequence[Stage]:
+        return [Stage("permissions", ok=True, message="this cluster is in memory; there is nothing on the way", took_s=0.0)]
+
+    def seed_servers(self, count: int) -> None:
+        """Make `count` servers that run at once."""
+        flavor = self.store.name("flavors", "small")
+        start = len(self.store.all("servers"))
+        for number in range(start, start + count):
+            server = server_pb2.Server(
+                display_name=f"server-{number:05}",
+                state=server_pb2.Server.STATE_RUNNING,
+                flavor=flavor,
+                vcpus=2,
+                memory_mib=2048,
+                project=self.store.name("projects", "main"),
+            )
+            self.store.put("servers", f"seed-{number:06}", server)
+
+
+def _furnish(store: Store) -> None:
+    """What a cloud has before anyone comes: sizes, an image, a network, a project."""
+    project = store.name("projects", "main")
+    store.put("projects", "main", project_pb2.Project(display_name="main", enabled=True))
+    store.put("zones", "main", zone_pb2.Zone(display_name="main", available=True, scopes=["compute", "volume"]))
+    for name, vcpus in (("small", 2), ("large", 8)):
+        flavor = flavor_pb2.Flavor(display_name=name, vcpus=vcpus, memory_mib=1024 * vcpus, disk_bytes=20 * GIB, public=True)
+        store.put("flavors", name, flavor)
+    image = image_pb2.Image(
+        display_name="linux",
+        state=image_pb2.Image.STATE_ACTIVE,
+        size_bytes=GIB,
+        disk_format="raw",
+        container_format="bare",
+        visibility="public",
+    )
+    store.put("images", "linux", image)
+    store.put("volumeTypes", "default", volume_type_pb2.VolumeType(display_name="default", public=True, default=True))
+    network = network_pb2.Network(
+        display_name="private", state=network_pb2.Network.STATE_ACTIVE, mtu=1500, project=project
+    )
+    store.put("networks", "private", network)
+    subnet = subnet_pb2.Subnet(
+        display_name="private-v4",
+        network=network.name,
+        cidr="10.0.0.0/24",
+        ip_version=4,
+        gateway_ip="10.0.0.1",
+        project=project,
+    )
+    store.put("subnets", "private-v4", subnet)

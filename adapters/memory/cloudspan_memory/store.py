@@ -1,0 +1,117 @@
+"""The cloud that this adapter stands for: resources in memory, each a message of the contract.
+
+A change may take time: `later` says what a resource becomes after the cluster's delay, applied when it is next read.
+"""
+
+from __future__ import annotations
+
+import bisect
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.message import Message
+
+from cloudspan_common.adapterkit.driver import Page
+from cloudspan_common.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloudspan_common.adapterkit.driver import Query
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.names import ClusterRef
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass
+class _Collection:
+    rows: dict[str, Any] = field(default_factory=dict)
+    ids: list[str] = field(default_factory=list)  # sorted, so that a page goes on after any id, a deleted one too
+
+
+class Store:
+    """Every resource of one cluster, by collection and id."""
+
+    def __init__(self, ref: ClusterRef, clock: Clock, delay_s: float) -> None:
+        self.ref = ref
+        self._clock = clock
+        self._delay_s = delay_s
+        self._collections: dict[str, _Collection] = {}
+        self._due: dict[str, tuple[float, Callable[[], None]]] = {}
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(c.rows)} {name}" for name, c in sorted(self._collections.items()))
+        return f"<Store {self.ref}: {counts or 'empty'}>"
+
+    def id_for(self, marker: str) -> str:
+        """The id that a create with this marker has, however often it is sent."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.ref}/{marker}"))
+
+    def name(self, collection: str, resource_id: str) -> str:
+        return self.ref.resource(collection, resource_id)
+
+    def put(self, collection: str, resource_id: str, resource: M) -> M:
+        """Keep a new resource under its id; gives it name and times."""
+        rows = self._collections.setdefault(collection, _Collection())
+        if resource_id not in rows.rows:
+            bisect.insort(rows.ids, resource_id)
+        resource.name = self.name(collection, resource_id)  # type: ignore[attr-defined] # every resource has one
+        if "create_time" in resource.DESCRIPTOR.fields_by_name:
+            resource.create_time.FromMilliseconds(int(self._clock.now() * 1000))  # type: ignore[attr-defined]
+        rows.rows[resource_id] = resource
+        return resource
+
+    def find(self, collection: str, resource_id: str) -> Any:
+        """Return the resource as it is now, or None."""
+        row = self._collections.get(collection, _Collection()).rows.get(resource_id)
+        if row is not None and row.name in self._due and self._due[row.name][0] <= self._clock.monotonic():
+            self._due.pop(row.name)[1]()
+            row = self._collections[collection].rows.get(resource_id)
+        return row
+
+    def get(self, collection: str, resource_id: str) -> Any:
+        """Return the resource as it is now.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        row = self.find(collection, resource_id)
+        if row is None:
+            name = self.name(collection, resource_id)
+            raise NotFound(f"{name} does not exist; list its collection to see what does", resource=name)
+        return row
+
+    def all(self, collection: str) -> list[Any]:
+        """Return everything in a collection as it is now, by id."""
+        ids = list(self._collections.get(collection, _Collection()).ids)
+        return [row for row in (self.find(collection, i) for i in ids) if row is not None]
+
+    def page(self, collection: str, query: Query) -> Page[Any]:
+        """Return the page after `query.cursor`, an id."""
+        rows = self._collections.get(collection, _Collection())
+        start = bisect.bisect_right(rows.ids, query.cursor) if query.cursor else 0
+        ids = rows.ids[start : start + query.limit]
+        found = [(i, row) for i in ids if (row := self.find(collection, i)) is not None]
+        more = start + query.limit < len(rows.ids)
+        return Page([row for _, row in found], more=more, position=lambda index: found[index][0])
+
+    def delete(self, collection: str, resource_id: str) -> None:
+        """Forget a resource; nothing happens when there is none."""
+        rows = self._collections.get(collection, _Collection())
+        row = rows.rows.pop(resource_id, None)
+        if row is not None:
+            rows.ids.remove(resource_id)
+            self._due.pop(row.name, None)
+
+    def later(self, resource: Message, change: Callable[[], None]) -> None:
+        """Do `change` after the cluster's delay, instead of what was due for this resource before."""
+        self._due[resource.name] = (self._clock.monotonic() + self._delay_s, change)  # type: ignore[attr-defined]
+
+
+def copied(message: M) -> M:
+    """Return a copy: what leaves the store must not change behind its back, and the other way round."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy

@@ -1,0 +1,115 @@
+"""Small translations that every kind of resource needs: times, tags, names, whole GiB.
+
+The mappings of network, storage, image and identity call these once a field, so they stay flat and cheap.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cloudspan_common.errors import InvalidRequest, PlatformFault, Violation
+from cloudspan_common.names import parse_resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cloudspan_common.names import ClusterRef
+
+T = TypeVar("T")
+
+GIB = 1 << 30
+MIB = 1 << 20
+MARKER_PREFIX = "cs-"
+_MAX_TAG_CHARS = 255
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """Return the message for a decoded time; Cinder's times have no zone and are UTC."""
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return Timestamp(seconds=int(time.timestamp()), nanos=time.microsecond * 1000)
+
+
+def is_marker(tag: str) -> bool:
+    """Whether a Neutron tag is a marker of ours rather than somebody's label."""
+    return tag.startswith(MARKER_PREFIX) and "=" not in tag
+
+
+def labels_of(tags: Sequence[str]) -> dict[str, str] | None:
+    """Return Neutron's tags as labels: `k=v` is the label k, a tag without `=` a label with an empty value."""
+    if not tags:
+        return None
+    return {key: value for key, _, value in (tag.partition("=") for tag in tags if not is_marker(tag))}
+
+
+def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
+    """Return labels as Neutron tags.
+
+    Raises:
+        InvalidRequest: A label that could not be read back as it was, or is too long for a tag.
+    """
+    tags = []
+    for key, value in sorted(labels.items()):
+        tag = f"{key}={value}" if value else key
+        if not key or "=" in key or len(tag) > _MAX_TAG_CHARS or is_marker(tag):
+            text = (
+                f"the label {key[:60]!r} can't be kept as a Neutron tag: keys hold no '=' and don't begin with "
+                f"{MARKER_PREFIX!r}, key and value have at most {_MAX_TAG_CHARS - 1} characters together"
+            )
+            raise InvalidRequest(text, reason="LABEL_NOT_KEPT", violations=[Violation(field, text)])
+        tags.append(tag)
+    return tags
+
+
+def native_id(cluster: ClusterRef, collection: str, name: str, field: str) -> str:
+    """Return the platform's id of a resource that a request refers to; empty for an empty reference.
+
+    Raises:
+        InvalidRequest: It is of another form, or of another cluster.
+    """
+    if not name:
+        return ""
+    ref, resource_id = parse_resource(name, collection, field)
+    if ref != cluster:
+        text = f"{field} is in {ref}, the request goes to {cluster}; both must be of one cluster"
+        raise InvalidRequest(text, reason="OTHER_CLUSTER", violations=[Violation(field, text)])
+    return resource_id
+
+
+def whole_gib(size_bytes: int, field: str) -> int:
+    """Return the GiB that Cinder counts in.
+
+    Raises:
+        InvalidRequest: Negative, or not whole.
+    """
+    if size_bytes < 0 or size_bytes % GIB:
+        up = (max(size_bytes, 0) // GIB + 1) * GIB
+        text = f"{field} is {size_bytes}; this platform makes volumes of whole GiB, the next larger is {up}"
+        raise InvalidRequest(text, reason="SIZE_NOT_WHOLE_GIB", violations=[Violation(field, text)])
+    return size_bytes // GIB
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Return names for a message: the first few, and how many more."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def converted(document: Any, into: type[T]) -> T:
+    """Return a decoded document as a struct.
+
+    Raises:
+        PlatformFault: It is of another form than the platform documents.
+    """
+    try:
+        return msgspec.convert(document, into)
+    except msgspec.ValidationError as error:
+        text = f"the cloud answered something that is no {into.__name__}: {error}"
+        raise PlatformFault(text, reason="UNEXPECTED_ANSWER") from error

@@ -1,0 +1,117 @@
+"""Read masks (AIP-157): an answer holds the fields that were asked for, and always `name`.
+
+The servicer calls `apply` on a resource; `paging` compiles a mask once for a page. A path is a field, a field of a
+singular message (`fault.code`), or a map's entry (`labels.team`); `*` stands for everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cloudspan_common.errors import InvalidRequest, Violation
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.field_mask_pb2 import FieldMask
+    from google.protobuf.message import Message
+
+Masked = Callable[[Any], Any]
+"""Returns a new message with what the mask keeps of one."""
+
+_ALWAYS = "name"
+_Tree = dict[str, "_Tree"]
+"""Fields to keep; under each its own tree, an empty one for the whole field."""
+
+
+def compiled(mask: FieldMask | None, resource: Descriptor) -> Masked | None:
+    """Return what applies `mask` to messages of `resource`, or None when it keeps everything.
+
+    Raises:
+        InvalidRequest: UNKNOWN_MASK_PATH, naming the known ones.
+    """
+    if mask is None or not mask.paths:
+        return None
+    paths = list(mask.paths)
+    tree: _Tree = {}
+    for path in paths:
+        if path != "*":
+            _check(path.split("."), path, resource)
+            _plant(tree, path.split("."), resource)
+    if "*" in paths:
+        return None
+    if _ALWAYS in resource.fields_by_name:
+        tree[_ALWAYS] = {}
+    return lambda message: _kept(message, tree)
+
+
+def apply(mask: FieldMask | None, message: Message) -> None:
+    """Take from `message`, in place, what `mask` does not keep.
+
+    Raises:
+        InvalidRequest: UNKNOWN_MASK_PATH, naming the known ones.
+    """
+    masked = compiled(mask, message.DESCRIPTOR)
+    if masked is not None:
+        message.CopyFrom(masked(message))
+
+
+def _check(segments: list[str], path: str, resource: Descriptor) -> None:
+    known: Mapping[str, FieldDescriptor] = resource.fields_by_name
+    for index, segment in enumerate(segments):
+        if segment not in known:
+            raise _unknown(path, ".".join([resource.name, *segments[:index]]), known)
+        field = known[segment]
+        if _is_map(field):
+            return
+        known = {} if field.message_type is None or field.is_repeated else field.message_type.fields_by_name
+
+
+def _unknown(path: str, owner: str, known: Iterable[str]) -> InvalidRequest:
+    names = ", ".join(known) or "nothing below it (it is a value or a list, taken whole)"
+    text = f"read_mask holds {path[:80]!r}; {owner} has {names}"
+    return InvalidRequest(text, reason="UNKNOWN_MASK_PATH", violations=[Violation("read_mask", text)])
+
+
+def _plant(tree: _Tree, segments: list[str], resource: Descriptor) -> None:
+    """Add one path; a path to the whole of a field outweighs those into it."""
+    head, *rest = segments
+    field = resource.fields_by_name[head]
+    if not rest:
+        tree[head] = {}
+    elif head not in tree or tree[head]:
+        below = tree.setdefault(head, {})
+        if _is_map(field):
+            below[".".join(rest)] = {}
+        else:
+            _plant(below, rest, field.message_type)
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _kept(message: Any, tree: _Tree) -> Any:
+    kept = type(message)()
+    for field, value in message.ListFields():
+        below = tree.get(field.name)
+        if below is None:
+            continue
+        if _is_map(field):
+            _keep_entries(getattr(kept, field.name), value, below)
+        elif field.is_repeated:
+            getattr(kept, field.name).extend(value)
+        elif field.message_type is not None:
+            getattr(kept, field.name).CopyFrom(_kept(value, below) if below else value)
+        else:
+            setattr(kept, field.name, value)
+    return kept
+
+
+def _keep_entries(kept: Any, entries: Any, keys: _Tree) -> None:
+    if not keys:
+        kept.MergeFrom(entries)
+        return
+    for key in keys:
+        if key in entries:
+            kept[key] = entries[key]

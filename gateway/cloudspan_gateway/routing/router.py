@@ -1,0 +1,174 @@
+"""Turns a request into where it goes: the routed field, else the caller's tags; then who serves that.
+
+The server asks here once per call, before it forwards, fans out, or hands a mutation to operations.
+Spec: design, section 3 (Routing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError, Message
+
+from cloudspan_common import contract, names
+from cloudspan_common.contract import Kind
+from cloudspan_common.errors import InvalidRequest, NotFound, Unsupported, Violation
+from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
+from cloudspan_gateway.routing.calls import CLUSTER, PLATFORM, POOL
+from cloudspan_gateway.routing.describe import is_reserved
+from cloudspan_gateway.routing.snapshot import check_served, nobody_serves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan_gateway.routing.calls import GatewayCall, Metadata
+    from cloudspan_gateway.routing.channels import Link
+    from cloudspan_gateway.routing.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call of the contract goes, and the request as it is to be sent there."""
+
+    ref: ClusterRef
+    message: Message
+    body: bytes
+
+
+class Router:
+    """Finds the cluster of a request, and the instances that serve it."""
+
+    def __init__(self, table: Table, pools: Mapping[str, ClusterRef] | None = None) -> None:
+        self._table = table
+        self._pools = dict(pools or {})
+
+    def __repr__(self) -> str:
+        return f"<Router {self._table.snapshot!r} | {len(self._pools)} pools>"
+
+    def resolve(self, method: contract.Method, body: bytes, call: GatewayCall) -> Target:
+        """Return where a request of the contract goes; its cluster is known and has the method.
+
+        Raises:
+            InvalidRequest: Not the method's message, a malformed name, a tag that disagrees, a REQUIRED field empty.
+            NotFound: The platform or the cluster is not known; the message lists those that are.
+            Unsupported: The cluster does not have the method.
+        """
+        try:
+            message = method.request.FromString(body)
+        except DecodeError as error:
+            text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
+            raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
+        value = contract.routed_value(method, message)
+        if not value and (value := self._from_tags(method, call.tags)):
+            _set_routed(method, message, value)
+            body = message.SerializeToString()
+        contract.check_required(message)
+        ref = parse_cluster(value, method.routed_field)
+        if call.tags:
+            self._check_tags(ref, method.routed_field, call.tags)
+        call.ref = ref
+        self._check_known(method, ref)
+        return Target(ref, message, body)
+
+    def _check_known(self, method: contract.Method, ref: ClusterRef) -> None:
+        snapshot = self._table.snapshot
+        if not ref.is_wildcard:
+            check_served(snapshot.cluster(ref), method.full_name)
+        elif method.kind is not Kind.LIST:
+            raise names.malformed(str(ref), method.routed_field, "one platform and one cluster: only lists take `-`")
+        elif ref.platform != WILDCARD:
+            snapshot.platform(ref.platform)
+
+    def links(self, ref: ClusterRef, method: str) -> Sequence[Link]:
+        """Return the instances that serve `method` (`package.Service/Method`) on a cluster now; at least one.
+
+        Raises:
+            CloudspanError: Nobody does, and why: not known, not able, or not alive.
+        """
+        snapshot = self._table.snapshot
+        return snapshot.links(snapshot.cluster(ref), method)
+
+    def platform_links(self, platform: str, cluster: str, service: str) -> Sequence[Link]:
+        """Return the instances of a platform that serve a service of its own, on `cluster` if that is not empty.
+
+        Raises:
+            CloudspanError: Nobody does, and why.
+        """
+        route = self._table.snapshot.platform(platform)
+        ref = ClusterRef(platform, cluster) if cluster else None
+        having = self._table.snapshot.cluster(ref).links if ref else [seen.link for seen in route.serving]
+        if not having:
+            raise nobody_serves(route, ref)
+        able = {seen.link for seen in route.serving if seen.description and service in seen.description.services}
+        links = [link for link in having if link in able]
+        if not links:
+            text = f"platform {platform!r} serves no {service}; PlatformService.GetPlatform lists what it serves"
+            raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"platform": platform, "service": service})
+        return links
+
+    def tagged(self, call: GatewayCall) -> Metadata:
+        """Return the tags that lead a call of a service beyond the contract, as the adapter is to get them.
+
+        Raises:
+            Unsupported: The service can't be an adapter's, or no tag says whose it is.
+            InvalidRequest: Malformed tags, or tags that disagree.
+        """
+        service = call.path[1:].rpartition("/")[0]
+        if is_reserved(service):
+            text = f"there is no {call.path[1:]} here; reflection lists what is served"
+            raise Unsupported(text, reason="METHOD_UNKNOWN", metadata={"method": call.path[1:]})
+        platform, cluster = self._tags(call.tags)
+        if not platform:
+            text = (
+                f"{service} is no service of the contract; if it is an adapter's own, say which platform's in "
+                f"metadata {PLATFORM}, and the cluster in {CLUSTER}"
+            )
+            raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"service": service})
+        return ((PLATFORM, platform), (CLUSTER, cluster)) if cluster else ((PLATFORM, platform),)
+
+    def _from_tags(self, method: contract.Method, tags: Mapping[str, str]) -> str:
+        """A parent can be made from tags, a resource's name can't; a list without a cluster means all of them."""
+        if not tags or method.routed_field != "parent":
+            return ""
+        platform, cluster = self._tags(tags)
+        if not cluster and method.kind is Kind.LIST:
+            cluster = WILDCARD
+        return str(ClusterRef(platform, cluster)) if platform and cluster else ""
+
+    def _tags(self, tags: Mapping[str, str]) -> tuple[str, str]:
+        """The platform and cluster that the tags say, a pool's first; empty where they say nothing."""
+        platform, cluster = tags.get(PLATFORM, ""), tags.get(CLUSTER, "")
+        for key, tag in ((PLATFORM, platform), (CLUSTER, cluster)):
+            if tag and tag != WILDCARD and not names.is_tag(tag):
+                raise names.malformed(tag, f"metadata {key}", "a tag: a lower-case letter, then letters, digits, `-`")
+        if POOL not in tags:
+            return platform, cluster
+        ref = self._pool(tags[POOL])
+        self._check_tags(ref, f"metadata {POOL}", {PLATFORM: platform, CLUSTER: cluster})
+        return ref.platform, ref.cluster
+
+    def _pool(self, name: str) -> ClusterRef:
+        if name not in self._pools:
+            known = ", ".join(sorted(self._pools)) or "none"
+            text = f"metadata {POOL} says {name!r}, which is no pool of this gateway; its pools are: {known}"
+            raise NotFound(text, reason="POOL_UNKNOWN", metadata={"pool": name})
+        return self._pools[name]
+
+    def _check_tags(self, ref: ClusterRef, field: str, tags: Mapping[str, str]) -> None:
+        """Two places that name different clusters: no guess which one was meant."""
+        said = [(PLATFORM, tags.get(PLATFORM), ref.platform), (CLUSTER, tags.get(CLUSTER), ref.cluster)]
+        if POOL in tags:
+            pool = self._pool(tags[POOL])
+            said += [(POOL, pool.platform, ref.platform), (POOL, pool.cluster, ref.cluster)]
+        for key, tag, routed in said:
+            if tag and tag != routed:
+                text = f"{field} says {routed!r} and metadata {key} says {tag!r}; leave one out or make them agree"
+                raise InvalidRequest(text, reason="TAG_DISAGREES", violations=[Violation(field, text)])
+
+
+def _set_routed(method: contract.Method, message: Message, value: str) -> None:
+    *parents, last = method.routed_field.split(".")
+    for parent in parents:
+        message = getattr(message, parent)
+    setattr(message, last, value)
