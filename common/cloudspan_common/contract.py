@@ -13,7 +13,7 @@ import pkgutil
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from google.api import field_behavior_pb2, resource_pb2, routing_pb2
 from google.longrunning import operations_pb2
@@ -86,7 +86,7 @@ class Method:
     def item(self) -> type[Message]:
         """The resource that a list lists."""
         field = self.response.DESCRIPTOR.fields_by_name[self.items_field]
-        return message_factory.GetMessageClass(field.message_type)
+        return message_factory.GetMessageClass(cast("Descriptor", field.message_type))
 
 
 def snake_case(name: str) -> str:

@@ -6,7 +6,6 @@ Interceptors count through `GatewayMetrics`; what the table and the forwarder kn
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
@@ -17,6 +16,8 @@ from cloudspan_common import contract, telemetry
 from cloudspan_gateway.routing.snapshot import state_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from prometheus_client.metrics_core import Metric
 
     from cloudspan_gateway.routing.calls import GatewayCall

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -24,7 +24,7 @@ class SeedServicer(seed_pb2_grpc.SeedServiceServicer):
         self._clusters = {cluster.ref.cluster: cluster for cluster in clusters}
 
     async def Seed(  # noqa: N802 - the rpc's name
-        self, request: seed_pb2.SeedRequest, context: grpc.aio.ServicerContext
+        self, request: seed_pb2.SeedRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> seed_pb2.SeedResponse:
         cluster = self._clusters.get(request.cluster or next(iter(self._clusters)))
         if cluster is None:

@@ -25,6 +25,7 @@ _TYPES = {
     "image": ("image",),
     "identity": ("identity",),
 }
+SERVICES = tuple(_TYPES)
 _VERSION_PATHS = {"compute": "/v2.1", "network": "/v2.0", "volume": "/v3", "image": "/v2", "identity": "/v3"}
 _VERSIONED = re.compile(r"^(?P<root>.*?)/(?P<version>v\d+(?:\.\d+)?)(?P<rest>/[^/]+)?/?$")
 

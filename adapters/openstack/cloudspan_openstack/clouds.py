@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_openstack.catalogue import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from keystoneauth1.identity.base import BaseIdentityPlugin
 
-SERVICES = ("compute", "network", "volume", "image", "identity")
 # What clouds.yaml calls them, in the words of openstacksdk's own keys.
 _CONFIG_NAMES = {"volume": "block-storage"}
 
@@ -37,6 +37,8 @@ class Cloud:
     auth: BaseIdentityPlugin = field(repr=False, compare=False)
     auth_url: str
     region: str
+    scope: str
+    """The project as clouds.yaml names it; with endpoint and region it tells clusters apart."""
     interfaces: Mapping[str, str]
     """The catalogue's interface to use, by service."""
     overrides: Mapping[str, str]
@@ -105,6 +107,7 @@ def _cloud(name: str, region: Any) -> Cloud:
         auth=cast("BaseIdentityPlugin", auth),
         auth_url=str(region.config.get("auth", {}).get("auth_url", "")),
         region=region.get_region_name("compute") or "",
+        scope=_scope(region.config.get("auth", {})),
         interfaces={service: region.get_interface(_CONFIG_NAMES.get(service, service)) for service in SERVICES},
         overrides={service: url for service, url in overrides.items() if url},
         verify=verify,
@@ -117,6 +120,12 @@ def _override_keys() -> list[tuple[str, str]]:
     """(service, key in clouds.yaml), the preferred spelling last."""
     spelled = {"volume": ("volume", "volumev3", "block_storage")}
     return [(service, key) for service in SERVICES for key in spelled.get(service, (service,))]
+
+
+def _scope(auth: Mapping[str, Any]) -> str:
+    """An application credential is bound to its project, so its id stands for it."""
+    keys = ("project_id", "project_name", "project_domain_id", "project_domain_name", "application_credential_id")
+    return "/".join(str(auth[key]) for key in keys if auth.get(key))
 
 
 def _revision(config: Mapping[str, Any]) -> str:

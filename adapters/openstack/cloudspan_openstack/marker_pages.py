@@ -14,7 +14,6 @@ it, one after the other). Three rules of the platforms shape it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -22,10 +21,11 @@ import msgspec
 
 from cloudspan_common.adapterkit.driver import Page
 from cloudspan_common.errors import Busy, InvalidRequest, NotFound, PlatformFault
-
 from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from google.protobuf.message import Message
 
     from cloudspan_common.adapterkit.driver import Call, Query

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_common.adapterkit.driver import BY_MARKER, Capability, Page
+from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, Capability, Page
 from cloudspan_openstack import pushdown
 from cloudspan_openstack.marker_pages import list_page, read_one
 from cloudspan_openstack.network_changes import NetworkChanges
-from cloudspan_openstack.network_listings import SORTABLE, Kind, Kinds, parts
+from cloudspan_openstack.network_listings import SORTABLE, Kind, Kinds, M, R, parts
 from cloudspan_openstack.network_options import CreateNetworkOptions, CreateSubnetOptions
 from cloudspan_openstack.network_rows import NetworkMapper
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cloudspan.v1 import (
         floating_ip_pb2,
         network_pb2,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 class Network(NetworkChanges):
     """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
 
-    capabilities = {
+    capabilities: ClassVar[Mapping[str, Capability]] = {
         "list_networks": Capability(sortable=tuple(SORTABLE["networks"])),
         "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"])),
         "list_ports": Capability(sortable=tuple(SORTABLE["ports"])),
@@ -40,7 +42,7 @@ class Network(NetworkChanges):
         "list_floating_ips": Capability(sortable=tuple(SORTABLE["floatingips"])),
         "list_routers": Capability(sortable=tuple(SORTABLE["routers"])),
         "create_network": Capability(create_safety=BY_MARKER, options=CreateNetworkOptions),
-        "create_subnet": Capability(create_safety=BY_MARKER, options=CreateSubnetOptions),
+        "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
@@ -52,19 +54,19 @@ class Network(NetworkChanges):
         return f"<Network {self._ref}>"
 
     async def get_network(self, call: Call, _request: network_pb2.GetNetworkRequest) -> network_pb2.Network:
-        return await self._one(call, self._kinds.networks)  # type: ignore[no-any-return]
+        return await self._one(call, self._kinds.networks)
 
     async def list_networks(self, call: Call, query: Query) -> Page[network_pb2.Network]:
         return await self._page(call, query, self._kinds.networks)
 
     async def get_subnet(self, call: Call, _request: subnet_pb2.GetSubnetRequest) -> subnet_pb2.Subnet:
-        return await self._one(call, self._kinds.subnets)  # type: ignore[no-any-return]
+        return await self._one(call, self._kinds.subnets)
 
     async def list_subnets(self, call: Call, query: Query) -> Page[subnet_pb2.Subnet]:
         return await self._page(call, query, self._kinds.subnets)
 
     async def get_port(self, call: Call, _request: port_pb2.GetPortRequest) -> port_pb2.Port:
-        return await self._one(call, self._kinds.ports)  # type: ignore[no-any-return]
+        return await self._one(call, self._kinds.ports)
 
     async def list_ports(self, call: Call, query: Query) -> Page[port_pb2.Port]:
         return await self._page(call, query, self._kinds.ports)
@@ -72,7 +74,7 @@ class Network(NetworkChanges):
     async def get_security_group(
         self, call: Call, _request: security_group_pb2.GetSecurityGroupRequest
     ) -> security_group_pb2.SecurityGroup:
-        return await self._one(call, self._kinds.security_groups)  # type: ignore[no-any-return]
+        return await self._one(call, self._kinds.security_groups)
 
     async def list_security_groups(self, call: Call, query: Query) -> Page[security_group_pb2.SecurityGroup]:
         return await self._page(call, query, self._kinds.security_groups)
@@ -80,21 +82,21 @@ class Network(NetworkChanges):
     async def get_floating_ip(
         self, call: Call, _request: floating_ip_pb2.GetFloatingIpRequest
     ) -> floating_ip_pb2.FloatingIp:
-        return await self._one(call, self._kinds.floating_ips)  # type: ignore[no-any-return]
+        return await self._one(call, self._kinds.floating_ips)
 
     async def list_floating_ips(self, call: Call, query: Query) -> Page[floating_ip_pb2.FloatingIp]:
         return await self._page(call, query, self._kinds.floating_ips)
 
     async def get_router(self, call: Call, _request: router_pb2.GetRouterRequest) -> router_pb2.Router:
-        return await self._one(call, self._kinds.routers)  # type: ignore[no-any-return]
+        return await self._one(call, self._kinds.routers)
 
     async def list_routers(self, call: Call, query: Query) -> Page[router_pb2.Router]:
         return await self._page(call, query, self._kinds.routers)
 
-    async def _one(self, call: Call, kind: Kind[Any, Any]) -> Any:
+    async def _one(self, call: Call, kind: Kind[R, M]) -> M:
         return await read_one(self._session, call, kind.listing, kind.row, key=kind.one)
 
-    async def _page(self, call: Call, query: Query, kind: Kind[Any, Any]) -> Page[Any]:
+    async def _page(self, call: Call, query: Query, kind: Kind[R, M]) -> Page[M]:
         scopes = parts(await self._session.scope(call), self._ref, query, kind)
         push = pushdown.pushed(query, kind.pushes)
         return await list_page(self._session, call, kind.listing, query, pushed=push, scopes=scopes)

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_openstack import pushdown
-from cloudspan_openstack.marker_pages import Listing, Params, Scope
+from cloudspan_openstack.marker_pages import Listing, NativePage, Params, Scope
 from cloudspan_openstack.network_rows import (
     FloatingIpRow,
     FloatingIps,
@@ -19,9 +19,9 @@ from cloudspan_openstack.network_rows import (
     Networks,
     PortRow,
     Ports,
-    Row,
     RouterRow,
     Routers,
+    Row,
     SecurityGroupRow,
     SecurityGroups,
     SubnetRow,
@@ -29,12 +29,17 @@ from cloudspan_openstack.network_rows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from google.protobuf.message import Message
+
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
     from cloudspan_common.adapterkit.driver import Query
     from cloudspan_common.names import ClusterRef
     from cloudspan_openstack.catalogue import Scope as Login
 
 R = TypeVar("R", bound=Row)
-M = TypeVar("M")
+M = TypeVar("M", bound="Message")
 
 # Neutron sorts by few attributes: created_at and description are refused with 400.
 SORTABLE: Mapping[str, Mapping[str, str]] = {
@@ -45,6 +50,8 @@ SORTABLE: Mapping[str, Mapping[str, str]] = {
     "floatingips": {"ip_address": "floating_ip_address", "native_state": "status"},
     "routers": {"display_name": "name", "native_state": "status"},
 }
+# What others can share with us; a subnet is shared with its network, and its row does not say so.
+_SHARED_KINDS = (NetworkRow, SubnetRow, SecurityGroupRow)
 # BUILD is CREATING and nothing else; ACTIVE rows may be DOWN for us (switched off by their owner), never the reverse.
 _STATES = {"ACTIVE": "ACTIVE", "CREATING": "BUILD", "ERROR": "ERROR"}
 
@@ -53,7 +60,7 @@ _STATES = {"ACTIVE": "ACTIVE", "CREATING": "BUILD", "ERROR": "ERROR"}
 class Kind(Generic[R, M]):
     """One collection, how to read one of it, and what may be pushed down."""
 
-    listing: Listing[R, Any]
+    listing: Listing[R, M]
     row: type[R]
     one: str
     pushes: Mapping[str, pushdown.Push]
@@ -63,12 +70,12 @@ class Kind(Generic[R, M]):
 class Kinds:
     """All collections of one cluster's Neutron."""
 
-    networks: Kind[NetworkRow, Any]
-    subnets: Kind[SubnetRow, Any]
-    ports: Kind[PortRow, Any]
-    security_groups: Kind[SecurityGroupRow, Any]
-    floating_ips: Kind[FloatingIpRow, Any]
-    routers: Kind[RouterRow, Any]
+    networks: Kind[NetworkRow, network_pb2.Network]
+    subnets: Kind[SubnetRow, subnet_pb2.Subnet]
+    ports: Kind[PortRow, port_pb2.Port]
+    security_groups: Kind[SecurityGroupRow, security_group_pb2.SecurityGroup]
+    floating_ips: Kind[FloatingIpRow, floating_ip_pb2.FloatingIp]
+    routers: Kind[RouterRow, router_pb2.Router]
 
     @classmethod
     def of(cls, ref: ClusterRef, mapper: NetworkMapper) -> Kinds:
@@ -129,7 +136,14 @@ class _Pushes:
         return {**self.named("name", collection, "id"), "display_name": pushdown.text("name")}
 
 
-def _kind(one: str, key: str, page: type[Any], row: type[R], message: Any, pushes: Mapping[str, Any]) -> Kind[R, Any]:
+def _kind(
+    one: str,
+    key: str,
+    page: type[NativePage[R]],
+    row: type[R],
+    message: Callable[[R], M],
+    pushes: Mapping[str, pushdown.Push],
+) -> Kind[R, M]:
     sortable = SORTABLE[key]
 
     def sort(order_by: Sequence[tuple[str, bool]]) -> Params:
@@ -141,7 +155,7 @@ def _kind(one: str, key: str, page: type[Any], row: type[R], message: Any, pushe
             for param in (("sort_key", native), ("sort_dir", direction))
         )
 
-    listing: Listing[R, Any] = Listing(
+    listing: Listing[R, M] = Listing(
         service="network",
         path="/" + key.replace("_", "-"),
         key=key,
@@ -163,30 +177,28 @@ def parts(login: Login, ref: ClusterRef, query: Query, kind: Kind[R, Any]) -> li
 
     A member's listing is one part: Neutron shows its own and what is shared with it. An administrator's would be
     every project's, so it gets the same as a member would: its own, then what is shared with all, then external
-    networks. `project = "..."` asks for another project, `project = "*"` for all of them.
+    networks. `project = "..."` asks for another project, `project:*` for all of them.
     """
     prefix = f"{ref}/projects/"
     wanted = query.filter.equal("project") or ""
-    if "*" in wanted or (not login.is_admin and not wanted):
-        return [Scope()]
-    if wanted.startswith(prefix) or not login.is_admin:
+    if wanted.startswith(prefix):
         return [Scope((("project_id", wanted.removeprefix(prefix)),))]
+    if not login.is_admin or pushdown.asks_for_projects(query):
+        return [Scope()]
     own = login.project_id
-    if query.order_by:
-        # Parts one after the other would not be in order: read all, keep what the parts would hold.
-        return [Scope((), lambda row: row.project_id == own or _shared(row) or _external(row))]
+    if query.order_by and kind.row in _SHARED_KINDS:
+        text = (
+            "an administrator's listing is made of its own, the shared and the external resources, which can't be "
+            'sorted together; leave order_by out, or say whose with project = "..." or project:* in the filter'
+        )
+        raise InvalidRequest(text, reason="ORDER_NEEDS_PROJECT", violations=[Violation("order_by", text)])
     found: list[Scope[R]] = [Scope((("project_id", own),))]
-    if kind.row in (NetworkRow, SecurityGroupRow):
-        found.append(Scope((("shared", "True"),), lambda row: row.project_id != own and _shared(row)))
+    if kind.row in _SHARED_KINDS:
+        found.append(Scope((("shared", "True"),), lambda row: row.project_id != own))
     if kind.row is NetworkRow:
-        external = lambda row: row.project_id != own and not _shared(row)  # noqa: E731 - reads better beside its use
-        found.append(Scope((("router:external", "True"),), external))
+        found.append(Scope((("router:external", "True"),), lambda row: row.project_id != own and not _shared(row)))
     return found
 
 
 def _shared(row: Row) -> bool:
-    return isinstance(row, NetworkRow | SecurityGroupRow) and row.shared
-
-
-def _external(row: Row) -> bool:
-    return isinstance(row, NetworkRow) and row.external
+    return isinstance(row, NetworkRow) and row.shared

@@ -7,12 +7,16 @@ too much through (MySQL compares names without case) but never too little.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from cloudspan_common.adapterkit.driver import Query
+
+# `project:*`, `project != "..."`, `project = "a" OR project = "b"`: whoever writes so means projects beyond his own.
+_PROJECT = re.compile(r"(?<![\w.\"'])project\s*(?:!?=|:|<|>)")
 
 Params = tuple[tuple[str, str], ...]
 Push = Callable[[str], tuple[str, str] | None]
@@ -43,7 +47,12 @@ def pushed(query: Query, pushes: Mapping[str, Push]) -> Params:
     found = []
     for field, push in pushes.items():
         value = query.filter.equal(field)
-        # An empty value asks for what is unset, a star for a pattern: neither means that to the clouds.
-        if value and "*" not in value and (param := push(value)):
+        # An empty value asks for what is unset, which to the clouds means no filter.
+        if value and (param := push(value)):
             found.append(param)
     return tuple(found)
+
+
+def asks_for_projects(query: Query) -> bool:
+    """Whether the filter speaks of projects, so that an administrator's own is not all that is wanted."""
+    return not query.filter.is_empty and _PROJECT.search(query.filter.text) is not None

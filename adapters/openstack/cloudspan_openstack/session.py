@@ -68,8 +68,7 @@ class Session:
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     def __repr__(self) -> str:
-        versions = ", ".join(f"{s} {r[1]}" for s, r in sorted(self._ranges.items()) if r) or "none yet"
-        return f"<Session {self._ref}: {self._keeper!r} | versions {versions}>"
+        return f"<Session {self._ref}: {self._keeper!r} | versions {self.known_versions() or 'none yet'}>"
 
     @property
     def project_id(self) -> str:
@@ -90,6 +89,15 @@ class Session:
     def is_admin(self) -> bool:
         """Whether the last login has the role `admin`."""
         return self._scope is not None and self._scope.is_admin
+
+    @property
+    def known_scope(self) -> Scope | None:
+        """What the last login told; None before the first one."""
+        return self._scope
+
+    def known_versions(self) -> str:
+        """Return what is known of the services' microversions, for people."""
+        return ", ".join(f"{service} {found[1]}" for service, found in sorted(self._ranges.items()) if found)
 
     def has(self, service: str) -> bool:
         """Whether the catalogue has `service`; true as long as there was no login to tell."""

@@ -30,7 +30,9 @@ class Abilities:
         for area in cluster.areas:
             for name, capability in area.capabilities.items():
                 if name not in names:
-                    raise Defect(f"{type(area).__name__}.capabilities names {name!r}, which is no method of the contract")
+                    raise Defect(
+                        f"{type(area).__name__}.capabilities names {name!r}, which is no method of the contract"
+                    )
                 self._capabilities[names[name]] = capability
             for name, full_name in names.items():
                 function = getattr(area, name, None)

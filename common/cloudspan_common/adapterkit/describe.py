@@ -1,8 +1,8 @@
-"""Tells who an adapter is: Describe for the gateway, PlatformService and ClusterService for whoever asks it directly."""
+"""Tells who an adapter is: Describe for the gateway, PlatformService and ClusterService for direct callers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudspan.adapter.v1 import adapter_pb2, adapter_pb2_grpc
 from cloudspan.v1 import cluster_pb2, cluster_pb2_grpc, platform_pb2, platform_pb2_grpc
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudspan_common.adapterkit.servicer import Clusters, ContractServicer
     from cloudspan_common.registry import Instance
 
-    Context = grpc.aio.ServicerContext
+    Context = grpc.aio.ServicerContext[Any, Any]
 
 _GATEWAY_ONLY = ("cloudspan.v1.OperationService",)
 SERVICES = tuple(name for name in contract.services() if name not in _GATEWAY_ONLY)

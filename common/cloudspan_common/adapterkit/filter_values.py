@@ -120,7 +120,7 @@ def value_test(fd: Fd, comparator: str, literal: Literal, *, contains: bool) -> 
         raise ValueError(f"has no order; {comparator} can't compare it, = and != can")
     if fd.cpp_type == Fd.CPPTYPE_BOOL:
         return _equals(_bool_of(literal.text)), literal.text
-    if fd.cpp_type == Fd.CPPTYPE_ENUM:
+    if fd.enum_type is not None:
         number, short = _enum_of(literal.text, fd.enum_type)
         return _equals(number), short
     if is_time(fd):

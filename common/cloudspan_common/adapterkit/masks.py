@@ -7,7 +7,7 @@ singular message (`fault.code`), or a map's entry (`labels.team`); `*` stands fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cloudspan_common.errors import InvalidRequest, Violation
 
@@ -42,7 +42,7 @@ def compiled(mask: FieldMask | None, resource: Descriptor) -> Masked | None:
         return None
     if _ALWAYS in resource.fields_by_name:
         tree[_ALWAYS] = {}
-    return lambda message: _kept(message, tree)
+    return _keeping(tree, resource)
 
 
 def apply(mask: FieldMask | None, message: Message) -> None:
@@ -51,7 +51,7 @@ def apply(mask: FieldMask | None, message: Message) -> None:
     Raises:
         InvalidRequest: UNKNOWN_MASK_PATH, naming the known ones.
     """
-    masked = compiled(mask, message.DESCRIPTOR)
+    masked = compiled(mask, cast("Descriptor", message.DESCRIPTOR))
     if masked is not None:
         message.CopyFrom(masked(message))
 
@@ -83,7 +83,7 @@ def _plant(tree: _Tree, segments: list[str], resource: Descriptor) -> None:
         below = tree.setdefault(head, {})
         if _is_map(field):
             below[".".join(rest)] = {}
-        else:
+        elif field.message_type is not None:
             _plant(below, rest, field.message_type)
 
 
@@ -91,27 +91,48 @@ def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
-def _kept(message: Any, tree: _Tree) -> Any:
-    kept = type(message)()
-    for field, value in message.ListFields():
-        below = tree.get(field.name)
-        if below is None:
-            continue
-        if _is_map(field):
-            _keep_entries(getattr(kept, field.name), value, below)
-        elif field.is_repeated:
-            getattr(kept, field.name).extend(value)
-        elif field.message_type is not None:
-            getattr(kept, field.name).CopyFrom(_kept(value, below) if below else value)
-        else:
-            setattr(kept, field.name, value)
+def _keeping(tree: _Tree, resource: Descriptor) -> Masked:
+    """Compile a tree: a page of 1000 must not look at fields that nobody asked for."""
+    copies = [_copy(resource.fields_by_name[name], below) for name, below in tree.items()]
+
+    def kept(message: Any) -> Any:
+        part = type(message)()
+        for copy in copies:
+            copy(message, part)
+        return part
+
     return kept
 
 
-def _keep_entries(kept: Any, entries: Any, keys: _Tree) -> None:
-    if not keys:
-        kept.MergeFrom(entries)
-        return
-    for key in keys:
-        if key in entries:
-            kept[key] = entries[key]
+def _copy(field: FieldDescriptor, below: _Tree) -> Callable[[Any, Any], None]:
+    """Return what copies one field, or what `below` names of it, from a message to another."""
+    if below and field.message_type is not None:
+        return _copy_entries(field.name, tuple(below)) if _is_map(field) else _copy_part(field, below)
+    name = field.name
+    if field.is_repeated:
+        return lambda source, target: getattr(target, name).MergeFrom(getattr(source, name))
+    if field.message_type is not None:
+        return _copy_part(field, None)
+    return lambda source, target: setattr(target, name, getattr(source, name))
+
+
+def _copy_part(field: FieldDescriptor, below: _Tree | None) -> Callable[[Any, Any], None]:
+    name = field.name
+    masked = _keeping(below, field.message_type) if below and field.message_type is not None else None
+
+    def copy(source: Any, target: Any) -> None:
+        if source.HasField(name):
+            value = getattr(source, name)
+            getattr(target, name).CopyFrom(value if masked is None else masked(value))
+
+    return copy
+
+
+def _copy_entries(name: str, keys: Iterable[str]) -> Callable[[Any, Any], None]:
+    def copy(source: Any, target: Any) -> None:
+        entries, kept = getattr(source, name), getattr(target, name)
+        for key in keys:
+            if key in entries:
+                kept[key] = entries[key]
+
+    return copy

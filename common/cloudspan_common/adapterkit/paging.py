@@ -8,13 +8,13 @@ Spec: design, section 3 (Manners) and 7 (every list is proven complete).
 from __future__ import annotations
 
 import base64
-import binascii
+import functools
 import hashlib
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from cloudspan_common.adapterkit import masks
 from cloudspan_common.adapterkit.driver import Page, Query
@@ -22,6 +22,7 @@ from cloudspan_common.adapterkit.filters import EVERYTHING, Filter
 from cloudspan_common.errors import InvalidRequest, PlatformFault, Violation
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     from cloudspan_common.adapterkit.driver import Call
@@ -46,7 +47,7 @@ _ENVELOPE_BYTES = 64 * 1024  # kept free for token, unreachable and cluster_stat
 _TOKEN_VERSION = b"\x01"
 _CHECK_BYTES = 4
 _HASH_BYTES = 8
-_HEAD_BYTES = len(_TOKEN_VERSION) + _CHECK_BYTES + _HASH_BYTES
+_BODY_AT = len(_TOKEN_VERSION) + _CHECK_BYTES
 
 
 def hash_query(method: str, request: Message) -> bytes:
@@ -62,8 +63,7 @@ def hash_query(method: str, request: Message) -> bytes:
 def encode_token(query_hash: bytes, cursor: str) -> str:
     """Return the page token that goes on at `cursor` of that query; opaque to callers, good in a URL."""
     body = query_hash + cursor.encode()
-    check = zlib.crc32(body).to_bytes(_CHECK_BYTES, "big")
-    return base64.urlsafe_b64encode(_TOKEN_VERSION + check + body).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_TOKEN_VERSION + _checksum(body) + body).rstrip(b"=").decode()
 
 
 def decode_token(token: str, query_hash: bytes) -> str:
@@ -74,31 +74,34 @@ def decode_token(token: str, query_hash: bytes) -> str:
     """
     if not token:
         return ""
-    data = _decoded(token)
-    body = data[len(_TOKEN_VERSION) + _CHECK_BYTES :]
-    check = data[len(_TOKEN_VERSION) : -len(body) or None]
-    if (
-        len(data) < _HEAD_BYTES
-        or not data.startswith(_TOKEN_VERSION)
-        or zlib.crc32(body) != int.from_bytes(check, "big")
-    ):
-        text = "page_token is none of ours, or was cut or changed on the way; send next_page_token as it came, or none"
-        raise _bad_field("page_token", text, "PAGE_TOKEN_MALFORMED")
-    if body[:_HASH_BYTES] != query_hash:
+    made_for, cursor = _opened(token)
+    if made_for != query_hash:
         text = (
             "page_token was made for another query; keep parent, filter, order_by, view and read_mask as they were "
             "(page_size may change), or leave page_token out to start again"
         )
         raise _bad_field("page_token", text, "PAGE_TOKEN_OTHER_QUERY")
-    return body[_HASH_BYTES:].decode()
+    return cursor
 
 
-def _decoded(token: str) -> bytes:
-    """Return the bytes of a token; none when it is not base64url."""
+def _opened(token: str) -> tuple[bytes, str]:
+    """Return the query hash and the cursor in a token."""
+    text = "page_token is none of ours, or was cut or changed on the way; send next_page_token as it came, or none"
+    malformed = _bad_field("page_token", text, "PAGE_TOKEN_MALFORMED")
     try:
-        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):  # ValueError: not ASCII
-        return b""
+        data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        check, body = data[len(_TOKEN_VERSION) : _BODY_AT], data[_BODY_AT:]
+        cursor = body[_HASH_BYTES:].decode()
+    except ValueError as error:  # not ASCII, not base64, not UTF-8
+        raise malformed from error
+    if not data.startswith(_TOKEN_VERSION) or len(body) < _HASH_BYTES or check != _checksum(body):
+        raise malformed
+    return body[:_HASH_BYTES], cursor
+
+
+def _checksum(body: bytes) -> bytes:
+    """Tell a token that was cut in a URL or a log from a whole one; keeps nobody from forging one."""
+    return zlib.crc32(body).to_bytes(_CHECK_BYTES, "big")
 
 
 def effective_page_size(asked: int) -> int:
@@ -158,6 +161,27 @@ class Listed(Generic[T]):
     partial: str = ""
     token_after: Callable[[int], str] = field(default=lambda _: "", repr=False, compare=False)
     """The token that goes on after one of `items`, for cutting the page short."""
+    encoded: Sequence[bytes] = field(default=(), repr=False, compare=False)
+    """The items as bytes, once `cut_to_fit` has measured them."""
+
+    def answer(self, rest: Message) -> bytes:
+        """Return the response's bytes: its other fields from `rest`, and the items, which every list has as field 1.
+
+        They are encoded already: joining 1000 takes 0.1 ms, copying them into a response and encoding that 0.6 ms.
+        """
+        parts = [part for item in self.encoded for part in (_prefix(len(item)), item)]
+        return b"".join([*parts, rest.SerializeToString()])
+
+
+@functools.lru_cache(maxsize=4096)
+def _prefix(size: int) -> bytes:
+    """Return tag and length of one item: what protobuf's wire format puts before each element of field 1."""
+    sign, rest = bytearray(b"\x0a"), size
+    while rest > 0x7F:
+        sign.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    sign.append(rest)
+    return bytes(sign)
 
 
 async def list_page(
@@ -173,8 +197,8 @@ async def list_page(
         InvalidRequest: Page size or token, filter, order or mask can't be used.
         PlatformFault: PAGING_LOOP, see `fill`; beside what the driver raises.
     """
-    resource = request_item = method.response.DESCRIPTOR.fields_by_name[method.items_field].message_type
-    mask = masks.compiled(getattr(request, "read_mask", None), request_item)
+    resource = cast("Descriptor", method.response.DESCRIPTOR.fields_by_name[method.items_field].message_type)
+    mask = masks.compiled(getattr(request, "read_mask", None), resource)
     ask = Ask(
         cluster=call.cluster,
         deadline=call.deadline,
@@ -286,11 +310,11 @@ def _loop(cluster: ClusterRef, cursor: str) -> PlatformFault:
 
 def cut_to_fit(listed: Listed[Any], max_bytes: int = MAX_ANSWER_BYTES) -> Listed[Any]:
     """Return `listed` with as many of its items as an answer below `max_bytes` can hold, but at least one."""
-    sizes = [item.ByteSize() for item in listed.items]
+    # ByteSize encodes as well and throws the bytes away: the same time is better spent on bytes that can be sent.
+    encoded = [item.SerializeToString() for item in listed.items]
     room = max_bytes - _ENVELOPE_BYTES
-    if sum(sizes) + _ITEM_OVERHEAD * len(sizes) <= room:
-        return listed
-    kept = sum(total <= room for total in accumulate(size + _ITEM_OVERHEAD for size in sizes)) or 1
-    if kept == len(sizes):
-        return listed
-    return replace(listed, items=listed.items[:kept], next_page_token=listed.token_after(kept - 1))
+    if sum(map(len, encoded)) + _ITEM_OVERHEAD * len(encoded) <= room:
+        return replace(listed, encoded=encoded)
+    kept = sum(total <= room for total in accumulate(len(item) + _ITEM_OVERHEAD for item in encoded)) or 1
+    token = listed.token_after(kept - 1) if kept < len(encoded) else listed.next_page_token
+    return replace(listed, items=listed.items[:kept], encoded=encoded[:kept], next_page_token=token)

@@ -7,10 +7,11 @@ errors as statuses, the stamp that tells the cloud's errors from a dead instance
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import grpc
 import structlog
+from google.protobuf import timestamp_pb2
 
 from cloudspan.adapter.v1 import step_pb2_grpc
 from cloudspan.v1 import common_pb2
@@ -24,13 +25,13 @@ from cloudspan_common.names import ClusterRef, parse_cluster, parse_resource
 from cloudspan_common.telemetry import new_request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from google.protobuf.message import Message
 
     from cloudspan.adapter.v1 import step_pb2
     from cloudspan_common.adapterkit.capabilities import Abilities
-    from cloudspan_common.adapterkit.driver import Cluster
+    from cloudspan_common.adapterkit.driver import Cluster, Page, Query
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,8 @@ SERVED_BY = "x-served-by"
 
 _CLUSTER_SERVICE = "cloudspan.v1.ClusterService"  # answered from Describe's side
 
-Context = grpc.aio.ServicerContext
+Context = grpc.aio.ServicerContext[Any, Any]
+R = TypeVar("R")
 
 
 class StepServicer(step_pb2_grpc.StepServiceServicer):
@@ -61,7 +63,7 @@ class Clusters:
         self.platform = platform
         self._clusters = dict(clusters)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[tuple[Cluster, Abilities]]:
         return iter(self._clusters.values())
 
     def get(self, ref: ClusterRef, field: str) -> tuple[Cluster, Abilities]:
@@ -104,7 +106,7 @@ class ContractServicer:
             serve, method.request.FromString, lambda message: message.SerializeToString()
         )
 
-    async def answered(self, context: Context, answer: Callable[[], Any]) -> Any:
+    async def answered(self, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
         """Return what `answer` returns; end the call with the status of whatever it raises."""
         try:
             result = await answer()
@@ -117,7 +119,7 @@ class ContractServicer:
         context.set_trailing_metadata(self._stamp)
         return result
 
-    async def _abort(self, context: Context, error: CloudspanError) -> None:
+    async def _abort(self, context: Context, error: CloudspanError) -> NoReturn:
         tags = _tags(context)
         status = errors.with_request_id(errors.to_status(error), tags.get("x-request-id", ""))
         trailers = (*self._stamp, (errors.DETAILS_KEY, status.SerializeToString()))
@@ -134,7 +136,7 @@ class ContractServicer:
         async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
             if method.kind is contract.Kind.LIST:
                 sortable = abilities.capability(method).sortable
-                listed = await paging.list_page(method, request, call, function, sortable)
+                listed = await paging.list_page(method, request, call, _observing(function), sortable)
                 return _listed(method, listed, call, started)
             if method.kind is contract.Kind.MUTATION:
                 settle_s = cluster.settle_s
@@ -205,13 +207,25 @@ def _check_tags(ref: ClusterRef, tags: Mapping[str, str], field: str) -> None:
             raise InvalidRequest(text, reason="TAG_DISAGREES", violations=[Violation(field, text)])
 
 
-def _observed(resource: Message) -> None:
-    field = resource.DESCRIPTOR.fields_by_name.get("observe_time")
-    if field is not None:
-        resource.observe_time.GetCurrentTime()  # type: ignore[attr-defined] # checked by the descriptor
+def _observed(*resources: Any) -> None:
+    """Every resource of the contract says when it was read; nothing else does."""
+    if resources and "observe_time" in resources[0].DESCRIPTOR.fields_by_name:
+        now = timestamp_pb2.Timestamp()
+        now.GetCurrentTime()
+        for resource in resources:
+            resource.observe_time.CopyFrom(now)
 
 
-def _listed(method: contract.Method, listed: paging.Listed, call: Call, started: float) -> Message:
+def _observing(function: Callable[[Call, Query], Awaitable[Page[Any]]]) -> Callable[..., Awaitable[Page[Any]]]:
+    async def listed(call: Call, query: Query) -> Page[Any]:
+        page = await function(call, query)
+        _observed(*page.items)
+        return page
+
+    return listed
+
+
+def _listed(method: contract.Method, listed: paging.Listed[Any], call: Call, started: float) -> Message:
     """Return the list's response with the part that this cluster took in it."""
     response = method.response(next_page_token=listed.next_page_token)
     getattr(response, method.items_field).extend(listed.items)

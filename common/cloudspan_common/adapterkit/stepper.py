@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, empty_pb2
 
-
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors

@@ -1,4 +1,4 @@
-"""What the Consul watch makes of answers that a healthy agent gives rarely: scripted, since no agent gives them on call."""
+"""What the Consul watch makes of rare answers: scripted, since no real agent gives them on call."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class ScriptedAgent:
         self.health = self
         self.clock = FakeClock()
 
-    def service(self, service: str, *, index: int | None, wait: str) -> tuple[str, list[dict[str, Any]]] | None:
+    def service(self, _name: str, *, index: int | None, **_wait: str) -> tuple[str, list[dict[str, Any]]] | None:
         self.asked.append(index)
         answer = self._answers.pop(0) if self._answers else None
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def query(self, do: Callable[[Any], Any], wait_s: float) -> Any:
+    async def query(self, do: Callable[[Any], Any], _wait_s: float) -> Any:
         answer = do(self)
         await self.clock.sleep(0.001 if answer else 3600)
         return answer

@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from cloudspan_common.registry.consul import ConsulTimes
+from cloudspan_common.testing import FakeClock
 
 if TYPE_CHECKING:
     from cloudspan_common.registry import Instance
@@ -33,14 +34,16 @@ async def test_an_agent_that_lost_its_memory_is_taught_again(own_consul, open_co
 
     gateway = open_consul(own_consul)
     looking = asyncio.create_task(look())
-    registration = await open_consul(own_consul).register(east)
+    clock = FakeClock()
+    registration = await open_consul(own_consul, times=ConsulTimes(), clock=clock).register(east)
     await until(gateway.watch(), lambda view: view == (east,))
     seen_before = len(seen)
     own_consul.kill()
     own_consul.start()
     await eventually(lambda: (replace(east, suspect=True),) in seen[seen_before:])
+    await clock.advance(ConsulTimes().ttl_s / 3)
     await eventually(lambda: gateway_view(gateway) == (east,))
-    assert "registered" in repr(registration)
+    assert repr(registration).endswith(": registered>")
     assert own_consul.api.agent.services().keys() == {east.instance_id}
     await gateway.close()
     await looking

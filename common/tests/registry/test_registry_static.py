@@ -1,10 +1,11 @@
+# ruff: noqa: ASYNC240 - a few bytes in a temporary folder; an asynchronous file would only hide what is tested
 """The adapters file under hands and editors: broken, half-written, commented, locked, moved."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +13,9 @@ from structlog.testing import capture_logs
 from cloudspan_common.registry import Instance
 from cloudspan_common.registry.static import StaticRegistry
 from cloudspan_common.testing import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EAST = Instance("os-east", "openstack", "127.0.0.1:7081", contract=(1, 2), build="1.4")
 BY_HAND = """\

@@ -53,8 +53,9 @@ def assemble(instances: Iterable[Seen], memory: Mapping[str, Remembered]) -> Sna
 
 
 def _without_conflicts(instances: Sequence[Seen]) -> list[Seen]:
-    """Of two that claim one cluster with different endpoints the later one is quarantined: the first may have begun
-    operations there. It is looked at again on each change, so the first one's end releases it.
+    """Of two that claim one cluster with different endpoints the later one is quarantined.
+
+    The first may have begun operations there. Judged anew on each change, so the first one's end releases the other.
     """
     owners: dict[str, tuple[str, Seen]] = {}
     result = []

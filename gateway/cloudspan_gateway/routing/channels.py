@@ -10,7 +10,6 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-import grpc
 from grpc_health.v1 import health_pb2
 
 from cloudspan.adapter.v1 import adapter_pb2
@@ -18,6 +17,8 @@ from cloudspan_common import grpcs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import grpc
 
     from cloudspan_common.registry import Instance
 

@@ -138,7 +138,7 @@ def _claimed(services: Iterable[str]) -> set[str]:
 
 def _defined(files: Iterable[bytes]) -> set[str]:
     """Services that its descriptors define; imports of the contract are welcome, additions to it are not."""
-    found = set()
+    found: set[str] = set()
     for data in files:
         file = descriptor_pb2.FileDescriptorProto.FromString(data)
         found.update(f"{file.package}.{service.name}" for service in file.service)

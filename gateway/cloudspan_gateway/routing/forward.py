@@ -127,7 +127,7 @@ class Forwarder:
     ) -> None:
         call.served_by, call.tries = link.instance_id, call.tries + 1
         link.began()
-        messages = (requests,) if isinstance(requests, bytes) else requests
+        messages = iter((requests,)) if isinstance(requests, bytes) else requests
         rpc = link.stream(call.path)(messages, timeout=time_for(call.deadline), metadata=call.outgoing(*tags))
         try:
             async for message in rpc:

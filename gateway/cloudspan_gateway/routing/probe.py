@@ -40,7 +40,9 @@ DESCRIBE_TIMEOUT_S = 2.0
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)  # the last one repeats: what comes back is found within 2 s
 # One slow answer under load is no death; two in a row are.
 SLOW_ANSWERS_ALLOWED = 1
-_REFUSED = frozenset({grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
+_REFUSED = frozenset(
+    {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+)
 _order = itertools.count()
 
 
@@ -72,7 +74,7 @@ class Prober:
         state, reason = self._judged()
         return Seen(self.instance, self.link, state, reason, self._description)
 
-    def _judged(self) -> tuple[State.ValueType, str]:
+    def _judged(self) -> tuple[State, str]:
         refused = self._refused or describe.unfit(self.instance, self._description)
         if refused:
             return QUARANTINED, refused
@@ -80,10 +82,8 @@ class Prober:
             return EJECTED, self._lost
         if self._description is None:
             return CONNECTING, "it has not described itself yet"
-        if self.instance.draining:
-            return DRAINING, "it asked for no new calls"
-        if self._not_serving:
-            return DRAINING, "its health says NOT_SERVING"
+        if self.instance.draining or self._not_serving:
+            return DRAINING, "it asked for no new calls" if self.instance.draining else "its health says NOT_SERVING"
         if self.instance.suspect:
             return SUSPECT, "the registry doubts it, its own answers don't"
         return READY, ""
@@ -91,7 +91,7 @@ class Prober:
     def teach(self, memory: Remembered) -> None:
         """Hand a believable description to the platform's memory, once."""
         description = self._description
-        if description is not None and description is not self._learned and not self._judged()[0] == QUARANTINED:
+        if description is not None and description is not self._learned and self._judged()[0] != QUARANTINED:
             memory.learn(self._learned, description)
             self._learned = description
 

@@ -6,7 +6,6 @@ Each lookup either finds or says, in the caller's words, why not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from cloudspan_common.errors import NotFound, Unreachable, Unsupported
 from cloudspan_common.names import WILDCARD, ClusterRef
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cloudspan.v1 import cluster_pb2
     from cloudspan_common.registry import Instance
     from cloudspan_gateway.routing.channels import Link
@@ -34,7 +35,7 @@ SERVING = frozenset({READY, SUSPECT})
 RETRY_AFTER_S = 1.0
 
 
-def state_name(state: State.ValueType) -> str:
+def state_name(state: State) -> str:
     """`READY`, without the enum's prefix."""
     return State.Name(state).removeprefix("STATE_")
 
@@ -45,7 +46,7 @@ class Seen:
 
     instance: Instance
     link: Link
-    state: State.ValueType
+    state: State
     reason: str = ""
     description: Description | None = None
 

@@ -21,7 +21,14 @@ _ALWAYS = {
     "user_data", "block_device_mapping", "block_device_mapping_v2", "config_drive", "min_count", "max_count",
     "return_reservation_id", "adminPass", "OS-DCF:diskConfig", "accessIPv4", "accessIPv6",
 }  # fmt: skip
-_SINCE = {"description": 19, "tags": 52, "trusted_image_certificates": 63, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
+_SINCE = {
+    "description": 19,
+    "tags": 52,
+    "trusted_image_certificates": 63,
+    "host": 74,
+    "hypervisor_hostname": 74,
+    "hostname": 90,
+}
 
 
 def bad_field(field: str, value: Any, why: str) -> Refused:
@@ -63,7 +70,9 @@ class Creation:
         self._lifecycle.record(row, "create", call.request_id, row.user_id)
         for mapping in mappings:
             if mapping.get("source_type") == "volume":
-                attachment = new_attachment(self._store, row, mapping["uuid"], bool(mapping.get("delete_on_termination")))
+                attachment = new_attachment(
+                    self._store, row, mapping["uuid"], bool(mapping.get("delete_on_termination"))
+                )
                 row.volumes[attachment.volume_id] = attachment
                 self._store.volumes_row(attachment.volume_id)["status"] = "reserved"
         new = [m for m in mappings if m.get("source_type") == "image" and m.get("destination_type") == "volume"]
@@ -75,7 +84,11 @@ class Creation:
             raise Refused(400, "'server' is a required property")
         asked: Json = document["server"]
         minor = call.version[1]
-        known = _ALWAYS | {name for name, since in _SINCE.items() if minor >= since} | ({"personality"} if minor < 57 else set())
+        known = (
+            _ALWAYS
+            | {name for name, since in _SINCE.items() if minor >= since}
+            | ({"personality"} if minor < 57 else set())
+        )
         required = ("flavorRef", "name", *(("networks",) if minor >= 37 else ()))
         for name in required:
             if name not in asked:
@@ -243,7 +256,9 @@ def usage(store: Store, project_id: str) -> dict[str, int]:
     return {"instances": instances, "cores": cores, "ram": ram, "key_pairs": keys}
 
 
-def new_attachment(store: Store, row: Server, volume_id: str, delete_on_termination: bool, tag: str | None = None) -> Attachment:
+def new_attachment(
+    store: Store, row: Server, volume_id: str, delete_on_termination: bool, tag: str | None = None
+) -> Attachment:
     """Return an attachment at the server's next free device."""
     first = "a" if not row.image_id else "b"
     device = f"/dev/sd{chr(ord(first) + len(row.volumes))}"

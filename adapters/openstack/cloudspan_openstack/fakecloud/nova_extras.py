@@ -141,7 +141,11 @@ class Extras:
         return reply({"availabilityZoneInfo": rows})
 
     def _limits(self, call: Call) -> Reply:
-        quota, used, minor = self._store.quota("compute", call.project_id), usage(self._store, call.project_id), call.version[1]
+        quota, used, minor = (
+            self._store.quota("compute", call.project_id),
+            usage(self._store, call.project_id),
+            call.version[1],
+        )
         absolute = {
             "maxTotalInstances": quota["instances"],
             "maxTotalCores": quota["cores"],
@@ -193,7 +197,9 @@ class Extras:
 def _checked_limit(store: Store, call: Call) -> int:
     asked = call.one("limit")
     if not re.fullmatch("[0-9]*", asked):
-        raise Refused(400, f"Invalid input for query parameters limit. Value: {asked}. '{asked}' does not match '^[0-9]*$'")
+        raise Refused(
+            400, f"Invalid input for query parameters limit. Value: {asked}. '{asked}' does not match '^[0-9]*$'"
+        )
     return page_limit(store, call)
 
 

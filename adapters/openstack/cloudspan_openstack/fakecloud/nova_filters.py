@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
     Test = Callable[[Server], bool]
 
-SORT_KEYS = (
-    "access_ip_v4 access_ip_v6 auto_disk_config availability_zone config_drive created_at display_description "
-    "display_name host hostname image_ref instance_type_id kernel_id key_name launch_index launched_at locked_by node "
-    "power_state progress project_id ramdisk_id root_device_name task_state terminated_at updated_at user_id uuid "
-    "vm_state architecture cell_name cleaned default_ephemeral_device default_swap_device deleted deleted_at "
-    "disable_terminate ephemeral_gb ephemeral_key_uuid id key_data launched_on locked memory_mb os_type reservation_id "
-    "root_gb shutdown_terminate user_data vcpus vm_mode"
-).split()
+SORT_KEYS = ["access_ip_v4", "access_ip_v6", "auto_disk_config", "availability_zone", "config_drive", "created_at", "display_description", "display_name", "host", "hostname", "image_ref", "instance_type_id", "kernel_id", "key_name", "launch_index", "launched_at", "locked_by", "node", "power_state", "progress", "project_id", "ramdisk_id", "root_device_name", "task_state", "terminated_at", "updated_at", "user_id", "uuid", "vm_state", "architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted", "deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data", "launched_on", "locked", "memory_mb", "os_type", "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode"]
 _KNOWN = {
     *SORT_KEYS, "all_tenants", "block_device_mapping", "changes-since", "changes-before", "description", "flavor",
     "image", "ip", "ip6", "limit", "locked", "marker", "metadata", "name", "not-tags", "not-tags-any",
@@ -52,14 +45,18 @@ def check_query(call: Call) -> None:
     """Refuse what Nova's schema refuses."""
     for name, value in call.query:
         if name == "limit" and not re.fullmatch(r"[0-9]*", value):
-            raise Refused(400, f"Invalid input for query parameters limit. Value: {value}. '{value}' does not match '^[0-9]*$'")
+            raise Refused(
+                400, f"Invalid input for query parameters limit. Value: {value}. '{value}' does not match '^[0-9]*$'"
+            )
         if name == "sort_key" and value not in SORT_KEYS:
             text = f"Invalid input for query parameters sort_key. Value: {value}. '{value}' is not one of {SORT_KEYS}"
             raise Refused(400, text)
         if name == "sort_dir" and value not in ("asc", "desc"):
             raise Refused(400, "Invalid input received: Unknown sort direction, must be 'desc' or 'asc'")
         if name in ("changes-since", "changes-before") and parse_time(value) is None:
-            raise Refused(400, f"Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'")
+            raise Refused(
+                400, f"Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
+            )
         if call.version >= (2, 75) and name not in _KNOWN and not name.startswith("_"):
             raise Refused(400, f"'{name}' does not match any of the regexes: '^_'")
 
@@ -115,7 +112,11 @@ def _tags(call: Call) -> list[Test]:
     found: list[Test] = []
     if call.version < (2, 26):
         return found
-    asked = {name: set(call.one(name).split(",")) for name in ("tags", "tags-any", "not-tags", "not-tags-any") if call.one(name)}
+    asked = {
+        name: set(call.one(name).split(","))
+        for name in ("tags", "tags-any", "not-tags", "not-tags-any")
+        if call.one(name)
+    }
     if wanted := asked.get("tags"):
         found.append(lambda row: wanted <= set(row.tags))
     if any_of := asked.get("tags-any"):

@@ -88,7 +88,9 @@ class Servers:
             if row.cell_down and not with_unknown:
                 continue
             unknown = row.cell_down
-            pieces.append(msgspec.json.encode(views.unknown_server(call, row, detail=detail)) if unknown else encode(row))
+            pieces.append(
+                msgspec.json.encode(views.unknown_server(call, row, detail=detail)) if unknown else encode(row)
+            )
             last = row.id
             if len(pieces) == limit:
                 break
@@ -143,7 +145,9 @@ class Servers:
 
     def _unknown(self, call: Call, row: Server) -> Json:
         if call.version < (2, 69):
-            raise Refused(500, f"Cell {row.host or 'cell1'} is not responding and hence instance info is not available.")
+            raise Refused(
+                500, f"Cell {row.host or 'cell1'} is not responding and hence instance info is not available."
+            )
         known = views.unknown_server(call, row, detail=True)
         flavor = views.flavor_in_server(call, row.flavor)
         more = {"user_id": row.user_id, "flavor": flavor, "OS-EXT-AZ:availability_zone": "UNKNOWN"}
@@ -171,7 +175,11 @@ class Servers:
 
     def _groups(self, call: Call) -> Reply:
         row = find_server(self._store, call)
-        rows = [g for g in self._store.security_groups if g["project_id"] == row.project_id and g["name"] in row.security_groups]
+        rows = [
+            g
+            for g in self._store.security_groups
+            if g["project_id"] == row.project_id and g["name"] in row.security_groups
+        ]
         keys = ("id", "description", "name", "tenant_id")
         return reply({"security_groups": [{**{key: group[key] for key in keys}, "rules": []} for group in rows]})
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from cloudspan_openstack.fakecloud.wire import Call, Service
 
 _LOGIN_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>...</form></body></html>\n"
-_PROXY_PAGE = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+_PROXY_PAGE = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+)
 
 
 def spoil(fault: Fault, call: Call, answer: Reply) -> Reply:

@@ -1,0 +1,139 @@
+"""One OpenStack cluster: a clouds.yaml entry with its token, its connections and its areas.
+
+`__main__` makes a `Shared` for the process and an `OpenStackCluster` for each configured cloud; the adapter kit does
+the rest. Implements `adapterkit.driver.Cluster`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from cloudspan.v1 import cluster_pb2
+from cloudspan_common.clock import SystemClock
+from cloudspan_common.errors import LoginRefused, Unreachable
+from cloudspan_common.logs import get_logger
+from cloudspan_common.telemetry import NativeCall, NativeCallMetrics, record_native_call
+from cloudspan_common.tokens import TokenKeeper, TokenKey
+from cloudspan_openstack.check import check_cluster
+from cloudspan_openstack.compute import Compute
+from cloudspan_openstack.errors import Catalogue
+from cloudspan_openstack.flavors import Flavors
+from cloudspan_openstack.guards import Guards
+from cloudspan_openstack.issuer import KeystoneIssuer
+from cloudspan_openstack.servers import Servers
+from cloudspan_openstack.session import Session, SessionParts
+from cloudspan_openstack.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prometheus_client import CollectorRegistry
+
+    from cloudspan_common.adapterkit.driver import Area, Call, Stage
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_openstack.clouds import Cloud
+
+PLATFORM = "openstack"
+SETTLE_S = 120.0
+
+log = get_logger(__name__)
+
+
+class Shared:
+    """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.guards = Guards(self.clock)
+        self.catalogue = Catalogue(registry)
+        self._metrics = NativeCallMetrics(registry) if registry is not None else None
+
+    def record(self, call: NativeCall) -> None:
+        """Log, count and explain one native call."""
+        record_native_call(call, self._metrics)
+
+
+class OpenStackCluster:
+    """One cluster of the adapter."""
+
+    def __init__(self, ref: ClusterRef, cloud: Cloud, shared: Shared, *, settle_s: float = SETTLE_S) -> None:
+        self.ref = ref
+        self.settle_s = settle_s
+        self._cloud = cloud
+        self._issuer = KeystoneIssuer(cloud, ref.cluster, shared.record)
+        key = TokenKey(ref.cluster, cloud.revision)
+        self._keeper = TokenKeeper(self._issuer, key, clock=shared.clock, on_event=self._token_event)
+        self._wire = Wire(cloud.tls())
+        parts = SessionParts(self._keeper, self._wire, shared.guards, shared.catalogue, shared.record, shared.clock)
+        self.session = Session(ref, parts)
+        self._clock = shared.clock
+        self.areas: Sequence[Area] = self._make_areas(shared)
+
+    def __repr__(self) -> str:
+        return f"<OpenStackCluster {self.ref}: {self.session!r}>"
+
+    def _make_areas(self, shared: Shared) -> tuple[Area, ...]:
+        session, ref = self.session, self.ref
+        compute = Compute(session, ref, shared.clock)
+        return (Servers(compute), Flavors(session, ref))
+
+    @property
+    def digest(self) -> str:
+        """A digest of endpoint, region and credentials' scope; the same wherever the same entry is used."""
+        told = f"{self._cloud.auth_url}|{self._cloud.region}|{self._cloud.scope}"
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    async def open(self) -> None:
+        """Begin to log in, in the background."""
+        self._keeper.start()
+
+    async def close(self) -> None:
+        """Let go of token, connections and threads."""
+        await self._keeper.close()
+        await self._wire.close()
+        self._issuer.close()
+
+    def describe(self) -> cluster_pb2.Cluster:
+        """Return how the cluster stands, from memory."""
+        state, message = self._state()
+        scope = self.session.known_scope
+        return cluster_pb2.Cluster(
+            display_name=self._cloud.name,
+            endpoint=self._cloud.auth_url,
+            region=self._cloud.region,
+            project=self.ref.resource("projects", scope.project_id) if scope else "",
+            state=state,
+            message=message,
+            native_version=self.session.known_versions(),
+            token=self._token_state(),
+        )
+
+    async def check(self, call: Call) -> Sequence[Stage]:
+        """Try the way to the cloud stage by stage."""
+        return await check_cluster(call, self._cloud, self.session, self._keeper)
+
+    def _state(self) -> tuple[cluster_pb2.Cluster.State, str]:
+        state = self._keeper.state()
+        if self._keeper.current() is not None:
+            return cluster_pb2.Cluster.STATE_READY, ""
+        if not state.failures:
+            return cluster_pb2.Cluster.STATE_CONNECTING, ""
+        refused = state.last_error.startswith((LoginRefused.default_reason, "FORBIDDEN", "NO_PROJECT_SCOPE"))
+        kind = cluster_pb2.Cluster.STATE_LOGIN_REFUSED if refused else cluster_pb2.Cluster.STATE_UNREACHABLE
+        return kind, state.last_error or Unreachable.default_reason
+
+    def _token_state(self) -> cluster_pb2.TokenState:
+        state, now = self._keeper.state(), self._clock.now()
+        token = cluster_pb2.TokenState(
+            logins=state.logins, renewals=state.renewals, failures=state.failures, last_error=state.last_error
+        )
+        token.clock_skew.FromMilliseconds(round(state.skew_s * 1000))
+        if state.age_s is not None and state.expires_in_s is not None:
+            token.age.FromMilliseconds(round(state.age_s * 1000))
+            token.expire_time.FromMilliseconds(round((now + state.expires_in_s) * 1000))
+        return token
+
+    def _token_event(self, event: str, /, **fields: object) -> None:
+        log.info(event, cluster=str(self.ref), **fields)

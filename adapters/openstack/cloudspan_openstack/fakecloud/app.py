@@ -1,0 +1,278 @@
+"""The fake cloud as a running HTTP server: one port, five services under path prefixes, faults on the way.
+
+    async with FakeCloud("alpha", clock=clock) as cloud:
+        ... cloud.auth_url, cloud.clouds_yaml(), cloud.control
+
+Tests start it in process, `__main__` as a program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Self
+
+import yaml
+from aiohttp import web
+
+from cloudspan_common.clock import SystemClock
+from cloudspan_openstack.fakecloud import seed, tamper
+from cloudspan_openstack.fakecloud.cinder import Cinder
+from cloudspan_openstack.fakecloud.cinder_lifecycle import VolumeLife
+from cloudspan_openstack.fakecloud.control import Control
+from cloudspan_openstack.fakecloud.control_api import ControlApi
+from cloudspan_openstack.fakecloud.discovery import REGION
+from cloudspan_openstack.fakecloud.faults import Fault, Kind
+from cloudspan_openstack.fakecloud.glance import Glance
+from cloudspan_openstack.fakecloud.keystone import Keystone
+from cloudspan_openstack.fakecloud.neutron import Neutron
+from cloudspan_openstack.fakecloud.neutron_ports import PortDesk
+from cloudspan_openstack.fakecloud.nova import Nova
+from cloudspan_openstack.fakecloud.store import Store, Timing
+from cloudspan_openstack.fakecloud.tokens import TokenMint
+from cloudspan_openstack.fakecloud.wire import HTML, Call, Refused, Reply, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_openstack.fakecloud.wire import Json
+
+_SHUTDOWN_S = 0.05
+_BACKLOG = 512
+_MAX_BODY = 64 * 1024 * 1024  # an image upload
+_NOT_CARRIED_OUT = (Kind.RATE_LIMIT, Kind.SERVER_ERROR, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE)
+
+
+class FakeCloud:
+    """One OpenStack, in memory."""
+
+    def __init__(
+        self,
+        name: str = "fake",
+        *,
+        clock: Clock | None = None,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        token_ttl_s: float = 3600.0,
+        timing: Timing | None = None,
+        demo: bool = False,
+        advertise: str = "",
+    ) -> None:
+        self.name, self._host, self._port, self._advertise = name, host, port, advertise
+        self.store = Store(name, clock or SystemClock(), timing or Timing())
+        self._mint = TokenMint(self.store, token_ttl_s)
+        ports, volumes, glance = PortDesk(self.store), VolumeLife(self.store), Glance(self.store)
+        services: tuple[Service, ...] = (
+            Keystone(self.store, self._mint),
+            Nova(self.store, ports, volumes, glance),
+            glance,
+            Neutron(self.store),
+            Cinder(self.store, volumes),
+        )
+        self._services = {service.name: service for service in services}
+        tools = seed.Tools(self.store, ports, volumes, glance)
+        seed.foundation(tools)
+        if demo:
+            seed.demo(tools)
+        self.control = Control(tools, self._mint)
+        self._control_api = ControlApi(self.control)
+        self._runner: web.ServerRunner | None = None
+        self._closing = asyncio.Event()
+        self._request_ids = 0
+
+    def __repr__(self) -> str:
+        return f"<FakeCloud {self.name} at {self.base_url if self._runner else 'rest'}>"
+
+    @property
+    def base_url(self) -> str:
+        return self._advertise or f"http://{self._host}:{self._port}"
+
+    @property
+    def auth_url(self) -> str:
+        return f"{self.base_url}/identity/v3"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; port 0 takes a free one."""
+        self._runner = web.ServerRunner(web.Server(self._handle, client_max_size=_MAX_BODY, access_log=None))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, shutdown_timeout=_SHUTDOWN_S, backlog=_BACKLOG)
+        await site.start()
+        self._port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stop listening; calls that hang are reset."""
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def clouds(self) -> Json:
+        """Return clouds.yaml as data: NAME, NAME-demo2, NAME-admin, NAME-app (an application credential)."""
+        common = {"region_name": REGION, "interface": "public", "identity_api_version": 3}
+        users = {self.name: "demo", f"{self.name}-demo2": "demo2", f"{self.name}-admin": "admin"}
+        entries: Json = {
+            cloud: {
+                "auth": {
+                    "auth_url": self.auth_url,
+                    "username": user,
+                    "password": seed.PASSWORD,
+                    "project_name": user,
+                    "user_domain_name": "Default",
+                    "project_domain_name": "Default",
+                },
+                **common,
+            }
+            for cloud, user in users.items()
+        }
+        app = next(iter(self.store.app_credentials.values()))
+        auth = {
+            "auth_url": self.auth_url,
+            "application_credential_id": app.id,
+            "application_credential_secret": app.secret,
+        }
+        entries[f"{self.name}-app"] = {"auth_type": "v3applicationcredential", "auth": auth, **common}
+        return {"clouds": entries}
+
+    def clouds_yaml(self) -> str:
+        return yaml.safe_dump(self.clouds(), sort_keys=False)
+
+    def write_clouds(self, path: Path) -> None:
+        """Write clouds.yaml, readable by its owner only."""
+        path.touch(mode=0o600)
+        path.write_text(self.clouds_yaml())
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        call = await self._read(request)
+        self.store.timeline.catch_up()
+        if call.service == "_control":
+            return self._response(await self._control_api.answer(call))
+        service = self._services.get(call.service)
+        if service is None:
+            return self._response(Reply(404, b"404: Not Found", "text/plain"))
+        return await self._meet_faults(request, call, service)
+
+    async def _read(self, request: web.BaseRequest) -> Call:
+        head, _, tail = request.path.lstrip("/").partition("/")
+        self._request_ids += 1
+        request_id = f"req-{self.store.fixed_id('request', str(self._request_ids))}"
+        base = self._advertise or f"{request.scheme}://{request.host}"
+        query = list(request.rel_url.query.items())
+        raw = await request.read()
+        return Call(head, request.method, f"/{tail}", query, request.headers, raw, base, request_id)
+
+    async def _meet_faults(self, request: web.BaseRequest, call: Call, service: Service) -> web.StreamResponse:
+        decisive: Fault | None = None
+        for fault in self.control.faults.match(call):
+            if fault.kind is Kind.LATENCY:
+                await self.store.clock.sleep(fault.seconds)
+                self.store.timeline.catch_up()
+            else:
+                decisive = fault
+        if decisive is None:
+            answer = self._carry_out(call, service)
+            self.control.journal.note(self.store.now(), call, answer, "")
+            return self._response(answer)
+        return await self._commit_fault(request, call, service, decisive)
+
+    async def _commit_fault(
+        self, request: web.BaseRequest, call: Call, service: Service, fault: Fault
+    ) -> web.StreamResponse:
+        if fault.kind is Kind.REVOKED_TOKEN:
+            self._revoke(call, fault)
+        if fault.kind is Kind.LATE_COMMIT:
+            self._commit_late(call, service, fault.seconds)
+        answer = Reply(500)
+        if fault.kind not in _NOT_CARRIED_OUT or fault.carried_out:
+            answer = tamper.spoil(fault, call, self._carry_out(call, service))
+        if fault.kind in (Kind.RATE_LIMIT, Kind.SERVER_ERROR):
+            answer = tamper.refusal(fault, call, service)
+            service.decorate(call, answer)
+        silent = fault.kind in (Kind.LOST_REPLY, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE)
+        self.control.journal.note(self.store.now(), call, None if silent else answer, fault.kind.value)
+        if fault.kind is Kind.HANG:
+            await self._closing.wait()
+        if silent:
+            return _reset(request)
+        if fault.kind is Kind.CUT_BODY:
+            return await self._cut(request, answer)
+        return self._response(answer)
+
+    def _revoke(self, call: Call, fault: Fault) -> None:
+        if fault.scope == "all":
+            self._mint.revoke_all()
+        else:
+            self._mint.revoke(call.headers.get("X-Auth-Token", ""))
+
+    def _carry_out(self, call: Call, service: Service) -> Reply:
+        try:
+            answer = service.public(call) or self._admit(call, service)(call)
+        except Refused as refused:
+            answer = service.refusal(call, refused)
+        service.decorate(call, answer)
+        return answer
+
+    def _admit(self, call: Call, service: Service) -> Callable[[Call], Reply]:
+        """Check token, microversion and path, in the order of the real services; return the handler."""
+        call.who = self._mint.identity(call.headers.get("X-Auth-Token", ""))
+        identity = call.identity
+        if not identity.project_id and call.service not in ("identity", "image"):
+            raise Refused(403, "Policy doesn't allow this to be performed by an unscoped token.")
+        service.negotiate(call)
+        found = service.routes.find(call.method, call.path)
+        if found is None:
+            raise Refused(404, "The resource could not be found.", html=True)
+        handler, call.params = found
+        return handler
+
+    def _commit_late(self, call: Call, service: Service, delay_s: float) -> None:
+        """Admit now, as the real service has, and carry out later; a refusal then has no one to be told."""
+        try:
+            handler = self._admit(call, service)
+        except Refused:
+            return
+
+        def commit() -> None:
+            try:
+                handler(call)
+            except Refused:
+                return
+
+        self.store.timeline.after(delay_s, commit)
+
+    def _response(self, answer: Reply) -> web.Response:
+        headers = {"Date": formatdate(self.store.now(), usegmt=True), **answer.headers}
+        if answer.payload or answer.content_type != HTML:
+            headers["Content-Type"] = answer.content_type
+        return web.Response(status=answer.status, body=answer.payload, headers=headers)
+
+    async def _cut(self, request: web.BaseRequest, answer: Reply) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
+        response.content_length = len(answer.payload)
+        await response.prepare(request)
+        await response.write(answer.payload[: len(answer.payload) // 2])
+        _reset(request)
+        return response
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    """Reset the connection, so that the caller meets an error and not an end of file."""
+    transport = request.transport
+    if transport is not None:
+        peer = transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()

@@ -1,0 +1,120 @@
+"""The handle on a fake cloud: faults, the log of requests, time, seeding, quotas, revocation.
+
+Tests use it as `cloud.control`; the same is served at `/_control` (see `control_api`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cloudspan_common.testing import FakeClock
+from cloudspan_openstack.fakecloud import seed
+from cloudspan_openstack.fakecloud.faults import Fault, FaultBox, Kind
+from cloudspan_openstack.fakecloud.journal import Journal, Request
+
+if TYPE_CHECKING:
+    from cloudspan_openstack.fakecloud.tokens import TokenMint
+
+_BULK = {
+    "volumes": seed.bulk_volumes,
+    "networks": seed.bulk_networks,
+    "ports": seed.bulk_ports,
+    "images": seed.bulk_images,
+}
+
+
+class Control:
+    """What a test or an operator may do to the cloud from outside."""
+
+    def __init__(self, tools: seed.Tools, mint: TokenMint) -> None:
+        self._tools, self._mint = tools, mint
+        self.store = tools.store
+        self.faults = FaultBox()
+        self.journal = Journal()
+
+    def __repr__(self) -> str:
+        return f"<Control of {self.store!r}: {self.faults!r}, {self.journal!r}>"
+
+    def fault(self, kind: Kind | str, **rule: Any) -> Fault:
+        """Put a fault in force (fields of `Fault`); return the rule, whose `hits` tells how often it met a call."""
+        made = Fault(Kind(kind), **rule)
+        self.faults.add(made)
+        return made
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+
+    def requests(self, service: str = "", method: str = "", path: str = "") -> list[Request]:
+        """Return the requests so far: of a service (identity, compute, image, network, volume), method, path regex."""
+        return self.journal.requests(service, method, path)
+
+    def count(self, service: str = "", method: str = "", path: str = "") -> int:
+        return len(self.requests(service, method, path))
+
+    def logins(self) -> int:
+        """Return how many tokens were asked for."""
+        return self.count("identity", "POST", "^/v3/auth/tokens$")
+
+    def clear_requests(self) -> None:
+        self.journal.clear()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass.
+
+        Raises:
+            TypeError: The cloud runs on real time.
+        """
+        clock = self.store.clock
+        if not isinstance(clock, FakeClock):
+            raise TypeError("the cloud runs on real time; start it with a FakeClock to advance it")
+        await clock.advance(seconds)
+        self.store.timeline.catch_up()
+
+    def seed(self, project: str = "demo", *, with_ports: bool = False, **counts: int) -> dict[str, list[str]]:
+        """Add servers, volumes, networks, ports, images; return their ids by kind."""
+        made: dict[str, list[str]] = {}
+        for kind, count in counts.items():
+            if kind == "servers":
+                made[kind] = seed.bulk_servers(self._tools, count, project, with_ports=with_ports)
+            else:
+                made[kind] = _BULK[kind](self._tools, count, project)
+        return made
+
+    def set_quota(self, service: str, project: str = "demo", **limits: int) -> None:
+        """Set limits of a project by its name, in service compute, network or volume."""
+        self.store.quota(service, seed.project_id(self.store, project)).update(limits)
+
+    def set_timing(self, **seconds: float) -> None:
+        """Change how long the cloud's own work takes from now on (fields of `Timing`)."""
+        self.store.timing = replace(self.store.timing, **seconds)
+
+    def set_token_ttl(self, seconds: float) -> None:
+        """Set the life of tokens issued from now on."""
+        self._mint.ttl_s = seconds
+
+    def revoke_tokens(self, user: str = "") -> None:
+        """Revoke every token, or all of one user; those issued in the current second die too."""
+        if user:
+            self._mint.revoke_user(seed.user_id(self.store, user))
+        else:
+            self._mint.revoke_all()
+
+    def set_password(self, user: str, password: str) -> None:
+        """Change a password, which kills the user's tokens."""
+        self.store.users[seed.user_id(self.store, user)].password = password
+        self.revoke_tokens(user)
+
+    def set_cell_down(self, down: bool, every: int = 1) -> None:
+        """Take Nova's cell with every `every`-th server down or up; its servers are UNKNOWN, or missing from lists."""
+        for row in self.store.servers:
+            row.cell_down = down and row.seq % every == 0
+
+    def break_server(self, server_id: str, message: str = "No valid host was found.") -> None:
+        """Put a server into ERROR with a fault."""
+        row = self.store.servers.get(server_id)
+        if row is None:
+            raise KeyError(server_id)
+        row.vm_state, row.task_state = "error", None
+        row.fault = {"code": 500, "created": self.store.stamp(), "message": message}
+        row.changed(self.store.now())

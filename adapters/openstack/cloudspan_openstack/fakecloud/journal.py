@@ -1,0 +1,90 @@
+"""The log of native requests, for tests that count logins and calls. Secrets are masked before they are kept."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cloudspan_openstack.fakecloud.wire import Call, Json, Reply
+
+_KEPT = 100_000
+_SECRET = {"password", "original_password", "secret", "adminPass", "private_key", "user_data", "passcode"}
+_MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One native request as it was answered; status 0 means that no answer was sent."""
+
+    at: float
+    service: str
+    method: str
+    path: str
+    query: str
+    status: int
+    microversion: str
+    request_id: str
+    fault: str
+    body: Any
+
+    def document(self) -> Json:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Journal:
+    """The last requests, oldest first."""
+
+    def __init__(self) -> None:
+        self._requests: deque[Request] = deque(maxlen=_KEPT)
+
+    def __repr__(self) -> str:
+        return f"<Journal: {len(self._requests)} requests>"
+
+    def note(self, at: float, call: Call, answer: Reply | None, fault: str) -> None:
+        """Keep one request."""
+        version = ".".join(str(part) for part in call.version) if call.version[0] else ""
+        query = "&".join(f"{name}={value}" for name, value in call.query)
+        status = answer.status if answer else 0
+        body = masked(call.raw)
+        self._requests.append(
+            Request(at, call.service, call.method, call.path, query, status, version, call.request_id, fault, body)
+        )
+
+    def requests(self, service: str = "", method: str = "", path: str = "") -> list[Request]:
+        """Return the requests of a service and method whose path matches the regular expression."""
+        pattern = re.compile(path)
+        return [
+            r for r in self._requests
+            if service in ("", r.service) and method in ("", r.method) and pattern.search(r.path)
+        ]  # fmt: skip
+
+    def clear(self) -> None:
+        self._requests.clear()
+
+
+def masked(raw: bytes) -> Any:
+    """Return a request's body with its secrets replaced; None for none, a size for what is not JSON."""
+    if not raw:
+        return None
+    try:
+        return _masked(msgspec.json.decode(raw))
+    except msgspec.DecodeError:
+        return f"<{len(raw)} bytes>"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {
+        key: _MASK if key in _SECRET and not isinstance(item, dict) else _masked(item) for key, item in value.items()
+    }
+    if isinstance(shown.get("token"), dict):
+        shown["token"] = {**shown["token"], "id": _MASK}
+    return shown

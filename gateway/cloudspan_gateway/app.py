@@ -1,0 +1,125 @@
+"""The composition root: what the gateway is made of, in the order in which a call meets it.
+
+`__main__` runs `serve`; tests and `cloudspan up` build a `Gateway` over a registry of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from cloudspan_common import contract, logs, telemetry
+from cloudspan_common.reflection import PoolSource
+from cloudspan_common.registry import open_registry
+from cloudspan_gateway.dispatch import Dispatch
+from cloudspan_gateway.metrics import GatewayMetrics
+from cloudspan_gateway.operations.doors import OperationsService, WatchService
+from cloudspan_gateway.operations.intake import Intake
+from cloudspan_gateway.operations.runner import Runner
+from cloudspan_gateway.operations.store import MemoryStore
+from cloudspan_gateway.own import own_methods
+from cloudspan_gateway.platforms import ClusterService, PlatformService
+from cloudspan_gateway.routing.fanout import FanOut
+from cloudspan_gateway.routing.forward import Forwarder
+from cloudspan_gateway.routing.reflection import PluggedSource
+from cloudspan_gateway.routing.router import Router
+from cloudspan_gateway.routing.table import Table
+from cloudspan_gateway.server import GatewayServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.registry import Registry
+    from cloudspan_gateway.config import GatewayConfig
+    from cloudspan_gateway.own import OwnMethod
+
+OPERATIONS = "google.longrunning.Operations"
+_SIDE_SERVICES = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
+
+log = logs.get_logger(__name__)
+
+
+class Gateway:
+    """All parts of one gateway."""
+
+    def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
+        self.config = config
+        self.registry = registry
+        self.table = Table(registry, clock)
+        self.forwarder = Forwarder(self.table)
+        self.router = Router(self.table, config.pools)
+        self.metrics = GatewayMetrics()
+        self.metrics.watch(self.table, self.forwarder)
+        self.store = MemoryStore(clock)
+        self.runner = Runner(self.store, self.router, self.forwarder, installation=config.installation, clock=clock)
+        dispatch = Dispatch(
+            self.router,
+            self.forwarder,
+            own=self._own_services(),
+            mutations=Intake(self.store, self.router, self.table),
+            lists=FanOut(self.table, self.forwarder),
+        )
+        self.server = GatewayServer(dispatch, self.metrics, self._descriptors())
+
+    def __repr__(self) -> str:
+        return f"<Gateway {self.server!r} | {self.table!r}>"
+
+    def _own_services(self) -> Sequence[OwnMethod]:
+        return (
+            *own_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
+            *own_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
+            *own_methods(OPERATIONS, OperationsService(self.store)),
+            *own_methods("cloudspan.v1.OperationService", WatchService(self.store)),
+        )
+
+    def _descriptors(self) -> PluggedSource:
+        own = PoolSource((*contract.services(), OPERATIONS, *_SIDE_SERVICES))
+        return PluggedSource(lambda: self.table.snapshot, own)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Gateway]:
+        """Serve inside the `with` block; drain at its end."""
+        async with asyncio.TaskGroup() as group:
+            works = (self.table.run(), self.server.tell_health(self.table), self.runner.run())
+            tasks = [group.create_task(work) for work in works]
+            try:
+                # The first calls must not hear of unknown platforms only because nobody was asked yet.
+                await self.table.settled(self.config.settle)
+                await self.server.start(self.config.listen)
+                log.info("gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table))
+                yield self
+            finally:
+                await self.server.stop(self.config.drain)
+                for task in tasks:
+                    task.cancel()
+                await self.registry.close()
+
+
+def build(config: GatewayConfig, registry: Registry | None = None) -> Gateway:
+    """Return a gateway, not yet running; to be called where the event loop runs.
+
+    Raises:
+        InvalidRequest: The registry's URL is none.
+    """
+    found = registry or open_registry(config.registry, token=config.registry_token or None)
+    return Gateway(config, found)
+
+
+async def serve(config: GatewayConfig, stop: asyncio.Event) -> None:
+    """Run a gateway until `stop`, then drain.
+
+    Raises:
+        CloudspanError: An address can't be listened on, or the registry's URL is none.
+    """
+    logs.configure(config.log_level, config.output)
+    gateway = build(config)
+    metrics = telemetry.serve_metrics(gateway.metrics.registry, config.metrics) if config.metrics else None
+    try:
+        async with gateway.running():
+            await stop.wait()
+            log.info("gateway stops", drain_s=config.drain)
+    finally:
+        if metrics is not None:
+            metrics.close()

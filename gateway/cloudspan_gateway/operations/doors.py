@@ -1,0 +1,111 @@
+"""Where callers meet operations: read, awaited, cancelled, forgotten, watched.
+
+The composition root serves google.longrunning.Operations and cloudspan.v1.OperationService from here.
+Spec: design, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from cloudspan.v1.operation_pb2 import OperationMetadata
+from cloudspan_common.adapterkit.filters import Filter
+from cloudspan_common.adapterkit.paging import decode_token, effective_page_size, encode_token, hash_query
+from cloudspan_common.errors import InvalidRequest, NotFound, Violation
+from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
+from cloudspan_gateway.operations.waiting import before_deadline, ended
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from google.protobuf.descriptor import Descriptor
+
+    from cloudspan.v1 import operation_pb2
+    from cloudspan_gateway.operations.store import OperationStore
+    from cloudspan_gateway.routing.calls import GatewayCall
+
+_PARENT = "operations"
+
+
+class OperationsService:
+    """Answers google.longrunning.Operations."""
+
+    def __init__(self, store: OperationStore) -> None:
+        self._store = store
+
+    def __repr__(self) -> str:
+        return f"<OperationsService over {self._store!r}>"
+
+    async def get_operation(
+        self, request: operations_pb2.GetOperationRequest, _: GatewayCall
+    ) -> operations_pb2.Operation:
+        """Return one operation as it is."""
+        return to_message(await self._store.get(id_of(request.name)))
+
+    async def list_operations(
+        self, request: operations_pb2.ListOperationsRequest, _: GatewayCall
+    ) -> operations_pb2.ListOperationsResponse:
+        """Return operations, newest first; `filter` takes the fields of OperationMetadata."""
+        if request.name not in ("", _PARENT):
+            text = f"name is {request.name[:120]!r}; operations have one parent, {_PARENT!r}"
+            raise InvalidRequest(text, reason="MALFORMED_NAME", violations=[Violation("name", text)])
+        size = effective_page_size(request.page_size)
+        query_hash = hash_query("google.longrunning.Operations/ListOperations", request)
+        wanted = Filter.parse(request.filter, cast("Descriptor", OperationMetadata.DESCRIPTOR))
+        after = decode_token(request.page_token, query_hash)
+        response = operations_pb2.ListOperationsResponse()
+        while rows := await self._store.page(size, after):
+            for row in rows:
+                after = row.intent.id
+                if wanted.is_empty or wanted.matches(metadata_of(row)):
+                    response.operations.append(to_message(row))
+                if len(response.operations) == size:
+                    break
+            if len(response.operations) == size or len(rows) < size:
+                break
+        if rows and await self._store.page(1, after):
+            response.next_page_token = encode_token(query_hash, after)
+        return response
+
+    async def wait_operation(
+        self, request: operations_pb2.WaitOperationRequest, call: GatewayCall
+    ) -> operations_pb2.Operation:
+        """Return an operation once it has ended, or as it is at the time-out or just before the deadline."""
+        row = await self._store.get(id_of(request.name))
+        budget_s = before_deadline(call)
+        if request.HasField("timeout"):
+            budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)
+        return to_message(await ended(self._store, row, budget_s))
+
+    async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
+        """Ask for an operation's end: what it has done is undone. It ends CANCELLED, or finished if it was faster."""
+        await self._store.request_cancel(id_of(request.name))
+        return empty_pb2.Empty()
+
+    async def delete_operation(self, request: operations_pb2.DeleteOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
+        """Forget a finished operation; the resource it made stays."""
+        await self._store.delete(id_of(request.name))
+        return empty_pb2.Empty()
+
+
+class WatchService:
+    """Answers cloudspan.v1.OperationService."""
+
+    def __init__(self, store: OperationStore) -> None:
+        self._store = store
+
+    async def watch_operation(
+        self, request: operation_pb2.WatchOperationRequest, _: GatewayCall
+    ) -> AsyncIterator[operations_pb2.Operation]:
+        """Yield an operation as it is, then at each change, until it has ended."""
+        row = await self._store.get(id_of(request.name))
+        yield to_message(row)
+        while not row.done:
+            try:
+                row = await self._store.changed(row.intent.id, row.revision)
+            except NotFound:
+                return  # deleted right after its end
+            yield to_message(row)

@@ -1,0 +1,110 @@
+"""Where a mutation comes in: its intent is kept, and answered with its operation.
+
+The server's dispatch hands every mutation to `Intake.mutate`. Spec: design, section 4; `x-wait` from section 1.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from cloudspan_common.adapterkit.options import unknown_options
+from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_gateway.operations.model import Intent, to_message
+from cloudspan_gateway.operations.waiting import before_deadline, ended
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from google.protobuf.struct_pb2 import Struct
+
+    from cloudspan_common.contract import Method
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.operations.store import OperationStore
+    from cloudspan_gateway.routing.calls import GatewayCall
+    from cloudspan_gateway.routing.router import Router
+    from cloudspan_gateway.routing.table import Table
+
+X_WAIT = "x-wait"
+_WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
+
+
+class Intake:
+    """Accepts mutations into a store."""
+
+    def __init__(self, store: OperationStore, router: Router, table: Table) -> None:
+        self._store = store
+        self._router = router
+        self._table = table
+
+    def __repr__(self) -> str:
+        return f"<Intake into {self._store!r}>"
+
+    async def mutate(self, method: Method, request_bytes: bytes, request: Message, call: GatewayCall) -> bytes:
+        """Accept a mutation; return its operation, finished if it ended within `x-wait`.
+
+        Raises:
+            CloudspanError: It was not accepted, and nothing happens: no instance alive, an unknown option, a
+                `request_id` used for another request.
+        """
+        if call.ref is None:
+            raise TypeError(f"{method.full_name} was not routed")
+        budget_s = _wait_budget(call)
+        intent = Intent(
+            id=str(uuid.uuid4()),
+            method=method.full_name,
+            request=request_bytes,
+            cluster=call.ref,
+            request_id=_request_id(request),
+            traceparent=call.traceparent,
+        )
+        row = await self._store.known(intent)
+        if row is None:  # asked again it is answered from the store, whoever is alive
+            self._router.links(call.ref, method.full_name)
+            self._check_options(method, getattr(request, "options", None), call.ref)
+            row = await self._store.accept(intent)
+        if budget_s:
+            row = await ended(self._store, row, budget_s)
+        return bytes(to_message(row).SerializeToString())
+
+    def _check_options(self, method: Method, options: Struct | None, ref: ClusterRef) -> None:
+        """Refuse unknown options before anything is accepted; their types are the adapter's to check."""
+        if options is None or not options.fields:
+            return
+        capabilities = self._table.snapshot.cluster(ref).cluster.capabilities
+        schemas = [c.options_schema for c in capabilities if c.method == method.full_name and c.options_schema.fields]
+        unknown = unknown_options(schemas[0], options) if schemas else sorted(options.fields)
+        if unknown:
+            known = ", ".join(sorted(_properties(schemas[0]))) if schemas else "none"
+            text = f"{ref} has no option {', '.join(unknown)} for {method.full_name}; it has: {known}"
+            violations = [Violation(f"options.{name}", "is unknown") for name in unknown]
+            raise InvalidRequest(text, reason="UNKNOWN_OPTION", violations=violations)
+
+
+def _wait_budget(call: GatewayCall) -> float:
+    """Return how long the caller is ready to wait for the result, in seconds; 0 without `x-wait`."""
+    text = call.header(X_WAIT)
+    if not text:
+        return 0.0
+    match = _WAIT.fullmatch(text.strip())
+    if match is None:
+        wrong = f"metadata {X_WAIT} is {text[:40]!r}; expected a time such as 30s or 500ms"
+        raise InvalidRequest(wrong, reason="MALFORMED_WAIT", violations=[Violation(X_WAIT, wrong)])
+    return min(float(match[1]) * _UNIT_S[match[2]], before_deadline(call))
+
+
+def _properties(schema: Struct) -> list[str]:
+    return list(schema.fields["properties"].struct_value.fields)
+
+
+def _request_id(request: Message) -> str:
+    """Return the caller's `request_id`, else a new one."""
+    text = str(getattr(request, "request_id", ""))
+    if not text:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        wrong = f"request_id is {text[:60]!r}; expected a UUID such as {uuid.uuid4()}, a new one for each new request"
+        raise InvalidRequest(wrong, violations=[Violation("request_id", wrong)]) from error

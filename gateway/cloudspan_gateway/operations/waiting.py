@@ -1,0 +1,31 @@
+"""Waiting for an operation's end within a budget: shared by `x-wait` and WaitOperation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.store import OperationStore
+    from cloudspan_gateway.routing.calls import GatewayCall
+
+# A wait ends before the caller's deadline, so that it gets the operation and not its own client's time-out.
+_KEPT_SHARE, _MOST_KEPT_S = 0.1, 0.5
+
+
+def before_deadline(call: GatewayCall) -> float:
+    """Return how long may be waited on behalf of a call, in seconds."""
+    remaining = call.deadline.remaining()
+    return max(0.0, remaining - min(remaining * _KEPT_SHARE, _MOST_KEPT_S))
+
+
+async def ended(store: OperationStore, row: Row, budget_s: float) -> Row:
+    """Return the operation once it has ended, or as it is when the budget is used up."""
+    try:
+        async with asyncio.timeout(budget_s):
+            while not row.done:
+                row = await store.changed(row.intent.id, row.revision)
+    except TimeoutError:
+        row = await store.get(row.intent.id)
+    return row

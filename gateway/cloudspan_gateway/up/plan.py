@@ -1,0 +1,102 @@
+"""What `cloudspan up` starts, as data: the processes, their ports, and what there is when all of them run.
+
+Adapters are named by module and never imported: the gateway's distribution does not need them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudspan_common.names import ClusterRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_BASE = 7070
+MAX_BASE = 65_535 - 21
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One process."""
+
+    name: str
+    distribution: str
+    """What to install when the module is missing."""
+    module: str
+    arguments: tuple[str, ...]
+    port: int
+    """It is ready once this port takes connections."""
+    after: tuple[str, ...] = ()
+    """Those that must be ready before it starts."""
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that `cloudspan up` starts."""
+
+    state: Path
+    gateway: str
+    metrics: str
+    children: tuple[Child, ...]
+    clusters: tuple[ClusterRef, ...]
+    """The clusters that answer once all is up."""
+
+    @property
+    def ports(self) -> dict[int, str]:
+        """Who needs which port."""
+        return {int(self.metrics.rpartition(":")[2]): "metrics", **{child.port: child.name for child in self.children}}
+
+    @property
+    def registry_file(self) -> Path:
+        return self.state / "registry.yaml"
+
+    def log_of(self, child: Child) -> Path:
+        return self.state / "logs" / f"{child.name}.log"
+
+
+def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
+    """Return the plan of the demo: a gateway, two adapters, three clusters, two of them fake OpenStacks."""
+    registry = f"static:{state / 'registry.yaml'}"
+    clouds = {tag: base + 20 + index for index, tag in enumerate(("alpha", "beta"))}
+    return Plan(
+        state=state,
+        gateway=_local(base),
+        metrics=_local(base + 1),
+        children=(
+            *(_fake_cloud(tag, port, state, seed=seed) for tag, port in clouds.items()),
+            _memory(base + 10, registry, seed=seed),
+            _openstack(base + 11, registry, state, tuple(clouds)),
+            _gateway(base, registry, state),
+        ),
+        clusters=(ClusterRef("memory", "main"), *(ClusterRef("openstack", tag) for tag in clouds)),
+    )
+
+
+def _gateway(port: int, registry: str, state: Path) -> Child:
+    arguments = ("--listen", _local(port), "--metrics", _local(port + 1), "--registry", registry, "--drain", "2")
+    return Child("gateway", "cloudspan-gateway", "cloudspan_gateway", arguments, port)
+
+
+def _memory(port: int, registry: str, *, seed: bool) -> Child:
+    arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2", "--servers", "3" if seed else "0")
+    return Child("memory", "cloudspan-memory", "cloudspan_memory", arguments, port)
+
+
+def _openstack(port: int, registry: str, state: Path, clouds: tuple[str, ...]) -> Child:
+    arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2")
+    return Child("openstack", "cloudspan-openstack", "cloudspan_openstack", arguments, port, after=clouds)
+
+
+def _fake_cloud(tag: str, port: int, state: Path, *, seed: bool) -> Child:
+    arguments = ("--name", tag, "--port", str(port))
+    return Child(tag, "cloudspan-openstack", "cloudspan_openstack.fakecloud", arguments, port)
+
+
+def _local(port: int) -> str:
+    return f"127.0.0.1:{port}"
