@@ -65,7 +65,7 @@ def waiting(seconds: float) -> Metadata:
 
     `await cloud.servers.CreateServer(request, metadata=waiting(30))`
     """
-    return (("x-wait", f"{seconds:g}s"),)
+    return (("x-wait", f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"),)
 
 
 class Client:

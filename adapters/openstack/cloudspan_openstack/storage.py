@@ -84,7 +84,7 @@ class Storage(StorageChanges):
     async def list_volumes(self, call: Call, query: Query) -> Page[volume_pb2.Volume]:
         await self._know_types(call)
         pushed = pushdown.pushed(query, self._volume_pushes)
-        scopes = [Scope[VolumeRow](await self._whose(call, query))]
+        scopes: list[Scope[VolumeRow]] = [Scope(await self._whose(call, query))]
         return await list_page(self._session, call, self._volumes, query, pushed=pushed, scopes=scopes)
 
     async def get_snapshot(self, call: Call, _request: snapshot_pb2.GetSnapshotRequest) -> snapshot_pb2.Snapshot:
@@ -94,7 +94,7 @@ class Storage(StorageChanges):
 
     async def list_snapshots(self, call: Call, query: Query) -> Page[snapshot_pb2.Snapshot]:
         pushed = pushdown.pushed(query, self._snapshot_pushes)
-        scopes = [Scope[SnapshotRow](await self._whose(call, query))]
+        scopes: list[Scope[SnapshotRow]] = [Scope(await self._whose(call, query))]
         return await list_page(self._session, call, self._snapshots, query, pushed=pushed, scopes=scopes)
 
     async def get_volume_type(

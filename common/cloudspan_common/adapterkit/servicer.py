@@ -99,11 +99,11 @@ class ContractServicer:
         return [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in services.items()]
 
     def _handler(self, method: contract.Method) -> Any:
-        async def serve(request: Message, context: Context) -> Message:
+        async def serve(request: Message, context: Context) -> Message | bytes:
             return await self.answered(context, lambda: self._serve(method, request, context))
 
         return grpc.unary_unary_rpc_method_handler(
-            serve, method.request.FromString, lambda message: message.SerializeToString()
+            serve, method.request.FromString, lambda answer: answer if isinstance(answer, bytes) else _encoded(answer)
         )
 
     async def answered(self, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
@@ -125,7 +125,7 @@ class ContractServicer:
         trailers = (*self._stamp, (errors.DETAILS_KEY, status.SerializeToString()))
         await context.abort(error.code, status.message, trailers)
 
-    async def _serve(self, method: contract.Method, request: Message, context: Context) -> Message:
+    async def _serve(self, method: contract.Method, request: Message, context: Context) -> Message | bytes:
         started = time.perf_counter()
         tags = _tags(context)
         _fill_parent(method, request, tags)
@@ -144,7 +144,7 @@ class ContractServicer:
             resource = await function(call, request)
         _observed(resource)
         masks.apply(getattr(request, "read_mask", None), resource)
-        return resource  # type: ignore[no-any-return] # a driver's function is typed by its author
+        return resource
 
     def _call(
         self, method: contract.Method, request: Message, context: Context, tags: Mapping[str, str]
@@ -225,10 +225,13 @@ def _observing(function: Callable[[Call, Query], Awaitable[Page[Any]]]) -> Calla
     return listed
 
 
-def _listed(method: contract.Method, listed: paging.Listed[Any], call: Call, started: float) -> Message:
-    """Return the list's response with the part that this cluster took in it."""
+def _encoded(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _listed(method: contract.Method, listed: paging.Listed[Any], call: Call, started: float) -> bytes:
+    """Return the list's response, encoded, with the part that this cluster took in it."""
     response = method.response(next_page_token=listed.next_page_token)
-    getattr(response, method.items_field).extend(listed.items)
     status = common_pb2.ClusterStatus(
         cluster=str(call.cluster),
         state=common_pb2.ClusterStatus.STATE_PARTIAL if listed.partial else common_pb2.ClusterStatus.STATE_OK,
@@ -239,4 +242,4 @@ def _listed(method: contract.Method, listed: paging.Listed[Any], call: Call, sta
     status.observe_time.GetCurrentTime()
     status.took.FromMicroseconds(round((time.perf_counter() - started) * 1e6))
     response.cluster_status.append(status)  # type: ignore[attr-defined] # what makes it a LIST
-    return response
+    return listed.answer(response)

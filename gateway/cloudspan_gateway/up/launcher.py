@@ -56,6 +56,8 @@ class Launcher:
         check_installed(self._plan.children)
         check_free(self._plan.ports)
         (self._plan.state / "logs").mkdir(parents=True, exist_ok=True)
+        for name, text in self._plan.files.items():
+            (self._plan.state / name).write_text(text, encoding="utf-8")
         await asyncio.gather(*(self._start(child) for child in self._plan.children))
 
     async def first_death(self) -> None:

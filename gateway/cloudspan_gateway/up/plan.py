@@ -8,13 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import yaml
+
 from cloudspan_common.names import ClusterRef
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 DEFAULT_BASE = 7070
 MAX_BASE = 65_535 - 21
+_REGISTRY = "registry.yaml"
+_CLOUDS = "clouds.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,13 @@ class Plan:
     children: tuple[Child, ...]
     clusters: tuple[ClusterRef, ...]
     """The clusters that answer once all is up."""
+    files: Mapping[str, str]
+    """What stands in `state` before anything starts: text by name."""
 
     @property
     def ports(self) -> dict[int, str]:
         """Who needs which port."""
         return {int(self.metrics.rpartition(":")[2]): "metrics", **{child.port: child.name for child in self.children}}
-
-    @property
-    def registry_file(self) -> Path:
-        return self.state / "registry.yaml"
 
     def log_of(self, child: Child) -> Path:
         return self.state / "logs" / f"{child.name}.log"
@@ -62,23 +65,25 @@ class Plan:
 
 def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
     """Return the plan of the demo: a gateway, two adapters, three clusters, two of them fake OpenStacks."""
-    registry = f"static:{state / 'registry.yaml'}"
+    registry = f"static:{state / _REGISTRY}"
     clouds = {tag: base + 20 + index for index, tag in enumerate(("alpha", "beta"))}
     return Plan(
         state=state,
         gateway=_local(base),
         metrics=_local(base + 1),
         children=(
-            *(_fake_cloud(tag, port, state, seed=seed) for tag, port in clouds.items()),
+            *(_fake_cloud(tag, port, seed=seed) for tag, port in clouds.items()),
             _memory(base + 10, registry, seed=seed),
             _openstack(base + 11, registry, state, tuple(clouds)),
-            _gateway(base, registry, state),
+            _gateway(base, registry),
         ),
         clusters=(ClusterRef("memory", "main"), *(ClusterRef("openstack", tag) for tag in clouds)),
+        # Entries of a run that was killed would only be probed in vain.
+        files={_REGISTRY: "adapters: []\n", _CLOUDS: _clouds_yaml(clouds)},
     )
 
 
-def _gateway(port: int, registry: str, state: Path) -> Child:
+def _gateway(port: int, registry: str) -> Child:
     arguments = ("--listen", _local(port), "--metrics", _local(port + 1), "--registry", registry, "--drain", "2")
     return Child("gateway", "cloudspan-gateway", "cloudspan_gateway", arguments, port)
 
@@ -89,13 +94,34 @@ def _memory(port: int, registry: str, *, seed: bool) -> Child:
 
 
 def _openstack(port: int, registry: str, state: Path, clouds: tuple[str, ...]) -> Child:
-    arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2")
+    tags = (word for tag in clouds for word in ("--cloud", tag))
+    files = ("--clouds", str(state / _CLOUDS))
+    arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2", *files, *tags)
     return Child("openstack", "cloudspan-openstack", "cloudspan_openstack", arguments, port, after=clouds)
 
 
-def _fake_cloud(tag: str, port: int, state: Path, *, seed: bool) -> Child:
-    arguments = ("--name", tag, "--port", str(port))
+def _fake_cloud(tag: str, port: int, *, seed: bool) -> Child:
+    arguments = ("--name", tag, "--port", str(port), *(() if seed else ("--empty",)))
     return Child(tag, "cloudspan-openstack", "cloudspan_openstack.fakecloud", arguments, port)
+
+
+def _clouds_yaml(clouds: Mapping[str, int]) -> str:
+    """The demo user of each fake cloud, in the form that every OpenStack tool reads."""
+    entries = {
+        tag: {
+            "auth": {
+                "auth_url": f"http://{_local(port)}/identity/v3",
+                "username": "demo",
+                "password": "demo-password",  # of a fake
+                "project_name": "demo",
+                "user_domain_name": "Default",
+                "project_domain_name": "Default",
+            },
+            "region_name": "RegionOne",
+        }
+        for tag, port in clouds.items()
+    }
+    return yaml.safe_dump({"clouds": entries}, sort_keys=False)
 
 
 def _local(port: int) -> str:

@@ -60,7 +60,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         advertise=arguments.advertise,
     )
     for count, kind in arguments.seed:
-        cloud.control.seed(**{kind: int(count)})
+        cloud.control.seed_kind(kind, int(count))
     async with cloud:
         if arguments.write_clouds:
             cloud.write_clouds(arguments.write_clouds)

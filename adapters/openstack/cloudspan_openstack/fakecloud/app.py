@@ -9,6 +9,7 @@ Tests start it in process, `__main__` as a program.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from email.utils import formatdate
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_openstack.fakecloud.wire import Json
 
+log = logging.getLogger(__name__)
 _SHUTDOWN_S = 0.05
 _BACKLOG = 512
 _MAX_BODY = 64 * 1024 * 1024  # an image upload
@@ -51,7 +53,7 @@ _NOT_CARRIED_OUT = (Kind.RATE_LIMIT, Kind.SERVER_ERROR, Kind.LATE_COMMIT, Kind.H
 class FakeCloud:
     """One OpenStack, in memory."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all optional, named, and told apart by their names
         self,
         name: str = "fake",
         *,
@@ -81,7 +83,7 @@ class FakeCloud:
             seed.demo(tools)
         self.control = Control(tools, self._mint)
         self._control_api = ControlApi(self.control)
-        self._runner: web.ServerRunner | None = None
+        self._runner: web.AppRunner | None = None
         self._closing = asyncio.Event()
         self._request_ids = 0
 
@@ -107,9 +109,11 @@ class FakeCloud:
 
     async def start(self) -> None:
         """Listen; port 0 takes a free one."""
-        self._runner = web.ServerRunner(web.Server(self._handle, client_max_size=_MAX_BODY, access_log=None))
+        app = web.Application(client_max_size=_MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, shutdown_timeout=_SHUTDOWN_S, backlog=_BACKLOG)
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG)
         await site.start()
         self._port = int(self._runner.addresses[0][1])
 
@@ -155,7 +159,7 @@ class FakeCloud:
         path.touch(mode=0o600)
         path.write_text(self.clouds_yaml())
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = await self._read(request)
         self.store.timeline.catch_up()
         if call.service == "_control":
@@ -165,7 +169,7 @@ class FakeCloud:
             return self._response(Reply(404, b"404: Not Found", "text/plain"))
         return await self._meet_faults(request, call, service)
 
-    async def _read(self, request: web.BaseRequest) -> Call:
+    async def _read(self, request: web.Request) -> Call:
         head, _, tail = request.path.lstrip("/").partition("/")
         self._request_ids += 1
         request_id = f"req-{self.store.fixed_id('request', str(self._request_ids))}"
@@ -174,7 +178,7 @@ class FakeCloud:
         raw = await request.read()
         return Call(head, request.method, f"/{tail}", query, request.headers, raw, base, request_id)
 
-    async def _meet_faults(self, request: web.BaseRequest, call: Call, service: Service) -> web.StreamResponse:
+    async def _meet_faults(self, request: web.Request, call: Call, service: Service) -> web.StreamResponse:
         decisive: Fault | None = None
         for fault in self.control.faults.match(call):
             if fault.kind is Kind.LATENCY:
@@ -189,7 +193,7 @@ class FakeCloud:
         return await self._commit_fault(request, call, service, decisive)
 
     async def _commit_fault(
-        self, request: web.BaseRequest, call: Call, service: Service, fault: Fault
+        self, request: web.Request, call: Call, service: Service, fault: Fault
     ) -> web.StreamResponse:
         if fault.kind is Kind.REVOKED_TOKEN:
             self._revoke(call, fault)
@@ -242,14 +246,15 @@ class FakeCloud:
         """Admit now, as the real service has, and carry out later; a refusal then has no one to be told."""
         try:
             handler = self._admit(call, service)
-        except Refused:
+        except Refused as refused:
+            log.info("late commit refused", extra={"request_id": call.request_id, "reason": refused.message})
             return
 
         def commit() -> None:
             try:
                 handler(call)
-            except Refused:
-                return
+            except Refused as refused:
+                log.info("late commit refused", extra={"request_id": call.request_id, "reason": refused.message})
 
         self.store.timeline.after(delay_s, commit)
 
@@ -259,7 +264,7 @@ class FakeCloud:
             headers["Content-Type"] = answer.content_type
         return web.Response(status=answer.status, body=answer.payload, headers=headers)
 
-    async def _cut(self, request: web.BaseRequest, answer: Reply) -> web.StreamResponse:
+    async def _cut(self, request: web.Request, answer: Reply) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
         response.content_length = len(answer.payload)
         await response.prepare(request)
@@ -268,7 +273,7 @@ class FakeCloud:
         return response
 
 
-def _reset(request: web.BaseRequest) -> web.Response:
+def _reset(request: web.Request) -> web.Response:
     """Reset the connection, so that the caller meets an error and not an end of file."""
     transport = request.transport
     if transport is not None:

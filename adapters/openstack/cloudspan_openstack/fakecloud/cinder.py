@@ -148,8 +148,8 @@ class Cinder:
 
     def _extend(self, row: Json, size: int) -> Reply:
         if row["status"] not in ("available", "in-use"):
-            text = f"Invalid volume: Volume {row['id']} status must be '('available', 'in-use')' to extend, currently {row['status']}."
-            raise Refused(400, text)
+            text = f"Volume {row['id']} status must be '('available', 'in-use')' to extend, currently {row['status']}."
+            raise Refused(400, f"Invalid volume: {text}")
         if size <= row["size"]:
             text = f"New size for extend must be greater than current size. (current: {row['size']}, extended: {size})."
             raise Refused(400, f"Invalid input received: {text}")

@@ -73,13 +73,15 @@ class Control:
 
     def seed(self, project: str = "demo", *, with_ports: bool = False, **counts: int) -> dict[str, list[str]]:
         """Add servers, volumes, networks, ports, images; return their ids by kind."""
-        made: dict[str, list[str]] = {}
-        for kind, count in counts.items():
-            if kind == "servers":
-                made[kind] = seed.bulk_servers(self._tools, count, project, with_ports=with_ports)
-            else:
-                made[kind] = _BULK[kind](self._tools, count, project)
-        return made
+        return {kind: self.seed_kind(kind, count, project, with_ports=with_ports) for kind, count in counts.items()}
+
+    def seed_kind(self, kind: str, count: int, project: str = "demo", *, with_ports: bool = False) -> list[str]:
+        """Add rows of one kind; return their ids."""
+        if kind == "servers":
+            return seed.bulk_servers(self._tools, count, project, with_ports=with_ports)
+        if kind not in _BULK:
+            raise ValueError(f"cannot seed {kind!r}; servers, {', '.join(_BULK)} can be")
+        return _BULK[kind](self._tools, count, project)
 
     def set_quota(self, service: str, project: str = "demo", **limits: int) -> None:
         """Set limits of a project by its name, in service compute, network or volume."""

@@ -45,7 +45,7 @@ class ControlApi:
                 return await self._time(call)
             found = self.routes.find(call.method, call.path)
             if found is None:
-                raise Refused(404, f"no such control: {call.method} /_control{call.path}")
+                return reply({"error": f"no such control: {call.method} /_control{call.path}"}, 404)
             handler, call.params = found
             return handler(call)
         except Refused as refused:

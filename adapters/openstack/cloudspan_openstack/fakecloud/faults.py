@@ -1,6 +1,7 @@
 """Faults that the fake cloud commits when told to: which calls they meet, and how often.
 
-`Control` adds rules; `app` asks `match` for each call and carries them out. What a rule does to an answer is in `tamper`.
+`Control` adds rules; `app` asks `match` for each call and carries them out.
+What a rule does to an answer is in `tamper`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Body(enum.StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """One rule. An empty `service` or `method` meets every one; `path` is searched for in the path after the service."""
+    """One rule. An empty `service` or `method` meets every one; `path` is a pattern for what follows the service."""
 
     kind: Kind
     service: str = ""

@@ -77,8 +77,8 @@ class Glance:
         if refused.status == 401:
             text = (
                 "This server could not verify that you are authorized to access the document you requested. Either you "
-                "supplied the wrong credentials (e.g., bad password), or your browser does not understand how to supply "
-                "the credentials required."
+                "supplied the wrong credentials (e.g., bad password), or your browser does not understand how to "
+                "supply the credentials required."
             )
             answer = html(401, text)
             answer.headers["WWW-Authenticate"] = f'Keystone uri="{call.base}/identity/v3"'

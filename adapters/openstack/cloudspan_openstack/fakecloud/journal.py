@@ -85,6 +85,7 @@ def _masked(value: Any) -> Any:
     shown = {
         key: _MASK if key in _SECRET and not isinstance(item, dict) else _masked(item) for key, item in value.items()
     }
-    if isinstance(shown.get("token"), dict):
-        shown["token"] = {**shown["token"], "id": _MASK}
+    token = shown.get("token")
+    if isinstance(token, dict):
+        shown["token"] = {**token, "id": _MASK}
     return shown

@@ -262,8 +262,8 @@ class Keystone:
         asked = _member(asked, "application_credential", "request body")
         name = str(asked.get("name"))
         if any(row.user_id == user.id and row.name == name for row in self._store.app_credentials.values()):
-            text = f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {name}."
-            raise Refused(409, text)
+            text = f"Duplicate entry found with name {name}."
+            raise Refused(409, f"Conflict occurred attempting to store application_credential - {text}")
         secret = asked.get("secret") or base64.urlsafe_b64encode(self._store.random.randbytes(64)).decode().rstrip("=")
         ends = parse_time(str(asked["expires_at"])) if asked.get("expires_at") else None
         row_id = self._store.new_id().replace("-", "")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from cloudspan_openstack.fakecloud.store import Store
 
 _EXTENSIONS = (
-    ("address-scope", "Address scope"), ("external-net", "Neutron external network"), ("port-security", "Port Security"),
+    ("address-scope", "Address scope"), ("external-net", "Neutron external network"),
+    ("port-security", "Port Security"),
     ("quotas", "Quota management support"), ("quota_details", "Quota details management support"),
     ("router", "Neutron L3 Router"), ("security-group", "security-group"), ("sorting", "Sorting support"),
     ("pagination", "Pagination support"), ("standard-attr-tag", "Tag support for resources with standard attribute"),

@@ -37,7 +37,7 @@ class SecurityGroups(Resource):
     def make(self, call: Call, asked: Json) -> Json:
         if asked.get("name") == "default":
             raise Refused(409, "Default security group already exists.", "SecurityGroupDefaultAlreadyExists")
-        return new_group(self._store, call.project_id, self.common(call, asked))
+        return new_group(self._store, self.common(call, asked))
 
     def change(self, call: Call, row: Json, asked: Json) -> None:
         if row["name"] == "default" and "name" in asked:
@@ -87,7 +87,7 @@ class SecurityGroupRules(Resource):
             group["security_group_rules"].remove(row)
 
 
-def new_group(store: Store, project_id: str, common: Json) -> Json:
+def new_group(store: Store, common: Json) -> Json:
     """Return a group with the two egress rules every new one has, the rules already kept."""
     row: Json = common | {"stateful": True, "shared": False, "security_group_rules": []}
     for ethertype in ("IPv4", "IPv6"):
@@ -128,7 +128,7 @@ def _check_rule(asked: Json) -> None:
         text = f"Security group rule for ethertype '{kind}' not supported. Allowed values are ['IPv4', 'IPv6']."
         raise Refused(400, text, "SecurityGroupRuleInvalidEtherType")
     protocol = asked.get("protocol")
-    if protocol not in _PROTOCOLS and not (str(protocol).isdigit() and int(protocol) < 256):
+    if protocol not in _PROTOCOLS and not (str(protocol).isdigit() and int(str(protocol)) < 256):
         text = (
             f"Security group rule protocol {protocol} not supported. Only protocol values {_PROTOCOLS} and integer "
             "representations [0 to 255] are supported."

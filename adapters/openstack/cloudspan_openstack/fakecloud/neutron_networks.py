@@ -150,11 +150,10 @@ class Subnets(Resource):
 
 def _pools(cidr: ipaddress.IPv4Network | ipaddress.IPv6Network, gateway: str | None) -> list[Json]:
     """Return the range beside network, broadcast and gateway, split in two where the gateway lies inside."""
-    first, last = cidr[1], cidr[-2]
-    where = ipaddress.ip_address(gateway) if gateway else None
-    if where is None or not first <= where <= last:  # type: ignore[operator] - both sides have the subnet's version
-        return [{"start": str(first), "end": str(last)}]
-    ranges = [(int(first), int(where) - 1), (int(where) + 1, int(last))]
+    first, last = int(cidr[1]), int(cidr[-2])
+    where = int(ipaddress.ip_address(gateway)) if gateway else -1
+    inside = first <= where <= last
+    ranges = [(first, where - 1), (where + 1, last)] if inside else [(first, last)]
     return [
         {"start": str(ipaddress.ip_address(low)), "end": str(ipaddress.ip_address(high))}
         for low, high in ranges

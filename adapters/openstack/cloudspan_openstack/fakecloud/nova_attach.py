@@ -80,8 +80,8 @@ class Attaching:
         _check_state(row, "detach_volume")
         if self._store.volumes_row(attachment.volume_id)["status"] != "in-use":
             status = self._store.volumes_row(attachment.volume_id)["status"]
-            text = f"Invalid volume: Invalid input received: Invalid volume: Unable to detach volume. Volume status must be 'in-use', but it is '{status}'"
-            raise Refused(400, text)
+            text = f"Unable to detach volume. Volume status must be 'in-use', but it is '{status}'"
+            raise Refused(400, f"Invalid volume: Invalid input received: Invalid volume: {text}")
         self._lifecycle.detach_volume(row, attachment)
         return empty(202)
 
@@ -117,7 +117,7 @@ class Attaching:
             if port["device_id"]:
                 raise Refused(409, f"Port {port_id} is still in use.")
             return {"port": port_id}
-        network = asked.get("net_id")
+        network = str(asked.get("net_id"))
         if network not in self._store.networks:
             raise Refused(404, f"Network {network} could not be found.")
         fixed = (asked.get("fixed_ips") or [{}])[0]

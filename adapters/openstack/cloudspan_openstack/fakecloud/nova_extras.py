@@ -113,7 +113,8 @@ class Extras:
             raise Refused(409, f"Key pair '{name}' already exists.")
         row = {
             "name": name, "public_key": public, "fingerprint": fingerprint, "user_id": user_id, "deleted": False,
-            "created_at": micros(self._store.now()), "deleted_at": None, "id": self._store.next_seq(), "updated_at": None,
+            "created_at": micros(self._store.now()), "deleted_at": None, "id": self._store.next_seq(),
+            "updated_at": None,
             "type": asked.get("type", "ssh"),
         }  # fmt: skip
         self._store.key_pairs[user_id, name] = row

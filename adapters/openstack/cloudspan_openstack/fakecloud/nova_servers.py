@@ -1,4 +1,7 @@
-"""Nova's servers: list, get, update, delete, tags and metadata. Creation is in `nova_create`, actions in `nova_actions`."""
+"""Nova's servers: list, get, update, delete, tags and metadata.
+
+Creation is in `nova_create`, what happens afterwards in `nova_lifecycle`.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ class Servers:
         return Reply(200, b'{"servers":[' + b",".join(pieces) + b"]" + tail + b"}", JSON)
 
     def _selected(self, call: Call) -> Iterable[Server]:
-        conditions = filters.tests(self._store, call)
+        conditions = filters.tests(call)
         rows: Iterable[Server] = self._after_marker(call)
         if call.many("sort_key"):
             rows = self._sorted_after_marker(call)
@@ -149,7 +152,7 @@ class Servers:
                 500, f"Cell {row.host or 'cell1'} is not responding and hence instance info is not available."
             )
         known = views.unknown_server(call, row, detail=True)
-        flavor = views.flavor_in_server(call, row.flavor)
+        flavor = views.flavor_in_server(row.flavor)
         more = {"user_id": row.user_id, "flavor": flavor, "OS-EXT-AZ:availability_zone": "UNKNOWN"}
         return {**known, **more, "OS-EXT-STS:power_state": 0, "server_groups": []}
 

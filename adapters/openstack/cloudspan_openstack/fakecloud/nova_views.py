@@ -68,7 +68,7 @@ def server(store: Store, call: Call, row: Server) -> Json:
         "metadata": row.metadata,
         "hostId": _host_id(row),
         "image": _image(call, row),
-        "flavor": flavor_in_server(call, row.flavor) if minor >= 47 else _flavor_link(call, row.flavor),
+        "flavor": flavor_in_server(row.flavor) if minor >= 47 else _flavor_link(call, row.flavor),
         "created": zulu(row.created_at),
         "updated": zulu(row.updated_at),
         "addresses": addresses(store, row),
@@ -157,7 +157,7 @@ def _flavor_link(call: Call, flavor: Flavor) -> Json:
     return {"id": flavor.id, "links": [{"rel": "bookmark", "href": f"{call.url}/flavors/{flavor.id}"}]}
 
 
-def flavor_in_server(call: Call, flavor: Flavor) -> Json:
+def flavor_in_server(flavor: Flavor) -> Json:
     """Return the flavor as embedded from 2.47 on: without its id."""
     return {
         "vcpus": flavor.vcpus,

@@ -92,7 +92,7 @@ def _project(store: Store, name: str) -> None:
     if name == "demo":
         user.project_ids.append(project_id(store, "demo2"))
     store.users[user.id] = user
-    group = new_group(store, project.id, _common(store, "default", project.id, "Default security group"))
+    group = new_group(store, _common(store, "default", project.id, "Default security group"))
     for ethertype in ("IPv4", "IPv6"):
         asked = {"direction": "ingress", "ethertype": ethertype, "remote_group_id": group["id"], "description": None}
         rule = new_rule(store, group, asked)
@@ -175,7 +175,7 @@ def demo(tools: Tools) -> None:
 
 
 def _web_group(store: Store, owner: str) -> None:
-    group = new_group(store, owner, _common(store, "web", owner, "ssh, http, ping"))
+    group = new_group(store, _common(store, "web", owner, "ssh, http, ping"))
     for protocol, port in (("tcp", 22), ("tcp", 80), ("icmp", None)):
         asked = {"direction": "ingress", "protocol": protocol, "port_range_min": port, "port_range_max": port}
         rule = new_rule(store, group, asked | {"remote_ip_prefix": "0.0.0.0/0"})
@@ -187,8 +187,8 @@ def _web_group(store: Store, owner: str) -> None:
 def _server(store: Store, name: str, owner: str, user: str, flavor: Flavor, image: str) -> Server:
     now = store.now()
     return Server(
-        store.new_id(), store.next_seq(), name, owner, user, flavor, image, now, now, vm_state="active", task_state=None,
-        power_state=1, host=HOST, zone=store.zones[0], launched_at=now,
+        store.new_id(), store.next_seq(), name, owner, user, flavor, image, now, now, vm_state="active",
+        task_state=None, power_state=1, host=HOST, zone=store.zones[0], launched_at=now,
     )  # fmt: skip
 
 

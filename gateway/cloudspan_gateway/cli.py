@@ -1,0 +1,132 @@
+"""`cloudspan`: the command line for people. `up` starts everything here; the rest asks a running gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from cloudspan.v1 import cluster_pb2, platform_pb2
+from cloudspan_common.client import DEFAULT_ADDRESS, Client
+from cloudspan_common.errors import CloudspanError
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.service import run_service
+from cloudspan_gateway import tables
+from cloudspan_gateway.up import plan
+from cloudspan_gateway.up.demo import up as run_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from rich.table import Table
+
+
+@click.group()
+def cli() -> None:
+    """One gRPC API over many private clouds."""
+
+
+_gateway = click.option(
+    "--gateway",
+    default=DEFAULT_ADDRESS,
+    envvar="CLOUDSPAN_GATEWAY",
+    show_default=True,
+    show_envvar=True,
+    help="host:port of the gateway to ask.",
+)
+
+
+@cli.command()
+@click.option(
+    "--port-base",
+    type=click.IntRange(1024, plan.MAX_BASE),
+    default=plan.DEFAULT_BASE,
+    show_default=True,
+    help="The gateway's port; all other ports lie within 21 above it.",
+)
+@click.option("--no-seed", is_flag=True, help="Start with empty clouds.")
+@click.option(
+    "--state", type=click.Path(path_type=Path), default=Path(".state"), show_default=True, help="Where files are kept."
+)
+def up(port_base: int, *, no_seed: bool, state: Path) -> None:
+    """Start a gateway, two adapters and two fake OpenStacks here, until Ctrl-C."""
+    demo = plan.demo(state, port_base, seed=not no_seed)
+    with _errors_for_people():
+        run_service(lambda stop: run_up(demo, stop, seed=not no_seed))
+
+
+@cli.command()
+@_gateway
+def platforms(gateway: str) -> None:
+    """Show which platforms are plugged in, and their instances."""
+
+    async def ask(cloud: Client) -> Table:
+        answer = await cloud.platforms.ListPlatforms(platform_pb2.ListPlatformsRequest())
+        return tables.platforms(answer.platforms)
+
+    _print(gateway, ask)
+
+
+@cli.command()
+@_gateway
+def clusters(gateway: str) -> None:
+    """Show the clusters, whether they can be used, and how their tokens stand."""
+
+    async def ask(cloud: Client) -> Table:
+        answer = await cloud.clusters.ListClusters(cluster_pb2.ListClustersRequest(parent="platforms/-"))
+        return tables.clusters(answer.clusters)
+
+    _print(gateway, ask)
+
+
+@cli.command()
+@click.argument("cluster", metavar="PLATFORM/CLUSTER")
+@_gateway
+def check(cluster: str, gateway: str) -> None:
+    """Try the way to a cluster stage by stage. Exit code 1 when a stage fails."""
+    platform, _, tag = cluster.partition("/")
+    name = str(ClusterRef(platform, tag))
+
+    async def ask(cloud: Client) -> cluster_pb2.CheckClusterResponse:
+        return await cloud.clusters.CheckCluster(cluster_pb2.CheckClusterRequest(name=name))
+
+    answer = _asked(gateway, ask)
+    Console().print(tables.stages(answer))
+    if not answer.ok:
+        raise click.exceptions.Exit(1)
+
+
+def _print(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Table]]) -> None:
+    Console().print(_asked(gateway, ask))
+
+
+def _asked(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
+    async def asking() -> Any:
+        async with Client(gateway) as cloud:
+            return await ask(cloud)
+
+    with _errors_for_people():
+        return asyncio.run(asking())
+
+
+class _errors_for_people:  # noqa: N801 - reads as a statement where it is used
+    """Turn a domain error into one line on stderr and exit code 1."""
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, CloudspanError):
+            raise click.ClickException(error.message) from error
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="cloudspan")
+
+
+if __name__ == "__main__":
+    main()

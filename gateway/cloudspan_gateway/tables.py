@@ -1,0 +1,73 @@
+"""What the command line shows, as tables made from the API's messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from cloudspan.v1 import cluster_pb2, platform_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_COLOURS = {"READY": "green", "SUSPECT": "yellow", "CONNECTING": "yellow", "DRAINING": "yellow"}
+
+
+def platforms(found: Iterable[platform_pb2.Platform]) -> Table:
+    """Return a row for each instance of each platform."""
+    table = _table("platform", "state", "clusters", "instance", "address", "its state", "build")
+    for platform in found:
+        tag = platform.name.partition("/")[2]
+        state = _word(platform_pb2.Platform.State.Name(platform.state))
+        names = ", ".join(name.rpartition("/")[2] for name in platform.clusters)
+        if not platform.instances:
+            table.add_row(tag, state, names, "-", "-", "-", "-")
+        for instance in platform.instances:
+            its_state = _word(platform_pb2.AdapterInstance.State.Name(instance.state))
+            shown = f"{its_state} {instance.reason}".strip()
+            table.add_row(tag, state, names, instance.id, instance.address, shown, instance.build)
+            tag = state = names = ""
+    return table
+
+
+def clusters(found: Iterable[cluster_pb2.Cluster]) -> Table:
+    """Return a row for each cluster."""
+    table = _table("cluster", "state", "endpoint", "region", "version", "token's age", "logins", "message")
+    for cluster in found:
+        token = cluster.token
+        age = f"{token.age.ToTimedelta().total_seconds():.0f} s" if token.HasField("age") else "-"
+        table.add_row(
+            cluster.name,
+            _word(cluster_pb2.Cluster.State.Name(cluster.state)),
+            cluster.endpoint,
+            cluster.region,
+            cluster.native_version,
+            age,
+            str(token.logins),
+            cluster.message or token.last_error,
+        )
+    return table
+
+
+def stages(answer: cluster_pb2.CheckClusterResponse) -> Table:
+    """Return a row for each stage of the way to a cluster."""
+    table = _table("stage", "", "took", "found")
+    for stage in answer.stages:
+        verdict = "[green]ok[/]" if stage.ok else "[red]failed[/]"
+        table.add_row(stage.stage, verdict, f"{stage.took.ToTimedelta().total_seconds() * 1000:.0f} ms", stage.message)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _word(state: str) -> str:
+    """`STATE_READY` -> `READY`, in its colour."""
+    word = state.removeprefix("STATE_")
+    return f"[{_COLOURS.get(word, 'red')}]{word}[/]"

@@ -1,0 +1,83 @@
+"""The calls that `cloudspan up` prints for trying out, as data, and in the forms of two command-line tools."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCall:
+    """One call that works as it stands."""
+
+    title: str
+    method: str
+    request: Mapping[str, Any]
+    headers: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> str:
+        return json.dumps(self.request, separators=(",", ":"))
+
+    def grpcurl(self, address: str) -> str:
+        """Return it for grpcurl."""
+        headers = (word for header in self.headers for word in ("-H", header))
+        data = ("-d", self.json) if self.request else ()
+        return shlex.join(("grpcurl", "-plaintext", *headers, *data, address, self.method))
+
+    def buf_curl(self, address: str) -> str:
+        """Return it for buf, which the development environment holds."""
+        headers = (word for header in self.headers for word in ("-H", header))
+        data = ("-d", self.json) if self.request else ()
+        options = ("--http2-prior-knowledge", "--protocol", "grpc")
+        return shlex.join((_buf(), "curl", *options, *headers, *data, f"http://{address}/{self.method}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """Names of what a new server can be made of."""
+
+    cluster: str
+    flavor: str
+    image: str
+    network: str
+
+
+def sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
+    """Return the five calls; the create is made of `parts`."""
+    server = {"display_name": "hello", "flavor": parts.flavor, "image": parts.image}
+    interfaces = {"network_interfaces": [{"network": parts.network}]}
+    return (
+        SampleCall("What is plugged in", "cloudspan.v1.PlatformService/ListPlatforms", {}),
+        SampleCall(
+            "All servers, of every cluster",
+            "cloudspan.v1.ServerService/ListServers",
+            {"parent": "platforms/-/clusters/-", "read_mask": "name,displayName,state"},
+        ),
+        SampleCall(
+            "Create a server, and wait for it",
+            "cloudspan.v1.ServerService/CreateServer",
+            {"parent": parts.cluster, "server": {**server, **interfaces}},
+            ("x-wait: 30s",),
+        ),
+        SampleCall(
+            "What was changed", "google.longrunning.Operations/ListOperations", {"name": "operations", "page_size": 5}
+        ),
+        SampleCall("Is a cluster well?", "cloudspan.v1.ClusterService/CheckCluster", {"name": parts.cluster}),
+    )
+
+
+def _buf() -> str:
+    """The buf of this environment, as one would type it here."""
+    beside = Path(sys.executable).with_name("buf")
+    if not beside.exists():
+        return "buf"
+    here = Path.cwd()
+    return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)
