@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudspan_common import contract, logs, telemetry
 from cloudspan_common.reflection import PoolSource
@@ -62,6 +63,7 @@ class Gateway:
             lists=FanOut(self.table, self.forwarder),
         )
         self.server = GatewayServer(dispatch, self.metrics, self._descriptors())
+        self._background: asyncio.Future[None]
 
     def __repr__(self) -> str:
         return f"<Gateway {self.server!r} | {self.table!r}>"
@@ -80,21 +82,40 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:
-        """Serve inside the `with` block; drain at its end."""
-        async with asyncio.TaskGroup() as group:
-            works = (self.table.run(), self.server.tell_health(self.table), self.runner.run())
-            tasks = [group.create_task(work) for work in works]
+        """Serve inside the `with` block; drain at its end.
+
+        Raises:
+            CloudspanError: The address can't be listened on.
+        """
+        self._background = asyncio.ensure_future(self._work())
+        try:
+            # The first calls must not hear of unknown platforms only because nobody was asked yet.
+            await self.table.settled(self.config.settle)
+            await self.server.start(self.config.listen)
+            log.info("gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table))
+            yield self
+        finally:
             try:
-                # The first calls must not hear of unknown platforms only because nobody was asked yet.
-                await self.table.settled(self.config.settle)
-                await self.server.start(self.config.listen)
-                log.info("gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table))
-                yield self
-            finally:
                 await self.server.stop(self.config.drain)
-                for task in tasks:
-                    task.cancel()
+            finally:
+                self._background.cancel()
+                await asyncio.wait({self._background})
                 await self.registry.close()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for work in (self.table.run(), self.server.tell_health(self.table), self.runner.run()):
+                group.create_task(work)
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Return once `stop` is set; raise what ended the work in the background, if that comes first."""
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait((stopped, self._background), return_when=asyncio.FIRST_COMPLETED)
+            if self._background.done():
+                await self._background
+        finally:
+            stopped.cancel()
 
 
 def build(config: GatewayConfig, registry: Registry | None = None) -> Gateway:
@@ -118,7 +139,9 @@ async def serve(config: GatewayConfig, stop: asyncio.Event) -> None:
     metrics = telemetry.serve_metrics(gateway.metrics.registry, config.metrics) if config.metrics else None
     try:
         async with gateway.running():
-            await stop.wait()
+            # Nothing made at the start is garbage before the end: full collections need not look at it again and again.
+            gc.freeze()
+            await gateway.until(stop)
             log.info("gateway stops", drain_s=config.drain)
     finally:
         if metrics is not None:

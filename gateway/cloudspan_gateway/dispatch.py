@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cloudspan_gateway.interceptors import Proceed
     from cloudspan_gateway.own import OwnMethod
     from cloudspan_gateway.routing.calls import GatewayCall, Payload
-    from cloudspan_gateway.routing.channels import Link
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.router import Router, Target
 
@@ -98,6 +97,7 @@ class Dispatch:
         target = self._router.resolve(method, _single(payload), call)
         if not target.ref.is_wildcard:
             return await self._forward(method, target, call)
+        self._router.check(target.ref, method.full_name)
         if self._lists is None:
             raise Unsupported(f"this gateway lists one cluster at a time; {target.ref} names more", reason="NO_FAN_OUT")
         with bound(request_id=call.request_id, method=method.full_name):
@@ -106,6 +106,7 @@ class Dispatch:
 
     async def _mutate(self, method: contract.Method, call: GatewayCall, payload: Payload) -> bytes:
         target = self._router.resolve(method, _single(payload), call)
+        self._router.check(target.ref, method.full_name)
         if self._mutations is None:
             raise Unsupported("this gateway keeps no operations; it only reads", reason="NO_OPERATIONS")
         with bound(request_id=call.request_id, method=method.full_name):
@@ -129,13 +130,10 @@ class Dispatch:
 
     async def pass_through(self, call: GatewayCall, payload: Payload) -> None:
         """Answer a call of a service that only some adapter knows: by tag alone, as byte streams of any shape."""
-        tags = self._router.tagged(call)
-        said = {key: str(value) for key, value in tags}
+        ref, tags = self._router.tagged(call)
+        call.ref = ref
         service = call.path[1:].rpartition("/")[0]
-
-        def candidates() -> Sequence[Link]:
-            return self._router.platform_links(said["x-platform"], said.get("x-cluster", ""), service)
-
+        candidates = partial(self._router.platform_links, ref, service)
         await self._forwarder.stream(candidates, _many(payload), call, tags=tags)
 
 

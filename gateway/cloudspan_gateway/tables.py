@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from cloudspan.v1 import cluster_pb2, platform_pb2
+from cloudspan_common.names import parse_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,15 +35,14 @@ def platforms(found: Iterable[platform_pb2.Platform]) -> Table:
 
 def clusters(found: Iterable[cluster_pb2.Cluster]) -> Table:
     """Return a row for each cluster."""
-    table = _table("cluster", "state", "endpoint", "region", "version", "token's age", "logins", "message")
+    table = _table("cluster", "state", "endpoint", "version", "token's age", "logins", "message")
     for cluster in found:
         token = cluster.token
         age = f"{token.age.ToTimedelta().total_seconds():.0f} s" if token.HasField("age") else "-"
         table.add_row(
-            cluster.name,
+            cluster_tags(cluster.name),
             _word(cluster_pb2.Cluster.State.Name(cluster.state)),
             cluster.endpoint,
-            cluster.region,
             cluster.native_version,
             age,
             str(token.logins),
@@ -60,10 +60,16 @@ def stages(answer: cluster_pb2.CheckClusterResponse) -> Table:
     return table
 
 
+def cluster_tags(name: str) -> str:
+    """`platforms/openstack/clusters/alpha` -> `openstack/alpha`, as `cloudspan check` takes it."""
+    ref = parse_cluster(name, "name")
+    return f"{ref.platform}/{ref.cluster}"
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=index == 0)
     return table
 
 

@@ -64,6 +64,7 @@ class HandMadeAdapter:
         self.described = 0
         self.cancelled = asyncio.Event()
         self.reached = asyncio.Event()
+        self.ended = asyncio.Event()
         self.port = 0
 
     async def start(self, port: int = 0) -> Instance:
@@ -150,6 +151,7 @@ def _tool(adapter: HandMadeAdapter, method: str) -> grpc.RpcMethodHandler:
     """Each shape does something with strings."""
 
     def note(context: Context) -> None:
+        context.add_done_callback(lambda _context: adapter.ended.set())
         adapter.calls.append((f"/{TOOLS}/{method}", dict(context.invocation_metadata()), b""))
 
     async def echo(word: Say, context: Context) -> Say:
@@ -172,12 +174,9 @@ def _tool(adapter: HandMadeAdapter, method: str) -> grpc.RpcMethodHandler:
     async def chat(words: AsyncIterator[Say], context: Context) -> AsyncIterator[Say]:
         note(context)
         adapter.stamp(context)
-        try:
-            async for word in words:
-                yield Say(value=word.value.upper())
-        except asyncio.CancelledError:
-            adapter.cancelled.set()
-            raise
+        async for word in words:
+            yield Say(value=word.value.upper())
+
 
     codec = {"request_deserializer": Say.FromString, "response_serializer": Say.SerializeToString}
     return {

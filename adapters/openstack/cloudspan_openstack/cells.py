@@ -25,13 +25,17 @@ _SHOWS_DOWN_CELLS = Microversion(2, 69)
 _FRESH_S = 15.0
 
 
-class _Brief(msgspec.Struct):
+class Brief(msgspec.Struct):
+    """One server of the bare list; with a status only when its cell is down."""
+
     id: str
     status: str = ""
 
 
-class _BriefPage(msgspec.Struct):
-    servers: list[_Brief]
+class BriefPage(msgspec.Struct):
+    """Answer of `/servers`."""
+
+    servers: list[Brief]
 
 
 class Cells:
@@ -52,7 +56,7 @@ class Cells:
             )
         if self._looked_at is None or self._clock.monotonic() - self._looked_at >= _FRESH_S:
             try:
-                page = await self._session.get(call, "compute", "/servers", _BriefPage)
+                page = await self._session.get(call, "compute", "/servers", BriefPage)
             except CloudspanError as error:
                 return f"whether a Nova cell is down could not be seen: {error.message}"
             hidden = [row.id for row in page.servers if row.status == "UNKNOWN"]

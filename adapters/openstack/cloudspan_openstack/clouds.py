@@ -11,6 +11,7 @@ import importlib.util
 import ssl
 import sys
 import types
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -86,8 +87,11 @@ def read_cloud(name: str, file: Path | None) -> Cloud:
     if file is not None and not file.is_file():
         raise InvalidRequest(f"clouds.yaml {file}: no such file; name one with --clouds", reason="NO_CLOUDS_FILE")
     try:
-        loader = config.OpenStackConfig(config_files=[str(file)] if file else None, load_envvars=False)
-        return _cloud(name, loader.get_one(cloud=name))
+        with warnings.catch_warnings():
+            # openstacksdk warns of its own InfluxDB defaults for a clouds.yaml that has none.
+            warnings.filterwarnings("ignore", message="Support for InfluxDB")
+            loader = config.OpenStackConfig(config_files=[str(file)] if file else None, load_envvars=False)
+            return _cloud(name, loader.get_one(cloud=name))
     except ConfigException as error:
         text = f"cloud {name!r} can't be used: {error}; look it up in {file or 'clouds.yaml'}"
         raise InvalidRequest(text, reason="BAD_CLOUD") from error

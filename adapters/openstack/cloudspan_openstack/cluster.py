@@ -20,9 +20,17 @@ from cloudspan_openstack.compute import Compute
 from cloudspan_openstack.errors import Catalogue
 from cloudspan_openstack.flavors import Flavors
 from cloudspan_openstack.guards import Guards
+from cloudspan_openstack.identity import Identity
+from cloudspan_openstack.image import Image
 from cloudspan_openstack.issuer import KeystoneIssuer
+from cloudspan_openstack.key_pairs import KeyPairs
+from cloudspan_openstack.network import Network
+from cloudspan_openstack.server_changes import ServerChanges
+from cloudspan_openstack.server_create import ServerCreation
+from cloudspan_openstack.server_volumes import ServerVolumes
 from cloudspan_openstack.servers import Servers
 from cloudspan_openstack.session import Session, SessionParts
+from cloudspan_openstack.storage import Storage
 from cloudspan_openstack.wire import Wire
 
 if TYPE_CHECKING:
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_openstack.clouds import Cloud
 
-PLATFORM = "openstack"
 SETTLE_S = 120.0
 
 log = get_logger(__name__)
@@ -77,7 +84,18 @@ class OpenStackCluster:
     def _make_areas(self, shared: Shared) -> tuple[Area, ...]:
         session, ref = self.session, self.ref
         compute = Compute(session, ref, shared.clock)
-        return (Servers(compute), Flavors(session, ref))
+        return (
+            Servers(compute),
+            ServerCreation(compute),
+            ServerChanges(compute),
+            ServerVolumes(compute),
+            Flavors(session, ref),
+            KeyPairs(compute),
+            Network(session, ref),
+            Storage(session, ref),
+            Image(session, ref),
+            Identity(session, ref),
+        )
 
     @property
     def digest(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloudspan_common.errors import NotFound
 from cloudspan_openstack.cells import Cells
 from cloudspan_openstack.flavors import FlavorBook
 from cloudspan_openstack.server_rows import ServerAnswer, ServerMapping, ServerRow
@@ -61,3 +62,29 @@ class Compute:
     async def version(self, call: Call) -> Microversion:
         """Return the microversion that calls to Nova speak."""
         return await self.session.microversion(call, "compute")
+
+    async def action(self, call: Call, server_id: str, body: dict[str, Any]) -> None:
+        """Ask Nova for an action on a server: sent once, see `Session.send`."""
+        await self.session.send(
+            call, "POST", "compute", "/servers/{id}/action", None, args={"id": server_id}, json=body
+        )
+
+    async def delete(self, call: Call, server_id: str) -> None:
+        """Ask for a server's deletion; done as well when there is none of that id."""
+        try:
+            await self.session.send(
+                call, "DELETE", "compute", "/servers/{id}", None, args={"id": server_id}, redo_ok=True
+            )
+        except NotFound:
+            return
+
+    async def gone(self, call: Call, server_id: str) -> ServerRow | bool:
+        """Return True when the server is deleted, or soft-deleted; its row as long as it is not.
+
+        With `reclaim_instance_interval` a deleted server answers Get with 200 and SOFT_DELETED for days.
+        """
+        try:
+            row = await self.row(call, server_id)
+        except NotFound:
+            return True
+        return True if row.status in ("DELETED", "SOFT_DELETED") else row

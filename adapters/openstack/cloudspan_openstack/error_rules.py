@@ -57,6 +57,7 @@ ADVICE = {
     "FORBIDDEN": "the cluster's user lacks the role that the cloud's policy asks for",
     "CLUSTER_LOGIN_REFUSED": "mend the cluster's credentials",
     "TOKEN_REJECTED": "the service rejects fresh tokens: its operator should look at keystone_authtoken",
+    "REFERENCE_NOT_FOUND": "look at the names that the request refers to",
     "NETWORK_AMBIGUOUS": "say which network in network_interfaces",
     "WRONG_STATE": "bring it into a state that allows this",
     "VOLUME_IN_USE": "detach it first, or use another volume",
@@ -73,6 +74,9 @@ ADVICE = {
     "NATIVE_FAULT": "give the native request id to the cloud's operator",
     "UNMAPPED_NATIVE_ERROR": "report this answer as a defect",
 }
+
+# A flavor, image, network, key or group in a create that does not exist is a 400 of Nova.
+_UNKNOWN_REFERENCE = r"could not be found|can ?not find|unable to find|invalid key_name|zone is not available"
 
 RULES = (
     # Nova says "quota" and "policy" with the same 403.
@@ -104,6 +108,8 @@ RULES = (
     Rule("", 409, r"", PreconditionFailed, "NATIVE_CONFLICT", mapped=False),
     Rule("volume", 400, r"status must|must not be|dependent", PreconditionFailed, "WRONG_STATE"),
     Rule("compute", 400, r"already attached|Invalid volume: .*status", PreconditionFailed, "VOLUME_IN_USE"),
+    Rule("compute", 400, r"address .* is already in use", AlreadyExists, "ADDRESS_IN_USE"),
+    Rule("compute", 400, _UNKNOWN_REFERENCE, InvalidRequest, "REFERENCE_NOT_FOUND"),
     Rule("", 400, r"", InvalidRequest, "NATIVE_BAD_REQUEST"),
     Rule("", 404, r"", NotFound, "NOT_FOUND"),
     Rule("", 406, r"", Unsupported, "MICROVERSION_UNSUPPORTED"),

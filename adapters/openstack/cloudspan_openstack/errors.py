@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 
+_MAX_TEXT = 500
+_ECHOED = re.compile(r"Value: .*(?=\. )", re.DOTALL)
+_SECRET_FIELD = re.compile(r"Invalid input for field/attribute (adminPass|user_data|personality|public_key)\b")
+
+
 class NoReplyInTime(OutOfTime):
     """A request was sent and the caller's deadline ended before the answer: the same as NoReply for a write."""
 
@@ -103,7 +108,7 @@ class Catalogue:
             error = RateLimited
         if not issubclass(error, RateLimited | Unreachable):
             retry_after = None
-        message = f"{asked} was refused with HTTP {answer.status}: {told or 'no reason told'}{advice}"
+        message = f"{asked} was refused with HTTP {answer.status}: {told.rstrip('.') or 'no reason told'}{advice}"
         return error(message, reason=rule.reason, metadata=metadata, retry_after_s=retry_after)
 
 
@@ -117,24 +122,34 @@ def native_text(answer: Answer) -> tuple[str, str]:
         document = msgspec.json.decode(answer.body)
     except msgspec.DecodeError:
         return "", _plain(answer.body)
+    code, text = _of_json(document)
+    return code, _without_values(text)[:_MAX_TEXT]
+
+
+def _of_json(document: object) -> tuple[str, str]:
     if isinstance(document, dict):
         for kind, inner in document.items():
             if isinstance(inner, str):
-                return kind if kind != "message" else "", inner[:500]
+                return (kind if kind != "message" else ""), inner
             if isinstance(inner, dict):
                 code = str(inner.get("type") or inner.get("title") or kind)
-                return code, str(inner.get("message") or inner.get("detail") or inner)[:500]
+                return code, str(inner.get("message") or inner.get("detail") or inner)
             if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-                first = inner[0]
-                return str(first.get("title") or kind), str(first.get("detail") or first)[:500]
-    return "", _plain(answer.body)
+                return str(inner[0].get("title") or kind), str(inner[0].get("detail") or inner[0])
+    return "", str(document)
+
+
+def _without_values(text: str) -> str:
+    """Schema errors repeat the request's value, a whole server with its password: keep the field and the reason."""
+    secret = _SECRET_FIELD.match(text)
+    return secret[0] if secret else _ECHOED.sub("Value: (not shown)", text)
 
 
 def _plain(body: bytes) -> str:
     """The words of an HTML page, or of anything else."""
     text = body[:4096].decode("utf-8", "replace")
     text = re.sub(r"(?is)<(script|style|head).*?</\1>|<[^>]+>", " ", text)
-    return " ".join(text.split())[:500]
+    return " ".join(text.split())[:_MAX_TEXT]
 
 
 def connection_error(

@@ -86,7 +86,7 @@ class FlavorBook:
                 "compute",
                 "/flavors/detail",
                 FlavorPage,
-                params=_params(self._session, _PAGE, found[-1].id if found else ""),
+                params=await _params(self._session, call, _PAGE, found[-1].id if found else ""),
             )
             found += page.flavors
             if not page.flavors or not (page.flavors_links or len(page.flavors) >= _PAGE):
@@ -110,7 +110,11 @@ class Flavors:
     async def list_flavors(self, call: Call, query: Query) -> Page[flavor_pb2.Flavor]:
         limit = min(max(query.limit, 1), _PAGE)
         body = await self._session.get(
-            call, "compute", "/flavors/detail", dict[str, Any], params=_params(self._session, limit, query.cursor)
+            call,
+            "compute",
+            "/flavors/detail",
+            dict[str, Any],
+            params=await _params(self._session, call, limit, query.cursor),
         )
         documents = body["flavors"]
         items = [self._message(call, document) for document in documents]
@@ -136,10 +140,10 @@ class Flavors:
         return message
 
 
-def _params(session: Session, limit: int, marker: str) -> dict[str, str]:
+async def _params(session: Session, call: Call, limit: int, marker: str) -> dict[str, str]:
     params = {"limit": str(limit), "sort_key": "flavorid", "sort_dir": "asc"}
     if marker:
         params["marker"] = marker
-    if session.is_admin:
+    if (await session.scope(call)).is_admin:
         params["is_public"] = "None"  # without it an administrator sees public flavors only
     return params

@@ -81,7 +81,10 @@ class Identity:
 
     async def get_quota(self, call: Call, _request: quota_pb2.GetQuotaRequest) -> quota_pb2.Quota:
         document = await self._project_document(call)
-        return await read_quota(self._session, call, self._ref, call.id, str(document.get("name") or ""))
+        try:
+            return await read_quota(self._session, call, self._ref, call.id, str(document.get("name") or ""))
+        except Forbidden as error:
+            raise await self._other_project(call, error) from error
 
     async def list_quotas(self, call: Call, query: Query) -> Page[quota_pb2.Quota]:
         """List the quota of the credentials' own project; others are read one by one."""
@@ -95,14 +98,18 @@ class Identity:
         try:
             body = await self._session.get(call, "identity", "/projects/{id}", dict[str, Any], args={"id": call.id})
         except Forbidden as error:
-            login = await self._session.scope(call)
-            text = (
-                f"the credentials of {self._ref} belong to project {login.project_name} ({login.project_id}) and may "
-                f"not read project {call.id}; ask for their own, or give the cluster an administrator's credentials"
-            )
-            raise Forbidden(text, reason="OTHER_PROJECT", metadata=error.metadata) from error
+            raise await self._other_project(call, error) from error
         document: dict[str, Any] = body["project"]
         return document
+
+    async def _other_project(self, call: Call, error: Forbidden) -> Forbidden:
+        """Say whose the credentials are; the cloud only says that a policy forbids it."""
+        login = await self._session.scope(call)
+        text = (
+            f"the credentials of {self._ref} belong to project {login.project_name} ({login.project_id}) and may not "
+            f"read project {call.id}; ask for their own, or give the cluster an administrator's credentials"
+        )
+        return Forbidden(text, reason="OTHER_PROJECT", metadata=error.metadata)
 
     async def _project_documents(self, call: Call) -> tuple[list[dict[str, Any]], str]:
         login = await self._session.scope(call)

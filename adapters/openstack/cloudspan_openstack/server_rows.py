@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.names import encode_id
+from cloudspan_openstack.storage_rows import MARKER_KEY
 from cloudspan_openstack.values import MARKER_PREFIX
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _S = server_pb2.Server
 
-MARKER_KEY = "cloudspan-marker"
-"""Where a create marker stands in the metadata of a server made below 2.52, which knows no tags at creation."""
 
 STATES: Mapping[str, _S.State] = {
     "BUILD": _S.STATE_BUILDING,
@@ -179,7 +178,7 @@ class ServerMapping:
             state=row.state,
             native_state=row.status,
             project=self._project + row.tenant_id if row.tenant_id else "",
-            labels=row.metadata,
+            labels=row.metadata if MARKER_KEY not in row.metadata else _without_marker(row.metadata),
             create_time=Timestamp(seconds=int(row.created.timestamp())) if row.created else None,
             update_time=Timestamp(seconds=int(row.updated.timestamp())) if row.updated else None,
             task=row.task or "",
@@ -227,8 +226,11 @@ def _fault(fault: NativeFault) -> _S.Fault:
     return _S.Fault(code=fault.code, message=fault.message, create_time=when)
 
 
+def _without_marker(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if key != MARKER_KEY}
+
+
 def markers_of(row: ServerRow) -> set[str]:
     """Return the create markers that a server carries: as a tag, below 2.52 as metadata."""
-    return {tag for tag in row.tags if tag.startswith(MARKER_PREFIX)} | {
-        value for key, value in row.metadata.items() if key == MARKER_KEY
-    }
+    tags = {tag for tag in row.tags if tag.startswith(MARKER_PREFIX)}
+    return tags | {row.metadata[MARKER_KEY]} if MARKER_KEY in row.metadata else tags

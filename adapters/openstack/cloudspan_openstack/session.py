@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import msgspec
 from yarl import URL
 
-from cloudspan_common.errors import CloudspanError, OutOfTime, RateLimited, Unreachable
+from cloudspan_common.errors import CloudspanError, NotFound, OutOfTime, RateLimited, Unreachable
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_openstack.catalogue import Microversion, Scope, microversions_of, version_document_url
 from cloudspan_openstack.errors import Asked
@@ -221,7 +221,8 @@ class Session:
             return None if into is None else self._decoded(request, answer, into)
         except CloudspanError as raised:
             proven = with_outcome(request, raised)
-            error = proven.message
+            # That something is not there is an answer, and looking for it no failure.
+            error = "" if isinstance(proven, NotFound) and not request.is_write else proven.message
             if proven is raised:
                 raise
             raise proven from raised

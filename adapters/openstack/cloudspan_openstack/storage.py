@@ -20,8 +20,8 @@ from cloudspan_openstack.storage_rows import (
     VolumeRow,
     Volumes,
     VolumeTypeRow,
-    VolumeTypes,
 )
+from cloudspan_openstack.storage_types import all_types, know_types
 from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class Storage(StorageChanges):
         return f"<Storage {self._ref}>"
 
     async def get_volume(self, call: Call, _request: volume_pb2.GetVolumeRequest) -> volume_pb2.Volume:
-        await self._know_types(call)
+        await know_types(self._session, call, self._mapper)
         return await read_one(self._session, call, self._volumes, VolumeRow, key="volume", template="/volumes/{id}")
 
     async def list_volumes(self, call: Call, query: Query) -> Page[volume_pb2.Volume]:
-        await self._know_types(call)
+        await know_types(self._session, call, self._mapper)
         pushed = pushdown.pushed(query, self._volume_pushes)
         scopes: list[Scope[VolumeRow]] = [Scope(await self._whose(call, query))]
         return await list_page(self._session, call, self._volumes, query, pushed=pushed, scopes=scopes)
@@ -109,7 +109,7 @@ class Storage(StorageChanges):
         Cinder answers the first page again when the marker was deleted, with 200: its paging of types proves nothing,
         and there are few of them.
         """
-        documents = sorted(await self._all_types(call), key=lambda document: str(document.get("id")))
+        documents = sorted(await all_types(self._session, call), key=lambda document: str(document.get("id")))
         ids = [str(document.get("id")) for document in documents]
         rest = documents[bisect.bisect_right(ids, query.cursor) :]
         default = await self._default_type(call)
@@ -122,32 +122,12 @@ class Storage(StorageChanges):
             message.native.update(document)
         return message
 
-    async def _all_types(self, call: Call) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        params: Params = (("sort", "id:asc"),)
-        marker = ""
-        while True:
-            more = (("marker", marker),) if marker else ()
-            body = await self._session.get(call, "volume", "/types", dict[str, Any], params=(*params, *more))
-            page = converted(body, VolumeTypes)
-            new = {row.id: document for row, document in zip(page.rows, body["volume_types"], strict=True)}
-            if not page.has_next or new.keys() <= found.keys():
-                return list((found | new).values())
-            found |= new
-            marker = page.rows[-1].id
-
     async def _default_type(self, call: Call) -> str:
         try:
             body = await self._session.get(call, "volume", "/types/default", dict[str, Any])
         except NotFound:
             return ""  # none is configured
         return converted(body.get("volume_type"), VolumeTypeRow).id
-
-    async def _know_types(self, call: Call) -> None:
-        """Learn the types' ids where volumes tell the name only: below 3.63, once."""
-        if self._mapper.type_ids or await self._session.microversion(call, "volume") >= (3, 63):
-            return
-        self._mapper.type_ids = {str(t.get("name")): str(t.get("id")) for t in await self._all_types(call)}
 
     async def _whose(self, call: Call, query: Query) -> Params:
         """Return the parameters for whose rows are wanted: without a filter Cinder shows our own, to anybody."""

@@ -21,6 +21,7 @@ from cloudspan_common.errors import (
     Violation,
 )
 from cloudspan_openstack.storage_rows import MARKER_KEY, Snapshots, VolumeRow, Volumes
+from cloudspan_openstack.storage_types import know_types
 from cloudspan_openstack.values import GIB, converted, listed, native_id, whole_gib
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class StorageChanges:
                 "usually no storage has room for its size and type"
             )
             raise PlatformFault(text, reason="VOLUME_ERROR", resource=self._ref.resource("volumes", made.id))
+        await know_types(self._session, op.call, self._mapper)
         return self._mapper.volume(row)
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
@@ -185,15 +187,22 @@ class StorageChanges:
         raise PreconditionFailed(text, reason=reason, metadata=error.metadata, resource=name) from error
 
     async def _undo_create(self, call: Call, volume_id: str) -> None:
+        """Delete what a create made; done only when it is gone, else it would be reported as removed too early."""
+        refused: PreconditionFailed | None = None
         try:
             await self._delete(call, volume_id)
         except PreconditionFailed as error:
+            refused = error
+        try:
             row = await self._get(call, volume_id)
-            if row.status not in _BUSY:
-                raise
+        except NotFound:
+            return
+        if row.status in _BUSY or row.status == "deleting":
             # Cinder deletes no volume that it is still making: the undo is asked again, as after any "slow down".
-            text = f"volume {volume_id} is {row.status} and can be deleted when that has ended"
-            raise RateLimited(text, reason="STILL_BUSY", retry_after_s=2.0) from error
+            text = f"volume {volume_id} is {row.status}; its removal is looked at again"
+            raise RateLimited(text, reason="STILL_BUSY", retry_after_s=1.0) from refused
+        text = f"volume {volume_id} is in state {row.status} and was not deleted"
+        raise refused or PreconditionFailed(text, reason="NOT_DELETED")
 
 
 def _bad(field: str, text: str) -> InvalidRequest:

@@ -136,6 +136,7 @@ class StorageMapper:
         self._images = f"{ref}/images/"
         self._servers = f"{ref}/servers/"
         self._zones = f"{ref}/zones/"
+        self._zone_names: dict[str, str] = {}
         self.type_ids: dict[str, str] = {}
         """Volume type ids by name, for Cinder below 3.63, which tells the name only."""
 
@@ -154,7 +155,7 @@ class StorageMapper:
             size_bytes=row.size * GIB,
             volume_type=self._types + type_id if type_id else None,
             description=row.description,
-            zone=self._zones + encode_id(zone) if zone else None,
+            zone=(self._zone_names.get(zone) or self._zone(zone)) if zone else None,
             bootable=row.bootable in (True, "true"),
             encrypted=row.encrypted,
             multi_attach=row.multiattach,
@@ -162,6 +163,10 @@ class StorageMapper:
             snapshot=self._snapshots + row.snapshot_id if row.snapshot_id else None,
             attachments=[self._attachment(attachment) for attachment in row.attachments],
         )
+
+    def _zone(self, zone: str) -> str:
+        name = self._zone_names[zone] = self._zones + encode_id(zone)
+        return name
 
     def _attachment(self, row: AttachmentRow) -> volume_pb2.Volume.Attachment:
         return _V.Attachment(

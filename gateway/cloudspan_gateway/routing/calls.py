@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cloudspan_common.deadlines import DEFAULT_TIMEOUT_S, Deadline
+from cloudspan_common.deadlines import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cloudspan_common.names import ClusterRef
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -29,10 +31,13 @@ TRACEPARENT = "traceparent"
 PLATFORM, CLUSTER, POOL = "x-platform", "x-cluster", "x-pool"
 # The caller's `authorization` never reaches an adapter; what does is named here.
 _FORWARDED = frozenset({"tracestate"})
+_IDS = frozenset({REQUEST_ID, TRACEPARENT})
 _FORWARDED_PREFIX = "x-cloudspan-"
 _TAGS = frozenset({PLATFORM, CLUSTER, POOL})
 # What a hop says of itself and not of the answer.
-_HOP_KEYS = frozenset({"date", "server", "content-type", "user-agent", "te", "via"})
+_HOP_KEYS = frozenset({"date", "server", "content-type", "user-agent", "te", "via", REQUEST_ID})
+# Until the call has been looked at it may do nothing.
+_PAST = Deadline(0.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,13 +47,13 @@ class GatewayCall:
     path: str
     """`/cloudspan.v1.ServerService/GetServer`."""
     context: Context
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     """Routing metadata of the caller: x-platform, x-cluster, x-pool."""
     request_id: str = ""
     traceparent: str = ""
     carried: Metadata = ()
     """What else of the caller's metadata goes on to adapters."""
-    deadline: Deadline = field(default_factory=lambda: Deadline.after(DEFAULT_TIMEOUT_S))
+    deadline: Deadline = _PAST
     """When the caller stops waiting."""
     ref: ClusterRef | None = None
     """Where it was routed to."""
@@ -88,18 +93,18 @@ class GatewayCall:
 def read_metadata(call: GatewayCall) -> dict[str, str]:
     """Sort the caller's metadata into tags and what is carried on; return the ids among it."""
     ids: dict[str, str] = {}
-    carried = []
+    tags: dict[str, str] = {}
     for key, value in call.context.invocation_metadata() or ():
-        if key in (REQUEST_ID, TRACEPARENT):
+        if key in _IDS:
             ids[key] = str(value)
         elif key in _TAGS:
-            call.tags[key] = str(value)
+            tags[key] = str(value)
         elif key in _FORWARDED or key.startswith(_FORWARDED_PREFIX):
-            carried.append((key, value))
-    call.carried = tuple(carried)
+            call.carried = (*call.carried, (key, value))
+    call.tags = tags
     return ids
 
 
 def passed_back(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     """Return what of an adapter's initial metadata or trailers concerns the caller."""
-    return tuple((key, value) for key, value in metadata or () if key not in _HOP_KEYS and key != REQUEST_ID)
+    return tuple((key, value) for key, value in metadata or () if key not in _HOP_KEYS)

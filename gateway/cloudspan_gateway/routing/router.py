@@ -6,8 +6,7 @@ Spec: design, section 3 (Routing).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.routing.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a call of the contract goes, and the request as it is to be sent there."""
 
     ref: ClusterRef
@@ -47,12 +45,11 @@ class Router:
         return f"<Router {self._table.snapshot!r} | {len(self._pools)} pools>"
 
     def resolve(self, method: contract.Method, body: bytes, call: GatewayCall) -> Target:
-        """Return where a request of the contract goes; its cluster is known and has the method.
+        """Return where a request of the contract goes; whether anybody serves that is for `links` or `check` to say.
 
         Raises:
             InvalidRequest: Not the method's message, a malformed name, a tag that disagrees, a REQUIRED field empty.
-            NotFound: The platform or the cluster is not known; the message lists those that are.
-            Unsupported: The cluster does not have the method.
+            NotFound: A tag names a pool that is not known.
         """
         try:
             message = method.request.FromString(body)
@@ -67,16 +64,19 @@ class Router:
         ref = parse_cluster(value, method.routed_field)
         if call.tags:
             self._check_tags(ref, method.routed_field, call.tags)
+        if ref.is_wildcard and method.kind is not Kind.LIST:
+            raise names.malformed(value, method.routed_field, "one platform and one cluster: only lists take `-`")
         call.ref = ref
-        self._check_known(method, ref)
         return Target(ref, message, body)
 
-    def _check_known(self, method: contract.Method, ref: ClusterRef) -> None:
+    def check(self, ref: ClusterRef, method: str) -> None:
+        """Raise NotFound or Unsupported unless the platform and the cluster are known and have `method` (full name).
+
+        Does not ask whether an instance is alive; a wildcard stands for whatever there is.
+        """
         snapshot = self._table.snapshot
         if not ref.is_wildcard:
-            check_served(snapshot.cluster(ref), method.full_name)
-        elif method.kind is not Kind.LIST:
-            raise names.malformed(str(ref), method.routed_field, "one platform and one cluster: only lists take `-`")
+            check_served(snapshot.cluster(ref), method)
         elif ref.platform != WILDCARD:
             snapshot.platform(ref.platform)
 
@@ -89,26 +89,27 @@ class Router:
         snapshot = self._table.snapshot
         return snapshot.links(snapshot.cluster(ref), method)
 
-    def platform_links(self, platform: str, cluster: str, service: str) -> Sequence[Link]:
-        """Return the instances of a platform that serve a service of its own, on `cluster` if that is not empty.
+    def platform_links(self, ref: ClusterRef, service: str) -> Sequence[Link]:
+        """Return the instances of a platform that serve a service of its own; its cluster may be left empty.
 
         Raises:
             CloudspanError: Nobody does, and why.
         """
-        route = self._table.snapshot.platform(platform)
-        ref = ClusterRef(platform, cluster) if cluster else None
-        having = self._table.snapshot.cluster(ref).links if ref else [seen.link for seen in route.serving]
+        route = self._table.snapshot.platform(ref.platform)
+        having = self._table.snapshot.cluster(ref).links if ref.cluster else [seen.link for seen in route.serving]
         if not having:
             raise nobody_serves(route, ref)
         able = {seen.link for seen in route.serving if seen.description and service in seen.description.services}
         links = [link for link in having if link in able]
         if not links:
-            text = f"platform {platform!r} serves no {service}; PlatformService.GetPlatform lists what it serves"
-            raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"platform": platform, "service": service})
+            text = f"platform {ref.platform!r} serves no {service}; PlatformService.GetPlatform lists what it serves"
+            raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"platform": ref.platform, "service": service})
         return links
 
-    def tagged(self, call: GatewayCall) -> Metadata:
-        """Return the tags that lead a call of a service beyond the contract, as the adapter is to get them.
+    def tagged(self, call: GatewayCall) -> tuple[ClusterRef, Metadata]:
+        """Return where its tags lead a call of a service beyond the contract, and the tags that the adapter gets.
+
+        The cluster is empty when no tag says it: then any instance of the platform will do.
 
         Raises:
             Unsupported: The service can't be an adapter's, or no tag says whose it is.
@@ -125,7 +126,10 @@ class Router:
                 f"metadata {PLATFORM}, and the cluster in {CLUSTER}"
             )
             raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"service": service})
-        return ((PLATFORM, platform), (CLUSTER, cluster)) if cluster else ((PLATFORM, platform),)
+        if WILDCARD in (platform, cluster):
+            raise names.malformed(WILDCARD, f"metadata {PLATFORM} or {CLUSTER}", "one platform, one cluster or none")
+        said = ((PLATFORM, platform), (CLUSTER, cluster))
+        return ClusterRef(platform, cluster), said if cluster else said[:1]
 
     def _from_tags(self, method: contract.Method, tags: Mapping[str, str]) -> str:
         """A parent can be made from tags, a resource's name can't; a list without a cluster means all of them."""

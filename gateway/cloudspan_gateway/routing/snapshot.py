@@ -163,7 +163,7 @@ def check_served(route: ClusterRoute, method: str) -> None:
 
 def nobody_serves(platform: PlatformRoute, ref: ClusterRef | None = None) -> Unreachable:
     """Return the error for a platform or cluster that is known while no instance serves it."""
-    what = str(ref) if ref else f"platforms/{platform.tag}"
+    what = str(ref) if ref and ref.cluster else f"platforms/{platform.tag}"
     states = "; ".join(
         f"{seen.instance.instance_id} is {state_name(seen.state)}{seen.reason and f' ({seen.reason})'}"
         for seen in platform.instances

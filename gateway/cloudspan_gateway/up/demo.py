@@ -10,7 +10,7 @@ import click
 
 from cloudspan.v1 import flavor_pb2, image_pb2, network_pb2, volume_pb2
 from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError, OutOfTime
+from cloudspan_common.errors import CloudspanError, GaveUp, OutOfTime
 from cloudspan_gateway.up.calls import Ingredients, sample_calls
 from cloudspan_gateway.up.launcher import Launcher
 
@@ -83,7 +83,11 @@ async def _seed(cloud: Client, cluster: ClusterRef) -> None:
     """Make a volume the way a caller would, so that there is an operation to look at."""
     volume = volume_pb2.Volume(display_name="demo-data", size_bytes=_GIB)
     request = volume_pb2.CreateVolumeRequest(parent=str(cluster), volume=volume)
-    await cloud.finished(await cloud.volumes.CreateVolume(request), READY_S)
+    try:
+        await cloud.finished(await cloud.volumes.CreateVolume(request), READY_S)
+    except CloudspanError as error:
+        text = f"{cluster} can't be seeded: {error.message}; try again with --no-seed"
+        raise GaveUp(text, reason="SEEDING_FAILED") from error
 
 
 async def _ingredients(cloud: Client, cluster: ClusterRef) -> Ingredients:

@@ -94,7 +94,7 @@ def _memory(port: int, registry: str, *, seed: bool) -> Child:
 
 
 def _openstack(port: int, registry: str, state: Path, clouds: tuple[str, ...]) -> Child:
-    tags = (word for tag in clouds for word in ("--cloud", tag))
+    tags = (word for tag in clouds for word in ("--cluster", tag))
     files = ("--clouds", str(state / _CLOUDS))
     arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2", *files, *tags)
     return Child("openstack", "cloudspan-openstack", "cloudspan_openstack", arguments, port, after=clouds)

@@ -33,7 +33,7 @@ from cloudspan_openstack.fakecloud.neutron_ports import PortDesk
 from cloudspan_openstack.fakecloud.nova import Nova
 from cloudspan_openstack.fakecloud.store import Store, Timing
 from cloudspan_openstack.fakecloud.tokens import TokenMint
-from cloudspan_openstack.fakecloud.wire import HTML, Call, Refused, Reply, Service
+from cloudspan_openstack.fakecloud.wire import Call, Refused, Reply, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,16 +68,8 @@ class FakeCloud:
         self.name, self._host, self._port, self._advertise = name, host, port, advertise
         self.store = Store(name, clock or SystemClock(), timing or Timing())
         self._mint = TokenMint(self.store, token_ttl_s)
-        ports, volumes, glance = PortDesk(self.store), VolumeLife(self.store), Glance(self.store)
-        services: tuple[Service, ...] = (
-            Keystone(self.store, self._mint),
-            Nova(self.store, ports, volumes, glance),
-            glance,
-            Neutron(self.store),
-            Cinder(self.store, volumes),
-        )
-        self._services = {service.name: service for service in services}
-        tools = seed.Tools(self.store, ports, volumes, glance)
+        tools = seed.Tools(self.store, PortDesk(self.store), VolumeLife(self.store), Glance(self.store))
+        self._services = {service.name: service for service in _services(tools, self._mint)}
         seed.foundation(tools)
         if demo:
             seed.demo(tools)
@@ -232,9 +224,8 @@ class FakeCloud:
     def _admit(self, call: Call, service: Service) -> Callable[[Call], Reply]:
         """Check token, microversion and path, in the order of the real services; return the handler."""
         call.who = self._mint.identity(call.headers.get("X-Auth-Token", ""))
-        identity = call.identity
-        if not identity.project_id and call.service not in ("identity", "image"):
-            raise Refused(403, "Policy doesn't allow this to be performed by an unscoped token.")
+        if call.who is None:
+            raise Refused(401, "The request you have made requires authentication.")
         service.negotiate(call)
         found = service.routes.find(call.method, call.path)
         if found is None:
@@ -259,9 +250,9 @@ class FakeCloud:
         self.store.timeline.after(delay_s, commit)
 
     def _response(self, answer: Reply) -> web.Response:
-        headers = {"Date": formatdate(self.store.now(), usegmt=True), **answer.headers}
-        if answer.payload or answer.content_type != HTML:
-            headers["Content-Type"] = answer.content_type
+        # The cloud's own clock, not the host's: clients learn their skew from it.
+        date = formatdate(self.store.now(), usegmt=True)
+        headers = {"Date": date, "Content-Type": answer.content_type, **answer.headers}
         return web.Response(status=answer.status, body=answer.payload, headers=headers)
 
     async def _cut(self, request: web.Request, answer: Reply) -> web.StreamResponse:
@@ -271,6 +262,12 @@ class FakeCloud:
         await response.write(answer.payload[: len(answer.payload) // 2])
         _reset(request)
         return response
+
+
+def _services(tools: seed.Tools, mint: TokenMint) -> tuple[Service, ...]:
+    store = tools.store
+    nova = Nova(store, tools.ports, tools.volumes, tools.glance)
+    return Keystone(store, mint), nova, tools.glance, Neutron(store), Cinder(store, tools.volumes)
 
 
 def _reset(request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan_openstack.fakecloud import cinder_lists as lists
 from cloudspan_openstack.fakecloud import discovery
-from cloudspan_openstack.fakecloud.cinder_checks import check_quota, check_volume, quota_shown, usage
+from cloudspan_openstack.fakecloud.cinder_checks import check_quota, check_volume, quota_shown, usage, with_types
 from cloudspan_openstack.fakecloud.cinder_snapshots import Snapshots
 from cloudspan_openstack.fakecloud.nova import FAULT_KEYS, unauthorized
 from cloudspan_openstack.fakecloud.store import CINDER_QUOTA
@@ -67,6 +67,7 @@ class Cinder:
                 "GET /v3/backups/detail": lambda _: reply({"backups": []}),
                 "GET /v3/attachments": lambda _: reply({"attachments": []}),
                 "GET /v3/extensions": lambda _: reply({"extensions": []}),
+                "GET /v3/scheduler-stats/get_pools": _pools,
             }
         )
         self.routes.add_all(Snapshots(store).table())
@@ -80,6 +81,8 @@ class Cinder:
         call.bad_json = "Malformed request body"
         head, _, tail = call.path.removeprefix("/v3/").partition("/")
         if head in self._store.projects:
+            if not call.project_id:
+                raise Refused(400, "Malformed request url")
             if head != call.project_id and not call.identity.is_admin:
                 raise Refused(404, "The resource could not be found.", html=True)
             call.path = f"/v3/{tail}"
@@ -217,4 +220,11 @@ class Cinder:
         return reply({"quota_set": limits})
 
     def _quota_defaults(self, call: Call) -> Reply:
-        return reply({"quota_set": {**CINDER_QUOTA, "id": call.params["project"]}})
+        limits = with_types(self._store, CINDER_QUOTA)
+        return reply({"quota_set": {**limits, "id": call.params["project"]}})
+
+
+def _pools(call: Call) -> Reply:
+    if not call.identity.is_admin:
+        raise Refused(403, "Policy doesn't allow scheduler_extension:scheduler_stats:get_pools to be performed.")
+    return reply({"pools": [{"name": "fake@backend#pool"}]})

@@ -99,11 +99,15 @@ def check_quota(store: Store, project_id: str, *, volumes: int = 0, snapshots: i
             raise Refused(413, text)
 
 
+def with_types(store: Store, limits: dict[str, int]) -> dict[str, int]:
+    """Return limits with those that Cinder has per volume type, all unlimited."""
+    whats = ("volumes", "gigabytes", "snapshots")
+    return limits | {f"{what}_{kind}": -1 for kind in store.volume_types for what in whats}
+
+
 def quota_shown(store: Store, project_id: str, *, with_usage: bool) -> Json:
     """Return a project's quota set, with a limit of its own per volume type."""
-    limits = dict(store.quota("volume", project_id))
-    for kind in store.volume_types:
-        limits |= {f"{what}_{kind}": -1 for what in ("volumes", "gigabytes", "snapshots")}
+    limits = with_types(store, store.quota("volume", project_id))
     if not with_usage:
         return {**limits, "id": project_id}
     used = usage(store, project_id)

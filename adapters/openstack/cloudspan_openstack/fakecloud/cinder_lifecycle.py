@@ -37,10 +37,8 @@ class VolumeLife:
             "metadata": dict(asked.get("metadata") or {}),
             "user_id": user_id,
             "bootable": "false",
-            "encrypted": False,
-            "replication_status": None,
-            "consistencygroup_id": None,
-            "multiattach": False,
+            **dict.fromkeys(("encrypted", "multiattach"), False),
+            **dict.fromkeys(("replication_status", "consistencygroup_id")),
             "attachments": [],
             "_image": asked.get("imageRef"),
             "_project": project_id,
@@ -93,9 +91,15 @@ class VolumeLife:
         return new_attachment(self._store, server, row["id"], bool(mapping.get("delete_on_termination")))
 
     def attaching(self, attachment: Attachment, server: Server) -> None:
-        """Reserve now, attach after a while."""
+        """Reserved now, attaching soon, in-use after a while."""
         row = self._store.volumes_row(attachment.volume_id)
         self.set_status(row, "reserved")
+
+        def begin() -> None:
+            if row["status"] == "reserved" and attachment.volume_id in server.volumes:
+                self.set_status(row, "attaching")
+
+        self._store.timeline.after(self._store.timing.attach_s / 2, begin)
 
         def finish() -> None:
             if attachment.volume_id in server.volumes:

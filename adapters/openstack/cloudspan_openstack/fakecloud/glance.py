@@ -63,6 +63,7 @@ class Glance:
                 "PUT /v2/images/{id}/tags/{tag}": self._add_tag,
                 "DELETE /v2/images/{id}/tags/{tag}": self._drop_tag,
                 "GET /v2/info/import": self._import_methods,
+                "GET /v2/info/usage": lambda _: reply({"usage": {}}),
                 "GET /v2/schemas/image": lambda _: reply({"name": "image", "properties": {}}),
             }
         )

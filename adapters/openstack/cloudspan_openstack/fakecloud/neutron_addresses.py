@@ -33,6 +33,14 @@ def take(store: Store, subnet: Json, wanted: str | None = None) -> Json:
     return {"subnet_id": subnet["id"], "ip_address": address}
 
 
+def take_from(store: Store, network_id: str, subnets: list[Json]) -> Json:
+    """Reserve any address of the first subnet that has one left."""
+    for subnet in subnets:
+        if (address := _free(store, subnet, subnet["_used"])) is not None:
+            return take(store, subnet, address)
+    raise Refused(409, f"No more IP addresses available on network {network_id}.", "IpAddressGenerationFailure")
+
+
 def give_back(store: Store, fixed_ips: list[Json]) -> None:
     for fixed in fixed_ips:
         subnet = store.subnets.get(fixed["subnet_id"])

@@ -67,7 +67,8 @@ class Resource:
         """Clean up behind a deleted row."""
 
     def visible(self, call: Call, row: Json) -> bool:
-        return call.identity.is_admin or row["project_id"] == call.project_id
+        # Router gateways belong to no project, and an unscoped token has none: they must not meet.
+        return call.identity.is_admin or (row["project_id"] == call.project_id != "")
 
     def missing(self, row_id: str) -> Refused:
         return Refused(404, self.missing_text.format(row_id), self.missing_kind)

@@ -45,11 +45,11 @@ class SecurityGroups(Resource):
         row.update(asked)
 
     def check_deletable(self, row: Json) -> None:
+        if any(row["id"] in port["security_groups"] for port in self._store.ports):
+            raise Refused(409, f"Security Group {row['id']} in use.", "SecurityGroupInUse")
         if row["name"] == "default":
             text = "Insufficient rights for removing default security group."
             raise Refused(409, text, "SecurityGroupCannotRemoveDefault")
-        if any(row["id"] in port["security_groups"] for port in self._store.ports):
-            raise Refused(409, f"Security Group {row['id']} in use.", "SecurityGroupInUse")
 
     def removed(self, row: Json) -> None:
         for rule in row["security_group_rules"]:

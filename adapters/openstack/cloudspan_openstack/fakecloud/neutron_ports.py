@@ -183,7 +183,7 @@ def fixed_ips(store: Store, network: Json, asked: list[Json] | None) -> list[Jso
     """Reserve addresses on a network as asked, or one of its first subnet with room."""
     subnets = [subnet for subnet_id in network["subnets"] if (subnet := store.subnets.get(subnet_id))]
     if asked is None:
-        return [addresses.take(store, subnets[0])] if subnets else []
+        return [addresses.take_from(store, network["id"], subnets)] if subnets else []
     taken = []
     for wish in asked:
         subnet = _subnet_for(subnets, wish)

@@ -199,10 +199,13 @@ class Creation:
         if metadata_items > limits["metadata_items"] >= 0:
             raise Refused(403, f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         used = usage(self._store, project_id)
-        for name, more in (("instances", count), ("cores", count * flavor.vcpus), ("ram", count * flavor.ram)):
-            if used[name] + more > limits[name] >= 0:
-                text = f"Requested {more}, but already used {used[name]} of {limits[name]} {name}"
-                raise Refused(403, f"Quota exceeded for {name}: {text}")
+        wanted = {"cores": count * flavor.vcpus, "instances": count, "ram": count * flavor.ram}
+        over = [name for name, more in wanted.items() if used[name] + more > limits[name] >= 0]
+        if over:
+            names, more = ", ".join(over), ", ".join(str(wanted[name]) for name in over)
+            was, limit = ", ".join(str(used[name]) for name in over), ", ".join(str(limits[name]) for name in over)
+            text = f"Requested {more}, but already used {was} of {limit} {names}"
+            raise Refused(403, f"Quota exceeded for {names}: {text}")
 
     def _row(
         self, call: Call, asked: Json, flavor: Flavor, image_id: str, groups: tuple[str, ...], place: int

@@ -81,12 +81,8 @@ def server(store: Store, call: Call, row: Server) -> Json:
         shown["fault"] = row.fault
     elif status in _WITH_PROGRESS:
         shown["progress"] = 0
-    return (
-        shown
-        | _extensions(row, minor)
-        | _newer(row, minor)
-        | (_for_admin(row, minor) if call.identity.is_admin else {})
-    )
+    admins = _for_admin(row, minor) if call.identity.is_admin else {}
+    return shown | _extensions(row, minor) | _newer(row, minor) | admins
 
 
 def _extensions(row: Server, minor: int) -> Json:

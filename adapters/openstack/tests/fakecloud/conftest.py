@@ -9,6 +9,7 @@ import pytest
 
 from cloudspan_common.testing import FakeClock
 from cloudspan_openstack.fakecloud import FakeCloud, Timing
+from cloudspan_openstack.fakecloud.seed import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ class Client:
     def __init__(self, cloud: FakeCloud, http: aiohttp.ClientSession) -> None:
         self.cloud, self.http, self.token = cloud, http, ""
 
-    async def login(self, user: str = "demo", password: str = "demo-password", **scope: Any) -> tuple[int, Any, Any]:
+    async def login(self, user: str = "demo", password: str = PASSWORD, **scope: Any) -> tuple[int, Any, Any]:
         who = {"name": user, "domain": {"name": "Default"}, "password": password}
         auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": who}}}
         auth["scope"] = scope or {"project": {"name": user, "domain": {"name": "Default"}}}

@@ -99,3 +99,16 @@ async def test_every_service_words_a_401_as_the_real_one_does(client):
     assert [headers["Content-Type"].split(";")[0] for _, _, headers in answers] == ["application/json"] * 3 + [
         "text/html"
     ]
+
+
+async def test_an_unscoped_token_gets_empty_lists_and_not_an_error(client):
+    """Only Cinder notices, and only by the project in its path."""
+    own = (await client.login())[1]["token"]["project"]["id"]
+    await client.boot()
+    who = {"name": "demo", "domain": {"name": "Default"}, "password": "demo-password"}
+    identity = {"methods": ["password"], "password": {"user": who}}
+    await client.auth({"identity": identity, "scope": "unscoped"})
+    servers, ports = await client.nova("GET", "/servers"), await client.neutron("GET", "/ports")
+    assert (servers[:2], ports[:2]) == ((200, {"servers": []}), (200, {"ports": []}))
+    assert (await client.cinder("GET", "/volumes"))[0] == 200
+    assert (await client.cinder("GET", f"/{own}/volumes"))[1]["badRequest"]["message"] == "Malformed request url"

@@ -12,7 +12,9 @@ from cloudspan_openstack.fakecloud import FakeCloud, Timing
 _QUICK = Timing(build_s=0.01, power_s=0.01, delete_s=0.01, volume_s=0.01, attach_s=0.01, image_s=0.01)
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings(
+    "ignore::PendingDeprecationWarning", "ignore::openstack.warnings.OpenStackDeprecationWarning"
+)
 @pytest.mark.parametrize("entry", ["sdk", "sdk-app"])
 async def test_the_sdk_finds_its_way_from_clouds_yaml_alone(entry, tmp_path, monkeypatch):
     """A server with network, port and volume is made, used and removed."""

@@ -1,0 +1,50 @@
+"""Configuration of the OpenStack adapter: which clouds of which clouds.yaml it serves under which tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
+
+from cloudspan_common.adapterkit.runner import AdapterConfig
+from cloudspan_common.config import option
+from cloudspan_common.names import is_tag
+
+
+def _tagged(text: str) -> tuple[str, str]:
+    """Return (tag, cloud) of `tag=cloud`, or of a cloud whose name can be a tag.
+
+    Raises:
+        ValueError: Another form.
+    """
+    tag, equals, cloud = text.partition("=")
+    cloud = cloud if equals else tag
+    if not is_tag(tag) or not cloud:
+        text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
+        raise ValueError(text)
+    return tag, cloud
+
+
+@dataclass(frozen=True)
+class OpenStackConfig(AdapterConfig):
+    """Cloudspan adapter for OpenStack: serves clouds of a clouds.yaml as clusters of one platform."""
+
+    clouds: Path | None = option("clouds.yaml to read; the usual places when not given", default=None)
+    cluster: tuple[str, ...] = option(
+        "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable", default=(), check=_tagged
+    )
+    platform: str = option("platform tag", default="openstack")
+    settle_s: float = option(
+        "how long a create that got no reply may still appear, before it is sent again",
+        default=120.0,
+        unit="s",
+        minimum=0.0,
+    )
+    log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
+
+    def __post_init__(self) -> None:
+        if not self.cluster:
+            raise ValueError("no cluster is configured; give at least one --cluster tag=name-in-clouds.yaml")
+
+    def clusters(self) -> list[tuple[str, str]]:
+        """Return (tag, name in clouds.yaml) of each cluster."""
+        return [_tagged(text) for text in self.cluster]

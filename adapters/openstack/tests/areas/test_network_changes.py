@@ -1,0 +1,198 @@
+"""Networks and subnets are made exactly once, and deleted only when nothing uses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from cloudspan.v1 import network_pb2, subnet_pb2
+from cloudspan_openstack.fakecloud import Kind
+
+if TYPE_CHECKING:
+    from .conftest import Lab
+
+PARENT = "platforms/openstack/clusters/east"
+Code = grpc.StatusCode
+
+
+def new_network(name: str = "n", **fields: object) -> network_pb2.CreateNetworkRequest:
+    return network_pb2.CreateNetworkRequest(
+        parent=PARENT,
+        network=network_pb2.Network(display_name=name, **fields),  # type: ignore[arg-type]
+    )
+
+
+def new_subnet(network: str, cidr: str, **fields: object) -> subnet_pb2.CreateSubnetRequest:
+    subnet = subnet_pb2.Subnet(display_name="s", network=network, cidr=cidr, **fields)  # type: ignore[arg-type]
+    return subnet_pb2.CreateSubnetRequest(parent=PARENT, subnet=subnet)
+
+
+async def a_network(lab: Lab, **fields: object) -> network_pb2.Network:
+    made: network_pb2.Network = await lab.made(lab.network.create_network, new_network(**fields), network_pb2.Network)
+    return made
+
+
+async def named(lab: Lab, kind: str, name: str) -> list[dict[str, object]]:
+    body = await lab.native("GET", "network", f"/{kind}")
+    return [row for row in body[kind] if row["name"] == name]
+
+
+async def test_a_new_network_has_what_was_asked_and_a_hidden_marker(member: Lab) -> None:
+    """The marker travels in the description, which is the caller's again at the end."""
+    network = await a_network(member, description="mine", labels={"team": "db", "flag": ""}, mtu=1400)
+    assert (network.description, network.mtu, dict(network.labels)) == ("mine", 1400, {"team": "db", "flag": ""})
+    (row,) = await named(member, "networks", "n")
+    assert [tag for tag in row["tags"] if tag.startswith("cs-test-")]  # type: ignore[attr-defined]
+    (post,) = member.cloud.control.requests("network", "POST", "networks")
+    assert post.body["network"]["description"].startswith("cs-test-")
+
+
+@pytest.mark.parametrize("fault", [Kind.LOST_REPLY, Kind.LATE_COMMIT])
+async def test_a_create_without_a_reply_leaves_one_network(member: Lab, fault: Kind) -> None:
+    """Lost, or carried out while the answer is long given up: the marker finds it."""
+    member.cloud.control.fault(fault, service="network", method="POST", path="networks", count=1, seconds=8)
+    network = await a_network(member)
+    (row,) = await named(member, "networks", "n")
+    assert network.name.endswith(str(row["id"]))
+    assert network.description == ""
+
+
+async def test_a_create_that_never_arrived_is_sent_again_after_settling(member: Lab) -> None:
+    """Nothing carries the marker for all the settle time: then, and only then, a second send."""
+    member.cloud.control.fault(Kind.CLOSE, service="network", method="POST", path="networks", count=1)
+    began = member.clock.now()
+    await a_network(member)
+    assert len(await named(member, "networks", "n")) == 1
+    assert member.cloud.control.count("network", "POST", "networks$") == 2
+    assert member.clock.now() - began >= 30
+
+
+async def test_a_network_whose_labels_fail_is_taken_back(member: Lab) -> None:
+    """What was made before the failure is undone and said."""
+    member.cloud.control.fault(Kind.SERVER_ERROR, service="network", method="PUT", path="tags", status=400)
+    answer = await member.operate(member.network.create_network, new_network())
+    assert answer.error.code == Code.INVALID_ARGUMENT.value[0]
+    assert await named(member, "networks", "n") == []
+    assert [left.removed for left in answer.left_overs] == [True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"description": "x" * 256}, "255"),
+        ({"labels": {"a=b": "c"}}, "Neutron tag"),
+        ({"labels": {"k": "v" * 300}}, "Neutron tag"),
+        ({"labels": {"cs-marker": ""}}, "Neutron tag"),
+    ],
+)
+async def test_what_could_not_be_kept_is_refused_before_anything_is_made(
+    member: Lab, fields: dict[str, object], words: str
+) -> None:
+    """Such a create would fail only after the network is there."""
+    answer = await member.operate(member.network.create_network, new_network(**fields))
+    assert answer.error.code == Code.INVALID_ARGUMENT.value[0]
+    assert words in answer.error.message
+    assert member.cloud.control.count("network", "POST") == 0
+
+
+async def test_delete_network_refuses_and_lists_the_ports_in_use(member: Lab) -> None:
+    """Neutron names one port at most; we name them all, and go once they are gone."""
+    network = await a_network(member)
+    native = network.name.rsplit("/", 1)[-1]
+    await member.made(member.network.create_subnet, new_subnet(network.name, "10.7.0.0/24"), subnet_pb2.Subnet)
+    ports = [
+        (await member.native("POST", "network", "/ports", {"port": {"network_id": native}}))["port"]["id"]
+        for _ in range(2)
+    ]
+    request = network_pb2.DeleteNetworkRequest(name=network.name)
+    answer = await member.operate(member.network.delete_network, request)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert all(f"{PARENT}/ports/{port}" in answer.error.message for port in ports)
+    for port in ports:
+        await member.native("DELETE", "network", f"/ports/{port}")
+    assert not (await member.operate(member.network.delete_network, request)).HasField("error")
+    assert not (await member.operate(member.network.delete_network, request)).HasField("error")
+    assert await named(member, "networks", "n") == []
+
+
+async def test_a_delete_without_a_reply_is_done_once_the_network_is_gone(member: Lab) -> None:
+    """A delete may be sent twice."""
+    network = await a_network(member)
+    member.cloud.control.fault(Kind.LOST_REPLY, service="network", method="DELETE", count=1)
+    answer = await member.operate(member.network.delete_network, network_pb2.DeleteNetworkRequest(name=network.name))
+    assert not answer.HasField("error")
+    assert await named(member, "networks", "n") == []
+
+
+async def test_a_new_subnet_has_what_was_asked(member: Lab) -> None:
+    """Pools, name servers, gateway, version."""
+    network = await a_network(member)
+    pools = [subnet_pb2.Subnet.AllocationPool(start="10.7.0.10", end="10.7.0.20")]
+    fields = {"allocation_pools": pools, "dns_nameservers": ["9.9.9.9"], "labels": {"a": "b"}, "description": "d"}
+    subnet = await member.made(
+        member.network.create_subnet, new_subnet(network.name, "10.7.0.0/24", **fields), subnet_pb2.Subnet
+    )
+    assert (subnet.gateway_ip, subnet.ip_version, subnet.description) == ("10.7.0.1", 4, "d")
+    assert (list(subnet.allocation_pools), list(subnet.dns_nameservers)) == (pools, ["9.9.9.9"])
+    assert (dict(subnet.labels), subnet.network) == ({"a": "b"}, network.name)
+    bare = new_subnet(network.name, "fd00:7::/64", no_gateway=True, dhcp_disabled=True)
+    six = await member.made(member.network.create_subnet, bare, subnet_pb2.Subnet)
+    assert (six.ip_version, six.no_gateway, six.gateway_ip, six.dhcp_disabled) == (6, True, "", True)
+
+
+async def test_an_overlapping_subnet_already_exists(member: Lab) -> None:
+    """Neutron's 400 becomes ALREADY_EXISTS, for somebody else's range."""
+    network = await a_network(member)
+    await member.made(member.network.create_subnet, new_subnet(network.name, "10.7.0.0/24"), subnet_pb2.Subnet)
+    answer = await member.operate(member.network.create_subnet, new_subnet(network.name, "10.7.0.128/25"))
+    assert answer.error.code == Code.ALREADY_EXISTS.value[0]
+    assert "overlaps another subnet" in answer.error.message
+
+
+@pytest.mark.parametrize("fault", [Kind.LOST_REPLY, Kind.LATE_COMMIT])
+async def test_a_subnet_without_a_reply_is_made_once_and_ours(member: Lab, fault: Kind) -> None:
+    """The range is its key: a second send meets the first one, and the marker says whose it is."""
+    network = await a_network(member)
+    member.cloud.control.fault(fault, service="network", method="POST", path="subnets", count=1, seconds=0.2)
+    request = new_subnet(network.name, "10.7.0.0/24")
+    subnet = await member.made(member.network.create_subnet, request, subnet_pb2.Subnet)
+    (row,) = await named(member, "subnets", "s")
+    assert subnet.name.endswith(str(row["id"]))
+
+
+@pytest.mark.parametrize(
+    ("cidr", "fields", "words"),
+    [
+        ("nonsense", {}, "no range of addresses"),
+        ("10.7.0.0/24", {"ip_version": 6}, "IPv4"),
+        ("10.7.0.0/24", {"gateway_ip": "10.7.0.1", "no_gateway": True}, "exclude each other"),
+        ("10.7.0.0/24", {"network": "platforms/openstack/clusters/west/networks/x"}, "of one cluster"),
+    ],
+)
+async def test_a_subnet_that_makes_no_sense_is_refused_at_once(
+    member: Lab, cidr: str, fields: dict[str, object], words: str
+) -> None:
+    """The field and what is wrong with it, before the cloud is asked."""
+    request = new_subnet(f"{PARENT}/networks/x", cidr)
+    request.subnet.MergeFrom(subnet_pb2.Subnet(**fields))  # type: ignore[arg-type]
+    answer = await member.operate(member.network.create_subnet, request)
+    assert answer.error.code == Code.INVALID_ARGUMENT.value[0]
+    assert words in answer.error.message
+    assert member.cloud.control.count("network", "POST") == 0
+
+
+async def test_delete_subnet_refuses_and_lists_the_ports_with_addresses(member: Lab) -> None:
+    """And is done as well when the subnet is gone already."""
+    network = await a_network(member)
+    subnet = await member.made(member.network.create_subnet, new_subnet(network.name, "10.7.0.0/24"), subnet_pb2.Subnet)
+    body = {"port": {"network_id": network.name.rsplit("/", 1)[-1]}}
+    port = (await member.native("POST", "network", "/ports", body))["port"]["id"]
+    request = subnet_pb2.DeleteSubnetRequest(name=subnet.name)
+    answer = await member.operate(member.network.delete_subnet, request)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert f"{PARENT}/ports/{port}" in answer.error.message
+    await member.native("DELETE", "network", f"/ports/{port}")
+    assert not (await member.operate(member.network.delete_subnet, request)).HasField("error")
+    assert not (await member.operate(member.network.delete_subnet, request)).HasField("error")

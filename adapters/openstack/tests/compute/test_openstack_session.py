@@ -1,0 +1,170 @@
+"""What a session does with a cloud that falters: retries, logins, lost replies, and one record of each call."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cloudspan_common.errors import (
+    NotFound,
+    OutcomeUnknown,
+    OutOfTime,
+    PlatformFault,
+    RateLimited,
+    Unreachable,
+)
+from cloudspan_common.telemetry import collecting
+
+
+async def test_a_hundred_callers_without_a_token_make_one_login(bench):
+    """The keeper logs in once for all."""
+    await asyncio.gather(*(bench.session.get(bench.call(), "compute", "/flavors", dict) for _ in range(100)))
+    assert bench.cloud.control.logins() == 1
+
+
+async def test_a_revoked_token_is_replaced_and_nobody_notices(bench):
+    """A 401 retires the token and the call goes on with the next."""
+    await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    bench.cloud.control.revoke_tokens()
+    bench.clock.step_wall(2)
+    answers = await asyncio.gather(*(bench.session.get(bench.call(), "compute", "/flavors", dict) for _ in range(20)))
+    assert (len(answers), bench.cloud.control.logins()) == (20, 2)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "close"},
+        {"kind": "cut_body"},
+        {"kind": "server_error", "status": 502, "body": "html"},
+        {"kind": "server_error", "status": 503},
+        {"kind": "server_error", "status": 504, "body": "html"},
+        {"kind": "rate_limit", "retry_after": "0"},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault.get('status', '')}",
+)
+async def test_a_read_is_asked_again_after(bench, fault):
+    """Broken connections and answers that say later."""
+    rule = bench.cloud.control.fault(service="compute", path="/flavors", count=2, **fault)
+    with collecting() as calls:
+        found = await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    assert (bool(found["flavors"]), rule.hits) == (True, 2)
+    # The HTTP library sends a GET again by itself when a connection that it kept open breaks.
+    assert (calls[-1].template, calls[-1].status, calls[-1].retries in (1, 2)) == ("/flavors", 200, True)
+
+
+async def test_a_read_gives_up_in_the_end_and_says_why(bench):
+    """Four tries, then the proxy's own words."""
+    rule = bench.cloud.control.fault("server_error", service="compute", path="/flavors", status=502, body="html")
+    with pytest.raises(Unreachable, match="502 Bad Gateway") as caught:
+        await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    assert (rule.hits, caught.value.reason, caught.value.metadata["http_status"]) == (4, "BAD_GATEWAY", "502")
+
+
+async def test_a_rate_limit_longer_than_the_deadline_is_told_at_once(bench):
+    """With the cloud's own time to wait."""
+    bench.cloud.control.fault("rate_limit", service="compute", path="/flavors", retry_after="250")
+    with pytest.raises(RateLimited) as caught:
+        await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    assert 200 < caught.value.retry_after_s <= 250
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "lost_reply"},
+        {"kind": "server_error", "status": 500, "carried_out": True},
+        {"kind": "server_error", "status": 502, "body": "html", "carried_out": True},
+        {"kind": "truncated_json"},
+        {"kind": "html_200"},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault.get('status', '')}",
+)
+async def test_a_write_is_never_sent_twice_after(bench, fault):
+    """It may have been carried out, and the error says so."""
+    rule = bench.cloud.control.fault(service="network", method="POST", count=1, **fault)
+    with pytest.raises(OutcomeUnknown):
+        await bench.session.send(bench.call(), "POST", "network", "/networks", dict, json={"network": {"name": "once"}})
+    assert (rule.hits, bench.cloud.control.count("network", "POST")) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", [{"kind": "rate_limit", "retry_after": "0"}, {"kind": "server_error", "status": 503}])
+async def test_a_write_is_sent_again_when_it_was_surely_not_carried_out(bench, fault):
+    """429 and 503 come before the service acts."""
+    bench.cloud.control.fault(service="network", method="POST", count=1, **fault)
+    made = await bench.session.send(
+        bench.call(), "POST", "network", "/networks", dict, json={"network": {"name": "once"}}
+    )
+    assert made["network"]["name"] == "once"
+
+
+async def test_a_write_that_meets_a_dead_token_is_sent_again(bench):
+    """A 401 proves that nothing was done."""
+    bench.cloud.control.fault("revoked_token", service="network", method="POST", count=1)
+    await bench.session.send(bench.call(), "POST", "network", "/networks", dict, json={"network": {"name": "once"}})
+    listed = await bench.session.get(bench.call(), "network", "/networks", dict, params={"name": "once"})
+    assert len(listed["networks"]) == 1
+
+
+async def test_an_idempotent_write_may_be_sent_again(bench):
+    """A DELETE whose reply was lost meets its own work: 404."""
+    made = await bench.session.send(bench.call(), "POST", "network", "/networks", dict, json={"network": {}})
+    bench.cloud.control.fault("lost_reply", service="network", method="DELETE", count=1)
+    with pytest.raises(NotFound):
+        await bench.session.send(
+            bench.call(), "DELETE", "network", "/networks/{id}", None, args={"id": made["network"]["id"]}, redo_ok=True
+        )
+    assert bench.cloud.control.count("network", "DELETE") == 2
+
+
+async def test_a_write_without_time_is_not_sent(bench):
+    """Better refused than unknown."""
+    await bench.session.get(bench.call(), "network", "/networks", dict)
+    with pytest.raises(OutOfTime, match="was not sent"):
+        await bench.session.send(bench.call(seconds=0.1), "POST", "network", "/networks", dict, json={"network": {}})
+    assert bench.cloud.control.count("network", "POST") == 0
+
+
+async def test_a_hanging_cloud_ends_a_read_with_its_deadline_and_leaves_a_write_unknown(bench):
+    """Both within the caller's time."""
+    await bench.session.get(bench.call(), "network", "/networks", dict)
+    bench.cloud.control.fault("hang", service="network")
+    with pytest.raises(OutOfTime):
+        await bench.session.get(bench.call(seconds=0.05), "network", "/networks", dict)
+    with pytest.raises(OutcomeUnknown):
+        await bench.session.send(bench.call(seconds=0.3), "POST", "network", "/networks", dict, json={"network": {}})
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("html_200", "NOT_JSON"), ("truncated_json", "TRUNCATED_JSON")])
+async def test_an_answer_that_is_no_json_is_the_platforms_fault(bench, kind, reason):
+    """And says what came instead."""
+    bench.cloud.control.fault(kind, service="compute", path="/flavors", count=1)
+    with pytest.raises(PlatformFault) as caught:
+        await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    assert caught.value.reason == reason
+
+
+async def test_a_service_that_keeps_failing_is_left_alone_for_a_while(bench):
+    """The breaker opens; the other services of the cloud still answer."""
+    await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    bench.cloud.control.fault("server_error", service="compute", status=502, body="html")
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    asked = bench.cloud.control.count("compute")
+    with pytest.raises(Unreachable) as caught:
+        await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    assert (caught.value.reason, bench.cloud.control.count("compute")) == ("BREAKER_OPEN", asked)
+    assert "networks" in await bench.session.get(bench.call(), "network", "/networks", dict)
+
+
+async def test_each_call_is_recorded_once_with_what_it_took(bench):
+    """Login and version document are calls of their own."""
+    with collecting() as calls, pytest.raises(NotFound):
+        await bench.session.get(bench.call(), "compute", "/servers/{id}", dict, args={"id": "none"})
+    assert [(c.service, c.method, c.template, c.status) for c in calls if c.service != "identity"] == [
+        ("compute", "GET", "/", 200),
+        ("compute", "GET", "/servers/{id}", 404),
+    ]
+    assert calls[-1].native_request_id.startswith("req-")

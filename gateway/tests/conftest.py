@@ -1,0 +1,78 @@
+"""What the gateway's tests share: adapters made by hand, a gateway over a memory registry, a channel to it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cloudspan_common import errors, grpcs
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_gateway import app
+from cloudspan_gateway.config import GatewayConfig
+from gateway.tests.hand_made_adapter import HandMadeAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import grpc
+
+    from cloudspan_common.errors import CloudspanError
+
+
+class House:
+    """A registry, the adapters in it, and a gateway over them with a channel to it."""
+
+    def __init__(self) -> None:
+        self.registry = MemoryRegistry()
+        self.adapters: list[HandMadeAdapter] = []
+        self.gateway: app.Gateway
+        self.channel: grpc.aio.Channel
+
+    async def plug_in(self, **fields: object) -> HandMadeAdapter:
+        adapter = HandMadeAdapter(**fields)
+        self.registry.put(await adapter.start())
+        self.adapters.append(adapter)
+        return adapter
+
+    @asynccontextmanager
+    async def opened(self, **config: object) -> AsyncIterator[House]:
+        settings = GatewayConfig(**{"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, **config})
+        self.gateway = app.build(settings, self.registry)
+        async with self.gateway.running():
+            self.channel = grpcs.new_channel(f"127.0.0.1:{self.gateway.server.port}")
+            try:
+                yield self
+            finally:
+                await self.channel.close()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until the table makes `condition` true."""
+        changed = asyncio.Event()
+        self.gateway.table.subscribe(lambda _snapshot: changed.set())
+        async with asyncio.timeout(10):
+            while not condition():
+                changed.clear()
+                await changed.wait()
+
+    def states(self, platform: str = "openstack") -> str:
+        """Return the instances of a platform as the table's repr shows them."""
+        return repr(list(self.gateway.table.snapshot.platforms[platform].instances))
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A house without adapters, whose gateway is still to be opened."""
+    made = House()
+    async with AsyncExitStack() as stack:
+        yield made
+        for adapter in made.adapters:
+            stack.push_async_callback(adapter.stop)
+
+
+@pytest.fixture
+def told() -> Callable[[grpc.aio.AioRpcError], CloudspanError]:
+    """What a failed call told its caller, as an error of the tree."""
+    return lambda error: errors.from_status(errors.status_of(error))

@@ -1,0 +1,189 @@
+"""An instance that dies under a call costs no read, and comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import pytest
+
+from cloudspan.v1 import server_pb2, server_pb2_grpc
+from cloudspan_common.clock import SystemClock
+from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say
+
+CODE = grpc.StatusCode
+NAME = "platforms/openstack/clusters/east/servers/1"
+
+
+def get_server(house, **options):
+    return server_pb2_grpc.ServerServiceStub(house.channel).GetServer(
+        server_pb2.GetServerRequest(name=NAME), **options
+    )
+
+
+async def unavailable(_body, context):
+    await context.abort(CODE.UNAVAILABLE, "going down")
+
+
+async def test_a_read_lost_with_its_instance_is_answered_by_another(house):
+    """Of two replicas one answers UNAVAILABLE without the stamp: no caller notices, and it is ejected."""
+    sick = await house.plug_in(stamped=False)
+    await house.plug_in(instance_id="os-2")
+    sick.answers[GET_SERVER] = unavailable
+    sick.describe_fails = None
+    async with house.opened():
+        sick.describe_fails = CODE.UNAVAILABLE
+        served = set()
+        for _ in range(12):
+            call = get_server(house)
+            await call
+            served.add(dict(await call.trailing_metadata())["x-served-by"])
+        assert served == {"os-2"}
+        assert house.gateway.table.ejections == 1
+        assert house.gateway.forwarder.retries == 1
+        assert "<os-1 EJECTED" in house.states()
+
+
+async def test_a_stopped_process_is_noticed_before_the_next_call(house):
+    """The broken health stream ejects it; no call has to be lost for that."""
+    gone = await house.plug_in()
+    await house.plug_in(instance_id="os-2")
+    async with house.opened():
+        await house.until(lambda: house.states() == "[<os-1 READY>, <os-2 READY>]")
+        await gone.stop()
+        await house.until(lambda: "<os-1 EJECTED" in house.states())
+        await get_server(house)
+        assert house.gateway.forwarder.retries == 0
+
+
+async def test_an_ejected_instance_is_probed_back_in(house):
+    """Once its Describe answers again it gets calls again."""
+    adapter = await house.plug_in(stamped=False)
+    adapter.answers[GET_SERVER] = unavailable
+    async with house.opened():
+        adapter.describe_fails = CODE.UNAVAILABLE
+        with pytest.raises(grpc.aio.AioRpcError):
+            await get_server(house)
+        await house.until(lambda: "EJECTED" in house.states())
+        del adapter.answers[GET_SERVER]
+        adapter.describe_fails = None
+        await house.until(lambda: house.states() == "[<os-1 READY>]")
+        assert (await get_server(house)).name == NAME
+
+
+async def test_the_clouds_unavailable_passes_and_ejects_nobody(house):
+    """With the stamp it is the cloud that does not answer: another instance would meet the same cloud."""
+    adapter = await house.plug_in()
+    await house.plug_in(instance_id="os-2", clusters=("west",))
+
+    async def cloud_down(_body, context):
+        await context.abort(CODE.UNAVAILABLE, "nova does not answer", (("x-served-by", "os-1"),))
+
+    adapter.answers[GET_SERVER] = cloud_down
+    async with house.opened():
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await get_server(house)
+        assert failed.value.details() == "nova does not answer"
+        assert len(adapter.calls) == 1
+        assert house.states() == "[<os-1 READY>, <os-2 READY>]"
+
+
+async def test_a_call_that_may_change_something_is_not_sent_twice(house, told):
+    """An adapter's own service may do anything: the caller is told, the instance ejected, no other one asked."""
+    sick = await house.plug_in(stamped=False)
+    other = await house.plug_in(instance_id="os-2", services=())
+    sick.stamp = lambda _context, *_more: (_ for _ in ()).throw(ConnectionError)  # the process breaks off
+    async with house.opened():
+        echo = house.channel.unary_unary(f"/{TOOLS}/Echo", Say.SerializeToString, Say.FromString)
+        pending = asyncio.ensure_future(_failure(echo(Say(value="x"), metadata=(("x-platform", "openstack"),))))
+        assert (await pending).code() is CODE.UNKNOWN
+    assert other.calls == []
+
+
+async def _failure(call):
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call
+    return failed.value
+
+
+async def test_a_read_is_tried_on_three_instances_at_most(house, told):
+    """When all are going down the caller hears of it, with a time to come back."""
+    for number in range(4):
+        sick = await house.plug_in(instance_id=f"os-{number}", stamped=False)
+        sick.answers[GET_SERVER] = unavailable
+    async with house.opened():
+        for adapter in house.adapters:
+            adapter.describe_fails = CODE.UNAVAILABLE
+        error = await _failure(get_server(house))
+        assert error.code() is CODE.UNAVAILABLE
+        assert told(error).reason == "INSTANCE_LOST"
+        assert told(error).retry_after_s == 1.0
+        assert sum(len(adapter.calls) for adapter in house.adapters) == 3
+
+
+async def test_with_no_instance_left_a_known_platform_is_unavailable(house, told):
+    """UNAVAILABLE with RetryInfo and what is wrong with each instance, for as long as the platform is remembered."""
+    adapter = await house.plug_in()
+    async with house.opened():
+        await adapter.stop()
+        await house.until(lambda: "EJECTED" in house.states())
+        ejected = await _failure(get_server(house))
+        house.registry.remove("os-1")
+        await house.until(lambda: not house.gateway.table.snapshot.platforms["openstack"].instances)
+        gone = await _failure(get_server(house))
+    for error in (ejected, gone):
+        assert (error.code(), told(error).reason) == (CODE.UNAVAILABLE, "NO_INSTANCE")
+        assert told(error).retry_after_s == 1.0
+    assert "os-1 is EJECTED" in ejected.details()
+    assert "the last one is gone" in gone.details()
+
+
+async def test_replacing_an_instance_under_load_loses_no_call(house):
+    """New one in, old one draining, deregistered, stopped: every read is answered."""
+    old = await house.plug_in()
+    stop = asyncio.Event()
+    served: list[str] = []
+
+    async def load():
+        while not stop.is_set():
+            call = get_server(house)
+            await call
+            served.append(dict(await call.trailing_metadata())["x-served-by"])
+
+    async with house.opened(), asyncio.TaskGroup() as callers:
+        for _ in range(4):
+            callers.create_task(load())
+        await house.plug_in(instance_id="os-2")
+        await house.until(lambda: "<os-2 READY>" in house.states())
+        house.registry.remove("os-1")
+        await house.until(lambda: "os-1" not in house.states())
+        await old.server.stop(1)
+        await SystemClock().sleep(0.03)
+        stop.set()
+    assert {"os-1", "os-2"} == set(served)
+    assert served[-1] == "os-2"
+
+
+async def test_calls_go_to_the_less_busy_instance(house):
+    """While one instance hangs with a call, the others follow to its replica."""
+    first, second = await house.plug_in(), await house.plug_in(instance_id="os-2")
+    release = asyncio.Event()
+
+    async def hang(_body, _context):
+        await release.wait()
+        return b""
+
+    for adapter in (first, second):
+        adapter.answers[GET_SERVER] = hang
+    async with house.opened():
+        calls = [asyncio.ensure_future(_done(get_server(house))) for _ in range(8)]
+        async with asyncio.timeout(5):
+            while len(first.calls) + len(second.calls) < 8:  # noqa: ASYNC110 - the adapters have no event for it
+                await asyncio.sleep(0.01)
+        assert (len(first.calls), len(second.calls)) == (4, 4)
+        release.set()
+        await asyncio.gather(*calls)
+
+
+async def _done(call):
+    return await call

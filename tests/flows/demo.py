@@ -1,0 +1,101 @@
+"""`cloudspan up` as a real process on free ports, for the flows that need everything running."""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cloudspan_common.errors import PreconditionFailed
+from cloudspan_gateway.up import plan
+from cloudspan_gateway.up.launcher import check_free
+
+ROOT = Path(__file__).parents[2]
+_CLI = (sys.executable, "-m", "cloudspan_gateway.cli")
+_LAST_LINE = "Ctrl-C ends all of it."
+
+
+def cli(*arguments: str, timeout_s: float = 20.0) -> subprocess.CompletedProcess[str]:
+    """Run a `cloudspan` command to its end."""
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [*_CLI, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+
+
+def free_base() -> int:
+    """Return a base whose ports are all free."""
+    while True:
+        base = random.randrange(20_000, 30_000, 30)
+        try:
+            check_free(plan.demo(Path(), base).ports)
+        except PreconditionFailed:
+            continue
+        return base
+
+
+class Demo:
+    """One `cloudspan up`."""
+
+    def __init__(self, state: Path) -> None:
+        self.base = free_base()
+        self.state = state
+        self.gateway = f"127.0.0.1:{self.base}"
+        self.printed: list[str] = []
+        self.ready_s = 0.0
+        command = [*_CLI, "up", "--port-base", str(self.base), "--state", str(state)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+
+    def wait_until_ready(self) -> float:
+        """Read what it prints until it says that it is ready; return how long that took, in seconds."""
+        began = time.monotonic()
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed.append(line.rstrip("\n"))
+            if line.startswith(_LAST_LINE):
+                return time.monotonic() - began
+        raise AssertionError("cloudspan up ended:\n" + "\n".join(self.printed))
+
+    @property
+    def buf_calls(self) -> list[list[str]]:
+        """The buf curl calls as printed, each as a command's words."""
+        return [shlex.split(line) for line in self.printed if " curl --http2-prior-knowledge" in line]
+
+    @property
+    def grpcurl_calls(self) -> list[list[str]]:
+        """The grpcurl calls as printed, each as a command's words."""
+        return [shlex.split(line) for line in self.printed if line.startswith("grpcurl ")]
+
+    def children(self) -> list[int]:
+        """Process ids of what it started."""
+        found = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for listed in found for pid in listed.read_text().split()]
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def end(self) -> None:
+        """End it if it still runs."""
+        if self.process.poll() is None:
+            self.stop()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process still runs; one that only waits to be reaped does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

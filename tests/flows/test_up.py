@@ -1,0 +1,105 @@
+"""`cloudspan up` as its user meets it: a process that starts everything, says what to try, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from tests.flows.demo import ROOT, Demo, cli, is_alive
+
+CHILDREN = 5
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """A `cloudspan up` of the test's own."""
+    made = Demo(tmp_path)
+    yield made
+    made.end()
+
+
+def test_everything_is_up_within_20_s_and_the_printed_calls_work_as_printed(running_demo):
+    """Five calls in each form; each buf call exits with 0 and answers what its title promises."""
+    assert running_demo.ready_s < 20
+    assert len(running_demo.grpcurl_calls) == len(running_demo.buf_calls) == 5
+    platforms, servers, created, operations, checked = (_answer(call) for call in running_demo.buf_calls)
+    assert [platform["name"] for platform in platforms["platforms"]] == ["platforms/memory", "platforms/openstack"]
+    assert {status["state"] for status in servers["clusterStatus"]} == {"STATE_OK"}
+    owners = {server["name"].split("/servers/")[0] for server in servers["servers"]}
+    assert owners == {status["cluster"] for status in servers["clusterStatus"]}
+    assert created["done"]
+    assert created["response"]["state"] == "STATE_RUNNING"
+    assert created["name"] in [operation["name"] for operation in operations["operations"]]
+    assert checked["ok"]
+
+
+def test_grpcurl_and_buf_are_given_the_same_request(running_demo):
+    """Grpcurl itself is not needed here: its words must name the same headers, request and method."""
+    for grpcurl, buf in zip(running_demo.grpcurl_calls, running_demo.buf_calls, strict=True):
+        assert grpcurl[-2:] == buf[-1].removeprefix("http://").split("/", 1)
+        assert [word for word in grpcurl if word.startswith("{")] == [word for word in buf if word.startswith("{")]
+        assert ("x-wait: 30s" in grpcurl) == ("x-wait: 30s" in buf)
+
+
+def test_the_command_line_shows_platforms_clusters_and_a_check(running_demo):
+    """Each command is one table; a check that succeeds exits with 0."""
+    gateway = ("--gateway", running_demo.gateway)
+    platforms = cli("platforms", *gateway).stdout
+    assert "memory" in platforms
+    assert "alpha, beta" in platforms
+    assert "openstack/beta" in cli("clusters", *gateway).stdout
+    checked = cli("check", "openstack/alpha", *gateway)
+    assert checked.returncode == 0, checked.stdout
+    assert "login" in checked.stdout
+
+
+def test_a_check_of_an_unknown_cluster_names_the_known_ones(running_demo):
+    """One line on stderr and exit code 1."""
+    refused = cli("check", "openstack/gamma", "--gateway", running_demo.gateway)
+    assert refused.returncode == 1
+    assert "'gamma'" in refused.stderr
+    assert "alpha, beta" in refused.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_launcher_and_all_children(demo, number):
+    """Exit code 0, and none of the five processes is left."""
+    demo.wait_until_ready()
+    children = demo.children()
+    assert len(children) == CHILDREN
+    assert demo.stop(number) == 0
+    assert not [pid for pid in children if is_alive(pid)]
+
+
+def test_nothing_is_left_when_the_launcher_is_killed_without_a_word(demo):
+    """The children notice by themselves, drain and end."""
+    demo.wait_until_ready()
+    children = demo.children()
+    assert len(children) == CHILDREN
+    demo.stop(signal.SIGKILL)
+    give_up = time.monotonic() + 15
+    while any(is_alive(pid) for pid in children) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert not [pid for pid in children if is_alive(pid)]
+
+
+def test_a_port_in_use_is_one_clear_error(tmp_path):
+    """The port and its would-be owner are named, nothing is started, the exit code is 1."""
+    with socket.socket() as owner:
+        owner.bind(("127.0.0.1", 0))
+        owner.listen()
+        base = owner.getsockname()[1]
+        refused = cli("up", "--port-base", str(base), "--state", str(tmp_path))
+    assert refused.returncode == 1
+    assert f"{base} (gateway)" in refused.stderr
+    assert "--port-base" in refused.stderr
+
+
+def _answer(command):
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
