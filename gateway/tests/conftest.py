@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from gateway.tests.hand_made_adapter import HandMadeAdapter
 
 from cloudspan_common import errors, grpcs
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
-from gateway.tests.hand_made_adapter import HandMadeAdapter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

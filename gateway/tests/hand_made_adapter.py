@@ -115,7 +115,7 @@ class _Handler(grpc.GenericRpcHandler):
         service, _, method = path[1:].rpartition("/")
         if path.endswith("AdapterService/Describe"):
             return grpc.unary_unary_rpc_method_handler(self._describe)
-        if service == TOOLS:
+        if service == TOOLS and path not in self._adapter.answers:
             return _tool(self._adapter, method)
         if path in self._adapter.answers or path in (GET_SERVER, LIST_SERVERS):
             return grpc.unary_unary_rpc_method_handler(_noted(self._adapter, path))
@@ -176,7 +176,6 @@ def _tool(adapter: HandMadeAdapter, method: str) -> grpc.RpcMethodHandler:
         adapter.stamp(context)
         async for word in words:
             yield Say(value=word.value.upper())
-
 
     codec = {"request_deserializer": Say.FromString, "response_serializer": Say.SerializeToString}
     return {

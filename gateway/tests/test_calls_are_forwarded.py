@@ -6,21 +6,19 @@ import asyncio
 
 import grpc
 import pytest
+from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say, tool_file
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors
-from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say, tool_file
 
 NAME = "platforms/openstack/clusters/east/servers/1"
 TAGS = (("x-platform", "openstack"),)
 
 
 def get_server(house, name=NAME, **options):
-    return server_pb2_grpc.ServerServiceStub(house.channel).GetServer(
-        server_pb2.GetServerRequest(name=name), **options
-    )
+    return server_pb2_grpc.ServerServiceStub(house.channel).GetServer(server_pb2.GetServerRequest(name=name), **options)
 
 
 async def test_a_read_is_answered_by_the_adapter_that_its_name_says(house):
@@ -212,8 +210,8 @@ async def test_a_callers_cancel_cancels_the_adapters_call(house):
         assert not adapter.ended.is_set()
         chat.cancel()
         await adapter.ended.wait()
-        assert house.gateway.metrics.in_flight == 0
         assert house.states() == "[<os-1 READY>]"
+    assert house.gateway.metrics.in_flight == 0
 
 
 async def _outcome(call):

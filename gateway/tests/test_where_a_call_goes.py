@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from gateway.tests.hand_made_adapter import CREATE_SERVER, GET_SERVER, LIST_SERVERS, TOOLS
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors
-from gateway.tests.hand_made_adapter import CREATE_SERVER, GET_SERVER, LIST_SERVERS, TOOLS
 
 CODE = grpc.StatusCode
 EAST = "platforms/openstack/clusters/east"
@@ -28,7 +28,9 @@ async def test_an_unknown_platform_is_told_with_those_known(house, told):
     await house.plug_in()
     await house.plug_in(instance_id="z-1", platform="zstack")
     async with house.opened():
-        error = await refused(stub(house).GetServer(server_pb2.GetServerRequest(name="platforms/vmware/clusters/a/servers/1")))
+        error = await refused(
+            stub(house).GetServer(server_pb2.GetServerRequest(name="platforms/vmware/clusters/a/servers/1"))
+        )
     assert (error.code(), told(error).reason) == (CODE.NOT_FOUND, "PLATFORM_UNKNOWN")
     assert "known now: openstack, zstack" in error.details()
 
@@ -37,7 +39,9 @@ async def test_an_unknown_cluster_is_told_with_the_platforms_own(house, told):
     """NOT_FOUND lists the clusters of that platform."""
     await house.plug_in(clusters=("east", "west"))
     async with house.opened():
-        error = await refused(stub(house).ListServers(server_pb2.ListServersRequest(parent="platforms/openstack/clusters/north")))
+        error = await refused(
+            stub(house).ListServers(server_pb2.ListServersRequest(parent="platforms/openstack/clusters/north"))
+        )
     assert (error.code(), told(error).reason) == (CODE.NOT_FOUND, "CLUSTER_UNKNOWN")
     assert "its clusters are: east, west" in error.details()
 
@@ -141,7 +145,9 @@ async def test_an_unknown_service_without_a_tag_says_what_is_missing(house, told
     await house.plug_in(services=("cloudspan.v1.ServerService",))
     async with house.opened():
         untagged = await refused(house.channel.unary_unary(f"/{TOOLS}/Echo")(b""))
-        lacking = await refused(house.channel.unary_unary(f"/{TOOLS}/Echo")(b"", metadata=(("x-platform", "openstack"),)))
+        lacking = await refused(
+            house.channel.unary_unary(f"/{TOOLS}/Echo")(b"", metadata=(("x-platform", "openstack"),))
+        )
     assert (untagged.code(), lacking.code()) == (CODE.UNIMPLEMENTED, CODE.UNIMPLEMENTED)
     assert "x-platform" in untagged.details()
     assert "platform 'openstack' serves no acme.v1.ToolService" in lacking.details()

@@ -1,4 +1,4 @@
-"""`cloudspan up` as its user meets it: a process that starts everything, says what to try, and leaves nothing behind."""
+"""`cloudspan up` as its user meets it: a process that starts all, says what to try, leaves nothing behind."""
 
 from __future__ import annotations
 

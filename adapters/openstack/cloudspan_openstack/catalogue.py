@@ -119,10 +119,10 @@ def versioned(service: str, url: str, project_id: str) -> str:
     return f"{root}{path}/{project_id}" if service == "volume" else f"{root}{path}"
 
 
-def version_document_url(base: str) -> str:
-    """Return the URL of the document that tells the microversions of the version that `base` ends with."""
+def version_documents(base: str) -> tuple[str, str]:
+    """Return where the microversions behind `base` are told: by its version, and by the service's list of versions."""
     match = _VERSIONED.match(base)
-    return f"{match['root']}/{match['version']}/" if match else f"{base}/"
+    return (f"{match['root']}/{match['version']}/", f"{match['root']}/") if match else (f"{base}/", f"{base}/")
 
 
 def microversions_of(service: str, document: Mapping[str, Any]) -> tuple[Microversion, Microversion] | None:

@@ -18,7 +18,6 @@ from keystoneauth1 import session as ks_session
 from cloudspan_common.errors import (
     CloudspanError,
     Forbidden,
-    InvalidRequest,
     LoginRefused,
     PlatformFault,
     RateLimited,
@@ -64,7 +63,7 @@ class KeystoneIssuer:
 
         Raises:
             LoginRefused: Keystone says 401, or knows no such project for this user.
-            Unreachable, RateLimited, PlatformFault, InvalidRequest: As they say.
+            Unreachable, RateLimited, PlatformFault: As they say.
         """
         started = time.perf_counter()
         status, error = 0, ""
@@ -118,13 +117,13 @@ class KeystoneIssuer:
     def _domain_error(self, native: Exception) -> CloudspanError:
         where = f"login of cloud {self._cloud.name} at {self._cloud.auth_url}"
         metadata = {"cluster": self._cluster, "http_status": str(getattr(native, "http_status", "") or "")}
-        if isinstance(native, ks.ConnectFailure | requests.RequestException):
+        if isinstance(native, ks.ConnectionError | requests.RequestException):
             return connection_error(native, where, metadata)
         for kinds, error, advice in _MEANINGS:
             if isinstance(native, kinds):
                 return error(f"{where} failed: {_told(native)}; {advice}", metadata=metadata)
         text = f"{where}: {_told(native)}; look at the cloud's auth settings in clouds.yaml"
-        return InvalidRequest(text, reason="BAD_CLOUD", metadata=metadata)
+        return PlatformFault(text, reason="BAD_CLOUD", metadata=metadata)
 
 
 def _told(native: Exception) -> str:

@@ -16,7 +16,7 @@ from yarl import URL
 
 from cloudspan_common.errors import CloudspanError, NotFound, OutOfTime, RateLimited, Unreachable
 from cloudspan_common.telemetry import NativeCall
-from cloudspan_openstack.catalogue import Microversion, Scope, microversions_of, version_document_url
+from cloudspan_openstack.catalogue import Microversion, Scope, microversions_of, version_documents
 from cloudspan_openstack.errors import Asked
 from cloudspan_openstack.native import NativeRequest, headers_of, is_unproven, path_of, unreadable, with_outcome
 
@@ -118,13 +118,22 @@ class Session:
             return Microversion(0, 0)
         if service not in self._ranges:
             # Two callers at once ask twice, which is cheaper to bear than a lock on every call.
-            base = (await self.scope(call)).base(service)
-            request = NativeRequest(call, "GET", service, "/", "/", "", url=version_document_url(base))
-            self._ranges[service] = microversions_of(service, await self._run(request, dict))
+            self._ranges[service] = microversions_of(service, await self._version_document(call, service))
         offered = self._ranges[service]
         if offered is None:
             return Microversion(pinned.major, 1 if service == "compute" else 0)
         return min(pinned, offered[1])
+
+    async def _version_document(self, call: Call, service: str) -> dict[str, Any]:
+        by_version, by_service = version_documents((await self.scope(call)).base(service))
+        try:
+            return await self._document(call, service, by_version)
+        except NotFound:
+            return await self._document(call, service, by_service)
+
+    async def _document(self, call: Call, service: str, url: str) -> dict[str, Any]:
+        document: dict[str, Any] = await self._run(NativeRequest(call, "GET", service, "/", "/", "", url=url), dict)
+        return document
 
     async def get(  # noqa: PLR0913 - the parts of a request, all but the first four by name
         self,
@@ -298,7 +307,8 @@ class Session:
         answer = await self._parts.wire.exchange(asked, url, headers_of(request, token), request.body, timeout_s=left)
         request.status, request.native_request_id = answer.status, answer.request_id
         self._keeper.observe_server_date(answer.headers.get("Date", ""), sent_at=sent_at)
-        if answer.status >= 300 and answer.status != 401:
+        # A service's list of versions comes with 300.
+        if answer.status > 300 and answer.status != 401:
             if answer.status == 406:
                 self._ranges.pop(request.service, None)  # the cloud was up- or downgraded meanwhile
             raise self._parts.catalogue.error(asked, answer)

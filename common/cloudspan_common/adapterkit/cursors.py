@@ -73,7 +73,7 @@ def result_of(record: Record) -> dict[str, Any]:
     return json_format.MessageToDict(record.result)
 
 
-def keep_value(record: Record, value: object) -> None:
+def keep_value(record: Record, value: Any) -> None:
     """Keep what a wait ended with, if it is a message or JSON; other values are looked up again when needed."""
     record.result.Clear()
     if isinstance(value, Message):

@@ -5,6 +5,7 @@ The servicer calls both; a driver sees only its `Operation`. Spec: design, secti
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from google.protobuf import any_pb2, empty_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
-from cloudspan_common.adapterkit.steps import OperationRun, Phase, Record, Suspended, Unwound
+from cloudspan_common.adapterkit.steps import OperationRun, Phase, Suspended, Unwound
+from cloudspan_common.adapterkit.undoing import fail, finish, undo
 from cloudspan_common.clock import SystemClock
+from cloudspan_common.errors import Busy, CloudspanError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 DIRECT_INSTALLATION = "direct"
 """Marks what was made by calls straight at an adapter."""
+_KEPT_SHARE, _MOST_KEPT_S = 0.1, 0.25
 
 
 async def take_step(
@@ -49,6 +53,8 @@ async def take_step(
     try:
         answer = await _ended(run, mutation, request)
     except Suspended as suspended:
+        if run.suspicious:  # an answer would end the suspicion: the cursor says nothing of it
+            raise Busy(f"{suspended.stage}: waits before a step that may have been sent") from suspended
         answer = step_pb2.StepResponse(stage=suspended.stage, percent=suspended.percent, phase=suspended.phase)
         answer.retry_after.FromMilliseconds(round(suspended.retry_after_s * 1000))
     answer.cursor = run.cursor.SerializeToString()
@@ -59,20 +65,21 @@ async def take_step(
 
 
 async def _ended(run: OperationRun, mutation: Mutation, request: Message) -> step_pb2.StepResponse:
+    cause = None
     try:
         result = await mutation(run, request)
+        run.clear_suspicion()
         if not run.undoing:
-            await run.finish()
+            await finish(run)
             return _succeeded(result)
     except Unwound:
-        pass  # everything that was begun is known now
-    except errors.CloudspanError as error:
-        if not run.undoing and run.fail(error):
-            raise Suspended("undo", Phase.PHASE_UNDOING, 0.0) from error
+        run.clear_suspicion()  # everything that was begun is known now
+    except CloudspanError as error:
         if not run.undoing:
-            return _failed(errors.to_status(error))
-    await run.undo()
-    return _failed(run.cursor.failure if run.cursor.HasField("failure") else _cancelled())
+            return _failed(fail(run, error))
+        cause = error
+    await undo(run, cause)
+    return _failed(run.cursor.failure)
 
 
 def _succeeded(result: Message | None) -> step_pb2.StepResponse:
@@ -83,10 +90,6 @@ def _succeeded(result: Message | None) -> step_pb2.StepResponse:
 
 def _failed(status: status_pb2.Status) -> step_pb2.StepResponse:
     return step_pb2.StepResponse(stage="failed", phase=Phase.PHASE_DONE, done=True, error=status)
-
-
-def _cancelled() -> status_pb2.Status:
-    return errors.to_status(errors.Cancelled("the operation was cancelled; what it had done was undone or is listed"))
 
 
 async def drive(
@@ -107,28 +110,33 @@ async def drive(
     step = step_pb2.StepRequest(
         operation_id=uuid.uuid4().hex, attempt=1, method=method, installation=DIRECT_INSTALLATION
     )
-    while True:
-        answer = await take_step(mutation, request, step, call, settle_s=settle_s, clock=clock)
-        if answer.done:
-            return _operation(step, answer, method, call)
-        step.cursor = answer.cursor
-        pause_s = answer.retry_after.ToNanoseconds() / 1e9
-        if call.deadline.remaining() <= max(pause_s, _least_left(answer)):
-            raise _out_of_time(answer, method)
-        await clock.sleep(pause_s)
+    answer = step_pb2.StepResponse(stage="its first step")
+    try:
+        async with asyncio.timeout(time_to_drive(call)):
+            while True:
+                answer = await take_step(mutation, request, step, call, settle_s=settle_s, clock=clock)
+                if answer.done:
+                    return _operation(step, answer, method, call)
+                pause_s = answer.retry_after.ToNanoseconds() / 1e9
+                if step.cursor == answer.cursor and not pause_s:
+                    raise _out_of_time(answer, method)  # too little is left to begin anything
+                step.cursor = answer.cursor
+                await clock.sleep(pause_s)
+    except TimeoutError as error:
+        raise _out_of_time(answer, method) from error
 
 
-def _least_left(answer: step_pb2.StepResponse) -> float:
-    """Nothing new can be begun in the last moments of a call; looking on can."""
-    begun = any(r.state != Record.STATE_UNSPECIFIED for r in step_pb2.Cursor.FromString(answer.cursor).steps)
-    return 0.0 if begun and answer.retry_after.ToNanoseconds() else 0.05
+def time_to_drive(call: Call) -> float:
+    """Return how long may be driven, in seconds, so that the answer that says what was made is not too late."""
+    remaining = call.deadline.remaining()
+    return remaining - min(remaining * _KEPT_SHARE, _MOST_KEPT_S)
 
 
 def _out_of_time(answer: step_pb2.StepResponse, method: str) -> errors.OutOfTime:
-    made = ", ".join(f"{step} {native_id}" for step, native_id in sorted(answer.native_ids.items())) or "nothing"
+    made = ", ".join(f"{step} {native_id}" for step, native_id in sorted(answer.native_ids.items())) or "nothing known"
     text = (
-        f"{method} was at {answer.stage!r} when the call's deadline ended; made so far: {made}. Nobody goes on with a "
-        "mutation called straight at an adapter: look at what is there, or call the gateway, which does"
+        f"{method} was at {answer.stage!r} or just behind it when the call's deadline came; made so far: {made}. "
+        "Nobody goes on with a mutation called straight at an adapter: look at what is there, or call the gateway"
     )
     return errors.OutOfTime(text, resource=answer.resource)
 

@@ -113,6 +113,10 @@ class OperationRun:
         """Whether a write may have been sent that neither the cursor nor this run knows of."""
         return self._suspect and not self._reached
 
+    def clear_suspicion(self) -> None:
+        """Note that every step was come to, or that what can't be come to was listed."""
+        self._reached = True
+
     def marker(self, step: str) -> str:
         marker = f"{self.marker_prefix}{step}"
         if len(marker) > MAX_MARKER_CHARS or "," in marker or "/" in marker:
@@ -186,7 +190,7 @@ class OperationRun:
             pause = max(error.retry_after_s or 0.0, self._next_look(self._record(step)))
             raise Suspended(f"{step}: {error.message}", phase, pause, percent) from error
         if value is None and self.undoing:
-            raise Unwound
+            raise errors.PreconditionFailed(f"{step} was reached once and holds no more")
         if value is None:
             raise Suspended(step, phase, self._next_look(self._record(step)), percent)
         if not is_done:
@@ -226,6 +230,7 @@ class OperationRun:
             self._wait_out(step, error)
         except UNKNOWN as error:
             record = self._record(step)
+            record.state = Record.STATE_RECONCILING
             total = cursors.waited(record, self.clock)
             if isinstance(error, errors.PlatformFault) and total >= self.settle_s:
                 raise  # the platform does answer, and goes on answering this
@@ -319,7 +324,10 @@ class OperationRun:
         if new:
             raise Suspended(trip.step, phase, 0.0)
         for name in known.keys() - extras.keys():
-            known[name].removed = True  # removed by a step whose answer was lost
+            if name == self.name(trip.collection, kept_id):  # the one kept before is no longer there
+                self.cursor.left_overs.remove(known[name])
+            else:
+                known[name].removed = True  # by a step whose answer was lost
         for name, made in extras.items():
             if trip.undo is not None and not known[name].removed and known[name].reason == reason:
                 await self._remove(trip, made, known[name], phase)
@@ -348,7 +356,7 @@ class OperationRun:
     def check_time(self, step: str) -> None:
         """Suspend when too little time is left for a write."""
         if self._call.deadline.remaining() < MIN_WRITE_S:
-            raise Suspended(step, Phase.PHASE_RUNNING, 0.0)
+            raise Suspended(step, Phase.PHASE_UNDOING if self.undoing else Phase.PHASE_RUNNING, 0.0)
 
     def _wait_out(self, step: str, error: errors.CloudspanError) -> NoReturn:
         """The write was not carried out: wait if anything was begun, else let the caller decide."""
@@ -373,4 +381,5 @@ class OperationRun:
 
     def leave(self, name: str, why: str, *, removed: bool = False) -> None:
         """List something that the operation leaves behind, or removed."""
-        self.cursor.left_overs.add(name=name, reason=why, removed=removed)
+        if not any(left.name == name and left.reason == why for left in self.cursor.left_overs):
+            self.cursor.left_overs.add(name=name, reason=why, removed=removed)

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cloudspan_common import errors
 from cloudspan_common.adapterkit import cursors
+from cloudspan_common.adapterkit.driver import BY_KEY
 from cloudspan_common.adapterkit.steps import NOT_CARRIED_OUT, RETRY_S, TRANSIENT, Phase, Record, Suspended
 
 if TYPE_CHECKING:
+    from google.rpc import status_pb2
+
     from cloudspan_common.adapterkit.steps import Begun, OperationRun
 
 _NEEDS_THE_CLOUD = (*NOT_CARRIED_OUT, errors.OutOfTime)
+# These came before any write in every try, or in none.
+_SAME_EACH_TIME = (errors.InvalidRequest, errors.Unsupported)
 
 
 async def finish(run: OperationRun) -> None:
@@ -23,25 +28,26 @@ async def finish(run: OperationRun) -> None:
         await _weed(run, begun, Phase.PHASE_RUNNING)
 
 
-def fail(run: OperationRun, error: errors.CloudspanError) -> bool:
-    """Return whether the operation has ended with `error`; else something is done about it first.
+def fail(run: OperationRun, error: errors.CloudspanError) -> status_pb2.Status:
+    """Return what the operation ends with, after `error` and with nothing to undo.
 
     Raises:
-        CloudspanError: Nothing is known, the call itself has to fail and be made again.
-        Suspended: It is waited out, or something has to be undone.
+        CloudspanError: Nothing is known of this step: the call itself has to fail and be made again.
+        Suspended: It is waited out, or something has to be undone first.
     """
-    if isinstance(error, _NEEDS_THE_CLOUD):  # of the driver's own reads between steps
+    if isinstance(error, _NEEDS_THE_CLOUD):  # of a step that waits for nothing, or of a read between steps
         if run.suspicious:
             raise error
         if run.cursor.steps:
             raise Suspended(error.message, Phase.PHASE_RUNNING, max(error.retry_after_s or 0.0, RETRY_S)) from error
-    if run.suspicious:
-        error = errors.OutcomeUnknown(f"{error.message}; a try before this one got no reply and {_lost(run)}")
+    if run.suspicious and not isinstance(error, _SAME_EACH_TIME):
+        error = errors.OutcomeUnknown(f"{error.message}; a try before this one got no reply, and {_lost(run)}")
+    run.clear_suspicion()
+    status = errors.to_status(error)
     if any(_to_undo(begun) for begun in run.begun) or _unsure(run):
-        run.cursor.failure.CopyFrom(errors.to_status(error))
+        run.cursor.failure.CopyFrom(status)
         raise Suspended("undo", Phase.PHASE_UNDOING, 0.0) from error
-    run.cursor.failure.CopyFrom(errors.to_status(error))
-    return True
+    return status
 
 
 async def undo(run: OperationRun, cause: errors.CloudspanError | None) -> None:
@@ -50,17 +56,20 @@ async def undo(run: OperationRun, cause: errors.CloudspanError | None) -> None:
     `cause` is what the replay ended with before it came to every step that was begun.
     """
     missed = _missed(run)
-    if isinstance(cause, TRANSIENT) and (missed or run.suspicious):
-        if run.suspicious:
-            raise cause
-        raise Suspended(cause.message, Phase.PHASE_UNDOING, max(cause.retry_after_s or 0.0, RETRY_S)) from cause
+    if isinstance(cause, TRANSIENT) and run.suspicious:
+        raise cause
+    if isinstance(cause, TRANSIENT) and missed:
+        total = cursors.waited(missed[0], run.clock)
+        if isinstance(cause, _NEEDS_THE_CLOUD) or total < run.settle_s:
+            raise Suspended(cause.message, Phase.PHASE_UNDOING, max(cause.retry_after_s or 0.0, RETRY_S)) from cause
     for record in missed:
         why = cause.message if cause else "its function no longer comes to it"
-        made = f"made {record.native_id}" if record.native_id else "may have been made"
+        made = f"made {record.native_id}" if record.native_id else "may have made something"
         run.leave("", f"{record.name} {made} and could not be undone: {why}")
         record.state = Record.STATE_STUCK
-    if cause is not None and run.suspicious:
-        run.leave("", f"a try before the cancel got no reply and {_lost(run)}: {cause.message}")
+    if cause is not None and run.suspicious and not isinstance(cause, _SAME_EACH_TIME):
+        run.leave("", f"a try before the cancel got no reply, and {_lost(run)}: {cause.message}")
+    run.clear_suspicion()
     for begun in reversed(run.begun):
         if begun.record.state == Record.STATE_DONE:
             await _undo_one(run, begun)
@@ -117,9 +126,17 @@ async def _undo_one(run: OperationRun, begun: Begun) -> None:
         _stuck(run, begun, error)
     except errors.CloudspanError as error:
         _stuck(run, begun, error)
-    if begun.create is not None:
-        run.leave(run.name(begun.create.collection, record.native_id), f"{record.name} was undone", removed=True)
-    run.suspend(record, Record.STATE_UNDONE, Phase.PHASE_UNDOING)
+    _gone(run, begun)
+
+
+def _gone(run: OperationRun, begun: Begun) -> NoReturn:
+    """Its undo is done; with the key free again a first send that is still under way could come through."""
+    trip, record = begun.create, begun.record
+    cursors.forget_waiting(record)
+    if trip is not None:
+        run.leave(run.name(trip.collection, record.native_id), f"{record.name} was undone", removed=True)
+    again = trip is not None and trip.safety == BY_KEY and record.generation > 0
+    run.suspend(record, Record.STATE_RECONCILING if again else Record.STATE_UNDONE, Phase.PHASE_UNDOING)
 
 
 def _no_way_back(run: OperationRun, begun: Begun) -> None:

@@ -1,0 +1,192 @@
+"""Creating servers: what is asked of Nova, exactly once, and what is left when it fails."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from cloudspan.v1 import server_pb2
+from cloudspan_common.adapterkit.options import read_options
+from cloudspan_common.errors import InvalidRequest, Unsupported
+from cloudspan_common.names import ClusterRef
+from cloudspan_openstack.catalogue import Microversion
+from cloudspan_openstack.server_request import CreateServerOptions, plan_of
+
+Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
+REF = ClusterRef("openstack", "east")
+IMAGE, FLAVOR, VOLUME = f"{REF}/images/i1", f"{REF}/flavors/1", f"{REF}/volumes/v1"
+NEWEST = Microversion(2, 93)
+GIB = 1 << 30
+
+
+def wanted(**more) -> Server:
+    return Server(**({"display_name": "web", "flavor": FLAVOR, "image": IMAGE} | more))
+
+
+def document(server: Server, version: Microversion = NEWEST, **options):
+    request = Request(server=server)
+    request.options.update(options)
+    plan = plan_of(server, read_options(request.options, CreateServerOptions), REF)
+    return plan.document(version, plan.volume_id)
+
+
+def test_a_request_becomes_novas_words():
+    """Nothing is sent that was not asked for."""
+    told = wanted(
+        labels={"a": "b"}, key_pair=f"{REF}/keyPairs/k", zone=f"{REF}/zones/z", user_data="#!x", admin_password="p",
+        security_groups=["web", f"{REF}/securityGroups/g1"],
+        network_interfaces=[
+            Server.NetworkInterface(network=f"{REF}/networks/n1", ip_addresses=["10.0.0.9"]),
+            Server.NetworkInterface(port=f"{REF}/ports/p1"),
+        ],
+    )  # fmt: skip
+    hints = {"group": "g"}
+    assert document(told, config_drive=True, description="d", scheduler_hints=hints) == {
+        "server": {
+            "name": "web", "flavorRef": "1", "imageRef": "i1", "key_name": "k", "availability_zone": "z",
+            "adminPass": "p", "user_data": base64.b64encode(b"#!x").decode(), "config_drive": True, "description": "d",
+            "security_groups": [{"name": "web"}, {"name": "g1"}], "metadata": {"a": "b"},
+            "networks": [{"uuid": "n1", "fixed_ip": "10.0.0.9"}, {"port": "p1"}],
+        },
+        "os:scheduler_hints": {"group": "g"},
+    }  # fmt: skip
+
+
+def test_without_networks_the_platforms_default_applies():
+    """`auto` since 2.37; before, Nova takes the only network by itself."""
+    assert document(wanted())["server"]["networks"] == "auto"
+    assert document(wanted(), network_mode="none")["server"]["networks"] == "none"
+    assert "networks" not in document(wanted(), Microversion(2, 36))["server"]
+
+
+@pytest.mark.parametrize(
+    ("field", "server"),
+    [
+        ("server.display_name", wanted(display_name="")),
+        ("server.flavor", wanted(flavor="")),
+        ("server.image", wanted(image="")),
+        ("server.image", wanted(boot_volume=Server.BootVolume(volume=VOLUME))),
+        ("server.boot_volume", wanted(image="", boot_volume=Server.BootVolume(volume=VOLUME, size_bytes=GIB))),
+        ("server.boot_volume.size_bytes", wanted(boot_volume=Server.BootVolume(delete_with_server=True))),
+        ("server.boot_volume.size_bytes", wanted(boot_volume=Server.BootVolume(size_bytes=GIB + 1))),
+        ("server.user_data", wanted(user_data="x" * 50_000)),
+        ("server.labels", wanted(labels={"cloudspan-marker": "x"})),
+        ("server.network_interfaces[0]", wanted(network_interfaces=[Server.NetworkInterface()])),
+        ("server.image", wanted(image="platforms/openstack/clusters/west/images/i1")),
+    ],
+)
+def test_a_wrong_request_names_its_field(field, server):
+    """Before anything is made."""
+    with pytest.raises(InvalidRequest) as caught:
+        document(server)
+    assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_an_option_that_the_cloud_is_too_old_for_is_unsupported():
+    """With the microversion that it needs."""
+    with pytest.raises(Unsupported, match=r"options.hostname needs Nova 2.90; this cluster speaks 2.60"):
+        document(wanted(), Microversion(2, 60), hostname="h")
+
+
+@pytest.fixture
+async def told(bench):
+    """A request that the fake cloud can fulfil."""
+    names = await bench.ids()
+
+    def make(**more) -> Request:
+        server = wanted(image=names["image"], flavor=names["flavor"], **more)
+        return Request(parent=str(REF), server=server)
+
+    return make
+
+
+async def test_a_server_is_created_and_awaited(bench, told):
+    """The answer is the running server, its marker out of sight."""
+    server = await bench.done("create_server", told(labels={"a": "b"}), Server)
+    assert (server.state, dict(server.labels)) == (Server.STATE_RUNNING, {"a": "b"})
+    assert server == await bench.read("get_server", server.name)
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "late_commit", "close"])
+async def test_a_create_without_reply_leaves_exactly_one_server(bench, told, kind):
+    """Found by its marker when it was carried out, at once or late; sent again after settling when it was not."""
+    bench.cloud.control.fault(kind, service="compute", method="POST", path="/servers$", count=1, seconds=10)
+    server = await bench.done("create_server", told(), Server)
+    listed = await bench.everything("list_servers", Server)
+    assert [s.name for s in listed] == [server.name]
+
+
+async def test_a_create_that_lands_after_settling_is_found_and_removed(bench, told):
+    """Two were made, one stays; the other is listed as removed."""
+    bench.cloud.control.fault("late_commit", service="compute", method="POST", path="/servers$", count=1, seconds=40)
+    bench.cloud.control.set_timing(build_s=20)
+    answer = await bench.operate("create_server", told())
+    listed = await bench.everything("list_servers", Server)
+    assert (len(listed), [left.removed for left in answer.left_overs]) == (1, [True])
+    assert answer.resource == listed[0].name
+
+
+async def test_a_boot_volume_is_made_first_and_attached(bench, told):
+    """It is a volume of our own making, deleted with the server when asked to."""
+    boot = Server.BootVolume(size_bytes=2 * GIB, delete_with_server=True)
+    server = await bench.done("create_server", told(boot_volume=boot), Server)
+    [attachment] = server.volume_attachments
+    volume = (
+        await bench.session.get(
+            bench.call(), "volume", "/volumes/{id}", dict, args={"id": attachment.volume.rsplit("/", 1)[-1]}
+        )
+    )["volume"]
+    assert (volume["size"], volume["status"], attachment.delete_with_server) == (2, "in-use", True)
+
+
+async def test_a_lost_boot_volume_is_found_again(bench, told):
+    """One volume, one server."""
+    bench.cloud.control.fault("lost_reply", service="volume", method="POST", path="/volumes$", count=1)
+    await bench.done("create_server", told(boot_volume=Server.BootVolume(size_bytes=GIB)), Server)
+    volumes = (await bench.session.get(bench.call(), "volume", "/volumes", dict))["volumes"]
+    assert len(volumes) == 1
+
+
+async def test_a_refused_server_takes_its_boot_volume_along(bench, told):
+    """What was made before the refusal is undone."""
+    request = told(boot_volume=Server.BootVolume(size_bytes=GIB), security_groups=["none"])
+    answer = await bench.operate("create_server", request)
+    volumes = (await bench.session.get(bench.call(), "volume", "/volumes", dict))["volumes"]
+    assert ("none" in answer.error.message, [left.removed for left in answer.left_overs], volumes) == (True, [True], [])
+
+
+async def test_a_server_that_ends_in_error_is_removed_and_the_fault_told(bench, told):
+    """With the cloud's own reason and what to do."""
+    bench.cloud.control.set_timing(build_s=60)
+    original = bench.session.send
+
+    async def send(*args, **kwargs):
+        answer = await original(*args, **kwargs)
+        if args[1:4] == ("POST", "compute", "/servers"):
+            bench.cloud.control.break_server(answer["server"]["id"])
+        return answer
+
+    bench.session.send = send
+    answer = await bench.operate("create_server", told())
+    assert "No valid host was found" in answer.error.message
+    assert "use another flavor or zone" in answer.error.message
+    assert (await bench.everything("list_servers", Server), [left.removed for left in answer.left_overs]) == (
+        [],
+        [True],
+    )
+
+
+async def test_a_quota_is_told_as_one(bench, told):
+    """RESOURCE_EXHAUSTED, nothing left behind."""
+    bench.cloud.control.set_quota("compute", instances=0)
+    answer = await bench.operate("create_server", told())
+    assert (answer.error.code, "Quota exceeded" in answer.error.message) == (8, True)
+
+
+async def test_a_flavor_that_does_not_exist_is_a_wrong_request(bench, told):
+    """Not a missing resource of this call."""
+    request = told()
+    request.server.flavor = f"{REF}/flavors/99"
+    answer = await bench.operate("create_server", request)
+    assert (answer.error.code, "Flavor 99 could not be found" in answer.error.message) == (3, True)

@@ -1,0 +1,150 @@
+"""What the end-to-end tests share: real clusters, our processes before them, and a client.
+
+    make e2e CLOUDS=alpha/clouds.yaml,beta/clouds.yaml
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.running import World, openstack, world
+from tests.e2e.sites import PREFIX, VARIABLE, Site, sites, sweep, write_clouds
+
+from cloudspan.v1 import cluster_pb2, flavor_pb2, image_pb2, network_pb2, server_pb2
+from cloudspan_common.client import Client
+from cloudspan_common.errors import CloudspanError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+EVERYWHERE = "platforms/-/clusters/-"
+READY_S = 20.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """openstacksdk warns of its own next release, at nearly every call."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("ignore:::openstack"))
+
+
+@pytest.fixture(scope="session")
+def clusters() -> list[Site]:
+    """The real clusters; what an earlier run that was killed left in them is removed."""
+    found = sites()
+    if not found:
+        pytest.fail(f"these tests need real clusters: make e2e CLOUDS=clouds.yaml[,...], or ${VARIABLE}")
+    for site in found:
+        for tag in (site.name, site.small):
+            with site.connect(tag) as sdk:
+                sweep(sdk)
+    return found
+
+
+@pytest.fixture(scope="module")
+def shared(clusters: list[Site], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A gateway and one adapter for all clusters at once, for the tests of one file."""
+    directory = tmp_path_factory.mktemp("world")
+    file = write_clouds(directory / "clouds.yaml", clusters[0].entries)
+    tags = [tag for site in clusters for tag in (site.name, site.small)]
+    with world(directory) as running:
+        running.adapter(*openstack(file, tags))
+        yield running
+
+
+@pytest.fixture
+async def cloud(shared: World) -> AsyncIterator[Client]:
+    """A client of the shared gateway, once every cluster is logged in."""
+    async with Client(shared.address) as client:
+        await ready(client)
+        yield client
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Callable[..., AbstractContextManager[World]]:
+    """Make a gateway and an adapter of a test's own, for entries of clouds.yaml that it changed."""
+
+    @contextmanager
+    def make(entries: Mapping[str, Any], *options: str) -> Iterator[World]:
+        file = write_clouds(tmp_path / "clouds.yaml", entries)
+        with world(tmp_path) as running:
+            running.adapter(*openstack(file, list(entries), *options))
+            yield running
+
+    return make
+
+
+async def ready(client: Client, *names: str, limit_s: float = READY_S) -> None:
+    """Wait until all clusters, or those named, are logged in."""
+    async with asyncio.timeout(limit_s):
+        while True:
+            found = await states(client)
+            wanted = names or tuple(found)
+            if found and all(found.get(name) == cluster_pb2.Cluster.STATE_READY for name in wanted):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def states(client: Client) -> dict[str, int]:
+    """Return the state of each cluster by its tag."""
+    return {name: cluster.state for name, cluster in (await clusters_of(client)).items()}
+
+
+async def clusters_of(client: Client) -> dict[str, cluster_pb2.Cluster]:
+    """Return each cluster by its tag."""
+    request = cluster_pb2.ListClustersRequest(parent="platforms/openstack")
+    try:
+        answer = await client.clusters.ListClusters(request)
+    except CloudspanError:
+        return {}  # no adapter has described itself yet
+    return {cluster.name.rpartition("/")[2]: cluster for cluster in answer.clusters}
+
+
+def fresh(kind: str) -> str:
+    """Return a name that nobody else uses and the sweep finds."""
+    return f"{PREFIX}{kind}-{uuid.uuid4().hex[:8]}"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Names of what every cluster has to build a server of."""
+
+    flavor: str
+    large_flavor: str
+    image: str
+    network: str
+
+    def server(self, **more: Any) -> server_pb2.Server:
+        """Return a small server on the private network."""
+        interface = server_pb2.Server.NetworkInterface(network=self.network)
+        wanted = {"display_name": fresh("server"), "flavor": self.flavor, "image": self.image}
+        return server_pb2.Server(**(wanted | {"network_interfaces": [interface]} | more))
+
+
+async def parts_of(client: Client, ref: str) -> Parts:
+    """Look up what to build servers of."""
+    flavors = client.each(client.flavors.ListFlavors, flavor_pb2.ListFlavorsRequest(parent=ref))
+    by_name = {flavor.display_name: flavor.name async for flavor in flavors}
+    images = client.each(client.images.ListImages, image_pb2.ListImagesRequest(parent=ref))
+    image = [image.name async for image in images if image.display_name == "cirros"][0]
+    networks = client.each(client.networks.ListNetworks, network_pb2.ListNetworksRequest(parent=ref))
+    network = [network.name async for network in networks if network.display_name == "private"][0]
+    return Parts(by_name["m1.tiny"], by_name["m1.large"], image, network)
+
+
+async def build(client: Client, ref: str, server: server_pb2.Server, **more: Any) -> server_pb2.Server:
+    """Create a server and wait until it runs."""
+    request = server_pb2.CreateServerRequest(parent=ref, server=server, **more)
+    return await client.finished(await client.servers.CreateServer(request), 120)
+
+
+async def remove(client: Client, name: str) -> None:
+    """Delete a server and wait until it is gone."""
+    await client.finished(await client.servers.DeleteServer(server_pb2.DeleteServerRequest(name=name)), 120)
