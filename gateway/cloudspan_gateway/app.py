@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -139,8 +138,6 @@ async def serve(config: GatewayConfig, stop: asyncio.Event) -> None:
     metrics = telemetry.serve_metrics(gateway.metrics.registry, config.metrics) if config.metrics else None
     try:
         async with gateway.running():
-            # Nothing made at the start is garbage before the end: full collections need not look at it again and again.
-            gc.freeze()
             await gateway.until(stop)
             log.info("gateway stops", drain_s=config.drain)
     finally:

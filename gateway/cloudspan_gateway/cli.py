@@ -14,7 +14,7 @@ from cloudspan_common.client import DEFAULT_ADDRESS, Client
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run_service
-from cloudspan_gateway import tables
+from cloudspan_gateway import capability_table, tables
 from cloudspan_gateway.up import plan
 from cloudspan_gateway.up.demo import up as run_up
 
@@ -97,6 +97,30 @@ def check(cluster: str, gateway: str) -> None:
     Console().print(tables.stages(answer))
     if not answer.ok:
         raise click.exceptions.Exit(1)
+
+
+@cli.command()
+@_gateway
+@click.option(
+    "--write",
+    "document",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the table between the markers of this file instead of printing it.",
+)
+def capabilities(gateway: str, document: Path | None) -> None:
+    """Show what each platform can do now, as a Markdown table made from its running clusters."""
+
+    async def ask(cloud: Client) -> str:
+        answer = await cloud.clusters.ListClusters(cluster_pb2.ListClustersRequest(parent="platforms/-"))
+        return capability_table.markdown(answer.clusters)
+
+    table = _asked(gateway, ask)
+    if document is None:
+        click.echo(table)
+        return
+    with _errors_for_people():
+        changed = capability_table.write(document, table)
+    click.echo(f"{document} {'has changed' if changed else 'was current'}")
 
 
 def _print(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Table]]) -> None:

@@ -61,6 +61,7 @@ class HandMadeAdapter:
     def __post_init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: dict[str, Answer] = {}
+        self.handlers: dict[str, grpc.RpcMethodHandler] = {}
         self.described = 0
         self.cancelled = asyncio.Event()
         self.reached = asyncio.Event()
@@ -115,6 +116,8 @@ class _Handler(grpc.GenericRpcHandler):
         service, _, method = path[1:].rpartition("/")
         if path.endswith("AdapterService/Describe"):
             return grpc.unary_unary_rpc_method_handler(self._describe)
+        if path in self._adapter.handlers:
+            return self._adapter.handlers[path]
         if service == TOOLS and path not in self._adapter.answers:
             return _tool(self._adapter, method)
         if path in self._adapter.answers or path in (GET_SERVER, LIST_SERVERS):

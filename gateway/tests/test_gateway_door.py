@@ -207,3 +207,20 @@ async def _port_of(process):
         if b"gateway started" in line:
             return int(line.split(b'"port":')[1].split(b",")[0])
     raise AssertionError("the gateway ended before it started")
+
+
+async def test_work_in_the_background_that_fails_ends_the_process(house, monkeypatch):
+    """A gateway whose table has died must not go on with an old view: whoever waits for the stop learns why."""
+    async with house.opened():
+        await house.until(lambda: True)
+        house.gateway.table.subscribe(_explode)
+        ending = asyncio.ensure_future(house.gateway.until(asyncio.Event()))
+        await house.plug_in()
+        with pytest.raises(ExceptionGroup) as failed:
+            async with asyncio.timeout(5):
+                await ending
+    assert failed.group_contains(ZeroDivisionError)
+
+
+def _explode(_snapshot):
+    raise ZeroDivisionError

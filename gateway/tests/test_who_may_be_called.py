@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 import pytest
-from gateway.tests.hand_made_adapter import HandMadeAdapter, tool_file
+from gateway.tests.hand_made_adapter import HandMadeAdapter
 
 from cloudspan_common import grpcs
 from cloudspan_common.registry import Instance
@@ -98,12 +98,10 @@ async def test_an_instance_that_must_not_be_believed_is_quarantined(watched, fie
     assert not watched.table.snapshot.platforms["openstack"].serving
 
 
-async def test_descriptors_that_define_a_reserved_service_are_a_claim_too(watched):
-    """Leaving it out of the list of services does not help."""
-    file = tool_file()
-    file.package = "cloudspan.v1"
-    await watched.plug_in(files=(file,))
-    assert "it claims cloudspan.v1.ToolService" in await watched.until("QUARANTINED")
+async def test_an_adapter_of_a_later_contract_is_welcome_while_it_speaks_ours(watched):
+    """What it serves beyond our contract is no claim then: the gateway is the one to be upgraded."""
+    await watched.plug_in(contract=(1, 2), services=("cloudspan.v1.LaterService",))
+    await watched.until("<os-1 READY>")
 
 
 async def test_a_server_that_is_no_adapter_is_quarantined(watched):
@@ -125,6 +123,18 @@ async def test_of_two_that_claim_one_cluster_with_different_endpoints_the_later_
     assert "it claims the cluster 'east' with another endpoint or scope than os-1" in shown
     watched.registry.remove("os-1")
     await watched.until("[<os-2 READY>]")
+
+
+async def test_the_claims_of_the_dead_lapse_after_a_minute(watched):
+    """Its registration may stay in a file for ever; whoever took its place is believed then."""
+    dead = await watched.plug_in()
+    await watched.until("<os-1 READY>")
+    await watched.plug_in(instance_id="os-2", digest="endpoint-2")
+    await watched.until("<os-2 QUARANTINED")
+    await dead.stop()
+    await watched.until("<os-1 EJECTED", "<os-2 QUARANTINED")
+    await watched.clock.advance(61.0)
+    await watched.until("<os-1 EJECTED", "<os-2 READY>")
 
 
 async def test_replicas_of_one_cluster_stand_side_by_side(watched):

@@ -1,6 +1,6 @@
 """What the end-to-end tests share: real clusters, our processes before them, and a client.
 
-    make e2e CLOUDS=alpha/clouds.yaml,beta/clouds.yaml
+make e2e CLOUDS=alpha/clouds.yaml,beta/clouds.yaml
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ READY_S = 20.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """openstacksdk warns of its own next release, at nearly every call."""
+    """Let pass what openstacksdk warns of its own next release at nearly every call."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.filterwarnings("ignore:::openstack"))
@@ -133,10 +133,10 @@ async def parts_of(client: Client, ref: str) -> Parts:
     flavors = client.each(client.flavors.ListFlavors, flavor_pb2.ListFlavorsRequest(parent=ref))
     by_name = {flavor.display_name: flavor.name async for flavor in flavors}
     images = client.each(client.images.ListImages, image_pb2.ListImagesRequest(parent=ref))
-    image = [image.name async for image in images if image.display_name == "cirros"][0]
+    named = {image.display_name: image.name async for image in images}
     networks = client.each(client.networks.ListNetworks, network_pb2.ListNetworksRequest(parent=ref))
-    network = [network.name async for network in networks if network.display_name == "private"][0]
-    return Parts(by_name["m1.tiny"], by_name["m1.large"], image, network)
+    private = {network.display_name: network.name async for network in networks}["private"]
+    return Parts(by_name["m1.tiny"], by_name["m1.large"], named["cirros"], private)
 
 
 async def build(client: Client, ref: str, server: server_pb2.Server, **more: Any) -> server_pb2.Server:

@@ -27,7 +27,7 @@ _CHUNK = 1 << 16
 class Mode(enum.Enum):
     """What the relay does with connections."""
 
-    PASS = "pass"  # noqa: S105 - no password
+    PASS = "pass"
     HANG = "hang"
     """Take bytes and never answer."""
     REFUSE = "refuse"
@@ -39,6 +39,7 @@ class _Loss:
     pattern: re.Pattern[bytes]
     reset_after_s: float
     send_after_s: float
+    arrives: bool = True
 
 
 class Relay:
@@ -48,7 +49,7 @@ class Relay:
         self._target, self._tls = (host, port), tls
         self.mode = Mode.PASS
         self.requests: list[tuple[str, str]] = []
-        """(method, path) of each request that was passed on."""
+        """(method, path) of each request that came."""
         self.tokens: list[str] = []
         """The tokens that a login's reply told."""
         self.lost = 0
@@ -79,8 +80,12 @@ class Relay:
         """
         self._losses.append(_Loss(re.compile(pattern.encode()), reset_after_s, send_after_s))
 
+    def drop(self, pattern: str) -> None:
+        """Reset the caller's connection at the next request whose first line matches; it never arrives."""
+        self._losses.append(_Loss(re.compile(pattern.encode()), 0.0, 0.0, arrives=False))
+
     def count(self, method: str, path: str) -> int:
-        """Return how many requests were passed on whose path matches."""
+        """Return how many requests came whose path matches."""
         return sum(m == method and re.search(path, p) is not None for m, p in self.requests)
 
     def turn(self, mode: Mode) -> None:
@@ -125,6 +130,9 @@ class Relay:
             await up.drain()
             return
         self.lost += 1
+        if not loss.arrives:
+            _reset(writer)
+            return
         if loss.send_after_s:
             _reset(writer)
             await asyncio.sleep(loss.send_after_s)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from openstack.connection import Connection
 
@@ -92,34 +92,22 @@ def write_clouds(file: Path, entries: Mapping[str, Any]) -> Path:
     return file
 
 
-def left_behind(sdk: Connection) -> Iterator[str]:
-    """Yield what carries our prefix still."""
-    for kind, rows in {
-        "server": sdk.compute.servers(),
-        "volume": sdk.block_storage.volumes(),
-        "network": sdk.network.networks(),
-        "port": sdk.network.ports(),
-        "key pair": sdk.compute.keypairs(),
-    }.items():
-        yield from (f"{kind} {row.name} {row.id}" for row in rows if (row.name or "").startswith(PREFIX))
-
-
 def sweep(sdk: Connection) -> None:
     """Delete what carries our prefix; servers first, since they hold the rest."""
-    servers = [server for server in sdk.compute.servers() if server.name.startswith(PREFIX)]
+    servers = _ours(sdk.compute.servers())
     for server in servers:
-        sdk.compute.delete_server(server, force=True)
+        sdk.compute.delete_server(server)
     for server in servers:
         sdk.compute.wait_for_delete(server, wait=60)
-    for volume in sdk.block_storage.volumes():
-        if (volume.name or "").startswith(PREFIX):
-            sdk.block_storage.delete_volume(volume)
-    for port in sdk.network.ports():
-        if (port.name or "").startswith(PREFIX):
-            sdk.network.delete_port(port)
-    for network in sdk.network.networks():
-        if (network.name or "").startswith(PREFIX):
-            sdk.network.delete_network(network)
-    for pair in sdk.compute.keypairs():
-        if pair.name.startswith(PREFIX):
-            sdk.compute.delete_keypair(pair)
+    for rows, delete in (
+        (sdk.block_storage.volumes(), sdk.block_storage.delete_volume),
+        (sdk.network.ports(), sdk.network.delete_port),
+        (sdk.network.networks(), sdk.network.delete_network),
+        (sdk.compute.keypairs(), sdk.compute.delete_keypair),
+    ):
+        for row in _ours(rows):
+            delete(row)
+
+
+def _ours(rows: Iterable[Any]) -> list[Any]:
+    return [row for row in rows if (row.name or "").startswith(PREFIX)]

@@ -50,7 +50,12 @@ KINDS = {
         volume_type_pb2.ListVolumeTypesRequest,
         lambda s: s.block_storage.types(),
     ),
-    "snapshots": ("snapshots", "ListSnapshots", snapshot_pb2.ListSnapshotsRequest, lambda s: s.block_storage.snapshots()),
+    "snapshots": (
+        "snapshots",
+        "ListSnapshots",
+        snapshot_pb2.ListSnapshotsRequest,
+        lambda s: s.block_storage.snapshots(),
+    ),
     "networks": ("networks", "ListNetworks", network_pb2.ListNetworksRequest, lambda s: s.network.networks()),
     "subnets": ("subnets", "ListSubnets", subnet_pb2.ListSubnetsRequest, lambda s: s.network.subnets()),
     "ports": ("ports", "ListPorts", port_pb2.ListPortsRequest, lambda s: s.network.ports()),
@@ -75,7 +80,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def connections(clusters):
-    """openstacksdk's connections to every scope that the adapter serves, by tag."""
+    """A connection of openstacksdk to every scope that the adapter serves, by tag."""
     made = {tag: site.connect(tag) for site in clusters for tag in (site.name, site.small)}
     yield made
     for connection in made.values():

@@ -25,10 +25,10 @@ _STOP_S = 15.0
 
 
 @asynccontextmanager
-async def program(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program of ours as a process; ended by SIGTERM when the block ends."""
+async def program(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Python with these words (`-m`, a module, its arguments) as a process; ended by SIGTERM when the block ends."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPAN_")}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, env=environment)
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, env=environment)
     try:
         yield process
     finally:
@@ -44,7 +44,7 @@ async def gateway(registry: str) -> AsyncIterator[Client]:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     arguments = ("--listen", address, "--metrics", "", "--registry", registry, "--drain", "0")
-    async with program("cloudspan_gateway", *arguments) as process, Client(address) as cloud:
+    async with program("-m", "cloudspan_gateway", *arguments) as process, Client(address) as cloud:
         async with asyncio.timeout(10):
             while not await _answers(cloud):
                 assert process.returncode is None

@@ -36,7 +36,7 @@ def registry(request, tmp_path):
 
 def _acme(registry):
     arguments = ("--platform", "acme", "--listen", "127.0.0.1:0", "--registry", registry, "--drain-s", "0")
-    return program("cloudspan_memory", *arguments)
+    return program("-m", "cloudspan_memory", *arguments)
 
 
 async def _platforms(cloud):

@@ -16,7 +16,7 @@ from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
 from cloudspan_common.adapterkit import cursors
 from cloudspan_common.adapterkit.cursors import poll_interval
-from cloudspan_common.adapterkit.driver import BY_MARKER, UNSAFE, Made
+from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, UNSAFE, Made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -267,11 +267,9 @@ class OperationRun:
         """Find out what became of a create without a reply; the next step knows, or sends it again."""
         record.state = Record.STATE_RECONCILING
         found = await self._find(record, trip)
-        if found:
-            kept = next((made for made in found if made.id == record.native_id), found[0])
-            record.native_id = kept.id
-            await self.weed(trip, kept.id, found, Phase.PHASE_RECONCILING)
-            self._keep(record, kept)
+        # Of a send and its repetition, both without a reply, the other one may still come.
+        if len(found) > record.generation or (found and trip.safety == BY_KEY):
+            await self._settled_on(record, trip, found)
         if trip.safety == UNSAFE:
             self._give_up(record, trip, "it has nothing to find it by")
         total = cursors.waited(record, self.clock)
@@ -279,11 +277,19 @@ class OperationRun:
         if total < self.settle_s and (trip.safety == BY_MARKER or self.undoing):
             pause = min(poll_interval(total), self.settle_s - total)
             self.suspend(record, Record.STATE_RECONCILING, Phase.PHASE_RECONCILING, retry_after_s=pause)
+        if found:
+            await self._settled_on(record, trip, found)
         if self.undoing:
             self.suspend(record, Record.STATE_UNDONE, Phase.PHASE_UNDOING)
         record.generation += 1
         cursors.forget_waiting(record)
         self.suspend(record, Record.STATE_SENT)
+
+    async def _settled_on(self, record: Record, trip: Create, found: Sequence[Made]) -> NoReturn:
+        kept = next((made for made in found if made.id == record.native_id), found[0])
+        record.native_id = kept.id
+        await self.weed(trip, kept.id, found, Phase.PHASE_RECONCILING)
+        self._keep(record, kept)
 
     async def _find(self, record: Record, trip: Create) -> Sequence[Made]:
         """Look for the marker of a create without a reply; nothing is decided while it can't be looked for."""

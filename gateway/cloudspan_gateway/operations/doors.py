@@ -19,15 +19,17 @@ from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
 from cloudspan_gateway.operations.waiting import before_deadline, ended
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from google.protobuf.descriptor import Descriptor
 
     from cloudspan.v1 import operation_pb2
+    from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.store import OperationStore
     from cloudspan_gateway.routing.calls import GatewayCall
 
 _PARENT = "operations"
+_READ_AT_ONCE = 200
 
 
 class OperationsService:
@@ -55,20 +57,20 @@ class OperationsService:
         size = effective_page_size(request.page_size)
         query_hash = hash_query("google.longrunning.Operations/ListOperations", request)
         wanted = Filter.parse(request.filter, cast("Descriptor", OperationMetadata.DESCRIPTOR))
-        after = decode_token(request.page_token, query_hash)
-        response = operations_pb2.ListOperationsResponse()
-        while rows := await self._store.page(size, after):
-            for row in rows:
-                after = row.intent.id
-                if wanted.is_empty or wanted.matches(metadata_of(row)):
-                    response.operations.append(to_message(row))
-                if len(response.operations) == size:
-                    break
-            if len(response.operations) == size or len(rows) < size:
-                break
-        if rows and await self._store.page(1, after):
-            response.next_page_token = encode_token(query_hash, after)
+        rows = await self._matching(wanted, size + 1, _before(request.page_token, query_hash))
+        response = operations_pb2.ListOperationsResponse(operations=[to_message(row) for row in rows[:size]])
+        if len(rows) > size:
+            response.next_page_token = encode_token(query_hash, str(rows[size - 1].sequence))
         return response
+
+    async def _matching(self, wanted: Filter, count: int, before: int | None) -> Sequence[Row]:
+        found: list[Row] = []
+        while rows := await self._store.page(_READ_AT_ONCE, before):
+            before = rows[-1].sequence
+            found += [row for row in rows if wanted.is_empty or wanted.matches(metadata_of(row))]
+            if len(found) >= count or len(rows) < _READ_AT_ONCE:
+                break
+        return found[:count]
 
     async def wait_operation(
         self, request: operations_pb2.WaitOperationRequest, call: GatewayCall
@@ -109,3 +111,11 @@ class WatchService:
             except NotFound:
                 return  # deleted right after its end
             yield to_message(row)
+
+
+def _before(page_token: str, query_hash: bytes) -> int | None:
+    cursor = decode_token(page_token, query_hash)
+    if cursor and not cursor.isdecimal():
+        text = "page_token is none of ours; send next_page_token as it came, or none to start again"
+        raise InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("page_token", text)])
+    return int(cursor) if cursor else None

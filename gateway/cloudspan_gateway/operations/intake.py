@@ -9,8 +9,10 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+from cloudspan_common import contract
 from cloudspan_common.adapterkit.options import unknown_options
 from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_common.names import parse_resource
 from cloudspan_gateway.operations.model import Intent, to_message
 from cloudspan_gateway.operations.waiting import before_deadline, ended
 
@@ -41,7 +43,7 @@ class Intake:
     def __repr__(self) -> str:
         return f"<Intake into {self._store!r}>"
 
-    async def mutate(self, method: Method, request_bytes: bytes, request: Message, call: GatewayCall) -> bytes:
+    async def mutate(self, method: Method, _: bytes, request: Message, call: GatewayCall) -> bytes:
         """Accept a mutation; return its operation, finished if it ended within `x-wait`.
 
         Raises:
@@ -51,10 +53,13 @@ class Intake:
         if call.ref is None:
             raise TypeError(f"{method.full_name} was not routed")
         budget_s = _wait_budget(call)
+        if method.collection:
+            parse_resource(contract.routed_value(method, request), method.collection, method.routed_field)
         intent = Intent(
             id=str(uuid.uuid4()),
             method=method.full_name,
-            request=request_bytes,
+            # Some languages write maps in another order each time: a repeated request must still be the same one.
+            request=request.SerializeToString(deterministic=True),
             cluster=call.ref,
             request_id=_request_id(request),
             traceparent=call.traceparent,

@@ -59,6 +59,8 @@ class Row:
     intent: Intent
     create_time: float
     update_time: float
+    sequence: int = 0
+    """Place in the order of acceptance; pages go by it, so that a deleted row does not end a traversal."""
     progress: Progress = Progress()
     attempt: int = 0
     """How often the cursor was sent; 0 right after it changed."""

@@ -91,9 +91,12 @@ class Runner:
             renewing.cancel()
 
     async def _renew(self, claim: Claim) -> None:
-        while True:
-            await self._clock.sleep(RENEW_EVERY_S)
-            await self._store.renew(claim, LEASE_S)
+        try:
+            while True:
+                await self._clock.sleep(RENEW_EVERY_S)
+                await self._store.renew(claim, LEASE_S)
+        except Fenced:
+            log.warning("lease lost", operation=claim.id)  # the driving task meets it at its next write
 
     async def _drive(self, claim: Claim, row: Row) -> None:
         failures = 0
@@ -101,7 +104,8 @@ class Runner:
             try:
                 answer = await self._step(claim, row)
             except CloudspanError as error:
-                if error.recovery is Recovery.FIX_REQUEST and not row.progress.cursor:
+                # A try before this one that got no answer may have begun: then nothing is refused any more.
+                if error.recovery is Recovery.FIX_REQUEST and not row.progress.cursor and not row.attempt:
                     row = await self._refused(claim, row, error)
                     continue
                 pause = max(error.retry_after_s or 0.0, _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])

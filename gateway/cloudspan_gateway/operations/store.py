@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import TYPE_CHECKING, Protocol
 
 from cloudspan_common.clock import Clock, SystemClock, finished
@@ -119,8 +120,8 @@ class OperationStore(Protocol):
         """
         ...
 
-    async def page(self, limit: int, after: str = "") -> Sequence[Row]:
-        """Return operations newest first, those older than `after`, an id."""
+    async def page(self, limit: int, before: int | None = None) -> Sequence[Row]:
+        """Return operations newest first, those with a sequence below `before`."""
         ...
 
     async def delete(self, operation_id: str) -> None:
@@ -171,7 +172,8 @@ class MemoryStore:
         if known is not None:
             return known
         now = self._clock.now()
-        kept = _Kept(Row(intent, create_time=now, update_time=now), asyncio.Event())
+        row = Row(intent, create_time=now, update_time=now, sequence=next(self._sequence))
+        kept = _Kept(row, asyncio.Event())
         self._kept[intent.id] = self._open[intent.id] = kept
         self._by_request[intent.request_id] = intent.id
         self._work.set()
@@ -242,10 +244,9 @@ class MemoryStore:
     async def get(self, operation_id: str) -> Row:
         return self._find(operation_id).row
 
-    async def page(self, limit: int, after: str = "") -> Sequence[Row]:
-        ids = list(reversed(self._kept))
-        start = ids.index(self._find(after).row.intent.id) + 1 if after else 0
-        return [self._kept[i].row for i in ids[start : start + limit]]
+    async def page(self, limit: int, before: int | None = None) -> Sequence[Row]:
+        rows = (kept.row for kept in reversed(self._kept.values()))
+        return list(islice((row for row in rows if before is None or row.sequence < before), limit))
 
     async def delete(self, operation_id: str) -> None:
         kept = self._find(operation_id)

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from google.protobuf import descriptor_pb2
-
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common import contract, names
 from cloudspan_common.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from cloudspan.adapter.v1 import adapter_pb2
     from cloudspan_common.registry import Instance
@@ -55,11 +53,6 @@ class Description:
     """Serialized FileDescriptorProtos of its own services, dependencies first."""
     at: float = 0.0
     """Unix seconds."""
-
-    @property
-    def own_services(self) -> frozenset[str]:
-        """Its services beyond those that each adapter may serve."""
-        return frozenset(service for service in self.services if not is_reserved(service))
 
 
 def is_reserved(service: str) -> bool:
@@ -125,21 +118,17 @@ def unfit(instance: Instance, description: Description | None) -> str:
             f"it registered as platform {instance.platform!r} but describes itself as {description.platform!r}; "
             "make its registration and its configuration agree"
         )
-    claimed = sorted(_claimed(description.services) | _defined(description.files))
+    claimed = sorted(_claimed(description))
     if claimed:
         return f"it claims {', '.join(claimed)}, a name of the contract's owner; rename the adapter's own services"
     return ""
 
 
-def _claimed(services: Iterable[str]) -> set[str]:
+def _claimed(description: Description) -> Iterator[str]:
+    """What it defines in its files but does not serve is no claim: nothing leads there."""
     allowed = _SIDE_SERVICES.union(contract.services())
-    return {service for service in services if is_reserved(service) and service not in allowed}
-
-
-def _defined(files: Iterable[bytes]) -> set[str]:
-    """Services that its descriptors define; imports of the contract are welcome, additions to it are not."""
-    found: set[str] = set()
-    for data in files:
-        file = descriptor_pb2.FileDescriptorProto.FromString(data)
-        found.update(f"{file.package}.{service.name}" for service in file.service)
-    return _claimed(found)
+    newer = description.contract[1] > contract.CONTRACT_VERSION
+    for service in description.services:
+        # Services of a later contract are not ours to judge; no call of ours reaches them.
+        if is_reserved(service) and service not in allowed and not (newer and service.startswith(contract.PACKAGE)):
+            yield service

@@ -1,7 +1,8 @@
 """Answers a list whose parent holds a wildcard: asks every cluster it means, joins the parts under one page token.
 
-The server calls `FanOut.list_across`. The token holds one position per cluster; a cluster that failed stays
-`unreachable` for the rest of that traversal. Spec: design, section 3 (Manners); pains 10 and 11.
+The server calls `FanOut.list_across`. A page asks each cluster at most once, for its share of the page; the token holds
+one position per cluster; a cluster that failed stays `unreachable` for the rest of that traversal.
+Spec: design, section 3 (Manners); pains 10 and 11.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
+from google.protobuf.message import DecodeError
 
 from cloudspan.v1 import common_pb2
+from cloudspan_common.adapterkit import masks
+from cloudspan_common.adapterkit.filters import Filter
 from cloudspan_common.adapterkit.paging import (
     MAX_ANSWER_BYTES,
     decode_token,
@@ -22,12 +26,22 @@ from cloudspan_common.adapterkit.paging import (
     hash_query,
 )
 from cloudspan_common.deadlines import Deadline
-from cloudspan_common.errors import CloudspanError, InvalidRequest, PlatformFault, Unreachable, Unsupported, Violation
-from cloudspan_common.names import parse_cluster
+from cloudspan_common.errors import (
+    CloudspanError,
+    InvalidRequest,
+    NotFound,
+    PlatformFault,
+    Unreachable,
+    Unsupported,
+    Violation,
+)
+from cloudspan_common.names import WILDCARD, malformed, parse_cluster
+from cloudspan_gateway.routing.snapshot import nobody_serves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     from cloudspan_common.contract import Method
@@ -40,17 +54,19 @@ Status = common_pb2.ClusterStatus
 
 # A cluster that hangs must leave time to answer with the others' parts.
 _DEADLINE_SHARE = 0.8
-# Clusters that end early leave room: the others are asked again while at least this share of the page is empty.
-_REFILL_SHARE = 0.5
+# With less than this no further cluster is asked: it would fail for want of time, not by its own fault.
+_MIN_ASK_S = 0.1
 
 
 class _Position(msgspec.Struct, array_like=True):
-    """Where one cluster's listing goes on; `state` is one of `open`, `done`, `failed`, `unsupported`."""
+    """Where one cluster's listing goes on."""
 
     platform: str
     cluster: str
-    state: str = "open"
+    state: Literal["open", "done", "failed", "unsupported"] = "open"
     token: str = ""
+    doubt: str = ""
+    """Why an earlier part could not be proven complete."""
 
 
 @dataclass(slots=True)
@@ -60,7 +76,13 @@ class _Part:
     ref: ClusterRef
     position: _Position
     status: common_pb2.ClusterStatus
+    asked: bool = False
     error: CloudspanError | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether this page may still ask it."""
+        return self.position.state == "open" and not self.asked
 
 
 class FanOut:
@@ -77,37 +99,48 @@ class FanOut:
         """Return the joined page.
 
         Raises:
-            InvalidRequest: A page size, token or filter that can't be used, or `order_by`.
-            NotFound: The parent names a platform that is not known.
+            InvalidRequest: A parent, page size, token, filter or mask that can't be used, or `order_by`.
+            NotFound: The parent names a platform or a cluster that is not known.
             Unreachable: Not one cluster answered.
         """
-        if request.order_by:
-            text = "order_by works on one cluster at a time; name one in parent, or leave order_by out"
-            raise InvalidRequest(text, reason="ORDER_ACROSS_CLUSTERS", violations=[Violation("order_by", text)])
-        size = effective_page_size(request.page_size)
+        size = _checked(method, request)
         query_hash = hash_query(method.full_name, request)
         parts = self._parts(request, decode_token(request.page_token, query_hash))
         page = _Joined(method, size)
         share = Deadline.after(call.deadline.remaining() * _DEADLINE_SHARE)
-        while asked := _to_ask(parts, page):
-            await self._round(method, request, asked, page, call, share)
-        _check_any_answered(parts)
+        while asked := _shares(parts, page.room):
+            await self._ask_all(method, request, asked, page, call, share)
+            if share.remaining() < _MIN_ASK_S:
+                break
+        if not request.page_token:
+            _check_any_answered(parts)
         positions = [part.position for part in parts]
         if any(position.state == "open" for position in positions):
             page.response.next_page_token = encode_token(query_hash, msgspec.json.encode(positions).decode())
         page.response.unreachable.extend(str(part.ref) for part in parts if part.position.state == "failed")
-        page.response.cluster_status.extend(part.status for part in parts)
+        page.response.cluster_status.extend(part.status for part in parts if _tells(part))
         return bytes(page.response.SerializeToString())
 
     def _parts(self, request: Any, cursor: str) -> list[_Part]:
+        wanted = parse_cluster(request.parent)
         if cursor:
-            positions = msgspec.json.decode(cursor, type=list[_Position])
-        else:
-            routes = self._table.snapshot.matching(parse_cluster(request.parent))
-            positions = [_Position(route.ref.platform, route.ref.cluster) for route in routes]
-        return [_begin(position) for position in positions]
+            return [_begin(position) for position in _positions(cursor, wanted)]
+        routes = self._table.snapshot.matching(wanted)
+        if not routes:
+            self._nothing_matches(wanted)
+        return [_begin(_Position(route.ref.platform, route.ref.cluster)) for route in routes]
 
-    async def _round(
+    def _nothing_matches(self, wanted: ClusterRef) -> None:
+        """Raise where an empty list would hide a typing error, or an adapter that has not told its clusters yet."""
+        snapshot = self._table.snapshot
+        if wanted.cluster != WILDCARD:
+            known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"
+            text = f"no platform has a cluster {wanted.cluster!r}; the clusters known now are: {known}"
+            raise NotFound(text, reason="CLUSTER_UNKNOWN", resource=str(wanted))
+        if wanted.platform != WILDCARD and not snapshot.platform(wanted.platform).serving:
+            raise nobody_serves(snapshot.platform(wanted.platform))
+
+    async def _ask_all(
         self,
         method: Method,
         request: Any,
@@ -116,7 +149,7 @@ class FanOut:
         call: GatewayCall,
         share: Deadline,
     ) -> None:
-        """Ask every part at once, then join what came in the parts' order."""
+        """Ask these parts at once, then join what came in the parts' order."""
         questions = [self._ask(method, request, part, count, call, share) for part, count in asked]
         for (part, _), answer in zip(asked, await asyncio.gather(*questions), strict=True):
             if answer is None:
@@ -128,6 +161,7 @@ class FanOut:
         self, method: Method, request: Any, part: _Part, count: int, call: GatewayCall, share: Deadline
     ) -> Any | None:
         """Return one cluster's answer; None when it failed, with the error kept in the part."""
+        part.asked = True
         question = type(request)()
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
@@ -143,10 +177,11 @@ class FanOut:
                 again=True,
             )
             return method.response.FromString(answer)
-        except InvalidRequest:
-            raise  # the caller's fault on every cluster alike
         except CloudspanError as error:
             part.error = error
+            return None
+        except DecodeError as error:
+            part.error = PlatformFault(f"{part.ref} answered no {method.response.DESCRIPTOR.name}: {error}")
             return None
         finally:
             part.status.took.FromNanoseconds(round((time.monotonic() - started) * 1e9))
@@ -159,36 +194,74 @@ class _Joined:
         self._items_field = method.items_field
         self._size = size
         self._bytes = 0
-        self._rounds = 0
+        self._is_full = False
         self.response: Any = method.response()
 
+    @property
     def room(self) -> int:
-        """How many more items are worth asking for; 0 ends the page."""
-        room = self._size - len(getattr(self.response, self._items_field))
-        self._rounds += 1
-        worth = room >= self._size * _REFILL_SHARE and self._bytes < MAX_ANSWER_BYTES * _REFILL_SHARE
-        return room if self._rounds == 1 or worth else 0
+        """How many more items it takes."""
+        return 0 if self._is_full else self._size - len(self._items)
+
+    @property
+    def _items(self) -> Any:
+        return getattr(self.response, self._items_field)
 
     def take(self, answer: Message) -> bool:
-        """Add a part's items; False when they would not fit, so that the part is asked again for the next page."""
-        size = answer.ByteSize()
-        if self._bytes and self._bytes + size > MAX_ANSWER_BYTES:
-            self._rounds, self._bytes = self._rounds + 1, MAX_ANSWER_BYTES
+        """Add a part's items; False when they do not fit, so that the next page asks for them again."""
+        items, size = getattr(answer, self._items_field), answer.ByteSize()
+        if self._items and (self._bytes + size > MAX_ANSWER_BYTES or len(items) > self.room):
+            self._is_full = True
             return False
         self._bytes += size
-        getattr(self.response, self._items_field).extend(getattr(answer, self._items_field))
+        self._items.extend(items)
         return True
 
 
-def _to_ask(parts: Sequence[_Part], page: _Joined) -> list[tuple[_Part, int]]:
-    """Share the room of the page out over the clusters whose listing goes on; the first ones get what is left over."""
-    open_parts = [part for part in parts if part.position.state == "open"]
-    room = page.room() if open_parts else 0
-    if not room:
+def _checked(method: Method, request: Any) -> int:
+    """Return the page's size; refuse before anyone is asked what every cluster would refuse."""
+    if request.order_by:
+        text = "order_by works on one cluster at a time; name one in parent, or leave order_by out"
+        raise InvalidRequest(text, reason="ORDER_ACROSS_CLUSTERS", violations=[Violation("order_by", text)])
+    if str(parse_cluster(request.parent)) != request.parent:
+        raise malformed(request.parent, "parent", "platforms/{platform}/clusters/{cluster}")
+    resource = cast("Descriptor", method.item.DESCRIPTOR)
+    Filter.parse(getattr(request, "filter", ""), resource)
+    masks.compiled(getattr(request, "read_mask", None), resource)
+    return effective_page_size(request.page_size)
+
+
+def _positions(cursor: str, wanted: ClusterRef) -> list[_Position]:
+    """Return the positions in a token, none of them outside of what the parent means."""
+    try:
+        positions = msgspec.json.decode(cursor, type=list[_Position])
+    except msgspec.MsgspecError as error:
+        raise _not_ours() from error
+    for position in positions:
+        if wanted.platform not in (WILDCARD, position.platform) or wanted.cluster not in (WILDCARD, position.cluster):
+            raise _not_ours()
+    return positions
+
+
+def _not_ours() -> InvalidRequest:
+    text = "page_token is none of ours; send next_page_token as it came, or none to start again"
+    return InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("page_token", text)])
+
+
+def _shares(parts: Sequence[_Part], room: int) -> list[tuple[_Part, int]]:
+    """Share the room of the page out over the clusters not asked yet; the first ones get what is left over.
+
+    With more clusters than room the rest is asked when the first ones leave room, or by the next page.
+    """
+    waiting = [part for part in parts if part.waits][:room]
+    if not waiting:
         return []
-    share, rest = divmod(room, len(open_parts))
-    counts = [share + (index < rest) for index in range(len(open_parts))]
-    return [(part, count) for part, count in zip(open_parts, counts, strict=True) if count]
+    share, rest = divmod(room, len(waiting))
+    return [(part, share + (index < rest)) for index, part in enumerate(waiting)]
+
+
+def _tells(part: _Part) -> bool:
+    """Whether there is anything to tell of a cluster in this page; one that is done was told of before."""
+    return part.asked or part.position.state in ("failed", "unsupported")
 
 
 def _begin(position: _Position) -> _Part:
@@ -206,22 +279,25 @@ def _begin(position: _Position) -> _Part:
 
 def _go_on(part: _Part, answer: Any) -> None:
     """Note where the cluster's listing goes on, and what it said of itself."""
-    took = part.status.took
+    if answer.next_page_token and answer.next_page_token == part.position.token:
+        text = f"{part.ref} answered with the page token that it was asked with; look at its paging"
+        part.error = PlatformFault(text, reason="PAGING_LOOP")
+        _fail(part)
+        return
+    took = type(part.status.took)()
+    took.CopyFrom(part.status.took)
     for told in answer.cluster_status[:1]:
-        partial = part.status.state == Status.STATE_PARTIAL
-        if not (partial and told.state == Status.STATE_OK):  # a doubt of an earlier round stays
-            part.status.CopyFrom(told)
+        part.status.CopyFrom(told)
     part.status.cluster = str(part.ref)
     part.status.took.CopyFrom(took)
     if part.status.HasField("observe_time"):
         age = max(0.0, time.time() - part.status.observe_time.ToNanoseconds() / 1e9)
         part.status.age.FromMilliseconds(round(age * 1000))
-    if answer.next_page_token and answer.next_page_token == part.position.token:
-        part.error = PlatformFault(
-            f"{part.ref} answered with the page token that it was asked with", reason="PAGING_LOOP"
-        )
-        _fail(part)
-        return
+    if part.status.state == Status.STATE_PARTIAL:
+        part.position.doubt = part.position.doubt or part.status.message or part.status.reason
+    elif part.position.doubt:
+        part.status.state, part.status.reason = Status.STATE_PARTIAL, "LISTING_NOT_PROVEN"
+        part.status.message = f"an earlier page: {part.position.doubt}"
     part.position.token = answer.next_page_token
     part.position.state = "open" if answer.next_page_token else "done"
 
@@ -236,8 +312,7 @@ def _fail(part: _Part) -> None:
 
 def _check_any_answered(parts: Sequence[_Part]) -> None:
     """With every cluster gone an empty list would be a lie; the error carries each one's reason."""
-    if parts and all(part.position.state in ("failed", "unsupported") for part in parts):
-        failed = [part for part in parts if part.error is not None and part.position.state == "failed"]
-        if failed and len(failed) == sum(part.position.state == "failed" for part in parts):
-            reasons = "; ".join(f"{part.ref}: {part.status.message}" for part in failed)
-            raise Unreachable(f"not one cluster answered: {reasons}", reason="ALL_UNREACHABLE", retry_after_s=1.0)
+    failed = [part for part in parts if part.position.state == "failed"]
+    if failed and all(part.position.state in ("failed", "unsupported") for part in parts):
+        reasons = "; ".join(f"{part.ref}: {part.status.message}" for part in failed)
+        raise Unreachable(f"not one cluster answered: {reasons}", reason="ALL_UNREACHABLE", retry_after_s=1.0)

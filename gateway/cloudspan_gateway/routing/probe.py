@@ -40,6 +40,8 @@ DESCRIBE_TIMEOUT_S = 2.0
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)  # the last one repeats: what comes back is found within 2 s
 # One slow answer under load is no death; two in a row are.
 SLOW_ANSWERS_ALLOWED = 1
+# A dead process whose registration stays must not hold its clusters' names against its successor for ever.
+CLAIMS_LAPSE_S = 60.0
 _REFUSED = frozenset(
     {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 )
@@ -61,6 +63,7 @@ class Prober:
         self._learned: describe.Description | None = None
         self._refused = ""
         self._lost = ""
+        self._answered_at = clock.monotonic()
         self._failures = 0
         self._slow_answers = 0
         self._not_serving = False
@@ -140,6 +143,7 @@ class Prober:
 
     def _answered(self, description: describe.Description) -> None:
         self._description = description
+        self._answered_at = self._clock.monotonic()
         self._refused = self._lost = ""
         self._failures = self._slow_answers = 0
         if math.isinf(self.described_first):
@@ -154,6 +158,8 @@ class Prober:
             self._slow_answers += 1
             return
         self._lost = f"its probe failed: {error.code().name}, {error.details()}"
+        if self._clock.monotonic() - self._answered_at > CLAIMS_LAPSE_S:
+            self._description, self.described_first = None, math.inf
 
     async def _follow_health(self) -> None:
         """A broken stream tells of a dead process within milliseconds, long before any interval."""

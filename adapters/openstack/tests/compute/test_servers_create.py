@@ -12,6 +12,7 @@ from cloudspan_common.errors import InvalidRequest, Unsupported
 from cloudspan_common.names import ClusterRef
 from cloudspan_openstack.catalogue import Microversion
 from cloudspan_openstack.server_request import CreateServerOptions, plan_of
+from cloudspan_openstack.session import PINNED
 
 Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
 REF = ClusterRef("openstack", "east")
@@ -127,6 +128,17 @@ async def test_a_create_that_lands_after_settling_is_found_and_removed(bench, to
     assert answer.resource == listed[0].name
 
 
+async def test_an_old_nova_finds_a_lost_server_by_its_metadata(bench, told, monkeypatch):
+    """Before 2.52 no tag travels in a create; the marker is no label all the same."""
+    monkeypatch.setitem(PINNED, "compute", Microversion(2, 1))
+    bench.cloud.control.fault("lost_reply", service="compute", method="POST", path="/servers$", count=1)
+    server = await bench.done("create_server", told(labels={"a": "b"}), Server)
+    page = await bench.page("list_servers", Server)
+    assert [s.name for s in page.items] == [server.name]
+    assert (dict(server.labels), server.flavor, server.vcpus > 0) == ({"a": "b"}, f"{REF}/flavors/1", True)
+    assert "before 2.69" in page.partial
+
+
 async def test_a_boot_volume_is_made_first_and_attached(bench, told):
     """It is a volume of our own making, deleted with the server when asked to."""
     boot = Server.BootVolume(size_bytes=2 * GIB, delete_with_server=True)
@@ -152,6 +164,7 @@ async def test_a_refused_server_takes_its_boot_volume_along(bench, told):
     """What was made before the refusal is undone."""
     request = told(boot_volume=Server.BootVolume(size_bytes=GIB), security_groups=["none"])
     answer = await bench.operate("create_server", request)
+    await bench.clock.advance(1)
     volumes = (await bench.session.get(bench.call(), "volume", "/volumes", dict))["volumes"]
     assert ("none" in answer.error.message, [left.removed for left in answer.left_overs], volumes) == (True, [True], [])
 

@@ -133,6 +133,14 @@ async def test_a_cell_that_is_down_makes_a_list_partial(bench):
     assert ("a Nova cell is down" in page.partial, len(page.items) < 6) == (True, True)
 
 
+async def test_a_list_that_fails_fails_with_the_clouds_own_error(bench):
+    """Although the page and the look at the cells are asked for together."""
+    bench.cloud.control.fault("html_200", service="compute", path="/servers")
+    with pytest.raises(PlatformFault) as caught:
+        await bench.page("list_servers", Server)
+    assert caught.value.reason == "NOT_JSON"
+
+
 async def test_a_healthy_cell_makes_no_doubt(bench):
     """And one look at the cells serves the lists of the next seconds."""
     bench.cloud.control.seed(servers=3)

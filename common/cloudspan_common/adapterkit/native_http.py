@@ -1,0 +1,215 @@
+"""One HTTP exchange with a cloud: connections, TLS, time-outs, and what a broken connection proves.
+
+`native_calls` and the platforms' logins call it. Each cluster has a `Wire` of its own, so that a cluster that hangs
+takes no connection from another.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from cloudspan_common.errors import InvalidRequest, OutOfTime, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yarl import URL
+
+# Servers close idle connections after 5 s and more; a write that meets the closing would have an unknown outcome.
+_KEEPALIVE_S = 4.0
+_MAX_CONNECTIONS = 64  # the limiters allow fewer for each endpoint
+
+
+class NoReply(Unreachable):
+    """A request was sent, wholly or in part, and no answer came: a read may be sent again, a write may not."""
+
+    default_reason = "NO_REPLY"
+
+
+class NoReplyInTime(OutOfTime):
+    """A request was sent and the caller's deadline ended before the answer: the same as NoReply for a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of which cluster, for messages and metadata."""
+
+    platform: str
+    cluster: str
+    service: str
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} of {self.service} in {self.cluster}"
+
+    def metadata(self) -> dict[str, str]:
+        """Return what every error about this carries."""
+        return {"platform": self.platform, "cluster": self.cluster, "native_service": self.service}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """What Retry-After says; None if it says nothing that can be read."""
+        told = self.headers.get("Retry-After", "")
+        if told.isdigit():
+            return float(told)
+        try:
+            later, now = parsedate_to_datetime(told), parsedate_to_datetime(self.headers.get("Date", ""))
+        except ValueError:
+            return None
+        return max(0.0, (later - now).total_seconds())
+
+    @property
+    def kind(self) -> str:
+        """The content type without its parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How a cloud's TLS certificate is checked, and how we show who we are."""
+
+    verify: bool | str = True
+    """Whether to check certificates, or the CA file to check them by."""
+    client_certificate: tuple[str, str] | str | None = None
+    """The file of certificate and key, or both files."""
+
+    def context(self, cloud: str) -> ssl.SSLContext:
+        """Return the TLS settings for connections to `cloud`.
+
+        Raises:
+            InvalidRequest: A file is missing or holds no certificate.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.verify if isinstance(self.verify, str) else None)
+            if self.client_certificate is not None:
+                pair = self.client_certificate
+                context.load_cert_chain(*(pair if isinstance(pair, tuple) else (pair,)))
+        except OSError as error:
+            text = f"cloud {cloud}: its CA, certificate or key file can't be read: {error}"
+            raise InvalidRequest(text, reason="BAD_TLS_FILE") from error
+        if self.verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+class Wire:
+    """The connections of one cluster; opened at the first exchange, inside the running loop."""
+
+    def __init__(self, tls: ssl.SSLContext, user_agent: str) -> None:
+        self._tls = tls
+        self._user_agent = user_agent
+        self._http: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<Wire of {self._user_agent}: {'open' if self._http else 'not opened'}>"
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def exchange(
+        self, asked: Asked, url: URL, headers: Mapping[str, str], body: bytes | None, *, timeout_s: float
+    ) -> Answer:
+        """Send one request and read its answer, whatever its status; redirects are not followed.
+
+        Raises:
+            Unreachable: No connection was made: nothing was sent.
+            NoReply: The connection broke after it was made.
+            NoReplyInTime: `timeout_s` passed after it was made.
+        """
+        # Half for the connection: a host that swallows packets then still leaves proof that nothing was sent.
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
+        try:
+            async with self._session().request(
+                asked.method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+            ) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except aiohttp.InvalidURL as error:
+            text = f"{asked}: {url} is no URL; look at the cluster's endpoints"
+            raise InvalidRequest(text, reason="BAD_ENDPOINT", metadata=asked.metadata()) from error
+        except aiohttp.ConnectionTimeoutError as error:
+            text = f"{asked}: no connection in {timeout_s / 2:.1f} s; is the host up, does a firewall drop packets?"
+            raise Unreachable(text, reason="NO_CONNECTION", metadata=asked.metadata()) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError) as error:
+            raise connection_error(error, asked, asked.metadata()) from error
+        except TimeoutError as error:
+            text = f"{asked}: no answer in the {timeout_s:.1f} s that the caller had left"
+            raise NoReplyInTime(text, metadata=asked.metadata()) from error
+        except aiohttp.ClientError as error:
+            raise connection_error(error, asked, asked.metadata(), sent=True) from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=self._tls, keepalive_timeout=_KEEPALIVE_S)
+            self._http = aiohttp.ClientSession(
+                connector=connector,
+                headers={"Accept": "application/json", "User-Agent": self._user_agent},
+                # Cookies of load balancers would tie all calls to one of their back ends.
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Accept-Encoding",),  # unpacking a page costs more than a local network saves
+            )
+        return self._http
+
+
+def connection_error(
+    native: BaseException, asked: object, metadata: Mapping[str, str], *, sent: bool = False
+) -> Unreachable:
+    """Return the error for a connection that failed, by its innermost cause: DNS, TLS, refused, reset."""
+    causes = list(_causes(native))
+    text = " ".join(str(native).split())[:300]
+    certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
+    if certificate is not None or "CERTIFICATE_VERIFY_FAILED" in text:
+        why = certificate.verify_message if certificate else text
+        message = f"{asked}: the certificate is not trusted ({why}); set the cluster's cacert to the cloud's CA file"
+        return Unreachable(message, reason="TLS_CERTIFICATE", metadata=metadata)
+    if any(isinstance(c, ssl.SSLError) for c in causes):
+        message = f"{asked}: TLS failed ({text}); is the endpoint really https?"
+        return Unreachable(message, reason="TLS_FAILED", metadata=metadata)
+    if any(isinstance(c, socket.gaierror) for c in causes) or "NameResolutionError" in text:
+        message = f"{asked}: the host name does not resolve ({text}); look at DNS and the endpoint's URL"
+        return Unreachable(message, reason="DNS_FAILED", metadata=metadata)
+    if any(isinstance(c, ConnectionRefusedError) for c in causes) or "Connection refused" in text:
+        message = f"{asked}: the connection was refused; nothing listens there, the service may be down"
+        return Unreachable(message, reason="CONNECTION_REFUSED", metadata=metadata)
+    told = text or type(native).__name__
+    if sent:
+        return NoReply(f"{asked}: the connection broke before the answer ({told})", metadata=metadata)
+    return Unreachable(f"{asked}: no connection ({told})", reason="NO_CONNECTION", metadata=metadata)
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """`error` and what lies under it: causes, contexts, and errors that libraries pass as arguments."""
+    found: list[BaseException] = []
+    queue = [error]
+    while queue:
+        current = queue.pop()
+        if current is None or current in found:
+            continue
+        found.append(current)
+        inner = [
+            current.__cause__,
+            current.__context__,
+            getattr(current, "os_error", None),
+            getattr(current, "reason", None),
+        ]
+        queue += [e for e in [*inner, *current.args] if isinstance(e, BaseException)]
+    return found

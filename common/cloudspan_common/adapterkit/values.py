@@ -1,0 +1,58 @@
+"""Small translations that adapters of every platform need: references, lists of names for messages, decoded documents.
+
+Areas call these, some of them once a field, so they stay flat and cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from cloudspan_common.errors import InvalidRequest, PlatformFault, Violation
+from cloudspan_common.names import parse_resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cloudspan_common.names import ClusterRef
+
+T = TypeVar("T")
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+def native_id(cluster: ClusterRef, collection: str, name: str, field: str) -> str:
+    """Return the platform's id of a resource that a request refers to; empty for an empty reference.
+
+    Raises:
+        InvalidRequest: It is of another form, or of another cluster.
+    """
+    if not name:
+        return ""
+    ref, resource_id = parse_resource(name, collection, field)
+    if ref != cluster:
+        text = f"{field} is in {ref}, the request goes to {cluster}; both must be of one cluster"
+        raise InvalidRequest(text, reason="OTHER_CLUSTER", violations=[Violation(field, text)])
+    return resource_id
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Return names for a message: the first few, and how many more."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def converted(document: Any, into: type[T]) -> T:
+    """Return a decoded document as a struct.
+
+    Raises:
+        PlatformFault: It is of another form than the platform documents.
+    """
+    try:
+        return msgspec.convert(document, into)
+    except msgspec.ValidationError as error:
+        text = f"the cloud answered something that is no {into.__name__}: {error}"
+        raise PlatformFault(text, reason="UNEXPECTED_ANSWER") from error

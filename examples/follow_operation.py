@@ -1,0 +1,34 @@
+"""Create a volume without waiting, and follow its operation until it is done.
+
+python examples/follow_operation.py PLATFORM/CLUSTER [HOST:PORT]
+"""
+# ruff: noqa: INP001, T201 - a script, and it prints
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from cloudspan.v1.operation_pb2 import OperationMetadata
+from cloudspan.v1.volume_pb2 import CreateVolumeRequest, Volume
+from cloudspan_common.client import DEFAULT_ADDRESS, Client, result_of
+
+GIB = 1024**3
+
+
+async def main(cluster: str, gateway: str = DEFAULT_ADDRESS) -> None:
+    """Print each change of the operation, then what it made."""
+    platform, tag = cluster.split("/")
+    parent = f"platforms/{platform}/clusters/{tag}"
+    async with Client(gateway) as cloud:
+        volume = Volume(display_name="followed", size_bytes=GIB)
+        accepted = await cloud.volumes.CreateVolume(CreateVolumeRequest(parent=parent, volume=volume))
+        async for operation in cloud.changes(accepted.name):
+            at = OperationMetadata()
+            operation.metadata.Unpack(at)
+            print(f"{operation.name}: {OperationMetadata.Phase.Name(at.phase)} {at.percent} % {at.stage}")
+        print(f"made {result_of(operation).name}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""What the documents promise is tried: the README's calls, its table, the options listed, the smallest adapter."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import urllib.request
+
+import pytest
+from tests.flows.conftest import gateway, program
+from tests.flows.demo import ROOT, cli
+
+from cloudspan.v1 import zone_pb2
+from cloudspan_gateway import capability_table
+from cloudspan_gateway.config import GatewayConfig
+from cloudspan_memory.__main__ import MemoryConfig
+from cloudspan_openstack.config import OpenStackConfig
+
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(document, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_five_calls_of_the_readme_work_as_they_stand(running_demo):
+    """Only the port is another one here."""
+    calls = [block for block in _blocks("README.md", "sh") if "buf curl" in block]
+    assert len(calls) == 5
+    for call in calls:
+        words = shlex.split(call.replace("127.0.0.1:7070", running_demo.gateway))
+        words[0] = str(ROOT / words[0]) if (ROOT / words[0]).exists() else "buf"
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+        assert done.returncode == 0, f"{call}: {done.stderr}"
+        assert '"error"' not in done.stdout
+
+
+def test_the_readme_s_table_is_what_the_running_adapters_say(running_demo):
+    """`cloudspan capabilities --write README.md` beside `make up` brings it up to date."""
+    table = cli("capabilities", "--gateway", running_demo.gateway).stdout.strip()
+    written = README.partition(capability_table.BEGIN)[2].partition(capability_table.END)[0].strip()
+    assert written == table
+
+
+@pytest.mark.parametrize("config", [GatewayConfig, OpenStackConfig, MemoryConfig])
+def test_each_option_is_in_the_operators_document(config):
+    """As `--name` in a table's row."""
+    operating = (ROOT / "docs" / "operating.md").read_text()
+    flags = [f"--{name.replace('_', '-')}" for name in config.__dataclass_fields__]
+    assert [flag for flag in flags if f"| `{flag}` |" not in operating] == []
+
+
+def test_links_between_documents_lead_somewhere():
+    """Relative ones, to files and folders."""
+    for document in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text()):
+            assert (ROOT / document).parent.joinpath(link).exists(), f"{document}: {link}"
+
+
+def test_each_metric_of_the_operators_document_is_served(running_demo):
+    """Once a call was made, the gateway's HTTP door shows every one of them."""
+    cli("platforms", "--gateway", running_demo.gateway)
+    operating = (ROOT / "docs" / "operating.md").read_text()
+    named = re.findall(r"^\| `(cloudspan_gateway_\w+)`", operating, re.MULTILINE)
+    with urllib.request.urlopen(f"http://127.0.0.1:{running_demo.base + 1}/metrics", timeout=5) as answer:
+        served = answer.read().decode()
+    assert named
+    assert [name for name in named if f"\n{name}" not in served] == []
+
+
+async def test_the_smallest_adapter_of_the_document_runs(tmp_path, until):
+    """Saved as it stands, it registers and answers through a gateway."""
+    script = tmp_path / "hello.py"
+    script.write_text(_blocks("docs/writing-an-adapter.md", "python")[0])
+    registry = f"static:{tmp_path / 'registry.yaml'}"
+    async with program(str(script), "--registry", registry, "--drain-s", "0"), gateway(registry) as cloud:
+
+        async def zones():
+            request = zone_pb2.ListZonesRequest(parent="platforms/-/clusters/-", page_size=1)
+            return [zone.display_name async for zone in cloud.each(cloud.zones.ListZones, request)]
+
+        assert await until(zones) == ["east", "west"]
+        zone = await cloud.zones.GetZone(zone_pb2.GetZoneRequest(name="platforms/hello/clusters/main/zones/west"))
+        assert zone.available
