@@ -1,5 +1,5 @@
 """The client against a small server of our own and against the memory adapter, on real sockets."""
-# ruff: noqa: N802, ARG002 - servicers' functions have the names and arguments of the rpcs
+# ruff: noqa: N802 - servicers' functions have the names and arguments of the rpcs
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from cloudspan.v1 import cluster_pb2, platform_pb2
 from cloudspan_common.client import DEFAULT_ADDRESS, Client
 from cloudspan_common.errors import CloudspanError
-from cloudspan_common.names import ClusterRef
+from cloudspan_common.names import ClusterRef, is_tag
 from cloudspan_common.service import run_service
 from cloudspan_gateway import capability_table, tables
 from cloudspan_gateway.up import plan
@@ -82,13 +82,18 @@ def clusters(gateway: str) -> None:
     _print(gateway, ask)
 
 
+def _cluster_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
+    platform, _, cluster = text.partition("/")
+    if not (is_tag(platform) and is_tag(cluster)):
+        raise click.BadParameter(f"{text!r} is no cluster; expected PLATFORM/CLUSTER such as openstack/alpha")
+    return str(ClusterRef(platform, cluster))
+
+
 @cli.command()
-@click.argument("cluster", metavar="PLATFORM/CLUSTER")
+@click.argument("name", metavar="PLATFORM/CLUSTER", callback=_cluster_name)
 @_gateway
-def check(cluster: str, gateway: str) -> None:
+def check(name: str, gateway: str) -> None:
     """Try the way to a cluster stage by stage. Exit code 1 when a stage fails."""
-    platform, _, tag = cluster.partition("/")
-    name = str(ClusterRef(platform, tag))
 
     async def ask(cloud: Client) -> cluster_pb2.CheckClusterResponse:
         return await cloud.clusters.CheckCluster(cluster_pb2.CheckClusterRequest(name=name))

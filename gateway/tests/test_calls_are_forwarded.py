@@ -12,6 +12,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors
+from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import OutOfTime
+from cloudspan_gateway.routing.forward import time_for
 
 NAME = "platforms/openstack/clusters/east/servers/1"
 TAGS = (("x-platform", "openstack"),)
@@ -150,8 +153,8 @@ async def test_an_adapters_own_service_is_led_by_cluster_and_pool_too(house):
             assert (arrived["x-platform"], arrived["x-cluster"]) == ("openstack", "east")
 
 
-async def test_a_callers_deadline_reaches_the_adapter_a_little_shorter(house):
-    """The adapter gets what is left less a share for the way back; without a deadline it is 60 s."""
+async def test_a_callers_deadline_reaches_the_adapter(house):
+    """The adapter gets what is left of it; without a deadline it is 60 s."""
     adapter = await house.plug_in()
     left = []
 
@@ -163,8 +166,16 @@ async def test_a_callers_deadline_reaches_the_adapter_a_little_shorter(house):
     async with house.opened():
         await get_server(house, timeout=5)
         await get_server(house)
-    assert 4.5 < left[0] < 4.96
-    assert 59.0 < left[1] <= 60.0  # gRPC sends long time-outs in whole seconds
+    assert 3.0 < left[0] <= 5.0
+    assert 57.0 < left[1] <= 60.0
+
+
+@pytest.mark.parametrize(("left_s", "passed_on_s"), [(60.0, 59.95), (1.0, 0.95), (0.1, 0.095)])
+def test_a_share_of_the_deadline_is_kept_for_the_way_back(left_s, passed_on_s):
+    """A twentieth, at most 50 ms; with nothing left the adapter is not asked."""
+    assert time_for(Deadline(left_s, lambda: 0.0)) == pytest.approx(passed_on_s)
+    with pytest.raises(OutOfTime):
+        time_for(Deadline(left_s, lambda: left_s))
 
 
 async def test_a_deadline_that_ends_at_the_adapter_is_told_in_our_words(house, told):

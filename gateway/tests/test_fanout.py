@@ -91,7 +91,9 @@ def names(pages: list[Response]) -> list[str]:
 
 
 def states(page: Response) -> dict[str, str]:
-    return {s.cluster.rpartition("/")[2]: Status.State.Name(s.state).removeprefix("STATE_") for s in page.cluster_status}
+    return {
+        s.cluster.rpartition("/")[2]: Status.State.Name(s.state).removeprefix("STATE_") for s in page.cluster_status
+    }
 
 
 def failing(error: CloudspanError) -> Callable[[Request], Awaitable[Response]]:

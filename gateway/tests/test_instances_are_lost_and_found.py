@@ -152,6 +152,7 @@ async def test_replacing_an_instance_under_load_loses_no_call(house):
     async with house.opened(), asyncio.TaskGroup() as callers:
         for _ in range(4):
             callers.create_task(load())
+        await old.reached.wait()
         await house.plug_in(instance_id="os-2")
         await house.until(lambda: "<os-2 READY>" in house.states())
         house.registry.remove("os-1")

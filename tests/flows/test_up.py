@@ -65,6 +65,32 @@ def test_a_check_of_an_unknown_cluster_names_the_known_ones(running_demo):
     assert "alpha, beta" in refused.stderr
 
 
+def test_a_check_of_something_that_is_no_cluster_says_what_is_expected():
+    """Nobody is asked."""
+    refused = cli("check", "openstack")
+    assert refused.returncode == 2
+    assert "expected PLATFORM/CLUSTER" in refused.stderr
+
+
+def test_a_gateway_that_is_not_there_is_one_line():
+    """No traceback; exit code 1."""
+    refused = cli("platforms", "--gateway", "127.0.0.1:1")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: ")
+    assert "127.0.0.1:1" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_behind(demo):
+    """The first line is printed before anything runs; the signal comes while the children start."""
+    assert demo.process.stdout.readline().startswith("starting ")
+    while len(demo.children()) < 2:
+        time.sleep(0.01)
+    children = demo.children()
+    assert demo.stop() == 0
+    assert not [pid for pid in children if is_alive(pid)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_launcher_and_all_children(demo, number):
     """Exit code 0, and none of the five processes is left."""

@@ -86,7 +86,11 @@ class ScriptedCloud:
         if self.find_fault is not None:
             raise self.find_fault
         self._drop_late_twins()
-        return [Made(row.id, {"kind": kind, "number": 5, "tags": ["a"]}) for row in self.visible(kind) if row.marker == marker]
+        return [
+            Made(row.id, {"kind": kind, "number": 5, "tags": ["a"]})
+            for row in self.visible(kind)
+            if row.marker == marker
+        ]
 
     def _drop_late_twins(self) -> None:
         """With natural keys the platform refuses a first request that comes in behind the second."""

@@ -176,7 +176,9 @@ async def test_a_500_to_a_create_proves_nothing(cloud: ScriptedCloud) -> None:
     assert cloud.reads > 1
 
 
-@pytest.mark.parametrize("error", [errors.Unreachable("down"), errors.RateLimited("slow", retry_after_s=7), errors.LoginRefused("no")])
+@pytest.mark.parametrize(
+    "error", [errors.Unreachable("down"), errors.RateLimited("slow", retry_after_s=7), errors.LoginRefused("no")]
+)
 async def test_a_first_write_that_was_not_carried_out_is_the_callers_to_decide(
     cloud: ScriptedCloud, error: errors.CloudspanError
 ) -> None:

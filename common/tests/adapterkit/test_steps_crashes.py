@@ -106,7 +106,9 @@ async def test_a_lost_answer_while_undoing_undoes_all_the_same(safety: str) -> N
         assert ended.answer.error.message == "no room"
         await check(gateway.cloud, ended, gateway)
         assert not gateway.cloud.visible()
-    for number, name in itertools.product(range(3, 6), ("dies before", "dies after", "loses the reply", "finds nobody")):
+    for number, name in itertools.product(
+        range(3, 6), ("dies before", "dies after", "loses the reply", "finds nobody")
+    ):
         gateway = begin(safety, {number: FAULTS[name]}, fails=quota)
         ended = await gateway.drive()
         assert not gateway.cloud.visible(), (number, name)

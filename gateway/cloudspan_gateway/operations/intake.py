@@ -43,7 +43,7 @@ class Intake:
     def __repr__(self) -> str:
         return f"<Intake into {self._store!r}>"
 
-    async def mutate(self, method: Method, _: bytes, request: Message, call: GatewayCall) -> bytes:
+    async def mutate(self, method: Method, request_bytes: bytes, request: Message, call: GatewayCall) -> bytes:
         """Accept a mutation; return its operation, finished if it ended within `x-wait`.
 
         Raises:

@@ -162,6 +162,7 @@ class MemoryStore:
         self._by_request: dict[str, str] = {}
         self._open: dict[str, _Kept] = {}
         self._finished = 0
+        self._sequence = count(1)
         self._work = asyncio.Event()
 
     def __repr__(self) -> str:

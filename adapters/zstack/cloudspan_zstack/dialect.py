@@ -1,0 +1,63 @@
+"""What ZStack's calls have of their own: how a request is signed, and what an answer means. `session` makes one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from cloudspan_common.adapterkit.native_http import Asked
+from cloudspan_zstack.errors import ends_session, error_chain
+from cloudspan_zstack.signing import Login
+
+if TYPE_CHECKING:
+    from cloudspan_common.adapterkit.native_calls import NativeRequest
+    from cloudspan_common.adapterkit.native_http import Answer
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.errors import CloudspanError
+    from cloudspan_common.tokens import Token
+    from cloudspan_zstack.errors import Catalogue
+
+API = "/v1"
+JOB_HEADER = "X-Job-UUID"
+JOB_PATH = "/api-jobs/{uuid}"
+
+
+class Dialect:
+    """Implements `native_calls.Dialect`."""
+
+    def __init__(self, endpoint: str, catalogue: Catalogue, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def base(self, request: NativeRequest, token: Token) -> str:
+        return self._endpoint + API
+
+    def headers(self, request: NativeRequest, token: Token) -> dict[str, str]:
+        path = API + unquote(request.path.partition("?")[0])
+        headers = login_of(token).authorization(token.value, request.method, path, self._clock.now())
+        if request.body is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
+        if request.template != JOB_PATH:
+            headers.update(request.headers)
+        return headers
+
+    def refuses_token(self, request: NativeRequest, answer: Answer) -> bool:
+        """A poll's error is the job's, and the job has used up its uuid: that is for whoever sent it."""
+        return request.template != JOB_PATH and answer.status == 503 and ends_session(answer)
+
+    def request_id(self, request: NativeRequest, answer: Answer) -> str:
+        return request.headers.get(JOB_HEADER, "")
+
+    def error(self, request: NativeRequest, asked: Asked, answer: Answer) -> CloudspanError | None:
+        if answer.status in (200, 202):
+            return None
+        is_poll = request.template == JOB_PATH
+        if is_poll and error_chain(answer):
+            # What failed is what the job does, not the look at it.
+            about = request.headers
+            asked = Asked(asked.platform, asked.cluster, about["service"], about["method"], about["path"])
+        return self._catalogue.error(asked, answer, self.request_id(request, answer), final=is_poll)
+
+    def is_business(self, answer: Answer) -> bool:
+        return bool(error_chain(answer))
