@@ -12,7 +12,7 @@ from google.protobuf import any_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import errors
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.operations.model import Row
+from cloudspan_gateway.operations.model import Progress, Row
 from cloudspan_gateway.operations.runner import LEASE_S, STEP_TIMEOUT_S, Runner
 from cloudspan_gateway.operations.store import MemoryStore
 from gateway.tests.operation_store_suite import intent
@@ -177,18 +177,19 @@ async def test_a_lease_is_renewed_while_a_step_lasts() -> None:
 async def test_a_runner_that_lost_its_lease_writes_nothing() -> None:
     """Its answer comes after another runner took over: the other's word stands."""
     clock = FakeClock()
-    store, first, second = MemoryStore(clock), Adapter(waits(b"stale")), Adapter(waits(b"fresh", 1000))
-    first.hold = asyncio.Event()
+    store, adapter = MemoryStore(clock), Adapter(waits(b"stale"))
+    adapter.hold = asyncio.Event()
     row = await store.accept(intent())
-    async with running(store, first, clock):
+    async with running(store, adapter, clock):
         await clock.settle()
         store._kept[row.intent.id].lease_end = 0.0  # as if its process had slept through its lease
-        async with running(store, second, clock):
-            await clock.settle()
-            first.hold.set()
-            await clock.settle()
-            assert (await store.get(row.intent.id)).progress.cursor == b"fresh"
-    assert (first.steps[0].attempt, second.steps[0].attempt) == (1, 2)
+        ((claim, taken),) = await store.claim(LEASE_S, 1)
+        assert taken.attempt == 1
+        await store.advance(claim, Progress(cursor=b"fresh"))
+        adapter.hold.set()
+        await clock.advance(LEASE_S / 2)
+        assert (await store.get(row.intent.id)).progress.cursor == b"fresh"
+    assert len(adapter.steps) == 1
 
 
 async def test_a_runner_that_stops_lets_go_at_once() -> None:

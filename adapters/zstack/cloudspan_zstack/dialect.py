@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from cloudspan_common.adapterkit.native_http import Asked
 from cloudspan_zstack.errors import ends_session, error_chain
-from cloudspan_zstack.signing import Login
 
 if TYPE_CHECKING:
     from cloudspan_common.adapterkit.native_calls import NativeRequest
-    from cloudspan_common.adapterkit.native_http import Answer
+    from cloudspan_common.adapterkit.native_http import Answer, Asked
     from cloudspan_common.clock import Clock
     from cloudspan_common.errors import CloudspanError
     from cloudspan_common.tokens import Token
@@ -38,8 +36,7 @@ class Dialect:
         headers = login_of(token).authorization(token.value, request.method, path, self._clock.now())
         if request.body is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        if request.template != JOB_PATH:
-            headers.update(request.headers)
+        headers.update(request.headers)
         return headers
 
     def refuses_token(self, request: NativeRequest, answer: Answer) -> bool:
@@ -47,17 +44,30 @@ class Dialect:
         return request.template != JOB_PATH and answer.status == 503 and ends_session(answer)
 
     def request_id(self, request: NativeRequest, answer: Answer) -> str:
+        """The job's uuid; a read has none."""
+        if request.template == JOB_PATH:
+            return request.path.rpartition("/")[2]
         return request.headers.get(JOB_HEADER, "")
 
     def error(self, request: NativeRequest, asked: Asked, answer: Answer) -> CloudspanError | None:
         if answer.status in (200, 202):
             return None
-        is_poll = request.template == JOB_PATH
-        if is_poll and error_chain(answer):
-            # What failed is what the job does, not the look at it.
-            about = request.headers
-            asked = Asked(asked.platform, asked.cluster, about["service"], about["method"], about["path"])
-        return self._catalogue.error(asked, answer, self.request_id(request, answer), final=is_poll)
+        ended = request.template == JOB_PATH and bool(error_chain(answer))
+        if ended and request.about is not None:
+            asked = request.about  # what failed is what the job does, not the look at it
+        return self._catalogue.error(asked, answer, self.request_id(request, answer), final=ended)
 
     def is_business(self, answer: Answer) -> bool:
         return bool(error_chain(answer))
+
+
+def service_of(template: str) -> str:
+    """Return what metrics call the service of a path: its first segment."""
+    return template.split("/", 2)[1]
+
+
+def login_of(token: Token) -> Login:
+    """Return what the login of a token told."""
+    login = token.payload
+    assert isinstance(login, Login)  # noqa: S101 - our own issuer made it
+    return login

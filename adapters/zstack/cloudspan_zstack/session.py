@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from cloudspan_common.adapterkit.native_calls import NativeCaller, NativeRequest, path_of, unreadable
+from cloudspan_common.adapterkit.native_http import Asked
 from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import NotFound, OutcomeUnknown, OutOfTime
 from cloudspan_zstack.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
 from cloudspan_zstack.error_rules import DuplicateJob, SessionEnded
-from cloudspan_zstack.errors import ends_session
 from cloudspan_zstack.rows import Inventories, Inventory, Rows
 
 if TYPE_CHECKING:
@@ -105,11 +105,12 @@ class Job:
 class Session:
     """The native calls of one cluster."""
 
-    def __init__(self, ref: ClusterRef, endpoint: str, parts: NativeParts, catalogue: Catalogue, zone: ServerZone) -> None:
+    def __init__(
+        self, ref: ClusterRef, endpoint: str, parts: NativeParts, catalogue: Catalogue, zone: ServerZone
+    ) -> None:
         self._ref = ref
         self._parts = parts
-        self._dialect = Dialect(endpoint, catalogue, parts.clock)
-        self._caller = NativeCaller(ref, parts, self._dialect)
+        self._caller = NativeCaller(ref, parts, Dialect(endpoint, catalogue, parts.clock))
         self._login: Login | None = None
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self.zone = zone
@@ -261,7 +262,9 @@ class Session:
             except SessionEnded:
                 if sent_now and (request.token is None or not self._parts.keeper.retire(request.token)):
                     raise
-        text = f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began"
+        text = (
+            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began"
+        )
         raise SessionEnded(text)
 
     async def _watched(self, call: Call, job: Job, *, patience_s: float | None) -> Answer | None:
@@ -288,11 +291,10 @@ class Session:
             waited += pause
             return pause if pause < left else call.deadline.remaining()  # too long: the caller is told so
 
+        service = job.path.split("/", 2)[1]
+        about = Asked(self._ref.platform, self._ref.cluster, service, job.method, job.path.partition("?")[0])
         path = path_of(JOB_PATH, {"uuid": job.uuid}, ())
-        request = NativeRequest(call, "GET", service_of(JOB_PATH), JOB_PATH, path, again=again)
-        request.headers = {JOB_HEADER: job.uuid}
-        self._dialect.about(request, job.method, job.path)
-        return request
+        return NativeRequest(call, "GET", service_of(JOB_PATH), JOB_PATH, path, about=about, again=again)
 
     def _request(self, call: Call, change: Change, job: str) -> NativeRequest:
         is_delete = change.method == "DELETE"

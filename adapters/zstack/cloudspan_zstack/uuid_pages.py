@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from cloudspan_common.adapterkit.driver import Page
-from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import Busy, InvalidRequest, PlatformFault, Violation
 
 if TYPE_CHECKING:
@@ -88,12 +87,11 @@ async def read_one(session: Session, call: Call, listing: Listing[R, M]) -> M:
     Raises:
         NotFound: There is none of that id under the cluster's scope.
     """
-    into = dict[str, Any] if call.full else listing.row
-    found: Any = await session.get_one(call, f"{listing.path}/{{uuid}}", into, args={"uuid": call.id})
-    row = converted(found, listing.row) if call.full else found
+    template = f"{listing.path}/{{uuid}}"
+    row, document = await session.get_with_document(call, template, listing.row, args={"uuid": call.id})
     (message,) = await listing.messages(call, [row])
-    if call.full:
-        message.native.update(found)  # type: ignore[attr-defined] # every resource has it
+    if document:
+        message.native.update(document)  # type: ignore[attr-defined] # every resource has it
     return message
 
 
@@ -106,11 +104,9 @@ class _Walk(Generic[R, M]):
     async def by_uuid(self, query: Query) -> Page[M]:
         conditions = [*self._conditions, *([f"uuid>{_plain_uuid(query.cursor)}"] if query.cursor else ())]
         batch = await self._fetch(conditions, "uuid", 0, _limit(query))
-        self._refuse_hidden(batch, len(batch.rows) < batch.total and not batch.rows)
+        self._refuse_hidden(batch, hides=bool(batch.total) and not batch.rows)
         rows = batch.rows
-        return Page(
-            await self._messages(batch), more=len(rows) < batch.total, position=lambda index: rows[index].uuid
-        )
+        return Page(await self._messages(batch), more=len(rows) < batch.total, position=lambda index: rows[index].uuid)
 
     async def ordered(self, query: Query) -> Page[M]:
         field, sort = self._sort(query)
@@ -121,7 +117,7 @@ class _Walk(Generic[R, M]):
             raise self._changed()
         rest = batch.behind_first() if anchor else batch
         ends = offset + len(rest.rows) >= batch.total
-        self._refuse_hidden(rest, not ends and not rest.rows)
+        self._refuse_hidden(rest, hides=not ends and not rest.rows)
         messages = await self._messages(rest)
         partial = ""
         if anchor and rest.rows:
@@ -138,14 +134,14 @@ class _Walk(Generic[R, M]):
         return field, f"{'-' if descending else '+'}{self._listing.sortable[field]}"
 
     async def _fetch(self, conditions: Sequence[str], sort: str, start: int, limit: int) -> _Batch[R]:
-        listing = self._listing
-        into: Any = dict[str, Any] if self._call.full else listing.row
+        call, listing = self._call, self._listing
         found = await self._session.query(
-            self._call, listing.path, into, conditions=conditions, limit=limit, start=start, sort=sort, count=True
+            call, listing.path, listing.row, conditions=conditions, limit=limit, start=start, sort=sort, count=True
         )
-        if not self._call.full:
-            return _Batch(found.rows, (), found.total)
-        return _Batch([converted(row, listing.row) for row in found.rows], found.rows, found.total)
+        if found.total is None:
+            text = f"{call.cluster} does not count the rows of {listing.path}: nothing proves that none is missing"
+            raise PlatformFault(text, reason="ROWS_NOT_COUNTED")
+        return _Batch(found.rows, found.documents, found.total)
 
     async def _messages(self, batch: _Batch[R]) -> Sequence[M]:
         messages = await self._listing.messages(self._call, batch.rows) if batch.rows else []
@@ -153,7 +149,7 @@ class _Walk(Generic[R, M]):
             message.native.update(document)  # type: ignore[attr-defined] # every resource has it
         return messages
 
-    def _refuse_hidden(self, batch: _Batch[R], hides: bool) -> None:
+    def _refuse_hidden(self, batch: _Batch[R], *, hides: bool) -> None:
         if hides:
             text = f"{self._call.cluster} counts {batch.total} rows of {self._listing.path} and shows none of them"
             raise PlatformFault(text, reason="ROWS_NOT_SHOWN")

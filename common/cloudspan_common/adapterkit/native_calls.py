@@ -57,6 +57,8 @@ class NativeRequest:
     """How long the token must live on, where the platform goes on working with it."""
     url: str = ""
     """Instead of the service's base URL and `path`."""
+    about: Asked | None = None
+    """What this looks after, where it is not about itself: the request that a job carries out."""
     again: Callable[[Answer, int], float | None] | None = None
     """Asked after each answer: how long to wait before the same is asked once more, None when it is final."""
     token: Token | None = None

@@ -16,7 +16,17 @@ import msgspec
 from cloudspan_zstack.fakecloud.app import FakeCloud
 from cloudspan_zstack.fakecloud.reference import EXCERPT
 
-_KEPT = ("name", "category", "method", "mode", "bodyKey", "actionKey", "successIfGone", "defaultTimeoutSeconds", "edition")
+_KEPT = (
+    "name",
+    "category",
+    "method",
+    "mode",
+    "bodyKey",
+    "actionKey",
+    "successIfGone",
+    "defaultTimeoutSeconds",
+    "edition",
+)
 _PARAM = ("name", "type", "where", "enum", "range", "maxLength")
 _PREFIX = "/zstack"
 

@@ -48,7 +48,7 @@ class Kind(enum.StrEnum):
     LOST_JOB = "lost_job"
     """Carried out, but the job's record is gone: 404 when it is polled."""
     STUCK_JOB = "stuck_job"
-    """The job stays processing for ever; nothing is done, or the first stage with `scope` half, or all (carried_out)."""
+    """The job stays processing for ever; nothing is done, the first stage with `scope` half, all with `carried_out`."""
     DUPLICATE_JOB = "duplicate_job"
     """Carried out, but answered as a second request with the same job uuid, as after a proxy's own retry."""
     WRONG_LOCATION = "wrong_location"

@@ -135,7 +135,9 @@ class Gate:
     def _check_access(self, call: Call, table: Table, uuid: str, *, own: bool) -> None:
         row = table.present(uuid)
         if call.who is not None and not may_see(row, call.who.account, admin=call.who.admin, own=own):
-            raise Failure("ID.1002", f"permission denied, the account[uuid: {call.who.account}] can't use {table.kind}[{uuid}]")
+            raise Failure(
+                "ID.1002", f"permission denied, the account[uuid: {call.who.account}] can't use {table.kind}[{uuid}]"
+            )
 
 
 def may_see(row: Json, account: str, *, admin: bool, own: bool = False) -> bool:

@@ -96,7 +96,17 @@ class Images:
         return self._ready(image, volume["size"], call.params.get("backupStorageUuids"))
 
     def _update(self, call: Call) -> Json:
-        names = ("name", "description", "guestOsType", "mediaType", "format", "system", "platform", "architecture", "virtio")
+        names = (
+            "name",
+            "description",
+            "guestOsType",
+            "mediaType",
+            "format",
+            "system",
+            "platform",
+            "architecture",
+            "virtio",
+        )
         wanted = {name: call.params[name] for name in names if name in call.params}
         return self._result(self._store.touch(self._of(call), **wanted))
 

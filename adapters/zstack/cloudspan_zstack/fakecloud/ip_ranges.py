@@ -91,7 +91,9 @@ class IpRanges:
                 text = f"the range must be in {span['networkCidr']} with gateway {span['gateway']} as the others"
                 raise Failure("SYS.1007", f"new add ip range gateway {gateway} or CIDR {network} is different: {text}")
             if int(start) <= span["_end"] and span["_start"] <= int(end):
-                raise Failure("SYS.1007", f"overlap with ip range[uuid:{span['uuid']}, {span['startIp']} - {span['endIp']}]")
+                raise Failure(
+                    "SYS.1007", f"overlap with ip range[uuid:{span['uuid']}, {span['startIp']} - {span['endIp']}]"
+                )
 
     def _update(self, call: Call) -> Json:
         wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}

@@ -134,7 +134,9 @@ class L3Networks:
                 if kind not in provider["networkServiceTypes"]:
                     raise Failure("SYS.1007", f"network service provider[{provider['type']}] has no service[{kind}]")
                 if kind in self.services(l3):
-                    raise Failure("SYS.1006", f"the service[{kind}] is already attached to L3 network[uuid:{l3['uuid']}]")
+                    raise Failure(
+                        "SYS.1006", f"the service[{kind}] is already attached to L3 network[uuid:{l3['uuid']}]"
+                    )
                 self.add_service(l3, provider, kind)
         return self._result(self._store.touch(l3))
 

@@ -47,7 +47,9 @@ def require(vm: Json, operation: str) -> None:
     """
     state = vm["state"]
     if operation not in ALLOWED.get(state, ()):
-        cause = Failure("VM.1010", f"current vm instance state[{state}] doesn't allow to proceed operation[{operation}]")
+        cause = Failure(
+            "VM.1010", f"current vm instance state[{state}] doesn't allow to proceed operation[{operation}]"
+        )
         raise Failure(_CODES.get(operation, "SYS.1006"), f"unable to {operation} the vm[uuid:{vm['uuid']}]", cause)
 
 

@@ -61,13 +61,17 @@ class Quotas:
             used = self._usage[name](account)
             if need and used + need > limits[name]:
                 text = f"quota exceeding. The account[uuid: {account}] exceeds a quota[name: {name}, value: {limits[name]}]"
-                raise Failure("ID.1003", f"{text}, Current used:{used}, Request:{need}. Please contact the administrator.")
+                raise Failure(
+                    "ID.1003", f"{text}, Current used:{used}, Request:{need}. Please contact the administrator."
+                )
 
     def _update(self, call: Call) -> Json:
         params = call.params
         rows = self._store.quotas.where(identityUuid=params["identityUuid"], name=params["name"])
         if not rows:
-            raise Failure("SYS.1006", f"cannot find Quota[name: {params['name']}] for the account[{params['identityUuid']}]")
+            raise Failure(
+                "SYS.1006", f"cannot find Quota[name: {params['name']}] for the account[{params['identityUuid']}]"
+            )
         row = self._store.touch(rows[0], value=params["value"])
         return {"inventory": {name: row[name] for name in ("uuid", "name", "identityUuid", "identityType", "value")}}
 

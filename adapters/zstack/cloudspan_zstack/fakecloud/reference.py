@@ -77,13 +77,10 @@ def _excerpt() -> _Excerpt:
 class Reference:
     """The calls of one installation: a commercial one knows them all, an open-source one only some."""
 
-    def __init__(self, served: Iterable[str], *, commercial: bool = True) -> None:
-        names = set(served)
+    def __init__(self, *, commercial: bool = True) -> None:
         excerpt = _excerpt()
         self.inventories: Mapping[str, Mapping[str, str]] = excerpt.inventories
-        self.calls = {
-            api.name: api for api in excerpt.calls if api.name in names and (commercial or not api.edition)
-        }  # fmt: skip
+        self.calls = {api.name: api for api in excerpt.calls if commercial or not api.edition}
         self._by_length: dict[int, list[tuple[tuple[str, ...], Api]]] = {}
         for api in self.calls.values():
             for path in api.paths:
@@ -111,7 +108,9 @@ class Reference:
         return api, values
 
 
-def _most_literal(given: tuple[str, ...], known: Iterable[tuple[tuple[str, ...], Api]]) -> list[tuple[tuple[str, ...], Api]]:
+def _most_literal(
+    given: tuple[str, ...], known: Iterable[tuple[tuple[str, ...], Api]]
+) -> list[tuple[tuple[str, ...], Api]]:
     """Return the calls whose path fits, of those the ones with the fewest variables: `/nics` goes before `/{uuid}`."""
     fits = [
         (sum(want[0] != "{" for want in parts), parts, api)

@@ -115,7 +115,9 @@ class Vips:
         eip = self._store.eips.present(call.params["eipUuid"])
         nic = self._store.nics.present(call.params["vmNicUuid"])
         if eip["vmNicUuid"] is not None:
-            raise Failure("SYS.1006", f"eip[uuid:{eip['uuid']}] has attached to another vm nic[uuid:{eip['vmNicUuid']}]")
+            raise Failure(
+                "SYS.1006", f"eip[uuid:{eip['uuid']}] has attached to another vm nic[uuid:{eip['vmNicUuid']}]"
+            )
         if eip["state"] != "Enabled":
             raise Failure("SYS.1006", f"eip[uuid: {eip['uuid']}] can only be attached when state is Enabled")
         self._check_nic(self._store.vips.present(eip["vipUuid"]), nic)

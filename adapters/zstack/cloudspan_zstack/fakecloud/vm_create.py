@@ -39,9 +39,7 @@ class Plan:
 class VmCreation:
     """The create call."""
 
-    def __init__(
-        self, store: Store, views: Views, machines: Machines, quotas: Quotas, groups: SecurityGroups
-    ) -> None:
+    def __init__(self, store: Store, views: Views, machines: Machines, quotas: Quotas, groups: SecurityGroups) -> None:
         self._store, self._views, self._machines = store, views, machines
         self._quotas, self._groups = quotas, groups
         self._numbers = 0
@@ -135,13 +133,17 @@ class VmCreation:
         for name, table in (("zoneUuid", store.zones), ("clusterUuid", store.clusters), ("hostUuid", store.hosts)):
             row = table.get(params.get(name))
             if row is not None and (row["state"] != "Enabled" or row.get("status", "Connected") != "Connected"):
-                raise Failure("SYS.1007", f"{name}[{row['uuid']}] is not Enabled and Connected, can't create a vm from it")
+                raise Failure(
+                    "SYS.1007", f"{name}[{row['uuid']}] is not Enabled and Connected, can't create a vm from it"
+                )
 
     def _size(self, params: Json) -> tuple[int, int, str | None]:
         offering = self._store.instance_offerings.get(params.get("instanceOfferingUuid"))
         if offering is not None:
             if offering["state"] != "Enabled" or offering["type"] != "UserVm":
-                raise Failure("SYS.1007", f"instance offering[uuid:{offering['uuid']}] is not an Enabled one for user VMs")
+                raise Failure(
+                    "SYS.1007", f"instance offering[uuid:{offering['uuid']}] is not an Enabled one for user VMs"
+                )
             return offering["cpuNum"], offering["memorySize"], offering["uuid"]
         cpu_num, memory = params.get("cpuNum"), params.get("memorySize")
         if not cpu_num or not memory:
@@ -159,7 +161,9 @@ class VmCreation:
             text = f"image[uuid:{image['uuid']}] is {image['state']}, {image['status']}: it can't be used for a vm"
             raise Failure("SYS.1007", text)
         if image["mediaType"] not in ("RootVolumeTemplate", "ISO"):
-            raise Failure("SYS.1007", f"image[uuid:{image['uuid']}] is a {image['mediaType']}, no root volume comes of it")
+            raise Failure(
+                "SYS.1007", f"image[uuid:{image['uuid']}] is a {image['mediaType']}, no root volume comes of it"
+            )
         return image
 
     def _networks(self, params: Json) -> tuple[list[Json], str | None]:
@@ -178,14 +182,16 @@ class VmCreation:
         return l3s, default or next(iter(uuids), None)
 
     def _root_disk(self, params: Json, image: Json | None) -> tuple[int, str | None]:
-        boot = next((disk for disk in params.get("diskAOs", ()) if disk.get("boot")), {})
+        boot: Json = next((disk for disk in params.get("diskAOs", ()) if disk.get("boot")), {})
         offering = self._store.disk_offerings.get(params.get("rootDiskOfferingUuid"))
         size = params.get("rootDiskSize") or boot.get("size") or (offering["diskSize"] if offering else 0)
         if image is None or image["mediaType"] == "ISO":
             if not size:
-                raise Failure("SYS.1007", "rootDiskSize or rootDiskOfferingUuid is needed without a root volume template")
-            return size, offering and offering["uuid"]
-        return max(size, image["size"]), offering and offering["uuid"]
+                raise Failure(
+                    "SYS.1007", "rootDiskSize or rootDiskOfferingUuid is needed without a root volume template"
+                )
+            return size, offering["uuid"] if offering else None
+        return max(size, image["size"]), offering["uuid"] if offering else None
 
     def _data_disks(self, params: Json) -> list[tuple[int, str | None]]:
         sizes: list[tuple[int, str | None]] = [(size, None) for size in params.get("dataDiskSizes", ())]
@@ -195,7 +201,9 @@ class VmCreation:
                 continue
             sources = [name for name in ("size", "templateUuid", "diskOfferingUuid", "sourceUuid") if disk.get(name)]
             if len(sources) != 1:
-                raise Failure("SYS.1006", "a disk needs exactly one of size, templateUuid, diskOfferingUuid, sourceUuid")
+                raise Failure(
+                    "SYS.1006", "a disk needs exactly one of size, templateUuid, diskOfferingUuid, sourceUuid"
+                )
             if sources == ["diskOfferingUuid"]:
                 offerings.append(disk["diskOfferingUuid"])
             elif sources == ["size"]:

@@ -45,7 +45,9 @@ class VmNics:
             raise Failure("SYS.1006", f"the L3 network[uuid:{l3['uuid']}] is disabled or a system network")
         attached = {nic["l3NetworkUuid"] for nic in self._store.nics.some(vm["_nics"])}
         if l3["uuid"] in attached and self._store.config("vm", "multivNic.support") != "true":
-            raise Failure("SYS.1006", f"unable to attach: the L3 network[uuid:{l3['uuid']}] is already attached to the vm")
+            raise Failure(
+                "SYS.1006", f"unable to attach: the L3 network[uuid:{l3['uuid']}] is already attached to the vm"
+            )
 
     def _detach_l3(self, call: Call) -> Work:
         nic = self._store.nics.present(call.uuid())

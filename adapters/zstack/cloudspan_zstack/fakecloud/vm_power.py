@@ -148,7 +148,9 @@ class VmPower:
             if host["uuid"] != vm["hostUuid"] and target in (None, host["uuid"]) and host["status"] == "Connected"
         ]  # fmt: skip
         if not others:
-            raise Failure("VM.1008", f"no other host for vm[uuid:{vm['uuid']}]", Failure("HOST_ALLOCATION.1000", "none"))
+            raise Failure(
+                "VM.1008", f"no other host for vm[uuid:{vm['uuid']}]", Failure("HOST_ALLOCATION.1000", "none")
+            )
         before = vm["state"]
         self._machines.changed(vm, "Migrating")
         yield self._store.timing.power_s

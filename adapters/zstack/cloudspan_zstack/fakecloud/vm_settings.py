@@ -42,8 +42,7 @@ class VmSettings:
     def _update(self, call: Call) -> Json:
         vm, params = self._machines.of(call), call.params
         if "cpuNum" in params or "memorySize" in params:
-            size = params.get("cpuNum", vm["cpuNum"]), params.get("memorySize", vm["memorySize"])
-            self._resize(vm, *size)
+            self._resize(vm, int(params.get("cpuNum", vm["cpuNum"])), int(params.get("memorySize", vm["memorySize"])))
         names = ("name", "description", "defaultL3NetworkUuid", "platform", "guestOsType", "reservedMemorySize")
         self._store.touch(vm, **{name: params[name] for name in names if name in params})
         return self._result(vm)
@@ -60,7 +59,9 @@ class VmSettings:
         if vm["state"] != "Stopped":
             grows = cpu_num >= vm["cpuNum"] and memory >= vm["memorySize"]
             if vm["state"] != "Running" or self._store.config("vm", "numa") != "true" or not grows:
-                text = f"the state of vm[uuid:{vm['uuid']}] is {vm['state']}: only a Stopped one changes its CPU or memory"
+                text = (
+                    f"the state of vm[uuid:{vm['uuid']}] is {vm['state']}: only a Stopped one changes its CPU or memory"
+                )
                 raise Failure("SYS.1006", text)
         self._store.touch(vm, cpuNum=cpu_num, memorySize=memory)
 

@@ -51,7 +51,9 @@ class Volumes:
         if offering:
             row = self._store.disk_offerings.present(offering)
             if row["state"] != "Enabled":
-                raise Failure("SYS.1007", f"disk offering[uuid:{offering}] is Disabled, can not create data volume from it")
+                raise Failure(
+                    "SYS.1007", f"disk offering[uuid:{offering}] is Disabled, can not create data volume from it"
+                )
             size = row["diskSize"]
         # Without a storage the volume is a row in the database until its first attachment.
         return self._make(call, size or 0, instantiated="primaryStorageUuid" in call.params, offering=offering)
@@ -124,7 +126,9 @@ class Volumes:
 
     def _check_attach(self, volume: Json, vm: Json) -> None:
         if volume["type"] != "Data":
-            raise Failure("SYS.1006", f"the volume[uuid:{volume['uuid']}] is a {volume['type']} volume, can't attach it")
+            raise Failure(
+                "SYS.1006", f"the volume[uuid:{volume['uuid']}] is a {volume['type']} volume, can't attach it"
+            )
         if volume["vmInstanceUuid"] is not None:
             text = f"data volume[uuid:{volume['uuid']}] has been attached to vm[uuid:{volume['vmInstanceUuid']}]"
             raise Failure("SYS.1006", f"{text}, can't attach again")
@@ -174,7 +178,9 @@ class Volumes:
     def _recover(self, call: Call) -> Json:
         volume = self._of(call)
         if volume["status"] != "Deleted":
-            raise Failure("SYS.1006", f"the volume[uuid:{volume['uuid']}] is not in status of deleted: {volume['status']}")
+            raise Failure(
+                "SYS.1006", f"the volume[uuid:{volume['uuid']}] is not in status of deleted: {volume['status']}"
+            )
         return self._result(self._store.touch(volume, status="Ready"))
 
     def _expunge(self, call: Call) -> Work:
@@ -191,7 +197,9 @@ class Volumes:
         if volume["type"] != wanted:
             raise Failure("SYS.1006", f"volume[uuid:{volume['uuid']}] is a {volume['type']} volume")
         if call.params["size"] <= volume["size"]:
-            raise Failure("SYS.1006", f"a volume only grows: from {volume['size']} to {call.params['size']} it would not")
+            raise Failure(
+                "SYS.1006", f"a volume only grows: from {volume['size']} to {call.params['size']} it would not"
+            )
         self._quotas.check(call, volume__capacity=call.params["size"] - volume["size"])
         yield self._store.timing.volume_s
         return self._result(self._store.touch(volume, size=call.params["size"]))

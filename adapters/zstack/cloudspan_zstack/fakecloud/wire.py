@@ -43,7 +43,11 @@ class Failure(Exception):
 
     def document(self) -> Json:
         """Return the error object as the server writes it."""
-        made: Json = {"code": self.code, "description": DESCRIPTIONS.get(self.code, "An error"), "details": self.details}
+        made: Json = {
+            "code": self.code,
+            "description": DESCRIPTIONS.get(self.code, "An error"),
+            "details": self.details,
+        }
         if self.cause is not None:
             made["cause"] = self.cause.document()
         return made

@@ -1,0 +1,33 @@
+"""The areas of a cluster, in one place: what is not listed here is not served. `cluster` calls it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudspan_zstack.flavors import Flavors
+from cloudspan_zstack.key_pairs import KeyPairs
+from cloudspan_zstack.server_changes import ServerChanges
+from cloudspan_zstack.server_create import ServerCreation
+from cloudspan_zstack.server_volumes import ServerVolumes
+from cloudspan_zstack.servers import ServerReader, Servers
+from cloudspan_zstack.zones import Zones
+
+if TYPE_CHECKING:
+    from cloudspan_common.adapterkit.driver import Area
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_zstack.clouds import Cloud
+    from cloudspan_zstack.session import Session
+
+
+def make_areas(session: Session, ref: ClusterRef, cloud: Cloud) -> tuple[Area, ...]:
+    """Return the areas of one cluster."""
+    reader = ServerReader(session, ref)
+    return (
+        Servers(reader),
+        ServerCreation(reader),
+        ServerChanges(reader, purge=cloud.purge),
+        ServerVolumes(reader),
+        Flavors(session, ref),
+        KeyPairs(session, ref),
+        Zones(session, ref),
+    )

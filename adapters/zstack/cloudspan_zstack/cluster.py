@@ -1,0 +1,112 @@
+"""One ZStack cluster: an entry of the clouds file with its session, its connections and its areas.
+
+`__main__` makes a `Shared` for the process and a `ZStackCluster` for each configured cloud; the adapter kit does the
+rest. Implements `adapterkit.driver.Cluster`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from cloudspan.v1 import cluster_pb2
+from cloudspan_common.adapterkit.native_calls import NativeParts
+from cloudspan_common.adapterkit.native_guards import Guards
+from cloudspan_common.adapterkit.native_http import Wire
+from cloudspan_common.adapterkit.standing import state_of, token_state_of
+from cloudspan_common.clock import SystemClock
+from cloudspan_common.logs import get_logger
+from cloudspan_common.telemetry import NativeCallMetrics, record_native_call
+from cloudspan_common.tokens import TokenKeeper, TokenKey
+from cloudspan_zstack.areas import make_areas
+from cloudspan_zstack.check import check_cluster
+from cloudspan_zstack.dates import ServerZone
+from cloudspan_zstack.errors import Catalogue
+from cloudspan_zstack.issuer import IssuerParts, ZStackIssuer
+from cloudspan_zstack.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prometheus_client import CollectorRegistry
+
+    from cloudspan_common.adapterkit.driver import Area, Call, Stage
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_common.telemetry import NativeCall
+    from cloudspan_zstack.clouds import Cloud
+
+USER_AGENT = "cloudspan-zstack"
+
+log = get_logger(__name__)
+
+
+class Shared:
+    """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.guards = Guards(self.clock)
+        self.catalogue = Catalogue(registry)
+        self._metrics = NativeCallMetrics(registry) if registry is not None else None
+
+    def record(self, call: NativeCall) -> None:
+        """Log, count and explain one native call."""
+        record_native_call(call, self._metrics)
+
+
+class ZStackCluster:
+    """One cluster of the adapter."""
+
+    def __init__(self, ref: ClusterRef, cloud: Cloud, shared: Shared) -> None:
+        self.ref = ref
+        self.settle_s = cloud.settle_s
+        self._cloud = cloud
+        self._clock = shared.clock
+        self.zone = ServerZone(cloud.zone)
+        self._wire = Wire(cloud.trust.context(cloud.name), USER_AGENT)
+        login_parts = IssuerParts(self._wire, shared.catalogue, shared.record, shared.clock, self.zone)
+        key = TokenKey(ref.cluster, cloud.revision)
+        issuer = ZStackIssuer(cloud, ref, login_parts)
+        self._keeper = TokenKeeper(issuer, key, clock=shared.clock, on_event=self._token_event)
+        parts = NativeParts(self._keeper, self._wire, shared.guards, shared.record, shared.clock)
+        self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
+        self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
+
+    def __repr__(self) -> str:
+        return f"<ZStackCluster {self.ref}: {self.session!r}>"
+
+    @property
+    def digest(self) -> str:
+        """A digest of endpoint and account; the same wherever the same entry is used."""
+        return hashlib.sha256(f"{self._cloud.endpoint}|{self._cloud.who}".encode()).hexdigest()[:16]
+
+    async def open(self) -> None:
+        """Begin to log in, in the background."""
+        self._keeper.start()
+
+    async def close(self) -> None:
+        """Log out, and let go of the connections."""
+        await self._keeper.close()
+        await self._wire.close()
+
+    def describe(self) -> cluster_pb2.Cluster:
+        """Return how the cluster stands, from memory."""
+        state, message = state_of(self._keeper)
+        login = self.session.known_login
+        return cluster_pb2.Cluster(
+            display_name=self._cloud.name,
+            endpoint=self._cloud.endpoint,
+            project=self.ref.resource("projects", login.account_uuid) if login else "",
+            state=state,
+            message=message,
+            native_version=login.version if login else "",
+            token=token_state_of(self._keeper, self._clock),
+        )
+
+    async def check(self, call: Call) -> Sequence[Stage]:
+        """Try the way to the cloud stage by stage."""
+        return await check_cluster(call, self._cloud, self.session, self._keeper)
+
+    def _token_event(self, event: str, /, **fields: object) -> None:
+        log.info(event, cluster=str(self.ref), **fields)

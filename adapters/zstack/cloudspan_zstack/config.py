@@ -1,0 +1,46 @@
+"""Configuration of the ZStack adapter: which clouds of which file it serves under which tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudspan_common.adapterkit.runner import AdapterConfig
+from cloudspan_common.config import option
+from cloudspan_common.names import is_tag
+
+DEFAULT_FILE = Path("/etc/cloudspan/zstack.yaml")
+
+
+def _tagged(text: str) -> tuple[str, str]:
+    """Return (tag, cloud) of `tag=cloud`, or of a cloud whose name can be a tag.
+
+    Raises:
+        ValueError: Another form.
+    """
+    tag, equals, cloud = text.partition("=")
+    cloud = cloud if equals else tag
+    if not is_tag(tag) or not cloud:
+        text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
+        raise ValueError(text)
+    return tag, cloud
+
+
+@dataclass(frozen=True)
+class ZStackConfig(AdapterConfig):
+    """Cloudspan adapter for ZStack: serves clouds of a YAML file as clusters of one platform."""
+
+    clouds: Path = option("YAML file with the clouds, shaped like clouds.yaml", default=DEFAULT_FILE)
+    cluster: tuple[str, ...] = option(
+        "a cluster to serve, as tag=name-in-the-file or just the name; repeatable", default=(), check=_tagged
+    )
+    platform: str = option("platform tag", default="zstack")
+    log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
+
+    def __post_init__(self) -> None:
+        if not self.cluster:
+            raise ValueError("no cluster is configured; give at least one --cluster tag=name-in-the-file")
+
+    def clusters(self) -> list[tuple[str, str]]:
+        """Return (tag, name in the file) of each cluster."""
+        return [_tagged(text) for text in self.cluster]

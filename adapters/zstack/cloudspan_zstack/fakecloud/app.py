@@ -1,0 +1,191 @@
+"""The fake cloud as a running HTTP server: one port, the API under `/zstack`, faults on the way.
+
+    async with FakeCloud("zeta", clock=clock) as cloud:
+        ... cloud.endpoint, cloud.credentials("demo"), cloud.control
+
+Tests start it in process, `__main__` as a program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Self
+
+from aiohttp import web
+
+from cloudspan_common.clock import SystemClock
+from cloudspan_zstack.fakecloud import seed, tamper
+from cloudspan_zstack.fakecloud.building import Building
+from cloudspan_zstack.fakecloud.control import Control
+from cloudspan_zstack.fakecloud.control_api import ControlApi
+from cloudspan_zstack.fakecloud.faults import Fault, Kind
+from cloudspan_zstack.fakecloud.store import Settings, Timing
+from cloudspan_zstack.fakecloud.wire import Call, Reply, text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from cloudspan_common.clock import Clock
+
+_CONTEXT = "/zstack"
+_SHUTDOWN_S = 0.05
+_BACKLOG = 512
+_SILENT = frozenset({Kind.LOST_REPLY, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE})
+_NOT_CARRIED_OUT = frozenset({Kind.RATE_LIMIT, Kind.SERVER_ERROR, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE})
+
+
+class FakeCloud:
+    """One ZStack installation, in memory."""
+
+    def __init__(  # noqa: PLR0913 - all optional, named, and told apart by their names
+        self,
+        name: str = "fake",
+        *,
+        clock: Clock | None = None,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        token_ttl_s: float = 7200.0,
+        timing: Timing | None = None,
+        settings: Settings | None = None,
+        demo: bool = False,
+        commercial: bool = True,
+    ) -> None:
+        self.name, self._host, self._port = name, host, port
+        self._building = Building(
+            name, clock or SystemClock(), timing or Timing(), settings or Settings(), commercial=commercial
+        )
+        self.store, self._gate = self._building.store, self._building.gate
+        if demo:
+            seed.demo(self._building.tools)
+        self.control = Control(self._building.tools, self._building.jobs)
+        self.control.set_token_ttl(token_ttl_s)
+        self._control_api = ControlApi(self.control)
+        self._runner: web.AppRunner | None = None
+        self._closing = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<FakeCloud {self.name} at {self.endpoint if self._runner else 'rest'}>"
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def endpoint(self) -> str:
+        """The API's address as an operator configures it, context path and all."""
+        return f"{self.base_url}{_CONTEXT}"
+
+    def credentials(self, account: str = "demo") -> tuple[str, str]:
+        """Return name and clear password of an account (admin, demo, demo2)."""
+        seed.account_uuid(self.store, account)
+        return account, seed.PASSWORD
+
+    def served(self) -> list[str]:
+        """Return the names of the calls that have handlers."""
+        return sorted(self._building.handlers)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; port 0 takes a free one."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG)
+        await site.start()
+        self._port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stop listening; calls that hang are reset."""
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        base = f"{request.scheme}://{request.host}"
+        query = list(request.rel_url.query.items())
+        path = request.path.removeprefix(_CONTEXT)
+        call = Call(request.method, path, query, request.headers, raw, base)
+        self.store.timeline.catch_up()
+        if request.path.split("/", 2)[1] == "_control":
+            return self._response(await self._control_api.answer(call))
+        if not request.path.startswith(f"{_CONTEXT}/v1/"):
+            return self._response(text(f"no api mapping to {request.method} {request.path}", 404))
+        self._gate.identify(call)
+        return await self._meet_faults(request, call)
+
+    async def _meet_faults(self, request: web.Request, call: Call) -> web.StreamResponse:
+        decisive: Fault | None = None
+        for fault in self.control.faults.match(call):
+            if fault.kind is Kind.LATENCY:
+                await self.store.clock.sleep(fault.seconds)
+                self.store.timeline.catch_up()
+            else:
+                decisive = fault
+        if decisive is None:
+            answer = self._gate.carry_out(call)
+            self.control.journal.note(self.store.now(), call, answer, "")
+            return self._response(answer)
+        return await self._commit_fault(request, call, decisive)
+
+    async def _commit_fault(self, request: web.Request, call: Call, fault: Fault) -> web.StreamResponse:
+        call.fate = fault
+        if fault.kind is Kind.REVOKED_TOKEN:
+            session = call.headers.get("Authorization", "").partition(" ")[2]
+            self._building.sessions.end("" if fault.scope == "all" else session or "none")
+        if fault.kind is Kind.LATE_COMMIT:
+            self.store.timeline.after(fault.seconds, lambda: self._commit_late(call))
+        answer = Reply(500)
+        if fault.kind not in _NOT_CARRIED_OUT or fault.carried_out:
+            answer = tamper.spoil(fault, self._gate.carry_out(call))
+        if fault.kind in (Kind.RATE_LIMIT, Kind.SERVER_ERROR):
+            answer = tamper.refusal(fault)
+        silent = fault.kind in _SILENT
+        self.control.journal.note(self.store.now(), call, None if silent else answer, fault.kind.value)
+        if fault.kind is Kind.HANG:
+            await self._closing.wait()
+        if silent:
+            return _reset(request)
+        if fault.kind is Kind.CUT_BODY:
+            return await self._cut(request, answer)
+        return self._response(answer)
+
+    def _commit_late(self, call: Call) -> None:
+        """Carry out what was sent before its connection broke; nobody is there to be answered."""
+        self._gate.carry_out(call)
+
+    def _response(self, answer: Reply) -> web.Response:
+        headers = {"Date": formatdate(self.store.now(), usegmt=True), **answer.headers}
+        headers["Content-Type"] = answer.content_type
+        return web.Response(status=answer.status, body=answer.payload, headers=headers)
+
+    async def _cut(self, request: web.Request, answer: Reply) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
+        response.content_length = len(answer.payload)
+        await response.prepare(request)
+        await response.write(answer.payload[: len(answer.payload) // 2])
+        _reset(request)
+        return response
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Reset the connection, so that the caller meets an error and not an end of file."""
+    transport = request.transport
+    if transport is not None:
+        peer = transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
