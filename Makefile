@@ -23,11 +23,12 @@ up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
 test: .venv/.ready ## run the tests
 	@$(PY) -m pytest -n 2 -m "not faults and not e2e and not bench" $(ARGS)
 
-check: .venv/.ready ## lint, types, layers, contract
+check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PY) -m mypy common/cloudspan_common gateway/cloudspan_gateway $(wildcard adapters/*/cloudspan_*)
 	.venv/bin/lint-imports
+	.venv/bin/docker-compose config --quiet
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code --path protos/cloudspan
 	@if git rev-parse --verify --quiet main:buf.yaml >/dev/null; then echo 'buf breaking'; .venv/bin/buf breaking --against '.git#branch=main'; fi
@@ -48,6 +49,11 @@ proto: .venv/.ready ## generate protos/gen anew
 	@for proto in $(ADAPTER_PROTOS); do root=$$(echo $$proto | cut -d/ -f1-2); out=$(OWN_GEN)$$root; mkdir -p $$out; \
 	  $(PY) -m grpc_tools.protoc -I$$root -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done
+
+capabilities: .venv/.ready ## write the README's table from running adapters
+	@$(PY) -m cloudspan_gateway.cli up --no-seed >/dev/null 2>&1 & up=$$!; trap "kill $$up" EXIT; \
+	  for try in $$(seq 60); do .venv/bin/cloudspan clusters >/dev/null 2>&1 && break; sleep 0.5; done; \
+	  .venv/bin/cloudspan capabilities --write README.md
 
 faults: .venv/.ready ## run the long fault proofs
 	@$(PY) -m pytest -m faults $(ARGS)

@@ -5,7 +5,6 @@ python examples/create_once.py PLATFORM/CLUSTER REQUEST_ID [HOST:PORT]
 The request id is a UUID that you choose and keep until you have the answer. After a crash, a time-out or a lost
 connection run it again with the same one: you get the same operation, never a second server.
 """
-# ruff: noqa: INP001, T201 - a script, and it prints
 
 from __future__ import annotations
 

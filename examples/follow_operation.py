@@ -2,7 +2,6 @@
 
 python examples/follow_operation.py PLATFORM/CLUSTER [HOST:PORT]
 """
-# ruff: noqa: INP001, T201 - a script, and it prints
 
 from __future__ import annotations
 

@@ -9,8 +9,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.descriptor_pool import DescriptorPool
+
 from cloudspan_common import contract, logs, telemetry
-from cloudspan_common.reflection import PoolSource
+from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.dispatch import Dispatch
 from cloudspan_gateway.metrics import GatewayMetrics
@@ -76,8 +78,12 @@ class Gateway:
         )
 
     def _descriptors(self) -> PluggedSource:
-        own = PoolSource((*contract.services(), OPERATIONS, *_SIDE_SERVICES))
-        return PluggedSource(lambda: self.table.snapshot, own)
+        names = (*contract.services(), OPERATIONS, *_SIDE_SERVICES)
+        # A pool of its own: what else this process has imported is not the gateway's to show.
+        pool = DescriptorPool()
+        for file in file_descriptor_set(names).file:
+            pool.Add(file)
+        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:

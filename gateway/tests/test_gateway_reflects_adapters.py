@@ -13,6 +13,7 @@ from cloudspan_common.reflection import PoolSource
 from cloudspan_gateway.routing.describe import Description
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.snapshot import READY, PlatformRoute, Seen, Snapshot
+from cloudspan_memory.seed.v1 import seed_pb2
 
 Ask = reflection_pb2.ServerReflectionRequest
 
@@ -41,6 +42,15 @@ async def test_an_adapters_own_service_is_listed_and_described(house, version):
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(found.file_descriptor_response.file_descriptor_proto[0])
     assert pool.FindServiceByName(TOOLS).methods_by_name["Chat"].client_streaming
+
+
+async def test_what_the_process_happens_to_have_imported_is_not_shown(house):
+    """Only the gateway's own services and those of plugged-in adapters are."""
+    name = "cloudspan_memory.seed.v1.SeedService"
+    assert descriptor_pool.Default().FindServiceByName(seed_pb2.DESCRIPTOR.services_by_name["SeedService"].full_name)
+    async with house.opened():
+        found = await reflected(house, Ask(file_containing_symbol=name))
+    assert found.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 def source(*adapters):

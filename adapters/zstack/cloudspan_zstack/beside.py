@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from cloudspan_common.errors import Forbidden, InvalidRequest, PlatformFault, Violation
+from cloudspan_zstack.queries import batches, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cloudspan_common.adapterkit.driver import Call
+    from cloudspan_common.names import ClusterRef
     from cloudspan_zstack.session import Session
 
 T = TypeVar("T")
 
 OWN_TAGS = "cloudspan::"
 """User tags of ours begin so; they are no labels."""
-_UUIDS_A_URL = 100  # 3.4 KB of the 8 that a server takes for a request's head
 _ROWS_A_PAGE = 1000
 _MAX_TAG_CHARS = 1024
 
@@ -48,19 +49,20 @@ async def rows_by(session: Session, call: Call, path: str, into: type[T], field:
         PlatformFault: The server counts more rows than it shows.
     """
     wanted = sorted({uuid for uuid in uuids if uuid})
-    parts = [wanted[at : at + _UUIDS_A_URL] for at in range(0, len(wanted), _UUIDS_A_URL)]
     try:
-        found = await asyncio.gather(*(_every(session, call, path, into, f"{field}?={','.join(p)}") for p in parts))
+        found = await asyncio.gather(
+            *(_every(session, call, path, into, one_of(field, part)) for part in batches(wanted))
+        )
     except Forbidden:
         return []  # what others' infrastructure looks like is not for every account
     return [row for part in found for row in part]
 
 
-async def _every(session: Session, call: Call, path: str, into: type[T], condition: str) -> list[T]:
+async def _every(session: Session, call: Call, path: str, into: type[T], conditions: Sequence[str]) -> list[T]:
     found: list[T] = []
     while True:
         page = await session.query(
-            call, path, into, conditions=[condition], limit=_ROWS_A_PAGE, start=len(found), count=True
+            call, path, into, conditions=conditions, limit=_ROWS_A_PAGE, start=len(found), count=True
         )
         found += page.rows
         if len(found) >= (page.total or 0):
@@ -73,9 +75,9 @@ async def _every(session: Session, call: Call, path: str, into: type[T], conditi
 class Beside:
     """Owners and labels of one cluster's resources."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session = session
-        self._projects = f"{session.ref}/projects/"
+        self._projects = f"{ref}/projects/"
 
     def __repr__(self) -> str:
         return f"<Beside {self._session!r}>"

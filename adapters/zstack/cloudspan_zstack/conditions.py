@@ -11,26 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from cloudspan_zstack.queries import condition
+
 if TYPE_CHECKING:
     from cloudspan_common.adapterkit.driver import Query
 
 Push = Callable[[str], Sequence[str]]
 
-# The server splits a condition at the first operator that it finds anywhere, in an order of its own: a value that
-# holds one of these would be taken apart.
-_SPLITTERS = ("=", "<", ">", "is null", "not null")
-
-
-def equal(field: str, value: str) -> Sequence[str]:
-    """Return the condition that a field equals a value; none when the value can't be asked for."""
-    if any(splitter in value for splitter in _SPLITTERS):
-        return ()
-    return (f"{field}={value}",)
-
-
 def text(native: str) -> Push:
     """Push a text as it is."""
-    return lambda value: equal(native, value)
+    return lambda value: condition(native, value)
 
 
 def word(words: Mapping[str, Sequence[str]]) -> Push:
@@ -40,7 +30,7 @@ def word(words: Mapping[str, Sequence[str]]) -> Push:
 
 def name(native: str, prefix: str) -> Push:
     """Push a resource name as the platform's id; `prefix` ends in a slash."""
-    return lambda value: equal(native, unquote(value.removeprefix(prefix))) if value.startswith(prefix) else ()
+    return lambda value: condition(native, unquote(value.removeprefix(prefix))) if value.startswith(prefix) else ()
 
 
 def pushed(query: Query, pushes: Mapping[str, Push]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import grpc
 import structlog
 from google.protobuf import timestamp_pb2
+from google.protobuf.message import DecodeError
 
 from cloudspan.adapter.v1 import step_pb2_grpc
 from cloudspan.v1 import common_pb2
@@ -21,7 +22,7 @@ from cloudspan_common.adapterkit.driver import Call
 from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.adapterkit.stepper import drive, take_step
 from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotFound, Unsupported, Violation
-from cloudspan_common.names import ClusterRef, parse_cluster, parse_resource
+from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
 from cloudspan_common.telemetry import new_request_id
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ SERVED_BY = "x-served-by"
 """Trailer on every answer: an UNAVAILABLE with it is the cloud's, one without it the instance's."""
 
 _CLUSTER_SERVICE = "cloudspan.v1.ClusterService"  # answered from Describe's side
+
+_MAX_BESIDE_DETAILS = 512
 
 Context = grpc.aio.ServicerContext[Any, Any]
 R = TypeVar("R")
@@ -99,11 +102,12 @@ class ContractServicer:
         return [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in services.items()]
 
     def _handler(self, method: contract.Method) -> Any:
-        async def serve(request: Message, context: Context) -> Message | bytes:
-            return await self.answered(context, lambda: self._serve(method, request, context))
+        async def serve(body: bytes, context: Context) -> Message | bytes:
+            return await self.answered(context, lambda: self._serve(method, _parsed(method, body), context))
 
+        # Takes bytes: gRPC's own answer to what can't be parsed would be UNKNOWN, without the stamp.
         return grpc.unary_unary_rpc_method_handler(
-            serve, method.request.FromString, lambda answer: answer if isinstance(answer, bytes) else _encoded(answer)
+            serve, None, lambda answer: answer if isinstance(answer, bytes) else _encoded(answer)
         )
 
     async def answered(self, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
@@ -123,7 +127,7 @@ class ContractServicer:
         tags = _tags(context)
         status = errors.with_request_id(errors.to_status(error), tags.get("x-request-id", ""))
         trailers = (*self._stamp, (errors.DETAILS_KEY, status.SerializeToString()))
-        await context.abort(error.code, status.message, trailers)
+        await context.abort(error.code, _short(status.message), trailers)
 
     async def _serve(self, method: contract.Method, request: Message, context: Context) -> Message | bytes:
         started = time.perf_counter()
@@ -153,6 +157,8 @@ class ContractServicer:
         ref, native_id = parse_cluster(value, method.routed_field), ""
         if method.collection:
             ref, native_id = parse_resource(value, method.collection, method.routed_field)
+        elif str(ref) != value:
+            raise malformed(value, method.routed_field, "platforms/{platform}/clusters/{cluster}")
         _check_tags(ref, tags, method.routed_field)
         cluster, abilities = self._clusters.get(ref, method.routed_field)
         call = Call(
@@ -173,13 +179,30 @@ class ContractServicer:
         method = contract.methods().get(step.method)
         if method is None or method.kind is not contract.Kind.MUTATION:
             raise Unsupported(f"{step.method!r} is no mutation that this adapter knows; update the adapter")
-        request = method.request.FromString(step.request)
+        request = _parsed(method, step.request)
         contract.check_required(request)
         call, abilities, cluster = self._call(method, request, context, _tags(context))
         function = abilities.function(method)
         check_options(abilities, method, request)
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
-        return await take_step(function, request, step, call, settle_s=cluster.settle_s)
+        async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
+            return await take_step(function, request, step, call, settle_s=cluster.settle_s)
+
+
+def _parsed(method: contract.Method, body: bytes) -> Message:
+    try:
+        return method.request.FromString(body)
+    except DecodeError as error:
+        text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
+        raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
+
+
+def _short(message: str) -> str:
+    """Return what of a message goes beside the details, which hold all of it.
+
+    gRPC writes each byte beyond ASCII as three, and peers drop a call whose trailers are too long.
+    """
+    return message.encode()[:_MAX_BESIDE_DETAILS].decode(errors="ignore")
 
 
 def check_options(abilities: Abilities, method: contract.Method, request: Message) -> None:

@@ -149,6 +149,7 @@ class _FileStore:
             raise Unreachable(f"{self._path} can't be written: {error}", reason="REGISTRY_UNREACHABLE") from error
 
     async def _lock(self, held: contextlib.ExitStack) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         lock = held.enter_context(self._path.with_name(f"{self._path.name}.lock").open("a"))
         give_up = self._clock.monotonic() + _LOCK_WAIT_S
         while True:

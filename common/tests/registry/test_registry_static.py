@@ -256,9 +256,19 @@ async def test_a_link_and_the_files_mode_survive_writing(file: Path, tmp_path: P
     await registry.close()
 
 
+async def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
+    """On a fresh checkout nothing is there yet."""
+    file = tmp_path / "absent" / "adapters.yaml"
+    registry = StaticRegistry(file)
+    await registry.register(EAST)
+    assert "os-east" in file.read_text()
+    await registry.close()
+
+
 async def test_a_folder_that_refuses_writes_is_reported_not_raised(tmp_path: Path) -> None:
     """An adapter serves on; the log says why gateways do not see it."""
-    registry = StaticRegistry(tmp_path / "absent" / "adapters.yaml")
+    (tmp_path / "file").write_text("in the way")
+    registry = StaticRegistry(tmp_path / "file" / "adapters.yaml")
     with capture_logs() as logs:
         registration = await registry.register(EAST)
     assert "not yet registered" in repr(registration)

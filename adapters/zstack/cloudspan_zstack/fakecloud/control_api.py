@@ -44,10 +44,7 @@ class ControlApi:
                 return await self._time(call)
             if call.method == "DELETE" and tail.startswith("faults/"):
                 return self._remove_fault(tail.removeprefix("faults/"))
-            handler = self._routes.get((call.method, tail))
-            if handler is None:
-                raise BadRequest(f"no such control: {call.method} /_control/{tail}", 404)
-            return handler(call)
+            return self._routes.get((call.method, tail), _unknown)(call)
         except BadRequest as bad:
             return reply({"error": bad.text}, bad.status)
         except (TypeError, ValueError, KeyError) as error:
@@ -117,6 +114,10 @@ class ControlApi:
     def _forget_jobs(self, call: Call) -> Reply:
         self._control.jobs.forget()
         return Reply(204)
+
+
+def _unknown(call: Call) -> Reply:
+    raise BadRequest(f"no such control: {call.method} {call.path}", 404)
 
 
 def _shown(rule: Fault) -> Json:

@@ -60,10 +60,8 @@ class Quotas:
             name = word.replace("__", ".")
             used = self._usage[name](account)
             if need and used + need > limits[name]:
-                text = f"quota exceeding. The account[uuid: {account}] exceeds a quota[name: {name}, value: {limits[name]}]"
-                raise Failure(
-                    "ID.1003", f"{text}, Current used:{used}, Request:{need}. Please contact the administrator."
-                )
+                what = f"quota[name: {name}, value: {limits[name]}], Current used:{used}, Request:{need}"
+                raise Failure("ID.1003", f"quota exceeding. The account[uuid: {account}] exceeds a {what}")
 
     def _update(self, call: Call) -> Json:
         params = call.params

@@ -67,7 +67,8 @@ def relations(store: Store) -> dict[str, dict[str, Relation]]:
     vm_relations: dict[str, Relation] = {
         "vmNics": (nic, _many(store.nics, "_nics")), "allVolumes": (volume, _many(store.volumes, "_volumes")),
         "zone": to_zone, "cluster": to_cluster, "host": (host, _one(store.hosts, "hostUuid")),
-        "image": (image, _one(store.images, "imageUuid")), "rootVolume": (volume, _one(store.volumes, "rootVolumeUuid")),
+        "image": (image, _one(store.images, "imageUuid")),
+        "rootVolume": (volume, _one(store.volumes, "rootVolumeUuid")),
         "instanceOffering": (offering, _one(store.instance_offerings, "instanceOfferingUuid")),
     }  # fmt: skip
     return {
@@ -84,7 +85,9 @@ def relations(store: Store) -> dict[str, dict[str, Relation]]:
             "snapshot": ("VolumeSnapshotInventory", _back(store.snapshots, "volumeUuid")),
             "diskOffering": ("DiskOfferingInventory", _one(store.disk_offerings, "diskOfferingUuid")),
         },
-        "VolumeSnapshotInventory": {"volume": (volume, _one(store.volumes, "volumeUuid")), "primaryStorage": to_storage},
+        "VolumeSnapshotInventory": {
+            "volume": (volume, _one(store.volumes, "volumeUuid")), "primaryStorage": to_storage,
+        },
         image: {
             "backupStorage": (backup, _backup_storages(store)),
             "backupStorageRefs": ("ImageBackupStorageRefInventory", lambda row: list(row["_refs"])),

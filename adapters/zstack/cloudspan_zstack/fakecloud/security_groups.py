@@ -73,7 +73,8 @@ class SecurityGroups:
             priority=priority, description=asked.get("description"), srcIpRange=asked.get("srcIpRange"),
             dstIpRange=asked.get("dstIpRange"), dstPortRange=asked.get("dstPortRange"),
             action=asked.get("action", "ACCEPT"), remoteSecurityGroupUuid=asked.get("remoteSecurityGroupUuid"),
-            allowedCidr=asked.get("allowedCidr"), startPort=asked.get("startPort", -1), endPort=asked.get("endPort", -1),
+            allowedCidr=asked.get("allowedCidr"), startPort=asked.get("startPort", -1),
+            endPort=asked.get("endPort", -1),
         )  # fmt: skip
         group["_rules"].append(rule["uuid"])
         return rule
@@ -103,9 +104,7 @@ class SecurityGroups:
         if not asked or len(asked) > _MAX_RULES:
             raise Failure("SYS.1007", f"one call adds 1 to {_MAX_RULES} rules, not {len(asked)}")
         remotes = call.params.get("remoteSecurityGroupUuids") or []
-        expanded = [
-            {**rule, **({"remoteSecurityGroupUuid": remote} if remote else {})} for rule in asked for remote in remotes or [None]
-        ]  # fmt: skip
+        expanded = [{**rule, "remoteSecurityGroupUuid": remote} for rule in asked for remote in remotes] or asked
         known = [_key(rule) for rule in self._store.security_group_rules.some(group["_rules"])]
         for rule in expanded:
             self._check(rule)
@@ -134,7 +133,7 @@ class SecurityGroups:
                 raise Failure("SYS.1007", f"could not add rule: {field}[{rule.get(field)}] is none of {choices}")
         if rule.get("ipVersion", 4) not in (4, 6) or rule.get("action", "ACCEPT") not in ("ACCEPT", "DROP"):
             raise Failure("SYS.1007", "could not add rule: ipVersion is 4 or 6, action is ACCEPT or DROP")
-        if (rule["type"] == "Ingress" and rule.get("dstIpRange")) or (rule["type"] == "Egress" and rule.get("srcIpRange")):
+        if rule.get({"Ingress": "dstIpRange", "Egress": "srcIpRange"}[rule["type"]]):
             raise Failure("SYS.1007", "could not add rule: srcIpRange is for Ingress, dstIpRange for Egress")
         self._check_source(rule)
         old_style = "startPort" in rule or "endPort" in rule

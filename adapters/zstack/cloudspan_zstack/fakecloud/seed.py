@@ -261,10 +261,11 @@ def bulk_networks(tools: Tools, count: int, account: str) -> list[str]:
     store, owner = tools.store, account_uuid(tools.store, account)
     zone, start = next(iter(store.zones)), len(store.l3_networks)
     tools.quotas.raise_for(owner, l3__num=count)
-    return [
-        network(tools, f"bulk-net-{start + n}", zone, f"10.200.{n % 256}.0/24", account=owner, vlan=1000 + n % 3000)["uuid"]
-        for n in range(count)
-    ]  # fmt: skip
+    made = []
+    for n in range(count):
+        cidr, vlan = f"10.200.{n % 256}.0/24", 1000 + n % 3000
+        made.append(network(tools, f"bulk-net-{start + n}", zone, cidr, account=owner, vlan=vlan)["uuid"])
+    return made
 
 
 def bulk_ports(tools: Tools, count: int, account: str) -> list[str]:

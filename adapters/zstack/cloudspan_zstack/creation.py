@@ -1,0 +1,168 @@
+"""Make and delete one resource, each exactly once: what the changes of every area are built of.
+
+The id of what is made is derived from the operation's marker (`resourceUuid`), and so is the id of the job that makes
+it: asked again, the platform refuses both, and a look at the id tells what became of it. A job is watched for its
+errors only. Whether something is there is judged by the thing itself, for a job can be lost, or stay processing for
+ever when the management node was restarted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cloudspan_common.adapterkit.driver import BY_KEY, Made
+from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
+from cloudspan_common.adapterkit.steps import TRANSIENT
+from cloudspan_zstack.error_rules import LostJob
+from cloudspan_zstack.rows import Row
+from cloudspan_zstack.session import Change, Job, job_uuid, resource_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cloudspan_common.adapterkit.driver import Call, Operation
+    from cloudspan_zstack.session import Session
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[R]):
+    """What is made or deleted: where it is, and when it is finished or gone."""
+
+    path: str
+    row: type[R]
+    collection: str
+    finished: Callable[[R], bool] = lambda _: True
+    """Whether making it has ended, well or not."""
+    gone: Callable[[R], bool] = lambda _: False
+    """Whether it is deleted although it can still be read: soft deletion."""
+    expunge: str = ""
+    """The action that removes what is only softly deleted."""
+
+    @property
+    def one(self) -> str:
+        return f"{self.path}/{{uuid}}"
+
+
+class Creation:
+    """Makes and deletes resources of one cluster."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"<Creation {self._session!r}>"
+
+    async def make(
+        self, op: Operation, step: str, kind: Kind[R], change: Callable[[Call, str], Awaitable[Change]]
+    ) -> R:
+        """Make a resource by the change that `change` builds for its new uuid; return its row once it is finished."""
+
+        async def send(marker: str) -> Made:
+            uuid = resource_uuid(marker)
+            job = await self._session.send(op.call, await change(op.call, uuid), job=marker)
+            return Made(uuid, job.kept())
+
+        async def find(marker: str) -> list[Made]:
+            row = await self.row(op.call, kind, resource_uuid(marker))
+            return [] if row is None else [Made(row.uuid)]
+
+        marker = op.marker(step)
+        made = await op.create(
+            step,
+            send=send,
+            find=find,
+            undo=lambda uuid: self.unmake(op.call, kind, uuid, marker),
+            safety=BY_KEY,
+            collection=kind.collection,
+        )
+        op_job = Job.of(made.data)
+        uuid: str = made.id
+        await op.until(f"{step} made", lambda: self._made(op.call, kind, uuid, op_job), percent=50)
+        return await op.until(f"{step} read", lambda: self.row(op.call, kind, uuid))  # type: ignore[no-any-return]
+
+    async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
+        """Take back what a create made; done as well when it is gone.
+
+        A delete that overtakes the create's job would find nothing, and leave what the job makes after it.
+        """
+        row = await self.row(call, kind, uuid)
+        if (row is None or not kind.finished(row)) and not await self._is_over(call, marker):
+            text = f"{kind.path} {uuid} is still being made; its removal is looked at again"
+            raise RateLimited(text, reason="STILL_BUSY", retry_after_s=1.0)
+        await self.delete(call, kind, uuid, f"{marker} undo")
+        if kind.expunge and await self.row(call, kind, uuid) is not None:
+            expunge = Change("PUT", f"{kind.one}/actions", {"uuid": uuid}, action=kind.expunge)
+            await self._session.act(call, expunge, job=f"{marker} expunge")
+
+    async def delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> None:
+        """Delete within the call; done as well when it is gone."""
+        row = await self.row(call, kind, uuid)
+        if row is None or kind.gone(row):
+            return
+        await self._session.act(call, _deletion(kind, uuid), job=job)
+
+    async def begin_delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> Job | None:
+        """Ask for deletion and wait only for a refusal; None when it is gone already."""
+        row = await self.row(call, kind, uuid)
+        if row is None or kind.gone(row):
+            return None
+        return await self._session.send(call, _deletion(kind, uuid), job=job)
+
+    async def is_gone(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
+        """Return True once it is deleted, if only softly; None while the job goes on.
+
+        Raises:
+            CloudspanError: The job failed, or ended and left it there.
+        """
+        row = await self.row(call, kind, uuid)
+        if row is None or kind.gone(row):
+            return True
+        if not await self._ended(call, job):
+            return None
+        row = await self.row(call, kind, uuid)
+        if row is None or kind.gone(row):
+            return True
+        raise GaveUp(f"the platform ended the deletion of {kind.path} {uuid} and it is still there; try again")
+
+    async def row(self, call: Call, kind: Kind[R], uuid: str) -> R | None:
+        """Return a resource as the platform tells it, softly deleted or not; None when there is none."""
+        try:
+            return await self._session.get_one(call, kind.one, kind.row, args={"uuid": uuid})
+        except NotFound:
+            return None
+
+    async def _made(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
+        row = await self.row(call, kind, uuid)
+        if row is not None and kind.gone(row):
+            raise GaveUp(f"{kind.path} {uuid} was deleted while it was made")
+        if row is not None and kind.finished(row):
+            return True
+        if not await self._ended(call, job):
+            return None
+        row = await self.row(call, kind, uuid)
+        if row is None:
+            raise GaveUp(f"the job that should make {kind.path} {uuid} is over and nothing is there; try again")
+        return True if kind.finished(row) else None
+
+    async def _ended(self, call: Call, job: Job | None) -> bool:
+        """Whether a job has ended; one that the platform lost tells nothing any more."""
+        try:
+            return await self._session.follow(call, job)
+        except LostJob:
+            return True
+
+    async def _is_over(self, call: Call, marker: str) -> bool:
+        """Whether the job of a create is over, whatever came of it."""
+        try:
+            return await self._ended(call, Job(job_uuid(marker), "POST", "/"))
+        except TRANSIENT:
+            raise
+        except CloudspanError:
+            return True  # it failed: then nothing comes any more
+
+
+def _deletion(kind: Kind[R], uuid: str) -> Change:
+    return Change("DELETE", kind.one, {"uuid": uuid})

@@ -1,0 +1,130 @@
+"""Key pairs: reads, import and deletion.
+
+Never `GenerateSshKeyPair`: it takes no id, so a lost reply would lose a private key and leave a pair behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cloudspan.v1 import key_pair_pb2
+from cloudspan_common.adapterkit.driver import BY_KEY, Capability, Made
+from cloudspan_common.errors import InvalidRequest, NotFound, Violation
+from cloudspan_zstack.queries import condition, page_of
+from cloudspan_zstack.rows import Row
+from cloudspan_zstack.session import Change, resource_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan_common.adapterkit.driver import Call, Operation, Page, Query
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_zstack.rows import Rows
+    from cloudspan_zstack.session import Session
+
+_PATH = "/ssh-key-pair"
+
+
+class KeyPairRow(Row):
+    """One key pair."""
+
+    public_key: str = ""
+
+
+class KeyPairs:
+    """KeyPairService."""
+
+    capabilities: ClassVar[Mapping[str, Capability]] = {
+        "list_key_pairs": Capability(sortable=("display_name", "create_time")),
+        "create_key_pair": Capability(create_safety=BY_KEY),
+    }
+
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
+        self._session = session
+        self._ref = ref
+        self._prefix = f"{ref}/keyPairs/"
+
+    async def get_key_pair(self, call: Call, _request: key_pair_pb2.GetKeyPairRequest) -> key_pair_pb2.KeyPair:
+        return await self._key_pair(call, call.id)
+
+    async def list_key_pairs(self, call: Call, query: Query) -> Page[key_pair_pb2.KeyPair]:
+        return await page_of(
+            self._session, call, query, _PATH, KeyPairRow, self._messages,
+            conditions=condition("name", query.filter.equal("display_name") or ""),
+            sort_fields={"display_name": "name", "create_time": "createDate"},
+        )  # fmt: skip
+
+    async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
+        wanted = request.key_pair
+        if not wanted.display_name:
+            text = "ZStack wants a name for a key pair"
+            raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
+        made = await op.create(
+            "key-pair",
+            send=lambda marker: self._import(op.call, wanted, marker),
+            find=lambda marker: self._find(op.call, resource_uuid(marker)),
+            undo=lambda uuid: self._delete(op.call, uuid, op.marker("undo")),
+            safety=BY_KEY,
+            collection="keyPairs",
+        )
+        op.touches(self._prefix + made.id)
+        return await self._key_pair(op.call, made.id)
+
+    async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
+        op.touches(request.name)
+        await op.act("delete", lambda: self._delete(op.call, op.call.id, op.marker("delete")))
+
+    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair, marker: str) -> Made:
+        uuid = resource_uuid(marker)
+        params = {"name": wanted.display_name, "publicKey": wanted.public_key.strip(), "resourceUuid": uuid}
+        await self._session.act(call, Change("POST", _PATH, params=params), job=marker)
+        return Made(uuid)
+
+    async def _find(self, call: Call, uuid: str) -> list[Made]:
+        try:
+            row = await self._session.get_one(call, f"{_PATH}/{{uuid}}", KeyPairRow, args={"uuid": uuid})
+        except NotFound:
+            return []
+        return [Made(row.uuid)]
+
+    async def _delete(self, call: Call, uuid: str, job: str) -> None:
+        """Delete a key pair; unlike most deletes this one fails when there is none."""
+        if await self._find(call, uuid):
+            await self._session.act(call, Change("DELETE", f"{_PATH}/{{uuid}}", {"uuid": uuid}), job=job)
+
+    async def _key_pair(self, call: Call, uuid: str) -> key_pair_pb2.KeyPair:
+        row, document = await self._session.get_with_document(
+            call, f"{_PATH}/{{uuid}}", KeyPairRow, args={"uuid": uuid}
+        )
+        return self._message(row, document)
+
+    async def _messages(self, found: Rows[KeyPairRow]) -> Sequence[key_pair_pb2.KeyPair]:
+        documents = found.documents or [{} for _ in found.rows]
+        return [self._message(row, document) for row, document in zip(found.rows, documents, strict=True)]
+
+    def _message(self, row: KeyPairRow, document: dict[str, Any]) -> key_pair_pb2.KeyPair:
+        message = key_pair_pb2.KeyPair(
+            name=self._prefix + row.uuid,
+            display_name=row.name,
+            create_time=self._session.zone.timestamp(row.create_date),
+            public_key=row.public_key,
+            fingerprint=_fingerprint(row.public_key),
+            key_type="ssh",
+        )
+        if document:
+            message.native.update(document)
+        return message
+
+
+def _fingerprint(public_key: str) -> str:
+    """Return the fingerprint as `ssh-keygen -l -E md5` tells it, which is what other platforms tell; empty for no key."""
+    parts = public_key.split()
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (IndexError, binascii.Error):
+        return ""
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))

@@ -1,0 +1,85 @@
+"""Labels and owners, which ZStack keeps beside its resources: user tags `key::value`, and references to accounts.
+
+Every area looks them up for a page of rows at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_zstack.queries import batches, everything, one_of
+from cloudspan_zstack.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan_common.adapterkit.driver import Call
+    from cloudspan_zstack.session import Session
+
+_BETWEEN = "::"
+_MAX_TAG_CHARS = 2048
+_REFS = 500
+
+
+class Tag(Row):
+    """A user tag."""
+
+    resource_uuid: str = ""
+    tag: str = ""
+
+
+class OwnerRef(msgspec.Struct, rename="camel"):
+    """Who owns a resource; such a row has no uuid of its own."""
+
+    resource_uuid: str = ""
+    account_uuid: str = ""
+
+
+def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
+    """Return labels as user tags.
+
+    Raises:
+        InvalidRequest: A label that could not be read back as it was, or is too long.
+    """
+    tags = []
+    for key, value in sorted(labels.items()):
+        tag = f"{key}{_BETWEEN}{value}"
+        if not key or _BETWEEN in key or key.endswith(":") or len(tag) > _MAX_TAG_CHARS:
+            text = (
+                f"the label {key[:60]!r} can't be kept as a tag: keys hold no '::' and don't end with ':', key and "
+                f"value have at most {_MAX_TAG_CHARS - len(_BETWEEN)} characters together"
+            )
+            raise InvalidRequest(text, reason="LABEL_NOT_KEPT", violations=[Violation(field, text)])
+        tags.append(tag)
+    return tags
+
+
+async def read_labels(session: Session, call: Call, kind: str, uuids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the labels of resources by uuid; `kind` is the platform's resource type, `VmInstanceVO`.
+
+    A tag without `::` is a label with an empty value.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for some in batches(uuids):
+        conditions = [f"resourceType={kind}", *one_of("resourceUuid", some)]
+        for row in await everything(session, call, "/user-tags", Tag, conditions):
+            key, _, value = row.tag.partition(_BETWEEN)
+            found.setdefault(row.resource_uuid, {})[key] = value
+    return found
+
+
+async def read_owners(session: Session, call: Call, uuids: Sequence[str]) -> dict[str, str]:
+    """Return the account that owns each of the resources; only an administrator sees others than its own."""
+    login = await session.login(call)
+    if not login.is_admin:
+        return dict.fromkeys(uuids, login.account_uuid)
+    owners: dict[str, str] = {}
+    for some in batches(uuids):
+        found = await session.query(
+            call, "/accounts/resources/refs", OwnerRef, conditions=one_of("resourceUuid", some), limit=_REFS
+        )
+        owners |= {ref.resource_uuid: ref.account_uuid for ref in found.rows}
+    return owners

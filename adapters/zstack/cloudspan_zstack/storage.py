@@ -1,0 +1,141 @@
+"""The storage area: reads of volumes, volume types and snapshots, and changes of volumes.
+
+`cluster` lists it among its areas; the kit calls the functions by their names. A volume type is a disk offering: a
+size with a name. Root disks of servers are volumes as well; deleted volumes stay listed, SOFT_DELETED, for the days
+that the platform keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from cloudspan_common.adapterkit.driver import ABSENT, BY_KEY, Capability, Page
+from cloudspan_zstack import conditions
+from cloudspan_zstack.beside import by_uuid, rows_by
+from cloudspan_zstack.storage_changes import CreateVolumeOptions, StorageChanges
+from cloudspan_zstack.storage_rows import DiskOfferingRow, PrimaryStorageRow, SnapshotRow, VolumeRow
+from cloudspan_zstack.listings import Listing, list_page, read_one
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
+    from cloudspan_common.adapterkit.driver import Call, Query
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_zstack.session import Session
+
+_COMMON_SORT = {"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"}
+_VOLUME_SORT = {**_COMMON_SORT, "size_bytes": "size", "native_state": "status"}
+_SNAPSHOT_SORT = {**_COMMON_SORT, "size_bytes": "size", "native_state": "status"}
+_TYPE_SORT = {"display_name": "name"}
+_VOLUME_STATES = {
+    "CREATING": ("status=Creating",),
+    "AVAILABLE": ("status?=Ready,NotInstantiated", "vmInstanceUuid is null"),
+    "IN_USE": ("status?=Ready,NotInstantiated", "vmInstanceUuid not null"),
+    "MAINTENANCE": ("state=Disabled",),
+    "MIGRATING": ("status=Migrating",),
+    "SOFT_DELETED": ("status=Deleted",),
+}
+_SNAPSHOT_STATES = {
+    "CREATING": ("status=Creating",),
+    "AVAILABLE": ("status=Ready",),
+    "DELETING": ("status=Deleting",),
+    "SOFT_DELETED": ("status=Deleted",),
+}
+_UNTOLD = (ABSENT, "the platform does not tell it")
+
+
+class Storage(StorageChanges):
+    """Volumes, volume types and snapshots of one cluster."""
+
+    capabilities: ClassVar[Mapping[str, Capability]] = {
+        "list_volumes": Capability(
+            sortable=tuple(_VOLUME_SORT),
+            fields={
+                "snapshot": _UNTOLD,
+                "encrypted": _UNTOLD,
+                "attachments.device": _UNTOLD,
+                "attachments": (ABSENT, "of a volume that several servers share the platform does not tell them"),
+            },
+        ),
+        "list_snapshots": Capability(sortable=tuple(_SNAPSHOT_SORT)),
+        "list_volume_types": Capability(
+            sortable=tuple(_TYPE_SORT),
+            fields={"public": _UNTOLD, "default": (ABSENT, "the platform has no default disk offering")},
+        ),
+        "create_volume": Capability(create_safety=BY_KEY, options=CreateVolumeOptions),
+    }
+
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
+        super().__init__(session, ref)
+        common = {"display_name": conditions.text("name"), "native_state": conditions.text("status")}
+        volume_pushes = common | {
+            "name": conditions.name("uuid", f"{ref}/volumes/"),
+            "state": conditions.word(_VOLUME_STATES),
+            "bootable": conditions.word({"true": ("type=Root",), "false": ("type=Data",)}),
+            "multi_attach": conditions.word({"true": ("isShareable=true",), "false": ("isShareable=false",)}),
+            "volume_type": conditions.name("diskOfferingUuid", f"{ref}/volumeTypes/"),
+            "image": conditions.name("rootImageUuid", f"{ref}/images/"),
+        }
+        snapshot_pushes = common | {
+            "name": conditions.name("uuid", f"{ref}/snapshots/"),
+            "state": conditions.word(_SNAPSHOT_STATES),
+            "volume": conditions.name("volumeUuid", f"{ref}/volumes/"),
+            "parent_snapshot": conditions.name("parentUuid", f"{ref}/snapshots/"),
+        }
+        # Memory and Cache volumes are the platform's own.
+        self._volumes: Listing[VolumeRow, volume_pb2.Volume] = Listing(
+            "/volumes", VolumeRow, self.volume_messages, ("type?=Root,Data",), _VOLUME_SORT, volume_pushes
+        )
+        self._types: Listing[DiskOfferingRow, volume_type_pb2.VolumeType] = Listing(
+            "/disk-offerings", DiskOfferingRow, self._type_messages, (), _TYPE_SORT,
+            {"display_name": conditions.text("name")},
+        )  # fmt: skip
+        self._snapshots: Listing[SnapshotRow, snapshot_pb2.Snapshot] = Listing(
+            "/volume-snapshots", SnapshotRow, self._snapshot_messages, (), _SNAPSHOT_SORT, snapshot_pushes
+        )
+
+    def __repr__(self) -> str:
+        return f"<Storage {self._ref}>"
+
+    async def get_volume(self, call: Call, _request: volume_pb2.GetVolumeRequest) -> volume_pb2.Volume:
+        return await read_one(self._session, call, self._volumes)
+
+    async def list_volumes(self, call: Call, query: Query) -> Page[volume_pb2.Volume]:
+        return await list_page(self._session, call, query, self._volumes)
+
+    async def get_volume_type(
+        self, call: Call, _request: volume_type_pb2.GetVolumeTypeRequest
+    ) -> volume_type_pb2.VolumeType:
+        return await read_one(self._session, call, self._types)
+
+    async def list_volume_types(self, call: Call, query: Query) -> Page[volume_type_pb2.VolumeType]:
+        return await list_page(self._session, call, query, self._types)
+
+    async def get_snapshot(self, call: Call, _request: snapshot_pb2.GetSnapshotRequest) -> snapshot_pb2.Snapshot:
+        return await read_one(self._session, call, self._snapshots)
+
+    async def list_snapshots(self, call: Call, query: Query) -> Page[snapshot_pb2.Snapshot]:
+        return await list_page(self._session, call, query, self._snapshots)
+
+    async def volume_messages(self, call: Call, rows: Sequence[VolumeRow]) -> list[volume_pb2.Volume]:
+        marks, storages = await asyncio.gather(
+            self._beside.of(call, [row.uuid for row in rows]),
+            rows_by(
+                self._session, call, "/primary-storage", PrimaryStorageRow, "uuid",
+                (row.primary_storage_uuid for row in rows),
+            ),
+        )  # fmt: skip
+        known = by_uuid(storages)
+        return [self._mapper.volume(row, marks, known) for row in rows]
+
+    async def _type_messages(
+        self, call: Call, rows: Sequence[DiskOfferingRow]
+    ) -> list[volume_type_pb2.VolumeType]:
+        marks = await self._beside.of(call, [row.uuid for row in rows])
+        return [self._mapper.volume_type(row, marks) for row in rows]
+
+    async def _snapshot_messages(self, call: Call, rows: Sequence[SnapshotRow]) -> list[snapshot_pb2.Snapshot]:
+        marks = await self._beside.of(call, [row.uuid for row in rows])
+        return [self._mapper.snapshot(row, marks) for row in rows]

@@ -1,0 +1,65 @@
+"""Hundreds of servers over all clusters: made side by side, listed in small pages across clusters, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+from tests.e2e.conftest import EVERYWHERE, build, fresh, parts_of, remove
+
+from cloudspan.v1 import server_pb2
+
+pytestmark = pytest.mark.e2e
+
+SERVERS = int(os.environ.get("CLOUDSPAN_E2E_SERVERS", "200"))
+PAGE = 23
+
+
+@pytest.mark.timeout(600)
+async def test_hundreds_of_servers_are_made_listed_in_small_pages_and_deleted(clusters, cloud, capsys):
+    """Each stands once in a traversal of both clusters, complete, while page after page is asked for."""
+    stem = fresh("many")
+    began = time.monotonic()
+    made = await _make(cloud, clusters, stem)
+    built_s = time.monotonic() - began
+    try:
+        began = time.monotonic()
+        request = server_pb2.ListServersRequest(parent=EVERYWHERE, page_size=PAGE)
+        listing, pages = await _traverse(cloud, request)
+        listed_s = time.monotonic() - began
+        assert sorted(name for name, title in listing if title.startswith(stem)) == sorted(made)
+        assert len({name for name, _ in listing}) == len(listing)
+        assert pages >= len(made) // PAGE
+    finally:
+        began = time.monotonic()
+        await asyncio.gather(*(remove(cloud, name) for name in made))
+    with capsys.disabled():
+        print(
+            f"\n{len(made)} servers: made in {built_s:.0f} s, listed in {pages} pages of {PAGE} in {listed_s:.1f} s, "
+            f"deleted in {time.monotonic() - began:.0f} s"
+        )
+
+
+async def _make(cloud, clusters, stem):
+    """Make them all at once, the same number on each cluster."""
+    wanted = []
+    for site in clusters:
+        parts = await parts_of(cloud, site.ref)
+        number = SERVERS // len(clusters)
+        wanted += [build(cloud, site.ref, parts.server(display_name=f"{stem}-{site.name}-{n}")) for n in range(number)]
+    return [server.name for server in await asyncio.gather(*wanted)]
+
+
+async def _traverse(cloud, request):
+    found, pages = [], 0
+    while True:
+        answer = await cloud.servers.ListServers(request)
+        assert list(answer.unreachable) == []
+        assert len(answer.servers) <= request.page_size
+        found += [(server.name, server.display_name) for server in answer.servers]
+        pages += 1
+        if not answer.next_page_token:
+            return found, pages
+        request.page_token = answer.next_page_token

@@ -1,0 +1,169 @@
+"""One cluster of an adapter is dead, hangs, refuses the password or shows a bad certificate: the other goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import ipaddress
+import ssl
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.e2e.conftest import EVERYWHERE, clusters_of, ready
+from tests.e2e.relay import Mode, Relay
+
+from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
+from cloudspan_common.client import Client
+from cloudspan_common.errors import CloudspanError, LoginRefused, OutOfTime, Unreachable
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+
+LOGIN = r"/v3/auth/tokens$"
+Status = common_pb2.ClusterStatus
+State = cluster_pb2.Cluster.State
+
+
+def _list(cloud, ref, **more):
+    return cloud.servers.ListServers(server_pb2.ListServersRequest(parent=ref), **more)
+
+
+@pytest.fixture
+def pair(clusters):
+    """A cluster that will fail, and one that will not; the same real one twice if there is only one."""
+    return clusters[0], clusters[-1]
+
+
+@asynccontextmanager
+async def _with_relays(apart, ill, well):
+    """The ill cluster behind relays before Keystone and Nova, the well one as it is."""
+    url = await asyncio.to_thread(ill.endpoint, "compute")
+    host, port = await asyncio.to_thread(ill.host, "compute")
+    async with Relay(*ill.keystone) as keystone, Relay(host, port) as nova:
+        override = url.replace(f":{port}", f":{nova.port}", 1)
+        entry = ill.entry(auth_url=f"http://127.0.0.1:{keystone.port}/v3", compute_endpoint_override=override)
+        with apart({"ill": entry, "well": well.entry()}) as running:
+            async with Client(running.address) as cloud:
+                await ready(cloud)
+                yield cloud, keystone, nova
+
+
+@pytest.mark.parametrize("mode", [Mode.REFUSE, Mode.HANG], ids=["refuses", "hangs"])
+async def test_a_dead_cluster_slows_no_call_to_the_other(pair, apart, mode):
+    """Calls to the well one go on at their speed; a wildcard list says what is missing; the dead one comes back."""
+    async with _with_relays(apart, *pair) as (cloud, keystone, nova):
+        ill, well = (f"platforms/openstack/clusters/{tag}" for tag in ("ill", "well"))
+        await _list(cloud, ill)
+        healthy_s = await _median_s(cloud, well)
+        for relay in (keystone, nova):
+            relay.turn(mode)
+        doomed = [asyncio.create_task(_failed(_list(cloud, ill, timeout=3))) for _ in range(20)]
+        beside_s = await _median_s(cloud, well)
+        assert {type(error) for error in await asyncio.gather(*doomed)} <= {Unreachable, OutOfTime}
+        assert beside_s < 3 * healthy_s + 0.2
+        answer = await _list(cloud, EVERYWHERE, timeout=5)
+        assert list(answer.unreachable) == [ill]
+        assert {s.cluster: s.state for s in answer.cluster_status} == {
+            ill: Status.STATE_UNREACHABLE,
+            well: Status.STATE_OK,
+        }
+        for relay in (keystone, nova):
+            relay.turn(Mode.PASS)
+        await _until_listed(cloud, ill)
+
+
+async def _failed(call):
+    with pytest.raises(CloudspanError) as raised:
+        await call
+    return raised.value
+
+
+async def _median_s(cloud, ref, calls=15):
+    took = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        await _list(cloud, ref, timeout=10)
+        took.append(time.perf_counter() - began)
+    return sorted(took)[calls // 2]
+
+
+async def _until_listed(cloud, ref):
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await _list(cloud, ref, timeout=5)
+            except (Unreachable, OutOfTime):
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_a_wrong_password_is_tried_once_however_many_call(pair, apart):
+    """The account is not locked: the breaker opens after one refusal, callers are told so at once."""
+    ill, well = pair
+    async with Relay(*ill.keystone) as keystone:
+        url = f"http://127.0.0.1:{keystone.port}/v3"
+        entries = {"ill": ill.entry(auth_url=url, password="no-such-password"), "well": well.entry()}
+        with apart(entries) as running:
+            async with Client(running.address) as cloud:
+                await ready(cloud, "well")
+                ref = "platforms/openstack/clusters/ill"
+                errors = await asyncio.gather(*(_failed(_list(cloud, ref)) for _ in range(50)))
+                assert {type(error) for error in errors} == {LoginRefused}
+                assert not any("no-such-password" in error.message for error in errors)
+                assert keystone.count("POST", LOGIN) == 1
+                told = (await clusters_of(cloud))["ill"]
+                assert (told.state, told.token.failures) == (State.STATE_LOGIN_REFUSED, 1)
+                assert told.token.HasField("retry_time")
+                check = await cloud.clusters.CheckCluster(cluster_pb2.CheckClusterRequest(name=ref))
+                assert next(stage.stage for stage in check.stages if not stage.ok) == "login"
+                assert keystone.count("POST", LOGIN) <= 2
+                await _list(cloud, "platforms/openstack/clusters/well")
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_vouched_for_taken(
+    clusters, apart, tmp_path
+):
+    """TLS before a real Keystone: without `cacert` no password is sent, with it all goes well."""
+    site = clusters[0]
+    authority, context = _certificate(tmp_path)
+    async with Relay(*site.keystone, tls=context) as keystone:
+        url = f"https://127.0.0.1:{keystone.port}/v3"
+        entries = {
+            "stranger": site.entry(auth_url=url),
+            "friend": site.entry(auth_url=url, cacert=str(authority)),
+        }
+        with apart(entries) as running:
+            async with Client(running.address) as cloud:
+                await ready(cloud, "friend")
+                error = await _failed(_list(cloud, "platforms/openstack/clusters/stranger"))
+                assert isinstance(error, Unreachable)
+                assert error.reason == "TLS_CERTIFICATE"
+                assert "cacert" in error.message
+                await _list(cloud, "platforms/openstack/clusters/friend")
+                assert keystone.count("POST", LOGIN) == 1
+
+
+def _certificate(directory):
+    """Return the file of a self-signed certificate of 127.0.0.1, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "e2e")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(hours=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = directory / "cert.pem", directory / "key.pem"
+    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private.write_bytes(key.private_bytes(*form))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(public, private)
+    return public, context
