@@ -79,6 +79,6 @@ def parse_resource(name: str, collection: str, field: str = "name") -> tuple[Clu
 
 def malformed(name: str, field: str, expected: str) -> InvalidRequest:
     """Return the error for a name that has not the expected form."""
-    shown = name if len(name) <= 120 else name[:117] + "..."  # noqa: PLR2004 - enough to recognise it in a log line
+    shown = name if len(name) <= 120 else name[:117] + "..."
     text = f"{field} is {shown!r}; expected the form {expected}"
     return InvalidRequest(text, reason="MALFORMED_NAME", violations=[Violation(field, text)])

@@ -67,6 +67,8 @@ class NativeCallMetrics:
         self._seconds = Histogram(
             "cloudspan_native_call_seconds", "Native calls by duration.", _LABELS, registry=registry, buckets=_BUCKETS_S
         )
+        # labels() costs 3 us and this dict 0.1 us, on each native call; templates hold no ids, so it stays small.
+        self._timers: dict[tuple[str, ...], Histogram] = {}
         self._waited = Counter(
             "cloudspan_native_wait_seconds", "Time spent before sending.", ("cluster",), registry=registry
         )
@@ -74,8 +76,11 @@ class NativeCallMetrics:
 
     def observe(self, call: NativeCall) -> None:
         """Count one call."""
-        labels = (call.cluster, call.service, call.method, call.template, call.status_class)
-        self._seconds.labels(*labels).observe(call.ms / 1000)
+        key = (call.cluster, call.service, call.method, call.template, call.status_class)
+        timer = self._timers.get(key)
+        if timer is None:
+            timer = self._timers[key] = self._seconds.labels(*key)
+        timer.observe(call.ms / 1000)
         if call.waited_ms > 0:
             self._waited.labels(call.cluster).inc(call.waited_ms / 1000)
         if call.retries:
@@ -105,14 +110,16 @@ def collecting() -> Iterator[list[NativeCall]]:
 def record_native_call(call: NativeCall, metrics: NativeCallMetrics | None = None, *, slow_ms: float = SLOW_MS) -> None:
     """Log the call, count it in `metrics`, and add it to the request that it belongs to.
 
-    Failed (an error, a 5xx, no answer) and slow calls are warnings; the others show at debug level only.
+    No answer, a 5xx, an answer that can't be read and slow calls are warnings. The rest shows at debug level only, refusals (4xx) included: what
+    they mean is the caller's to say.
     """
     if metrics is not None:
         metrics.observe(call)
     calls = _collected.get()
     if calls is not None:
         calls.append(call)
-    if call.error or call.status >= 500 or not call.status:
+    refused = 400 <= call.status < 500
+    if call.status >= 500 or not call.status or (call.error and not refused):
         log.warning("native call failed", **asdict(call))
     elif call.ms >= slow_ms:
         log.warning("native call was slow", **asdict(call))

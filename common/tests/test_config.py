@@ -22,8 +22,8 @@ class Config:
     workers: int = option("Workers.", default=4, minimum=1)
     poll_s: float = option("Time between polls.", default=0.5, unit="s", minimum=0.01)
     reflect: bool = option("Serve reflection.", default=True)
-    state_dir: Path = option("Where state is kept.", default=Path("state"))  # noqa: RUF009 - option() returns a dataclass field
-    tls_key: Path | None = option("TLS key.", default=None)  # noqa: RUF009 - option() returns a dataclass field
+    state_dir: Path = option("Where state is kept.", default=Path("state"))
+    tls_key: Path | None = option("TLS key.", default=None)
     cluster: tuple[str, ...] = option("Cluster to serve; repeatable.", default=())
     token: str = option("Consul token.", default="", secret=True, env="CONSUL_HTTP_TOKEN")
 

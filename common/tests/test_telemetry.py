@@ -50,6 +50,7 @@ def test_a_call_is_counted_by_what_it_was_and_how_it_ended():
     [
         (a_call(), "debug", "native call done"),
         (a_call(status=404), "debug", "native call done"),
+        (a_call(status=404, error="no such server"), "debug", "native call done"),
         (a_call(status=503), "warning", "native call failed"),
         (a_call(status=0), "warning", "native call failed"),
         (a_call(error="broken JSON"), "warning", "native call failed"),
@@ -57,7 +58,7 @@ def test_a_call_is_counted_by_what_it_was_and_how_it_ended():
     ],
 )
 def test_only_failed_and_slow_calls_are_warnings(call, level, event):
-    """A 404 is an answer; whether it is an error is the session's word."""
+    """A 404 is an answer; whether it is bad news is for its caller to say."""
     with capture_logs() as logged:
         record_native_call(call)
     assert [(entry["log_level"], entry["event"]) for entry in logged] == [(level, event)]

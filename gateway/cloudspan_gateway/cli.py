@@ -14,7 +14,7 @@ from cloudspan_common.client import DEFAULT_ADDRESS, Client
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.names import ClusterRef, is_tag
 from cloudspan_common.service import run_service
-from cloudspan_gateway import capability_table, tables
+from cloudspan_gateway import capability_table, newadapter, tables
 from cloudspan_gateway.up import plan
 from cloudspan_gateway.up.demo import up as run_up
 
@@ -126,6 +126,21 @@ def capabilities(gateway: str, document: Path | None) -> None:
     with _errors_for_people():
         changed = capability_table.write(document, table)
     click.echo(f"{document} {'has changed' if changed else 'was current'}")
+
+
+@cli.command("new-adapter")
+@click.argument("name")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="Where its folder is made; here by default.",
+)
+def new_adapter(name: str, directory: Path) -> None:
+    """Make a new adapter that runs as it stands; see docs/writing-an-adapter.md."""
+    with _errors_for_people():
+        folder = newadapter.make(name, directory)
+    click.echo(f"{folder} is an adapter for the platform {name}; its README.md says what is where")
 
 
 def _print(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Table]]) -> None:

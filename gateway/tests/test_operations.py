@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from google.longrunning import operations_pb2
 from google.protobuf import struct_pb2
+from tests.flows.memory_house import MAIN, House, create_request, memory_cluster, metadata_of, open_house
 
 from cloudspan.v1 import operation_pb2, server_pb2
 from cloudspan_common import errors
 from cloudspan_common.client import result_of, waiting
 from cloudspan_memory.driver import MemoryCluster
-from tests.flows.memory_house import MAIN, House, create_request, memory_cluster, metadata_of, open_house
 
 Phase = operation_pb2.OperationMetadata.Phase
 Get, Cancel = operations_pb2.GetOperationRequest, operations_pb2.CancelOperationRequest
@@ -158,7 +158,7 @@ async def test_unknown_and_malformed_operations_are_told_apart(house: House) -> 
     ):
         with pytest.raises(errors.NotFound):
             await method(request(name=f"operations/{uuid.uuid4()}"))
-        with pytest.raises(errors.InvalidRequest, match="operations/{uuid}"):
+        with pytest.raises(errors.InvalidRequest, match=r"operations/\{uuid\}"):
             await method(request(name="servers/1"))
 
 

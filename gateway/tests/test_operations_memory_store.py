@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from gateway.tests.operation_store_suite import DONE, LEASE_S, PROGRESS, OperationStoreSuite, intent
 
 from cloudspan_common.errors import NotFound
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations import store as stores
 from cloudspan_gateway.operations.store import MemoryStore, OperationStore
-from gateway.tests.operation_store_suite import DONE, LEASE_S, PROGRESS, OperationStoreSuite, intent
 
 
 class TestMemoryStore(OperationStoreSuite):

@@ -1,4 +1,4 @@
-"""The runner over a store and a scripted adapter: attempts, leases, fences, and one operation's trouble kept its own."""
+"""The runner over a store and a scripted adapter: attempts, leases, fences; one operation's trouble stays its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gateway.tests.operation_store_suite import intent
 from google.protobuf import any_pb2
 
 from cloudspan.adapter.v1 import step_pb2
@@ -15,7 +16,6 @@ from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.model import Progress, Row
 from cloudspan_gateway.operations.runner import LEASE_S, STEP_TIMEOUT_S, Runner
 from cloudspan_gateway.operations.store import MemoryStore
-from gateway.tests.operation_store_suite import intent
 
 Answer = Callable[[step_pb2.StepRequest], Awaitable[step_pb2.StepResponse]]
 DONE = step_pb2.StepResponse(

@@ -116,6 +116,7 @@ async def test_a_service_installed_alone_holds_nothing_of_the_others_and_serves(
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+    assert process.returncode == 0
 
 
 async def _port(output: asyncio.StreamReader) -> int:

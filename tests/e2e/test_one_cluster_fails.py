@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
-import ssl
 import time
 from contextlib import asynccontextmanager
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.e2e.certificates import self_signed
 from tests.e2e.conftest import EVERYWHERE, clusters_of, ready
 from tests.e2e.relay import Mode, Relay
 
@@ -113,7 +107,9 @@ async def test_a_wrong_password_is_tried_once_however_many_call(pair, apart):
                 await ready(cloud, "well")
                 ref = "platforms/openstack/clusters/ill"
                 errors = await asyncio.gather(*(_failed(_list(cloud, ref)) for _ in range(50)))
-                assert {type(error) for error in errors} == {LoginRefused}
+                assert {(error.code, error.reason) for error in errors} == {
+                    (LoginRefused.code, "CLUSTER_LOGIN_REFUSED")
+                }
                 assert not any("no-such-password" in error.message for error in errors)
                 assert keystone.count("POST", LOGIN) == 1
                 told = (await clusters_of(cloud))["ill"]
@@ -130,7 +126,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_
 ):
     """TLS before a real Keystone: without `cacert` no password is sent, with it all goes well."""
     site = clusters[0]
-    authority, context = _certificate(tmp_path)
+    authority, context = self_signed(tmp_path)
     async with Relay(*site.keystone, tls=context) as keystone:
         url = f"https://127.0.0.1:{keystone.port}/v3"
         entries = {
@@ -146,24 +142,3 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_
                 assert "cacert" in error.message
                 await _list(cloud, "platforms/openstack/clusters/friend")
                 assert keystone.count("POST", LOGIN) == 1
-
-
-def _certificate(directory):
-    """Return the file of a self-signed certificate of 127.0.0.1, and a server's context with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "e2e")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(hours=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public, private = directory / "cert.pem", directory / "key.pem"
-    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    private.write_bytes(key.private_bytes(*form))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(public, private)
-    return public, context

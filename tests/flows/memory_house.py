@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudspan.v1 import server_pb2
+from cloudspan.v1 import operation_pb2, server_pb2
 from cloudspan_common.adapterkit.driver import Cluster
 from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client
@@ -46,9 +46,12 @@ class House:
         adapter = Adapter(clusters[0].ref.platform, "Memory", "cloudspan-memory", clusters)
         work = serve(adapter, config, asyncio.Event(), registry=self.registry, ready=address.set_result)
         self.running[instance] = asyncio.create_task(work)
+        serves = asyncio.Event()
+        self.gateway.table.subscribe(lambda _snapshot: serves.set())
         async with asyncio.timeout(5):
             while not any(instance == seen.instance.instance_id for seen in self._serving()):
-                await asyncio.sleep(0.005)
+                serves.clear()
+                await serves.wait()
         return str(await address)
 
     def _serving(self) -> list[Any]:
@@ -82,8 +85,6 @@ async def open_house(*clusters: Cluster) -> AsyncIterator[House]:
 
 def metadata_of(operation: Any) -> Any:
     """Return an operation's metadata."""
-    from cloudspan.v1.operation_pb2 import OperationMetadata  # noqa: PLC0415 - its only use
-
-    metadata = OperationMetadata()
+    metadata = operation_pb2.OperationMetadata()
     assert operation.metadata.Unpack(metadata)
     return metadata

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.config import option
@@ -12,6 +12,9 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
 from cloudspan_memory import seeding
 from cloudspan_memory.driver import MemoryCluster
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from cloudspan.v1 import flavor_pb2, key_pair_pb2, server_pb2
@@ -11,6 +13,9 @@ from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, PreconditionFailed
 from cloudspan_common.names import parse_resource
 from cloudspan_memory.store import Store, copied
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 State = server_pb2.Server.State
 _FIXED = (State.STATE_BUILDING, State.STATE_DELETING, State.STATE_ERROR)
@@ -26,7 +31,7 @@ class ServerOptions(msgspec.Struct, forbid_unknown_fields=True):
 class Compute:
     """The compute area of one cluster."""
 
-    capabilities = {
+    capabilities: Mapping[str, Capability] = {
         "create_server": Capability(create_safety=BY_KEY, options=ServerOptions),
         "create_key_pair": Capability(create_safety=BY_KEY),
     }
@@ -83,7 +88,9 @@ class Compute:
         return await self._change(op, "stop", State.STATE_STOPPING, State.STATE_STOPPED)
 
     async def reboot_server(self, op: Operation, _: server_pb2.RebootServerRequest) -> server_pb2.Server:
-        return await self._change(op, "reboot", State.STATE_REBOOTING, State.STATE_RUNNING, only_from=State.STATE_RUNNING)
+        return await self._change(
+            op, "reboot", State.STATE_REBOOTING, State.STATE_RUNNING, only_from=State.STATE_RUNNING
+        )
 
     async def attach_volume(self, op: Operation, request: server_pb2.AttachVolumeRequest) -> server_pb2.Server:
         volume_id = _id_of(request.volume, "volumes", "volume")
@@ -94,7 +101,9 @@ class Compute:
             if any(a.server == server.name for a in volume.attachments):
                 return
             if volume.attachments:
-                raise PreconditionFailed(f"{volume.name} is attached to {volume.attachments[0].server}; detach it first")
+                raise PreconditionFailed(
+                    f"{volume.name} is attached to {volume.attachments[0].server}; detach it first"
+                )
             volume.attachments.add(server=server.name, device=request.device or "/dev/vdb")
             volume.state = volume.STATE_IN_USE
 
@@ -122,6 +131,8 @@ class Compute:
             there = self._store.find("keyPairs", name)
             if there is not None and there.public_key != request.key_pair.public_key:
                 raise AlreadyExists(f"{there.name} exists with another key; choose another name", resource=there.name)
+            if there is not None:
+                return Made(name)
             key_pair = copied(request.key_pair)
             key_pair.key_type = "ssh"
             key_pair.fingerprint = hashlib.sha256(key_pair.public_key.encode()).hexdigest()[:32]

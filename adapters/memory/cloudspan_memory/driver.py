@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cloudspan.v1 import (
     cluster_pb2,
@@ -17,12 +17,16 @@ from cloudspan.v1 import (
 )
 from cloudspan_common.adapterkit.driver import Area, Call, Stage
 from cloudspan_common.clock import Clock, SystemClock
-from cloudspan_common.names import ClusterRef
 from cloudspan_memory.compute import Compute
 from cloudspan_memory.identity import Identity
 from cloudspan_memory.network import Network
 from cloudspan_memory.storage import Storage
 from cloudspan_memory.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudspan_common.names import ClusterRef
 
 GIB = 1024**3
 
@@ -59,7 +63,9 @@ class MemoryCluster:
         )
 
     async def check(self, _: Call) -> Sequence[Stage]:
-        return [Stage("permissions", ok=True, message="this cluster is in memory; there is nothing on the way", took_s=0.0)]
+        return [
+            Stage("permissions", ok=True, message="this cluster is in memory; there is nothing on the way", took_s=0.0)
+        ]
 
     def seed_servers(self, count: int) -> None:
         """Make `count` servers that run at once."""
@@ -83,7 +89,9 @@ def _furnish(store: Store) -> None:
     store.put("projects", "main", project_pb2.Project(display_name="main", enabled=True))
     store.put("zones", "main", zone_pb2.Zone(display_name="main", available=True, scopes=["compute", "volume"]))
     for name, vcpus in (("small", 2), ("large", 8)):
-        flavor = flavor_pb2.Flavor(display_name=name, vcpus=vcpus, memory_mib=1024 * vcpus, disk_bytes=20 * GIB, public=True)
+        flavor = flavor_pb2.Flavor(
+            display_name=name, vcpus=vcpus, memory_mib=1024 * vcpus, disk_bytes=20 * GIB, public=True
+        )
         store.put("flavors", name, flavor)
     image = image_pb2.Image(
         display_name="linux",

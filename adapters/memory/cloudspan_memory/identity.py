@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudspan.v1 import project_pb2, quota_pb2, zone_pb2
 from cloudspan_common.adapterkit.driver import Call, Capability, Page, Query
 from cloudspan_memory.store import Store, copied
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Identity:
     """Who owns what, and how much of it there may be."""
 
-    capabilities: dict[str, Capability] = {}
+    capabilities: Mapping[str, Capability] = {}
 
     def __init__(self, store: Store) -> None:
         self._store = store

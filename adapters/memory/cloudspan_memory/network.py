@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
 from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query
@@ -12,11 +11,14 @@ from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionF
 from cloudspan_common.names import parse_resource
 from cloudspan_memory.store import Store, copied
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 
 class Network:
     """The network area of one cluster."""
 
-    capabilities = {
+    capabilities: Mapping[str, Capability] = {
         "create_network": Capability(create_safety=BY_KEY),
         "create_subnet": Capability(create_safety=BY_KEY),
     }
@@ -64,7 +66,9 @@ class Network:
         return self._store.page("securityGroups", query)
 
     async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
-        made = await self._create(op, "networks", lambda: _with(request.network, state=network_pb2.Network.STATE_ACTIVE))
+        made = await self._create(
+            op, "networks", lambda: _with(request.network, state=network_pb2.Network.STATE_ACTIVE)
+        )
         return self._shown(self._store.get("networks", made.id))
 
     async def create_subnet(self, op: Operation, request: subnet_pb2.CreateSubnetRequest) -> subnet_pb2.Subnet:
@@ -86,9 +90,6 @@ class Network:
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
         await self._delete(op, "networks", request.name, lambda: self._users("ports", "network", request.name))
-        for subnet in self._store.all("subnets"):
-            if subnet.network == request.name:
-                self._store.delete("subnets", parse_resource(subnet.name, "subnets")[1])
 
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
         await self._delete(op, "subnets", request.name, lambda: self._plugged(request.name))
@@ -114,6 +115,8 @@ class Network:
             if used := users():
                 raise PreconditionFailed(f"{name} is in use by {', '.join(used)}; delete those first")
             self._store.delete(collection, op.call.id)
+            for subnet in self._users("subnets", "network", name):  # they go with their network
+                self._store.delete("subnets", parse_resource(subnet, "subnets")[1])
 
         op.touches(name)
         await op.act("delete", delete)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -11,6 +10,8 @@ import grpc
 from cloudspan_memory.seed.v1 import seed_pb2, seed_pb2_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from cloudspan_memory.driver import MemoryCluster
 
 SERVICE = "cloudspan_memory.seed.v1.SeedService"

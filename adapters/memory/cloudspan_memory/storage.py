@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from cloudspan.v1 import image_pb2, snapshot_pb2, volume_pb2, volume_type_pb2
+from typing import TYPE_CHECKING
+
 from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
 from cloudspan_memory.store import Store, copied
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cloudspan.v1 import image_pb2, snapshot_pb2, volume_pb2, volume_type_pb2
 
 
 class Storage:
     """The storage area of one cluster."""
 
-    capabilities = {"create_volume": Capability(create_safety=BY_KEY)}
+    capabilities: Mapping[str, Capability] = {"create_volume": Capability(create_safety=BY_KEY)}
 
     def __init__(self, store: Store) -> None:
         self._store = store

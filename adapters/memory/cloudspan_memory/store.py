@@ -71,6 +71,12 @@ class Store:
             row = self._collections[collection].rows.get(resource_id)
         return row
 
+    def _catch_up(self) -> None:
+        """Apply every change that is due: a page must not shrink while it is made."""
+        now = self._clock.monotonic()
+        for name in [name for name, (at, _) in self._due.items() if at <= now]:
+            self._due.pop(name)[1]()
+
     def get(self, collection: str, resource_id: str) -> Any:
         """Return the resource as it is now.
 
@@ -89,13 +95,13 @@ class Store:
         return [row for row in (self.find(collection, i) for i in ids) if row is not None]
 
     def page(self, collection: str, query: Query) -> Page[Any]:
-        """Return the page after `query.cursor`, an id."""
+        """Return copies of the page after `query.cursor`, an id."""
+        self._catch_up()
         rows = self._collections.get(collection, _Collection())
         start = bisect.bisect_right(rows.ids, query.cursor) if query.cursor else 0
         ids = rows.ids[start : start + query.limit]
-        found = [(i, row) for i in ids if (row := self.find(collection, i)) is not None]
         more = start + query.limit < len(rows.ids)
-        return Page([row for _, row in found], more=more, position=lambda index: found[index][0])
+        return Page([copied(rows.rows[i]) for i in ids], more=more, position=lambda index: ids[index])
 
     def delete(self, collection: str, resource_id: str) -> None:
         """Forget a resource; nothing happens when there is none."""

@@ -117,8 +117,10 @@ class KeystoneIssuer:
     def _domain_error(self, native: Exception) -> CloudspanError:
         where = f"login of cloud {self._cloud.name} at {self._cloud.auth_url}"
         metadata = {"cluster": self._cluster, "http_status": str(getattr(native, "http_status", "") or "")}
-        if isinstance(native, ks.ConnectionError | requests.RequestException):
-            return connection_error(native, where, metadata)
+        # A connection that failed under discovery is told as a failed discovery.
+        unreached = native.__context__ if isinstance(native, ks.DiscoveryFailure) else native
+        if isinstance(unreached, ks.ConnectionError | requests.RequestException):
+            return connection_error(unreached, where, metadata)
         for kinds, error, advice in _MEANINGS:
             if isinstance(native, kinds):
                 return error(f"{where} failed: {_told(native)}; {advice}", metadata=metadata)

@@ -13,7 +13,7 @@ import msgspec
 from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.adapterkit.driver import BY_KEY, Capability, Made, Page
 from cloudspan_common.adapterkit.options import read_options
-from cloudspan_common.errors import InvalidRequest, NotFound, Violation
+from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Violation
 from cloudspan_common.names import encode_id
 from cloudspan_openstack.catalogue import Microversion
 from cloudspan_openstack.values import converted, timestamp
@@ -98,7 +98,13 @@ class KeyPairs:
         body = {"name": wanted.display_name, "public_key": wanted.public_key}
         if kind and await self._compute.version(call) >= _TYPES_SINCE:
             body["type"] = kind
-        await self._session.send(call, "POST", "compute", _PATH, None, json={"keypair": body})
+        try:
+            await self._session.send(call, "POST", "compute", _PATH, None, json={"keypair": body})
+        except AlreadyExists:
+            found = await self._find(call, wanted)
+            if not found:
+                raise
+            return found[0]
         return Made(wanted.display_name)
 
     async def _find(self, call: Call, wanted: key_pair_pb2.KeyPair) -> list[Made]:

@@ -238,8 +238,21 @@ class _Walk(Generic[R, M]):
         else:
             page = await self._get(params, listing.page)
         rows = page.rows
-        more = bool(rows) and (page.has_next or len(rows) >= limit)
+        more = bool(rows) and (page.has_next or len(rows) >= limit or await self._goes_on(scope, rows[-1]))
         return _Batch(rows, documents, more)
+
+    async def _goes_on(self, scope: int, last: R) -> bool:
+        """Ask whether anything follows a short page without a link: the end of a list is seen, not assumed.
+
+        Costs one small call a listing; proxies and services that lost their links have cut lists short before.
+        """
+        listing = self._listing
+        params = [*self._scopes[scope].params, *self._pushed, *listing.sort(self._query.order_by)]
+        try:
+            page = await self._get([*params, ("limit", "1"), ("marker", listing.place(last)[1])], listing.page)
+        except (NotFound, InvalidRequest):
+            return True  # the last row was deleted just now: the next page finds its way
+        return bool(page.rows)
 
     async def _get(self, params: Sequence[tuple[str, str]], into: type[Any]) -> Any:
         listing = self._listing

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Push = Callable[[str], Sequence[str]]
 
+
 def text(native: str) -> Push:
     """Push a text as it is."""
     return lambda value: condition(native, value)

@@ -9,17 +9,17 @@ ever when the management node was restarted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudspan_common.adapterkit.driver import BY_KEY, Made
-from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
 from cloudspan_common.adapterkit.steps import TRANSIENT
+from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
 from cloudspan_zstack.error_rules import LostJob
 from cloudspan_zstack.rows import Row
 from cloudspan_zstack.session import Change, Job, job_uuid, resource_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from cloudspan_common.adapterkit.driver import Call, Operation
     from cloudspan_zstack.session import Session
@@ -57,8 +57,12 @@ class Creation:
 
     async def make(
         self, op: Operation, step: str, kind: Kind[R], change: Callable[[Call, str], Awaitable[Change]]
-    ) -> R:
-        """Make a resource by the change that `change` builds for its new uuid; return its row once it is finished."""
+    ) -> str:
+        """Make a resource by the change that `change` builds for its new uuid; return that once it is finished.
+
+        Raises:
+            GaveUp: The platform took it, and what came of it is nothing.
+        """
 
         async def send(marker: str) -> Made:
             uuid = resource_uuid(marker)
@@ -78,10 +82,50 @@ class Creation:
             safety=BY_KEY,
             collection=kind.collection,
         )
-        op_job = Job.of(made.data)
-        uuid: str = made.id
-        await op.until(f"{step} made", lambda: self._made(op.call, kind, uuid, op_job), percent=50)
-        return await op.until(f"{step} read", lambda: self.row(op.call, kind, uuid))  # type: ignore[no-any-return]
+        job = Job.of(made.data)
+        await op.until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50)
+        return made.id
+
+    async def remove(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
+        """Delete a resource, and wait until it is deleted, if only softly; done as well when it is."""
+
+        async def delete() -> dict[str, Any]:
+            job = await self._begin_delete(op.call, kind, uuid, op.marker(step))
+            return {} if job is None else job.kept()
+
+        job = Job.of(await op.act(step, delete))
+        await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job), percent=50)
+
+    async def apply(
+        self,
+        op: Operation,
+        step: str,
+        change: Change,
+        *,
+        holds: Callable[[], Awaitable[bool]],
+        undo: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Change something that a look can tell (`holds`), and wait until it does; nothing is sent where it does before.
+
+        The platform refuses what is already so. `undo` is handed what was done: empty where nothing was.
+
+        Raises:
+            GaveUp: The platform ended the change, and it does not hold.
+        """
+        done: Mapping[str, Any] = {}
+
+        async def send() -> dict[str, Any]:
+            if await holds():
+                return {}
+            return (await self._session.send(op.call, change, job=op.marker(step))).kept()
+
+        async def back() -> None:
+            if undo is not None:
+                await undo(done)
+
+        done = await op.act(step, send, undo=back if undo is not None else None)
+        job = Job.of(done)
+        await op.until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
 
     async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
         """Take back what a create made; done as well when it is gone.
@@ -104,14 +148,14 @@ class Creation:
             return
         await self._session.act(call, _deletion(kind, uuid), job=job)
 
-    async def begin_delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> Job | None:
+    async def _begin_delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> Job | None:
         """Ask for deletion and wait only for a refusal; None when it is gone already."""
         row = await self.row(call, kind, uuid)
         if row is None or kind.gone(row):
             return None
         return await self._session.send(call, _deletion(kind, uuid), job=job)
 
-    async def is_gone(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
+    async def _is_gone(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
         """Return True once it is deleted, if only softly; None while the job goes on.
 
         Raises:
@@ -146,6 +190,15 @@ class Creation:
         if row is None:
             raise GaveUp(f"the job that should make {kind.path} {uuid} is over and nothing is there; try again")
         return True if kind.finished(row) else None
+
+    async def _holds(self, call: Call, step: str, job: Job | None, holds: Callable[[], Awaitable[bool]]) -> bool | None:
+        if await holds():
+            return True
+        if not await self._ended(call, job):
+            return None
+        if await holds():
+            return True
+        raise GaveUp(f"the platform ended {step} and it does not hold; try again")
 
     async def _ended(self, call: Call, job: Job | None) -> bool:
         """Whether a job has ended; one that the platform lost tells nothing any more."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from cloudspan_zstack.errors import ends_session, error_chain
+from cloudspan_zstack.signing import Login
 
 if TYPE_CHECKING:
     from cloudspan_common.adapterkit.native_calls import NativeRequest

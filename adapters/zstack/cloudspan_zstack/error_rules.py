@@ -46,6 +46,12 @@ class LostJob(OutcomeUnknown):
     default_reason = "JOB_LOST"
 
 
+class JobNotBegun(Busy):
+    """A job was refused with its session before it began: nothing was done, and its uuid is used up."""
+
+    default_reason = "SESSION_ENDED"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row: a native code or an HTTP status, and what it means. An empty pattern matches all texts."""

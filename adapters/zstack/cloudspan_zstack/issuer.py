@@ -118,7 +118,7 @@ class ZStackIssuer:
     async def revoke(self, token: Token) -> None:
         """Log out; an access key has no session that could be."""
         if not self._cloud.uses_access_key:
-            await self._ask("DELETE", "/accounts/sessions/{uuid}", {"uuid": token.value})
+            await self._log_out(token.value)
 
     # ------------------------------------------------------------------ by password
 
@@ -139,8 +139,15 @@ class ZStackIssuer:
         expires = self._parts.zone.moment(row.expired_date)
         if expires is None:
             raise PlatformFault(f"{cloud.endpoint} gave a session without expiry", reason="BAD_LOGIN")
-        login = await self._login(row.account_uuid, row.user_uuid, session_header(row.uuid))
+        try:
+            login = await self._login(row.account_uuid, row.user_uuid, session_header(row.uuid))
+        except CloudspanError:
+            await self._log_out(row.uuid)  # nobody else knows of it, and a user has few
+            raise
         return IssuedToken(row.uuid, expires, self._parts.zone.moment(row.create_date), login)
+
+    async def _log_out(self, session: str) -> None:
+        await self._ask("DELETE", "/accounts/sessions/{uuid}", {"uuid": session})
 
     # ------------------------------------------------------------------ by access key
 
@@ -172,9 +179,7 @@ class ZStackIssuer:
 
     # ------------------------------------------------------------------ either way
 
-    async def _login(
-        self, account: str, user: str, headers: Mapping[str, str], key: AccessKey | None = None
-    ) -> Login:
+    async def _login(self, account: str, user: str, headers: Mapping[str, str], key: AccessKey | None = None) -> Login:
         template = "/accounts/{uuid}"
         try:
             answer = await self._ask("GET", template, {"uuid": account}, headers=headers, key=key)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.adapterkit.driver import BY_KEY, Capability, Made
 from cloudspan_common.errors import InvalidRequest, NotFound, Violation
-from cloudspan_zstack.queries import condition, page_of
+from cloudspan_zstack.conditions import text
+from cloudspan_zstack.listings import Listing, list_page, read_one
 from cloudspan_zstack.rows import Row
 from cloudspan_zstack.session import Change, resource_uuid
 
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
     from cloudspan_common.adapterkit.driver import Call, Operation, Page, Query
     from cloudspan_common.names import ClusterRef
-    from cloudspan_zstack.rows import Rows
     from cloudspan_zstack.session import Session
 
 _PATH = "/ssh-key-pair"
+_SORT = {"display_name": "name", "create_time": "createDate"}
 
 
 class KeyPairRow(Row):
@@ -38,7 +40,7 @@ class KeyPairs:
     """KeyPairService."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
-        "list_key_pairs": Capability(sortable=("display_name", "create_time")),
+        "list_key_pairs": Capability(sortable=tuple(_SORT)),
         "create_key_pair": Capability(create_safety=BY_KEY),
     }
 
@@ -46,22 +48,21 @@ class KeyPairs:
         self._session = session
         self._ref = ref
         self._prefix = f"{ref}/keyPairs/"
+        self._key_pairs = Listing(
+            _PATH, KeyPairRow, self._messages, sortable=_SORT, pushes={"display_name": text("name")}
+        )
 
     async def get_key_pair(self, call: Call, _request: key_pair_pb2.GetKeyPairRequest) -> key_pair_pb2.KeyPair:
-        return await self._key_pair(call, call.id)
+        return await read_one(self._session, call, self._key_pairs)
 
     async def list_key_pairs(self, call: Call, query: Query) -> Page[key_pair_pb2.KeyPair]:
-        return await page_of(
-            self._session, call, query, _PATH, KeyPairRow, self._messages,
-            conditions=condition("name", query.filter.equal("display_name") or ""),
-            sort_fields={"display_name": "name", "create_time": "createDate"},
-        )  # fmt: skip
+        return await list_page(self._session, call, query, self._key_pairs)
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
         wanted = request.key_pair
         if not wanted.display_name:
-            text = "ZStack wants a name for a key pair"
-            raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
+            told = "ZStack wants a name for a key pair"
+            raise InvalidRequest(told, violations=[Violation("key_pair.display_name", told)])
         made = await op.create(
             "key-pair",
             send=lambda marker: self._import(op.call, wanted, marker),
@@ -71,7 +72,7 @@ class KeyPairs:
             collection="keyPairs",
         )
         op.touches(self._prefix + made.id)
-        return await self._key_pair(op.call, made.id)
+        return await read_one(self._session, replace(op.call, id=made.id), self._key_pairs)
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
         op.touches(request.name)
@@ -95,32 +96,22 @@ class KeyPairs:
         if await self._find(call, uuid):
             await self._session.act(call, Change("DELETE", f"{_PATH}/{{uuid}}", {"uuid": uuid}), job=job)
 
-    async def _key_pair(self, call: Call, uuid: str) -> key_pair_pb2.KeyPair:
-        row, document = await self._session.get_with_document(
-            call, f"{_PATH}/{{uuid}}", KeyPairRow, args={"uuid": uuid}
-        )
-        return self._message(row, document)
-
-    async def _messages(self, found: Rows[KeyPairRow]) -> Sequence[key_pair_pb2.KeyPair]:
-        documents = found.documents or [{} for _ in found.rows]
-        return [self._message(row, document) for row, document in zip(found.rows, documents, strict=True)]
-
-    def _message(self, row: KeyPairRow, document: dict[str, Any]) -> key_pair_pb2.KeyPair:
-        message = key_pair_pb2.KeyPair(
-            name=self._prefix + row.uuid,
-            display_name=row.name,
-            create_time=self._session.zone.timestamp(row.create_date),
-            public_key=row.public_key,
-            fingerprint=_fingerprint(row.public_key),
-            key_type="ssh",
-        )
-        if document:
-            message.native.update(document)
-        return message
+    async def _messages(self, _call: Call, rows: Sequence[KeyPairRow]) -> list[key_pair_pb2.KeyPair]:
+        return [
+            key_pair_pb2.KeyPair(
+                name=self._prefix + row.uuid,
+                display_name=row.name,
+                create_time=self._session.zone.timestamp(row.create_date),
+                public_key=row.public_key,
+                fingerprint=_fingerprint(row.public_key),
+                key_type="ssh",
+            )
+            for row in rows
+        ]
 
 
 def _fingerprint(public_key: str) -> str:
-    """Return the fingerprint as `ssh-keygen -l -E md5` tells it, which is what other platforms tell; empty for no key."""
+    """Return the fingerprint as `ssh-keygen -l -E md5` tells it, as other platforms do; empty for no key."""
     parts = public_key.split()
     try:
         blob = base64.b64decode(parts[1], validate=True)

@@ -1,13 +1,8 @@
-"""Labels and owners, which ZStack keeps beside its resources: user tags `key::value`, and references to accounts.
-
-Every area looks them up for a page of rows at once.
-"""
+"""Labels, which ZStack keeps beside its resources: user tags `key::value`. Every area looks them up by the page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_zstack.queries import batches, everything, one_of
@@ -21,7 +16,6 @@ if TYPE_CHECKING:
 
 _BETWEEN = "::"
 _MAX_TAG_CHARS = 2048
-_REFS = 500
 
 
 class Tag(Row):
@@ -29,13 +23,6 @@ class Tag(Row):
 
     resource_uuid: str = ""
     tag: str = ""
-
-
-class OwnerRef(msgspec.Struct, rename="camel"):
-    """Who owns a resource; such a row has no uuid of its own."""
-
-    resource_uuid: str = ""
-    account_uuid: str = ""
 
 
 def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
@@ -69,17 +56,3 @@ async def read_labels(session: Session, call: Call, kind: str, uuids: Sequence[s
             key, _, value = row.tag.partition(_BETWEEN)
             found.setdefault(row.resource_uuid, {})[key] = value
     return found
-
-
-async def read_owners(session: Session, call: Call, uuids: Sequence[str]) -> dict[str, str]:
-    """Return the account that owns each of the resources; only an administrator sees others than its own."""
-    login = await session.login(call)
-    if not login.is_admin:
-        return dict.fromkeys(uuids, login.account_uuid)
-    owners: dict[str, str] = {}
-    for some in batches(uuids):
-        found = await session.query(
-            call, "/accounts/resources/refs", OwnerRef, conditions=one_of("resourceUuid", some), limit=_REFS
-        )
-        owners |= {ref.resource_uuid: ref.account_uuid for ref in found.rows}
-    return owners

@@ -6,7 +6,7 @@ The network, storage, image and identity areas declare a `Listing` for each kind
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -36,8 +36,11 @@ class Listing(Generic[R, M]):
     row: type[R]
     messages: Callable[[Call, Sequence[R]], Awaitable[Sequence[M]]]
     """Turns rows into messages, one for each in their order, reading what stands beside them."""
+    _: KW_ONLY
     conditions: Sequence[str] = ()
     """What every row must fulfil."""
+    unless_asked: str = ""
+    """What leaves softly deleted rows out, as the platform's own pages do, unless the filter speaks of them."""
     sortable: Mapping[str, str] = field(default_factory=dict)
     pushes: Mapping[str, Push] = field(default_factory=dict)
 
@@ -62,6 +65,8 @@ async def list_page(session: Session, call: Call, query: Query, listing: Listing
         return made
 
     conditions = [*listing.conditions, *pushed(query, listing.pushes)]
+    if listing.unless_asked and "SOFT_DELETED" not in query.filter.text:
+        conditions.append(listing.unless_asked)
     return await page_of(
         session, call, query, listing.path, listing.row, messages,
         conditions=conditions, sort_fields=listing.sortable,

@@ -91,7 +91,7 @@ async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
     return Page(items, more, lambda index: f"{start + index + 1}:{rows[index].uuid}", partial=partial)
 
 
-async def _by_uuid(  # noqa: PLR0913 - see page_of
+async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
     session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str],
     offset: int, last: str, limit: int,
 ) -> tuple[Rows[R], int]:  # fmt: skip
@@ -113,7 +113,7 @@ async def _by_uuid(  # noqa: PLR0913 - see page_of
         return Rows(rows[seen:], found.total, found.documents[seen:]), start + seen
 
 
-async def _ordered(  # noqa: PLR0913 - see page_of
+async def _ordered(  # noqa: PLR0913, PLR0917 - see page_of
     session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str], sort: str,
     offset: int, last: str, limit: int,
 ) -> tuple[Rows[R], int]:  # fmt: skip

@@ -1,8 +1,8 @@
-"""ZStack's VM instances as it tells them, and the way from there to the contract's `Server`. The server files use it."""
+"""ZStack's VM instances as it tells them, and the way from there to the contract's `Server`; for the server files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
+    from cloudspan_zstack.beside import Marks
     from cloudspan_zstack.dates import ServerZone
 
 _S = server_pb2.Server
@@ -89,8 +90,8 @@ class ServerRow(Row):
     instance_offering_uuid: str = ""
     cpu_num: int = 0
     memory_size: int = 0
-    vm_nics: list[Nic] = []
-    all_volumes: list[Disk] = []
+    vm_nics: list[Nic] = msgspec.field(default_factory=list)
+    all_volumes: list[Disk] = msgspec.field(default_factory=list)
 
     @property
     def ours(self) -> _S.State:
@@ -102,12 +103,12 @@ class ServerRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What belongs to servers and is told elsewhere, by the uuid of the server or of its NIC."""
+    """What belongs to servers and is told elsewhere."""
 
-    owners: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    floating: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    marks: Marks
+    groups: Mapping[str, Sequence[str]]
+    """Security groups by server."""
+    floating: Mapping[str, Sequence[str]]
     """Addresses by NIC."""
 
 
@@ -126,8 +127,8 @@ class ServerMapping:
             display_name=row.name,
             state=row.ours,
             native_state=row.state,
-            project=self._name("projects", beside.owners.get(row.uuid, "")),
-            labels=beside.labels.get(row.uuid),
+            project=beside.marks.project(row.uuid) or "",
+            labels=beside.marks.labels(row.uuid),
             create_time=self._zone.timestamp(row.create_date),
             update_time=self._zone.timestamp(row.last_op_date),
             task=row.state.lower() if row.state in PASSING else "",

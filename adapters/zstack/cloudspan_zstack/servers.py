@@ -6,19 +6,17 @@ that state. Appliances (routers) lie among the servers and are left out.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, ClassVar
-
-from cloudspan_common.adapterkit.driver import ABSENT, Capability
-from cloudspan_common.errors import NotFound
-from cloudspan_zstack.labels import read_labels, read_owners
-from cloudspan_zstack.queries import batches, condition, everything, one_of, page_of
-from cloudspan_zstack.rows import Row
-from cloudspan_zstack.server_rows import STATES, Beside, ServerMapping, ServerRow
 
 import msgspec
 
 from cloudspan.v1 import server_pb2
+from cloudspan_common.adapterkit.driver import ABSENT, Capability
+from cloudspan_common.errors import NotFound
+from cloudspan_zstack.beside import Marks, both, read_marks, rows_by
+from cloudspan_zstack.queries import condition, one_of, page_of
+from cloudspan_zstack.rows import Row
+from cloudspan_zstack.server_rows import STATES, Beside, ServerMapping, ServerRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +86,7 @@ class ServerReader:
         self, call: Call, rows: Sequence[ServerRow], documents: Sequence[Mapping[str, Any]] = ()
     ) -> list[server_pb2.Server]:
         """Return rows as messages, with what belongs to them looked up for all of them at once."""
-        beside = await self._beside(call, rows) if rows else Beside()
+        beside = await self._beside(call, rows) if rows else Beside(Marks({}, {}), {}, {})
         found = [self._mapping.message(row, beside) for row in rows]
         if call.full:
             for message, document in zip(found, documents, strict=False):
@@ -98,35 +96,28 @@ class ServerReader:
     async def _beside(self, call: Call, rows: Sequence[ServerRow]) -> Beside:
         uuids = [row.uuid for row in rows]
         nics = [nic.uuid for row in rows for nic in row.vm_nics]
-        try:
-            async with asyncio.TaskGroup() as group:
-                owners = group.create_task(read_owners(self.session, call, uuids))
-                labels = group.create_task(read_labels(self.session, call, VM, uuids))
-                groups = group.create_task(self._groups(call, uuids))
-                floating = group.create_task(self._floating(call, nics))
-        except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        return Beside(owners.result(), labels.result(), groups.result(), floating.result())
+        marks, (groups, floating) = await both(
+            read_marks(self.session, call, self.ref, VM, rows),
+            both(self._groups(call, uuids), self._floating(call, nics)),
+        )
+        return Beside(marks, groups, floating)
 
     async def _groups(self, call: Call, uuids: Sequence[str]) -> dict[str, list[str]]:
         """A server is in a group when one of its NICs is."""
+        refs = await rows_by(
+            self.session, call, "/security-groups/vm-instances/nics", GroupRef, "vmInstanceUuid", uuids
+        )
         found: dict[str, list[str]] = {}
-        template = "/security-groups/vm-instances/nics"
-        for some in batches(uuids):
-            refs = await self.session.query(
-                call, template, GroupRef, conditions=one_of("vmInstanceUuid", some), limit=1000
-            )
-            for ref in refs.rows:
-                groups = found.setdefault(ref.vm_instance_uuid, [])
-                if ref.security_group_uuid not in groups:
-                    groups.append(ref.security_group_uuid)
+        for ref in refs:
+            groups = found.setdefault(ref.vm_instance_uuid, [])
+            if ref.security_group_uuid not in groups:
+                groups.append(ref.security_group_uuid)
         return found
 
     async def _floating(self, call: Call, nics: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for some in batches(nics):
-            for row in await everything(self.session, call, "/eips", EipRow, one_of("vmNicUuid", some)):
-                found.setdefault(row.vm_nic_uuid, []).append(row.vip_ip)
+        for row in await rows_by(self.session, call, "/eips", EipRow, "vmNicUuid", nics):
+            found.setdefault(row.vm_nic_uuid, []).append(row.vip_ip)
         return found
 
 

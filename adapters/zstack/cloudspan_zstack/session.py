@@ -20,7 +20,7 @@ from cloudspan_common.adapterkit.native_http import Asked
 from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import NotFound, OutcomeUnknown, OutOfTime
 from cloudspan_zstack.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
-from cloudspan_zstack.error_rules import DuplicateJob, SessionEnded
+from cloudspan_zstack.error_rules import DuplicateJob, JobNotBegun, SessionEnded
 from cloudspan_zstack.rows import Inventories, Inventory, Rows
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Session:
         """Return the rows that all `conditions` hold for, at most `limit` from `start` on.
 
         Args:
-            call: The call that this is part of; its deadline bounds everything, its view says whether to keep documents.
+            call: The call that this is part of; its deadline bounds all, its view says whether to keep documents.
             template: The resource's path, `/vm-instances`.
             into: What a row is: a `Row`.
             conditions: `state=Running`; see `queries.condition` for values that can't be asked for.
@@ -237,11 +237,16 @@ class Session:
 
         Raises:
             LostJob: The platform does not know it any more: look at the resource.
+            JobNotBegun: Its session ended before it began.
             CloudspanError: It has failed.
         """
         if job is None or job.done:
             return True
-        return await self._watched(call, job, patience_s=0.0) is not None
+        try:
+            return await self._watched(call, job, patience_s=0.0) is not None
+        except SessionEnded as error:
+            text = f"{error.message}; it was not begun, ask again"
+            raise JobNotBegun(text, metadata=error.metadata) from error
 
     async def _submitted(
         self, call: Call, change: Change, key: str, *, patience_s: float | None

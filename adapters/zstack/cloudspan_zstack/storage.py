@@ -1,24 +1,22 @@
 """The storage area: reads of volumes, volume types and snapshots, and changes of volumes.
 
 `cluster` lists it among its areas; the kit calls the functions by their names. A volume type is a disk offering: a
-size with a name. Root disks of servers are volumes as well; deleted volumes stay listed, SOFT_DELETED, for the days
-that the platform keeps them.
+size with a name. Root disks of servers are volumes as well. Deleted volumes can be read, SOFT_DELETED, for the days
+that the platform keeps them; lists leave them out unless the filter names that state.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan_common.adapterkit.driver import ABSENT, BY_KEY, Capability, Page
 from cloudspan_zstack import conditions
-from cloudspan_zstack.beside import by_uuid, rows_by
-from cloudspan_zstack.storage_changes import CreateVolumeOptions, StorageChanges
-from cloudspan_zstack.storage_rows import DiskOfferingRow, PrimaryStorageRow, SnapshotRow, VolumeRow
 from cloudspan_zstack.listings import Listing, list_page, read_one
+from cloudspan_zstack.storage_changes import CreateVolumeOptions, StorageChanges
+from cloudspan_zstack.storage_rows import DiskOfferingRow, SnapshotRow, VolumeRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
     from cloudspan_common.adapterkit.driver import Call, Query
@@ -86,15 +84,17 @@ class Storage(StorageChanges):
         }
         # Memory and Cache volumes are the platform's own.
         self._volumes: Listing[VolumeRow, volume_pb2.Volume] = Listing(
-            "/volumes", VolumeRow, self.volume_messages, ("type?=Root,Data",), _VOLUME_SORT, volume_pushes
-        )
+            "/volumes", VolumeRow, self._messages.volumes, conditions=("type?=Root,Data",),
+            unless_asked="status!=Deleted", sortable=_VOLUME_SORT, pushes=volume_pushes,
+        )  # fmt: skip
         self._types: Listing[DiskOfferingRow, volume_type_pb2.VolumeType] = Listing(
-            "/disk-offerings", DiskOfferingRow, self._type_messages, (), _TYPE_SORT,
-            {"display_name": conditions.text("name")},
+            "/disk-offerings", DiskOfferingRow, self._messages.types, sortable=_TYPE_SORT,
+            pushes={"display_name": conditions.text("name")},
         )  # fmt: skip
         self._snapshots: Listing[SnapshotRow, snapshot_pb2.Snapshot] = Listing(
-            "/volume-snapshots", SnapshotRow, self._snapshot_messages, (), _SNAPSHOT_SORT, snapshot_pushes
-        )
+            "/volume-snapshots", SnapshotRow, self._messages.snapshots, sortable=_SNAPSHOT_SORT, pushes=snapshot_pushes,
+            unless_asked="status!=Deleted",
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Storage {self._ref}>"
@@ -118,24 +118,3 @@ class Storage(StorageChanges):
 
     async def list_snapshots(self, call: Call, query: Query) -> Page[snapshot_pb2.Snapshot]:
         return await list_page(self._session, call, query, self._snapshots)
-
-    async def volume_messages(self, call: Call, rows: Sequence[VolumeRow]) -> list[volume_pb2.Volume]:
-        marks, storages = await asyncio.gather(
-            self._beside.of(call, [row.uuid for row in rows]),
-            rows_by(
-                self._session, call, "/primary-storage", PrimaryStorageRow, "uuid",
-                (row.primary_storage_uuid for row in rows),
-            ),
-        )  # fmt: skip
-        known = by_uuid(storages)
-        return [self._mapper.volume(row, marks, known) for row in rows]
-
-    async def _type_messages(
-        self, call: Call, rows: Sequence[DiskOfferingRow]
-    ) -> list[volume_type_pb2.VolumeType]:
-        marks = await self._beside.of(call, [row.uuid for row in rows])
-        return [self._mapper.volume_type(row, marks) for row in rows]
-
-    async def _snapshot_messages(self, call: Call, rows: Sequence[SnapshotRow]) -> list[snapshot_pb2.Snapshot]:
-        marks = await self._beside.of(call, [row.uuid for row in rows])
-        return [self._mapper.snapshot(row, marks) for row in rows]

@@ -101,9 +101,7 @@ class StorageMapper:
         )
 
     def _attachment(self, row: VolumeRow) -> volume_pb2.Volume.Attachment:
-        return _V.Attachment(
-            server=self._servers + row.vm_instance_uuid, attach_time=self._time(row.last_attach_date)
-        )
+        return _V.Attachment(server=self._servers + row.vm_instance_uuid, attach_time=self._time(row.last_attach_date))
 
     def volume_type(self, row: DiskOfferingRow, marks: Marks) -> volume_type_pb2.VolumeType:
         specs = {"disk_size": str(row.disk_size), "state": row.state, "allocator_strategy": row.allocator_strategy}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan.v1 import zone_pb2
-from cloudspan_zstack.queries import condition, page_of
+from cloudspan_zstack.conditions import text
+from cloudspan_zstack.listings import Listing, list_page, read_one
 from cloudspan_zstack.rows import Row
 
 if TYPE_CHECKING:
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
 
     from cloudspan_common.adapterkit.driver import Call, Capability, Page, Query
     from cloudspan_common.names import ClusterRef
-    from cloudspan_zstack.rows import Rows
     from cloudspan_zstack.session import Session
 
-_PATH = "/zones"
 _SCOPES = ("compute", "volume", "network")
 
 
@@ -34,25 +33,18 @@ class Zones:
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session = session
         self._prefix = f"{ref}/zones/"
+        self._zones = Listing("/zones", ZoneRow, self._messages, pushes={"display_name": text("name")})
 
     async def get_zone(self, call: Call, _request: zone_pb2.GetZoneRequest) -> zone_pb2.Zone:
-        row, document = await self._session.get_with_document(
-            call, f"{_PATH}/{{uuid}}", ZoneRow, args={"uuid": call.id}
-        )
-        return self._message(row, document)
+        return await read_one(self._session, call, self._zones)
 
     async def list_zones(self, call: Call, query: Query) -> Page[zone_pb2.Zone]:
-        conditions = condition("name", query.filter.equal("display_name") or "")
-        return await page_of(self._session, call, query, _PATH, ZoneRow, self._messages, conditions=conditions)
+        return await list_page(self._session, call, query, self._zones)
 
-    async def _messages(self, found: Rows[ZoneRow]) -> Sequence[zone_pb2.Zone]:
-        documents = found.documents or [{} for _ in found.rows]
-        return [self._message(row, document) for row, document in zip(found.rows, documents, strict=True)]
-
-    def _message(self, row: ZoneRow, document: dict[str, Any]) -> zone_pb2.Zone:
-        message = zone_pb2.Zone(
-            name=self._prefix + row.uuid, display_name=row.name, available=row.state == "Enabled", scopes=_SCOPES
-        )
-        if document:
-            message.native.update(document)
-        return message
+    async def _messages(self, _call: Call, rows: Sequence[ZoneRow]) -> list[zone_pb2.Zone]:
+        return [
+            zone_pb2.Zone(
+                name=self._prefix + row.uuid, display_name=row.name, available=row.state == "Enabled", scopes=_SCOPES
+            )
+            for row in rows
+        ]

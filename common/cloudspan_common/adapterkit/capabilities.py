@@ -57,7 +57,7 @@ class Abilities:
         if function is None or capability.level == ABSENT:
             reason = f": {capability.reason}" if capability.reason else ""
             text = f"{self._ref} has no {method.full_name}{reason}; GetCluster lists what it has"
-            raise Unsupported(text, metadata={"cluster": self._ref, "method": method.full_name})
+            raise Unsupported(text, reason="METHOD_ABSENT", metadata={"method": method.full_name})
         return function
 
     def capability(self, method: contract.Method) -> Capability:

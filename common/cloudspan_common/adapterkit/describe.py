@@ -50,7 +50,7 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
             contract_min=low,
             contract_max=high,
             clusters=self.clusters(),
-            cluster_digests={cluster.ref.cluster: cluster.digest for cluster, _ in self._clusters},
+            cluster_digests={str(cluster.ref): cluster.digest for cluster, _ in self._clusters},
             services=self._services,
             descriptors=self._descriptors,
         )

@@ -16,7 +16,15 @@ import msgspec
 from yarl import URL
 
 from cloudspan_common.adapterkit.native_http import Asked, NoReply, NoReplyInTime
-from cloudspan_common.errors import CloudspanError, NotFound, OutcomeUnknown, OutOfTime, PlatformFault, RateLimited, Unreachable
+from cloudspan_common.errors import (
+    CloudspanError,
+    NotFound,
+    OutcomeUnknown,
+    OutOfTime,
+    PlatformFault,
+    RateLimited,
+    Unreachable,
+)
 from cloudspan_common.telemetry import NativeCall
 
 if TYPE_CHECKING:
@@ -116,9 +124,7 @@ class NativeParts:
 class NativeCaller:
     """The native calls of one cluster. Reads are retried within the caller's deadline, writes are not lost count of."""
 
-    def __init__(
-        self, ref: ClusterRef, parts: NativeParts, dialect: Dialect, rng: random.Random | None = None
-    ) -> None:
+    def __init__(self, ref: ClusterRef, parts: NativeParts, dialect: Dialect, rng: random.Random | None = None) -> None:
         self._ref = ref
         self._parts = parts
         self._dialect = dialect
@@ -221,11 +227,7 @@ class NativeCaller:
             request.token = token
             answer, error = await self._guarded(request, token)
             # The keeper says no as soon as a new login can't help.
-            if (
-                dialect.refuses_token(request, answer)
-                and request.retries < _MAX_RETRIES
-                and keeper.retire(token)
-            ):
+            if dialect.refuses_token(request, answer) and request.retries < _MAX_RETRIES and keeper.retire(token):
                 request.retries += 1
                 continue
             if error is not None:

@@ -5,7 +5,6 @@ An adapter's `__main__` builds its clusters and calls `serve`. Spec: design, sec
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from cloudspan_common.registry import Instance, open_registry
 from cloudspan_common.telemetry import new_registry, serve_metrics
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
     import grpc

@@ -19,6 +19,7 @@ from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
 from cloudspan_common.adapterkit import masks, paging
 from cloudspan_common.adapterkit.driver import Call
+from cloudspan_common.adapterkit.located import located
 from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.adapterkit.stepper import drive, take_step
 from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotFound, Unsupported, Violation
@@ -82,7 +83,9 @@ class Clusters:
         found = self._clusters.get(ref.cluster) if ref.platform == self.platform else None
         if found is None:
             known = ", ".join(f"platforms/{self.platform}/clusters/{tag}" for tag in sorted(self._clusters)) or "none"
-            raise NotFound(f"there is no {ref} here; known: {known}", reason="CLUSTER_UNKNOWN", resource=str(ref))
+            metadata = {"platform": ref.platform, "cluster": ref.cluster}
+            text = f"there is no {ref} here; known: {known}"
+            raise NotFound(text, reason="CLUSTER_UNKNOWN", metadata=metadata, resource=str(ref))
         return found
 
 
@@ -135,19 +138,20 @@ class ContractServicer:
         _fill_parent(method, request, tags)
         contract.check_required(request)
         call, abilities, cluster = self._call(method, request, context, tags)
-        function = abilities.function(method)
-        check_options(abilities, method, request)
-        async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
-            if method.kind is contract.Kind.LIST:
-                sortable = abilities.capability(method).sortable
-                listed = await paging.list_page(method, request, call, _observing(function), sortable)
-                return _listed(method, listed, call, started)
-            if method.kind is contract.Kind.MUTATION:
-                settle_s = cluster.settle_s
-                return await drive(function, request, method.full_name, call, settle_s=settle_s)
-            resource = await function(call, request)
-        _observed(resource)
-        masks.apply(getattr(request, "read_mask", None), resource)
+        with located(call.cluster):
+            function = abilities.function(method)
+            check_options(abilities, method, request)
+            async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
+                if method.kind is contract.Kind.LIST:
+                    sortable = abilities.capability(method).sortable
+                    listed = await paging.list_page(method, request, call, _observing(function), sortable)
+                    return _listed(method, listed, call, started)
+                if method.kind is contract.Kind.MUTATION:
+                    settle_s = cluster.settle_s
+                    return await drive(function, request, method.full_name, call, settle_s=settle_s)
+                resource = await function(call, request)
+            _observed(resource)
+            masks.apply(getattr(request, "read_mask", None), resource)
         return resource
 
     def _call(
@@ -182,9 +186,10 @@ class ContractServicer:
         request = _parsed(method, step.request)
         contract.check_required(request)
         call, abilities, cluster = self._call(method, request, context, _tags(context))
-        function = abilities.function(method)
-        check_options(abilities, method, request)
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
+        with located(call.cluster):
+            function = abilities.function(method)
+            check_options(abilities, method, request)
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
             return await take_step(function, request, step, call, settle_s=cluster.settle_s)
 
@@ -233,8 +238,8 @@ def _check_tags(ref: ClusterRef, tags: Mapping[str, str], field: str) -> None:
 def _observed(*resources: Any) -> None:
     """Every resource of the contract says when it was read; nothing else does."""
     if resources and "observe_time" in resources[0].DESCRIPTOR.fields_by_name:
-        now = timestamp_pb2.Timestamp()
-        now.GetCurrentTime()
+        seconds, nanos = divmod(time.time_ns(), 10**9)
+        now = timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
         for resource in resources:
             resource.observe_time.CopyFrom(now)
 

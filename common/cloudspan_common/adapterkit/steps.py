@@ -17,9 +17,12 @@ from cloudspan_common import errors
 from cloudspan_common.adapterkit import cursors
 from cloudspan_common.adapterkit.cursors import poll_interval
 from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, UNSAFE, Made
+from cloudspan_common.adapterkit.located import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from google.rpc import status_pb2
 
     from cloudspan_common.adapterkit.driver import Call, CreateSafety
     from cloudspan_common.clock import Clock
@@ -93,7 +96,7 @@ class OperationRun:
         self._reached = False  # whether that step was reached, and what is suspected was written down
         if request.undo and not self.cursor.HasField("failure"):
             cancelled = errors.Cancelled("the operation was cancelled; what it had done was undone or is listed")
-            self.cursor.failure.CopyFrom(errors.to_status(cancelled))
+            self.cursor.failure.CopyFrom(self.status_of(cancelled))
 
     def __repr__(self) -> str:
         steps = ", ".join(f"{r.name} {Record.State.Name(r.state)[6:].lower()}" for r in self.cursor.steps)
@@ -132,6 +135,10 @@ class OperationRun:
 
     def touches(self, resource: str) -> None:
         self.resource = resource
+
+    def status_of(self, error: errors.CloudspanError) -> status_pb2.Status:
+        """Return what callers get for `error`, with where it was."""
+        return errors.to_status(locate(error, self._call.cluster))
 
     # ------------------------------------------------------------------ the three kinds of steps
 
@@ -315,8 +322,8 @@ class OperationRun:
         text = f"{trip.step} was sent to {where} and got no reply, and {why}; look there before calling again"
         self.leave("", f"{text}; its marker is {marker}")
         if not self.undoing:
-            unknown = errors.OutcomeUnknown(text, metadata={"cluster": where, "marker": marker})
-            self.cursor.failure.CopyFrom(errors.to_status(unknown))
+            unknown = errors.OutcomeUnknown(text, metadata={"marker": marker})
+            self.cursor.failure.CopyFrom(self.status_of(unknown))
         self.suspend(record, Record.STATE_STUCK, Phase.PHASE_UNDOING)
 
     async def weed(self, trip: Create, kept_id: str, found: Sequence[Made], phase: Phase) -> None:

@@ -43,7 +43,7 @@ def fail(run: OperationRun, error: errors.CloudspanError) -> status_pb2.Status:
     if run.suspicious and not isinstance(error, _SAME_EACH_TIME):
         error = errors.OutcomeUnknown(f"{error.message}; a try before this one got no reply, and {_lost(run)}")
     run.clear_suspicion()
-    status = errors.to_status(error)
+    status = run.status_of(error)
     if any(_to_undo(begun) for begun in run.begun) or _unsure(run):
         run.cursor.failure.CopyFrom(status)
         raise Suspended("undo", Phase.PHASE_UNDOING, 0.0) from error

@@ -119,7 +119,7 @@ class _FileStore:
         self._path, self._clock = path, clock
         self._checked: dict[str, _Signature] = {}
 
-    async def put(self, instance: Instance, *, anew: bool) -> None:  # noqa: ARG002 - a whole entry either way
+    async def put(self, instance: Instance, *, anew: bool) -> None:
         await self._edit(lambda content: content.with_entry(instance))
 
     async def refresh(self, instance: Instance) -> bool:

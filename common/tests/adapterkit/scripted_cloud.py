@@ -233,4 +233,32 @@ def saga(
     return mutation
 
 
-__all__ = ["BY_KEY", "BY_MARKER", "EAST", "SETTLE_S", "AdapterDied", "Fault", "Gateway", "Row", "ScriptedCloud", "saga"]
+def one_server(cloud: ScriptedCloud, **given: Any) -> Any:
+    async def mutation(op: Any, _: Any) -> None:
+        made = await op.create(
+            "server",
+            **{
+                "send": lambda marker: cloud.create("server", marker),
+                "find": lambda marker: cloud.find("server", marker),
+                "undo": cloud.delete,
+            }
+            | given,
+        )
+        op.touches(EAST.resource("servers", made.id))
+
+    return mutation
+
+
+__all__ = [
+    "BY_KEY",
+    "BY_MARKER",
+    "EAST",
+    "SETTLE_S",
+    "AdapterDied",
+    "Fault",
+    "Gateway",
+    "Row",
+    "ScriptedCloud",
+    "one_server",
+    "saga",
+]

@@ -36,13 +36,13 @@ class Servers:
         self.fault: BaseException | None = None
         self.size = 5
         self.weight = 0
-        self.calls: list[Call] = []
         self.hold = asyncio.Event()
         self.hold.set()
+        self.called = asyncio.Event()
         self.cancelled = asyncio.Event()
 
     async def get_server(self, call: Call, _: Gets) -> server_pb2.Server:
-        self.calls.append(call)
+        self.called.set()
         if self.fault is not None:
             raise self.fault
         try:
@@ -57,7 +57,6 @@ class Servers:
         )
 
     async def list_servers(self, call: Call, query: Query) -> Page[server_pb2.Server]:
-        self.calls.append(call)
         start = int(query.cursor or 0)
         end = min(self.size, start + query.limit)
         items = [
@@ -295,9 +294,9 @@ async def test_a_deadline_ends_the_drivers_call(client: Client, cluster: AcmeClu
     assert isinstance(error, errors.OutOfTime)
     await asyncio.wait_for(cluster.servers.cancelled.wait(), 1)
     cluster.servers.cancelled.clear()
+    cluster.servers.called.clear()
     call = asyncio.ensure_future(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1")))
-    while len(cluster.servers.calls) < 2:
-        await asyncio.sleep(0.002)
+    await asyncio.wait_for(cluster.servers.called.wait(), 1)
     call.cancel()
     await asyncio.wait_for(cluster.servers.cancelled.wait(), 1)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-
-from cloudspan_common import errors
 from common.tests.adapterkit.scripted_cloud import BY_KEY, BY_MARKER, Ended, Fault, Gateway, ScriptedCloud, saga
 
-pytestmark = pytest.mark.filterwarnings("error")
+from cloudspan_common import errors
+from cloudspan_common.testing import FakeClock
 
 KINDS = ("port", "volume", "server")
 FAULTS = {
@@ -42,8 +41,6 @@ async def check(cloud: ScriptedCloud, ended: Ended, gateway: Gateway) -> None:
 
 
 def begin(safety: str, faults: dict[int, Fault], *, fails: errors.CloudspanError | None = None) -> Gateway:
-    from cloudspan_common.testing import FakeClock
-
     cloud = ScriptedCloud(FakeClock(), by_key=safety == "by key", faults=faults)
     return Gateway(cloud, saga(cloud, KINDS, safety=SAFETIES[safety], fails=fails))
 

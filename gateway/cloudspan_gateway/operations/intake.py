@@ -83,8 +83,9 @@ class Intake:
         if unknown:
             known = ", ".join(sorted(_properties(schemas[0]))) if schemas else "none"
             text = f"{ref} has no option {', '.join(unknown)} for {method.full_name}; it has: {known}"
+            where = {"platform": ref.platform, "cluster": ref.cluster}
             violations = [Violation(f"options.{name}", "is unknown") for name in unknown]
-            raise InvalidRequest(text, reason="UNKNOWN_OPTION", violations=violations)
+            raise InvalidRequest(text, reason="UNKNOWN_OPTION", metadata=where, violations=violations)
 
 
 def _wait_budget(call: GatewayCall) -> float:

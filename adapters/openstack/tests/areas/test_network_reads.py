@@ -161,7 +161,7 @@ async def test_equalities_are_pushed_down_where_neutron_does_them_right(member: 
         member.network.list_routers, router_pb2.Router, 'state = ACTIVE AND native_state = "ACTIVE"'
     )
     await member.everything(member.network.list_ports, port_pb2.Port, "state = ACTIVE")
-    asked = [r.query for r in member.cloud.control.requests("network", "GET")]
+    asked = [r.query for r in member.cloud.control.requests("network", "GET") if "marker=" not in r.query]
     assert "name=private" in asked[0]
     assert f"network_id={network.name.rsplit('/', 1)[-1]}" in asked[1]
     assert "cidr=10.0.0.0/8" in asked[1]

@@ -87,6 +87,11 @@ class JobDesk:
             raise BadRequest(f"unable to find the job[uuid:{uuid}], the job has been expired", 404)
         return job.answer or reply({}, 202)
 
+    def call_of(self, uuid: str) -> str:
+        """Return the name of the call that opened a job; empty for none."""
+        job = self._jobs.get(uuid)
+        return job.call if job else ""
+
     def forget(self, uuid: str = "") -> None:
         """Lose the record of a job, or of all, as a purge does."""
         if uuid:

@@ -30,7 +30,7 @@ class L2Networks:
         }
 
     def _result(self, row: Json) -> Json:
-        return {"inventory": self._views.plain(row)}
+        return {"inventory": self._views.l2(row)}
 
     def _create_plain(self, call: Call) -> Json:
         return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))

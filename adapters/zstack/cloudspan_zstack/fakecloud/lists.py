@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack.fakecloud.gate import may_see
+from cloudspan_zstack.fakecloud.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack.fakecloud.store import Store
     from cloudspan_zstack.fakecloud.wire import Call, Handler, Json
 
-    Rows = Callable[[], Iterable[Json]]
+    Rows = Table | Callable[[], Iterable[Json]]
 
 _ADMIN_ONLY = frozenset({"QueryGlobalConfig", "QueryManagementNode"})
 
@@ -34,10 +35,16 @@ class Lists:
             who = call.identity
             if name in _ADMIN_ONLY and not who.admin:
                 return self._queries.answer(call, inventory, ())
-            seen = (row for row in rows() if may_see(row, who.account, admin=who.admin))
+            seen = (row for row in _choose(rows, call) if may_see(row, who.account, admin=who.admin))
             return self._queries.answer(call, inventory, seen)
 
         return answer
+
+
+def _choose(rows: Rows, call: Call) -> Iterable[Json]:
+    if not isinstance(rows, Table):
+        return rows()
+    return rows.some([call.uuid()]) if call.path_params else rows
 
 
 def _tables(store: Store) -> dict[str, tuple[str, Rows]]:
@@ -52,17 +59,16 @@ def _tables(store: Store) -> dict[str, tuple[str, Rows]]:
         "User": store.users, "Quota": store.quotas, "GlobalConfig": store.configs, "SystemTag": store.system_tags,
         "UserTag": store.user_tags, "ManagementNode": store.management_nodes,
     }  # fmt: skip
-    found: dict[str, tuple[str, Rows]] = {
-        f"Query{name}": (f"{name}Inventory", table.__iter__) for name, table in plain.items()
-    }
-    found["QueryIpAddress"] = ("UsedIpInventory", store.used_ips.__iter__)
-    found["QueryVmNicInSecurityGroup"] = ("VmNicSecurityGroupRefInventory", store.security_group_refs.__iter__)
+    found: dict[str, tuple[str, Rows]] = {f"Query{name}": (f"{name}Inventory", table) for name, table in plain.items()}
+    found["QueryIpAddress"] = ("UsedIpInventory", store.used_ips)
+    found["QueryVmNicInSecurityGroup"] = ("VmNicSecurityGroupRefInventory", store.security_group_refs)
     return found
 
 
 def _derived(store: Store, accounts: Accounts) -> dict[str, tuple[str, Rows]]:
     def routers() -> Iterable[Json]:
-        return store.vms.where(type="ApplianceVm")
+        for row in store.vms.where(type="ApplianceVm"):
+            yield {**row, **row["_router"]}
 
     def services() -> Iterable[Json]:
         for l3 in store.l3_networks:

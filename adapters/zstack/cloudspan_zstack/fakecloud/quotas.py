@@ -84,34 +84,35 @@ class Quotas:
 
 
 def _usage_functions(store: Store) -> dict[str, Callable[[str], int]]:
-    def vms(account: str, *, running: bool) -> list[Json]:
-        return [
-            row for row in store.vms
-            if row["_account"] == account and row["type"] == "UserVm" and (not running or row["state"] in _RUNNING)
-        ]  # fmt: skip
-
-    def count(table: Table) -> Callable[[str], int]:
-        return lambda account: sum(row["_account"] == account for row in table)
-
-    def data_volumes(account: str) -> int:
-        return sum(row["_account"] == account and row["type"] == "Data" for row in store.volumes)
-
-    def size(table: Table) -> Callable[[str], int]:
-        return lambda account: sum(row["size"] for row in table if row["_account"] == account)
-
     return {
-        "vm.totalNum": lambda account: len(vms(account, running=False)),
-        "vm.num": lambda account: len(vms(account, running=True)),
-        "vm.cpuNum": lambda account: sum(row["cpuNum"] for row in vms(account, running=True)),
-        "vm.memorySize": lambda account: sum(row["memorySize"] for row in vms(account, running=True)),
-        "volume.data.num": data_volumes,
-        "volume.capacity": size(store.volumes),
-        "image.num": count(store.images),
-        "image.size": size(store.images),
-        "snapshot.volume.num": count(store.snapshots),
-        "eip.num": count(store.eips),
-        "vip.num": count(store.vips),
-        "l3.num": count(store.l3_networks),
-        "securityGroup.num": count(store.security_groups),
-        "ssh_key_pair.num": count(store.ssh_keys),
+        "vm.totalNum": lambda account: len(_user_vms(store, account)),
+        "vm.num": lambda account: len(_running(store, account)),
+        "vm.cpuNum": lambda account: sum(row["cpuNum"] for row in _running(store, account)),
+        "vm.memorySize": lambda account: sum(row["memorySize"] for row in _running(store, account)),
+        "volume.data.num": lambda account: len(store.volumes.where(_account=account, type="Data")),
+        "volume.capacity": _size(store.volumes),
+        "image.num": _count(store.images),
+        "image.size": _size(store.images),
+        "snapshot.volume.num": _count(store.snapshots),
+        "eip.num": _count(store.eips),
+        "vip.num": _count(store.vips),
+        "l3.num": _count(store.l3_networks),
+        "securityGroup.num": _count(store.security_groups),
+        "ssh_key_pair.num": _count(store.ssh_keys),
     }
+
+
+def _user_vms(store: Store, account: str) -> list[Json]:
+    return store.vms.where(_account=account, type="UserVm")
+
+
+def _running(store: Store, account: str) -> list[Json]:
+    return [row for row in _user_vms(store, account) if row["state"] in _RUNNING]
+
+
+def _count(table: Table) -> Callable[[str], int]:
+    return lambda account: len(table.where(_account=account))
+
+
+def _size(table: Table) -> Callable[[str], int]:
+    return lambda account: sum(row["size"] for row in table.where(_account=account))

@@ -24,7 +24,7 @@ def by_path(store: Store) -> dict[str, Table]:
         "ip-ranges": store.ip_ranges, "vips": store.vips, "eips": store.eips, "ssh-key-pair": store.ssh_keys,
         "security-groups": store.security_groups, "rules": store.security_group_rules, "zones": store.zones,
         "clusters": store.clusters, "hosts": store.hosts, "backup-storage": store.backup_storages,
-        "accounts": store.accounts, "users": store.users, "accesskeys": store.access_keys,
+        "accounts": store.accounts, "quota": store.accounts, "users": store.users, "accesskeys": store.access_keys,
     }  # fmt: skip
 
 
@@ -55,64 +55,79 @@ def main_table(api: Api, store: Store) -> Table | None:
 
 def relations(store: Store) -> dict[str, dict[str, Relation]]:
     """Return, for each inventory, the fields that lead to other inventories."""
-    vm, nic, l3 = "VmInstanceInventory", "VmNicInventory", "L3NetworkInventory"
-    volume, image, zone, cluster = "VolumeInventory", "ImageInventory", "ZoneInventory", "ClusterInventory"
-    group, vip, eip, host = "SecurityGroupInventory", "VipInventory", "EipInventory", "HostInventory"
-    span, offering = "IpRangeInventory", "InstanceOfferingInventory"
-    storage, backup = "PrimaryStorageInventory", "BackupStorageInventory"
-    to_zone: Relation = (zone, _one(store.zones, "zoneUuid"))
-    to_cluster: Relation = (cluster, _one(store.clusters, "clusterUuid"))
-    to_storage: Relation = (storage, _one(store.primary_storages, "primaryStorageUuid"))
-    to_l3: Relation = (l3, _one(store.l3_networks, "l3NetworkUuid"))
-    vm_relations: dict[str, Relation] = {
-        "vmNics": (nic, _many(store.nics, "_nics")), "allVolumes": (volume, _many(store.volumes, "_volumes")),
-        "zone": to_zone, "cluster": to_cluster, "host": (host, _one(store.hosts, "hostUuid")),
-        "image": (image, _one(store.images, "imageUuid")),
-        "rootVolume": (volume, _one(store.volumes, "rootVolumeUuid")),
-        "instanceOffering": (offering, _one(store.instance_offerings, "instanceOfferingUuid")),
+    return _compute(store) | _storage(store) | _network(store)
+
+
+def _compute(store: Store) -> dict[str, dict[str, Relation]]:
+    to_zone: Relation = ("ZoneInventory", _one(store.zones, "zoneUuid"))
+    to_cluster: Relation = ("ClusterInventory", _one(store.clusters, "clusterUuid"))
+    vm: dict[str, Relation] = {
+        "vmNics": ("VmNicInventory", _many(store.nics, "_nics")), "zone": to_zone, "cluster": to_cluster,
+        "allVolumes": ("VolumeInventory", _many(store.volumes, "_volumes")),
+        "host": ("HostInventory", _one(store.hosts, "hostUuid")),
+        "image": ("ImageInventory", _one(store.images, "imageUuid")),
+        "rootVolume": ("VolumeInventory", _one(store.volumes, "rootVolumeUuid")),
+        "instanceOffering": ("InstanceOfferingInventory", _one(store.instance_offerings, "instanceOfferingUuid")),
     }  # fmt: skip
     return {
-        vm: vm_relations,
-        "VpcRouterVmInventory": vm_relations,
-        "VirtualRouterVmInventory": vm_relations,
-        nic: {
-            "vmInstance": (vm, _one(store.vms, "vmInstanceUuid")), "l3Network": to_l3,
+        "VmInstanceInventory": vm, "VpcRouterVmInventory": vm, "VirtualRouterVmInventory": vm,
+        "VmNicInventory": {
+            "vmInstance": ("VmInstanceInventory", _one(store.vms, "vmInstanceUuid")), "l3Network": _to_l3(store),
             "usedIps": ("UsedIpInventory", _many(store.used_ips, "_ips")),
-            "eip": (eip, _back(store.eips, "vmNicUuid")), "securityGroup": (group, _groups_of(store)),
+            "eip": ("EipInventory", _back(store.eips, "vmNicUuid")),
+            "securityGroup": ("SecurityGroupInventory", _groups_of(store)),
         },
-        volume: {
-            "vmInstance": (vm, _one(store.vms, "vmInstanceUuid")), "primaryStorage": to_storage,
+        "ClusterInventory": {"zone": to_zone},
+        "HostInventory": {"zone": to_zone, "cluster": to_cluster},
+    }  # fmt: skip
+
+
+def _storage(store: Store) -> dict[str, dict[str, Relation]]:
+    to_storage: Relation = ("PrimaryStorageInventory", _one(store.primary_storages, "primaryStorageUuid"))
+    return {
+        "VolumeInventory": {
+            "vmInstance": ("VmInstanceInventory", _one(store.vms, "vmInstanceUuid")), "primaryStorage": to_storage,
             "snapshot": ("VolumeSnapshotInventory", _back(store.snapshots, "volumeUuid")),
             "diskOffering": ("DiskOfferingInventory", _one(store.disk_offerings, "diskOfferingUuid")),
         },
         "VolumeSnapshotInventory": {
-            "volume": (volume, _one(store.volumes, "volumeUuid")), "primaryStorage": to_storage,
+            "volume": ("VolumeInventory", _one(store.volumes, "volumeUuid")), "primaryStorage": to_storage,
         },
-        image: {
-            "backupStorage": (backup, _backup_storages(store)),
+        "ImageInventory": {
+            "backupStorage": ("BackupStorageInventory", _backup_storages(store)),
             "backupStorageRefs": ("ImageBackupStorageRefInventory", lambda row: list(row["_refs"])),
         },
-        backup: {"zone": (zone, _many(store.zones, "attachedZoneUuids"))},
-        l3: {
+        "BackupStorageInventory": {"zone": ("ZoneInventory", _many(store.zones, "attachedZoneUuids"))},
+    }  # fmt: skip
+
+
+def _network(store: Store) -> dict[str, dict[str, Relation]]:
+    to_zone: Relation = ("ZoneInventory", _one(store.zones, "zoneUuid"))
+    to_nic: Relation = ("VmNicInventory", _one(store.nics, "vmNicUuid"))
+    return {
+        "L3NetworkInventory": {
             "l2Network": ("L2NetworkInventory", _one(store.l2_networks, "l2NetworkUuid")), "zone": to_zone,
-            "ipRanges": (span, _many(store.ip_ranges, "_ranges")), "vmNic": (nic, _back(store.nics, "l3NetworkUuid")),
+            "ipRanges": ("IpRangeInventory", _many(store.ip_ranges, "_ranges")),
+            "vmNic": ("VmNicInventory", _back(store.nics, "l3NetworkUuid")),
             "networkServices": ("NetworkServiceL3NetworkRefInventory", lambda row: list(row["_services"])),
         },
         "L2NetworkInventory": {
-            "l3Network": (l3, _back(store.l3_networks, "l2NetworkUuid")), "zone": to_zone,
-            "cluster": (cluster, _many(store.clusters, "attachedClusterUuids")),
+            "l3Network": ("L3NetworkInventory", _back(store.l3_networks, "l2NetworkUuid")), "zone": to_zone,
+            "cluster": ("ClusterInventory", _many(store.clusters, "attachedClusterUuids")),
         },
-        span: {"l3Network": to_l3},
-        "UsedIpInventory": {"l3Network": to_l3, "vmNic": (nic, _one(store.nics, "vmNicUuid"))},
-        vip: {"eip": (eip, _back(store.eips, "vipUuid")), "l3Network": to_l3},
-        eip: {"vip": (vip, _one(store.vips, "vipUuid")), "vmNic": (nic, _one(store.nics, "vmNicUuid"))},
-        group: {
+        "IpRangeInventory": {"l3Network": _to_l3(store)},
+        "UsedIpInventory": {"l3Network": _to_l3(store), "vmNic": to_nic},
+        "VipInventory": {"eip": ("EipInventory", _back(store.eips, "vipUuid")), "l3Network": _to_l3(store)},
+        "EipInventory": {"vip": ("VipInventory", _one(store.vips, "vipUuid")), "vmNic": to_nic},
+        "SecurityGroupInventory": {
             "rules": ("SecurityGroupRuleInventory", _many(store.security_group_rules, "_rules")),
-            "vmNic": (nic, _nics_of_group(store)),
+            "vmNic": ("VmNicInventory", _nics_of_group(store)),
         },
-        cluster: {"zone": to_zone},
-        host: {"zone": to_zone, "cluster": to_cluster},
     }  # fmt: skip
+
+
+def _to_l3(store: Store) -> Relation:
+    return "L3NetworkInventory", _one(store.l3_networks, "l3NetworkUuid")
 
 
 def _one(table: Table, field: str) -> Follow:

@@ -114,6 +114,16 @@ def _hardware(tools: Tools) -> Json:
             availableCpuCapacity=640, cpuSockets=2, totalMemoryCapacity=memory, availableMemoryCapacity=memory,
             cpuNum=64, architecture="x86_64",
         )  # fmt: skip
+    _storages(tools, zone, cluster)
+    now = store.now()
+    tools.fixed(store.management_nodes, "mn-1", "", hostName="192.0.2.10", joinDate=now, heartBeat=now)
+    for row in store.management_nodes:
+        del row["name"], row["description"], row["createDate"], row["lastOpDate"]
+    return zone
+
+
+def _storages(tools: Tools, zone: Json, cluster: Json) -> None:
+    store = tools.store
     room: Json = {"totalCapacity": 100 << 40, "availableCapacity": 90 << 40}
     physical: Json = {"totalPhysicalCapacity": 100 << 40, "availablePhysicalCapacity": 90 << 40}
     ready: Json = {"state": "Enabled", "status": "Connected"}
@@ -125,11 +135,6 @@ def _hardware(tools: Tools) -> Json:
         store.backup_storages, "bs-1", "", url="/zstack_bs", type="ImageStoreBackupStorage",
         attachedZoneUuids=[zone["uuid"]], **room, **ready,
     )  # fmt: skip
-    now = store.now()
-    tools.fixed(store.management_nodes, "mn-1", "", hostName="192.0.2.10", joinDate=now, heartBeat=now)
-    for row in store.management_nodes:
-        del row["name"], row["description"], row["createDate"], row["lastOpDate"]
-    return zone
 
 
 def _accounts(tools: Tools) -> None:
@@ -176,11 +181,12 @@ def _router(tools: Tools, public: Json, vpc: Json) -> None:
     for l3 in (public, vpc):
         tools.machines.add_nic(vm, l3)
     tools.machines.place(vm)
-    store.touch(
-        vm, state="Running", applianceVmType="vpcvrouter", managementNetworkUuid=public["uuid"], status="Connected",
-        publicNetworkUuid=public["uuid"], defaultRouteL3NetworkUuid=public["uuid"], agentPort=7272,
-        haStatus="NoHa", dns=[],
-    )  # fmt: skip
+    store.touch(vm, state="Running")
+    vm["_router"] = {
+        "applianceVmType": "vpcvrouter", "managementNetworkUuid": public["uuid"], "publicNetworkUuid": public["uuid"],
+        "defaultRouteL3NetworkUuid": public["uuid"], "status": "Connected", "agentPort": 7272, "haStatus": "NoHa",
+        "dns": [],
+    }  # fmt: skip
 
 
 def _plan(cpu_num: int, memory: int, offering: str | None, image: Json | None, l3s: list[Json]) -> Plan:

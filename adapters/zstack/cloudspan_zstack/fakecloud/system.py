@@ -76,11 +76,7 @@ class System:
                 "SYS.1007", f"no global config[category:{call.params['category']}, name:{call.params['name']}]"
             )
         row["value"] = call.params.get("value", row["defaultValue"])
-        return {"inventory": self.config_view(row)}
-
-    def config_view(self, row: Json) -> Json:
-        """Return a configuration's row as its inventory, which has no uuid."""
-        return {name: value for name, value in row.items() if name[0] != "_" and name != "uuid"}
+        return {"inventory": self._views.nameless(row)}
 
     def _create_tag(self, call: Call) -> Json:
         store, params = self._store, call.params

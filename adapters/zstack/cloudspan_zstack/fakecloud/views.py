@@ -14,6 +14,14 @@ _TIMES = frozenset(
     {"createDate", "lastOpDate", "expiredDate", "lastAttachDate", "lastDetachDate", "joinDate", "heartBeat"}
 )  # fmt: skip
 
+_NAMELESS = (
+    "VmNicSecurityGroupRefInventory",
+    "NetworkServiceL3NetworkRefInventory",
+    "AccountResourceRefInventory",
+    "GlobalConfigInventory",
+)
+"""Inventories without a uuid of their own."""
+
 
 class Views:
     """Makes an inventory of a row; `of` names the view of each inventory type that is more than its row."""
@@ -24,11 +32,13 @@ class Views:
             "VmInstanceInventory": self.vm,
             "VpcRouterVmInventory": self.vm,
             "VirtualRouterVmInventory": self.vm,
+            "L2NetworkInventory": self.l2,
             "VmNicInventory": self.nic,
             "ImageInventory": self.image,
             "L3NetworkInventory": self.l3,
             "SecurityGroupInventory": self.security_group,
             "VipInventory": self.vip,
+            **dict.fromkeys(_NAMELESS, self.nameless),
         }
 
     def show(self, inventory: str, row: Json) -> Json:
@@ -44,12 +54,20 @@ class Views:
             if value is not None and name[0] != "_"
         }
 
+    def nameless(self, row: Json) -> Json:
+        """Return the row's own fields but its uuid."""
+        return {name: value for name, value in self.plain(row).items() if name != "uuid"}
+
     def vm(self, row: Json) -> Json:
         shown = self.plain(row)
         shown["vmNics"] = [self.nic(nic) for nic in self._store.nics.some(row["_nics"])]
         shown["allVolumes"] = [self.plain(volume) for volume in self._store.volumes.some(row["_volumes"])]
         shown["vmCdRoms"] = []
         return shown
+
+    def l2(self, row: Json) -> Json:
+        """Return an L2 network as one of any type, which does not tell its VLAN by that name."""
+        return {name: value for name, value in self.plain(row).items() if name != "vlan"}
 
     def nic(self, row: Json) -> Json:
         shown = self.plain(row)

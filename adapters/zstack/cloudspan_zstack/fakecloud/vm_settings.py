@@ -42,7 +42,8 @@ class VmSettings:
     def _update(self, call: Call) -> Json:
         vm, params = self._machines.of(call), call.params
         if "cpuNum" in params or "memorySize" in params:
-            self._resize(vm, int(params.get("cpuNum", vm["cpuNum"])), int(params.get("memorySize", vm["memorySize"])))
+            wanted = {**vm, **params}
+            self._resize(vm, wanted["cpuNum"], wanted["memorySize"])
         names = ("name", "description", "defaultL3NetworkUuid", "platform", "guestOsType", "reservedMemorySize")
         self._store.touch(vm, **{name: params[name] for name in names if name in params})
         return self._result(vm)

@@ -1,0 +1,70 @@
+"""The adapter as its callers see it: over a socket, without a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cloudspan.v1 import flavor_pb2, server_pb2
+from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
+from cloudspan_common.client import Client, result_of, waiting
+from cloudspan_common.errors import NotFound, Unsupported
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_template.driver import TemplateCluster
+
+MAIN = "platforms/template/clusters/main"
+
+
+@pytest.fixture
+async def cloud():
+    """A client of the running adapter."""
+    bound = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    adapter = Adapter(
+        "template", "Template", "cloudspan-template", [TemplateCluster(ClusterRef("template", "main"), "http://x")]
+    )
+    config = AdapterConfig(drain_s=0.0)
+    serving = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
+    async with Client(await bound, timeout_s=10) as client:
+        yield client
+    stop.set()
+    await serving
+
+
+async def _names(cloud, **request):
+    request = server_pb2.ListServersRequest(parent=MAIN, **request)
+    return [server.display_name async for server in cloud.each(cloud.servers.ListServers, request)]
+
+
+async def _create(cloud, name):
+    request = server_pb2.CreateServerRequest(parent=MAIN, server=server_pb2.Server(display_name=name))
+    return result_of(await cloud.servers.CreateServer(request, metadata=waiting(5)))
+
+
+async def test_a_created_server_runs_and_can_be_read(cloud):
+    """Its name leads back to it."""
+    made = await _create(cloud, "web")
+    assert made.state == server_pb2.Server.STATE_RUNNING
+    read = await cloud.servers.GetServer(server_pb2.GetServerRequest(name=made.name))
+    assert read.display_name == "web"
+
+
+async def test_a_list_of_several_pages_holds_every_server_once(cloud):
+    """Two a page; there is one at the start."""
+    for name in ("a", "b", "c", "d"):
+        await _create(cloud, name)
+    assert sorted(await _names(cloud, page_size=2)) == ["a", "b", "c", "d", "hello"]
+
+
+async def test_a_server_that_is_not_there_is_not_found(cloud):
+    """The message says what to do."""
+    with pytest.raises(NotFound, match="ListServers shows what does"):
+        await cloud.servers.GetServer(server_pb2.GetServerRequest(name=f"{MAIN}/servers/none"))
+
+
+async def test_what_nobody_wrote_is_unsupported(cloud):
+    """It is absent from the capabilities too."""
+    with pytest.raises(Unsupported):
+        await cloud.flavors.ListFlavors(flavor_pb2.ListFlavorsRequest(parent=MAIN))

@@ -1,0 +1,39 @@
+"""How a server goes: destroyed first, which keeps it recoverable for days, and expunged where nothing shall be left.
+
+`server_changes` deletes with it; `server_create` undoes with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudspan_common.errors import RateLimited
+from cloudspan_zstack.session import Change
+
+if TYPE_CHECKING:
+    from cloudspan_common.adapterkit.driver import Operation
+    from cloudspan_zstack.servers import ServerReader
+
+LEAVING = frozenset({"Destroying", "Destroyed", "Expunging"})
+
+
+def destroying(uuid: str) -> Change:
+    return Change("DELETE", "/vm-instances/{uuid}", {"uuid": uuid})
+
+
+def expunging(uuid: str) -> Change:
+    return Change("PUT", "/vm-instances/{uuid}/actions", {"uuid": uuid}, action="expungeVmInstance")
+
+
+async def remove_server(reader: ServerReader, op: Operation, uuid: str) -> None:
+    """Undo a create: nothing is left, not even what could be recovered."""
+    row = await reader.row_or_none(op.call, uuid)
+    if row is not None and row.state not in LEAVING:
+        await reader.session.act(op.call, destroying(uuid), job=op.marker("undo-server"))
+        row = await reader.row_or_none(op.call, uuid)
+    if row is not None and row.state == "Destroyed":
+        await reader.session.act(op.call, expunging(uuid), job=op.marker("undo-expunge"))
+        row = await reader.row_or_none(op.call, uuid)
+    if row is not None:
+        # As after any "slow down", an undo is asked again.
+        raise RateLimited(f"server {uuid} is being deleted", reason="STILL_BUSY", retry_after_s=1.0)

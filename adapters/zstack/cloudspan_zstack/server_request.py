@@ -1,0 +1,190 @@
+"""What a CreateServer request asks for, checked and put into ZStack's words. Used by `server_create` only.
+
+Nothing here asks the cloud, so a wrong request is refused before anything is made.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from cloudspan_common.adapterkit.values import MIB, native_id
+from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
+from cloudspan_zstack.labels import tags_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan.v1 import server_pb2
+    from cloudspan_common.names import ClusterRef
+
+_FROM_IMAGE = "/vm-instances"
+_FROM_VOLUME = "/vm-instances/from/volume"
+
+
+class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """What only ZStack knows of a new server."""
+
+    cpu_num: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    """Virtual CPUs, where no flavor is named."""
+    memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Memory in MiB, where no flavor is named."""
+    description: str | None = None
+    """Text for people."""
+    hostname: str | None = None
+    """Host name told to the guest by DHCP."""
+    stopped: bool = False
+    """Whether to leave the server stopped once everything is allocated."""
+    cluster_uuid: str | None = None
+    """ZStack's cluster to place it in."""
+    host_uuid: str | None = None
+    """The host to place it on."""
+    system_tags: list[str] = []
+    """Further system tags of ZStack, as `bootMode::UEFI`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """A checked request."""
+
+    template: str
+    params: Mapping[str, Any]
+    system_tags: Sequence[str]
+    user_tags: Sequence[str]
+    stays_stopped: bool
+
+
+def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
+    """Return what a request asks for.
+
+    Raises:
+        InvalidRequest: It contradicts itself, lacks something, or names resources of another cluster.
+        Unsupported: It asks for what ZStack has not.
+    """
+    if not wanted.display_name:
+        raise _bad("server.display_name", "ZStack wants a name for a server")
+    networks = _networks(wanted, ref)
+    params = {
+        "name": wanted.display_name,
+        "description": options.description,
+        **_size(wanted, options, ref),
+        **_boot(wanted, ref),
+        "l3NetworkUuids": networks or None,
+        "defaultL3NetworkUuid": networks[0] if len(networks) > 1 else None,
+        "zoneUuid": native_id(ref, "zones", wanted.zone, "server.zone") or None,
+        "clusterUuid": options.cluster_uuid,
+        "hostUuid": options.host_uuid,
+        "strategy": "CreateStopped" if options.stopped else "InstantStart",
+    }
+    if not any(params[key] for key in ("l3NetworkUuids", "zoneUuid", "clusterUuid", "hostUuid")):
+        raise _bad("server.network_interfaces", "name a network, or a zone where the server is to have none")
+    key_pair = native_id(ref, "keyPairs", wanted.key_pair, "server.key_pair")
+    template = _FROM_VOLUME if "volumeUuid" in params else _FROM_IMAGE
+    if key_pair and template == _FROM_VOLUME:
+        raise _bad("server.key_pair", "a server that boots from an existing volume is given no keys; leave it out")
+    if key_pair:
+        params["sshKeyPairUuids"] = [key_pair]
+    tags = [*_guest_tags(wanted, options), *_network_tags(wanted, networks, ref), *options.system_tags]
+    return ServerPlan(template, params, tags, tags_of(wanted.labels, "server.labels"), options.stopped)
+
+
+def _size(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> dict[str, Any]:
+    flavor = native_id(ref, "flavors", wanted.flavor, "server.flavor")
+    given = [options.cpu_num, options.memory_mib]
+    if flavor and any(given):
+        raise _bad("server.flavor", "a flavor decides CPUs and memory; leave either it or the two options out")
+    if flavor:
+        return {"instanceOfferingUuid": flavor}
+    if not all(given):
+        raise _bad("server.flavor", "name a flavor, or options.cpu_num and options.memory_mib")
+    return {"cpuNum": options.cpu_num, "memorySize": (options.memory_mib or 0) * MIB}
+
+
+def _boot(wanted: server_pb2.Server, ref: ClusterRef) -> dict[str, Any]:
+    boot = wanted.boot_volume
+    image = native_id(ref, "images", wanted.image, "server.image")
+    volume = native_id(ref, "volumes", boot.volume, "server.boot_volume.volume")
+    if not volume and not image:
+        raise _bad("server.image", "name an image, or an existing volume in boot_volume.volume")
+    if volume:
+        return _boot_from_volume(wanted, image, volume)
+    offering = native_id(ref, "volumeTypes", boot.volume_type, "server.boot_volume.volume_type")
+    if offering and boot.size_bytes:
+        raise _bad("server.boot_volume.size_bytes", "a disk offering has its size; leave one of the two out")
+    if wanted.HasField("boot_volume") and not offering and boot.size_bytes <= 0:
+        raise _bad("server.boot_volume.size_bytes", "a new boot volume needs its size")
+    return {"imageUuid": image, "rootDiskSize": boot.size_bytes or None, "rootDiskOfferingUuid": offering or None}
+
+
+def _boot_from_volume(wanted: server_pb2.Server, image: str, volume: str) -> dict[str, Any]:
+    boot = wanted.boot_volume
+    if image:
+        raise _bad("server.image", "boot_volume.volume and image exclude each other; keep one")
+    if boot.size_bytes or boot.volume_type:
+        raise _bad("server.boot_volume", "an existing volume has its size and type; leave both out")
+    if not boot.delete_with_server:
+        text = "on ZStack a boot volume always goes with its server; set it to agree to that"
+        raise _bad("server.boot_volume.delete_with_server", text)
+    return {"volumeUuid": volume}
+
+
+def _networks(wanted: server_pb2.Server, ref: ClusterRef) -> list[str]:
+    networks: list[str] = []
+    for i, interface in enumerate(wanted.network_interfaces):
+        path = f"server.network_interfaces[{i}]"
+        if interface.port:
+            text = f"{path}.port: ZStack makes the NICs of a new server itself; name a network"
+            raise Unsupported(text, reason="PORT_AT_CREATE")
+        network = native_id(ref, "networks", interface.network, f"{path}.network")
+        if not network:
+            raise _bad(f"{path}.network", "name a network")
+        if network in networks:
+            raise _bad(f"{path}.network", "ZStack gives a new server one NIC a network; name each once")
+        networks.append(network)
+    return networks
+
+
+def _guest_tags(wanted: server_pb2.Server, options: CreateServerOptions) -> list[str]:
+    tags = []
+    if options.hostname:
+        tags.append(f"hostname::{options.hostname}")
+    if wanted.user_data:
+        tags.append(f"userdata::{base64.b64encode(wanted.user_data.encode()).decode()}")
+    if wanted.admin_password:
+        tags.append(f"rootPassword::{wanted.admin_password}")
+    return tags
+
+
+def _network_tags(wanted: server_pb2.Server, networks: Sequence[str], ref: ClusterRef) -> list[str]:
+    tags = []
+    for i, (network, interface) in enumerate(zip(networks, wanted.network_interfaces, strict=True)):
+        for address in interface.ip_addresses:
+            told = _address(address, f"server.network_interfaces[{i}].ip_addresses")
+            tags.append(f"staticIp::{network}::{told}")
+    groups = [_group(ref, group) for group in wanted.security_groups]
+    if groups and not networks:
+        raise _bad("server.security_groups", "security groups are those of NICs; name a network")
+    return tags + [f"l3::{network}::SecurityGroupUuids::{','.join(groups)}" for network in networks if groups]
+
+
+def _address(text: str, path: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise _bad(path, f"{text!r} is no IP address") from error
+    # Two colons are what stands between the parts of a tag.
+    return str(address).replace("::", "--")
+
+
+def _group(ref: ClusterRef, group: str) -> str:
+    if group.startswith("platforms/"):
+        return native_id(ref, "securityGroups", group, "server.security_groups")
+    return group
+
+
+def _bad(path: str, text: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: {text}", violations=[Violation(path, text)])

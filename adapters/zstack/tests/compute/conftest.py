@@ -1,0 +1,156 @@
+"""What the tests of session, login, errors and servers share: a fake cloud, a cluster on it, who steps operations."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from cloudspan.adapter.v1 import step_pb2
+from cloudspan_common.adapterkit.driver import Call, Query
+from cloudspan_common.adapterkit.filters import Filter
+from cloudspan_common.adapterkit.stepper import take_step
+from cloudspan_common.clock import SystemClock
+from cloudspan_common.deadlines import Deadline
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.testing import FakeClock
+from cloudspan_zstack.clouds import make_cloud
+from cloudspan_zstack.cluster import Shared, ZStackCluster
+from cloudspan_zstack.fakecloud import FakeCloud
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+REF = ClusterRef("zstack", "lab")
+SETTLE_S = 30.0
+
+
+class ImpatientClock(SystemClock):
+    """Real time, but pauses are over at once, and the cloud's own time passes meanwhile."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds > 60:
+            await asyncio.sleep(seconds)  # a renewal, not a pause
+        await self._clock.advance(seconds)
+        await asyncio.sleep(0.001)
+
+
+class LeapingClock(FakeClock):
+    """Time of a fake cloud that passes for whoever sleeps, at once."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.now = clock.now  # type: ignore[method-assign]
+        self.monotonic = clock.monotonic  # type: ignore[method-assign]
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.advance(seconds)
+
+
+class Bench:
+    """A cluster of the adapter over a fake cloud."""
+
+    def __init__(self, cloud: FakeCloud, clock: FakeClock, account: str, **settings: Any) -> None:
+        self.cloud, self.clock = cloud, clock
+        name, password = cloud.credentials(account)
+        entry = {"endpoint": cloud.endpoint, "account": name, "password": password} | settings
+        entry = {key: value for key, value in entry.items() if value is not None}
+        self.registry = CollectorRegistry()
+        shared = Shared(self.registry, ImpatientClock(clock))
+        self.cluster = ZStackCluster(REF, make_cloud("lab", entry), shared)
+        self.session = self.cluster.session
+
+    def call(self, name: str = "", *, full: bool = False, seconds: float = 20.0) -> Call:
+        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full)
+
+    def function(self, name: str) -> Any:
+        return next(getattr(area, name) for area in self.cluster.areas if hasattr(area, name))
+
+    async def read(self, method: str, name: str, *, full: bool = False) -> Any:
+        return await self.function(method)(self.call(name, full=full), None)
+
+    async def page(self, method: str, kind: Any, text: str = "", **more: Any) -> Any:
+        query = Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))
+        return await self.function(method)(self.call(), query)
+
+    async def everything(self, method: str, kind: Any, text: str = "", *, limit: int = 100, **more: Any) -> list[Any]:
+        items: list[Any] = []
+        cursor = ""
+        while True:
+            page = await self.page(method, kind, text, limit=limit, cursor=cursor, **more)
+            items += [item for item in page.items if Filter.parse(text, kind.DESCRIPTOR).matches(item)]
+            if not page.more:
+                return items
+            cursor = page.position(len(page.items) - 1)
+
+    async def operate(
+        self,
+        method: str,
+        request: Any,
+        *,
+        meanwhile: Callable[[step_pb2.StepRequest, step_pb2.StepResponse], None] | None = None,
+    ) -> step_pb2.StepResponse:
+        """Take an operation to its end, step by step, as the gateway does; `meanwhile` may change the next step."""
+        step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
+        leap, function = LeapingClock(self.clock), self.function(method)
+        for _ in range(300):
+            call = self.call(getattr(request, "name", ""))
+            answer = await take_step(function, request, step, call, settle_s=SETTLE_S, clock=leap)
+            if answer.done:
+                return answer
+            step.cursor = answer.cursor
+            if meanwhile is not None:
+                meanwhile(step, answer)
+            await leap.sleep(answer.retry_after.ToNanoseconds() / 1e9 or 0.001)
+        raise AssertionError(f"not done: {answer.stage}")
+
+    async def done(self, method: str, request: Any, kind: Any) -> Any:
+        """Return what an operation ended with; fails with the operation's error."""
+        answer = await self.operate(method, request)
+        assert not answer.HasField("error"), answer.error.message
+        message = kind()
+        answer.response.Unpack(message)
+        return message
+
+    async def named(self, template: str, name: str) -> str:
+        """Return the uuid of the fake's own row of that name."""
+        found = await self.session.query(self.call(), template, dict, conditions=[f"name={name}"])
+        return str(found.rows[0]["uuid"])
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(now=time.time())
+
+
+@pytest.fixture
+async def cloud(clock: FakeClock) -> AsyncIterator[FakeCloud]:
+    async with FakeCloud("fake", clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+async def make_bench(cloud: FakeCloud, clock: FakeClock) -> AsyncIterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(account: str = "demo", **settings: Any) -> Bench:
+        made.append(Bench(cloud, clock, account, **settings))
+        return made[-1]
+
+    yield make
+    cloud.control.clear_faults()
+    for bench in made:
+        await bench.cluster.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()

@@ -1,0 +1,32 @@
+"""Where an error came from: the servicer and the steps add the cluster's tags, so that no driver has to.
+
+Spec: design, section 3 (Errors).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cloudspan_common import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudspan_common.names import ClusterRef
+
+
+def locate(error: errors.CloudspanError, cluster: ClusterRef) -> errors.CloudspanError:
+    """Add the tags of a cluster to an error that came from it."""
+    error.metadata = {"platform": cluster.platform, "cluster": cluster.cluster} | error.metadata
+    return error
+
+
+@contextmanager
+def located(cluster: ClusterRef) -> Iterator[None]:
+    """Let no error of the tree leave the block without the cluster's tags."""
+    try:
+        yield
+    except errors.CloudspanError as error:
+        locate(error, cluster)
+        raise
