@@ -117,7 +117,7 @@ async def test_proxies_answer_in_their_own_words(demo, cloud):
         assert (answer.status, answer.document) == (status, None)
         assert answer.text.startswith(start)
     cloud.control.fault("truncated_json", call="QueryZone", count=1)
-    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         await demo.send("GET", "/zones")
     cloud.control.fault("cut_body", call="QueryZone", count=1)
     with pytest.raises(aiohttp.ClientError):
