@@ -23,7 +23,10 @@ DOMAIN = "cloudspan"
 DETAILS_KEY = "grpc-status-details-bin"
 # gRPC peers drop a call whose status and trailers exceed 8 KiB; half of it leaves room for the caller's own.
 MAX_STATUS_BYTES = 4096
-MAX_MESSAGE_CHARS = 1024
+_MAX_MESSAGE_BYTES = 1024
+_MAX_METADATA_BYTES, _MAX_METADATA_ENTRIES = 200, 10  # ErrorInfo is what programs read: it must always fit
+# Beside the details, which hold all of it, the message travels once more, percent-encoded: thrice as long at worst.
+_MAX_BARE_MESSAGE_BYTES = 512
 
 
 class Recovery(enum.StrEnum):
@@ -228,19 +231,29 @@ class Defect(CloudspanError):
 
 def to_status(error: CloudspanError) -> status_pb2.Status:
     """Return the google.rpc.Status that says what `error` says, below `MAX_STATUS_BYTES`."""
-    status = status_pb2.Status(code=error.code.value[0], message=error.message[:MAX_MESSAGE_CHARS])
+    status = status_pb2.Status(code=error.code.value[0], message=_cut(error.message, _MAX_MESSAGE_BYTES))
     for detail in _details(error):
         packed = any_pb2.Any()
         packed.Pack(detail)
-        if status.ByteSize() + packed.ByteSize() > MAX_STATUS_BYTES:
-            break
-        status.details.append(packed)
+        if status.ByteSize() + packed.ByteSize() < MAX_STATUS_BYTES:
+            status.details.append(packed)
     return status
+
+
+def ending(error: CloudspanError, request_id: str) -> tuple[str, tuple[tuple[str, bytes], ...]]:
+    """Return the message and the trailers that a call ends with for `error`: what doors hand to `context.abort`."""
+    status = with_request_id(to_status(error), request_id)
+    return _cut(status.message, _MAX_BARE_MESSAGE_BYTES), ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _details(error: CloudspanError) -> Iterable[Message]:
     """The most useful first: the tail is what an oversized status loses."""
-    info = {"recovery": error.recovery.value, **{k: v[:256] for k, v in error.metadata.items() if v}}
+    told = [(key, _cut(value, _MAX_METADATA_BYTES)) for key, value in error.metadata.items() if value]
+    info = {"recovery": error.recovery.value, **dict(told[:_MAX_METADATA_ENTRIES])}
     yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=info)
     if error.retry_after_s is not None:
         nanos = round(error.retry_after_s * 1e9)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
+import structlog
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2_grpc
 
@@ -29,6 +30,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
 
 Options = tuple[tuple[str, int | str], ...]
+
+log = structlog.get_logger(__name__)
 
 SERVER_OPTIONS: Options = (
     # Else two servers share one port without an error, and each call meets one of them by chance.
@@ -73,15 +76,43 @@ class Tls:
     key: Path | None = None
     authority: Path | None = None
 
+    @classmethod
+    def mutual(cls, certificate: Path | None, key: Path | None, authority: Path | None) -> Tls | None:
+        """Return what mTLS needs, or None when nothing is configured.
+
+        Raises:
+            InvalidRequest: Only some of the files are named: half of a configuration would look like a safe one.
+        """
+        if certificate is None and key is None and authority is None:
+            return None
+        if certificate is None or key is None or authority is None:
+            text = "--tls-certificate, --tls-key and --tls-authority go together; one or two of them are missing"
+            raise InvalidRequest(text, reason="TLS_FILES")
+        return cls(certificate, key, authority)
+
+    @property
+    def changed_at(self) -> tuple[int, ...]:
+        """When each file was changed, to be compared; a file that is missing just now counts as unchanged since 0."""
+        return tuple(_changed_at(path) for path in (self.certificate, self.key, self.authority) if path)
+
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return what a server shows, and asks of its callers if `authority` is set.
+
+        Files that are replaced count for new connections.
 
         Raises:
             PreconditionFailed: A file is missing or can't be read.
         """
+        return grpc.dynamic_ssl_server_credentials(
+            self._server_configuration(),
+            _Renewal(self),  # type: ignore[arg-type] # the stubs forget None, which keeps what was given last
+            require_client_authentication=self.authority is not None,
+        )
+
+    def _server_configuration(self) -> grpc.ServerCertificateConfiguration:
         pair = (_read(self.key, "TLS key"), _read(self.certificate, "TLS certificate"))
         authority = _read(self.authority, "TLS authority") if self.authority else None
-        return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+        return grpc.ssl_server_certificate_configuration([pair], authority)
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Return what a caller trusts, and shows if it has a certificate.
@@ -94,6 +125,34 @@ class Tls:
             return grpc.ssl_channel_credentials(authority)
         key, certificate = _read(self.key, "TLS key"), _read(self.certificate, "TLS certificate")
         return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+class _Renewal:
+    """Asked by gRPC, on a thread of its own, before each handshake: None means what was given last."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._given = tls.changed_at
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        now = self._tls.changed_at
+        if now == self._given:
+            return None
+        try:
+            configuration = self._tls._server_configuration()  # noqa: SLF001 - the other half of it
+        except PreconditionFailed as error:
+            log.warning("certificates can't be read again, the last ones stay", reason=error.message)
+            return None
+        self._given = now
+        log.info("certificates read again", certificate=str(self._tls.certificate))
+        return configuration
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(path: Path | None, what: str) -> bytes:

@@ -110,8 +110,8 @@ def collecting() -> Iterator[list[NativeCall]]:
 def record_native_call(call: NativeCall, metrics: NativeCallMetrics | None = None, *, slow_ms: float = SLOW_MS) -> None:
     """Log the call, count it in `metrics`, and add it to the request that it belongs to.
 
-    No answer, a 5xx, an answer that can't be read and slow calls are warnings. The rest shows at debug level only, refusals (4xx) included: what
-    they mean is the caller's to say.
+    No answer, a 5xx, an answer that can't be read and slow calls are warnings. The rest shows at debug level only,
+    refusals (4xx) included: what they mean is the caller's to say.
     """
     if metrics is not None:
         metrics.observe(call)

@@ -1,4 +1,4 @@
-"""Certificates for trying out: an authority of one's own, and one certificate per identity, as `make certs` writes them.
+"""Certificates for trying out: an authority of one's own and a certificate per identity, as `make certs` writes them.
 
     python -m cloudspan_common.trial_certificates .state/certs gateway.cloudspan memory openstack
 
@@ -9,7 +9,7 @@ name. Needs the distribution `cryptography`, which development has.
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import ipaddress
 import os
 import sys
@@ -42,6 +42,7 @@ class Authority:
         builder = _builder(told, key, told, days)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs=True), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         return cls(builder.sign(key, hashes.SHA256()), key)
 
     @classmethod
@@ -63,9 +64,12 @@ class Authority:
         ends = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = _builder(_named(identity), key, self.certificate.subject, days)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(names, critical=False)
+        builder = builder.add_extension(names, critical=False).add_extension(self._signer(), critical=False)
         builder = builder.add_extension(_usage(signs=False), critical=True).add_extension(ends, critical=False)
         _write(folder, identity, builder.sign(self.key, hashes.SHA256()), key)
+
+    def _signer(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
 
 
 def _named(name: str) -> x509.Name:
@@ -75,7 +79,7 @@ def _named(name: str) -> x509.Name:
 def _builder(
     subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, days: int
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -83,8 +87,8 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         # Machines' clocks differ.
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + dt.timedelta(days=days))
     )
 
 

@@ -15,9 +15,9 @@ from cloudspan_common.adapterkit.driver import BY_KEY, Made
 from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import (
     AlreadyExists,
+    GaveUp,
     InvalidRequest,
     NotFound,
-    PlatformFault,
     PreconditionFailed,
     Violation,
 )
@@ -81,7 +81,7 @@ class NetworkChanges:
         await self._dress(op, _NETWORK, made.id, tags, wanted.description)
         row = await op.until("active", lambda: self._ended(op.call, made.id), percent=90)
         if row.status == "ERROR":
-            raise PlatformFault(f"Neutron made network {made.id} and put it into ERROR; ask the cloud's operator")
+            raise GaveUp(f"Neutron made network {made.id} and put it into ERROR; ask the cloud's operator")
         return self._mapper.network(row)
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:

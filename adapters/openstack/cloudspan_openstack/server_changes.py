@@ -12,7 +12,7 @@ import msgspec
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.adapterkit.driver import Capability, Made
-from cloudspan_common.errors import NotFound, PlatformFault, PreconditionFailed
+from cloudspan_common.errors import GaveUp, NotFound, PreconditionFailed
 from cloudspan_openstack.server_rows import ServerRow
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ServerChanges:
         if isinstance(row, ServerRow):
             why = row.fault.message if row.fault else f"it is in status {row.status} with no task"
             text = f"Nova could not delete {request.name}: {why}; ask the cloud's operator"
-            raise PlatformFault(text, reason="SERVER_ERROR", resource=request.name)
+            raise GaveUp(text, reason="SERVER_ERROR", resource=request.name)
 
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> _S:
         op.touches(request.name)
@@ -125,7 +125,7 @@ class ServerChanges:
         if row.state != wanted:
             why = f": {row.fault.message}" if row.fault else ""
             text = f"{name} did not {verb}: Nova ended in status {row.status}{why}"
-            raise PlatformFault(text, reason="ACTION_FAILED", resource=name)
+            raise GaveUp(text, reason="ACTION_FAILED", resource=name)
         return await self._compute.message(op.call, row)
 
     async def _idle(self, call: Call) -> ServerRow | str | None:

@@ -18,9 +18,9 @@ from cloudspan_common.adapterkit.driver import BY_MARKER, Capability, Made
 from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import (
     AlreadyExists,
+    GaveUp,
     InvalidRequest,
     NotFound,
-    PlatformFault,
     PreconditionFailed,
     QuotaExceeded,
     RateLimited,
@@ -91,7 +91,7 @@ class ServerCreation:
         if (row.status or "").startswith("error"):
             name = self._compute.ref.resource("volumes", made.id)
             text = f"Cinder could not make the boot volume {name} from the image: it is in state {row.status}"
-            raise PlatformFault(text, reason="VOLUME_ERROR", resource=name)
+            raise GaveUp(text, reason="VOLUME_ERROR", resource=name)
         return made.id
 
     # ------------------------------------------------------------------ the server
@@ -152,7 +152,7 @@ class ServerCreation:
             owner = converted(port.get("port"), dict[str, Any]).get("device_id")
             if owner != server_id:
                 text = f"port {port_id} does not belong to server {server_id} but to {owner or 'nothing'}"
-                raise PlatformFault(f"{text}; detach and attach it again", reason="PORT_LOST")
+                raise GaveUp(f"{text}; detach and attach it again", reason="PORT_LOST")
 
     # ------------------------------------------------------------------ its boot volume
 
@@ -184,10 +184,10 @@ class ServerCreation:
             raise RateLimited(text, reason="STILL_BUSY", retry_after_s=2.0) from error
 
 
-def _build_failed(name: str, row: ServerRow) -> QuotaExceeded | PlatformFault:
+def _build_failed(name: str, row: ServerRow) -> QuotaExceeded | GaveUp:
     fault = row.fault.message if row.fault else "Nova told no reason"
     text = f"Nova took {name} and then failed to build it: {fault}"
     if "No valid host" in fault:
         more = "the cloud has no room for its flavor in this zone; use another flavor or zone, or ask its operator"
         return QuotaExceeded(f"{text}; {more}", reason="NO_VALID_HOST", resource=name)
-    return PlatformFault(text, reason="SERVER_ERROR", resource=name)
+    return GaveUp(text, reason="SERVER_ERROR", resource=name)

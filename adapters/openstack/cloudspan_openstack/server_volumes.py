@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cloudspan_common.errors import InvalidRequest, NotFound, PlatformFault, PreconditionFailed
+from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed
 from cloudspan_openstack.storage_rows import VolumeRow
 from cloudspan_openstack.values import converted, listed, native_id
 
@@ -50,7 +50,7 @@ class ServerVolumes:
         pair = await op.until("attached", lambda: self._attached(op.call, volume_id), percent=50)
         if not pair.by_cinder or not pair.by_nova:
             text = f"{request.volume} did not attach to {request.name}: Cinder ended in status {pair.volume.status}"
-            raise PlatformFault(text, reason="ATTACH_FAILED", resource=request.volume)
+            raise GaveUp(text, reason="ATTACH_FAILED", resource=request.volume)
         return await self._server(op.call)
 
     async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
@@ -63,7 +63,7 @@ class ServerVolumes:
                 f"{request.volume} did not detach from {request.name}: it is {pair.volume.status} again; "
                 "the guest may hold on to it: unmount it there"
             )
-            raise PlatformFault(text, reason="DETACH_FAILED", resource=request.volume)
+            raise GaveUp(text, reason="DETACH_FAILED", resource=request.volume)
         return await self._server(op.call)
 
     async def _server(self, call: Call) -> server_pb2.Server:

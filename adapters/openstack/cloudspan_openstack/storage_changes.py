@@ -13,9 +13,9 @@ import msgspec
 from cloudspan_common.adapterkit.driver import Made
 from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import (
+    GaveUp,
     InvalidRequest,
     NotFound,
-    PlatformFault,
     PreconditionFailed,
     RateLimited,
     Violation,
@@ -72,7 +72,7 @@ class StorageChanges:
                 f"Cinder took the volume and then failed to make it: {made.id} is in state {row.status}; "
                 "usually no storage has room for its size and type"
             )
-            raise PlatformFault(text, reason="VOLUME_ERROR", resource=self._ref.resource("volumes", made.id))
+            raise GaveUp(text, reason="VOLUME_ERROR", resource=self._ref.resource("volumes", made.id))
         await know_types(self._session, op.call, self._mapper)
         return self._mapper.volume(row)
 
@@ -83,7 +83,7 @@ class StorageChanges:
         status = await op.until("gone", lambda: self._gone(op.call, volume_id), percent=50)
         if status != "gone":
             text = f"Cinder could not delete {request.name}: it is in state {status}; ask the cloud's operator"
-            raise PlatformFault(text, reason="VOLUME_ERROR", resource=request.name)
+            raise GaveUp(text, reason="VOLUME_ERROR", resource=request.name)
 
     def _body(self, wanted: volume_pb2.Volume) -> dict[str, Any]:
         if wanted.image and wanted.snapshot:

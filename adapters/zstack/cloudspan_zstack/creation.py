@@ -105,7 +105,7 @@ class Creation:
         holds: Callable[[], Awaitable[bool]],
         undo: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
     ) -> None:
-        """Change something that a look can tell (`holds`), and wait until it does; nothing is sent where it does before.
+        """Change what a look can tell (`holds`), and wait until it does; where it does before, nothing is sent.
 
         The platform refuses what is already so. `undo` is handed what was done: empty where nothing was.
 

@@ -212,6 +212,9 @@ class Operation(Protocol):
         `poll` raises GaveUp on a failed terminal state (a server in ERROR), which ends the operation and undoes what
         it made. Errors that prove nothing (Unreachable, RateLimited, PlatformFault, LoginRefused, ...) are waited out.
 
+        What it returned is stored and returned again by later steps if it is JSON or a message; anything else is
+        polled again.
+
         Polled adaptively (0.1 s at first, a quarter of the time waited, 5 s at most), never while the function holds
         a thread or a connection.
         """

@@ -9,6 +9,7 @@ import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from cloudspan.adapter.v1 import adapter_pb2_grpc, step_pb2_grpc
 from cloudspan.v1 import cluster_pb2_grpc, platform_pb2_grpc
 from cloudspan_common import contract, grpcs
+from cloudspan_common.adapterkit.callers import GATEWAY, Callers
 from cloudspan_common.adapterkit.capabilities import Abilities
 from cloudspan_common.adapterkit.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
 from cloudspan_common.adapterkit.servicer import Clusters, ContractServicer, StepServicer
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 INFRASTRUCTURE = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
+# What `:port` and containers listen on; nobody can dial it.
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound
 ADAPTER_SERVICES = ("cloudspan.adapter.v1.AdapterService", "cloudspan.adapter.v1.StepService")
 
 
@@ -48,11 +52,18 @@ class AdapterConfig:
     """What every adapter can be told; an adapter's own config inherits it."""
 
     listen: str = option("gRPC address to listen on; port 0 takes a free one", default="127.0.0.1:0")
-    advertise: str = option("host:port that gateways dial; the listen address when empty", default="")
+    advertise: str = option(
+        "host:port that gateways dial; when empty the listen address, with this host's name for 0.0.0.0", default=""
+    )
     registry: str = option("where to register: static:PATH, consul://HOST:PORT, memory:", default="memory:")
     metrics: str = option("HTTP address of the Prometheus metrics; none when empty", default="")
     instance: str = option("id of this instance in the registry; made from tag, host and port when empty", default="")
     drain_s: float = option("seconds to finish calls in flight when told to stop", default=10.0)
+    tls_certificate: Path | None = option("PEM file of this adapter's certificate; plain text without", default=None)
+    tls_key: Path | None = option("PEM file of the certificate's key", default=None)
+    tls_authority: Path | None = option("PEM file of who signs the certificates of callers", default=None)
+    tls_gateway: str = option("identity of the gateway: a DNS name in its certificate", default=GATEWAY)
+    tls_caller: tuple[str, ...] = option("identity that may call straight, without Step; repeatable", default=())
 
 
 @dataclass(frozen=True)
@@ -96,17 +107,8 @@ async def serve(
     """
     _check(adapter)
     async with AsyncExitStack() as stack:
-        server = grpcs.new_server()
-        port = grpcs.listen(server, config.listen)
-        host = address(config.listen)[0]
-        advertised = config.advertise or f"{host}:{port}"
-        instance = Instance(
-            instance_id=config.instance or f"{adapter.platform}-{socket.gethostname()}-{port}",
-            platform=adapter.platform,
-            address=advertised,
-            contract=(contract.CONTRACT_VERSION, contract.CONTRACT_VERSION),
-            build=adapter.build,
-        )
+        server, port = _listening(config)
+        instance = _instance(adapter, config, port)
         if config.metrics:
             stack.callback(serve_metrics(metrics or new_registry(), config.metrics).close)
         for cluster in adapter.clusters:
@@ -119,14 +121,32 @@ async def serve(
             registry = open_registry(config.registry)
             stack.push_async_callback(registry.close)
         registration = await registry.register(instance)
-        log.info("adapter serves", platform=adapter.platform, address=advertised, instance=instance.instance_id)
+        log.info("adapter serves", platform=adapter.platform, address=instance.address, instance=instance.instance_id)
         if ready:
-            ready(advertised)
+            ready(instance.address)
         await stop.wait()
         await registration.drain()
         await registration.deregister()
         await health.enter_graceful_shutdown()
         log.info("adapter drains", platform=adapter.platform, limit_s=config.drain_s)
+
+
+def _listening(config: AdapterConfig) -> tuple[grpc.aio.Server, int]:
+    tls = grpcs.Tls.mutual(config.tls_certificate, config.tls_key, config.tls_authority)
+    server = grpcs.new_server((Callers(config.tls_gateway, config.tls_caller),) if tls else ())
+    return server, grpcs.listen(server, config.listen, tls)
+
+
+def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
+    host = address(config.listen)[0]
+    here = socket.gethostname()
+    return Instance(
+        instance_id=config.instance or f"{adapter.platform}-{here}-{port}",
+        platform=adapter.platform,
+        address=config.advertise or f"{here if host in _EVERYWHERE else host}:{port}",
+        contract=(contract.CONTRACT_VERSION, contract.CONTRACT_VERSION),
+        build=adapter.build,
+    )
 
 
 def _check(adapter: Adapter) -> None:

@@ -42,7 +42,6 @@ SERVED_BY = "x-served-by"
 
 _CLUSTER_SERVICE = "cloudspan.v1.ClusterService"  # answered from Describe's side
 
-_MAX_BESIDE_DETAILS = 512
 
 Context = grpc.aio.ServicerContext[Any, Any]
 R = TypeVar("R")
@@ -128,9 +127,8 @@ class ContractServicer:
 
     async def _abort(self, context: Context, error: CloudspanError) -> NoReturn:
         tags = _tags(context)
-        status = errors.with_request_id(errors.to_status(error), tags.get("x-request-id", ""))
-        trailers = (*self._stamp, (errors.DETAILS_KEY, status.SerializeToString()))
-        await context.abort(error.code, _short(status.message), trailers)
+        message, trailers = errors.ending(error, tags.get("x-request-id", ""))
+        await context.abort(error.code, message, (*self._stamp, *trailers))
 
     async def _serve(self, method: contract.Method, request: Message, context: Context) -> Message | bytes:
         started = time.perf_counter()
@@ -200,14 +198,6 @@ def _parsed(method: contract.Method, body: bytes) -> Message:
     except DecodeError as error:
         text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
         raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
-
-
-def _short(message: str) -> str:
-    """Return what of a message goes beside the details, which hold all of it.
-
-    gRPC writes each byte beyond ASCII as three, and peers drop a call whose trailers are too long.
-    """
-    return message.encode()[:_MAX_BESIDE_DETAILS].decode(errors="ignore")
 
 
 def check_options(abilities: Abilities, method: contract.Method, request: Message) -> None:

@@ -47,8 +47,11 @@ class Conclude:
 
 async def _end(call: GatewayCall, error: CloudspanError) -> None:
     call.reason = error.message
-    status = errors.with_request_id(errors.to_status(error), call.request_id)
-    await _abort(call, error.code, status.message, ((errors.DETAILS_KEY, status.SerializeToString()),))
+    if call.ref is not None:
+        error.metadata.setdefault("platform", call.ref.platform)
+        error.metadata.setdefault("cluster", call.ref.cluster)
+    message, trailers = errors.ending(error, call.request_id)
+    await _abort(call, error.code, message, trailers)
 
 
 async def _abort(call: GatewayCall, code: grpc.StatusCode, message: str, trailers: Metadata) -> None:

@@ -6,6 +6,7 @@ never ends stays `processing` for ever, as after a restart of the management nod
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack.fakecloud.store import Store
     from cloudspan_zstack.fakecloud.wire import Json, Work
 
+log = logging.getLogger(__name__)
 EXPIRES_S = 10800.0
 _UUID_LENGTH = 32
 
@@ -105,6 +107,9 @@ class JobDesk:
         except Failure as failure:
             self._close(job, failure)
             return
+        except Exception as error:  # noqa: BLE001 - see _bug
+            self._close(job, _bug(job, error))
+            return
         if isinstance(work, dict):
             result = work
             self._store.timeline.after(self._store.timing.job_s, lambda: self._close(job, result))
@@ -118,6 +123,8 @@ class JobDesk:
             self._close(job, end.value)
         except Failure as failure:
             self._close(job, failure)
+        except Exception as error:  # noqa: BLE001 - see _bug
+            self._close(job, _bug(job, error))
         else:
             if not half:
                 self._store.timeline.after(delay_s, lambda: self._step(job, work))
@@ -138,6 +145,12 @@ class JobDesk:
                 expired.append(job.uuid)
         for uuid in expired:
             del self._jobs[uuid]
+
+
+def _bug(job: Job, error: Exception) -> Failure:
+    """Word an error of the fake's own as the server does, so that it fails the job and not the next one's request."""
+    log.error("job failed by a bug", extra={"job": job.uuid, "call": job.call}, exc_info=error)
+    return Failure("SYS.1000", f"{type(error).__name__}: {error}")
 
 
 def _failed(failure: Failure) -> Reply:

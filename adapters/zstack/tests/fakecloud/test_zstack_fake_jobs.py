@@ -126,3 +126,17 @@ async def test_only_the_administrator_makes_offerings_and_accounts(demo, admin):
     body = {"params": {"name": "tiny", "cpuNum": 1, "memorySize": 1 << 29}}
     assert (await demo.run("POST", "/instance-offerings", body)).error["code"] == "ID.1002"
     assert (await admin.made("POST", "/instance-offerings", body))["cpuNum"] == 1
+
+
+async def test_a_bug_of_the_fake_fails_its_job_and_no_other(demo, cloud, caplog):
+    """As an internal error, and in the log."""
+
+    def broken(call):
+        yield 0.1
+        raise KeyError(call.name)
+
+    cloud._building.handlers["CreateSshKeyPair"] = broken
+    failed = await demo.run("POST", "/ssh-key-pair", KEY)
+    assert failed.codes() == ["SYS.1000"]
+    assert "job failed by a bug" in caplog.text
+    assert await demo.rows("/ssh-key-pair")

@@ -1,0 +1,79 @@
+"""Images, projects and quotas are read as the contract tells them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cloudspan.v1 import image_pb2, project_pb2, quota_pb2
+from cloudspan_common.errors import NotFound
+
+if TYPE_CHECKING:
+    from .conftest import Lab
+
+PARENT = "platforms/zstack/clusters/lab"
+ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
+GIB = 1 << 30
+I = image_pb2.Image  # noqa: E741 - as short as the messages of the other tests
+
+
+async def test_an_image_tells_size_system_and_state(member: Lab) -> None:
+    """A template needs a root disk of its own size."""
+    (image,) = await member.everything(member.image.list_images, I, 'display_name = "ubuntu-24.04" AND state = ACTIVE')
+    assert image.virtual_size_bytes == image.min_disk_bytes == 3 * GIB
+    assert image.disk_format == "qcow2"
+    assert image.project in ("", f"{PARENT}/projects/{ADMIN}")
+    assert image == await member.image.get_image(member.call(image.name), image_pb2.GetImageRequest())
+
+
+async def test_a_disabled_image_is_deactivated_and_a_deleted_one_hidden(admin: Lab) -> None:
+    """Deleted images linger for days; only who asks for them sees them in lists."""
+    (image,) = await admin.everything(admin.image.list_images, I, 'display_name = "installer"')
+    await admin.act("PUT", f"/images/{image.name[-32:]}/actions", "changeImageState", stateEvent="disable")
+    got = await admin.image.get_image(admin.call(image.name), image_pb2.GetImageRequest())
+    assert got.state == I.STATE_DEACTIVATED
+    await admin.act("DELETE", f"/images/{image.name[-32:]}")
+    assert image.name not in [one.name for one in await admin.everything(admin.image.list_images, I)]
+    (soft,) = await admin.everything(admin.image.list_images, I, "state = SOFT_DELETED")
+    assert soft.name == image.name
+
+
+async def test_every_image_is_listed(member: Lab) -> None:
+    """Page after page, filtered or not."""
+    member.cloud.control.seed(images=130)
+    found = await member.everything(member.image.list_images, I, limit=50)
+    assert len({image.name for image in found}) == len(found) == 133
+    assert len(await member.everything(member.image.list_images, I, 'display_name = "bulk-image-7"', limit=50)) == 1
+
+
+async def test_the_administrator_sees_all_accounts_and_others_themselves(admin: Lab, member: Lab) -> None:
+    """Accounts are projects."""
+    every = await admin.everything(admin.identity.list_projects, project_pb2.Project)
+    assert {project.display_name for project in every} == {"admin", "demo", "demo2"}
+    (own,) = await member.everything(member.identity.list_projects, project_pb2.Project)
+    assert own.display_name == "demo"
+    other = next(project for project in every if project.display_name == "demo2")
+    with pytest.raises(NotFound):
+        await member.identity.get_project(member.call(other.name), project_pb2.GetProjectRequest())
+
+
+async def test_a_quota_tells_limits_and_use_in_our_units(member: Lab) -> None:
+    """Memory is MiB, and the platform's own words stay where we have none."""
+    (quota,) = await member.everything(member.identity.list_quotas, quota_pb2.Quota)
+    items = {item.metric: item for item in quota.items}
+    assert (items["servers"].limit, items["servers"].used, items["servers"].used_known) == (20, 5, True)
+    assert items["memory_mib"].limit == 80 * 1024
+    assert items["volumes"].used == 3
+    assert items["vm.num"].limit == 20
+    assert quota.project == quota.name.replace("quotas", "projects")
+    assert quota == await member.identity.get_quota(member.call(quota.name), quota_pb2.GetQuotaRequest())
+
+
+async def test_the_administrator_has_no_quota(admin: Lab) -> None:
+    """It reads those of others."""
+    (own,) = await admin.everything(admin.identity.list_quotas, quota_pb2.Quota)
+    assert (own.name, len(own.items)) == (f"{PARENT}/quotas/{ADMIN}", 0)
+    accounts = await admin.everything(admin.identity.list_projects, project_pb2.Project, 'display_name = "demo"')
+    name = accounts[0].name.replace("projects", "quotas")
+    assert (await admin.identity.get_quota(admin.call(name), quota_pb2.GetQuotaRequest())).items

@@ -1,0 +1,160 @@
+"""What native errors, dates and signatures mean, without a cloud."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from cloudspan_common import errors as e
+from cloudspan_common.adapterkit.native_http import Answer, Asked
+from cloudspan_zstack.dates import ServerZone, parse_zone
+from cloudspan_zstack.error_rules import DuplicateJob, LostJob, SessionEnded
+from cloudspan_zstack.errors import Catalogue, ends_session
+from cloudspan_zstack.queries import condition
+from cloudspan_zstack.server_rows import STATES
+from cloudspan_zstack.signing import AccessKey, http_date, password_digest
+
+_UUID = "7f729d55857054b2a374bfb681271535"
+_OTHER = "b7cead14ef6c56ac907e6a7dd5ae4abd"
+_ASKED = Asked("zstack", "lab", "vm-instances", "PUT", f"/vm-instances/{_UUID}/actions")
+
+
+def _chain(*codes: tuple[str, str], several: bool = False) -> Answer:
+    """A business error whose last code is the most specific."""
+    document: dict[str, object] = {}
+    for code, details in reversed(codes):
+        below = {"causes": [document]} if several and document else {"cause": document} if document else {}
+        document = {"code": code, "description": "an error", "details": details} | below
+    return Answer(503, {"Content-Type": "application/json"}, json.dumps({"error": document}).encode())
+
+
+def _text(status: int, text: str) -> Answer:
+    return Answer(status, {"Content-Type": "text/plain"}, text.encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (_chain(("SYS.1006", "refused"), ("VM.1010", "is Stopped")), e.PreconditionFailed, "WRONG_STATE"),
+        (_chain(("VM.1000", ""), ("HOST_ALLOCATION.1000", "no host")), e.QuotaExceeded, "NO_VALID_HOST"),
+        (_chain(("VM.1001", ""), ("SYS.1006", "x"), several=True), e.PreconditionFailed, "OPERATION_REFUSED"),
+        (_chain(("VM.1001", ""), ("STRANGE.1", "what")), e.PreconditionFailed, "SERVER_OPERATION_FAILED"),
+        (_chain(("ID.1000", "wrong")), e.LoginRefused, "CLUSTER_LOGIN_REFUSED"),
+        (_chain(("ID.1001", "expired")), SessionEnded, "SESSION_ENDED"),
+        (_chain(("ID.1002", "no")), e.Forbidden, "FORBIDDEN"),
+        (_chain(("ID.1003", "quota")), e.QuotaExceeded, "QUOTA_EXCEEDED"),
+        (_chain(("ID.1005", "change it")), e.LoginRefused, "PASSWORD_CHANGE_NEEDED"),
+        (_chain(("SYS.1000", "Duplicate entry for key PRIMARY")), e.AlreadyExists, "ALREADY_EXISTS"),
+        (_chain(("SYS.1000", "null pointer")), e.PlatformFault, "NATIVE_FAULT"),
+        (_chain(("SYS.1001", "timed out")), e.OutcomeUnknown, "NATIVE_TIMEOUT"),
+        (_chain(("SYS.1003", f"[uuid:{_UUID}]")), e.NotFound, "NOT_FOUND"),
+        (_chain(("SYS.1003", f"[uuid:{_OTHER}]")), e.InvalidRequest, "REFERENCE_NOT_FOUND"),
+        (_chain(("SYS.1006", "volume already attached")), e.PreconditionFailed, "IN_USE"),
+        (_chain(("SYS.1007", "cpuNum is -1")), e.InvalidRequest, "NATIVE_BAD_REQUEST"),
+        (_chain(("SYS.1012", "down")), e.Unreachable, "NODE_UNREACHABLE"),
+        (_chain(("SYS.1014", "no")), e.Unsupported, "NOT_IMPLEMENTED"),
+        (_chain(("SYS.1000", "wrong accessKey signature")), e.LoginRefused, "CLUSTER_LOGIN_REFUSED"),
+        (_text(400, "Duplicate job uuid[x]"), DuplicateJob, "DUPLICATE_JOB"),
+        (_text(400, "field cpuNum is no number"), e.InvalidRequest, "NATIVE_BAD_REQUEST"),
+        (_text(403, "requestTimeTooSkewed"), e.LoginRefused, "REQUEST_TIME_SKEWED"),
+        (_text(404, "unable to find the job, the job has been expired"), LostJob, "JOB_LOST"),
+        (_text(404, "no api mapping to /v1/x"), e.Unsupported, "NOT_ON_THIS_EDITION"),
+        (_text(500, "boom"), e.PlatformFault, "NATIVE_FAULT"),
+        (_text(503, "<html><body>Service Unavailable</body></html>"), e.Unreachable, "SERVICE_UNAVAILABLE"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_native_error_means(answer, kind, reason):
+    """The deepest code of the chain that says something decides."""
+    error = Catalogue().error(_ASKED, answer)
+    assert (type(error), error.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize("code", ["SYS.1000", "SYS.1001", "SYS.1012", "SYS.1016"])
+def test_the_end_of_a_job_is_never_something_to_wait_for(code):
+    """What says "later" of a request says "it has failed" of a job."""
+    assert isinstance(Catalogue().error(_ASKED, _chain((code, "x")), final=True), e.GaveUp)
+
+
+def test_a_new_name_of_the_ended_session_is_known():
+    """Newer releases say it beside an old code."""
+    document = {"error": {"code": "SYS.1000", "globalErrorCode": "ORG_ZSTACK_IDENTITY_10020"}}
+    assert ends_session(Answer(503, {}, json.dumps(document).encode()))
+
+
+def test_an_error_that_no_row_knows_is_counted():
+    """It is a defect of the catalogue."""
+    registry = CollectorRegistry()
+    error = Catalogue(registry).error(_ASKED, _chain(("STRANGE.1", "what is this")))
+    labels = {"cluster": "lab", "service": "vm-instances", "status": "STRANGE.1"}
+    assert (error.reason, registry.get_sample_value("cloudspan_unmapped_native_errors_total", labels)) == (
+        "UNMAPPED_NATIVE_ERROR",
+        1.0,
+    )
+    assert "what is this" in error.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nov 14, 2024 10:20:57 PM",
+        "Nov 14, 2024, 10:20:57\N{NARROW NO-BREAK SPACE}PM",
+        "Nov 14, 2024 22:20:57",
+        "2024-11-14T22:20:57+08:00",
+        "1731594057000",
+        1731594057000,
+    ],
+)
+def test_a_date_is_read_in_the_servers_zone_however_it_is_written(text):
+    """Old and new Java, RFC 3339, milliseconds."""
+    zone = ServerZone(parse_zone("Asia/Shanghai"))
+    assert zone.timestamp(text).ToDatetime() == datetime(2024, 11, 14, 14, 20, 57)  # noqa: DTZ001 - protobuf's is naive
+
+
+def test_the_zone_is_what_lies_between_a_date_and_its_moment_to_the_quarter():
+    """Clocks may differ by minutes, zones do not."""
+    zone = ServerZone()
+    zone.learn("Nov 14, 2024 10:20:57 PM", datetime(2024, 11, 14, 16, 55, tzinfo=UTC).timestamp())
+    assert (zone.is_known, zone.zone.utcoffset(None)) == (True, timedelta(hours=5, minutes=30))
+
+
+def test_midnight_and_noon_are_twelve():
+    """And nothing is no date."""
+    zone = ServerZone(UTC)
+    hours = [datetime.fromtimestamp(zone.moment(f"Jan 1, 2024 12:00:00 {m}"), UTC).hour for m in ("AM", "PM")]
+    assert (hours, zone.timestamp(None), zone.timestamp("soon")) == ([0, 12], None, None)
+
+
+def test_a_request_is_signed_over_method_date_and_path():
+    """The value was computed by openssl: printf 'GET\\n<date>\\n/v1/zones' | openssl dgst -sha1 -hmac secret."""
+    headers = AccessKey("id", "secret", timezone(timedelta(hours=8), "CST")).headers("GET", "/v1/zones", 0)
+    assert headers == {
+        "Date": "Thu, 01 Jan 1970 08:00:00 CST",
+        "Authorization": "ZStack id:qp1xr5KXh3aJw+a71Ebn4WRveLo=",
+    }
+
+
+def test_a_zone_without_a_name_that_java_reads_is_written_as_gmt():
+    """The server compares the wall clock and leaves the zone aside."""
+    assert http_date(0, parse_zone("+05:30")) == "Thu, 01 Jan 1970 05:30:00 GMT"
+
+
+def test_a_password_travels_as_its_sha512():
+    """As the API wants it."""
+    assert password_digest("password").startswith("b109f3bbbc244eb82441917ed06d618b9008dd09b3befd1b5e07394c706a8bb9")
+
+
+@pytest.mark.parametrize("value", ["a>=b", "a!=b", "a=b", "x is null", "a~=b", ""])
+def test_a_value_that_holds_an_operator_is_not_asked_for(value):
+    """The server would take the condition apart at it; the kit filters instead."""
+    assert (condition("name", value), condition("name", "web-1")) == ([], ["name=web-1"])
+
+
+def test_every_state_of_the_platform_has_ours():
+    """As the reference lists them."""
+    native = "Created Starting Running Stopping Stopped Rebooting Destroying Destroyed Migrating Expunging Pausing Paused"
+    native += " Resuming VolumeMigrating VolumeRecovering Error NoState Unknown Crashed"
+    assert set(STATES) == set(native.split())

@@ -1,0 +1,313 @@
+"""Servers on ZStack: made exactly once whatever happens to requests and jobs, started, stopped, rebooted, deleted."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan.v1 import key_pair_pb2, server_pb2
+from cloudspan_zstack.fakecloud.store import ADMIN
+
+from .conftest import REF
+
+_Server = server_pb2.Server
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
+
+
+async def _wanted(bench, **more):
+    image, network = await bench.named("/images", "ubuntu-24.04"), await bench.named("/l3-networks", "private")
+    flavor = await bench.named("/instance-offerings", "small")
+    fields = {
+        "display_name": "one",
+        "flavor": f"{REF}/flavors/{flavor}",
+        "image": f"{REF}/images/{image}",
+        "network_interfaces": [{"network": f"{REF}/networks/{network}"}],
+    }
+    return _Server(**(fields | more))
+
+
+async def _request(bench, options=None, **more):
+    request = server_pb2.CreateServerRequest(parent=str(REF), server=await _wanted(bench, **more))
+    if options:
+        request.options.update(options)
+    return request
+
+
+async def _make(bench, options=None, **more):
+    return await bench.done("create_server", await _request(bench, options, **more), _Server)
+
+
+def _vms(bench):
+    return [row for row in bench.cloud.store.vms if row["type"] == "UserVm"]
+
+
+def _id(message):
+    return message.name.rsplit("/", 1)[-1]
+
+
+async def test_a_server_is_made_with_all_that_was_asked(bench):
+    """Flavor, network with its address, labels, user data, key, group: each in the platform's own place."""
+    groups = await bench.session.act(
+        bench.call(), _change("/security-groups", name="web"), job="group", into=dict
+    )
+    pair = key_pair_pb2.KeyPair(display_name="me", public_key=_KEY)
+    request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair)
+    key = await bench.done("create_key_pair", request, key_pair_pb2.KeyPair)
+    network = await bench.named("/l3-networks", "private")
+    made = await _make(
+        bench,
+        {"hostname": "one"},
+        labels={"app": "shop", "empty": ""},
+        user_data="#cloud-config",
+        key_pair=key.name,
+        security_groups=[f"{REF}/securityGroups/{groups['uuid']}"],
+        network_interfaces=[{"network": f"{REF}/networks/{network}", "ip_addresses": ["10.10.3.7"]}],
+    )
+    (body,) = [r.body for r in bench.cloud.control.requests(call="CreateVmInstance")]
+    assert (made.state, made.vcpus, made.memory_mib, dict(made.labels)) == (
+        _Server.STATE_RUNNING, 1, 1024, {"app": "shop", "empty": ""},
+    )  # fmt: skip
+    assert list(made.network_interfaces[0].ip_addresses) == ["10.10.3.7"]
+    assert list(made.security_groups) == [f"{REF}/securityGroups/{groups['uuid']}"]
+    assert {"hostname::one", "userdata::I2Nsb3VkLWNvbmZpZw=="} <= set(body["systemTags"])
+    assert body["params"]["sshKeyPairUuids"] == [_id(key)]
+
+
+async def test_a_server_needs_no_flavor(bench):
+    """CPUs and memory may be said straight."""
+    made = await _make(bench, {"cpu_num": 3, "memory_mib": 1536}, flavor="")
+    assert (made.flavor, made.vcpus, made.memory_mib) == ("", 3, 1536)
+
+
+async def test_a_server_may_be_left_stopped(bench):
+    """And its first start builds nothing."""
+    made = await _make(bench, {"stopped": True})
+    assert made.state == _Server.STATE_STOPPED
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "lost_reply"},
+        {"kind": "late_commit", "seconds": 3.0},
+        {"kind": "duplicate_job"},
+        {"kind": "lost_job"},
+        {"kind": "stuck_job", "carried_out": True},
+        {"kind": "server_error", "status": 500, "carried_out": True},
+        {"kind": "server_error", "status": 504, "body": "html", "carried_out": True},
+        {"kind": "revoked_token"},
+        {"kind": "truncated_json"},
+        {"kind": "html_200"},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault.get('status', '')}",
+)
+async def test_one_server_is_made_whatever_happens_to_the_create(bench, fault):
+    """Its uuid and its job's are ours, and are refused a second time."""
+    rule = bench.cloud.control.fault(call="CreateVmInstance", count=1, **fault)
+    made = await _make(bench)
+    assert (rule.hits, made.state, len(_vms(bench))) == (1, _Server.STATE_RUNNING, 1)
+
+
+async def test_a_step_whose_outcome_was_lost_makes_no_second_server(bench):
+    """The gateway asks again with the cursor that it had before."""
+    lost = []
+
+    def forget(step, answer):
+        if not lost and "server" in answer.native_ids:
+            lost.append(answer)
+            step.cursor, step.attempt = b"", 2
+
+    answer = await bench.operate("create_server", await _request(bench), meanwhile=forget)
+    assert (len(lost), answer.HasField("error"), len(_vms(bench))) == (1, False, 1)
+
+
+async def test_why_a_create_failed_is_told_and_nothing_is_left(bench):
+    """The server's row disappears; its job knows the reason."""
+    bench.cloud.control.set_host_down(True)
+    answer = await bench.operate("create_server", await _request(bench))
+    assert ("NO_VALID_HOST" in str(answer.error), _vms(bench)) == (True, [])
+
+
+async def test_quota_is_told_as_quota(bench):
+    """Before anything is made."""
+    bench.cloud.control.set_quota(vm__totalNum=0)
+    answer = await bench.operate("create_server", await _request(bench))
+    assert ("QUOTA_EXCEEDED" in str(answer.error), _vms(bench)) == (True, [])
+
+
+async def test_a_cancelled_create_leaves_nothing_not_even_a_recoverable_server(bench):
+    """Undoing destroys and expunges."""
+
+    def cancel(step, answer):
+        step.undo = step.undo or "server" in answer.native_ids
+
+    answer = await bench.operate("create_server", await _request(bench), meanwhile=cancel)
+    assert (answer.HasField("error"), _vms(bench)) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "why"),
+    [
+        ({"display_name": ""}, None, "name for a server"),
+        ({"flavor": ""}, None, "cpu_num and options.memory_mib"),
+        ({"flavor": ""}, {"cpu_num": 1}, "cpu_num and options.memory_mib"),
+        ({}, {"cpu_num": 1, "memory_mib": 1024}, "leave either"),
+        ({"image": ""}, None, "name an image"),
+        ({"network_interfaces": []}, None, "name a network"),
+        ({"network_interfaces": [{"port": f"{REF}/ports/x"}]}, None, "makes the NICs"),
+        ({"boot_volume": {"volume": f"{REF}/volumes/x"}}, None, "exclude each other"),
+        ({"image": "", "boot_volume": {"volume": f"{REF}/volumes/x"}}, None, "always goes with its server"),
+        ({"labels": {"a::b": "c"}}, None, "can't be kept"),
+        ({"zone": "platforms/zstack/clusters/other/zones/x"}, None, "both must be of one cluster"),
+    ],
+)
+async def test_a_request_that_can_not_be_is_refused_before_anything_is_made(bench, fields, options, why):
+    """With the field that is wrong."""
+    answer = await bench.operate("create_server", await _request(bench, options, **fields))
+    assert why in answer.error.message
+    assert bench.cloud.control.count(call="CreateVmInstance") == 0
+
+
+async def test_a_server_is_stopped_and_started(bench):
+    """Each is done as well when it was so before."""
+    made = await _make(bench)
+    for method, request, state in (
+        ("stop_server", server_pb2.StopServerRequest, _Server.STATE_STOPPED),
+        ("stop_server", server_pb2.StopServerRequest, _Server.STATE_STOPPED),
+        ("start_server", server_pb2.StartServerRequest, _Server.STATE_RUNNING),
+        ("start_server", server_pb2.StartServerRequest, _Server.STATE_RUNNING),
+    ):
+        assert (await bench.done(method, request(name=made.name), _Server)).state == state
+    assert bench.cloud.control.count(call="StopVmInstance") == bench.cloud.control.count(call="StartVmInstance") == 1
+
+
+@pytest.mark.parametrize("kind", ["lost_job", "lost_reply", "duplicate_job"])
+async def test_a_stop_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
+    """The state tells."""
+    made = await _make(bench)
+    bench.cloud.control.fault(kind, call="StopVmInstance", count=1)
+    stopped = await bench.done("stop_server", server_pb2.StopServerRequest(name=made.name), _Server)
+    assert stopped.state == _Server.STATE_STOPPED
+
+
+async def test_a_stop_that_failed_says_why(bench):
+    """With the platform's own words."""
+    made = await _make(bench)
+    bench.cloud.control.fault("failure", call="StopVmInstance", count=1, code="SYS.1016", message="agent is silent")
+    answer = await bench.operate("stop_server", server_pb2.StopServerRequest(name=made.name))
+    assert "agent is silent" in answer.error.message
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "duplicate_job", "lost_job"])
+async def test_a_reboot_is_done_once_whatever_happens_to_it(bench, kind):
+    """The same job is the same reboot."""
+    made = await _make(bench)
+    bench.cloud.control.fault(kind, call="RebootVmInstance", count=1)
+    request = server_pb2.RebootServerRequest(name=made.name)
+    assert (await bench.done("reboot_server", request, _Server)).state == _Server.STATE_RUNNING
+    jobs = {r.job_uuid for r in bench.cloud.control.requests(call="RebootVmInstance")}
+    assert len(jobs) == 1
+
+
+async def test_a_hard_reboot_powers_off_and_starts(bench):
+    """The platform's own reboot knows no force."""
+    made = await _make(bench)
+    request = server_pb2.RebootServerRequest(name=made.name, mode=server_pb2.RebootServerRequest.MODE_HARD)
+    assert (await bench.done("reboot_server", request, _Server)).state == _Server.STATE_RUNNING
+    (stop,) = bench.cloud.control.requests(call="StopVmInstance")
+    assert stop.body["stopVmInstance"]["type"] == "cold"
+
+
+async def test_a_paused_server_is_not_started(bench):
+    """Start would not end that state."""
+    made = await _make(bench)
+    bench.cloud.control.break_server(_id(made), "Paused")
+    answer = await bench.operate("start_server", server_pb2.StartServerRequest(name=made.name))
+    assert "WRONG_STATE" in str(answer.error)
+
+
+async def test_a_deleted_server_stays_recoverable(bench):
+    """Deleting it again, or deleting none, is done at once."""
+    made = await _make(bench)
+    for _ in range(2):
+        await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=f"{REF}/servers/{ADMIN}"), _Server)
+    assert bench.cloud.control.count(call="DestroyVmInstance") == 1
+
+
+async def test_a_cluster_may_be_told_to_purge(make_bench):
+    """Then nothing is left of a deleted server, nor of one that was deleted softly before."""
+    bench = make_bench(delete="purge")
+    made = await _make(bench)
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert bench.cloud.store.vms.get(_id(made)) is None
+
+
+@pytest.mark.parametrize("kind", ["lost_job", "lost_reply"])
+async def test_a_delete_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
+    """Destroyed is done."""
+    made = await _make(bench)
+    bench.cloud.control.fault(kind, call="DestroyVmInstance", count=1)
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert bench.cloud.store.vms.present(_id(made))["state"] == "Destroyed"
+
+
+@pytest.mark.parametrize("kind", ["", "lost_reply", "lost_job", "duplicate_job"])
+async def test_a_volume_is_attached_and_detached(bench, kind):
+    """Once each, and what is so already is done."""
+    made = await _make(bench)
+    volume = await bench.session.act(
+        bench.call(), _change("/volumes/data", name="data", diskSize=1 << 30), job="volume", into=dict
+    )
+    name = f"{REF}/volumes/{volume['uuid']}"
+    if kind:
+        bench.cloud.control.fault(kind, call="AttachDataVolumeToVm", count=1)
+        bench.cloud.control.fault(kind, call="DetachDataVolumeFromVm", count=1)
+    for _ in range(2):
+        request = server_pb2.AttachVolumeRequest(name=made.name, volume=name)
+        attached = await bench.done("attach_volume", request, _Server)
+        assert [(a.volume == name, a.delete_with_server) for a in attached.volume_attachments].count((True, False)) == 1
+    for _ in range(2):
+        request = server_pb2.DetachVolumeRequest(name=made.name, volume=name)
+        detached = await bench.done("detach_volume", request, _Server)
+        assert name not in [a.volume for a in detached.volume_attachments]
+
+
+async def test_a_volume_of_another_server_is_not_taken_from_it(bench):
+    """It is named."""
+    one, two = await _make(bench), await _make(bench, display_name="two")
+    change = _change("/volumes/data", name="data", diskSize=1 << 30)
+    volume = await bench.session.act(bench.call(), change, job="volume", into=dict)
+    name = f"{REF}/volumes/{volume['uuid']}"
+    await bench.done("attach_volume", server_pb2.AttachVolumeRequest(name=one.name, volume=name), _Server)
+    answer = await bench.operate("attach_volume", server_pb2.AttachVolumeRequest(name=two.name, volume=name))
+    assert one.name in answer.error.message
+    with_device = server_pb2.AttachVolumeRequest(name=two.name, volume=name, device="/dev/vdb")
+    assert "chooses the device" in (await bench.operate("attach_volume", with_device)).error.message
+
+
+async def test_a_server_boots_from_a_larger_disk(bench):
+    """Which always goes with it."""
+    await _make(bench, boot_volume={"size_bytes": 20 << 30})
+    (body,) = [r.body for r in bench.cloud.control.requests(call="CreateVmInstance")]
+    assert body["params"]["rootDiskSize"] == 20 << 30
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "late_commit", "server_error"])
+async def test_a_key_pair_is_imported_once(bench, kind):
+    """And told with its fingerprint; a name is not unique here."""
+    bench.cloud.control.fault(kind, call="CreateSshKeyPair", count=1)
+    pair = key_pair_pb2.KeyPair(display_name="me", public_key=_KEY)
+    request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair)
+    made = await bench.done("create_key_pair", request, key_pair_pb2.KeyPair)
+    assert (made.public_key, made.fingerprint.count(":"), made.HasField("create_time")) == (_KEY, 15, True)
+    assert await bench.everything("list_key_pairs", key_pair_pb2.KeyPair) == [made]
+    for _ in range(2):
+        await bench.done("delete_key_pair", key_pair_pb2.DeleteKeyPairRequest(name=made.name), key_pair_pb2.KeyPair)
+    assert await bench.everything("list_key_pairs", key_pair_pb2.KeyPair) == []
+
+
+def _change(template, **params):
+    from cloudspan_zstack.session import Change  # noqa: PLC0415 - only the arrangements need it
+
+    return Change("POST", template, params=params)

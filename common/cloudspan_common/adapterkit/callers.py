@@ -1,0 +1,110 @@
+"""Who may call an adapter that has certificates: its gateway everything, those it names the contract, others nothing.
+
+The runner puts `Callers` before all services. An identity is a DNS name of the caller's certificate, which gRPC has
+checked against the authority. Spec: design, section 4 (Only the gateway's identity may Step).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+
+from cloudspan_common import errors
+from cloudspan_common.errors import Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Handler = grpc.RpcMethodHandler[Any, Any]
+
+log = structlog.get_logger(__name__)
+
+GATEWAY = "gateway.cloudspan"
+"""A dot keeps it apart from every adapter: by default theirs is their platform's tag, which has none."""
+_STEPS = "cloudspan.adapter.v1.StepService"
+# Whoever watches over processes; it tells nothing.
+_OPEN = frozenset({"grpc.health.v1.Health"})
+
+
+class Callers(grpc.aio.ServerInterceptor):
+    """Refuses the calls of those who may not make them."""
+
+    def __init__(self, gateway: str, others: Collection[str] = ()) -> None:
+        self._gateway = frozenset({gateway})
+        self._all = self._gateway.union(others)
+
+    def __repr__(self) -> str:
+        return f"<Callers: steps {', '.join(self._gateway)}; calls {', '.join(sorted(self._all))}>"
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Return the method's handler, behind the check of its caller."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method.removeprefix("/")
+        service = method.partition("/")[0]
+        if handler is None or service in _OPEN:
+            return handler
+        allowed = self._gateway if service == _STEPS else self._all
+        return _behind(handler, lambda context: _check(context, method, allowed))
+
+
+def identities(context: Context) -> frozenset[str]:
+    """Return the DNS names of the caller's certificate; none without TLS."""
+    return frozenset(name.decode(errors="replace") for name in context.auth_context().get("peer_dns", ()))
+
+
+async def _check(context: Context, method: str, allowed: frozenset[str]) -> None:
+    who = identities(context)
+    if who & allowed:
+        return
+    shown = ", ".join(sorted(who)) or "nobody"
+    log.warning("caller refused", caller=shown, method=method, peer=context.peer())
+    text = (
+        f"{method} is not for {shown}; allowed: {', '.join(sorted(allowed))}. "
+        "Call the gateway, or name the caller with --tls-caller"
+    )
+    status = errors.to_status(Forbidden(text, reason="CALLER_NOT_ALLOWED"))
+    await context.abort(Forbidden.code, text, ((errors.DETAILS_KEY, status.SerializeToString()),))
+
+
+def _behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Handler:
+    """Return the same handler with `check` before it."""
+    kinds = {
+        (False, False): (handler.unary_unary, grpc.unary_unary_rpc_method_handler),
+        (False, True): (handler.unary_stream, grpc.unary_stream_rpc_method_handler),
+        (True, False): (handler.stream_unary, grpc.stream_unary_rpc_method_handler),
+        (True, True): (handler.stream_stream, grpc.stream_stream_rpc_method_handler),
+    }
+    function, made = kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
+    answered: Any = _streamed if handler.response_streaming else _answered
+
+    async def checked(request: Any, context: Context) -> Any:
+        await check(context)
+        return await answered(function, request, context)
+
+    return made(checked, handler.request_deserializer, handler.response_serializer)
+
+
+async def _answered(function: Any, request: Any, context: Context) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(request, context)
+    # A blocking servicer, as channelz has: gRPC would have given it a thread too.
+    answer = await asyncio.to_thread(function, request, context)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def _streamed(function: Any, request: Any, context: Context) -> None:
+    """Run a stream's function of either form: one that yields, or one that writes by itself."""
+    if not inspect.isasyncgenfunction(function):
+        await function(request, context)
+        return
+    async for message in function(request, context):
+        await context.write(message)

@@ -1,0 +1,60 @@
+"""An error's way over gRPC: its status is small enough for every peer, and what programs read survives."""
+
+from __future__ import annotations
+
+import pytest
+from google.rpc import error_details_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudspan_common import errors
+from cloudspan_common.errors import CloudspanError, NotFound, QuotaExceeded, RateLimited, Violation
+
+EVERY = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, CloudspanError)]
+
+
+def detail(status, kind):
+    found = kind()
+    return found if any(each.Unpack(found) for each in status.details) else None
+
+
+@given(
+    message=st.text(max_size=3000),
+    metadata=st.dictionaries(st.text("abcdefgh_", min_size=1, max_size=12), st.text(max_size=1500), max_size=15),
+    violations=st.lists(st.builds(Violation, st.text(max_size=60), st.text(max_size=400)), max_size=30),
+)
+def test_status_and_trailers_stay_small_and_keep_the_reason(message, metadata, violations):
+    """gRPC drops a call whose trailers pass 8 KiB; ErrorInfo is what programs decide by."""
+    error = QuotaExceeded(message, metadata=metadata, violations=violations, retry_after_s=1.5, resource="x" * 400)
+    status = errors.with_request_id(errors.to_status(error), "r" * 128)
+    bare, trailers = errors.ending(error, "r" * 128)
+    assert status.ByteSize() <= errors.MAX_STATUS_BYTES + 256
+    assert 3 * len(bare.encode()) + sum(len(value) for _, value in trailers) < 8192 - 1024
+    assert detail(status, error_details_pb2.ErrorInfo).reason == "QUOTA_EXCEEDED"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_an_error_comes_back_as_what_it_was(kind):
+    """Code, reason, metadata, retry time and violations survive; several errors share a code and come back as one."""
+    error = kind(
+        "asked, found, do", metadata={"cluster": "east"}, retry_after_s=2.5, violations=[Violation("a.b", "c")]
+    )
+    back = errors.from_status(errors.to_status(error))
+    assert back.code == error.code or error.code.name == "UNKNOWN"
+    assert (back.message, back.reason, back.metadata) == (error.message, error.reason, {"cluster": "east"})
+    assert (back.retry_after_s, back.violations) == (2.5, (Violation("a.b", "c"),))
+
+
+def test_the_recovery_is_told():
+    """A program may act on it without knowing our reasons."""
+    told = {kind: detail(errors.to_status(kind("x")), error_details_pb2.ErrorInfo) for kind in (NotFound, RateLimited)}
+    assert told[NotFound].metadata["recovery"] == "fix_request"
+    assert told[RateLimited].metadata["recovery"] == "retry_after"
+
+
+def test_a_status_gets_one_request_id():
+    """The first hop's stays: its log is the one to look into."""
+    status = errors.with_request_id(errors.to_status(NotFound("x")), "first")
+    errors.with_request_id(status, "second")
+    assert detail(status, error_details_pb2.RequestInfo).request_id == "first"
+    assert len(status.details) == 2
