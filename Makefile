@@ -6,7 +6,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
-.PHONY: help up test check proto faults e2e bench capabilities clean
+.PHONY: help up test check proto faults e2e bench capabilities certs clean
 
 help: ## say what the targets do
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
@@ -63,6 +63,11 @@ e2e: .venv/.ready ## run against real clusters: make e2e CLOUDS=clouds.yaml
 
 bench: .venv/.ready ## measure the bars, as ratios against a peer in the same run
 	@$(PY) -m pytest -m bench tests/bench -s $(ARGS)
+
+certs: .venv/.ready ## certificates for trying out mTLS, in .state/certs: make certs IDENTITIES="gateway.cloudspan acme"
+	@$(PY) -m cloudspan_common.trial_certificates .state/certs $(IDENTITIES)
+
+IDENTITIES := gateway.cloudspan memory openstack zstack
 
 clean: ## remove what was built; the clouds are not touched
 	rm -rf .venv .state .pytest_cache .mypy_cache .ruff_cache

@@ -37,8 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("address", help="host:port to ask")
     parser.add_argument("--service", default="", help="name in the health service; the whole process when empty")
     parser.add_argument("--name", default="localhost", help="name that its certificate must carry (%(default)s)")
+    # A gateway may have a certificate for its adapters alone, and listen in plain text.
+    told = {} if os.environ.get("CLOUDSPAN_TLS_LISTEN") == "none" else os.environ
     for what in ("certificate", "key", "authority"):
-        default = os.environ.get(f"CLOUDSPAN_TLS_{what.upper()}", "")
+        default = told.get(f"CLOUDSPAN_TLS_{what.upper()}", "")
         parser.add_argument(f"--tls-{what}", default=default, help=f"PEM file; CLOUDSPAN_TLS_{what.upper()}")
     return parser
 

@@ -27,6 +27,7 @@ from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
+from cloudspan_gateway.routing.trust import Trust
 from cloudspan_gateway.server import GatewayServer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Gateway:
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
         self.config = config
         self.registry = registry
-        self.table = Table(registry, clock)
+        self.table = Table(registry, clock, Trust(config.tls, config.claims))
         self.forwarder = Forwarder(self.table)
         self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
@@ -96,7 +97,7 @@ class Gateway:
         try:
             # The first calls must not hear of unknown platforms only because nobody was asked yet.
             await self.table.settled(self.config.settle)
-            await self.server.start(self.config.listen)
+            await self.server.start(self.config.listen, self.config.own_tls)
             log.info("gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table))
             yield self
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from cloudspan.v1 import cluster_pb2, platform_pb2
 from cloudspan_common.client import DEFAULT_ADDRESS, Client
 from cloudspan_common.errors import CloudspanError
+from cloudspan_common.grpcs import Tls
 from cloudspan_common.names import ClusterRef, is_tag
 from cloudspan_common.service import run_service
 from cloudspan_gateway import capability_table, newadapter, tables
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from rich.table import Table
+
+
+_TLS = "https://"
 
 
 @click.group()
@@ -35,7 +40,7 @@ _gateway = click.option(
     envvar="CLOUDSPAN_GATEWAY",
     show_default=True,
     show_envvar=True,
-    help="host:port of the gateway to ask.",
+    help="host:port of the gateway to ask; https://host:port with CLOUDSPAN_TLS_AUTHORITY, _CERTIFICATE and _KEY.",
 )
 
 
@@ -45,14 +50,14 @@ _gateway = click.option(
     type=click.IntRange(1024, plan.MAX_BASE),
     default=plan.DEFAULT_BASE,
     show_default=True,
-    help="The gateway's port; all other ports lie within 21 above it.",
+    help="The gateway's port; all other ports lie within 22 above it.",
 )
 @click.option("--no-seed", is_flag=True, help="Start with empty clouds.")
 @click.option(
     "--state", type=click.Path(path_type=Path), default=Path(".state"), show_default=True, help="Where files are kept."
 )
 def up(port_base: int, *, no_seed: bool, state: Path) -> None:
-    """Start a gateway, two adapters and two fake OpenStacks here, until Ctrl-C."""
+    """Start a gateway, three adapters and three fake clouds here, until Ctrl-C."""
     demo = plan.demo(state, port_base, seed=not no_seed)
     with _errors_for_people():
         run_service(lambda stop: run_up(demo, stop, seed=not no_seed))
@@ -149,11 +154,18 @@ def _print(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Table]]) ->
 
 def _asked(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
     async def asking() -> Any:
-        async with Client(gateway) as cloud:
+        async with _client(gateway) as cloud:
             return await ask(cloud)
 
     with _errors_for_people():
         return asyncio.run(asking())
+
+
+def _client(gateway: str) -> Client:
+    if not gateway.startswith(_TLS):
+        return Client(gateway)
+    named = (os.environ.get(f"CLOUDSPAN_TLS_{what}") for what in ("CERTIFICATE", "KEY", "AUTHORITY"))
+    return Client(gateway.removeprefix(_TLS), tls=Tls(*(Path(path) if path else None for path in named)))
 
 
 class _errors_for_people:  # noqa: N801 - reads as a statement where it is used

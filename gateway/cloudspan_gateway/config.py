@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
 from typing import Literal, cast, get_args
 
 from cloudspan_common.config import address, option
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.grpcs import Tls
 from cloudspan_common.logs import Format
 from cloudspan_common.names import ClusterRef, is_tag, parse_cluster
 
 _LEVELS = ("debug", "info", "warning", "error")
+_LISTENS = ("none", "server", "mutual")
 
 
 def _one_of(*values: str) -> object:
@@ -39,6 +42,13 @@ def _pool(text: str) -> tuple[str, ClusterRef]:
     return name, ref
 
 
+def _claim(text: str) -> tuple[str, str]:
+    platform, equals, identity = text.partition("=")
+    if not equals or not is_tag(platform) or not identity:
+        raise ValueError(f"{text!r} is no claim; expected PLATFORM=IDENTITY, a DNS name in the adapter's certificate")
+    return platform, identity
+
+
 @dataclass(frozen=True)
 class GatewayConfig:
     """Run the Cloudspan gateway: one gRPC address for every cluster."""
@@ -51,6 +61,21 @@ class GatewayConfig:
     registry_token: str = option("Token for Consul, if its ACLs ask for one.", default="", secret=True)
     pool: tuple[str, ...] = option(
         "A name for one cluster, for metadata x-pool: NAME=platforms/P/clusters/C; repeatable.", default=(), check=_pool
+    )
+    tls_certificate: Path | None = option(
+        "PEM file of this gateway's certificate, for adapters; plain text without.", default=None
+    )
+    tls_key: Path | None = option("PEM file of the certificate's key.", default=None)
+    tls_authority: Path | None = option("PEM file of who signs the certificates of adapters.", default=None)
+    tls_listen: str = option(
+        "TLS for callers: none, server (callers check this gateway), mutual (they show a certificate too).",
+        default="none",
+        check=_one_of(*_LISTENS),
+    )
+    claim: tuple[str, ...] = option(
+        "Whose certificate a platform's adapters show: PLATFORM=IDENTITY; the tag itself if not given; repeatable.",
+        default=(),
+        check=_claim,
     )
     installation: str = option(
         "Name of this installation in markers: lower-case letters and digits, at most 8.",
@@ -69,11 +94,34 @@ class GatewayConfig:
     def __post_init__(self) -> None:
         if self.metrics:
             address(self.metrics)
+        if self.tls_listen != "none" and self.tls_certificate is None:
+            raise ValueError(f"--tls-listen {self.tls_listen} needs --tls-certificate, --tls-key and --tls-authority")
 
     @property
     def pools(self) -> dict[str, ClusterRef]:
         """The clusters by pool name."""
         return dict(_pool(text) for text in self.pool)
+
+    @property
+    def tls(self) -> Tls | None:
+        """What adapters are shown and asked for; None for plain text.
+
+        Raises:
+            InvalidRequest: Only some of the files are named.
+        """
+        return Tls.mutual(self.tls_certificate, self.tls_key, self.tls_authority)
+
+    @property
+    def own_tls(self) -> Tls | None:
+        """What callers are shown, and asked for if `tls_listen` is mutual."""
+        if self.tls_listen == "none":
+            return None
+        return self.tls if self.tls_listen == "mutual" else Tls(self.tls_certificate, self.tls_key)
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """Identity by platform."""
+        return dict(_claim(text) for text in self.claim)
 
     @property
     def output(self) -> Literal["auto", "json", "console"]:

@@ -57,13 +57,13 @@ class GatewayServer:
     def __repr__(self) -> str:
         return f"<GatewayServer on port {self.port}>" if self.port else "<GatewayServer, not listening>"
 
-    async def start(self, listen: str) -> int:
+    async def start(self, listen: str, tls: grpcs.Tls | None = None) -> int:
         """Listen on `listen` and return the port.
 
         Raises:
             CloudspanError: The address can't be listened on.
         """
-        port = grpcs.listen(self._server, listen)
+        port = grpcs.listen(self._server, listen, tls)
         await self._server.start()
         await self._health.set("", SERVING)
         self.port = port

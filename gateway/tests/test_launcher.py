@@ -137,9 +137,9 @@ def test_the_environment_of_children_holds_no_setting_of_ours(monkeypatch):
 
 
 def test_the_demo_needs_each_port_once_and_shifts_them_all(tmp_path):
-    """Six ports, all of them within 21 above the base."""
+    """Eight ports, all of them within 22 above the base."""
     ports = plan.demo(tmp_path, 20_000).ports
-    assert sorted(ports) == [20_000, 20_001, 20_010, 20_011, 20_020, 20_021]
+    assert sorted(ports) == [20_000, 20_001, 20_010, 20_011, 20_012, 20_020, 20_021, 20_022]
 
 
 def test_a_sample_call_can_be_pasted_into_a_shell():

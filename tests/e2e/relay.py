@@ -45,8 +45,8 @@ class _Loss:
 class Relay:
     """`async with Relay("127.0.0.1", 20003) as relay: ... relay.port`."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self._target, self._tls = (host, port), tls
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None, answer_after_s: float = 0.0) -> None:
+        self._target, self._tls, self._delay_s = (host, port), tls, answer_after_s
         self.mode = Mode.PASS
         self.requests: list[tuple[str, str]] = []
         """(method, path) of each request that came."""
@@ -158,9 +158,18 @@ class Relay:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(_CHUNK):
                 self.tokens += [token.decode() for token in _SUBJECT.findall(chunk)]
+                if self._delay_s:
+                    # All that is under way is late by the same time, as on a long wire.
+                    asyncio.get_running_loop().call_later(self._delay_s, _write, writer, chunk)
+                    continue
                 writer.write(chunk)
                 await writer.drain()
             writer.close()
+
+
+def _write(writer: asyncio.StreamWriter, chunk: bytes) -> None:
+    if not writer.is_closing():
+        writer.write(chunk)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

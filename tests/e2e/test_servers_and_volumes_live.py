@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 GIB = 1024**3
 State = server_pb2.Server.State
+HARD = server_pb2.RebootServerRequest.MODE_HARD
 
 
 async def _on_all(clusters, life, cloud):
@@ -49,7 +50,7 @@ async def _life_of_a_server(cloud, ref):
         (cloud.servers.StopServer, server_pb2.StopServerRequest(name=server.name), State.STATE_STOPPED),
         (cloud.servers.StartServer, server_pb2.StartServerRequest(name=server.name), State.STATE_RUNNING),
         (cloud.servers.RebootServer, server_pb2.RebootServerRequest(name=server.name), State.STATE_RUNNING),
-        (cloud.servers.RebootServer, server_pb2.RebootServerRequest(name=server.name, hard=True), State.STATE_RUNNING),
+        (cloud.servers.RebootServer, server_pb2.RebootServerRequest(name=server.name, mode=HARD), State.STATE_RUNNING),
     )
     for method, request, state in steps:
         changed = await cloud.finished(await method(request, metadata=waiting(30)), 60)

@@ -26,9 +26,10 @@ def test_every_example_is_run_here():
 
 
 def test_list_everywhere_names_servers_of_each_cluster(running_demo):
-    """Three clusters answer, each with servers of its own and its age."""
+    """Four clusters of three platforms answer, each with servers of its own and its age."""
     printed = _run("list_everywhere.py", running_demo.gateway)
-    for cluster in ("memory/clusters/main", "openstack/clusters/alpha", "openstack/clusters/beta"):
+    clusters = ("memory/clusters/main", "openstack/clusters/alpha", "openstack/clusters/beta", "zstack/clusters/zeta")
+    for cluster in clusters:
         assert f"platforms/{cluster}/servers/" in printed
         assert f"platforms/{cluster}: STATE_OK" in printed
 

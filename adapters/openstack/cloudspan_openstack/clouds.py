@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from cloudspan_common.adapterkit.native_http import Trust
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_openstack.catalogue import SERVICES
 
@@ -50,24 +51,18 @@ class Cloud:
     revision: str
     """Changes with endpoint or credentials; shows nothing of them."""
 
+    @property
+    def trust(self) -> Trust:
+        """Whom our own connections trust: `verify`, `cacert`, `cert` and `key` of clouds.yaml."""
+        return Trust(self.verify, self.client_certificate)
+
     def tls(self) -> ssl.SSLContext:
         """Return the TLS settings of clouds.yaml (`verify`, `cacert`, `cert`, `key`) for our own connections.
 
         Raises:
             InvalidRequest: A file is missing or holds no certificate.
         """
-        try:
-            context = ssl.create_default_context(cafile=self.verify if isinstance(self.verify, str) else None)
-            if self.client_certificate is not None:
-                pair = self.client_certificate
-                context.load_cert_chain(*(pair if isinstance(pair, tuple) else (pair,)))
-        except OSError as error:
-            text = f"cloud {self.name}: cacert, cert or key of clouds.yaml can't be read: {error}"
-            raise InvalidRequest(text, reason="BAD_TLS_FILE") from error
-        if self.verify is False:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+        return self.trust.context(self.name)
 
     def login_verify(self) -> bool | str:
         """Return `verify` for the login's HTTP library, which by itself trusts its own bundle, not the host's."""

@@ -10,8 +10,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import cluster_pb2
+from cloudspan_common.adapterkit.native_guards import Guards
+from cloudspan_common.adapterkit.native_http import Wire
+from cloudspan_common.adapterkit.standing import state_of, token_state_of
 from cloudspan_common.clock import SystemClock
-from cloudspan_common.errors import LoginRefused, Unreachable
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCall, NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
@@ -19,7 +21,6 @@ from cloudspan_openstack.check import check_cluster
 from cloudspan_openstack.compute import Compute
 from cloudspan_openstack.errors import Catalogue
 from cloudspan_openstack.flavors import Flavors
-from cloudspan_openstack.guards import Guards
 from cloudspan_openstack.identity import Identity
 from cloudspan_openstack.image import Image
 from cloudspan_openstack.issuer import KeystoneIssuer
@@ -31,7 +32,6 @@ from cloudspan_openstack.server_volumes import ServerVolumes
 from cloudspan_openstack.servers import Servers
 from cloudspan_openstack.session import Session, SessionParts
 from cloudspan_openstack.storage import Storage
-from cloudspan_openstack.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ class OpenStackCluster:
         self._issuer = KeystoneIssuer(cloud, ref.cluster, shared.record)
         key = TokenKey(ref.cluster, cloud.revision)
         self._keeper = TokenKeeper(self._issuer, key, clock=shared.clock, on_event=self._token_event)
-        self._wire = Wire(cloud.tls())
+        self._wire = Wire(cloud.tls(), "cloudspan-openstack")
         parts = SessionParts(self._keeper, self._wire, shared.guards, shared.catalogue, shared.record, shared.clock)
         self.session = Session(ref, parts)
         self._clock = shared.clock
@@ -115,7 +115,7 @@ class OpenStackCluster:
 
     def describe(self) -> cluster_pb2.Cluster:
         """Return how the cluster stands, from memory."""
-        state, message = self._state()
+        state, message = state_of(self._keeper, ("NO_PROJECT_SCOPE",))
         scope = self.session.known_scope
         return cluster_pb2.Cluster(
             display_name=self._cloud.name,
@@ -125,33 +125,12 @@ class OpenStackCluster:
             state=state,
             message=message,
             native_version=self.session.known_versions(),
-            token=self._token_state(),
+            token=token_state_of(self._keeper, self._clock),
         )
 
     async def check(self, call: Call) -> Sequence[Stage]:
         """Try the way to the cloud stage by stage."""
         return await check_cluster(call, self._cloud, self.session, self._keeper)
-
-    def _state(self) -> tuple[cluster_pb2.Cluster.State, str]:
-        state = self._keeper.state()
-        if self._keeper.current() is not None:
-            return cluster_pb2.Cluster.STATE_READY, ""
-        if not state.failures:
-            return cluster_pb2.Cluster.STATE_CONNECTING, ""
-        refused = state.last_error.startswith((LoginRefused.default_reason, "FORBIDDEN", "NO_PROJECT_SCOPE"))
-        kind = cluster_pb2.Cluster.STATE_LOGIN_REFUSED if refused else cluster_pb2.Cluster.STATE_UNREACHABLE
-        return kind, state.last_error or Unreachable.default_reason
-
-    def _token_state(self) -> cluster_pb2.TokenState:
-        state, now = self._keeper.state(), self._clock.now()
-        token = cluster_pb2.TokenState(
-            logins=state.logins, renewals=state.renewals, failures=state.failures, last_error=state.last_error
-        )
-        token.clock_skew.FromMilliseconds(round(state.skew_s * 1000))
-        if state.age_s is not None and state.expires_in_s is not None:
-            token.age.FromMilliseconds(round(state.age_s * 1000))
-            token.expire_time.FromMilliseconds(round((now + state.expires_in_s) * 1000))
-        return token
 
     def _token_event(self, event: str, /, **fields: object) -> None:
         log.info(event, cluster=str(self.ref), **fields)

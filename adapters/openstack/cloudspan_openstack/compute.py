@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import NotFound
 from cloudspan_openstack.cells import Cells
 from cloudspan_openstack.flavors import FlavorBook
 from cloudspan_openstack.server_rows import ServerAnswer, ServerMapping, ServerRow
-from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
     from cloudspan.v1 import server_pb2

@@ -6,22 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
 
 from cloudspan_common.adapterkit.runner import AdapterConfig
+from cloudspan_common.adapterkit.values import tagged_cloud
 from cloudspan_common.config import option
-from cloudspan_common.names import is_tag
-
-
-def _tagged(text: str) -> tuple[str, str]:
-    """Return (tag, cloud) of `tag=cloud`, or of a cloud whose name can be a tag.
-
-    Raises:
-        ValueError: Another form.
-    """
-    tag, equals, cloud = text.partition("=")
-    cloud = cloud if equals else tag
-    if not is_tag(tag) or not cloud:
-        text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
-        raise ValueError(text)
-    return tag, cloud
 
 
 @dataclass(frozen=True)
@@ -30,7 +16,7 @@ class OpenStackConfig(AdapterConfig):
 
     clouds: Path | None = option("clouds.yaml to read; the usual places when not given", default=None)
     cluster: tuple[str, ...] = option(
-        "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable", default=(), check=_tagged
+        "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable", default=(), check=tagged_cloud
     )
     platform: str = option("platform tag", default="openstack")
     settle_s: float = option(
@@ -47,4 +33,4 @@ class OpenStackConfig(AdapterConfig):
 
     def clusters(self) -> list[tuple[str, str]]:
         """Return (tag, name in clouds.yaml) of each cluster."""
-        return [_tagged(text) for text in self.cluster]
+        return [tagged_cloud(text) for text in self.cluster]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from cloudspan_common.adapterkit.native_http import NoReply
 from cloudspan_common.errors import (
     AlreadyExists,
     Busy,
@@ -23,12 +24,6 @@ from cloudspan_common.errors import (
     Unreachable,
     Unsupported,
 )
-
-
-class NoReply(Unreachable):
-    """A request was sent, wholly or in part, and no answer came: a read may be sent again, a write may not."""
-
-    default_reason = "NO_REPLY"
 
 
 @dataclass(frozen=True, slots=True)

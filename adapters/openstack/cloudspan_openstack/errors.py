@@ -1,82 +1,28 @@
 """One catalogue of OpenStack's errors: what each means in our tree, and who must act.
 
-`wire` asks `connection_error` about what never became an answer, `session` asks `Catalogue.error` about every answer
-above 399. The rows themselves are in `error_rules`.
+`native` asks `Catalogue.error` about every answer above 299. The rows themselves are in `error_rules`.
 """
 
 from __future__ import annotations
 
 import re
-import socket
-import ssl
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import Counter
 
-from cloudspan_common.errors import CloudspanError, OutOfTime, RateLimited, Unreachable
-from cloudspan_openstack.error_rules import ADVICE, RULES, UNMAPPED, NoReply
+from cloudspan_common.errors import CloudspanError, RateLimited, Unreachable
+from cloudspan_openstack.error_rules import ADVICE, RULES, UNMAPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from prometheus_client import CollectorRegistry
+
+    from cloudspan_common.adapterkit.native_http import Answer, Asked
 
 
 _MAX_TEXT = 500
 _ECHOED = re.compile(r"Value: .*(?=\. )", re.DOTALL)
 _SECRET_FIELD = re.compile(r"Invalid input for field/attribute (adminPass|user_data|personality|public_key)\b")
-
-
-class NoReplyInTime(OutOfTime):
-    """A request was sent and the caller's deadline ended before the answer: the same as NoReply for a write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answered."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def request_id(self) -> str:
-        """The service's own request id, for whoever reads its logs."""
-        headers = self.headers
-        return headers.get("x-openstack-request-id") or headers.get("x-compute-request-id") or ""
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """What Retry-After says; None if it says nothing that can be read."""
-        told = self.headers.get("Retry-After", "")
-        if told.isdigit():
-            return float(told)
-        try:
-            later, now = parsedate_to_datetime(told), parsedate_to_datetime(self.headers.get("Date", ""))
-        except ValueError:
-            return None
-        return max(0.0, (later - now).total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked of which cluster, for messages and metadata."""
-
-    platform: str
-    cluster: str
-    service: str
-    method: str
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path} of {self.service} in {self.cluster}"
-
-    def metadata(self) -> dict[str, str]:
-        """Return what every error about this carries."""
-        return {"platform": self.platform, "cluster": self.cluster, "native_service": self.service}
 
 
 class Catalogue:
@@ -100,7 +46,7 @@ class Catalogue:
         advice = f"; {ADVICE[rule.reason]}" if rule.reason in ADVICE else ""
         metadata = asked.metadata() | {
             "native_code": code or str(answer.status),
-            "native_request_id": answer.request_id,
+            "native_request_id": request_id_of(answer),
             "http_status": str(answer.status),
         }
         error, retry_after = rule.error, answer.retry_after_s
@@ -152,49 +98,6 @@ def _plain(body: bytes) -> str:
     return " ".join(text.split())[:_MAX_TEXT]
 
 
-def connection_error(
-    native: BaseException, asked: object, metadata: Mapping[str, str], *, sent: bool = False
-) -> Unreachable:
-    """Return the error for a connection that failed, by its innermost cause: DNS, TLS, refused, reset."""
-    causes = list(_causes(native))
-    text = " ".join(str(native).split())[:300]
-    certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
-    if certificate is not None or "CERTIFICATE_VERIFY_FAILED" in text:
-        why = certificate.verify_message if certificate else text
-        message = f"{asked}: the certificate is not trusted ({why}); set cacert in clouds.yaml to the cloud's CA file"
-        return Unreachable(message, reason="TLS_CERTIFICATE", metadata=metadata)
-    if any(isinstance(c, ssl.SSLError) for c in causes):
-        message = f"{asked}: TLS failed ({text}); is the endpoint really https?"
-        return Unreachable(message, reason="TLS_FAILED", metadata=metadata)
-    if any(isinstance(c, socket.gaierror) for c in causes) or "NameResolutionError" in text:
-        message = f"{asked}: the host name does not resolve ({text}); look at DNS and the endpoint's URL"
-        return Unreachable(message, reason="DNS_FAILED", metadata=metadata)
-    if any(isinstance(c, ConnectionRefusedError) for c in causes) or "Connection refused" in text:
-        message = f"{asked}: the connection was refused; nothing listens there, the service may be down"
-        return Unreachable(message, reason="CONNECTION_REFUSED", metadata=metadata)
-    if sent:
-        return NoReply(
-            f"{asked}: the connection broke before the answer ({text or type(native).__name__})", metadata=metadata
-        )
-    return Unreachable(
-        f"{asked}: no connection ({text or type(native).__name__})", reason="NO_CONNECTION", metadata=metadata
-    )
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    """`error` and what lies under it: causes, contexts, and errors that libraries pass as arguments."""
-    found: list[BaseException] = []
-    queue = [error]
-    while queue:
-        current = queue.pop()
-        if current is None or current in found:
-            continue
-        found.append(current)
-        inner = [
-            current.__cause__,
-            current.__context__,
-            getattr(current, "os_error", None),
-            getattr(current, "reason", None),
-        ]
-        queue += [e for e in [*inner, *current.args] if isinstance(e, BaseException)]
-    return found
+def request_id_of(answer: Answer) -> str:
+    """Return the service's own request id, for whoever reads its logs."""
+    return answer.headers.get("x-openstack-request-id") or answer.headers.get("x-compute-request-id") or ""

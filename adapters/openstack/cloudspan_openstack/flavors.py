@@ -12,8 +12,8 @@ import msgspec
 
 from cloudspan.v1 import flavor_pb2
 from cloudspan_common.adapterkit.driver import Capability, Page
+from cloudspan_common.adapterkit.values import GIB, MIB, converted
 from cloudspan_common.names import encode_id
-from cloudspan_openstack.values import GIB, MIB, converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

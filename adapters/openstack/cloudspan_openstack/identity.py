@@ -13,10 +13,11 @@ import msgspec
 
 from cloudspan.v1 import project_pb2
 from cloudspan_common.adapterkit.driver import Capability, Page
+from cloudspan_common.adapterkit.values import converted, listed
 from cloudspan_common.errors import Forbidden, NotFound
 from cloudspan_openstack.identity_quotas import read_quota
 from cloudspan_openstack.identity_zones import read_zones
-from cloudspan_openstack.values import converted, labels_of, listed
+from cloudspan_openstack.values import labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import quota_pb2
+from cloudspan_common.adapterkit.values import GIB
 from cloudspan_common.errors import NotFound
-from cloudspan_openstack.values import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

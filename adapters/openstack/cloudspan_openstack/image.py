@@ -14,9 +14,10 @@ import msgspec
 
 from cloudspan.v1 import image_pb2
 from cloudspan_common.adapterkit.driver import Capability, Page
+from cloudspan_common.adapterkit.values import GIB
 from cloudspan_openstack import pushdown
 from cloudspan_openstack.marker_pages import Listing, Params, Scope, list_page, read_one
-from cloudspan_openstack.values import GIB, timestamp
+from cloudspan_openstack.values import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,6 +15,7 @@ import requests
 from keystoneauth1 import exceptions as ks
 from keystoneauth1 import session as ks_session
 
+from cloudspan_common.adapterkit.native_http import connection_error
 from cloudspan_common.errors import (
     CloudspanError,
     Forbidden,
@@ -26,7 +27,6 @@ from cloudspan_common.errors import (
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_common.tokens import IssuedToken
 from cloudspan_openstack.catalogue import Scope, endpoints_of
-from cloudspan_openstack.errors import connection_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,10 +13,11 @@ import msgspec
 from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.adapterkit.driver import BY_KEY, Capability, Made, Page
 from cloudspan_common.adapterkit.options import read_options
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Violation
 from cloudspan_common.names import encode_id
 from cloudspan_openstack.catalogue import Microversion
-from cloudspan_openstack.values import converted, timestamp
+from cloudspan_openstack.values import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

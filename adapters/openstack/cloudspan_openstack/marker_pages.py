@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import msgspec
 
 from cloudspan_common.adapterkit.driver import Page
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import Busy, InvalidRequest, NotFound, PlatformFault
-from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

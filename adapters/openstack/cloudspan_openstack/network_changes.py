@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudspan_common.adapterkit.driver import BY_KEY, Made
 from cloudspan_common.adapterkit.options import read_options
+from cloudspan_common.adapterkit.values import converted, listed, native_id
 from cloudspan_common.errors import (
     AlreadyExists,
     GaveUp,
@@ -23,7 +24,7 @@ from cloudspan_common.errors import (
 )
 from cloudspan_openstack.network_options import CreateNetworkOptions, CreateSubnetOptions
 from cloudspan_openstack.network_rows import NetworkRow, Networks, Ports, Row, SubnetRow, Subnets
-from cloudspan_openstack.values import converted, listed, native_id, tags_of
+from cloudspan_openstack.values import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_common.adapterkit.driver import BY_MARKER, Capability, Made
 from cloudspan_common.adapterkit.options import read_options
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import (
     AlreadyExists,
     GaveUp,
@@ -29,7 +30,6 @@ from cloudspan_openstack.catalogue import Microversion
 from cloudspan_openstack.server_request import CreateServerOptions, ServerPlan, plan_of
 from cloudspan_openstack.server_rows import ServerPage, ServerRow, markers_of
 from cloudspan_openstack.storage_rows import MARKER_KEY, VolumeRow, Volumes
-from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from cloudspan_common.adapterkit.values import native_id
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_openstack.catalogue import Microversion
 from cloudspan_openstack.storage_rows import MARKER_KEY
-from cloudspan_openstack.values import native_id, whole_gib
+from cloudspan_openstack.values import whole_gib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

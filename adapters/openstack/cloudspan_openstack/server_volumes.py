@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cloudspan_common.adapterkit.values import converted, listed, native_id
 from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed
 from cloudspan_openstack.storage_rows import VolumeRow
-from cloudspan_openstack.values import converted, listed, native_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

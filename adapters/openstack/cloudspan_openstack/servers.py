@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.adapterkit.driver import Capability, Page
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import Busy, InvalidRequest, PlatformFault
 from cloudspan_openstack.catalogue import Microversion
 from cloudspan_openstack.cells import BriefPage
 from cloudspan_openstack.server_rows import STATES, TASK_STATES, ServerPage, ServerRow
-from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,6 +9,7 @@ import bisect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_common.adapterkit.driver import BY_MARKER, Capability, Page
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import NotFound
 from cloudspan_openstack import pushdown
 from cloudspan_openstack.marker_pages import Listing, Params, Scope, list_page, read_one
@@ -22,7 +23,6 @@ from cloudspan_openstack.storage_rows import (
     VolumeTypeRow,
 )
 from cloudspan_openstack.storage_types import all_types, know_types
-from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,6 +12,7 @@ import msgspec
 
 from cloudspan_common.adapterkit.driver import Made
 from cloudspan_common.adapterkit.options import read_options
+from cloudspan_common.adapterkit.values import GIB, converted, listed, native_id
 from cloudspan_common.errors import (
     GaveUp,
     InvalidRequest,
@@ -22,7 +23,7 @@ from cloudspan_common.errors import (
 )
 from cloudspan_openstack.storage_rows import MARKER_KEY, Snapshots, VolumeRow, Volumes
 from cloudspan_openstack.storage_types import know_types
-from cloudspan_openstack.values import GIB, converted, listed, native_id, whole_gib
+from cloudspan_openstack.values import whole_gib
 
 if TYPE_CHECKING:
     from cloudspan.v1 import volume_pb2

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
+from cloudspan_common.adapterkit.values import GIB
 from cloudspan_common.names import encode_id
 from cloudspan_openstack.marker_pages import Link  # noqa: TC001 - msgspec reads it as well
-from cloudspan_openstack.values import GIB, timestamp
+from cloudspan_openstack.values import timestamp
 
 if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloudspan_common.adapterkit.values import converted
 from cloudspan_openstack.storage_rows import VolumeTypes
-from cloudspan_openstack.values import converted
 
 if TYPE_CHECKING:
     from cloudspan_common.adapterkit.driver import Call

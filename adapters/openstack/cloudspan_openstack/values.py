@@ -6,23 +6,17 @@ The mappings of network, storage, image and identity call these once a field, so
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cloudspan_common.errors import InvalidRequest, PlatformFault, Violation
-from cloudspan_common.names import parse_resource
+from cloudspan_common.adapterkit.values import GIB
+from cloudspan_common.errors import InvalidRequest, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from cloudspan_common.names import ClusterRef
 
-T = TypeVar("T")
-
-GIB = 1 << 30
-MIB = 1 << 20
 MARKER_PREFIX = "cs-"
 _MAX_TAG_CHARS = 255
 
@@ -67,21 +61,6 @@ def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
     return tags
 
 
-def native_id(cluster: ClusterRef, collection: str, name: str, field: str) -> str:
-    """Return the platform's id of a resource that a request refers to; empty for an empty reference.
-
-    Raises:
-        InvalidRequest: It is of another form, or of another cluster.
-    """
-    if not name:
-        return ""
-    ref, resource_id = parse_resource(name, collection, field)
-    if ref != cluster:
-        text = f"{field} is in {ref}, the request goes to {cluster}; both must be of one cluster"
-        raise InvalidRequest(text, reason="OTHER_CLUSTER", violations=[Violation(field, text)])
-    return resource_id
-
-
 def whole_gib(size_bytes: int, field: str) -> int:
     """Return the GiB that Cinder counts in.
 
@@ -93,23 +72,3 @@ def whole_gib(size_bytes: int, field: str) -> int:
         text = f"{field} is {size_bytes}; this platform makes volumes of whole GiB, the next larger is {up}"
         raise InvalidRequest(text, reason="SIZE_NOT_WHOLE_GIB", violations=[Violation(field, text)])
     return size_bytes // GIB
-
-
-def listed(names: Iterable[str], most: int = 10) -> str:
-    """Return names for a message: the first few, and how many more."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def converted(document: Any, into: type[T]) -> T:
-    """Return a decoded document as a struct.
-
-    Raises:
-        PlatformFault: It is of another form than the platform documents.
-    """
-    try:
-        return msgspec.convert(document, into)
-    except msgspec.ValidationError as error:
-        text = f"the cloud answered something that is no {into.__name__}: {error}"
-        raise PlatformFault(text, reason="UNEXPECTED_ANSWER") from error

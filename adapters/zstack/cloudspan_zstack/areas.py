@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack.flavors import Flavors
+from cloudspan_zstack.identity import Identity
+from cloudspan_zstack.image import Image
 from cloudspan_zstack.key_pairs import KeyPairs
+from cloudspan_zstack.network import Network
 from cloudspan_zstack.server_changes import ServerChanges
 from cloudspan_zstack.server_create import ServerCreation
 from cloudspan_zstack.server_volumes import ServerVolumes
 from cloudspan_zstack.servers import ServerReader, Servers
+from cloudspan_zstack.storage import Storage
 from cloudspan_zstack.zones import Zones
 
 if TYPE_CHECKING:
@@ -30,4 +34,8 @@ def make_areas(session: Session, ref: ClusterRef, cloud: Cloud) -> tuple[Area, .
         Flavors(session, ref),
         KeyPairs(session, ref),
         Zones(session, ref),
+        Network(session, ref),
+        Storage(session, ref),
+        Image(session, ref),
+        Identity(session, ref),
     )

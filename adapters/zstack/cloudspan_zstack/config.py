@@ -6,24 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudspan_common.adapterkit.runner import AdapterConfig
+from cloudspan_common.adapterkit.values import tagged_cloud
 from cloudspan_common.config import option
-from cloudspan_common.names import is_tag
 
 DEFAULT_FILE = Path("/etc/cloudspan/zstack.yaml")
-
-
-def _tagged(text: str) -> tuple[str, str]:
-    """Return (tag, cloud) of `tag=cloud`, or of a cloud whose name can be a tag.
-
-    Raises:
-        ValueError: Another form.
-    """
-    tag, equals, cloud = text.partition("=")
-    cloud = cloud if equals else tag
-    if not is_tag(tag) or not cloud:
-        text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
-        raise ValueError(text)
-    return tag, cloud
 
 
 @dataclass(frozen=True)
@@ -32,7 +18,7 @@ class ZStackConfig(AdapterConfig):
 
     clouds: Path = option("YAML file with the clouds, shaped like clouds.yaml", default=DEFAULT_FILE)
     cluster: tuple[str, ...] = option(
-        "a cluster to serve, as tag=name-in-the-file or just the name; repeatable", default=(), check=_tagged
+        "a cluster to serve, as tag=name-in-the-file or just the name; repeatable", default=(), check=tagged_cloud
     )
     platform: str = option("platform tag", default="zstack")
     log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
@@ -43,4 +29,4 @@ class ZStackConfig(AdapterConfig):
 
     def clusters(self) -> list[tuple[str, str]]:
         """Return (tag, name in the file) of each cluster."""
-        return [_tagged(text) for text in self.cluster]
+        return [tagged_cloud(text) for text in self.cluster]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cloudspan_common.adapterkit.driver import BY_KEY, Made
 from cloudspan_common.adapterkit.steps import TRANSIENT
 from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
-from cloudspan_zstack.error_rules import LostJob
+from cloudspan_zstack.error_rules import LostJob, SessionEnded
 from cloudspan_zstack.rows import Row
 from cloudspan_zstack.session import Change, Job, job_uuid, resource_uuid
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cloudspan_zstack.session import Session
 
 R = TypeVar("R", bound=Row)
+
+_MOST_JOBS = 3  # as many sessions as a change is tried with
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Creation:
     ) -> None:
         """Change what a look can tell (`holds`), and wait until it does; where it does before, nothing is sent.
 
-        The platform refuses what is already so. `undo` is handed what was done: empty where nothing was.
+        `undo` is handed what was done, empty where nothing was; without it the change goes with what it was made on.
 
         Raises:
             GaveUp: The platform ended the change, and it does not hold.
@@ -123,9 +125,19 @@ class Creation:
             if undo is not None:
                 await undo(done)
 
-        done = await op.act(step, send, undo=back if undo is not None else None)
+        done = await op.act(step, send, undo=back)
         job = Job.of(done)
         await op.until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
+
+    async def look(
+        self, op: Operation, step: str, look: Callable[[], Awaitable[Mapping[str, Any] | None]]
+    ) -> Mapping[str, Any]:
+        """Look something up once, so that all later steps go by the same; nothing of it has to be undone."""
+
+        async def nothing() -> None:
+            return
+
+        return await op.act(step, look, undo=nothing)
 
     async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
         """Take back what a create made; done as well when it is gone.
@@ -201,20 +213,31 @@ class Creation:
         raise GaveUp(f"the platform ended {step} and it does not hold; try again")
 
     async def _ended(self, call: Call, job: Job | None) -> bool:
-        """Whether a job has ended; one that the platform lost tells nothing any more."""
+        """Whether a job has ended; one that the platform lost tells nothing any more.
+
+        Raises:
+            GaveUp: Its session had ended before it began: it will do nothing, and waiting for it is no use.
+        """
         try:
             return await self._session.follow(call, job)
         except LostJob:
             return True
+        except SessionEnded as error:
+            raise GaveUp(f"{error.message}; nothing was done, try again", metadata=error.metadata) from error
 
     async def _is_over(self, call: Call, marker: str) -> bool:
-        """Whether the job of a create is over, whatever came of it."""
-        try:
-            return await self._ended(call, Job(job_uuid(marker), "POST", "/"))
-        except TRANSIENT:
-            raise
-        except CloudspanError:
-            return True  # it failed: then nothing comes any more
+        """Whether the jobs of a create are over, whatever came of them; each session that ended has used up one."""
+        for attempt in range(_MOST_JOBS):
+            try:
+                if not await self._session.follow(call, Job(job_uuid(marker, attempt), "POST", "/")):
+                    return False
+            except (LostJob, SessionEnded):
+                continue
+            except TRANSIENT:
+                raise
+            except CloudspanError:
+                return True  # it failed: then nothing comes any more
+        return True
 
 
 def _deletion(kind: Kind[R], uuid: str) -> Change:

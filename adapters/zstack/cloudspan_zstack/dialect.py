@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+import msgspec
+
+from cloudspan_common.adapterkit.native_calls import unreadable
 from cloudspan_zstack.errors import ends_session, error_chain
 from cloudspan_zstack.signing import Login
 
@@ -52,7 +55,7 @@ class Dialect:
 
     def error(self, request: NativeRequest, asked: Asked, answer: Answer) -> CloudspanError | None:
         if answer.status in (200, 202):
-            return None
+            return _page_of_a_proxy(asked, answer)
         ended = request.template == JOB_PATH and bool(error_chain(answer))
         if ended and request.about is not None:
             asked = request.about  # what failed is what the job does, not the look at it
@@ -60,6 +63,13 @@ class Dialect:
 
     def is_business(self, answer: Answer) -> bool:
         return bool(error_chain(answer))
+
+
+def _page_of_a_proxy(asked: Asked, answer: Answer) -> CloudspanError | None:
+    """Return the error for a success that is none of the server's: nothing would look into its body otherwise."""
+    if not answer.body or answer.body.lstrip()[:1] == b"{":
+        return None
+    return unreadable(asked, answer, "", msgspec.DecodeError("it is no object"))
 
 
 def service_of(template: str) -> str:

@@ -90,7 +90,11 @@ ADVICE = {
     "UNMAPPED_NATIVE_ERROR": "report this answer as a defect",
 }
 
+# A wrong access key is told under one code or another; only the text says so.
+WRONG_KEY = r"wrong accessKey signature|access ?key id"
+
 BUSINESS = (
+    Rule("*", WRONG_KEY, LoginRefused, "CLUSTER_LOGIN_REFUSED"),
     Rule("ID.1000", "", LoginRefused, "CLUSTER_LOGIN_REFUSED"),
     Rule("ID.1001", "", SessionEnded, "SESSION_ENDED"),
     Rule("ID.1002", "", Forbidden, "FORBIDDEN"),
@@ -102,8 +106,6 @@ BUSINESS = (
     Rule("VM.1010", "", PreconditionFailed, "WRONG_STATE"),
     Rule("HOST_ALLOCATION.*", "", QuotaExceeded, "NO_VALID_HOST"),
     Rule("SYS.1000", r"duplicate", AlreadyExists, "ALREADY_EXISTS"),
-    # A wrong key is told as an internal error whose text only says so.
-    Rule("*", r"wrong accessKey signature|access ?key id", LoginRefused, "CLUSTER_LOGIN_REFUSED"),
     Rule("SYS.1000", "", PlatformFault, "NATIVE_FAULT"),
     Rule("SYS.1001", "", OutcomeUnknown, "NATIVE_TIMEOUT"),
     Rule("SYS.1003", "", NotFound, "NOT_FOUND"),
@@ -134,7 +136,7 @@ PLAIN = (
     Rule("400", r"Duplicate job uuid", DuplicateJob, "DUPLICATE_JOB"),
     Rule("400", r"(contain|find|unknown|no) .*action", Unsupported, "NOT_ON_THIS_EDITION"),
     Rule("400", r"missing header|Authorization", LoginRefused, "CLUSTER_LOGIN_REFUSED"),
-    Rule("400", r"wrong accessKey signature|access ?key id", LoginRefused, "CLUSTER_LOGIN_REFUSED"),
+    Rule("400", WRONG_KEY, LoginRefused, "CLUSTER_LOGIN_REFUSED"),
     Rule("400", "", InvalidRequest, "NATIVE_BAD_REQUEST"),
     Rule("403", r"requestTimeTooSkewed", LoginRefused, "REQUEST_TIME_SKEWED"),
     Rule("403", "", Forbidden, "FORBIDDEN"),

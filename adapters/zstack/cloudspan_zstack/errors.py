@@ -97,8 +97,9 @@ def error_chain(answer: Answer) -> list[Link]:
 
 
 def ends_session(answer: Answer) -> bool:
-    """Whether a business answer says that the session is no good."""
-    return any(link.code == "ID.1001" for link in error_chain(answer))
+    """Whether a business answer says that the session is no good; a wrong access key would be so with any."""
+    chain = error_chain(answer)
+    return bool(chain) and issubclass(_by_chain(chain)[0].error, SessionEnded)
 
 
 def _links(error: Mapping[str, Any]) -> list[Link]:

@@ -46,50 +46,54 @@ class Listings:
     @classmethod
     def of(cls, ref: ClusterRef, make: NetworkMessages) -> Listings:
         """Return them for one cluster."""
-        common = {"display_name": conditions.text("name")}
-        state = common | {"native_state": conditions.text("state")}
-        network = {"network": conditions.name("l3NetworkUuid", f"{ref}/networks/")}
-        port = {
-            **network,
-            "display_name": conditions.text("internalName"),
-            "native_state": conditions.text("state"),
-            "state": conditions.word({"ACTIVE": ("state=enable",), "DOWN": ("state=disable",)}),
-            "server": conditions.name("vmInstanceUuid", f"{ref}/servers/"),
-            "device_id": conditions.text("vmInstanceUuid"),
-            "mac_address": conditions.text("mac"),
-        }
-        address = state | {
-            "ip_address": conditions.text("vipIp"),
-            "fixed_ip_address": conditions.text("guestIp"),
-            "port": conditions.name("vmNicUuid", f"{ref}/ports/"),
-            # Down is what is bound to nothing as well.
-            "state": conditions.word({"ACTIVE": ("state=Enabled", "vmNicUuid not null")}),
-        }
-        subnet = {**common, **network, "gateway_ip": conditions.text("gateway")}
-        net = state | {"state": conditions.word(_ENABLED), "external": conditions.word(_FLAG)}
-
-        def pushes(collection: str, more: Mapping[str, conditions.Push]) -> dict[str, conditions.Push]:
-            return {"name": conditions.name("uuid", f"{ref}/{collection}/"), **more}
-
-        sort = SORTABLE
+        pushes, sort = _pushes(ref), SORTABLE
         return cls(
-            Listing("/l3-networks", L3Row, make.networks, sortable=sort["networks"], pushes=pushes("networks", net)),
+            Listing("/l3-networks", L3Row, make.networks, sortable=sort["networks"], pushes=pushes["networks"]),
             Listing(
-                "/l3-networks/ip-ranges", IpRangeRow, make.subnets, sortable=sort["subnets"],
-                pushes=pushes("subnets", subnet),
+                "/l3-networks/ip-ranges", IpRangeRow, make.subnets, sortable=sort["subnets"], pushes=pushes["subnets"]
             ),
-            Listing("/vm-instances/nics", NicRow, make.ports, sortable=sort["ports"], pushes=pushes("ports", port)),
+            Listing("/vm-instances/nics", NicRow, make.ports, sortable=sort["ports"], pushes=pushes["ports"]),
             Listing(
                 "/security-groups", SecurityGroupRow, make.security_groups, sortable=sort["security_groups"],
-                pushes=pushes("securityGroups", common),
+                pushes=pushes["securityGroups"],
             ),
             Listing(
-                "/eips", EipRow, make.floating_ips, sortable=sort["floating_ips"],
-                pushes=pushes("floatingIps", address),
+                "/eips", EipRow, make.floating_ips, sortable=sort["floating_ips"], pushes=pushes["floatingIps"]
             ),
             # Of all routers: VPC routers are virtual routers as well.
             Listing(
                 "/vm-instances/appliances/virtual-routers", RouterRow, make.routers, sortable=sort["routers"],
-                pushes=pushes("routers", state),
+                pushes=pushes["routers"],
             ),
         )  # fmt: skip
+
+
+def _pushes(ref: ClusterRef) -> dict[str, dict[str, conditions.Push]]:
+    """Return what the cloud filters by itself, by collection."""
+    common = {"display_name": conditions.text("name")}
+    state = common | {"native_state": conditions.text("state")}
+    network = {"network": conditions.name("l3NetworkUuid", f"{ref}/networks/")}
+    port = network | {
+        "display_name": conditions.text("internalName"),
+        "native_state": conditions.text("state"),
+        "state": conditions.word({"ACTIVE": ("state=enable",), "DOWN": ("state=disable",)}),
+        "server": conditions.name("vmInstanceUuid", f"{ref}/servers/"),
+        "device_id": conditions.text("vmInstanceUuid"),
+        "mac_address": conditions.text("mac"),
+    }
+    address = state | {
+        "ip_address": conditions.text("vipIp"),
+        "fixed_ip_address": conditions.text("guestIp"),
+        "port": conditions.name("vmNicUuid", f"{ref}/ports/"),
+        # Down is what is bound to nothing as well.
+        "state": conditions.word({"ACTIVE": ("state=Enabled", "vmNicUuid not null")}),
+    }
+    found = {
+        "networks": state | {"state": conditions.word(_ENABLED), "external": conditions.word(_FLAG)},
+        "subnets": common | network | {"gateway_ip": conditions.text("gateway")},
+        "ports": port,
+        "securityGroups": common,
+        "floatingIps": address,
+        "routers": state,
+    }
+    return {kind: {"name": conditions.name("uuid", f"{ref}/{kind}/"), **more} for kind, more in found.items()}

@@ -98,6 +98,7 @@ class ServerCreation:
         row = await self._reader.row_or_none(call, made.id)
         # A job that never ends although the server is there is that of a management node which was restarted.
         ready = row is not None and row.state == ("Stopped" if plan.stays_stopped else "Running")
-        if not done and not ready:
+        passing = row is not None and row.state in PASSING - _LEFT
+        if not ready and (passing or not done):
             return None
         return row.state if row is not None else _GONE

@@ -24,7 +24,7 @@ from cloudspan_zstack.error_rules import DuplicateJob, JobNotBegun, SessionEnded
 from cloudspan_zstack.rows import Inventories, Inventory, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_common.adapterkit.driver import Call
     from cloudspan_common.adapterkit.native_calls import NativeParts
@@ -200,7 +200,7 @@ class Session:
     ) -> T:  # fmt: skip
         """Return what a plain read (`Get...`) answers."""
         request = NativeRequest(call, "GET", service_of(template), template, path_of(template, args, params))
-        return self._decoded(request, await self._run(request), into)
+        return await self._run(request, lambda answer: self._decoded(request, answer, into))
 
     # ------------------------------------------------------------------ changing
 
@@ -256,7 +256,7 @@ class Session:
             request = self._request(call, change, job_uuid(key, attempt))
             job = Job(job_uuid(key, attempt), change.method, request.path)
             try:
-                answer = await self._run(request)
+                answer = await self._run(request, _untouched)
                 sent_now = True
             except DuplicateJob:
                 answer, sent_now = None, False
@@ -276,7 +276,7 @@ class Session:
         """Poll a job until it ends; None when `patience_s` is over first."""
         request = self._poll(call, job, patience_s)
         try:
-            answer = await self._run(request)
+            answer = await self._run(request, _untouched)
         except OutOfTime as error:
             text = f"{error.message}; job {job.uuid} goes on, look before asking again"
             raise OutcomeUnknown(text, reason="STILL_RUNNING", metadata=error.metadata) from error
@@ -315,22 +315,25 @@ class Session:
 
     # ------------------------------------------------------------------ both
 
-    async def _run(self, request: NativeRequest) -> Answer:
-        answer = await self._caller.run(request)
+    async def _run(self, request: NativeRequest, read: Callable[[Answer], T]) -> T:
+        result = await self._caller.run(request, read)
         if request.token is not None:
             self._login = login_of(request.token)
-        return answer
+        return result
 
     async def _rows(
         self, call: Call, template: str, into: type[T], args: Mapping[str, str], params: Sequence[tuple[str, str]]
     ) -> Rows[T]:
         request = NativeRequest(call, "GET", service_of(template), template, path_of(template, args, params))
-        answer = await self._run(request)
-        if not call.full:
-            page = self._decoded(request, answer, cast("type[Inventories[T]]", Inventories[into]))  # type: ignore[valid-type]
-            return Rows(page.inventories, page.total, [])
-        whole = self._decoded(request, answer, Inventories[dict[str, Any]])
-        return Rows([converted(row, into) for row in whole.inventories], whole.total, whole.inventories)
+
+        def read(answer: Answer) -> Rows[T]:
+            if not call.full:
+                page = self._decoded(request, answer, cast("type[Inventories[T]]", Inventories[into]))  # type: ignore[valid-type]
+                return Rows(page.inventories, page.total, [])
+            whole = self._decoded(request, answer, Inventories[dict[str, Any]])
+            return Rows([converted(row, into) for row in whole.inventories], whole.total, whole.inventories)
+
+        return await self._run(request, read)
 
     def _decoded(self, request: NativeRequest, answer: Answer, into: type[T]) -> T:
         decoder = self._decoders.get(into)
@@ -351,6 +354,10 @@ def job_uuid(key: str, attempt: int = 0) -> str:
 def resource_uuid(marker: str) -> str:
     """Return the uuid that what is created with `marker` gets (`resourceUuid`), and is found again by."""
     return uuid.uuid5(_NAMESPACE, f"resource {marker}").hex
+
+
+def _untouched(answer: Answer) -> Answer:
+    return answer
 
 
 def _text(value: object) -> str:

@@ -79,7 +79,7 @@ class StorageChanges:
         async def refuse_users() -> None:
             await self._refuse_users(op.call, request.name, uuid)
 
-        await op.act("check", refuse_users)
+        await self._creation.look(op, "check", refuse_users)
         await self._creation.remove(op, "delete", VOLUME, uuid)
 
     async def _refuse_users(self, call: Call, name: str, uuid: str) -> None:

@@ -12,6 +12,14 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "/zstack/v1"
+# The parameters of every query call, which the file does not repeat.
+_QUERY = [
+    {"name": name, "type": kind, "required": False, "where": "query"}
+    for name, kind in {
+        "q": "string[]", "limit": "int", "start": "int", "count": "boolean", "groupBy": "string",
+        "replyWithCount": "boolean", "filterName": "string", "sort": "string", "fields": "string",
+    }.items()
+]  # fmt: skip
 _CALLS = json.loads(Path(__file__).with_name("native_calls.json").read_text("utf-8"))
 _UUID = re.compile("[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")
 _SESSION = re.compile(r"OAuth [0-9a-f]{32}|ZStack [^:]+:[A-Za-z0-9+/]+=*")
@@ -70,7 +78,7 @@ class Checker:
         where: str,
     ) -> None:  # fmt: skip
         inner = document.get(call.get("bodyKey") or "params") or {}
-        known = {param["name"]: param for param in call["params"]}
+        known = {param["name"]: param for param in [*call["params"], *(_QUERY if call.get("query") else ())]}
         for name, value in [*inner.items(), *((k, document[k]) for k in ("systemTags", "userTags") if k in document)]:
             param = known.get(name)
             if param is None or param["where"] not in ("body", "body-top"):

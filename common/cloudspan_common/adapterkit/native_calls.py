@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.tokens import Token, TokenKeeper
+
+T = TypeVar("T")
 
 _MAX_RETRIES = 3
 _BACKOFF_S = 0.1  # 0.1, 0.2, 0.4 s, each +-50 %
@@ -133,8 +135,8 @@ class NativeCaller:
     def __repr__(self) -> str:
         return f"<NativeCaller {self._ref}: {self._parts.keeper!r}>"
 
-    async def run(self, request: NativeRequest) -> Answer:
-        """Make one native call, whatever it takes, and record it once.
+    async def run(self, request: NativeRequest, read: Callable[[Answer], T]) -> T:
+        """Make one native call, whatever it takes, record it once, and return what `read` makes of the answer.
 
         Raises:
             OutcomeUnknown: A write was sent, and nothing proves whether it was carried out.
@@ -143,7 +145,7 @@ class NativeCaller:
         """
         error = ""
         try:
-            return await self._polled(request)
+            return read(await self._polled(request))
         except CloudspanError as raised:
             proven = with_outcome(request, raised)
             # That something is not there is an answer, and looking for it no failure.

@@ -179,7 +179,7 @@ def connection_error(
     certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
     if certificate is not None or "CERTIFICATE_VERIFY_FAILED" in text:
         why = certificate.verify_message if certificate else text
-        message = f"{asked}: the certificate is not trusted ({why}); set the cluster's cacert to the cloud's CA file"
+        message = f"{asked}: the certificate is not trusted ({why}); set cacert in the clouds file to the cloud's CA"
         return Unreachable(message, reason="TLS_CERTIFICATE", metadata=metadata)
     if any(isinstance(c, ssl.SSLError) for c in causes):
         message = f"{asked}: TLS failed ({text}); is the endpoint really https?"

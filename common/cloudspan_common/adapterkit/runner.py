@@ -138,12 +138,12 @@ def _listening(config: AdapterConfig) -> tuple[grpc.aio.Server, int]:
 
 
 def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
-    host = address(config.listen)[0]
-    here = socket.gethostname()
+    host, here = address(config.listen)[0], socket.gethostname()
+    dialled = here if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     return Instance(
         instance_id=config.instance or f"{adapter.platform}-{here}-{port}",
         platform=adapter.platform,
-        address=config.advertise or f"{here if host in _EVERYWHERE else host}:{port}",
+        address=config.advertise or f"{dialled}:{port}",
         contract=(contract.CONTRACT_VERSION, contract.CONTRACT_VERSION),
         build=adapter.build,
     )

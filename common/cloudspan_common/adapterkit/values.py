@@ -1,6 +1,6 @@
-"""Small translations that adapters of every platform need: references, lists of names for messages, decoded documents.
+"""Small translations that adapters of every platform need: references, configured names, decoded documents.
 
-Areas call these, some of them once a field, so they stay flat and cheap.
+Areas and configurations call these, areas some of them once a field, so they stay flat and cheap.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from cloudspan_common.errors import InvalidRequest, PlatformFault, Violation
-from cloudspan_common.names import parse_resource
+from cloudspan_common.names import is_tag, parse_resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,20 @@ def native_id(cluster: ClusterRef, collection: str, name: str, field: str) -> st
         text = f"{field} is in {ref}, the request goes to {cluster}; both must be of one cluster"
         raise InvalidRequest(text, reason="OTHER_CLUSTER", violations=[Violation(field, text)])
     return resource_id
+
+
+def tagged_cloud(text: str) -> tuple[str, str]:
+    """Return (tag, cloud) of a configured cluster: `tag=cloud`, or a cloud whose name can be a tag.
+
+    Raises:
+        ValueError: Another form.
+    """
+    tag, equals, cloud = text.partition("=")
+    cloud = cloud if equals else tag
+    if not is_tag(tag) or not cloud:
+        text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
+        raise ValueError(text)
+    return tag, cloud
 
 
 def listed(names: Iterable[str], most: int = 10) -> str:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from grpc_health.v1 import health_pb2
 
 from cloudspan.adapter.v1 import adapter_pb2
-from cloudspan_common import grpcs
+from cloudspan_gateway.routing.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import grpc
 
+    from cloudspan_common import grpcs
     from cloudspan_common.registry import Instance
 
     Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -35,14 +36,19 @@ _WATCH = "/grpc.health.v1.Health/Watch"
 class Link:
     """One instance's channel with its call objects, made once per method."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, trust: Trust | None = None) -> None:
         self.instance_id = instance.instance_id
         self.address = instance.address
+        self.trust = trust or Trust()
         self.in_flight = 0
-        self._channel = grpcs.new_channel(instance.address, options=_OPTIONS)
+        self._instance = instance
+        self._idle: asyncio.Future[None] | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self._channel = self.trust.channel(self._instance, _OPTIONS)
         self._unary: dict[str, Unary] = {}
         self._stream: dict[str, Stream] = {}
-        self._idle: asyncio.Future[None] | None = None
         self._describe = self._channel.unary_unary(
             _DESCRIBE,
             request_serializer=adapter_pb2.DescribeRequest.SerializeToString,
@@ -95,6 +101,12 @@ class Link:
         if not self.in_flight:
             self._idle.set_result(None)
         return self._idle
+
+    async def renew(self, drain_s: float) -> None:
+        """Call through a new channel, made with the certificates as they are now; calls on the old one may end."""
+        old = self._channel
+        self._open()
+        await old.close(drain_s)
 
     async def close(self) -> None:
         """Close the channel; calls still on the way are cancelled."""

@@ -151,13 +151,18 @@ class Prober:
 
     def _failed(self, error: grpc.aio.AioRpcError) -> None:
         self._failures += 1
+        told = error.details() or ""
+        mistrusted = self.link.trust.refusal(self.instance.platform, told)
+        if mistrusted:
+            self._refused = mistrusted
+            return
         if error.code() in _REFUSED:
             self._refused = f"it does not describe itself: {error.code().name}, {error.details()}; is it an adapter?"
             return
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._slow_answers < SLOW_ANSWERS_ALLOWED:
             self._slow_answers += 1
             return
-        self._lost = f"its probe failed: {error.code().name}, {error.details()}"
+        self._lost = f"its probe failed: {error.code().name}, {told}{self.link.trust.hint(told)}"
         if self._clock.monotonic() - self._answered_at > CLAIMS_LAPSE_S:
             self._description, self.described_first = None, math.inf
 

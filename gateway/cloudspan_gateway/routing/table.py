@@ -11,20 +11,25 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cloudspan_common.clock import Clock, SystemClock, finished
+from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
 from cloudspan_gateway.routing.assemble import Remembered, assemble
 from cloudspan_gateway.routing.channels import Link
 from cloudspan_gateway.routing.probe import Prober
 from cloudspan_gateway.routing.snapshot import Seen, Snapshot, state_name
+from cloudspan_gateway.routing.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudspan_common.grpcs import Tls
     from cloudspan_common.registry import Instance, Registry, View
 
 REMEMBER_S = 600.0
 # Calls on an instance that has left the registry may end by themselves for this long.
 DRAIN_S = 60.0
+# Certificates are replaced days before they end.
+CERTIFICATES_S = 30.0
 
 log = get_logger(__name__)
 
@@ -32,8 +37,9 @@ log = get_logger(__name__)
 class Table:
     """The instances of all platforms, and the snapshot that calls are routed by."""
 
-    def __init__(self, registry: Registry, clock: Clock | None = None) -> None:
+    def __init__(self, registry: Registry, clock: Clock | None = None, trust: Trust | None = None) -> None:
         self._registry = registry
+        self._trust = trust or Trust()
         self._clock = clock or SystemClock()
         self._probers: dict[str, Prober] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -56,6 +62,8 @@ class Table:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._forget_old(), name="table: forget platforms")
+                if self._trust.tls:
+                    group.create_task(self._follow_certificates(self._trust.tls, group), name="table: certificates")
                 async for view in self._registry.watch():
                     self._apply(view, group)
         finally:
@@ -84,7 +92,8 @@ class Table:
             self._retire(gone, group)
         for instance in view:
             known = self._probers.get(instance.instance_id)
-            if known is not None and known.instance.address != instance.address:
+            # Its platform says whose certificate the channel expects.
+            if known is not None and _way(known.instance) != _way(instance):
                 self._retire(instance.instance_id, group)
                 known = None
             if known is None:
@@ -96,7 +105,7 @@ class Table:
 
     def _admit(self, instance: Instance, group: asyncio.TaskGroup) -> None:
         log.info("instance appeared", instance=instance.instance_id, platform=instance.platform, at=instance.address)
-        prober = Prober(instance, Link(instance), self._clock, self._rebuild)
+        prober = Prober(instance, Link(instance, self._trust), self._clock, self._rebuild)
         self._probers[instance.instance_id] = prober
         self._tasks[instance.instance_id] = group.create_task(prober.run(), name=f"probe {instance.instance_id}")
 
@@ -116,6 +125,24 @@ class Table:
         while True:
             await self._clock.sleep(REMEMBER_S / 10)
             self._rebuild()
+
+    async def _follow_certificates(self, tls: Tls, group: asyncio.TaskGroup) -> None:
+        """A channel keeps the certificate that it was made with: replaced files need new channels."""
+        used = tls.changed_at
+        while True:
+            await self._clock.sleep(CERTIFICATES_S)
+            if tls.changed_at == used:
+                continue
+            used = tls.changed_at
+            log.info("certificates have changed", certificate=str(tls.certificate))
+            for prober in self._probers.values():
+                group.create_task(self._renew(prober.link), name=f"renew {prober.link.instance_id}")
+
+    async def _renew(self, link: Link) -> None:
+        try:
+            await link.renew(DRAIN_S)
+        except CloudspanError as error:
+            log.warning("certificates can't be read again, the last ones stay", reason=error.message)
 
     def _rebuild(self) -> None:
         """Make the next snapshot; callers see the old one or the new one, never a mixture."""
@@ -138,6 +165,10 @@ class Table:
             if now - memory.last_seen > REMEMBER_S:
                 log.info("platform forgotten", platform=tag)
                 del self._memory[tag]
+
+
+def _way(instance: Instance) -> tuple[str, str]:
+    return instance.address, instance.platform
 
 
 def _log_changes(before: Snapshot, after: Snapshot) -> None:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_BASE = 7070
-MAX_BASE = 65_535 - 21
+MAX_BASE = 65_535 - 22
 _REGISTRY = "registry.yaml"
-_CLOUDS = "clouds.yaml"
+_CLOUDS, _ZSTACK_CLOUDS = "clouds.yaml", "zstack.yaml"
+_ZETA = "zeta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +65,33 @@ class Plan:
 
 
 def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
-    """Return the plan of the demo: a gateway, two adapters, three clusters, two of them fake OpenStacks."""
+    """Return the plan of the demo: a gateway, three adapters, four clusters, three of them fake clouds."""
     registry = f"static:{state / _REGISTRY}"
     clouds = {tag: base + 20 + index for index, tag in enumerate(("alpha", "beta"))}
+    zeta = base + 22
     return Plan(
         state=state,
         gateway=_local(base),
         metrics=_local(base + 1),
         children=(
-            *(_fake_cloud(tag, port, seed=seed) for tag, port in clouds.items()),
+            *(_fake_cloud("openstack", tag, port, seed=seed) for tag, port in clouds.items()),
+            _fake_cloud("zstack", _ZETA, zeta, seed=seed),
             _memory(base + 10, registry, seed=seed),
-            _openstack(base + 11, registry, state, tuple(clouds)),
+            _adapter("openstack", base + 11, registry, state / _CLOUDS, tuple(clouds)),
+            _adapter("zstack", base + 12, registry, state / _ZSTACK_CLOUDS, (_ZETA,)),
             _gateway(base, registry),
         ),
-        clusters=(ClusterRef("memory", "main"), *(ClusterRef("openstack", tag) for tag in clouds)),
+        clusters=(
+            ClusterRef("memory", "main"),
+            *(ClusterRef("openstack", tag) for tag in clouds),
+            ClusterRef("zstack", _ZETA),
+        ),
         # Entries of a run that was killed would only be probed in vain.
-        files={_REGISTRY: "adapters: []\n", _CLOUDS: _clouds_yaml(clouds)},
+        files={
+            _REGISTRY: "adapters: []\n",
+            _CLOUDS: _clouds_yaml(clouds),
+            _ZSTACK_CLOUDS: _zstack_yaml(zeta),
+        },
     )
 
 
@@ -93,16 +105,16 @@ def _memory(port: int, registry: str, *, seed: bool) -> Child:
     return Child("memory", "cloudspan-memory", "cloudspan_memory", arguments, port)
 
 
-def _openstack(port: int, registry: str, state: Path, clouds: tuple[str, ...]) -> Child:
-    tags = (word for tag in clouds for word in ("--cluster", tag))
-    files = ("--clouds", str(state / _CLOUDS))
-    arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2", *files, *tags)
-    return Child("openstack", "cloudspan-openstack", "cloudspan_openstack", arguments, port, after=clouds)
+def _adapter(platform: str, port: int, registry: str, clouds: Path, tags: tuple[str, ...]) -> Child:
+    served = (word for tag in tags for word in ("--cluster", tag))
+    where = ("--listen", _local(port), "--registry", registry, "--drain-s", "2")
+    arguments = (*where, "--clouds", str(clouds), *served)
+    return Child(platform, f"cloudspan-{platform}", f"cloudspan_{platform}", arguments, port, after=tags)
 
 
-def _fake_cloud(tag: str, port: int, *, seed: bool) -> Child:
+def _fake_cloud(platform: str, tag: str, port: int, *, seed: bool) -> Child:
     arguments = ("--name", tag, "--port", str(port), *(() if seed else ("--empty",)))
-    return Child(tag, "cloudspan-openstack", "cloudspan_openstack.fakecloud", arguments, port)
+    return Child(tag, f"cloudspan-{platform}", f"cloudspan_{platform}.fakecloud", arguments, port)
 
 
 def _clouds_yaml(clouds: Mapping[str, int]) -> str:
@@ -122,6 +134,12 @@ def _clouds_yaml(clouds: Mapping[str, int]) -> str:
         for tag, port in clouds.items()
     }
     return yaml.safe_dump({"clouds": entries}, sort_keys=False)
+
+
+def _zstack_yaml(port: int) -> str:
+    """The demo account of the fake ZStack."""
+    entry = {"endpoint": f"http://{_local(port)}/zstack", "account": "demo", "password": "password"}  # of a fake
+    return yaml.safe_dump({"clouds": {_ZETA: entry}}, sort_keys=False)
 
 
 def _local(port: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 import uuid
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from cloudspan.adapter.v1 import step_pb2
@@ -16,6 +18,7 @@ from cloudspan_common.adapterkit.filters import Filter
 from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import Busy
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
 from cloudspan_zstack.clouds import make_cloud
@@ -24,7 +27,6 @@ from cloudspan_zstack.fakecloud import FakeCloud
 from cloudspan_zstack.identity import Identity
 from cloudspan_zstack.image import Image
 from cloudspan_zstack.network import Network
-from cloudspan_zstack.session import Change
 from cloudspan_zstack.storage import Storage
 
 if TYPE_CHECKING:
@@ -41,8 +43,9 @@ class HastyClock(SystemClock):
         self._clock = clock
 
     async def sleep(self, seconds: float) -> None:
-        if seconds > 60:
-            await asyncio.sleep(seconds)  # until the login is renewed
+        if seconds > 6:
+            await asyncio.sleep(seconds)  # a time-out, or until the login is renewed
+            return
         await self._clock.advance(seconds)
         await asyncio.sleep(0.001)
 
@@ -63,8 +66,10 @@ class LeapingClock(FakeClock):
 class Lab:
     """One account of the fake cloud, with the areas under test."""
 
-    def __init__(self, cloud: FakeCloud, cluster: ZStackCluster, clock: FakeClock) -> None:
+    def __init__(self, cloud: FakeCloud, cluster: ZStackCluster, clock: FakeClock, account: str) -> None:
         self.cloud, self.clock, self.session = cloud, clock, cluster.session
+        self._account = account
+        self._session_id: str | None = None
         self.network, self.storage = Network(self.session, REF), Storage(self.session, REF)
         self.image, self.identity = Image(self.session, REF), Identity(self.session, REF)
 
@@ -86,10 +91,35 @@ class Lab:
                 return items
             query = self.query(kind, text, limit=limit, cursor=page.position(len(page.items) - 1), **more)
 
-    async def act(self, method: str, template: str, action: str = "", *, tags: Any = (), **params: Any) -> Any:
-        """Do something behind the areas' back."""
-        change = Change(method, template, action=action, params=params, user_tags=tags)
-        return await self.session.act(self.call(), change, job=uuid.uuid4().hex, into=dict)
+    async def act(self, method: str, template: str, action: str = "", **params: Any) -> dict[str, Any]:
+        """Do something behind the adapter's back, as people in the platform's own UI do; return its inventory."""
+        if self._session_id is None:
+            self._session_id = await self._log_in()
+        body = {action or "params": params} if method in ("POST", "PUT") else None
+        status, answer = await self._send(method, template, body)
+        job = str(answer.get("location", "")).rpartition("/")[2]
+        while status == 202:
+            await self.clock.advance(0.1)
+            status, answer = await self._send("GET", f"/api-jobs/{job}", None)
+        inventory: dict[str, Any] = answer.get("inventory", {})
+        return inventory
+
+    async def _log_in(self) -> str:
+        name, password = self.cloud.credentials(self._account)
+        digest = hashlib.sha512(password.encode()).hexdigest()
+        body = {"logInByAccount": {"accountName": name, "password": digest}}
+        _, answer = await self._send("PUT", "/accounts/login", body)
+        return str(answer["inventory"]["uuid"])
+
+    async def _send(self, method: str, template: str, body: Any) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"OAuth {self._session_id}"}
+        url = f"{self.cloud.endpoint}/v1{template}"
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.request(method, url, json=body) as response,
+        ):
+            assert response.status in (200, 202), await response.text()
+            return response.status, await response.json()
 
     async def native(self, template: str, *conditions: str) -> list[dict[str, Any]]:
         """Return rows as the platform tells them."""
@@ -101,16 +131,26 @@ class Lab:
         return row
 
     async def operate(
-        self, function: Any, request: Any, *, meanwhile: Callable[[step_pb2.StepRequest], None] | None = None
+        self,
+        function: Any,
+        request: Any,
+        *,
+        meanwhile: Callable[[step_pb2.StepRequest], None] | None = None,
+        forgetful: bool = False,
     ) -> step_pb2.StepResponse:
         """Take an operation to its end, step by step, as the gateway does.
 
-        `meanwhile` may change the world, or the next step, between two steps.
+        `meanwhile` may change the world, or the next step, between two steps. A forgetful gateway dies each time
+        before it stores an answer: every step is taken twice.
         """
         step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
         leap = LeapingClock(self.clock)
         for _ in range(300):
             call = self.call(getattr(request, "name", ""))
+            step.attempt = 1
+            if forgetful:
+                await self._take_and_forget(function, request, step, leap)
+                step.attempt = 2
             answer = await take_step(function, request, step, call, settle_s=SETTLE_S, clock=leap)
             if answer.done:
                 return answer
@@ -119,6 +159,12 @@ class Lab:
                 meanwhile(step)
             await leap.sleep(answer.retry_after.ToNanoseconds() / 1e9 or 0.001)
         raise AssertionError(f"not done after 300 steps: {answer.stage}")
+
+    async def _take_and_forget(self, function: Any, request: Any, step: step_pb2.StepRequest, clock: FakeClock) -> None:
+        try:
+            await take_step(function, request, step, self.call(), settle_s=SETTLE_S, clock=clock)
+        except Busy:
+            return  # it waits before what may have been done, and says so
 
     async def made(self, function: Any, request: Any, kind: Any) -> Any:
         """Return what a create made; fails with the operation's error."""
@@ -151,7 +197,7 @@ async def user(cloud: FakeCloud, clock: FakeClock) -> AsyncIterator[Callable[[st
             cluster = ZStackCluster(REF, make_cloud("lab", entry), Shared(clock=HastyClock(clock)))
             stack.push_async_callback(cluster.close)
             stack.callback(cloud.control.clear_faults)
-            return Lab(cloud, cluster, clock)
+            return Lab(cloud, cluster, clock, account)
 
         yield make
 

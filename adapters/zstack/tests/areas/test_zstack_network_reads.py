@@ -75,7 +75,7 @@ async def test_a_filter_goes_to_the_cloud_unless_its_value_would_be_taken_apart(
                     "updateL3Network", name="a!=b")  # fmt: skip
     admin.cloud.control.clear_requests()
     assert (await the_network(admin, "a!=b")).display_name == "a!=b"
-    assert "public" == (await the_network(admin, "public")).display_name
+    assert (await the_network(admin, "public")).display_name == "public"
     asked = [request.query for request in admin.cloud.control.requests(call="QueryL3Network")]
     assert ["name=public" in str(query) for query in asked] == [False, True]
 

@@ -110,18 +110,50 @@ async def test_a_create_beyond_the_quota_leaves_nothing(member: Lab) -> None:
     assert await member.native("/volumes", "name=v") == []
 
 
-async def test_a_cancelled_create_is_expunged(member: Lab) -> None:
-    """Nobody put anything into it, so it does not linger softly deleted."""
+@pytest.mark.parametrize("takes_s", [0.05, 40.0])
+async def test_a_cancelled_create_is_expunged(member: Lab, takes_s: float) -> None:
+    """Nobody put anything into it, so it does not linger; a delete that came before it was made would miss it."""
 
     def cancel(step: Any) -> None:
         step.undo = True
 
+    member.cloud.control.set_timing(volume_s=takes_s)
     storage = (await member.native_one("/primary-storage"))["uuid"]
     request = new_volume({"primary_storage": storage}, size_bytes=GIB)
     answer = await member.operate(member.storage.create_volume, request, meanwhile=cancel)
     assert answer.error.code == Code.CANCELLED.value[0]
     assert [left.removed for left in answer.left_overs] == [True]
+    await member.clock.advance(60)
     assert await member.native("/volumes", "name=v") == []
+
+
+async def test_a_create_that_takes_long_is_waited_for(member: Lab) -> None:
+    """The call that sends it does not wait: the operation does."""
+    member.cloud.control.set_timing(volume_s=90.0)
+    began = member.clock.now()
+    storage = (await member.native_one("/primary-storage"))["uuid"]
+    assert (await a_volume(member, {"primary_storage": storage}, size_bytes=GIB)).native_state == "Ready"
+    assert member.clock.now() - began >= 90
+
+
+async def test_a_session_that_ended_inside_the_job_costs_another_job(member: Lab) -> None:
+    """The first job was used up for nothing; the volume's id stays the same."""
+    member.cloud.control.fault(Kind.FAILURE, call="CreateDataVolume", count=1, code="ID.1001", message="expired")
+    volume = await a_volume(member, size_bytes=GIB)
+    assert [row["uuid"] for row in await member.native("/volumes", "name=v")] == [volume.name[-32:]]
+
+
+async def test_a_gateway_that_forgets_every_answer_makes_and_deletes_one_volume(member: Lab) -> None:
+    """Every step is taken twice."""
+    storage = (await member.native_one("/primary-storage"))["uuid"]
+    request = new_volume({"primary_storage": storage}, size_bytes=GIB)
+    answer = await member.operate(member.storage.create_volume, request, forgetful=True)
+    assert not answer.HasField("error"), answer.error.message
+    (row,) = await member.native("/volumes", "name=v")
+    gone = volume_pb2.DeleteVolumeRequest(name=f"{PARENT}/volumes/{row['uuid']}")
+    answer = await member.operate(member.storage.delete_volume, gone, forgetful=True)
+    assert not answer.HasField("error"), answer.error.message
+    assert [one["status"] for one in await member.native("/volumes", "name=v")] == ["Deleted"]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +229,7 @@ async def test_volumes_in_use_are_asked_of_the_cloud(member: Lab) -> None:
     (free,) = await member.everything(member.storage.list_volumes, V, 'display_name = "data-2"')
     await member.act("POST", f"/volumes/{free.name[-32:]}/vm-instances/{vm['uuid']}")
     used = await member.everything(member.storage.list_volumes, V, "state = IN_USE AND bootable = false")
-    assert [(one.name, one.attachments[0].server) for one in used] == [
-        (free.name, f"{PARENT}/servers/{vm['uuid']}")
-    ]
+    assert [(one.name, one.attachments[0].server) for one in used] == [(free.name, f"{PARENT}/servers/{vm['uuid']}")]
     available = await member.everything(member.storage.list_volumes, V, "state = AVAILABLE")
     assert free.name not in [one.name for one in available]
     assert {one.display_name for one in available} == {"data-1", "scratch"}

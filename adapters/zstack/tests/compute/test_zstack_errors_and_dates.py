@@ -129,7 +129,7 @@ def test_midnight_and_noon_are_twelve():
 
 
 def test_a_request_is_signed_over_method_date_and_path():
-    """The value was computed by openssl: printf 'GET\\n<date>\\n/v1/zones' | openssl dgst -sha1 -hmac secret."""
+    """The value is that of `openssl dgst -sha1 -hmac secret` over the three lines."""
     headers = AccessKey("id", "secret", timezone(timedelta(hours=8), "CST")).headers("GET", "/v1/zones", 0)
     assert headers == {
         "Date": "Thu, 01 Jan 1970 08:00:00 CST",
@@ -155,6 +155,8 @@ def test_a_value_that_holds_an_operator_is_not_asked_for(value):
 
 def test_every_state_of_the_platform_has_ours():
     """As the reference lists them."""
-    native = "Created Starting Running Stopping Stopped Rebooting Destroying Destroyed Migrating Expunging Pausing Paused"
+    native = (
+        "Created Starting Running Stopping Stopped Rebooting Destroying Destroyed Migrating Expunging Pausing Paused"
+    )
     native += " Resuming VolumeMigrating VolumeRecovering Error NoState Unknown Crashed"
     assert set(STATES) == set(native.split())

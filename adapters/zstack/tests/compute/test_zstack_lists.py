@@ -104,7 +104,7 @@ async def test_a_filter_is_asked_of_the_server_where_it_can_be(bench):
     for name, wanted in (("a>=b", uuids[:1]), ("web", uuids[1:2])):
         assert _ids(await bench.everything("list_servers", _Server, f'display_name = "{name}"')) == wanted
     asked = [request.query for request in bench.cloud.control.requests(call="QueryVmInstance")]
-    assert ("name%3Dweb" in asked[-1] or "name=web" in asked[-1]), asked[-1]
+    assert "name%3Dweb" in asked[-1] or "name=web" in asked[-1], asked[-1]
     assert "a%3E" not in asked[-2]
     assert "a>" not in asked[-2]
 

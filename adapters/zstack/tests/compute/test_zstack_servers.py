@@ -6,6 +6,7 @@ import pytest
 
 from cloudspan.v1 import key_pair_pb2, server_pb2
 from cloudspan_zstack.fakecloud.store import ADMIN
+from cloudspan_zstack.session import Change
 
 from .conftest import REF
 
@@ -46,9 +47,7 @@ def _id(message):
 
 async def test_a_server_is_made_with_all_that_was_asked(bench):
     """Flavor, network with its address, labels, user data, key, group: each in the platform's own place."""
-    groups = await bench.session.act(
-        bench.call(), _change("/security-groups", name="web"), job="group", into=dict
-    )
+    groups = await bench.session.act(bench.call(), _change("/security-groups", name="web"), job="group", into=dict)
     pair = key_pair_pb2.KeyPair(display_name="me", public_key=_KEY)
     request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair)
     key = await bench.done("create_key_pair", request, key_pair_pb2.KeyPair)
@@ -68,7 +67,8 @@ async def test_a_server_is_made_with_all_that_was_asked(bench):
     )  # fmt: skip
     assert list(made.network_interfaces[0].ip_addresses) == ["10.10.3.7"]
     assert list(made.security_groups) == [f"{REF}/securityGroups/{groups['uuid']}"]
-    assert {"hostname::one", "userdata::I2Nsb3VkLWNvbmZpZw=="} <= set(body["systemTags"])
+    tags = await bench.session.query(bench.call(), "/system-tags", dict, conditions=[f"resourceUuid={_id(made)}"])
+    assert {"hostname::one", "userdata::I2Nsb3VkLWNvbmZpZw=="} <= {row["tag"] for row in tags.rows}
     assert body["params"]["sshKeyPairUuids"] == [_id(key)]
 
 
@@ -308,6 +308,4 @@ async def test_a_key_pair_is_imported_once(bench, kind):
 
 
 def _change(template, **params):
-    from cloudspan_zstack.session import Change  # noqa: PLC0415 - only the arrangements need it
-
     return Change("POST", template, params=params)

@@ -1,0 +1,152 @@
+"""docker-compose.yml comes up: its services as processes on this machine, names of hosts exchanged for ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from common.tests.registry.conftest import ConsulServer, find_consul, free_ports
+
+from cloudspan.v1 import platform_pb2, server_pb2
+from cloudspan_common.client import Client
+from cloudspan_common.errors import CloudspanError
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = Path(sys.executable).with_name("docker-compose")
+CLUSTERS = ["memory/clusters/main", "openstack/clusters/alpha", "openstack/clusters/beta", "zstack/clusters/zeta"]
+
+
+@pytest.fixture(scope="module")
+def compose():
+    """The file as compose itself reads it."""
+    command = [COMPOSE, "--file", str(ROOT / "docker-compose.yml"), "config", "--format", "json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
+
+
+class Here:
+    """Where each service of the file is found on this machine."""
+
+    def __init__(self, compose: dict, consul: str, place: Path) -> None:
+        self.compose, self.place = compose, place
+        self.services = [name for name in compose["services"] if name != "consul"]
+        ports = dict(zip(self.services, free_ports(len(self.services)), strict=True))
+        self.gateway = f"127.0.0.1:{ports['gateway']}"
+        self._exchanged = {"consul:8500": consul}
+        self._exchanged |= {f"{name}:7090": f"127.0.0.1:{port}" for name, port in ports.items()}
+        self._ports = ports
+
+    def _text(self, text: str, name: str) -> str:
+        for there, here in self._exchanged.items():
+            text = text.replace(there, here)
+        own = str(self._ports[name])
+        listens = {"0.0.0.0": "127.0.0.1", "7070": own, "7080": "0", "7090": own}  # noqa: S104 - is replaced
+        for there, here in listens.items():
+            text = re.sub(rf"(^|:){re.escape(there)}(?=$|:)", rf"\g<1>{here}", text)
+        return text
+
+    def command(self, name: str) -> list[str]:
+        """What the container would run, with our interpreter."""
+        service = self.compose["services"][name]
+        entrypoint = service.get("entrypoint") or json.loads(self._dockerfile(name, r"^ENTRYPOINT (.*)$")[0])
+        if entrypoint[0] == "python":
+            first = [sys.executable, *entrypoint[1:]]
+        else:
+            first = [sys.executable, "-m", entrypoint[0].replace("-", "_")]
+        words = [self._text(word, name) for word in service.get("command") or ()]
+        files = {config["target"]: self._file(name, config["source"]) for config in service.get("configs", ())}
+        return [*first, *(files.get(word, word) for word in words)]
+
+    def _file(self, name: str, source: str) -> str:
+        path = self.place / f"{source}.yaml"
+        path.write_text(self._text(self.compose["configs"][source]["content"], name))
+        return str(path)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The image's and the file's, beside ours."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPAN_")}
+        told = dict(re.findall(r"(CLOUDSPAN_\w+)=(\S+)", "\n".join(self._dockerfile(name, r"^ENV (.*)$"))))
+        told |= self.compose["services"][name].get("environment") or {}
+        told = {key: self._text(value, name) for key, value in told.items()}
+        if "CLOUDSPAN_METRICS" in told:
+            told["CLOUDSPAN_METRICS"] = ""
+        return kept | told
+
+    def _dockerfile(self, name: str, pattern: str) -> list[str]:
+        text = (ROOT / self.compose["services"][name]["build"]["dockerfile"]).read_text()
+        return re.findall(pattern, text, re.MULTILINE)
+
+
+@asynccontextmanager
+async def _running(here: Here, name: str):
+    log = (here.place / f"{name}.log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        *here.command(name), cwd=here.place, env=here.environment(name), stdout=log, stderr=asyncio.subprocess.STDOUT
+    )
+    log.close()
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 20)
+
+
+@pytest.fixture
+def consul(tmp_path):
+    """The address of a real agent of our own."""
+    agent = ConsulServer(find_consul(), tmp_path)
+    agent.start()
+    yield f"127.0.0.1:{agent.http_port}"
+    agent.stop()
+
+
+@pytest.mark.timeout(150)  # seven processes and an agent
+async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(compose, consul, tmp_path):
+    """In no order at all: the gateway first, the fake clouds last."""
+    here = Here(compose, consul, tmp_path)
+    async with AsyncExitStack() as stack:
+        for name in sorted(here.services, key=lambda name: (name != "gateway", name.startswith("fake"))):
+            await stack.enter_async_context(_running(here, name))
+        cloud = await stack.enter_async_context(Client(here.gateway, timeout_s=10))
+        async with asyncio.timeout(100):
+            while (found := await _served(cloud)) != CLUSTERS:  # noqa: ASYNC110 - other processes have no event
+                await asyncio.sleep(0.05)
+        assert found == CLUSTERS
+
+
+async def _served(cloud):
+    """The clusters that have told their servers."""
+    request = server_pb2.ListServersRequest(parent="platforms/-/clusters/-")
+    try:
+        await cloud.platforms.ListPlatforms(platform_pb2.ListPlatformsRequest(), timeout=2)
+        listing = cloud.each(cloud.servers.ListServers, request)
+        names = [server.name async for server in listing]
+    except CloudspanError:
+        return []
+    return sorted({name.removeprefix("platforms/").partition("/servers/")[0] for name in names})
+
+
+def test_only_the_gateway_and_consul_can_be_reached_from_outside(compose):
+    """And only from the machine itself."""
+    published = {name: service["ports"] for name, service in compose["services"].items() if service.get("ports")}
+    assert sorted(published) == ["consul", "gateway"]
+    assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
+
+
+def test_every_service_has_a_health_check_and_no_rights_that_it_does_not_need(compose):
+    """The image's check, or one in the file; no capabilities, nothing written outside /tmp and the gateway's state."""
+    for name, service in compose["services"].items():
+        if name == "consul":
+            assert service["healthcheck"]["test"]
+            continue
+        dockerfile = (ROOT / service["build"]["dockerfile"]).read_text()
+        assert service.get("healthcheck", {}).get("test") or "HEALTHCHECK" in dockerfile
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"]
