@@ -51,8 +51,8 @@ proto: .venv/.ready ## generate protos/gen anew
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done
 
 capabilities: .venv/.ready ## write the README's table from running adapters
-	@$(PY) -m cloudspan_gateway.cli up --no-seed >/dev/null 2>&1 & up=$$!; trap "kill $$up" EXIT; \
-	  for try in $$(seq 60); do .venv/bin/cloudspan clusters >/dev/null 2>&1 && break; sleep 0.5; done; \
+	@mkdir -p .state; $(PY) -m cloudspan_gateway.cli up --no-seed >.state/capabilities.log 2>&1 & up=$$!; trap "kill $$up" EXIT; \
+	  for try in $$(seq 120); do grep -q '^ready' .state/capabilities.log && break; sleep 0.5; done; \
 	  .venv/bin/cloudspan capabilities --write README.md
 
 faults: .venv/.ready ## run the long fault proofs

@@ -24,7 +24,7 @@ def detail(status, kind):
     violations=st.lists(st.builds(Violation, st.text(max_size=60), st.text(max_size=400)), max_size=30),
 )
 def test_status_and_trailers_stay_small_and_keep_the_reason(message, metadata, violations):
-    """gRPC drops a call whose trailers pass 8 KiB; ErrorInfo is what programs decide by."""
+    """A call whose trailers pass 8 KiB is dropped; ErrorInfo is what programs decide by."""
     error = QuotaExceeded(message, metadata=metadata, violations=violations, retry_after_s=1.5, resource="x" * 400)
     status = errors.with_request_id(errors.to_status(error), "r" * 128)
     bare, trailers = errors.ending(error, "r" * 128)

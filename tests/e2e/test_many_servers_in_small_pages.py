@@ -14,11 +14,11 @@ from cloudspan.v1 import server_pb2
 pytestmark = pytest.mark.e2e
 
 SERVERS = int(os.environ.get("CLOUDSPAN_E2E_SERVERS", "200"))
-AT_ONCE = 8  # creates on one cluster; a Nova of one worker makes about one server a second
+AT_ONCE = 4  # creates on one cluster; with more a cloud of one worker a service only gets slower
 PAGE = 23
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_hundreds_of_servers_are_made_listed_in_small_pages_and_deleted(clusters, cloud, capsys):
     """Each stands once in a traversal of both clusters, complete, while page after page is asked for."""
     stem = fresh("many")

@@ -11,7 +11,7 @@ import time
 import pytest
 from tests.flows.demo import ROOT, Demo, cli, is_alive
 
-CHILDREN = 5
+CHILDREN = 7
 
 
 @pytest.fixture

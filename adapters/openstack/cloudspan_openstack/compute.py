@@ -81,10 +81,11 @@ class Compute:
     async def gone(self, call: Call, server_id: str) -> ServerRow | bool:
         """Return True when the server is deleted, or soft-deleted; its row as long as it is not.
 
-        With `reclaim_instance_interval` a deleted server answers Get with 200 and SOFT_DELETED for days.
+        With `reclaim_instance_interval` a deleted server answers Get with 200 and SOFT_DELETED for days. A moment
+        before it is gone it answers with DELETED, which a caller who looks right afterwards would still be shown.
         """
         try:
             row = await self.row(call, server_id)
         except NotFound:
             return True
-        return True if row.status in ("DELETED", "SOFT_DELETED") else row
+        return True if row.status == "SOFT_DELETED" else row

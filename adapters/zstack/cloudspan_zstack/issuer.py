@@ -134,8 +134,7 @@ class ZStackIssuer:
         row = self._decoded(answer, Inventory[SessionRow], template).inventory
         if row is None:
             raise PlatformFault(f"{cloud.endpoint} gave a login without a session", reason="BAD_LOGIN")
-        now = self._parts.clock.now() + (self._ahead_s or 0.0)
-        self._parts.zone.learn(str(row.create_date or ""), now)
+        self._parts.zone.learn(str(row.create_date or ""), self._server_now())
         expires = self._parts.zone.moment(row.expired_date)
         if expires is None:
             raise PlatformFault(f"{cloud.endpoint} gave a session without expiry", reason="BAD_LOGIN")
@@ -164,7 +163,7 @@ class ZStackIssuer:
                     raise
                 continue
             zone.assume(candidate)
-            now = self._parts.clock.now() + (self._ahead_s or 0.0)
+            now = self._server_now()
             login = await self._login(row.account_uuid, row.user_uuid, {}, key)
             return IssuedToken(key.id, now + _KEY_LIFE_S, now, login)
         raise LoginRefused(f"login of cloud {self._cloud.name}: no zone to sign in", reason="REQUEST_TIME_SKEWED")
@@ -203,6 +202,9 @@ class ZStackIssuer:
         ours = (began + self._parts.clock.now()) / 2
         self._ahead_s = 0.0 if told is None else told - ours
 
+    def _server_now(self) -> float:
+        return self._parts.clock.now() + (self._ahead_s or 0.0)
+
     async def _ask(  # noqa: PLR0913 - the parts of a request, all but the first two by name
         self,
         method: str,
@@ -217,17 +219,15 @@ class ZStackIssuer:
         """Ask once, outside of limiter and breaker: the keeper paces logins by itself."""
         asked = Asked(self._ref.platform, self._ref.cluster, "login", method, template)
         path = path_of(template, args, params)
-        sent = dict(headers or {})
-        if key is not None:
-            now = self._parts.clock.now() + (self._ahead_s or 0.0)
-            sent |= key.headers(method, API + path.partition("?")[0], now)
-        if body is not None:
-            sent["Content-Type"] = "application/json; charset=utf-8"
+        signed = {} if key is None else key.headers(method, API + path.partition("?")[0], self._server_now())
+        kind = {} if body is None else {"Content-Type": "application/json; charset=utf-8"}
         url = URL(self._cloud.endpoint + API + path, encoded=True)
         began, status, failed = time.perf_counter(), 0, ""
         try:
             data = None if body is None else _JSON.encode(body)
-            answer = await self._parts.wire.exchange(asked, url, sent, data, timeout_s=_TIMEOUT_S)
+            answer = await self._parts.wire.exchange(
+                asked, url, {**(headers or {}), **signed, **kind}, data, timeout_s=_TIMEOUT_S
+            )
             status = answer.status
             if answer.status != 200:
                 raise self._parts.catalogue.error(asked, answer)

@@ -81,14 +81,17 @@ async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
         found, start = await _ordered(session, call, template, into, conditions, sort, offset, last, limit)
     else:
         found, start = await _by_uuid(session, call, template, into, conditions, offset, last, limit)
-    items = await messages(found)
-    total = found.total if found.total is not None else start + len(found.rows)
-    more = bool(found.rows) and start + len(found.rows) < total
-    rows = found.rows
-    partial = ""
-    if not rows and start < total:
-        partial = f"the platform counts {total} rows of {template} and gives none from {start} on"
-    return Page(items, more, lambda index: f"{start + index + 1}:{rows[index].uuid}", partial=partial)
+    rows, end = found.rows, start + len(found.rows)
+    total = end if found.total is None else found.total
+    partial = (
+        "" if rows or start >= total else f"{template} has {total} rows as it says, and gives none from {start} on"
+    )
+    return Page(
+        await messages(found),
+        bool(rows) and end < total,
+        lambda index: f"{start + index + 1}:{rows[index].uuid}",
+        partial=partial,
+    )
 
 
 async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of

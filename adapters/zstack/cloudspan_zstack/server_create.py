@@ -53,7 +53,7 @@ class ServerCreation:
             "server",
             send=lambda marker: self._send(op.call, plan, marker),
             find=lambda marker: self._find(op.call, plan, marker),
-            undo=lambda uuid: remove_server(self._reader, op, uuid),
+            undo=lambda uuid: remove_server(self._reader, op, uuid, "server"),
             safety=BY_KEY,
             collection="servers",
         )

@@ -25,9 +25,14 @@ def expunging(uuid: str) -> Change:
     return Change("PUT", "/vm-instances/{uuid}/actions", {"uuid": uuid}, action="expungeVmInstance")
 
 
-async def remove_server(reader: ServerReader, op: Operation, uuid: str) -> None:
-    """Undo a create: nothing is left, not even what could be recovered."""
+async def remove_server(reader: ServerReader, op: Operation, uuid: str, step: str) -> None:
+    """Undo the create of `step`: nothing is left, not even what could be recovered.
+
+    A delete that overtook the create's job would find nothing, and leave what the job makes after it.
+    """
     row = await reader.row_or_none(op.call, uuid)
+    if row is None and not await reader.session.is_over(op.call, op.marker(step)):
+        raise RateLimited(f"server {uuid} is still being made", reason="STILL_BUSY", retry_after_s=1.0)
     if row is not None and row.state not in LEAVING:
         await reader.session.act(op.call, destroying(uuid), job=op.marker("undo-server"))
         row = await reader.row_or_none(op.call, uuid)

@@ -17,10 +17,11 @@ import msgspec
 
 from cloudspan_common.adapterkit.native_calls import NativeCaller, NativeRequest, path_of, unreadable
 from cloudspan_common.adapterkit.native_http import Asked
+from cloudspan_common.adapterkit.steps import TRANSIENT
 from cloudspan_common.adapterkit.values import converted
-from cloudspan_common.errors import NotFound, OutcomeUnknown, OutOfTime
+from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime
 from cloudspan_zstack.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
-from cloudspan_zstack.error_rules import DuplicateJob, JobNotBegun, SessionEnded
+from cloudspan_zstack.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
 from cloudspan_zstack.rows import Inventories, Inventory, Rows
 
 if TYPE_CHECKING:
@@ -247,6 +248,25 @@ class Session:
         except SessionEnded as error:
             text = f"{error.message}; it was not begun, ask again"
             raise JobNotBegun(text, metadata=error.metadata) from error
+
+    async def is_over(self, call: Call, key: str) -> bool:
+        """Whether nothing of the change of that key is under way any more, whatever came of it.
+
+        Raises:
+            Unreachable, PlatformFault and the like: It can't be told now.
+        """
+        for attempt in range(_MAX_SESSIONS):
+            try:
+                return await self.follow(call, Job(job_uuid(key, attempt), "POST", "/jobs"))
+            except JobNotBegun:
+                continue  # the next one carried it out, if any did
+            except (LostJob, GaveUp):
+                return True
+            except TRANSIENT:
+                raise
+            except CloudspanError:
+                return True  # it failed: then nothing comes any more
+        return True
 
     async def _submitted(
         self, call: Call, change: Change, key: str, *, patience_s: float | None

@@ -125,6 +125,18 @@ async def test_a_long_job_is_sent_and_followed(bench):
     assert await bench.session.follow(bench.call(), Job.of(job.kept()))
 
 
+async def test_whether_a_change_is_over_is_known_by_its_key(bench):
+    """Under way, ended, and passed over by an ended session; one that was never asked is over too."""
+    await _keys(bench)
+    bench.cloud.control.revoke_tokens()
+    bench.cloud.control.set_timing(job_s=30.0)
+    await bench.session.send(bench.call(), _CREATE, job="one")
+    over = [await bench.session.is_over(bench.call(), "one")]
+    await bench.clock.advance(60)
+    over += [await bench.session.is_over(bench.call(), key) for key in ("one", "never")]
+    assert over == [False, True, True]
+
+
 async def test_a_refusal_shows_when_a_change_is_sent(bench):
     """Validation errors come in the job only."""
     bad = Change("POST", "/vm-instances", params={"name": "x"})
