@@ -53,6 +53,8 @@ class NativeCall:
     """Spent before sending: limiter, token, connection."""
     error: str = ""
     """Why it failed, for a person; empty on success."""
+    refused: bool = False
+    """Whether the answer is the platform's own no: ZStack says it with a 503."""
 
     @property
     def status_class(self) -> str:
@@ -118,8 +120,8 @@ def record_native_call(call: NativeCall, metrics: NativeCallMetrics | None = Non
     calls = _collected.get()
     if calls is not None:
         calls.append(call)
-    refused = 400 <= call.status < 500
-    if call.status >= 500 or not call.status or (call.error and not refused):
+    refused = call.refused or 400 <= call.status < 500
+    if not refused and (call.status >= 500 or not call.status or call.error):
         log.warning("native call failed", **asdict(call))
     elif call.ms >= slow_ms:
         log.warning("native call was slow", **asdict(call))

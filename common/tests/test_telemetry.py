@@ -52,6 +52,7 @@ def test_a_call_is_counted_by_what_it_was_and_how_it_ended():
         (a_call(status=404), "debug", "native call done"),
         (a_call(status=404, error="no such server"), "debug", "native call done"),
         (a_call(status=503), "warning", "native call failed"),
+        (a_call(status=503, error="quota exceeded", refused=True), "debug", "native call done"),
         (a_call(status=0), "warning", "native call failed"),
         (a_call(error="broken JSON"), "warning", "native call failed"),
         (a_call(ms=5000), "warning", "native call was slow"),

@@ -12,6 +12,7 @@ import pytest
 from tests.flows.demo import ROOT, Demo, cli, is_alive
 
 CHILDREN = 7
+PLATFORMS = ("memory", "openstack", "zstack")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_everything_is_up_within_20_s_and_the_printed_calls_work_as_printed(runn
     assert running_demo.ready_s < 20
     assert len(running_demo.grpcurl_calls) == len(running_demo.buf_calls) == 5
     platforms, servers, created, operations, checked = (_answer(call) for call in running_demo.buf_calls)
-    assert [platform["name"] for platform in platforms["platforms"]] == ["platforms/memory", "platforms/openstack"]
+    assert [platform["name"] for platform in platforms["platforms"]] == [f"platforms/{tag}" for tag in PLATFORMS]
     assert {status["state"] for status in servers["clusterStatus"]} == {"STATE_OK"}
     owners = {server["name"].split("/servers/")[0] for server in servers["servers"]}
     assert owners == {status["cluster"] for status in servers["clusterStatus"]}

@@ -88,7 +88,7 @@ class ServerChanges:
 
     async def _deleted(self, call: Call) -> ServerRow | bool | None:
         row = await self._compute.gone(call, call.id)
-        if isinstance(row, ServerRow) and row.task:
+        if isinstance(row, ServerRow) and (row.task or row.status == "DELETED"):
             return None
         return row
 

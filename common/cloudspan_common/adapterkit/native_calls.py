@@ -73,6 +73,8 @@ class NativeRequest:
     """Asked after each answer: how long to wait before the same is asked once more, None when it is final."""
     token: Token | None = None
     status: int = 0
+    refused: bool = False
+    """Whether the last answer was the platform's own no, whatever its status."""
     native_request_id: str = ""
     retries: int = 0
     polls: int = 0
@@ -174,6 +176,7 @@ class NativeCaller:
                 retries=request.retries + request.polls,
                 waited_ms=request.waited_s * 1000,
                 error=error,
+                refused=request.refused,
             )
         )
 
@@ -256,10 +259,11 @@ class NativeCaller:
             text = f"{asked} was not sent: {left:.2f} s left of the caller's time"
             raise OutOfTime(text, metadata=asked.metadata())
         sent_at = self._parts.clock.now()
-        request.status, request.native_request_id = 0, ""
+        request.status, request.native_request_id, request.refused = 0, "", False
         headers = self._dialect.headers(request, token)
         answer = await self._parts.wire.exchange(asked, url, headers, request.body, timeout_s=left)
         request.status, request.native_request_id = answer.status, self._dialect.request_id(request, answer)
+        request.refused = self._dialect.is_business(answer)
         self._parts.keeper.observe_server_date(answer.headers.get("Date", ""), sent_at=sent_at)
         return answer
 
