@@ -106,3 +106,5 @@ class TokenState:
     last_error: str
     breaker: str
     skew_s: float
+    retry_after_s: float = 0.0
+    """Until a login is tried again after refusals."""

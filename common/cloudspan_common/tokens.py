@@ -165,6 +165,7 @@ class TokenKeeper:
             last_error="" if error is None else f"{error.reason}: {error.message}",
             breaker=f"open for {wait:.0f} s" if wait else self._refused.state.value,
             skew_s=self._server.skew_s,
+            retry_after_s=wait or 0.0,
         )
 
     async def close(self, *, grace_s: float = 0.0) -> None:

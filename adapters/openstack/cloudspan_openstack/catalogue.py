@@ -11,21 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloudspan_common.errors import Unsupported
+from cloudspan_openstack.services import SERVICE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_openstack.clouds import Cloud
 
-# Catalogue types by service, the preferred first. volumev2 is another API.
-_TYPES = {
-    "compute": ("compute",),
-    "network": ("network",),
-    "volume": ("block-storage", "volumev3", "volume", "block-store"),
-    "image": ("image",),
-    "identity": ("identity",),
-}
-SERVICES = tuple(_TYPES)
 _VERSION_PATHS = {"compute": "/v2.1", "network": "/v2.0", "volume": "/v3", "image": "/v2", "identity": "/v3"}
 _VERSIONED = re.compile(r"^(?P<root>.*?)/(?P<version>v\d+(?:\.\d+)?)(?P<rest>/[^/]+)?/?$")
 
@@ -86,7 +78,7 @@ class Scope:
 def endpoints_of(catalogue: Sequence[Mapping[str, Any]], cloud: Cloud, project_id: str) -> dict[str, str]:
     """Return the versioned base URLs of the services known here, overrides of clouds.yaml first."""
     found = {}
-    for service, kinds in _TYPES.items():
+    for service, kinds in SERVICE_TYPES.items():
         url = cloud.overrides.get(service) or _advertised(catalogue, kinds, cloud.interfaces[service], cloud.region)
         if url:
             found[service] = versioned(service, url, project_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.adapterkit.way import Way, check_clock, run_stages
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_openstack.catalogue import SERVICES
+from cloudspan_openstack.services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

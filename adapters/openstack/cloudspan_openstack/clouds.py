@@ -19,7 +19,7 @@ import msgspec
 
 from cloudspan_common.adapterkit.native_http import Trust
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_openstack.catalogue import SERVICES
+from cloudspan_openstack.services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

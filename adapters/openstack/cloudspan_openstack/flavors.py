@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
 from cloudspan.v1 import flavor_pb2
 from cloudspan_common.adapterkit.driver import Capability, Page
 from cloudspan_common.adapterkit.values import GIB, MIB, converted
 from cloudspan_common.names import encode_id
+from cloudspan_openstack.flavor_rows import Flavor, FlavorPage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,35 +20,13 @@ if TYPE_CHECKING:
     from cloudspan_common.adapterkit.driver import Call, Query
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_openstack.server_rows import FlavorPart
+    from cloudspan_openstack.flavor_rows import FlavorPart
     from cloudspan_openstack.session import Session
 
 _PAGE = 1000
 _MAX_PAGES = 50
 # A new flavor may be met at any time; a name that stays unknown must not cost a list for every page of servers.
 _ASK_AGAIN_S = 30.0
-
-
-class Flavor(msgspec.Struct):
-    """One flavor. `swap` is an empty string below 2.75; `extra_specs` came with 2.61."""
-
-    id: str
-    name: str = ""
-    vcpus: int = 0
-    ram: int = 0
-    disk: int = 0
-    swap: int | str = 0
-    ephemeral: int = msgspec.field(name="OS-FLV-EXT-DATA:ephemeral", default=0)
-    disabled: bool = msgspec.field(name="OS-FLV-DISABLED:disabled", default=False)
-    public: bool = msgspec.field(name="os-flavor-access:is_public", default=True)
-    extra_specs: dict[str, str] = {}
-
-
-class FlavorPage(msgspec.Struct):
-    """Answer of `/flavors/detail`."""
-
-    flavors: list[Flavor]
-    flavors_links: list[dict[str, str]] = []
 
 
 class FlavorBook:

@@ -15,6 +15,7 @@ import msgspec
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common import names
+from cloudspan_openstack.flavor_rows import FlavorPart
 from cloudspan_openstack.storage_rows import MARKER_KEY
 from cloudspan_openstack.values import MARKER_PREFIX
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_openstack.flavors import Flavor
+    from cloudspan_openstack.flavor_rows import Flavor
 
 _S = server_pb2.Server
 
@@ -66,15 +67,6 @@ class Ref(msgspec.Struct, gc=False):
     """An image or a group, by id."""
 
     id: str = ""
-
-
-class FlavorPart(msgspec.Struct, gc=False):
-    """The flavor inside a server: an id below microversion 2.47, a copy without id from there on."""
-
-    id: str = ""
-    original_name: str = ""
-    vcpus: int = 0
-    ram: int = 0
 
 
 class Address(msgspec.Struct, gc=False):

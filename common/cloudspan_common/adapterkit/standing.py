@@ -35,6 +35,8 @@ def token_state_of(keeper: TokenKeeper, clock: Clock) -> cluster_pb2.TokenState:
         logins=state.logins, renewals=state.renewals, failures=state.failures, last_error=state.last_error
     )
     token.clock_skew.FromMilliseconds(round(state.skew_s * 1000))
+    if state.retry_after_s:
+        token.retry_time.FromMilliseconds(round((now + state.retry_after_s) * 1000))
     if state.age_s is not None and state.expires_in_s is not None:
         token.age.FromMilliseconds(round(state.age_s * 1000))
         token.expire_time.FromMilliseconds(round((now + state.expires_in_s) * 1000))
