@@ -170,7 +170,7 @@ class Limiter:
         while not waiter.granted:
             left = deadline - self._clock.monotonic()
             gate = self.retry_after_s()
-            if gate > left:
+            if gate > max(left, 0.0):
                 raise self._refusal(gate, left)
             if left <= 0:
                 raise OutOfTime(

@@ -5,7 +5,7 @@ Private keys are never made here: from microversion 2.92 on Nova only imports, a
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec

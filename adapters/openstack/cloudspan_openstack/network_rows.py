@@ -7,13 +7,13 @@ a name as they are).
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations when it decodes
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
-from cloudspan_openstack.marker_pages import Link  # noqa: TC001 - msgspec reads it as well
+from cloudspan_openstack.marker_pages import Link
 from cloudspan_openstack.values import labels_of, timestamp
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ messages of their own would. The rows hold no cycles, so the garbage collector n
 from __future__ import annotations
 
 import functools
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec

@@ -6,7 +6,7 @@ are free text and are encoded.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations when it decodes
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
 from cloudspan_common.adapterkit.values import GIB
 from cloudspan_common.names import encode_id
-from cloudspan_openstack.marker_pages import Link  # noqa: TC001 - msgspec reads it as well
+from cloudspan_openstack.marker_pages import Link
 from cloudspan_openstack.values import timestamp
 
 if TYPE_CHECKING:

@@ -372,8 +372,11 @@ class OperationRun:
             raise Suspended(step, Phase.PHASE_UNDOING if self.undoing else Phase.PHASE_RUNNING, 0.0)
 
     def _wait_out(self, step: str, error: errors.CloudspanError) -> NoReturn:
-        """The write was not carried out: wait if anything was begun, else let the caller decide."""
-        if not self.cursor.steps:
+        """The write was not carried out: wait if the cloud asks to slow down, or if anything was begun.
+
+        Else it is the caller's to decide whether to come again. A 429 is no failure (pain 12).
+        """
+        if not self.cursor.steps and not isinstance(error, errors.RateLimited):
             raise error
         pause = max(error.retry_after_s or 0.0, RETRY_S)
         raise Suspended(f"{step}: {error.message}", Phase.PHASE_RUNNING, pause) from error

@@ -154,9 +154,7 @@ async def test_a_500_to_a_create_proves_nothing(cloud: ScriptedCloud) -> None:
     assert cloud.reads > 1
 
 
-@pytest.mark.parametrize(
-    "error", [errors.Unreachable("down"), errors.RateLimited("slow", retry_after_s=7), errors.LoginRefused("no")]
-)
+@pytest.mark.parametrize("error", [errors.Unreachable("down"), errors.LoginRefused("no")])
 async def test_a_first_write_that_was_not_carried_out_is_the_callers_to_decide(
     cloud: ScriptedCloud, error: errors.CloudspanError
 ) -> None:
@@ -165,6 +163,15 @@ async def test_a_first_write_that_was_not_carried_out_is_the_callers_to_decide(
     ended = await Gateway(cloud, one_server(cloud)).drive()
     assert ended.answer.error.message == error.message
     assert ended.steps == 1
+
+
+async def test_a_first_write_that_is_asked_to_slow_down_is_waited_out(cloud: ScriptedCloud) -> None:
+    """A 429 is no failure (pain 12): the operation says what it waits for, and goes on when it may."""
+    cloud.faults = {0: Fault(refuses=errors.RateLimited("slow", retry_after_s=7))}
+    gateway = Gateway(cloud, one_server(cloud))
+    assert (await gateway.drive()).ok
+    assert any(a.retry_after.seconds == 7 and "slow" in a.stage for a in gateway.answers)
+    assert len(cloud.rows) == 1
 
 
 async def test_a_later_write_that_was_not_carried_out_is_waited_for(cloud: ScriptedCloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -124,6 +125,19 @@ async def test_a_write_without_time_is_not_sent(bench):
     with pytest.raises(OutOfTime, match="was not sent"):
         await bench.session.send(bench.call(seconds=0.1), "POST", "network", "/networks", dict, json={"network": {}})
     assert bench.cloud.control.count("network", "POST") == 0
+
+
+async def test_a_write_that_queued_too_long_is_not_sent_and_may_come_again(bench):
+    """Sent in its caller's last moments it would end unknown; unsent it is only asked to wait."""
+    limiter, _ = bench.session._caller._parts.guards.of(bench.cloud.base_url + "/compute")
+    await bench.session.microversion(bench.call(), "compute")
+    async with contextlib.AsyncExitStack() as others:
+        for _ in range(limiter.limit):
+            await others.enter_async_context(limiter.slot(timeout_s=1))
+        with pytest.raises(RateLimited, match="was not sent") as caught:
+            await bench.session.send(bench.call(seconds=0.6), "POST", "compute", "/servers", None, json={})
+    assert caught.value.reason == "QUEUED_TOO_LONG"
+    assert bench.cloud.control.count(method="POST", path="/servers") == 0
 
 
 async def test_a_hanging_cloud_ends_a_read_with_its_deadline_and_leaves_a_write_unknown(bench):

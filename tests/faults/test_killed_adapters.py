@@ -1,0 +1,365 @@
+"""An adapter killed without a word around a create leaves exactly one resource, made by the one that comes after it.
+
+Gateway and adapters are processes; the cloud runs beside the test, which kills at the very request that it means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from tests.e2e.running import openstack, world
+from tests.faults.openstack_house import entry as openstack_entry
+
+from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan_common.client import Client
+from cloudspan_common.clock import SystemClock
+from cloudspan_common.errors import CloudspanError
+from cloudspan_openstack import fakecloud as fake_openstack
+from cloudspan_zstack import fakecloud as fake_zstack
+
+NAME = "only-one"
+GIB = 1024**3
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB test"
+SETTLE_S = 3.0
+HELD_S = 3600.0
+LIMIT_S = 45.0
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True)
+class Create:
+    """One native create that an adapter is killed around."""
+
+    kind: str
+    """What the caller asks for."""
+    native: dict[str, str]
+    """Which native request makes it, as the fake's faults and journal take it."""
+    rows: dict[str, int]
+    """What there is more of in the cloud when it was made once: anything else is a duplicate or an orphan."""
+    by_key: bool = True
+    """Whether the cloud refuses a second one; else the adapter waits for a sent one to appear, up to `SETTLE_S`."""
+
+
+def _post(service, path):
+    return {"service": service, "method": "POST", "path": path}
+
+
+class Held(SystemClock):
+    """Real time for the cloud, but what it holds for `HELD_S` it holds until it is let go."""
+
+    def __init__(self):
+        self.let_go = asyncio.Event()
+
+    async def sleep(self, seconds):
+        await (self.let_go.wait() if seconds == HELD_S else super().sleep(seconds))
+
+
+class OpenStack:
+    """The OpenStack adapter and its fake."""
+
+    ref = "platforms/openstack/clusters/east"
+    creates = {  # noqa: RUF012 - never changed
+        "server": Create("server", _post("compute", r"^/v2\.1/servers$"), {"servers": 1, "ports": 1}, by_key=False),
+        "volume": Create("volume", _post("volume", "/volumes$"), {"volumes": 1}, by_key=False),
+        "network": Create("network", _post("network", "/networks$"), {"networks": 1}, by_key=False),
+        "subnet": Create("subnet", _post("network", "/subnets$"), {"subnets": 1}),
+        "key pair": Create("key pair", _post("compute", "/os-keypairs$"), {"key_pairs": 1}),
+    }
+    network_options: dict = {}  # noqa: RUF012 - same
+    tables = (
+        "servers", "ports", "volumes", "networks", "subnets", "key_pairs", "snapshots", "images", "routers",
+        "floating_ips", "security_groups", "security_group_rules",
+    )  # fmt: skip
+
+    def __init__(self):
+        self.clock = Held()
+        self.cloud = fake_openstack.FakeCloud("east", clock=self.clock)
+        store = self.cloud.store
+        self.flavor, self.image = f"{self.ref}/flavors/1", f"{self.ref}/images/{_id(store.images, 'cirros', 'id')}"
+        self.network = f"{self.ref}/networks/{_id(store.networks, 'private', 'id')}"
+
+    def adapter(self, directory):
+        """Return module and arguments of the adapter's process."""
+        file = directory / "clouds.yaml"
+        file.write_text(yaml.safe_dump({"clouds": {"east": openstack_entry(self.cloud)}}))
+        return openstack(file, ["east"], "--settle-s", str(SETTLE_S))
+
+    def census(self):
+        """Count what the cloud holds."""
+        return Counter({name: len(getattr(self.cloud.store, name)) for name in self.tables})
+
+    def named(self, kind):
+        """Count what has the name that was asked for."""
+        store = self.cloud.store
+        if kind == "key pair":
+            return [name for _, name in store.key_pairs].count(NAME)
+        if kind == "server":
+            return [row.name for row in store.servers].count(NAME)
+        return [row["name"] for row in getattr(store, f"{kind}s")].count(NAME)
+
+
+class ZStack:
+    """The ZStack adapter and its fake."""
+
+    ref = "platforms/zstack/clusters/zeta"
+    creates = {  # noqa: RUF012 - never changed
+        "server": Create(
+            "server", {"call": "CreateVmInstance"}, {"VmInstanceVO": 1, "VolumeVO": 1, "VmNicVO": 1, "UsedIpVO": 1}
+        ),
+        "volume": Create("volume", {"call": "CreateDataVolume"}, {"VolumeVO": 1}),
+        "network": Create("network", {"call": "CreateL3Network"}, {"L2NetworkVO": 1, "L3NetworkVO": 1}),
+        "network below": Create("network", {"call": "CreateL2VlanNetwork"}, {"L2NetworkVO": 1, "L3NetworkVO": 1}),
+        "subnet": Create("subnet", {"call": "AddIpRangeByNetworkCidr"}, {"IpRangeVO": 1}),
+        "key pair": Create("key pair", {"call": "CreateSshKeyPair"}, {"SshKeyPairVO": 1}),
+    }
+    network_options = {"physical_interface": "eth0", "vlan": 300}  # noqa: RUF012 - same
+    # Tags are counted by no one: a resource has as many as its adapter and its platform like.
+    uncounted = ("SystemTagVO", "UserTagVO")
+    kinds = {  # noqa: RUF012 - same
+        "server": "vms", "volume": "volumes", "network": "l3_networks", "subnet": "ip_ranges", "key pair": "ssh_keys",
+    }  # fmt: skip
+
+    def __init__(self):
+        self.clock = Held()
+        self.cloud = fake_zstack.FakeCloud("zeta", clock=self.clock)
+        store = self.cloud.store
+        self.flavor = f"{self.ref}/flavors/{_id(store.instance_offerings, 'small', 'uuid')}"
+        self.image = f"{self.ref}/images/{_id(store.images, 'ubuntu-24.04', 'uuid')}"
+        self.network = f"{self.ref}/networks/{_id(store.l3_networks, 'private', 'uuid')}"
+
+    def adapter(self, directory):
+        """Return module and arguments of the adapter's process."""
+        file = directory / "zstack.yaml"
+        account, password = self.cloud.credentials("admin")
+        told = {"endpoint": self.cloud.endpoint, "account": account, "password": password, "settle": SETTLE_S}
+        file.write_text(yaml.safe_dump({"clouds": {"zeta": told}}))
+        return ("cloudspan_zstack", "--clouds", str(file), "--cluster", "zeta")
+
+    def census(self):
+        """Count what the cloud holds."""
+        tables = self.cloud.store.tables.items()
+        return Counter({kind: len(table) for kind, table in tables if kind not in self.uncounted})
+
+    def named(self, kind):
+        """Count what has the name that was asked for."""
+        return len(getattr(self.cloud.store, self.kinds[kind]).where(name=NAME))
+
+
+def _id(table, name, key):
+    return next(row[key] for row in table if row["name"] == name)
+
+
+@asynccontextmanager
+async def _running(site, directory):
+    """The cloud, a gateway over it, and an adapter that has logged in."""
+    async with site.cloud:
+        with world(directory) as running:
+            await asyncio.to_thread(running.adapter, *site.adapter(directory), name="first")
+            try:
+                async with Client(running.address) as client:
+                    await _logged_in(client, site.ref)
+                    yield running, client
+            finally:
+                # An adapter logs out of the cloud, which must be able to answer meanwhile.
+                await asyncio.to_thread(running.stack.close)
+
+
+async def _logged_in(client, ref):
+    problem = "nothing was asked"
+    try:
+        async with asyncio.timeout(20):
+            while problem := await _problem(client, ref):
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise AssertionError(f"{ref} can't be used: {problem}") from error
+
+
+async def _problem(client, ref):
+    """Say why the cluster can't be used yet; nothing when it can."""
+    try:
+        listed = await client.key_pairs.ListKeyPairs(key_pair_pb2.ListKeyPairsRequest(parent=ref), timeout=5)
+    except CloudspanError as error:
+        return repr(error)
+    return ", ".join(listed.unreachable)
+
+
+async def _until(condition, limit_s=20.0):
+    async with asyncio.timeout(limit_s):
+        while not await condition():  # noqa: ASYNC110 - other processes have no event
+            await asyncio.sleep(_POLL_S)
+
+
+async def _cast_for(site, client, kind):
+    """Return how to cast a create of one kind, the same one each time."""
+    base = {"parent": site.ref, "request_id": str(uuid.uuid4())}
+    if kind == "server":
+        nic = server_pb2.Server.NetworkInterface(network=site.network)
+        parts = {"flavor": site.flavor, "image": site.image, "network_interfaces": [nic]}
+        wanted = server_pb2.CreateServerRequest(**base, server=server_pb2.Server(display_name=NAME, **parts))
+        return lambda: client.servers.CreateServer(wanted)
+    if kind == "volume":
+        volume = volume_pb2.Volume(display_name=NAME, size_bytes=GIB)
+        return lambda: client.volumes.CreateVolume(volume_pb2.CreateVolumeRequest(**base, volume=volume))
+    if kind == "network":
+        return lambda: client.networks.CreateNetwork(_new_network(site, NAME, **base))
+    if kind == "subnet":
+        made = await client.networks.CreateNetwork(_new_network(site, "below", parent=site.ref))
+        network = (await client.finished(made, LIMIT_S)).name
+        subnet = subnet_pb2.Subnet(display_name=NAME, network=network, cidr="10.99.0.0/24")
+        return lambda: client.subnets.CreateSubnet(subnet_pb2.CreateSubnetRequest(**base, subnet=subnet))
+    pair = key_pair_pb2.KeyPair(display_name=NAME, public_key=KEY)
+    return lambda: client.key_pairs.CreateKeyPair(key_pair_pb2.CreateKeyPairRequest(**base, key_pair=pair))
+
+
+def _new_network(site, name, **base):
+    request = network_pb2.CreateNetworkRequest(**base, network=network_pb2.Network(display_name=name))
+    request.options.update(site.network_options)
+    return request
+
+
+# ------------------------------------------------------------------ when it is killed
+
+
+class Trap:
+    """Kills a process from within the fake, at a request that it has just carried out and not yet answered."""
+
+    def __init__(self, site, create, pid, skip):
+        self._journal, self._native, self._pid, self._left = site.cloud.control, create.native, pid, skip
+        self.sprung = asyncio.Event()
+        self._note, site.cloud.control.journal.note = site.cloud.control.journal.note, self._noted
+
+    def _noted(self, *request):
+        self._note(*request)
+        if self.sprung.is_set() or not self._journal.requests(**self._native):
+            return
+        if self._left:
+            self._left -= 1
+            return
+        os.kill(self._pid, signal.SIGKILL)
+        self.sprung.set()
+
+
+async def _kill_queued(site, create, adapter, cast):
+    """The adapter is frozen: it is handed the operation, and does nothing for it before it is killed."""
+    os.kill(adapter.pid, signal.SIGSTOP)
+    operation = await cast()
+    adapter.kill()
+    assert site.cloud.control.requests(**create.native) == []
+    return operation
+
+
+async def _kill_received(site, create, adapter, cast):
+    """The cloud has the request and does nothing about it until the next adapter has looked, or sent it again."""
+    held = site.cloud.control.fault("latency", count=1, seconds=HELD_S, **create.native)
+    operation = await cast()
+    await _until(lambda: _met(held))
+    adapter.kill()
+    assert site.cloud.control.requests(**create.native) == []
+    return operation
+
+
+async def _met(fault):
+    return fault.hits == 1
+
+
+async def _kill_carried_out(site, create, adapter, cast):
+    """The cloud has carried it out, or begun its job, and its answer finds nobody."""
+    return await _kill_at_note(site, create, adapter, cast, skip=0)
+
+
+async def _kill_answered(site, create, adapter, cast):
+    """The adapter has the answer, for it has asked the next thing."""
+    return await _kill_at_note(site, create, adapter, cast, skip=1)
+
+
+async def _kill_at_note(site, create, adapter, cast, *, skip):
+    trap = Trap(site, create, adapter.pid, skip)
+    operation = await cast()
+    async with asyncio.timeout(20):
+        await trap.sprung.wait()
+    adapter.kill()
+    assert len(site.cloud.control.requests(**create.native)) == 1
+    return operation
+
+
+POINTS = {
+    "queued": _kill_queued,
+    "received": _kill_received,
+    "carried out": _kill_carried_out,
+    "answered": _kill_answered,
+}
+SITES = {"openstack": OpenStack, "zstack": ZStack}
+CASES = [(tag, name, point) for tag, site in SITES.items() for name in site.creates for point in POINTS]
+
+
+# ------------------------------------------------------------------ what is left
+
+
+async def _killed_and_followed(site, name, point, directory):
+    """Kill the adapter at a point of a create, start the next one, and see what became of it all."""
+    create = site.creates[name]
+    async with _running(site, directory) as (running, client):
+        cast = await _cast_for(site, client, create.kind)
+        before = site.census()
+        site.cloud.control.clear_requests()
+        seen = site.cloud.control.fault("latency", **create.native)
+        operation = await POINTS[point](site, create, running.adapters["first"], cast)
+        assert not operation.done
+        noted = len(site.cloud.control.requests(**create.native))
+        site.cloud.control.clear_requests()
+        await asyncio.to_thread(running.adapter, *site.adapter(directory), name="second")
+        if point == "received":
+            await _until(lambda: _looked(site, create, seen))
+            site.clock.let_go.set()
+        made = await client.finished(operation, LIMIT_S)
+        await _until(lambda: _all_noted(site, create, seen, noted))
+        assert made.display_name == NAME
+        assert site.named(create.kind) == 1
+        assert site.census() - before == Counter(create.rows)
+        assert before - site.census() == Counter()
+        assert await _left_overs(client, operation) == []
+        again = await cast()
+        assert (again.name, again.done) == (operation.name, True)
+        return seen.hits
+
+
+async def _looked(site, create, seen):
+    """Whether the next adapter has looked for what was sent; where a second one is refused, whether it has sent it."""
+    if create.by_key:
+        return seen.hits == 2
+    return bool(site.cloud.control.requests(create.native["service"], "GET"))
+
+
+async def _all_noted(site, create, seen, before):
+    """Whether the cloud has answered every create that it ever received, `before` the kill and since."""
+    return before + len(site.cloud.control.requests(**create.native)) == seen.hits
+
+
+async def _left_overs(client, operation):
+    metadata = operation_pb2.OperationMetadata()
+    async for change in client.changes(operation):
+        change.metadata.Unpack(metadata)
+    return list(metadata.left_overs)
+
+
+@pytest.mark.parametrize("tag", SITES)
+async def test_a_server_whose_adapter_was_killed_before_it_was_answered_is_there_once(tmp_path, tag):
+    """The next adapter finds the one that is there, and sends no second create."""
+    assert await _killed_and_followed(SITES[tag](), "server", "carried out", tmp_path) == 1
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("tag", "name", "point"), CASES)
+async def test_an_adapter_killed_around_a_create_leaves_exactly_one(tmp_path, tag, name, point):
+    """Each create of each kind, killed at four points: one resource, nothing beside it, the operation ends well."""
+    sent = await _killed_and_followed(SITES[tag](), name, point, tmp_path)
+    # Sent again is only what nobody could see yet and the cloud refuses to make twice.
+    assert sent == (2 if point == "received" and SITES[tag].creates[name].by_key else 1)
