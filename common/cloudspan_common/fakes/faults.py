@@ -1,7 +1,7 @@
 """Faults that a fake cloud commits when told to: which calls they meet, and how often.
 
-Each fake names the kinds it knows in an enum of its own, made of the words here and of its platform's; its `Fault` is
-a `Rule` with that enum. The handle (`control`) adds rules; the server (`serving`) carries out what concerns connections.
+Each fake names the kinds it knows in an enum of its own, made of the words here and of its platform's; its `Fault`
+is a `Rule` with that enum. The handle (`control`) adds rules; `serving` carries out what concerns connections.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ A fake's `FakeCloud` is a `FakeServer` that handles requests; its `__main__` run
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import signal
 import socket
@@ -17,7 +18,7 @@ from aiohttp import web
 from cloudspan_common.fakes import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from cloudspan_common.clock import Clock
@@ -55,7 +56,7 @@ class World(Protocol):
         ...
 
 
-class FakeServer:
+class FakeServer(abc.ABC):
     """Listens for a fake cloud; what is asked goes to `_handle`, which the fake provides."""
 
     _max_body = 1024**2
@@ -95,12 +96,12 @@ class FakeServer:
             await self._runner.cleanup()
             self._runner = None
 
+    @abc.abstractmethod
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raise NotImplementedError
+        """Answer one request."""
 
-    async def _sit_out(self, met: Iterable[RuleT]) -> RuleT | None:
+    async def _sit_out(self, met: list[RuleT]) -> RuleT | None:
         """Let the latencies among the faults pass; return the one that decides, if any."""
-        met = tuple(met)
         for fault in met:
             if fault.kind == faults.LATENCY:
                 await self._world.clock.sleep(fault.seconds)

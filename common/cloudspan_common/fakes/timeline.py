@@ -1,7 +1,8 @@
 """What will happen later in a fake cloud: a server runs, a job ends, a volume is gone, a late commit lands.
 
 Nothing runs by itself: every request first carries out what has come due by the injected clock, in the
-order of the due times. So there are no tasks to wait for, and a test that moves the clock sees the result at once. A fake's store holds one.
+order of the due times. So there are no tasks to wait for, and a test that moves the clock sees the result at once.
+A fake's store holds one, its server lets it catch up.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ For the demo (`python -m cloudspan_openstack.fakecloud`), for tests in process (
 
 from __future__ import annotations
 
+from cloudspan_common.fakes.faults import Body
 from cloudspan_openstack.fakecloud.app import FakeCloud
 from cloudspan_openstack.fakecloud.control import Control
-from cloudspan_openstack.fakecloud.faults import Body, Fault, Kind
+from cloudspan_openstack.fakecloud.faults import Fault, Kind
 from cloudspan_openstack.fakecloud.journal import Request
 from cloudspan_openstack.fakecloud.store import Timing
 

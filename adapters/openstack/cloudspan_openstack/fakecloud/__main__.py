@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
 from cloudspan_common.clock import SystemClock
+from cloudspan_common.fakes.serving import until_signalled
 from cloudspan_common.testing import FakeClock
 from cloudspan_openstack.fakecloud.app import FakeCloud
 from cloudspan_openstack.fakecloud.store import Timing
@@ -66,15 +66,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
             cloud.write_clouds(arguments.write_clouds)
         sys.stdout.write(f"fake OpenStack {cloud.name}: {cloud.auth_url} (users demo, demo2, admin)\n")
         sys.stdout.flush()
-        await _signalled()
-
-
-async def _signalled() -> None:
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, done.set)
-    await done.wait()
+        await until_signalled()
 
 
 if __name__ == "__main__":

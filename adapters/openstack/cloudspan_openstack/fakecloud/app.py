@@ -90,32 +90,6 @@ class FakeCloud:
     def auth_url(self) -> str:
         return f"{self.base_url}/identity/v3"
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen; port 0 takes a free one."""
-        app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG)
-        await site.start()
-        self._port = int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Stop listening; calls that hang are reset."""
-        self._closing.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
     def clouds(self) -> Json:
         """Return clouds.yaml as data: NAME, NAME-demo2, NAME-admin, NAME-app (an application credential)."""
         common = {"region_name": REGION, "interface": "public", "identity_api_version": 3}
@@ -249,19 +223,6 @@ class FakeCloud:
 
         self.store.timeline.after(delay_s, commit)
 
-    def _response(self, answer: Reply) -> web.Response:
-        # The cloud's own clock, not the host's: clients learn their skew from it.
-        date = formatdate(self.store.now(), usegmt=True)
-        headers = {"Date": date, "Content-Type": answer.content_type, **answer.headers}
-        return web.Response(status=answer.status, body=answer.payload, headers=headers)
-
-    async def _cut(self, request: web.Request, answer: Reply) -> web.StreamResponse:
-        response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
-        response.content_length = len(answer.payload)
-        await response.prepare(request)
-        await response.write(answer.payload[: len(answer.payload) // 2])
-        _reset(request)
-        return response
 
 
 def _services(tools: seed.Tools, mint: TokenMint) -> tuple[Service, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_common.testing import FakeClock
+from cloudspan_common.fakes.control import CloudControl
 from cloudspan_openstack.fakecloud import seed
-from cloudspan_openstack.fakecloud.faults import Fault, FaultBox, Kind
+from cloudspan_openstack.fakecloud.faults import Fault
 from cloudspan_openstack.fakecloud.journal import Journal, Request
 
 if TYPE_CHECKING:
@@ -24,52 +24,16 @@ _BULK = {
 }
 
 
-class Control:
+class Control(CloudControl[Fault, Request]):
     """What a test or an operator may do to the cloud from outside."""
 
     def __init__(self, tools: seed.Tools, mint: TokenMint) -> None:
         self._tools, self._mint = tools, mint
-        self.store = tools.store
-        self.faults = FaultBox()
-        self.journal = Journal()
-
-    def __repr__(self) -> str:
-        return f"<Control of {self.store!r}: {self.faults!r}, {self.journal!r}>"
-
-    def fault(self, kind: Kind | str, **rule: Any) -> Fault:
-        """Put a fault in force (fields of `Fault`); return the rule, whose `hits` tells how often it met a call."""
-        made = Fault(Kind(kind), **rule)
-        self.faults.add(made)
-        return made
-
-    def clear_faults(self) -> None:
-        self.faults.clear()
-
-    def requests(self, service: str = "", method: str = "", path: str = "") -> list[Request]:
-        """Return the requests so far: of a service (identity, compute, image, network, volume), method, path regex."""
-        return self.journal.requests(service, method, path)
-
-    def count(self, service: str = "", method: str = "", path: str = "") -> int:
-        return len(self.requests(service, method, path))
+        super().__init__(tools.store, Journal(), Fault)
 
     def logins(self) -> int:
         """Return how many tokens were asked for."""
         return self.count("identity", "POST", "^/v3/auth/tokens$")
-
-    def clear_requests(self) -> None:
-        self.journal.clear()
-
-    async def advance(self, seconds: float) -> None:
-        """Let time pass.
-
-        Raises:
-            TypeError: The cloud runs on real time.
-        """
-        clock = self.store.clock
-        if not isinstance(clock, FakeClock):
-            raise TypeError("the cloud runs on real time; start it with a FakeClock to advance it")
-        await clock.advance(seconds)
-        self.store.timeline.catch_up()
 
     def seed(self, project: str = "demo", *, with_ports: bool = False, **counts: int) -> dict[str, list[str]]:
         """Add servers, volumes, networks, ports, images; return their ids by kind."""
@@ -86,10 +50,6 @@ class Control:
     def set_quota(self, service: str, project: str = "demo", **limits: int) -> None:
         """Set limits of a project by its name, in service compute, network or volume."""
         self.store.quota(service, seed.project_id(self.store, project)).update(limits)
-
-    def set_timing(self, **seconds: float) -> None:
-        """Change how long the cloud's own work takes from now on (fields of `Timing`)."""
-        self.store.timing = replace(self.store.timing, **seconds)
 
     def set_token_ttl(self, seconds: float) -> None:
         """Set the life of tokens issued from now on."""

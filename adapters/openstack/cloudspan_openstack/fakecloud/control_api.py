@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_openstack.fakecloud.wire import Call, Json, Refused, Reply, Routes, empty, reply
+from cloudspan_openstack.fakecloud.wire import Call, Refused, Reply, Routes, empty, reply
 
 if TYPE_CHECKING:
     from cloudspan_openstack.fakecloud.control import Control
-    from cloudspan_openstack.fakecloud.faults import Fault
 
 
 class ControlApi:
@@ -70,10 +69,10 @@ class ControlApi:
         return reply({"name": store.name, "now": store.now(), **{name: len(getattr(store, name)) for name in tables}})
 
     def _faults(self, call: Call) -> Reply:
-        return reply({"faults": [_shown(rule) for rule in self._control.faults.rules()]})
+        return reply({"faults": [rule.document() for rule in self._control.faults.rules()]})
 
     def _add_fault(self, call: Call) -> Reply:
-        return reply({"fault": _shown(self._control.fault(**call.document()))}, 201)
+        return reply({"fault": self._control.fault(**call.document()).document()}, 201)
 
     def _clear_faults(self, call: Call) -> Reply:
         self._control.clear_faults()
@@ -119,7 +118,3 @@ class ControlApi:
         asked = call.document()
         self._control.set_cell_down(bool(asked["down"]), int(asked.get("every", 1)))
         return empty()
-
-
-def _shown(rule: Fault) -> Json:
-    return {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule) if not f.name.startswith("_")}

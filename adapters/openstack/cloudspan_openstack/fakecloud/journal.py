@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from cloudspan_common.fakes.journal import MASK, RequestLog, Seen, masked, query_text
 
 if TYPE_CHECKING:
     from cloudspan_openstack.fakecloud.wire import Call, Json, Reply
 
-_KEPT = 100_000
 _SECRET = {"password", "original_password", "secret", "adminPass", "private_key", "user_data", "passcode"}
-_MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One native request as it was answered; status 0 means that no answer was sent."""
+class Request(Seen):
+    """One native request as it was answered, with what only this platform tells of it."""
 
     at: float
     service: str
@@ -32,25 +28,14 @@ class Request:
     fault: str
     body: Any
 
-    def document(self) -> Json:
-        return {name: getattr(self, name) for name in self.__slots__}
 
-
-class Journal:
-    """The last requests, oldest first."""
-
-    def __init__(self) -> None:
-        self._requests: deque[Request] = deque(maxlen=_KEPT)
-
-    def __repr__(self) -> str:
-        return f"<Journal: {len(self._requests)} requests>"
+class Journal(RequestLog[Request]):
+    """What the fake was asked."""
 
     def note(self, at: float, call: Call, answer: Reply | None, fault: str) -> None:
         """Keep one request."""
         version = ".".join(str(part) for part in call.version) if call.version[0] else ""
-        query = "&".join(f"{name}={value}" for name, value in call.query)
         status = answer.status if answer else 0
-        body = masked(call.raw)
         self._requests.append(
             Request(at, call.service, call.method, call.path, query, status, version, call.request_id, fault, body)
         )
@@ -67,25 +52,15 @@ class Journal:
         self._requests.clear()
 
 
-def masked(raw: bytes) -> Any:
-    """Return a request's body with its secrets replaced; None for none, a size for what is not JSON."""
-    if not raw:
-        return None
-    try:
-        return _masked(msgspec.json.decode(raw))
-    except msgspec.DecodeError:
-        return f"<{len(raw)} bytes>"
-
-
-def _masked(value: Any) -> Any:
+def _hidden(value: Any) -> Any:
     if isinstance(value, list):
-        return [_masked(item) for item in value]
+        return [_hidden(item) for item in value]
     if not isinstance(value, dict):
         return value
     shown = {
-        key: _MASK if key in _SECRET and not isinstance(item, dict) else _masked(item) for key, item in value.items()
+        key: MASK if key in _SECRET and not isinstance(item, dict) else _hidden(item) for key, item in value.items()
     }
     token = shown.get("token")
     if isinstance(token, dict):
-        shown["token"] = {**token, "id": _MASK}
+        shown["token"] = {**token, "id": MASK}
     return shown

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cloudspan_openstack.fakecloud.timeline import Timeline
+from cloudspan_common.fakes.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

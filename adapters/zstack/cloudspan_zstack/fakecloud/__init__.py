@@ -5,9 +5,10 @@ For the demo (`python -m cloudspan_zstack.fakecloud`), for tests in process (`Fa
 
 from __future__ import annotations
 
+from cloudspan_common.fakes.faults import Body
 from cloudspan_zstack.fakecloud.app import FakeCloud
 from cloudspan_zstack.fakecloud.control import Control
-from cloudspan_zstack.fakecloud.faults import Body, Fault, Kind
+from cloudspan_zstack.fakecloud.faults import Fault, Kind
 from cloudspan_zstack.fakecloud.journal import Request
 from cloudspan_zstack.fakecloud.store import Settings, Timing
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 
 from cloudspan_common.clock import SystemClock
+from cloudspan_common.fakes.serving import until_signalled
 from cloudspan_common.testing import FakeClock
 from cloudspan_zstack.fakecloud.app import FakeCloud
 from cloudspan_zstack.fakecloud.store import Settings, Timing
@@ -64,15 +64,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     async with cloud:
         sys.stdout.write(f"fake ZStack {cloud.name}: {cloud.endpoint} (accounts demo, demo2, admin)\n")
         sys.stdout.flush()
-        await _signalled()
-
-
-async def _signalled() -> None:
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, done.set)
-    await done.wait()
+        await until_signalled()
 
 
 if __name__ == "__main__":

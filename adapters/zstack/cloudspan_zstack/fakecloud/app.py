@@ -87,32 +87,6 @@ class FakeCloud:
         """Return the names of the calls that have handlers."""
         return sorted(self._building.handlers)
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen; port 0 takes a free one."""
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG)
-        await site.start()
-        self._port = int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Stop listening; calls that hang are reset."""
-        self._closing.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         base = f"{request.scheme}://{request.host}"
@@ -167,25 +141,3 @@ class FakeCloud:
         """Carry out what was sent before its connection broke; nobody is there to be answered."""
         self._gate.carry_out(call)
 
-    def _response(self, answer: Reply) -> web.Response:
-        headers = {"Date": formatdate(self.store.now(), usegmt=True), **answer.headers}
-        headers["Content-Type"] = answer.content_type
-        return web.Response(status=answer.status, body=answer.payload, headers=headers)
-
-    async def _cut(self, request: web.Request, answer: Reply) -> web.StreamResponse:
-        response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
-        response.content_length = len(answer.payload)
-        await response.prepare(request)
-        await response.write(answer.payload[: len(answer.payload) // 2])
-        _reset(request)
-        return response
-
-
-def _reset(request: web.Request) -> web.Response:
-    """Reset the connection, so that the caller meets an error and not an end of file."""
-    transport = request.transport
-    if transport is not None:
-        peer = transport.get_extra_info("socket")
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response()

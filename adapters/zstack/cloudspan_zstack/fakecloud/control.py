@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_common.testing import FakeClock
+from cloudspan_common.fakes.control import CloudControl
 from cloudspan_zstack.fakecloud import seed
-from cloudspan_zstack.fakecloud.faults import Fault, FaultBox, Kind
+from cloudspan_zstack.fakecloud.faults import Fault
 from cloudspan_zstack.fakecloud.journal import Journal, Request
 from cloudspan_zstack.fakecloud.sessions import digest
 
@@ -27,52 +27,16 @@ _BULK = {
 }
 
 
-class Control:
+class Control(CloudControl[Fault, Request]):
     """What a test or an operator may do to the cloud from outside."""
 
     def __init__(self, tools: seed.Tools, jobs: JobDesk) -> None:
         self._tools, self.jobs = tools, jobs
-        self.store = tools.store
-        self.faults = FaultBox()
-        self.journal = Journal()
-
-    def __repr__(self) -> str:
-        return f"<Control of {self.store!r}: {self.faults!r}, {self.journal!r}>"
-
-    def fault(self, kind: Kind | str, **rule: Any) -> Fault:
-        """Put a fault in force (fields of `Fault`); return the rule, whose `hits` tells how often it met a call."""
-        made = Fault(Kind(kind), **rule)
-        self.faults.add(made)
-        return made
-
-    def clear_faults(self) -> None:
-        self.faults.clear()
-
-    def requests(self, service: str = "", method: str = "", path: str = "", call: str = "") -> list[Request]:
-        """Return the requests so far: of a service (vm, volume, l3, auth, job, ...), method, path regex, call name."""
-        return self.journal.requests(service, method, path, call)
-
-    def count(self, service: str = "", method: str = "", path: str = "", call: str = "") -> int:
-        return len(self.requests(service, method, path, call))
+        super().__init__(tools.store, Journal(), Fault)
 
     def logins(self) -> int:
         """Return how many sessions were asked for."""
         return self.count("auth", "PUT", "login$")
-
-    def clear_requests(self) -> None:
-        self.journal.clear()
-
-    async def advance(self, seconds: float) -> None:
-        """Let time pass.
-
-        Raises:
-            TypeError: The cloud runs on real time.
-        """
-        clock = self.store.clock
-        if not isinstance(clock, FakeClock):
-            raise TypeError("the cloud runs on real time; start it with a FakeClock to advance it")
-        await clock.advance(seconds)
-        self.store.timeline.catch_up()
 
     def seed(self, project: str = "demo", **counts: int) -> dict[str, list[str]]:
         """Add servers (VMs), volumes, networks (L3), ports (NICs), images to an account; return their uuids by kind."""
@@ -88,10 +52,6 @@ class Control:
         """Set limits of an account by its name; `vm.totalNum` is given as `vm__totalNum`."""
         named = {name.replace("__", "."): value for name, value in limits.items()}
         self._tools.quotas.set(seed.account_uuid(self.store, project), named)
-
-    def set_timing(self, **seconds: float) -> None:
-        """Change how long the cloud's own work takes from now on (fields of `Timing`)."""
-        self.store.timing = replace(self.store.timing, **seconds)
 
     def set_installation(self, **settings: Any) -> None:
         """Change what differs between installations (fields of `Settings`)."""

@@ -6,13 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_zstack.fakecloud.wire import BadRequest, Call, Json, Reply, reply
+from cloudspan_zstack.fakecloud.wire import BadRequest, Call, Reply, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudspan_zstack.fakecloud.control import Control
-    from cloudspan_zstack.fakecloud.faults import Fault
 
 
 class ControlApi:
@@ -57,10 +56,10 @@ class ControlApi:
         return reply({"name": store.name, "now": store.now(), **counts})
 
     def _faults(self, call: Call) -> Reply:
-        return reply({"faults": [_shown(rule) for rule in self._control.faults.rules()]})
+        return reply({"faults": [rule.document() for rule in self._control.faults.rules()]})
 
     def _add_fault(self, call: Call) -> Reply:
-        return reply({"fault": _shown(self._control.fault(**call.document()))}, 201)
+        return reply({"fault": self._control.fault(**call.document()).document()}, 201)
 
     def _clear_faults(self, call: Call) -> Reply:
         self._control.clear_faults()
@@ -118,7 +117,3 @@ class ControlApi:
 
 def _unknown(call: Call) -> Reply:
     raise BadRequest(f"no such control: {call.method} {call.path}", 404)
-
-
-def _shown(rule: Fault) -> Json:
-    return {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule) if not f.name.startswith("_")}

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from cloudspan_common.fakes.journal import MASK, RequestLog, Seen, masked, query_text
 
 if TYPE_CHECKING:
     from cloudspan_zstack.fakecloud.wire import Call, Json, Reply
 
-_KEPT = 100_000
 _SECRET = {"password", "oldPassword", "consolePassword", "privateKey", "AccessKeySecret", "SshKey"}
 _SECRET_TAG = re.compile(r"^(userdata|rootPassword|consolePassword|sshkey)::.*", re.DOTALL)
 _SESSION_PATH = re.compile("(?<=/sessions/)[^/]+")
-_MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One native request as it was answered; status 0 means that no answer was sent."""
+class Request(Seen):
+    """One native request as it was answered, with what only this platform tells of it."""
 
     at: float
     service: str
@@ -34,26 +31,15 @@ class Request:
     fault: str
     body: Any
 
-    def document(self) -> Json:
-        return {name: getattr(self, name) for name in self.__slots__}
 
-
-class Journal:
-    """The last requests, oldest first."""
-
-    def __init__(self) -> None:
-        self._requests: deque[Request] = deque(maxlen=_KEPT)
-
-    def __repr__(self) -> str:
-        return f"<Journal: {len(self._requests)} requests>"
+class Journal(RequestLog[Request]):
+    """What the fake was asked."""
 
     def note(self, at: float, call: Call, answer: Reply | None, fault: str) -> None:
         """Keep one request."""
-        query = "&".join(f"{name}={value}" for name, value in call.query)
-        path = _SESSION_PATH.sub(_MASK, call.path)
+        path = _SESSION_PATH.sub(MASK, call.path)
         status = answer.status if answer else 0
         job = call.headers.get("X-Job-UUID", "") or call.job_uuid
-        body = masked(call.raw)
         self._requests.append(
             Request(at, call.service, call.name, call.method, path, query, status, job, fault, body)
         )  # fmt: skip
@@ -71,21 +57,11 @@ class Journal:
         self._requests.clear()
 
 
-def masked(raw: bytes) -> Any:
-    """Return a request's body with its secrets replaced; None for none, a size for what is not JSON."""
-    if not raw:
-        return None
-    try:
-        return _masked(msgspec.json.decode(raw))
-    except msgspec.DecodeError:
-        return f"<{len(raw)} bytes>"
-
-
-def _masked(value: Any) -> Any:
+def _hidden(value: Any) -> Any:
     if isinstance(value, list):
-        return [_masked(item) for item in value]
+        return [_hidden(item) for item in value]
     if isinstance(value, str):
-        return _SECRET_TAG.sub(rf"\1::{_MASK}", value)
+        return _SECRET_TAG.sub(rf"\1::{MASK}", value)
     if not isinstance(value, dict):
         return value
-    return {key: _MASK if key in _SECRET else _masked(item) for key, item in value.items()}
+    return {key: MASK if key in _SECRET else _hidden(item) for key, item in value.items()}

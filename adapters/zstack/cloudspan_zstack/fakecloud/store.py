@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_zstack.fakecloud import stamps
-from cloudspan_zstack.fakecloud.timeline import Timeline
+from cloudspan_common.fakes.timeline import Timeline
 from cloudspan_zstack.fakecloud.wire import Failure
 
 if TYPE_CHECKING:
