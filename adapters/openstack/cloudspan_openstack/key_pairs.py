@@ -80,6 +80,10 @@ class KeyPairs:
         if not wanted.display_name:
             text = "Nova wants a name for a key pair"
             raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
+        before = await op.act("look", lambda: self._was_there(op.call, wanted), undo=_nothing)
+        if before["there"]:  # not made by this operation, so never undone by it
+            op.touches(self._prefix + encode_id(wanted.display_name))
+            return self._message(op.call, await self._document(op.call, wanted.display_name))
         made = await op.create(
             "key-pair",
             send=lambda _marker: self._import(op.call, wanted, options.type),
@@ -94,6 +98,9 @@ class KeyPairs:
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
         op.touches(request.name)
         await op.act("delete", lambda: self._delete(op.call, op.call.id))
+
+    async def _was_there(self, call: Call, wanted: key_pair_pb2.KeyPair) -> Mapping[str, bool]:
+        return {"there": bool(await self._find(call, wanted))}
 
     async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair, kind: str | None) -> Made:
         body = {"name": wanted.display_name, "public_key": wanted.public_key}
@@ -141,3 +148,7 @@ class KeyPairs:
         if call.full:
             message.native.update(document)
         return message
+
+
+async def _nothing() -> None:
+    """Looking leaves nothing to undo."""

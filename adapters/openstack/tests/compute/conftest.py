@@ -82,11 +82,14 @@ class Bench:
                 return items
             cursor = page.position(len(page.items) - 1)
 
-    async def operate(self, method: str, request: Any, *, steps: int = 300) -> step_pb2.StepResponse:
-        """Take an operation to its end, step by step, as the gateway does."""
+    async def operate(
+        self, method: str, request: Any, *, steps: int = 300, cancel_after: int = 300
+    ) -> step_pb2.StepResponse:
+        """Take an operation to its end, step by step, as the gateway does; cancelled after so many steps."""
         step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
         leap, function = LeapingClock(self.clock), self.function(method)
-        for _ in range(steps):
+        for taken in range(steps):
+            step.undo = taken >= cancel_after
             call = self.call(getattr(request, "name", ""))
             answer = await take_step(function, request, step, call, settle_s=SETTLE_S, clock=leap)
             if answer.done:

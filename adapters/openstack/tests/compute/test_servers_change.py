@@ -144,6 +144,21 @@ async def test_a_key_pair_without_reply_is_found_by_its_key(bench):
     assert (made.public_key, bench.cloud.control.count("compute", "POST", "/os-keypairs$")) == (KEY, 1)
 
 
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_key_pair_that_was_there_outlives_a_cancelled_import_of_the_same(bench, steps):
+    """The operation did not make it, so it does not unmake it."""
+    await bench.done("create_key_pair", key_request(KEY), KeyPair)
+    await bench.operate("create_key_pair", key_request(KEY), cancel_after=steps)
+    assert len(await bench.everything("list_key_pairs", KeyPair)) == 1
+
+
+@pytest.mark.parametrize("steps", range(1, 3))
+async def test_a_cancelled_import_leaves_no_key_pair(bench, steps):
+    """Made by the operation, it is unmade with it."""
+    await bench.operate("create_key_pair", key_request(KEY), cancel_after=steps)
+    assert await bench.everything("list_key_pairs", KeyPair) == []
+
+
 async def test_a_key_pair_of_that_name_with_another_key_is_somebody_elses(bench):
     """ALREADY_EXISTS, and it stays as it was."""
     await bench.done("create_key_pair", key_request(KEY), KeyPair)
