@@ -73,6 +73,22 @@ class FakeClock:
             await asyncio.sleep(0)
 
 
+class LeapingClock:
+    """A `Clock` on which time passes for whoever sleeps, at once: an operation's pauses cost a test nothing."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.advance(seconds)
+
+
 class FakeIssuer:
     """A platform's login as one `TokenKeeper` sees it; may be slow, refuse, be gone, or have a clock of its own.
 

@@ -8,24 +8,21 @@ Tests start it in process, `__main__` as a program.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
-import struct
-from email.utils import formatdate
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import yaml
-from aiohttp import web
 
 from cloudspan_common.clock import SystemClock
+from cloudspan_common.fakes.faults import NOT_CARRIED_OUT, REFUSALS, SILENT
+from cloudspan_common.fakes.serving import FakeServer
 from cloudspan_openstack.fakecloud import seed, tamper
 from cloudspan_openstack.fakecloud.cinder import Cinder
 from cloudspan_openstack.fakecloud.cinder_lifecycle import VolumeLife
 from cloudspan_openstack.fakecloud.control import Control
 from cloudspan_openstack.fakecloud.control_api import ControlApi
 from cloudspan_openstack.fakecloud.discovery import REGION
-from cloudspan_openstack.fakecloud.faults import Fault, Kind
+from cloudspan_openstack.fakecloud.faults import Kind
 from cloudspan_openstack.fakecloud.glance import Glance
 from cloudspan_openstack.fakecloud.keystone import Keystone
 from cloudspan_openstack.fakecloud.neutron import Neutron
@@ -38,20 +35,20 @@ from cloudspan_openstack.fakecloud.wire import Call, Refused, Reply, Service
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
+
+    from aiohttp import web
 
     from cloudspan_common.clock import Clock
+    from cloudspan_openstack.fakecloud.faults import Fault
     from cloudspan_openstack.fakecloud.wire import Json
 
 log = logging.getLogger(__name__)
-_SHUTDOWN_S = 0.05
-_BACKLOG = 512
-_MAX_BODY = 64 * 1024 * 1024  # an image upload
-_NOT_CARRIED_OUT = (Kind.RATE_LIMIT, Kind.SERVER_ERROR, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE)
 
 
-class FakeCloud:
+class FakeCloud(FakeServer):
     """One OpenStack, in memory."""
+
+    _max_body = 64 * 1024 * 1024  # an image upload
 
     def __init__(  # noqa: PLR0913 - all optional, named, and told apart by their names
         self,
@@ -65,8 +62,9 @@ class FakeCloud:
         demo: bool = False,
         advertise: str = "",
     ) -> None:
-        self.name, self._host, self._port, self._advertise = name, host, port, advertise
+        self.name, self._advertise = name, advertise
         self.store = Store(name, clock or SystemClock(), timing or Timing())
+        super().__init__(self.store, host, port)
         self._mint = TokenMint(self.store, token_ttl_s)
         tools = seed.Tools(self.store, PortDesk(self.store), VolumeLife(self.store), Glance(self.store))
         self._services = {service.name: service for service in _services(tools, self._mint)}
@@ -75,8 +73,6 @@ class FakeCloud:
             seed.demo(tools)
         self.control = Control(tools, self._mint)
         self._control_api = ControlApi(self.control)
-        self._runner: web.AppRunner | None = None
-        self._closing = asyncio.Event()
         self._request_ids = 0
 
     def __repr__(self) -> str:
@@ -84,7 +80,7 @@ class FakeCloud:
 
     @property
     def base_url(self) -> str:
-        return self._advertise or f"http://{self._host}:{self._port}"
+        return self._advertise or super().base_url
 
     @property
     def auth_url(self) -> str:
@@ -145,13 +141,7 @@ class FakeCloud:
         return Call(head, request.method, f"/{tail}", query, request.headers, raw, base, request_id)
 
     async def _meet_faults(self, request: web.Request, call: Call, service: Service) -> web.StreamResponse:
-        decisive: Fault | None = None
-        for fault in self.control.faults.match(call):
-            if fault.kind is Kind.LATENCY:
-                await self.store.clock.sleep(fault.seconds)
-                self.store.timeline.catch_up()
-            else:
-                decisive = fault
+        decisive = await self._sit_out(self.control.faults.match(call))
         if decisive is None:
             answer = self._carry_out(call, service)
             self.control.journal.note(self.store.now(), call, answer, "")
@@ -166,20 +156,14 @@ class FakeCloud:
         if fault.kind is Kind.LATE_COMMIT:
             self._commit_late(call, service, fault.seconds)
         answer = Reply(500)
-        if fault.kind not in _NOT_CARRIED_OUT or fault.carried_out:
+        if fault.kind not in NOT_CARRIED_OUT or fault.carried_out:
             answer = tamper.spoil(fault, call, self._carry_out(call, service))
-        if fault.kind in (Kind.RATE_LIMIT, Kind.SERVER_ERROR):
+        if fault.kind in REFUSALS:
             answer = tamper.refusal(fault, call, service)
             service.decorate(call, answer)
-        silent = fault.kind in (Kind.LOST_REPLY, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE)
+        silent = fault.kind in SILENT
         self.control.journal.note(self.store.now(), call, None if silent else answer, fault.kind.value)
-        if fault.kind is Kind.HANG:
-            await self._closing.wait()
-        if silent:
-            return _reset(request)
-        if fault.kind is Kind.CUT_BODY:
-            return await self._cut(request, answer)
-        return self._response(answer)
+        return await self._deliver(request, fault, answer)
 
     def _revoke(self, call: Call, fault: Fault) -> None:
         if fault.scope == "all":
@@ -224,18 +208,7 @@ class FakeCloud:
         self.store.timeline.after(delay_s, commit)
 
 
-
 def _services(tools: seed.Tools, mint: TokenMint) -> tuple[Service, ...]:
     store = tools.store
     nova = Nova(store, tools.ports, tools.volumes, tools.glance)
     return Keystone(store, mint), nova, tools.glance, Neutron(store), Cinder(store, tools.volumes)
-
-
-def _reset(request: web.Request) -> web.Response:
-    """Reset the connection, so that the caller meets an error and not an end of file."""
-    transport = request.transport
-    if transport is not None:
-        peer = transport.get_extra_info("socket")
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response()

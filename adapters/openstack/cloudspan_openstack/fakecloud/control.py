@@ -5,8 +5,7 @@ Tests use it as `cloud.control`; the same is served at `/_control` (see `control
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloudspan_common.fakes.control import CloudControl
 from cloudspan_openstack.fakecloud import seed
@@ -14,6 +13,7 @@ from cloudspan_openstack.fakecloud.faults import Fault
 from cloudspan_openstack.fakecloud.journal import Journal, Request
 
 if TYPE_CHECKING:
+    from cloudspan_openstack.fakecloud.store import Store
     from cloudspan_openstack.fakecloud.tokens import TokenMint
 
 _BULK = {
@@ -25,7 +25,13 @@ _BULK = {
 
 
 class Control(CloudControl[Fault, Request]):
-    """What a test or an operator may do to the cloud from outside."""
+    """What a test or an operator may do to the cloud from outside.
+
+    A `service` of `requests` and `count` is identity, compute, image, network or volume.
+    """
+
+    store: Store
+    journal: Journal
 
     def __init__(self, tools: seed.Tools, mint: TokenMint) -> None:
         self._tools, self._mint = tools, mint

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cloudspan_common.fakes import faults
 from cloudspan_common.fakes.faults import Rule
-
-if TYPE_CHECKING:
-    from cloudspan_openstack.fakecloud.wire import Call
+from cloudspan_openstack.fakecloud.wire import Call
 
 
 class Kind(enum.StrEnum):
@@ -39,11 +36,11 @@ class Kind(enum.StrEnum):
 
 
 @dataclass(slots=True)
-class Fault(Rule["Call"]):
+class Fault(Rule[Call]):
     """One rule; `service` is identity, compute, image, network or volume."""
 
     kind: Kind
 
     def __post_init__(self) -> None:
         self.kind = Kind(self.kind)
-        Rule.__post_init__(self)  # a class with slots is made anew by `dataclass`, so `super()` would not find it
+        Rule.__post_init__(self)  # a class with slots is made anew by `dataclass`: `super()` would not find it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloudspan_common.fakes.journal import MASK, RequestLog, Seen, masked, query_text
 
 if TYPE_CHECKING:
-    from cloudspan_openstack.fakecloud.wire import Call, Json, Reply
+    from cloudspan_openstack.fakecloud.wire import Call, Reply
 
 _SECRET = {"password", "original_password", "secret", "adminPass", "private_key", "user_data", "passcode"}
 
@@ -17,16 +17,8 @@ _SECRET = {"password", "original_password", "secret", "adminPass", "private_key"
 class Request(Seen):
     """One native request as it was answered, with what only this platform tells of it."""
 
-    at: float
-    service: str
-    method: str
-    path: str
-    query: str
-    status: int
     microversion: str
     request_id: str
-    fault: str
-    body: Any
 
 
 class Journal(RequestLog[Request]):
@@ -34,22 +26,20 @@ class Journal(RequestLog[Request]):
 
     def note(self, at: float, call: Call, answer: Reply | None, fault: str) -> None:
         """Keep one request."""
-        version = ".".join(str(part) for part in call.version) if call.version[0] else ""
-        status = answer.status if answer else 0
-        self._requests.append(
-            Request(at, call.service, call.method, call.path, query, status, version, call.request_id, fault, body)
+        self.keep(
+            Request(
+                at=at,
+                service=call.service,
+                method=call.method,
+                path=call.path,
+                query=query_text(call.query),
+                status=answer.status if answer else 0,
+                fault=fault,
+                body=masked(call.raw, _hidden),
+                microversion=".".join(str(part) for part in call.version) if call.version[0] else "",
+                request_id=call.request_id,
+            )
         )
-
-    def requests(self, service: str = "", method: str = "", path: str = "") -> list[Request]:
-        """Return the requests of a service and method whose path matches the regular expression."""
-        pattern = re.compile(path)
-        return [
-            r for r in self._requests
-            if service in ("", r.service) and method in ("", r.method) and pattern.search(r.path)
-        ]  # fmt: skip
-
-    def clear(self) -> None:
-        self._requests.clear()
 
 
 def _hidden(value: Any) -> Any:

@@ -16,7 +16,7 @@ from cloudspan_common.adapterkit.filters import Filter
 from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.names import ClusterRef
-from cloudspan_common.testing import FakeClock
+from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_openstack.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
 from cloudspan_openstack.fakecloud import FakeCloud
@@ -31,19 +31,6 @@ if TYPE_CHECKING:
 
 REF = ClusterRef("openstack", "east")
 SETTLE_S = 30.0
-
-
-class LeapingClock(FakeClock):
-    """Time passes for whoever sleeps, at once: an operation's pauses cost a test nothing."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__()
-        self._clock = clock
-        self.now = clock.now  # type: ignore[method-assign]
-        self.monotonic = clock.monotonic  # type: ignore[method-assign]
-
-    async def sleep(self, seconds: float) -> None:
-        await self._clock.advance(seconds)
 
 
 class Lab:

@@ -8,36 +8,29 @@ Tests start it in process, `__main__` as a program.
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import struct
-from email.utils import formatdate
-from typing import TYPE_CHECKING, Self
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from cloudspan_common.clock import SystemClock
+from cloudspan_common.fakes.faults import NOT_CARRIED_OUT, REFUSALS, SILENT
+from cloudspan_common.fakes.serving import FakeServer
 from cloudspan_zstack.fakecloud import seed, tamper
 from cloudspan_zstack.fakecloud.building import Building
 from cloudspan_zstack.fakecloud.control import Control
 from cloudspan_zstack.fakecloud.control_api import ControlApi
-from cloudspan_zstack.fakecloud.faults import Fault, Kind
+from cloudspan_zstack.fakecloud.faults import Kind
 from cloudspan_zstack.fakecloud.store import Settings, Timing
 from cloudspan_zstack.fakecloud.wire import Call, Reply, text
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from aiohttp import web
 
     from cloudspan_common.clock import Clock
+    from cloudspan_zstack.fakecloud.faults import Fault
 
 _CONTEXT = "/zstack"
-_SHUTDOWN_S = 0.05
-_BACKLOG = 512
-_SILENT = frozenset({Kind.LOST_REPLY, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE})
-_NOT_CARRIED_OUT = frozenset({Kind.RATE_LIMIT, Kind.SERVER_ERROR, Kind.LATE_COMMIT, Kind.HANG, Kind.CLOSE})
 
 
-class FakeCloud:
+class FakeCloud(FakeServer):
     """One ZStack installation, in memory."""
 
     def __init__(  # noqa: PLR0913 - all optional, named, and told apart by their names
@@ -53,25 +46,20 @@ class FakeCloud:
         demo: bool = False,
         commercial: bool = True,
     ) -> None:
-        self.name, self._host, self._port = name, host, port
+        self.name = name
         self._building = Building(
             name, clock or SystemClock(), timing or Timing(), settings or Settings(), commercial=commercial
         )
         self.store, self._gate = self._building.store, self._building.gate
+        super().__init__(self.store, host, port)
         if demo:
             seed.demo(self._building.tools)
         self.control = Control(self._building.tools, self._building.jobs)
         self.control.set_token_ttl(token_ttl_s)
         self._control_api = ControlApi(self.control)
-        self._runner: web.AppRunner | None = None
-        self._closing = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<FakeCloud {self.name} at {self.endpoint if self._runner else 'rest'}>"
-
-    @property
-    def base_url(self) -> str:
-        return f"http://{self._host}:{self._port}"
 
     @property
     def endpoint(self) -> str:
@@ -102,13 +90,7 @@ class FakeCloud:
         return await self._meet_faults(request, call)
 
     async def _meet_faults(self, request: web.Request, call: Call) -> web.StreamResponse:
-        decisive: Fault | None = None
-        for fault in self.control.faults.match(call):
-            if fault.kind is Kind.LATENCY:
-                await self.store.clock.sleep(fault.seconds)
-                self.store.timeline.catch_up()
-            else:
-                decisive = fault
+        decisive = await self._sit_out(self.control.faults.match(call))
         if decisive is None:
             answer = self._gate.carry_out(call)
             self.control.journal.note(self.store.now(), call, answer, "")
@@ -123,21 +105,14 @@ class FakeCloud:
         if fault.kind is Kind.LATE_COMMIT:
             self.store.timeline.after(fault.seconds, lambda: self._commit_late(call))
         answer = Reply(500)
-        if fault.kind not in _NOT_CARRIED_OUT or fault.carried_out:
+        if fault.kind not in NOT_CARRIED_OUT or fault.carried_out:
             answer = tamper.spoil(fault, self._gate.carry_out(call))
-        if fault.kind in (Kind.RATE_LIMIT, Kind.SERVER_ERROR):
+        if fault.kind in REFUSALS:
             answer = tamper.refusal(fault)
-        silent = fault.kind in _SILENT
+        silent = fault.kind in SILENT
         self.control.journal.note(self.store.now(), call, None if silent else answer, fault.kind.value)
-        if fault.kind is Kind.HANG:
-            await self._closing.wait()
-        if silent:
-            return _reset(request)
-        if fault.kind is Kind.CUT_BODY:
-            return await self._cut(request, answer)
-        return self._response(answer)
+        return await self._deliver(request, fault, answer)
 
     def _commit_late(self, call: Call) -> None:
         """Carry out what was sent before its connection broke; nobody is there to be answered."""
         self._gate.carry_out(call)
-

@@ -16,6 +16,7 @@ from cloudspan_zstack.fakecloud.sessions import digest
 
 if TYPE_CHECKING:
     from cloudspan_zstack.fakecloud.jobs import JobDesk
+    from cloudspan_zstack.fakecloud.store import Store
     from cloudspan_zstack.fakecloud.wire import Json
 
 _BULK = {
@@ -30,9 +31,19 @@ _BULK = {
 class Control(CloudControl[Fault, Request]):
     """What a test or an operator may do to the cloud from outside."""
 
+    store: Store
+    journal: Journal
+
     def __init__(self, tools: seed.Tools, jobs: JobDesk) -> None:
         self._tools, self.jobs = tools, jobs
         super().__init__(tools.store, Journal(), Fault)
+
+    def requests(self, service: str = "", method: str = "", path: str = "", call: str = "") -> list[Request]:
+        """Return the requests so far: of a service (vm, volume, l3, auth, job, ...), method, path regex, call name."""
+        return self.journal.requests(service, method, path, call)
+
+    def count(self, service: str = "", method: str = "", path: str = "", call: str = "") -> int:
+        return len(self.requests(service, method, path, call))
 
     def logins(self) -> int:
         """Return how many sessions were asked for."""

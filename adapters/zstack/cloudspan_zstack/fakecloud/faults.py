@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cloudspan_common.fakes import faults
 from cloudspan_common.fakes.faults import Rule
-
-if TYPE_CHECKING:
-    from cloudspan_zstack.fakecloud.wire import Call
+from cloudspan_zstack.fakecloud.wire import Call
 
 
 class Kind(enum.StrEnum):
@@ -28,6 +25,7 @@ class Kind(enum.StrEnum):
     HANG = faults.HANG
     CLOSE = faults.CLOSE
     HALF_PAGE = faults.HALF_PAGE
+    """Here `total` stays."""
     TRUNCATED_JSON = faults.TRUNCATED_JSON
     CUT_BODY = faults.CUT_BODY
     HTML_200 = faults.HTML_200
@@ -49,7 +47,7 @@ JOB_KINDS = frozenset({Kind.FAILURE, Kind.LOST_JOB, Kind.STUCK_JOB})
 
 
 @dataclass(slots=True)
-class Fault(Rule["Call"]):
+class Fault(Rule[Call]):
     """One rule; an empty `call` meets every one, `path` is a pattern for what follows `/zstack`.
 
     `service` is the reference's category of a call (vm, volume, l3, auth, ...) or `job` for a poll, `call` its name.
@@ -60,10 +58,9 @@ class Fault(Rule["Call"]):
     code: str = "SYS.1001"
     message: str = "the operation timed out"
 
-    # A class with slots is made anew by `dataclass`, so `super()` would not find it.
     def __post_init__(self) -> None:
         self.kind = Kind(self.kind)
-        Rule.__post_init__(self)
+        Rule.__post_init__(self)  # a class with slots is made anew by `dataclass`: `super()` would not find it
 
     def fits(self, call: Call) -> bool:
         return self.call in ("", call.name) and Rule.fits(self, call)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cloudspan_common.fakes.journal import MASK, RequestLog, Seen, masked, query_text
 
 if TYPE_CHECKING:
-    from cloudspan_zstack.fakecloud.wire import Call, Json, Reply
+    from cloudspan_zstack.fakecloud.wire import Call, Reply
 
 _SECRET = {"password", "oldPassword", "consolePassword", "privateKey", "AccessKeySecret", "SshKey"}
 _SECRET_TAG = re.compile(r"^(userdata|rootPassword|consolePassword|sshkey)::.*", re.DOTALL)
@@ -20,16 +20,8 @@ _SESSION_PATH = re.compile("(?<=/sessions/)[^/]+")
 class Request(Seen):
     """One native request as it was answered, with what only this platform tells of it."""
 
-    at: float
-    service: str
     call: str
-    method: str
-    path: str
-    query: str
-    status: int
     job_uuid: str
-    fault: str
-    body: Any
 
 
 class Journal(RequestLog[Request]):
@@ -37,24 +29,24 @@ class Journal(RequestLog[Request]):
 
     def note(self, at: float, call: Call, answer: Reply | None, fault: str) -> None:
         """Keep one request."""
-        path = _SESSION_PATH.sub(MASK, call.path)
-        status = answer.status if answer else 0
-        job = call.headers.get("X-Job-UUID", "") or call.job_uuid
-        self._requests.append(
-            Request(at, call.service, call.name, call.method, path, query, status, job, fault, body)
-        )  # fmt: skip
+        self.keep(
+            Request(
+                at=at,
+                service=call.service,
+                method=call.method,
+                path=_SESSION_PATH.sub(MASK, call.path),
+                query=query_text(call.query),
+                status=answer.status if answer else 0,
+                fault=fault,
+                body=masked(call.raw, _hidden),
+                call=call.name,
+                job_uuid=call.headers.get("X-Job-UUID", "") or call.job_uuid,
+            )
+        )
 
     def requests(self, service: str = "", method: str = "", path: str = "", call: str = "") -> list[Request]:
         """Return the requests of a service, method and call whose path matches the regular expression."""
-        pattern = re.compile(path)
-        return [
-            r for r in self._requests
-            if service in ("", r.service) and method in ("", r.method) and call in ("", r.call)
-            and pattern.search(r.path)
-        ]  # fmt: skip
-
-    def clear(self) -> None:
-        self._requests.clear()
+        return [request for request in super().requests(service, method, path) if call in ("", request.call)]
 
 
 def _hidden(value: Any) -> Any:

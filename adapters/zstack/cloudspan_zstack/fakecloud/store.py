@@ -11,8 +11,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_zstack.fakecloud import stamps
 from cloudspan_common.fakes.timeline import Timeline
+from cloudspan_zstack.fakecloud import stamps
 from cloudspan_zstack.fakecloud.wire import Failure
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import Busy
 from cloudspan_common.names import ClusterRef
-from cloudspan_common.testing import FakeClock
+from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_zstack.clouds import make_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
 from cloudspan_zstack.fakecloud import FakeCloud
@@ -48,19 +48,6 @@ class HastyClock(SystemClock):
             return
         await self._clock.advance(seconds)
         await asyncio.sleep(0.001)
-
-
-class LeapingClock(FakeClock):
-    """Time passes for whoever sleeps, at once: an operation's pauses cost a test nothing."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__()
-        self._clock = clock
-        self.now = clock.now  # type: ignore[method-assign]
-        self.monotonic = clock.monotonic  # type: ignore[method-assign]
-
-    async def sleep(self, seconds: float) -> None:
-        await self._clock.advance(seconds)
 
 
 class Lab:
@@ -160,7 +147,9 @@ class Lab:
             await leap.sleep(answer.retry_after.ToNanoseconds() / 1e9 or 0.001)
         raise AssertionError(f"not done after 300 steps: {answer.stage}")
 
-    async def _take_and_forget(self, function: Any, request: Any, step: step_pb2.StepRequest, clock: FakeClock) -> None:
+    async def _take_and_forget(
+        self, function: Any, request: Any, step: step_pb2.StepRequest, clock: LeapingClock
+    ) -> None:
         try:
             await take_step(function, request, step, self.call(), settle_s=SETTLE_S, clock=clock)
         except Busy:
