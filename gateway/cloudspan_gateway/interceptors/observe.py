@@ -57,7 +57,7 @@ class Observe:
     def _log(self, call: GatewayCall, took_s: float) -> None:
         if call.code not in _QUIET:
             log.warning("call failed", **_fields(call, took_s))
-        elif took_s >= SLOW_S and not call.answered:
+        elif took_s >= SLOW_S and not call.answered and not call.patient:
             log.warning("call was slow", **_fields(call, took_s))
         elif self._debug:
             log.debug("call ended", **_fields(call, took_s))

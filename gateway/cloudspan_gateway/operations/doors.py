@@ -77,6 +77,7 @@ class OperationsService:
     ) -> operations_pb2.Operation:
         """Return an operation once it has ended, or as it is at the time-out or just before the deadline."""
         row = await self._store.get(id_of(request.name))
+        call.patient = True
         budget_s = before_deadline(call)
         if request.HasField("timeout"):
             budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)

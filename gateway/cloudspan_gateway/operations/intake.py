@@ -70,6 +70,7 @@ class Intake:
             self._check_options(method, getattr(request, "options", None), call.ref)
             row = await self._store.accept(intent)
         if budget_s:
+            call.patient = True
             row = await ended(self._store, row, budget_s)
         return bytes(to_message(row).SerializeToString())
 

@@ -65,6 +65,8 @@ class GatewayCall:
     """What the adapter sent behind its answer."""
     answered: bool = False
     """Whether anything of the answer has left."""
+    patient: bool = False
+    """Whether its caller asked to be kept waiting, so that a long time is no sign of trouble."""
     code: grpc.StatusCode = grpc.StatusCode.OK
     reason: str = ""
     """Why it failed, for the log."""
