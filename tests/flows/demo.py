@@ -75,8 +75,7 @@ class Demo:
 
     def children(self) -> list[int]:
         """Process ids of what it started."""
-        found = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for listed in found for pid in listed.read_text().split()]
+        return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _parent(each) == self.process.pid]
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""
@@ -98,3 +97,12 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def _parent(process: Path) -> int | None:
+    """The process's parent; None when it ended meanwhile."""
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(fields[1])
