@@ -191,8 +191,10 @@ async def test_a_call_that_is_cancelled_is_cancelled_at_the_server_too(cloud, fa
     fake.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Slow", handlers),))
     task = asyncio.ensure_future(_call(cloud, "/test.Slow/Hang"))
     await asyncio.sleep(0.05)
+    assert not ended.done()
     task.cancel()
     await asyncio.wait_for(ended, 5)
+    assert task.cancelled()
 
 
 async def _call(cloud, path):

@@ -41,6 +41,11 @@ class Watched:
         return self.shown
 
     @property
+    def serving(self) -> list[str]:
+        """The instances that calls to the cluster would go to."""
+        return [link.instance_id for link in self.table.snapshot.platforms["openstack"].clusters["east"].links]
+
+    @property
     def shown(self) -> str:
         return repr([seen for platform in self.table.snapshot.platforms.values() for seen in platform.instances])
 
@@ -102,6 +107,7 @@ async def test_an_adapter_of_a_later_contract_is_welcome_while_it_speaks_ours(wa
     """What it serves beyond our contract is no claim then: the gateway is the one to be upgraded."""
     await watched.plug_in(contract=(1, 2), services=("cloudspan.v1.LaterService",))
     await watched.until("<os-1 READY>")
+    assert watched.serving == ["os-1"]
 
 
 async def test_a_server_that_is_no_adapter_is_quarantined(watched):
@@ -135,6 +141,7 @@ async def test_the_claims_of_the_dead_lapse_after_a_minute(watched):
     await watched.until("<os-1 EJECTED", "<os-2 QUARANTINED")
     await watched.clock.advance(65.0)  # the last of its probes comes at 63.4 at the earliest
     await watched.until("<os-1 EJECTED", "<os-2 READY>")
+    assert watched.serving == ["os-2"]
 
 
 async def test_replicas_of_one_cluster_stand_side_by_side(watched):
@@ -151,10 +158,13 @@ async def test_draining_is_believed_from_the_registry_and_from_health(watched):
     await watched.until("[<os-1 READY>, <os-2 READY>]")
     watched.registry.put(Instance("os-1", "openstack", f"127.0.0.1:{one.port}", draining=True))
     await watched.until("<os-1 DRAINING: it asked for no new calls>")
+    assert watched.serving == ["os-2"]
     await two.health.set("", 2)
     await watched.until("<os-2 DRAINING: its health says NOT_SERVING>")
+    assert watched.serving == []
     await two.health.set("", 1)
     await watched.until("<os-2 READY>")
+    assert watched.serving == ["os-2"]
 
 
 async def test_the_registrys_doubt_alone_takes_no_one_out(watched):

@@ -188,6 +188,7 @@ async def test_deferred_changes_come_in_the_order_of_their_times(cloud: Cloud) -
 async def test_a_signal_ends_a_fake_that_runs_as_a_program() -> None:
     waiting = asyncio.create_task(until_signalled())
     await asyncio.sleep(0)
+    assert not waiting.done()
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(waiting, 1.0)
     for number in (signal.SIGINT, signal.SIGTERM):
