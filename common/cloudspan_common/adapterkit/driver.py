@@ -12,14 +12,13 @@ Spec: design, sections 3, 4 and 7.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from cloudspan.v1 import cluster_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     import msgspec
 
     from cloudspan_common.adapterkit.filters import Filter
@@ -39,6 +38,9 @@ BY_MARKER = cluster_pb2.MethodCapability.CREATE_SAFETY_MARKER
 """A marker travels in the create and is looked up before it is sent again."""
 UNSAFE = cluster_pb2.MethodCapability.CREATE_SAFETY_NONE
 """Nothing keeps a create from leaving two: an unknown outcome stays OUTCOME_UNKNOWN."""
+
+MAX_UNSEEN_S = 30.0
+"""However a shared look tells: after this time an operation looks for itself."""
 
 T = TypeVar("T")
 
@@ -99,12 +101,55 @@ class Capability:
 
 
 class Area(Protocol):
-    """A group of functions of one cluster; declares what can't be read off their names."""
+    """A group of functions of one cluster; declares what can't be read off their names.
+
+    Beside `capabilities` an area may have two more, read when they are there:
+
+    `transits: Mapping[str, Transits]` by collection, for what `until(..., watch=...)` waits for, and
+    `marked: Mapping[str, MarkedKind]` by collection, for what its creates mark.
+    """
 
     @property
     def capabilities(self) -> Mapping[str, Capability]:
         """By function name: `{"create_server": Capability(create_safety=BY_MARKER)}`; the rest is NATIVE."""
         ...
+
+
+Transits = Callable[["Call", "Sequence[str]"], Awaitable["set[str]"]]
+"""`async (call, ids) -> ids`: those that are still on their way to a final state, gone or never there excluded.
+
+As few native calls as it takes: one look each for a few, one listing for many. It is a hint that something may have
+changed: the operation then looks for itself. So an id too few costs a look, and one too many a wait of `MAX_UNSEEN_S`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A resource that carries a mark of ours."""
+
+    id: str
+    marker: str
+    display_name: str = ""
+    create_time: float | None = None
+    """Unix time in seconds, if the platform tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedKind:
+    """How the marks on one collection are found, and what carries them is removed."""
+
+    find: Callable[[Call, str], Awaitable[Sequence[Marked]]]
+    """`async (call, prefix)`: everything whose marker begins with `prefix`; each row's marker is its own."""
+    remove: Callable[[Call, str], Awaitable[None]]
+    """`async (call, id)`: deletes it; done as well when it is gone. RateLimited where it has to be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A resource whose transit `until` waits for; its area's `transits` has its collection."""
+
+    collection: str
+    native_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +205,8 @@ class Operation(Protocol):
 
     The function is run again from its start for every step: finished steps give their stored result at once, the
     next missing one is done, and the function is left there until the gateway has stored the outcome. So it must
-    not act on the cloud except through `create`, `act` and `until`, and must reach the same steps again.
+    not act on the cloud except through `create`, `act` and `until`, and must reach the same steps again. What it only
+    reads before its first step is checked by `validate_only` as well.
     """
 
     @property
@@ -206,8 +252,20 @@ class Operation(Protocol):
         """
         ...
 
-    async def until(self, step: str, poll: Callable[[], Any], *, percent: int = 0) -> Any:
+    async def look(self, step: str, look: Callable[[], Any]) -> Mapping[str, Any]:
+        """Look something up once, so that all later steps go by the same: `look` is `async () -> Mapping | None`.
+
+        It changes nothing, so there is nothing to undo. What it returns (JSON values) is stored and returned again.
+        """
+        ...
+
+    async def until(
+        self, step: str, poll: Callable[[], Any], *, percent: int = 0, watch: Watch | None = None
+    ) -> Any:
         """Wait for a terminal native state: `poll` is `async () -> T | None`, None meaning not yet.
+
+        With `watch` the wait is shared: many operations are looked after by one listing, and `poll` is asked again
+        once the resource is no longer in transit.
 
         `poll` raises GaveUp on a failed terminal state (a server in ERROR), which ends the operation and undoes what
         it made. Errors that prove nothing (Unreachable, RateLimited, PlatformFault, LoginRefused, ...) are waited out.

@@ -22,7 +22,9 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from cloudspan.v1 import subnet_pb2 as cloudspan_dot_v1_dot_subnet__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -33,7 +35,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/network.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x07\n\x07Network\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32\x1b.cloudspan.v1.Network.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.Network.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x14\n\x06shared\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65xternal\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0b\n\x03mtu\x18\x0e \x01(\x05\x12\x18\n\nadmin_down\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12$\n\x16port_security_disabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12.\n\x07subnets\x18\x11 \x03(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12\x1a\n\x0cnetwork_type\x18\x12 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fsegmentation_id\x18\x13 \x01(\x05\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:`\xea\x41]\n\x15\x63loudspan.dev/Network\x12:platforms/{platform}/clusters/{cluster}/networks/{network}*\x08networks\"\x9a\x01\n\x11GetNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcd\x01\n\x13ListNetworksRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa2\x01\n\x14ListNetworksResponse\x12\'\n\x08networks\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Network\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\x98\x01\n\x14\x43reateNetworkRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x07network\x18\x02 \x01(\x0b\x32\x15.cloudspan.v1.NetworkB\x04\xe2\x41\x01\x02\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"X\n\x14\x44\x65leteNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xa5\x05\n\x0eNetworkService\x12\x83\x01\n\nGetNetwork\x12\x1f.cloudspan.v1.GetNetworkRequest\x1a\x15.cloudspan.v1.Network\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x95\x01\n\x0cListNetworks\x12!.cloudspan.v1.ListNetworksRequest\x1a\".cloudspan.v1.ListNetworksResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xb6\x01\n\rCreateNetwork\x12\".cloudspan.v1.CreateNetworkRequest\x1a\x1d.google.longrunning.Operation\"b\xca\x41\x1c\n\x07Network\x12\x11OperationMetadata\xda\x41\x0eparent,network\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xbb\x01\n\rDeleteNetwork\x12\".cloudspan.v1.DeleteNetworkRequest\x1a\x1d.google.longrunning.Operation\"g\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/network.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x19\x63loudspan/v1/subnet.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x07\n\x07Network\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32\x1b.cloudspan.v1.Network.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.Network.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x14\n\x06shared\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65xternal\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0b\n\x03mtu\x18\x0e \x01(\x05\x12\x18\n\nadmin_down\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12$\n\x16port_security_disabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12.\n\x07subnets\x18\x11 \x03(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12\x1a\n\x0cnetwork_type\x18\x12 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fsegmentation_id\x18\x13 \x01(\x05\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:`\xea\x41]\n\x15\x63loudspan.dev/Network\x12:platforms/{platform}/clusters/{cluster}/networks/{network}*\x08networks\"\x9a\x01\n\x11GetNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcd\x01\n\x13ListNetworksRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa2\x01\n\x14ListNetworksResponse\x12\'\n\x08networks\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Network\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xff\x01\n\x14\x43reateNetworkRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x07network\x18\x02 \x01(\x0b\x32\x15.cloudspan.v1.NetworkB\x04\xe2\x41\x01\x02\x12%\n\x07subnets\x18\x03 \x03(\x0b\x32\x14.cloudspan.v1.Subnet\x12\'\n\x06router\x18\x04 \x01(\x0b\x32\x17.cloudspan.v1.NewRouter\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"\x82\x01\n\tNewRouter\x12)\n\x06router\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x34\n\x10\x65xternal_network\x18\x03 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\"o\n\x14\x44\x65leteNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xbb\x05\n\x0eNetworkService\x12\x83\x01\n\nGetNetwork\x12\x1f.cloudspan.v1.GetNetworkRequest\x1a\x15.cloudspan.v1.Network\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x95\x01\n\x0cListNetworks\x12!.cloudspan.v1.ListNetworksRequest\x1a\".cloudspan.v1.ListNetworksResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc1\x01\n\rCreateNetwork\x12\".cloudspan.v1.CreateNetworkRequest\x1a\x1d.google.longrunning.Operation\"m\xca\x41\x1c\n\x07Network\x12\x11OperationMetadata\xda\x41\x0eparent,network\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc6\x01\n\rDeleteNetwork\x12\".cloudspan.v1.DeleteNetworkRequest\x1a\x1d.google.longrunning.Operation\"r\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -82,6 +84,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATENETWORKREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_CREATENETWORKREQUEST'].fields_by_name['network']._loaded_options = None
   _globals['_CREATENETWORKREQUEST'].fields_by_name['network']._serialized_options = b'\342A\001\002'
+  _globals['_NEWROUTER'].fields_by_name['router']._loaded_options = None
+  _globals['_NEWROUTER'].fields_by_name['router']._serialized_options = b'\372A\026\n\024cloudspan.dev/Router'
+  _globals['_NEWROUTER'].fields_by_name['external_network']._loaded_options = None
+  _globals['_NEWROUTER'].fields_by_name['external_network']._serialized_options = b'\372A\027\n\025cloudspan.dev/Network'
   _globals['_DELETENETWORKREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETENETWORKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Network'
   _globals['_NETWORKSERVICE'].methods_by_name['GetNetwork']._loaded_options = None
@@ -89,25 +95,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NETWORKSERVICE'].methods_by_name['ListNetworks']._loaded_options = None
   _globals['_NETWORKSERVICE'].methods_by_name['ListNetworks']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_NETWORKSERVICE'].methods_by_name['CreateNetwork']._loaded_options = None
-  _globals['_NETWORKSERVICE'].methods_by_name['CreateNetwork']._serialized_options = b'\312A\034\n\007Network\022\021OperationMetadata\332A\016parent,network\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_NETWORKSERVICE'].methods_by_name['CreateNetwork']._serialized_options = b'\312A\034\n\007Network\022\021OperationMetadata\332A\016parent,network\342\376\030\007\010\001\022\003\010\220\034\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_NETWORKSERVICE'].methods_by_name['DeleteNetwork']._loaded_options = None
-  _globals['_NETWORKSERVICE'].methods_by_name['DeleteNetwork']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
-  _globals['_NETWORK']._serialized_start=317
-  _globals['_NETWORK']._serialized_end=1272
-  _globals['_NETWORK_LABELSENTRY']._serialized_start=986
-  _globals['_NETWORK_LABELSENTRY']._serialized_end=1031
-  _globals['_NETWORK_STATE']._serialized_start=1034
-  _globals['_NETWORK_STATE']._serialized_end=1174
-  _globals['_GETNETWORKREQUEST']._serialized_start=1275
-  _globals['_GETNETWORKREQUEST']._serialized_end=1429
-  _globals['_LISTNETWORKSREQUEST']._serialized_start=1432
-  _globals['_LISTNETWORKSREQUEST']._serialized_end=1637
-  _globals['_LISTNETWORKSRESPONSE']._serialized_start=1640
-  _globals['_LISTNETWORKSRESPONSE']._serialized_end=1802
-  _globals['_CREATENETWORKREQUEST']._serialized_start=1805
-  _globals['_CREATENETWORKREQUEST']._serialized_end=1957
-  _globals['_DELETENETWORKREQUEST']._serialized_start=1959
-  _globals['_DELETENETWORKREQUEST']._serialized_end=2047
-  _globals['_NETWORKSERVICE']._serialized_start=2050
-  _globals['_NETWORKSERVICE']._serialized_end=2727
+  _globals['_NETWORKSERVICE'].methods_by_name['DeleteNetwork']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_NETWORK']._serialized_start=376
+  _globals['_NETWORK']._serialized_end=1331
+  _globals['_NETWORK_LABELSENTRY']._serialized_start=1045
+  _globals['_NETWORK_LABELSENTRY']._serialized_end=1090
+  _globals['_NETWORK_STATE']._serialized_start=1093
+  _globals['_NETWORK_STATE']._serialized_end=1233
+  _globals['_GETNETWORKREQUEST']._serialized_start=1334
+  _globals['_GETNETWORKREQUEST']._serialized_end=1488
+  _globals['_LISTNETWORKSREQUEST']._serialized_start=1491
+  _globals['_LISTNETWORKSREQUEST']._serialized_end=1696
+  _globals['_LISTNETWORKSRESPONSE']._serialized_start=1699
+  _globals['_LISTNETWORKSRESPONSE']._serialized_end=1861
+  _globals['_CREATENETWORKREQUEST']._serialized_start=1864
+  _globals['_CREATENETWORKREQUEST']._serialized_end=2119
+  _globals['_NEWROUTER']._serialized_start=2122
+  _globals['_NEWROUTER']._serialized_end=2252
+  _globals['_DELETENETWORKREQUEST']._serialized_start=2254
+  _globals['_DELETENETWORKREQUEST']._serialized_end=2365
+  _globals['_NETWORKSERVICE']._serialized_start=2368
+  _globals['_NETWORKSERVICE']._serialized_end=3067
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
 import datetime
 
+from cloudspan.v1 import annotations_pb2 as _annotations_pb2
 from cloudspan.v1 import common_pb2 as _common_pb2
+from cloudspan.v1 import subnet_pb2 as _subnet_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -124,21 +126,39 @@ class ListNetworksResponse(_message.Message):
     def __init__(self, networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreachable: _Optional[_Iterable[str]] = ..., cluster_status: _Optional[_Iterable[_Union[_common_pb2.ClusterStatus, _Mapping]]] = ...) -> None: ...
 
 class CreateNetworkRequest(_message.Message):
-    __slots__ = ("parent", "network", "options", "request_id")
+    __slots__ = ("parent", "network", "subnets", "router", "validate_only", "options", "request_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
+    SUBNETS_FIELD_NUMBER: _ClassVar[int]
+    ROUTER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     parent: str
     network: Network
+    subnets: _containers.RepeatedCompositeFieldContainer[_subnet_pb2.Subnet]
+    router: NewRouter
+    validate_only: bool
     options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., network: _Optional[_Union[Network, _Mapping]] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., network: _Optional[_Union[Network, _Mapping]] = ..., subnets: _Optional[_Iterable[_Union[_subnet_pb2.Subnet, _Mapping]]] = ..., router: _Optional[_Union[NewRouter, _Mapping]] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class NewRouter(_message.Message):
+    __slots__ = ("router", "display_name", "external_network")
+    ROUTER_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_NETWORK_FIELD_NUMBER: _ClassVar[int]
+    router: str
+    display_name: str
+    external_network: str
+    def __init__(self, router: _Optional[str] = ..., display_name: _Optional[str] = ..., external_network: _Optional[str] = ...) -> None: ...
 
 class DeleteNetworkRequest(_message.Message):
-    __slots__ = ("name", "request_id")
+    __slots__ = ("name", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...

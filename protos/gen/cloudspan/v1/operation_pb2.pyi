@@ -3,6 +3,7 @@ import datetime
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -14,7 +15,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OperationMetadata(_message.Message):
-    __slots__ = ("method", "cluster", "resource", "phase", "stage", "percent", "native_ids", "create_time", "update_time", "end_time", "request_id", "cancel_requested", "left_overs")
+    __slots__ = ("method", "cluster", "resource", "phase", "stage", "percent", "native_ids", "create_time", "update_time", "end_time", "request_id", "cancel_requested", "left_overs", "contact_time", "deadline_time", "waits_for", "preempted_by", "cancel_outcome")
     class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PHASE_UNSPECIFIED: _ClassVar[OperationMetadata.Phase]
@@ -31,6 +32,18 @@ class OperationMetadata(_message.Message):
     PHASE_STALLED: OperationMetadata.Phase
     PHASE_UNDOING: OperationMetadata.Phase
     PHASE_DONE: OperationMetadata.Phase
+    class CancelOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        CANCEL_OUTCOME_UNSPECIFIED: _ClassVar[OperationMetadata.CancelOutcome]
+        CANCEL_OUTCOME_UNDONE: _ClassVar[OperationMetadata.CancelOutcome]
+        CANCEL_OUTCOME_TOO_LATE: _ClassVar[OperationMetadata.CancelOutcome]
+        CANCEL_OUTCOME_LEFT_BEHIND: _ClassVar[OperationMetadata.CancelOutcome]
+        CANCEL_OUTCOME_FAILED: _ClassVar[OperationMetadata.CancelOutcome]
+    CANCEL_OUTCOME_UNSPECIFIED: OperationMetadata.CancelOutcome
+    CANCEL_OUTCOME_UNDONE: OperationMetadata.CancelOutcome
+    CANCEL_OUTCOME_TOO_LATE: OperationMetadata.CancelOutcome
+    CANCEL_OUTCOME_LEFT_BEHIND: OperationMetadata.CancelOutcome
+    CANCEL_OUTCOME_FAILED: OperationMetadata.CancelOutcome
     class NativeIdsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +64,11 @@ class OperationMetadata(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
     LEFT_OVERS_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTED_BY_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_OUTCOME_FIELD_NUMBER: _ClassVar[int]
     method: str
     cluster: str
     resource: str
@@ -64,7 +82,12 @@ class OperationMetadata(_message.Message):
     request_id: str
     cancel_requested: bool
     left_overs: _containers.RepeatedCompositeFieldContainer[LeftOver]
-    def __init__(self, method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., phase: _Optional[_Union[OperationMetadata.Phase, str]] = ..., stage: _Optional[str] = ..., percent: _Optional[int] = ..., native_ids: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., cancel_requested: _Optional[bool] = ..., left_overs: _Optional[_Iterable[_Union[LeftOver, _Mapping]]] = ...) -> None: ...
+    contact_time: _timestamp_pb2.Timestamp
+    deadline_time: _timestamp_pb2.Timestamp
+    waits_for: str
+    preempted_by: str
+    cancel_outcome: OperationMetadata.CancelOutcome
+    def __init__(self, method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., phase: _Optional[_Union[OperationMetadata.Phase, str]] = ..., stage: _Optional[str] = ..., percent: _Optional[int] = ..., native_ids: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., cancel_requested: _Optional[bool] = ..., left_overs: _Optional[_Iterable[_Union[LeftOver, _Mapping]]] = ..., contact_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., preempted_by: _Optional[str] = ..., cancel_outcome: _Optional[_Union[OperationMetadata.CancelOutcome, str]] = ...) -> None: ...
 
 class LeftOver(_message.Message):
     __slots__ = ("name", "reason", "removed")
@@ -81,3 +104,72 @@ class WatchOperationRequest(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ExplainOperationRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class AbandonOperationRequest(_message.Message):
+    __slots__ = ("name", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class OperationExplanation(_message.Message):
+    __slots__ = ("name", "metadata", "stages", "skipped")
+    class Stage(_message.Message):
+        __slots__ = ("stage", "steps", "failures", "first_time", "last_time", "instance", "error", "calls")
+        STAGE_FIELD_NUMBER: _ClassVar[int]
+        STEPS_FIELD_NUMBER: _ClassVar[int]
+        FAILURES_FIELD_NUMBER: _ClassVar[int]
+        FIRST_TIME_FIELD_NUMBER: _ClassVar[int]
+        LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+        INSTANCE_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        CALLS_FIELD_NUMBER: _ClassVar[int]
+        stage: str
+        steps: int
+        failures: int
+        first_time: _timestamp_pb2.Timestamp
+        last_time: _timestamp_pb2.Timestamp
+        instance: str
+        error: str
+        calls: _containers.RepeatedCompositeFieldContainer[NativeCall]
+        def __init__(self, stage: _Optional[str] = ..., steps: _Optional[int] = ..., failures: _Optional[int] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., instance: _Optional[str] = ..., error: _Optional[str] = ..., calls: _Optional[_Iterable[_Union[NativeCall, _Mapping]]] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    metadata: OperationMetadata
+    stages: _containers.RepeatedCompositeFieldContainer[OperationExplanation.Stage]
+    skipped: int
+    def __init__(self, name: _Optional[str] = ..., metadata: _Optional[_Union[OperationMetadata, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[OperationExplanation.Stage, _Mapping]]] = ..., skipped: _Optional[int] = ...) -> None: ...
+
+class NativeCall(_message.Message):
+    __slots__ = ("service", "method", "template", "status", "native_request_id", "count", "retries", "took", "waited", "error")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    TOOK_FIELD_NUMBER: _ClassVar[int]
+    WAITED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    method: str
+    template: str
+    status: int
+    native_request_id: str
+    count: int
+    retries: int
+    took: _duration_pb2.Duration
+    waited: _duration_pb2.Duration
+    error: str
+    def __init__(self, service: _Optional[str] = ..., method: _Optional[str] = ..., template: _Optional[str] = ..., status: _Optional[int] = ..., native_request_id: _Optional[str] = ..., count: _Optional[int] = ..., retries: _Optional[int] = ..., took: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waited: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...

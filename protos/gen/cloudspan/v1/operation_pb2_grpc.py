@@ -41,6 +41,16 @@ class OperationServiceStub:
                 request_serializer=cloudspan_dot_v1_dot_operation__pb2.WatchOperationRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ExplainOperation = channel.unary_unary(
+                '/cloudspan.v1.OperationService/ExplainOperation',
+                request_serializer=cloudspan_dot_v1_dot_operation__pb2.ExplainOperationRequest.SerializeToString,
+                response_deserializer=cloudspan_dot_v1_dot_operation__pb2.OperationExplanation.FromString,
+                _registered_method=True)
+        self.AbandonOperation = channel.unary_unary(
+                '/cloudspan.v1.OperationService/AbandonOperation',
+                request_serializer=cloudspan_dot_v1_dot_operation__pb2.AbandonOperationRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class OperationServiceServicer:
@@ -54,12 +64,39 @@ class OperationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainOperation(self, request, context):
+        """Tells what an operation took: its stages, and under each the calls to the platform.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbandonOperation(self, request, context):
+        """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+
+        It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
+        FAILED_PRECONDITION when it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'WatchOperation': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchOperation,
                     request_deserializer=cloudspan_dot_v1_dot_operation__pb2.WatchOperationRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ExplainOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainOperation,
+                    request_deserializer=cloudspan_dot_v1_dot_operation__pb2.ExplainOperationRequest.FromString,
+                    response_serializer=cloudspan_dot_v1_dot_operation__pb2.OperationExplanation.SerializeToString,
+            ),
+            'AbandonOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbandonOperation,
+                    request_deserializer=cloudspan_dot_v1_dot_operation__pb2.AbandonOperationRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
@@ -90,6 +127,60 @@ class OperationService:
             target,
             '/cloudspan.v1.OperationService/WatchOperation',
             cloudspan_dot_v1_dot_operation__pb2.WatchOperationRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.OperationService/ExplainOperation',
+            cloudspan_dot_v1_dot_operation__pb2.ExplainOperationRequest.SerializeToString,
+            cloudspan_dot_v1_dot_operation__pb2.OperationExplanation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbandonOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.OperationService/AbandonOperation',
+            cloudspan_dot_v1_dot_operation__pb2.AbandonOperationRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -36,6 +36,14 @@ class OperationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OperationServiceAsyncStub: ...
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operations_pb2.Operation]
     """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+    ExplainOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.ExplainOperationRequest, _operation_pb2.OperationExplanation]
+    """Tells what an operation took: its stages, and under each the calls to the platform."""
+    AbandonOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.AbandonOperationRequest, _operations_pb2.Operation]
+    """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+
+    It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
+    FAILED_PRECONDITION when it has ended.
+    """
 
 @_typing.type_check_only
 class OperationServiceAsyncStub(OperationServiceStub):
@@ -44,6 +52,14 @@ class OperationServiceAsyncStub(OperationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchOperation: _aio.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+    ExplainOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.ExplainOperationRequest, _operation_pb2.OperationExplanation]  # type: ignore[assignment]
+    """Tells what an operation took: its stages, and under each the calls to the platform."""
+    AbandonOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.AbandonOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+
+    It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
+    FAILED_PRECONDITION when it has ended.
+    """
 
 class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells how operations go on, beyond what google.longrunning.Operations can."""
@@ -55,5 +71,25 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operations_pb2.Operation], _abc.AsyncIterator[_operations_pb2.Operation]]:
         """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+
+    @_abc_1.abstractmethod
+    def ExplainOperation(
+        self,
+        request: _operation_pb2.ExplainOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_pb2.OperationExplanation, _abc.Awaitable[_operation_pb2.OperationExplanation]]:
+        """Tells what an operation took: its stages, and under each the calls to the platform."""
+
+    @_abc_1.abstractmethod
+    def AbandonOperation(
+        self,
+        request: _operation_pb2.AbandonOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+
+        It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
+        FAILED_PRECONDITION when it has ended.
+        """
 
 def add_OperationServiceServicer_to_server(servicer: OperationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,5 +1,6 @@
 import datetime
 
+from cloudspan.v1 import annotations_pb2 as _annotations_pb2
 from cloudspan.v1 import common_pb2 as _common_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -19,7 +20,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Server(_message.Message):
-    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "task", "fault", "locked", "flavor", "vcpus", "memory_mib", "image", "zone", "host", "key_pair", "network_interfaces", "volume_attachments", "security_groups", "boot_volume", "user_data", "admin_password")
+    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "task", "fault", "locked", "flavor", "vcpus", "memory_mib", "image", "zone", "host", "key_pair", "network_interfaces", "volume_attachments", "security_groups", "boot_volume", "user_data", "admin_password", "new_volumes")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Server.State]
@@ -70,20 +71,44 @@ class Server(_message.Message):
         create_time: _timestamp_pb2.Timestamp
         def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
     class NetworkInterface(_message.Message):
-        __slots__ = ("network", "port", "ip_addresses", "mac_address", "floating_ip_addresses", "network_display_name")
+        __slots__ = ("network", "port", "ip_addresses", "mac_address", "floating_ip_addresses", "network_display_name", "new_port", "floating_network")
         NETWORK_FIELD_NUMBER: _ClassVar[int]
         PORT_FIELD_NUMBER: _ClassVar[int]
         IP_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
         MAC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
         FLOATING_IP_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
         NETWORK_DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+        NEW_PORT_FIELD_NUMBER: _ClassVar[int]
+        FLOATING_NETWORK_FIELD_NUMBER: _ClassVar[int]
         network: str
         port: str
         ip_addresses: _containers.RepeatedScalarFieldContainer[str]
         mac_address: str
         floating_ip_addresses: _containers.RepeatedScalarFieldContainer[str]
         network_display_name: str
-        def __init__(self, network: _Optional[str] = ..., port: _Optional[str] = ..., ip_addresses: _Optional[_Iterable[str]] = ..., mac_address: _Optional[str] = ..., floating_ip_addresses: _Optional[_Iterable[str]] = ..., network_display_name: _Optional[str] = ...) -> None: ...
+        new_port: Server.NewPort
+        floating_network: str
+        def __init__(self, network: _Optional[str] = ..., port: _Optional[str] = ..., ip_addresses: _Optional[_Iterable[str]] = ..., mac_address: _Optional[str] = ..., floating_ip_addresses: _Optional[_Iterable[str]] = ..., network_display_name: _Optional[str] = ..., new_port: _Optional[_Union[Server.NewPort, _Mapping]] = ..., floating_network: _Optional[str] = ...) -> None: ...
+    class NewPort(_message.Message):
+        __slots__ = ("display_name", "ip_addresses", "security_groups")
+        DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+        IP_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+        SECURITY_GROUPS_FIELD_NUMBER: _ClassVar[int]
+        display_name: str
+        ip_addresses: _containers.RepeatedScalarFieldContainer[str]
+        security_groups: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, display_name: _Optional[str] = ..., ip_addresses: _Optional[_Iterable[str]] = ..., security_groups: _Optional[_Iterable[str]] = ...) -> None: ...
+    class NewVolume(_message.Message):
+        __slots__ = ("display_name", "size_bytes", "volume_type", "delete_with_server")
+        DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+        SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+        VOLUME_TYPE_FIELD_NUMBER: _ClassVar[int]
+        DELETE_WITH_SERVER_FIELD_NUMBER: _ClassVar[int]
+        display_name: str
+        size_bytes: int
+        volume_type: str
+        delete_with_server: bool
+        def __init__(self, display_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., volume_type: _Optional[str] = ..., delete_with_server: _Optional[bool] = ...) -> None: ...
     class VolumeAttachment(_message.Message):
         __slots__ = ("volume", "device", "delete_with_server")
         VOLUME_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +162,7 @@ class Server(_message.Message):
     BOOT_VOLUME_FIELD_NUMBER: _ClassVar[int]
     USER_DATA_FIELD_NUMBER: _ClassVar[int]
     ADMIN_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    NEW_VOLUMES_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: Server.State
@@ -163,7 +189,8 @@ class Server(_message.Message):
     boot_volume: Server.BootVolume
     user_data: str
     admin_password: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Server.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., task: _Optional[str] = ..., fault: _Optional[_Union[Server.Fault, _Mapping]] = ..., locked: _Optional[bool] = ..., flavor: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., image: _Optional[str] = ..., zone: _Optional[str] = ..., host: _Optional[str] = ..., key_pair: _Optional[str] = ..., network_interfaces: _Optional[_Iterable[_Union[Server.NetworkInterface, _Mapping]]] = ..., volume_attachments: _Optional[_Iterable[_Union[Server.VolumeAttachment, _Mapping]]] = ..., security_groups: _Optional[_Iterable[str]] = ..., boot_volume: _Optional[_Union[Server.BootVolume, _Mapping]] = ..., user_data: _Optional[str] = ..., admin_password: _Optional[str] = ...) -> None: ...
+    new_volumes: _containers.RepeatedCompositeFieldContainer[Server.NewVolume]
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Server.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., task: _Optional[str] = ..., fault: _Optional[_Union[Server.Fault, _Mapping]] = ..., locked: _Optional[bool] = ..., flavor: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., image: _Optional[str] = ..., zone: _Optional[str] = ..., host: _Optional[str] = ..., key_pair: _Optional[str] = ..., network_interfaces: _Optional[_Iterable[_Union[Server.NetworkInterface, _Mapping]]] = ..., volume_attachments: _Optional[_Iterable[_Union[Server.VolumeAttachment, _Mapping]]] = ..., security_groups: _Optional[_Iterable[str]] = ..., boot_volume: _Optional[_Union[Server.BootVolume, _Mapping]] = ..., user_data: _Optional[str] = ..., admin_password: _Optional[str] = ..., new_volumes: _Optional[_Iterable[_Union[Server.NewVolume, _Mapping]]] = ...) -> None: ...
 
 class GetServerRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")
@@ -206,43 +233,51 @@ class ListServersResponse(_message.Message):
     def __init__(self, servers: _Optional[_Iterable[_Union[Server, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreachable: _Optional[_Iterable[str]] = ..., cluster_status: _Optional[_Iterable[_Union[_common_pb2.ClusterStatus, _Mapping]]] = ...) -> None: ...
 
 class CreateServerRequest(_message.Message):
-    __slots__ = ("parent", "server", "options", "request_id")
+    __slots__ = ("parent", "server", "validate_only", "options", "request_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     SERVER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     parent: str
     server: Server
+    validate_only: bool
     options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., server: _Optional[_Union[Server, _Mapping]] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., server: _Optional[_Union[Server, _Mapping]] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DeleteServerRequest(_message.Message):
-    __slots__ = ("name", "request_id")
+    __slots__ = ("name", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class StartServerRequest(_message.Message):
-    __slots__ = ("name", "request_id")
+    __slots__ = ("name", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class StopServerRequest(_message.Message):
-    __slots__ = ("name", "request_id")
+    __slots__ = ("name", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RebootServerRequest(_message.Message):
-    __slots__ = ("name", "mode", "request_id")
+    __slots__ = ("name", "mode", "validate_only", "request_id")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODE_UNSPECIFIED: _ClassVar[RebootServerRequest.Mode]
@@ -253,30 +288,36 @@ class RebootServerRequest(_message.Message):
     MODE_HARD: RebootServerRequest.Mode
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     mode: RebootServerRequest.Mode
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., mode: _Optional[_Union[RebootServerRequest.Mode, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., mode: _Optional[_Union[RebootServerRequest.Mode, str]] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AttachVolumeRequest(_message.Message):
-    __slots__ = ("name", "volume", "device", "request_id")
+    __slots__ = ("name", "volume", "device", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     volume: str
     device: str
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., volume: _Optional[str] = ..., device: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., volume: _Optional[str] = ..., device: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DetachVolumeRequest(_message.Message):
-    __slots__ = ("name", "volume", "request_id")
+    __slots__ = ("name", "volume", "validate_only", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VOLUME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     volume: str
+    validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., volume: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., volume: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -42,6 +42,11 @@ class StepServiceStub:
                 request_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.StepRequest.SerializeToString,
                 response_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.StepResponse.FromString,
                 _registered_method=True)
+        self.Observe = channel.unary_unary(
+                '/cloudspan.adapter.v1.StepService/Observe',
+                request_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ObserveRequest.SerializeToString,
+                response_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ObserveResponse.FromString,
+                _registered_method=True)
 
 
 class StepServiceServicer:
@@ -60,6 +65,15 @@ class StepServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Observe(self, request, context):
+        """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+
+        Operations that wait are looked after together by this; one that is told of is stepped again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StepServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -67,6 +81,11 @@ def add_StepServiceServicer_to_server(servicer, server):
                     servicer.Step,
                     request_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.StepRequest.FromString,
                     response_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.StepResponse.SerializeToString,
+            ),
+            'Observe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Observe,
+                    request_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ObserveRequest.FromString,
+                    response_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ObserveResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -99,6 +118,155 @@ class StepService:
             '/cloudspan.adapter.v1.StepService/Step',
             cloudspan_dot_adapter_dot_v1_dot_step__pb2.StepRequest.SerializeToString,
             cloudspan_dot_adapter_dot_v1_dot_step__pb2.StepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Observe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.adapter.v1.StepService/Observe',
+            cloudspan_dot_adapter_dot_v1_dot_step__pb2.ObserveRequest.SerializeToString,
+            cloudspan_dot_adapter_dot_v1_dot_step__pb2.ObserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class MarkServiceStub:
+    """Finds by their marks what operations made. Only the gateway calls it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListMarked = channel.unary_unary(
+                '/cloudspan.adapter.v1.MarkService/ListMarked',
+                request_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ListMarkedRequest.SerializeToString,
+                response_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ListMarkedResponse.FromString,
+                _registered_method=True)
+        self.RemoveMarked = channel.unary_unary(
+                '/cloudspan.adapter.v1.MarkService/RemoveMarked',
+                request_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.RemoveMarkedRequest.SerializeToString,
+                response_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.RemoveMarkedResponse.FromString,
+                _registered_method=True)
+
+
+class MarkServiceServicer:
+    """Finds by their marks what operations made. Only the gateway calls it.
+    """
+
+    def ListMarked(self, request, context):
+        """Lists what carries a mark of an installation on a cluster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveMarked(self, request, context):
+        """Deletes one resource, if it carries the mark; done as well when it is gone.
+
+        FAILED_PRECONDITION when it carries another mark or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_MarkServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListMarked': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMarked,
+                    request_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ListMarkedRequest.FromString,
+                    response_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.ListMarkedResponse.SerializeToString,
+            ),
+            'RemoveMarked': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMarked,
+                    request_deserializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.RemoveMarkedRequest.FromString,
+                    response_serializer=cloudspan_dot_adapter_dot_v1_dot_step__pb2.RemoveMarkedResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'cloudspan.adapter.v1.MarkService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('cloudspan.adapter.v1.MarkService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class MarkService:
+    """Finds by their marks what operations made. Only the gateway calls it.
+    """
+
+    @staticmethod
+    def ListMarked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.adapter.v1.MarkService/ListMarked',
+            cloudspan_dot_adapter_dot_v1_dot_step__pb2.ListMarkedRequest.SerializeToString,
+            cloudspan_dot_adapter_dot_v1_dot_step__pb2.ListMarkedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMarked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.adapter.v1.MarkService/RemoveMarked',
+            cloudspan_dot_adapter_dot_v1_dot_step__pb2.RemoveMarkedRequest.SerializeToString,
+            cloudspan_dot_adapter_dot_v1_dot_step__pb2.RemoveMarkedResponse.FromString,
             options,
             channel_credentials,
             insecure,

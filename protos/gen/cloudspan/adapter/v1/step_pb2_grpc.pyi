@@ -42,6 +42,11 @@ class StepServiceStub:
     An error that ends the operation comes inside the answer; the call itself fails only when nothing is known of
     the step, and is then made again with the next `attempt`.
     """
+    Observe: _grpc.UnaryUnaryMultiCallable[_step_pb2.ObserveRequest, _step_pb2.ObserveResponse]
+    """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+
+    Operations that wait are looked after together by this; one that is told of is stepped again.
+    """
 
 @_typing.type_check_only
 class StepServiceAsyncStub(StepServiceStub):
@@ -56,6 +61,11 @@ class StepServiceAsyncStub(StepServiceStub):
 
     An error that ends the operation comes inside the answer; the call itself fails only when nothing is known of
     the step, and is then made again with the next `attempt`.
+    """
+    Observe: _aio.UnaryUnaryMultiCallable[_step_pb2.ObserveRequest, _step_pb2.ObserveResponse]  # type: ignore[assignment]
+    """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+
+    Operations that wait are looked after together by this; one that is told of is stepped again.
     """
 
 class StepServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,4 +86,67 @@ class StepServiceServicer(metaclass=_abc_1.ABCMeta):
         the step, and is then made again with the next `attempt`.
         """
 
+    @_abc_1.abstractmethod
+    def Observe(
+        self,
+        request: _step_pb2.ObserveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_step_pb2.ObserveResponse, _abc.Awaitable[_step_pb2.ObserveResponse]]:
+        """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+
+        Operations that wait are looked after together by this; one that is told of is stepped again.
+        """
+
 def add_StepServiceServicer_to_server(servicer: StepServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class MarkServiceStub:
+    """Finds by their marks what operations made. Only the gateway calls it."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> MarkServiceAsyncStub: ...
+    ListMarked: _grpc.UnaryUnaryMultiCallable[_step_pb2.ListMarkedRequest, _step_pb2.ListMarkedResponse]
+    """Lists what carries a mark of an installation on a cluster."""
+    RemoveMarked: _grpc.UnaryUnaryMultiCallable[_step_pb2.RemoveMarkedRequest, _step_pb2.RemoveMarkedResponse]
+    """Deletes one resource, if it carries the mark; done as well when it is gone.
+
+    FAILED_PRECONDITION when it carries another mark or none.
+    """
+
+@_typing.type_check_only
+class MarkServiceAsyncStub(MarkServiceStub):
+    """Finds by their marks what operations made. Only the gateway calls it."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListMarked: _aio.UnaryUnaryMultiCallable[_step_pb2.ListMarkedRequest, _step_pb2.ListMarkedResponse]  # type: ignore[assignment]
+    """Lists what carries a mark of an installation on a cluster."""
+    RemoveMarked: _aio.UnaryUnaryMultiCallable[_step_pb2.RemoveMarkedRequest, _step_pb2.RemoveMarkedResponse]  # type: ignore[assignment]
+    """Deletes one resource, if it carries the mark; done as well when it is gone.
+
+    FAILED_PRECONDITION when it carries another mark or none.
+    """
+
+class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Finds by their marks what operations made. Only the gateway calls it."""
+
+    @_abc_1.abstractmethod
+    def ListMarked(
+        self,
+        request: _step_pb2.ListMarkedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_step_pb2.ListMarkedResponse, _abc.Awaitable[_step_pb2.ListMarkedResponse]]:
+        """Lists what carries a mark of an installation on a cluster."""
+
+    @_abc_1.abstractmethod
+    def RemoveMarked(
+        self,
+        request: _step_pb2.RemoveMarkedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_step_pb2.RemoveMarkedResponse, _abc.Awaitable[_step_pb2.RemoveMarkedResponse]]:
+        """Deletes one resource, if it carries the mark; done as well when it is gone.
+
+        FAILED_PRECONDITION when it carries another mark or none.
+        """
+
+def add_MarkServiceServicer_to_server(servicer: MarkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
