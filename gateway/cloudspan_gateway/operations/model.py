@@ -1,18 +1,22 @@
-"""What is known of an operation: the row that a store keeps, and the messages made from it.
+"""What is known of an operation: the row that a store keeps, how it changes, and the messages made from it.
 
-Only the runner and the doors of operations read it. Spec: design, section 4.
+Stores keep rows and apply the changes below, whatever they keep them in; the runner and the doors read them. A row is
+never changed in place. Spec: design, section 4.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from google.longrunning import operations_pb2
-from google.rpc import status_pb2
+from google.rpc import code_pb2, status_pb2
 
 from cloudspan.v1 import operation_pb2
+from cloudspan_common import contract
 from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_common.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
 
 Phase = operation_pb2.OperationMetadata.Phase
+CancelOutcome = operation_pb2.OperationMetadata.CancelOutcome
 PREFIX = "operations/"
 
 
@@ -32,11 +37,20 @@ class Intent:
     id: str
     """UUID; with a step's name it makes the marker that finds a resource again."""
     method: str
-    request: bytes = field(repr=False)  # may hold user data and passwords
+    request: bytes = field(repr=False)
+    """May hold user data and passwords; empty once the operation has ended."""
     cluster: ClusterRef
     request_id: str
     """The caller's, else one made by the gateway."""
+    digest: bytes = field(default=b"", repr=False)
+    """What the same `request_id` must come with again: tells requests apart and nothing of what they hold."""
     traceparent: str = ""
+    tenant: str = ""
+    """On whose behalf, as far as is known; the runner is fair between tenants."""
+    target: str = ""
+    """The resource that it changes; empty for a create, until that is known."""
+    also: tuple[str, ...] = ()
+    """Other resources that it names, such as the volume that is attached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +82,17 @@ class Row:
     """Grows with each claim; a write of an older one is refused."""
     revision: int = 0
     """Grows with each change; what watchers compare."""
+    contact_time: float | None = None
+    """When an adapter last answered a step, or told that it is still in transit."""
     end_time: float | None = None
     outcome: any_pb2.Any | status_pb2.Status | None = field(default=None, repr=False)
+    secret: bool = False
+    """Whether the outcome holds secret fields that nobody has fetched yet."""
     cancel_requested: bool = False
+    waits_for: str = ""
+    """Id of the operation that it queues behind: nobody claims it before that has ended."""
+    preempted_by: str = ""
+    """Id of the operation that ends it."""
 
     @property
     def name(self) -> str:
@@ -80,15 +102,91 @@ class Row:
     def done(self) -> bool:
         return self.outcome is not None
 
+    @property
+    def resource(self) -> str:
+        """What it works on, as far as is known."""
+        return self.progress.resource or self.intent.target
 
-def to_message(row: Row) -> operations_pb2.Operation:
-    """Return the operation as callers see it."""
+    @property
+    def deadline_time(self) -> float:
+        """When the time of its class ends; past it the operation is STALLED."""
+        method = contract.methods().get(self.intent.method)
+        return self.create_time + (method.deadline_s if method else contract.DEFAULT_DEADLINE_S)
+
+    @property
+    def failed(self) -> bool:
+        return isinstance(self.outcome, status_pb2.Status)
+
+
+# ------------------------------------------------------------------ how a row changes: what stores apply
+
+
+def attempted(row: Row) -> Row:
+    """The cursor is about to be sent. No change that watchers see."""
+    return dataclasses.replace(row, attempt=row.attempt + 1)
+
+
+def advanced(row: Row, progress: Progress, now: float) -> Row:
+    """A step was answered: what is sent next is sent for the first time."""
+    return _changed(row, now, progress=progress, attempt=0, contact_time=now)
+
+
+def noted(row: Row, progress: Progress, now: float) -> Row:
+    """A step had no answer: watchers see why, the attempt stays counted."""
+    return row if row.progress == progress else _changed(row, now, progress=progress)
+
+
+def finished(row: Row, progress: Progress, outcome: any_pb2.Any | status_pb2.Status, now: float) -> Row:
+    """It has ended: what was asked is forgotten, and whoever held it holds it no more."""
+    return _changed(
+        row,
+        now,
+        progress=dataclasses.replace(progress, cursor=b""),
+        attempt=0,
+        outcome=outcome,
+        secret=not isinstance(outcome, status_pb2.Status) and without_secrets(outcome) != outcome,
+        contact_time=now,
+        end_time=now,
+        waits_for="",
+        epoch=row.epoch + 1,
+        intent=dataclasses.replace(row.intent, request=b""),
+    )
+
+
+def cancelled(row: Row, now: float, *, preempted_by: str = "") -> Row:
+    """Its end is wanted; one that has ended, or was told before, stays as it is."""
+    if row.done or (row.cancel_requested and (row.preempted_by or not preempted_by)):
+        return row
+    return _changed(row, now, cancel_requested=True, preempted_by=preempted_by, waits_for="")
+
+
+def freed(row: Row, now: float) -> Row:
+    """What it queued behind has ended."""
+    return _changed(row, now, waits_for="")
+
+
+def revealed(row: Row) -> Row:
+    """The secrets of its outcome were fetched: nobody gets them again. No change that watchers see."""
+    if not row.secret or isinstance(row.outcome, status_pb2.Status | None):
+        return row
+    return dataclasses.replace(row, outcome=without_secrets(row.outcome), secret=False)
+
+
+def _changed(row: Row, now: float, **fields: object) -> Row:
+    return dataclasses.replace(row, revision=row.revision + 1, update_time=now, **fields)
+
+
+# ------------------------------------------------------------------ as callers see it
+
+
+def to_message(row: Row, *, reveal: bool = False) -> operations_pb2.Operation:
+    """Return the operation as callers see it; the secrets of its outcome only with `reveal`."""
     operation = operations_pb2.Operation(name=row.name, done=row.done)
     operation.metadata.Pack(metadata_of(row))
     if isinstance(row.outcome, status_pb2.Status):
         operation.error.CopyFrom(row.outcome)
     elif row.outcome is not None:
-        operation.response.CopyFrom(row.outcome)
+        operation.response.CopyFrom(row.outcome if reveal or not row.secret else without_secrets(row.outcome))
     return operation
 
 
@@ -98,20 +196,35 @@ def metadata_of(row: Row) -> operation_pb2.OperationMetadata:
     metadata = operation_pb2.OperationMetadata(
         method=row.intent.method,
         cluster=str(row.intent.cluster),
-        resource=progress.resource,
+        resource=row.resource,
         phase=Phase.PHASE_DONE if row.done else progress.phase,
         stage=progress.stage,
         percent=progress.percent,
         native_ids=progress.native_ids,
         request_id=row.intent.request_id,
         cancel_requested=row.cancel_requested,
+        cancel_outcome=_cancel_outcome(row),
         left_overs=progress.left_overs,
+        waits_for=PREFIX + row.waits_for if row.waits_for else "",
+        preempted_by=PREFIX + row.preempted_by if row.preempted_by else "",
     )
-    metadata.create_time.FromMilliseconds(round(row.create_time * 1000))
-    metadata.update_time.FromMilliseconds(round(row.update_time * 1000))
-    if row.end_time is not None:
-        metadata.end_time.FromMilliseconds(round(row.end_time * 1000))
+    times = {"create_time": row.create_time, "update_time": row.update_time, "deadline_time": row.deadline_time}
+    for name, seconds in {**times, "contact_time": row.contact_time, "end_time": row.end_time}.items():
+        if seconds is not None:
+            getattr(metadata, name).FromMilliseconds(round(seconds * 1000))
     return metadata
+
+
+def _cancel_outcome(row: Row) -> CancelOutcome:
+    if not row.cancel_requested or not row.done:
+        return CancelOutcome.CANCEL_OUTCOME_UNSPECIFIED
+    if not isinstance(row.outcome, status_pb2.Status):
+        return CancelOutcome.CANCEL_OUTCOME_TOO_LATE
+    if any(not left.removed for left in row.progress.left_overs):
+        return CancelOutcome.CANCEL_OUTCOME_LEFT_BEHIND
+    if row.outcome.code != code_pb2.CANCELLED:
+        return CancelOutcome.CANCEL_OUTCOME_FAILED
+    return CancelOutcome.CANCEL_OUTCOME_UNDONE
 
 
 def id_of(name: str) -> str:
