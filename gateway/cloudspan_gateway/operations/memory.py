@@ -115,10 +115,10 @@ class MemoryStore:
         kept.explained = explained or kept.explained
         return self._change(kept, model.advanced(kept.row, progress, self._clock.now()))
 
-    async def note(self, claim: Claim, progress: Progress, explained: bytes = b"") -> Row:
+    async def note(self, claim: Claim, progress: Progress, explained: bytes = b"", *, sent: bool = True) -> Row:
         kept = self._held(claim)
         kept.explained = explained or kept.explained
-        return self._change(kept, model.noted(kept.row, progress, self._clock.now()))
+        return self._change(kept, model.noted(kept.row, progress, self._clock.now(), sent=sent))
 
     async def finish(
         self, claim: Claim, progress: Progress, outcome: any_pb2.Any | status_pb2.Status, explained: bytes = b""

@@ -131,8 +131,9 @@ def advanced(row: Row, progress: Progress, now: float) -> Row:
     return _changed(row, now, progress=progress, attempt=0, contact_time=now)
 
 
-def noted(row: Row, progress: Progress, now: float) -> Row:
-    """A step had no answer: watchers see why, the attempt stays counted."""
+def noted(row: Row, progress: Progress, now: float, *, sent: bool = True) -> Row:
+    """A step had no answer: watchers see why. The attempt stays counted, unless it surely was not `sent`."""
+    row = row if sent else dataclasses.replace(row, attempt=max(row.attempt - 1, 0))
     return row if row.progress == progress else _changed(row, now, progress=progress)
 
 

@@ -95,8 +95,10 @@ class OperationStore(Protocol):
         """
         ...
 
-    async def note(self, claim: Claim, progress: Progress, explained: bytes = b"") -> Row:
-        """Keep what watchers should see of a step without an answer; the attempt stays counted.
+    async def note(self, claim: Claim, progress: Progress, explained: bytes = b"", *, sent: bool = True) -> Row:
+        """Keep what watchers should see of a step without an answer.
+
+        The attempt stays counted, unless it surely was not `sent` to anybody.
 
         Raises:
             Fenced: The claim was lost.
