@@ -13,25 +13,31 @@ import pkgutil
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from google.api import field_behavior_pb2, resource_pb2, routing_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2, message_factory, symbol_database
 
 import cloudspan.v1
+from cloudspan.v1 import annotations_pb2
 from cloudspan_common.errors import InvalidRequest, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from google.protobuf.descriptor import Descriptor, MethodDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
     from google.protobuf.message import Message
 
 CONTRACT_VERSION = 1
 """What this build speaks; instances tell the range they speak when they register."""
 
 PACKAGE = "cloudspan.v1"
+DEFAULT_DEADLINE_S = 3600.0
+"""How long a mutation may take that says nothing else."""
+
+Beside = annotations_pb2.Mutation.Beside
+
 _OPERATION = operations_pb2.Operation.DESCRIPTOR.full_name
 _NO_SIDE_EFFECTS = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
 _RESOURCE_SEGMENTS = 6  # platforms/{}/clusters/{}/servers/{}
@@ -46,7 +52,7 @@ class Kind(enum.Enum):
     LIST = "list"
     """A read with pages and `unreachable`: fans out when its parent holds a wildcard."""
     MUTATION = "mutation"
-    """Returns google.longrunning.Operation: driven step by step."""
+    """Is routed to a cluster and returns google.longrunning.Operation: driven step by step."""
     CALL = "call"
     """Anything else: forwarded as bytes, never retried."""
 
@@ -72,6 +78,12 @@ class Method:
     """The repeated field of a list's response that holds the resources."""
     client_streaming: bool
     server_streaming: bool
+    beside: Beside = annotations_pb2.Mutation.BESIDE_UNSPECIFIED
+    """What a mutation means to others on the same resource; elsewhere unspecified."""
+    deadline_s: float = DEFAULT_DEADLINE_S
+    """How long a mutation usually takes at most; past it its operation is STALLED."""
+    also_named: tuple[str, ...] = ()
+    """Fields of the request that name a second resource: `volume` of AttachVolume."""
 
     @property
     def path(self) -> str:
@@ -112,17 +124,31 @@ def methods() -> Mapping[str, Method]:
 
 
 @functools.cache
+def getter(collection: str) -> Method:
+    """The method that returns one resource of a collection.
+
+    Raises:
+        InvalidRequest: The contract has no such collection, or none of its resources can be read.
+    """
+    for method in methods().values():
+        resource = method.response.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource]
+        if method.kind is Kind.READ and method.collection == resource.plural == collection:
+            return method
+    raise InvalidRequest(f"the contract has no collection {collection!r}", reason="UNKNOWN_COLLECTION")
+
+
+@functools.cache
 def services() -> tuple[str, ...]:
     """Full names of the services of the contract."""
     return tuple(dict.fromkeys(method.service for method in methods().values()))
 
 
 def _method(descriptor: MethodDescriptor) -> Method:
-    options = descriptor.GetOptions()
-    routing = options.Extensions[routing_pb2.routing].routing_parameters
+    routed_field = _routed_field(descriptor)
     response = message_factory.GetMessageClass(descriptor.output_type)
     kind = _kind(descriptor)
     service = descriptor.containing_service.full_name
+    mutation = _mutation(descriptor, routed_field) if kind is Kind.MUTATION else {}
     return Method(
         full_name=f"{service}/{descriptor.name}",
         service=service,
@@ -131,18 +157,36 @@ def _method(descriptor: MethodDescriptor) -> Method:
         request=message_factory.GetMessageClass(descriptor.input_type),
         response=response,
         result=_result(descriptor) if kind is Kind.MUTATION else response,
-        routed_field=routing[0].field if routing else "",
-        collection=_collection(descriptor, routing[0].field) if routing else "",
+        routed_field=routed_field,
+        collection=_collection(descriptor.input_type.fields_by_name[routed_field]) if routed_field else "",
         items_field=next((f.name for f in descriptor.output_type.fields if f.number == 1), "")
         if kind is Kind.LIST
         else "",
         client_streaming=descriptor.client_streaming,
         server_streaming=descriptor.server_streaming,
+        **mutation,
     )
 
 
+def _routed_field(descriptor: MethodDescriptor) -> str:
+    routing = descriptor.GetOptions().Extensions[routing_pb2.routing].routing_parameters
+    return str(routing[0].field) if routing else ""
+
+
+def _mutation(descriptor: MethodDescriptor, routed_field: str) -> dict[str, Any]:
+    """What the `mutation` option says, and the second resources that the request names."""
+    said: annotations_pb2.Mutation = descriptor.GetOptions().Extensions[annotations_pb2.mutation]  # type: ignore[index]
+    texts = [f for f in descriptor.input_type.fields if f.type == f.TYPE_STRING and not f.is_repeated]
+    return {
+        "beside": said.beside or annotations_pb2.Mutation.BESIDE_ALONE,
+        "deadline_s": said.deadline.ToNanoseconds() / 1e9 or DEFAULT_DEADLINE_S,
+        "also_named": tuple(f.name for f in texts if f.name != routed_field and _collection(f)),
+    }
+
+
 def _kind(descriptor: MethodDescriptor) -> Kind:
-    if descriptor.output_type.full_name == _OPERATION and not descriptor.server_streaming:
+    returns_operation = descriptor.output_type.full_name == _OPERATION and not descriptor.server_streaming
+    if returns_operation and _routed_field(descriptor):
         return Kind.MUTATION
     if descriptor.GetOptions().idempotency_level != _NO_SIDE_EFFECTS:
         return Kind.CALL
@@ -157,9 +201,8 @@ def _result(descriptor: MethodDescriptor) -> type[Message]:
     return symbol_database.Default().GetSymbol(name)
 
 
-def _collection(descriptor: MethodDescriptor, routed_field: str) -> str:
-    """Follow the routed field's resource_reference to the pattern of the resource that it names."""
-    field = descriptor.input_type.fields_by_name[routed_field]
+def _collection(field: FieldDescriptor) -> str:
+    """Follow a field's resource_reference to the pattern of the resource that it names; empty for a cluster's."""
     kind = field.GetOptions().Extensions[resource_pb2.resource_reference].type.rpartition("/")[2]
     if not kind:
         return ""

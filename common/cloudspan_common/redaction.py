@@ -13,13 +13,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import message_factory, struct_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+M = TypeVar("M", bound=Message)
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -170,6 +172,53 @@ def redacted(message: Message) -> dict[str, Any]:
     return shown if isinstance(shown, dict) else {"value": shown}
 
 
+def has_secrets(message: Message) -> bool:
+    """Whether a field marked `debug_redact` is set in `message`, at any depth and in what is packed in it."""
+    return _clear_secrets(_copied(message))
+
+
+def without_secrets(message: M) -> M:
+    """Return a copy of `message` with every field marked `debug_redact` left out."""
+    copy = _copied(message)
+    _clear_secrets(copy)
+    return copy
+
+
+def _copied(message: M) -> M:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def _clear_secrets(message: Message) -> bool:
+    """Clear the marked fields; say whether there were any."""
+    if message.DESCRIPTOR.full_name == AnyMessage.DESCRIPTOR.full_name:
+        return _clear_packed(message)
+    cleared = False
+    for field, value in message.ListFields():
+        if _rule(_value_field(field))[1] is _Kind.SECRET or _rule(field)[1] is _Kind.SECRET:
+            message.ClearField(field.name)
+            cleared = True
+        elif _value_field(field).message_type is not None:
+            nested = value.values() if _rule(field)[1] is _Kind.MAP else value if field.is_repeated else (value,)
+            cleared = sum(_clear_secrets(part) for part in nested) > 0 or cleared
+    return cleared
+
+
+def _value_field(field: FieldDescriptor) -> FieldDescriptor:
+    """A map's values have a field of their own."""
+    entry = field.message_type
+    return entry.fields_by_name["value"] if entry is not None and entry.GetOptions().map_entry else field
+
+
+def _clear_packed(message: Any) -> bool:
+    inner = _unpacked(message)
+    if inner is None or not _clear_secrets(inner):
+        return False
+    message.value = inner.SerializeToString()
+    return True
+
+
 class _Kind(enum.Enum):
     SECRET = enum.auto()
     ENUM = enum.auto()
@@ -240,14 +289,21 @@ def _shown(message: Message, depth: int) -> Any:
 
 def _any(message: Any, depth: int) -> dict[str, Any]:
     shown: dict[str, Any] = {"@type": message.type_url}
-    try:
-        inner = message_factory.GetMessageClass(
-            message.DESCRIPTOR.file.pool.FindMessageTypeByName(message.type_url.rpartition("/")[2])
-        ).FromString(message.value)
-    except (KeyError, DecodeError):
+    inner = _unpacked(message)
+    if inner is None:
         # Without its descriptor nobody can say which of the bytes are secret.
         return {**shown, "value": f"<{len(message.value)} bytes>"}
     return {**shown, **_fields(inner, depth + 1)}
+
+
+def _unpacked(message: Any) -> Message | None:
+    """What an Any holds; None when nobody here knows its kind."""
+    try:
+        kind = message.DESCRIPTOR.file.pool.FindMessageTypeByName(message.type_url.rpartition("/")[2])
+        inner: Message = message_factory.GetMessageClass(kind).FromString(message.value)
+    except (KeyError, DecodeError):
+        return None
+    return inner
 
 
 def _value(message: Any, depth: int) -> Any:

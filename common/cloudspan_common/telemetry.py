@@ -1,7 +1,8 @@
 """One record per native call, and everything that is made from it: log line, metrics, the caller's explanation.
 
 Each adapter's session makes a `NativeCall` for what it asked of its cloud and hands it to `record_native_call`; doors
-wrap a request in `collecting()` to learn what it took. Also here: request and trace ids, and the metrics door.
+wrap a request in `collecting()` to learn what it took, and tell callers by `counted`. Also here: request and trace
+ids, and the metrics door.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 
+from cloudspan.v1 import operation_pb2
 from cloudspan_common.config import address
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed
 from cloudspan_common.logs import get_logger
+from cloudspan_common.redaction import masked_text
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from wsgiref.simple_server import WSGIServer
 
 SLOW_MS = 5_000.0
@@ -127,6 +130,28 @@ def record_native_call(call: NativeCall, metrics: NativeCallMetrics | None = Non
         log.warning("native call was slow", **asdict(call))
     elif log.is_enabled_for(10):
         log.debug("native call done", **asdict(call))
+
+
+def counted(calls: Iterable[NativeCall]) -> list[operation_pb2.NativeCall]:
+    """Return the calls as callers are told of them: in order of their first, equal ones counted together."""
+    told: dict[tuple[str | int, ...], operation_pb2.NativeCall] = {}
+    for call in calls:
+        error = masked_text(call.error)  # the platform's words, which may repeat what was sent
+        key = (call.service, call.method, call.template, call.status, error)
+        if key not in told:
+            told[key] = operation_pb2.NativeCall(
+                service=call.service, method=call.method, template=call.template, status=call.status, error=error
+            )
+        _add(told[key], call)
+    return list(told.values())
+
+
+def _add(told: operation_pb2.NativeCall, call: NativeCall) -> None:
+    told.count += 1
+    told.retries += call.retries
+    told.native_request_id = call.native_request_id or told.native_request_id
+    for total, ms in ((told.took, call.ms), (told.waited, call.waited_ms)):
+        total.FromMicroseconds(total.ToMicroseconds() + round(ms * 1000))
 
 
 def new_registry() -> CollectorRegistry:

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 GATEWAY = "gateway.cloudspan"
 """A dot keeps it apart from every adapter: by default theirs is their platform's tag, which has none."""
-_STEPS = "cloudspan.adapter.v1.StepService"
+_GATEWAY_ONLY = frozenset({"cloudspan.adapter.v1.StepService", "cloudspan.adapter.v1.MarkService"})
 # Whoever watches over processes; it tells nothing.
 _OPEN = frozenset({"grpc.health.v1.Health"})
 
@@ -52,7 +52,7 @@ class Callers(grpc.aio.ServerInterceptor):
         service = method.partition("/")[0]
         if handler is None or service in _OPEN:
             return handler
-        allowed = self._gateway if service == _STEPS else self._all
+        allowed = self._gateway if service in _GATEWAY_ONLY else self._all
         return _behind(handler, lambda context: _check(context, method, allowed))
 
 

@@ -17,7 +17,7 @@ from cloudspan_common.errors import Defect, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cloudspan_common.adapterkit.driver import Cluster
+    from cloudspan_common.adapterkit.driver import Cluster, MarkedKind, Transits
 
 
 class Abilities:
@@ -26,6 +26,10 @@ class Abilities:
     def __init__(self, cluster: Cluster) -> None:
         self._functions: dict[str, Callable[..., Any]] = {}
         self._capabilities: dict[str, Capability] = {}
+        self.transits: dict[str, Transits] = {}
+        """What tells of a collection's resources in transit."""
+        self.marked: dict[str, MarkedKind] = {}
+        """What finds a collection's marked resources."""
         names = {method.python_name: method.full_name for method in contract.methods().values()}
         for area in cluster.areas:
             for name, capability in area.capabilities.items():
@@ -41,6 +45,8 @@ class Abilities:
                 if full_name in self._functions:
                     raise Defect(f"two areas of {cluster.ref} have {name}; a function may stand in one only")
                 self._functions[full_name] = function
+            self.transits |= getattr(area, "transits", {})
+            self.marked |= getattr(area, "marked", {})
         self._ref = str(cluster.ref)
 
     def __repr__(self) -> str:

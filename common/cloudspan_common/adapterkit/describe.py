@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-_GATEWAY_ONLY = ("cloudspan.v1.OperationService",)
+_GATEWAY_ONLY = ("cloudspan.v1.OperationService", "cloudspan.v1.OrphanService")
 SERVICES = tuple(name for name in contract.services() if name not in _GATEWAY_ONLY)
 """What every adapter serves of the contract; a method that its cluster lacks answers UNIMPLEMENTED."""
 

@@ -205,8 +205,8 @@ class Operation(Protocol):
 
     The function is run again from its start for every step: finished steps give their stored result at once, the
     next missing one is done, and the function is left there until the gateway has stored the outcome. So it must
-    not act on the cloud except through `create`, `act` and `until`, and must reach the same steps again. What it only
-    reads before its first step is checked by `validate_only` as well.
+    not act on the cloud except through `create`, `act` and `until`, and must reach the same steps again. What it reads
+    and looks up before its first other step is checked by `validate_only` as well.
     """
 
     @property
@@ -259,9 +259,7 @@ class Operation(Protocol):
         """
         ...
 
-    async def until(
-        self, step: str, poll: Callable[[], Any], *, percent: int = 0, watch: Watch | None = None
-    ) -> Any:
+    async def until(self, step: str, poll: Callable[[], Any], *, percent: int = 0, watch: Watch | None = None) -> Any:
         """Wait for a terminal native state: `poll` is `async () -> T | None`, None meaning not yet.
 
         With `watch` the wait is shared: many operations are looked after by one listing, and `poll` is asked again

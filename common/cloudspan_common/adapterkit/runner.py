@@ -20,7 +20,8 @@ from cloudspan_common import contract, grpcs
 from cloudspan_common.adapterkit.callers import GATEWAY, Callers
 from cloudspan_common.adapterkit.capabilities import Abilities
 from cloudspan_common.adapterkit.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
-from cloudspan_common.adapterkit.servicer import Clusters, ContractServicer, StepServicer
+from cloudspan_common.adapterkit.gateway_servicers import MarkServicer, StepServicer
+from cloudspan_common.adapterkit.servicer import Clusters, ContractServicer
 from cloudspan_common.config import address, option
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.names import is_tag
@@ -44,7 +45,11 @@ log = structlog.get_logger(__name__)
 INFRASTRUCTURE = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
 # What `:port` and containers listen on; nobody can dial it.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound
-ADAPTER_SERVICES = ("cloudspan.adapter.v1.AdapterService", "cloudspan.adapter.v1.StepService")
+ADAPTER_SERVICES = (
+    "cloudspan.adapter.v1.AdapterService",
+    "cloudspan.adapter.v1.StepService",
+    "cloudspan.adapter.v1.MarkService",
+)
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,8 @@ def _add_services(server: grpc.aio.Server, adapter: Adapter, instance: Instance)
     platform_pb2_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(describer, servicer), server)
     cluster_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(describer, clusters, servicer), server)
     adapter_pb2_grpc.add_AdapterServiceServicer_to_server(describer, server)
-    step_pb2_grpc.add_StepServiceServicer_to_server(StepServicer(servicer), server)
+    step_pb2_grpc.add_StepServiceServicer_to_server(StepServicer(clusters, servicer), server)
+    step_pb2_grpc.add_MarkServiceServicer_to_server(MarkServicer(clusters, servicer), server)
     for add in adapter.own_services.values():
         add(server)
     grpcs.add_channelz(server)

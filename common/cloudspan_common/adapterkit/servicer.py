@@ -14,7 +14,6 @@ import structlog
 from google.protobuf import timestamp_pb2
 from google.protobuf.message import DecodeError
 
-from cloudspan.adapter.v1 import step_pb2_grpc
 from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
 from cloudspan_common.adapterkit import masks, paging
@@ -45,18 +44,6 @@ _CLUSTER_SERVICE = "cloudspan.v1.ClusterService"  # answered from Describe's sid
 
 Context = grpc.aio.ServicerContext[Any, Any]
 R = TypeVar("R")
-
-
-class StepServicer(step_pb2_grpc.StepServiceServicer):
-    """Takes one step of an operation; only the gateway may ask."""
-
-    def __init__(self, servicer: ContractServicer) -> None:
-        self._servicer = servicer
-
-    async def Step(  # noqa: N802 - the rpc's name
-        self, request: step_pb2.StepRequest, context: Context
-    ) -> step_pb2.StepResponse:
-        return await self._servicer.answered(context, lambda: self._servicer.take_step(request, context))
 
 
 class Clusters:
@@ -189,7 +176,10 @@ class ContractServicer:
             function = abilities.function(method)
             check_options(abilities, method, request)
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
-            return await take_step(function, request, step, call, settle_s=cluster.settle_s)
+            answer = await take_step(function, request, step, call, settle_s=cluster.settle_s)
+        if answer.transit.collection not in abilities.transits:
+            answer.ClearField("transit")  # it can't be observed together with others: its operation looks for itself
+        return answer
 
 
 def _parsed(method: contract.Method, body: bytes) -> Message:

@@ -9,16 +9,21 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, empty_pb2
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
-from cloudspan_common.adapterkit.steps import OperationRun, Phase, Suspended, Unwound
+from cloudspan_common.adapterkit.located import locate
+from cloudspan_common.adapterkit.steps import OperationRun
+from cloudspan_common.adapterkit.suspension import Phase, Suspended, Unwound
 from cloudspan_common.adapterkit.undoing import fail, finish, undo
+from cloudspan_common.adapterkit.validation import validate
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import Busy, CloudspanError
+from cloudspan_common.telemetry import collecting, counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
 
     Mutation = Callable[[Operation, Any], Awaitable[Message | None]]
+
+log = structlog.get_logger(__name__)
 
 DIRECT_INSTALLATION = "direct"
 """Marks what was made by calls straight at an adapter."""
@@ -45,22 +52,54 @@ async def take_step(
     settle_s: float,
     clock: Clock | None = None,
 ) -> step_pb2.StepResponse:
-    """Do the next missing step of `mutation`, or look how the last one goes on.
+    """Do the next missing step of `mutation`, or look how the last one goes on; or only check the request.
 
-    What ends the operation comes inside the answer; only a fault of ours, or a cancelled call, is raised.
-    """
-    run = OperationRun(call, step, settle_s=settle_s, clock=clock or SystemClock())
+    What ends the operation comes inside the answer; only a fault of ours, or a cancelled call, is raised."""
+    with collecting() as calls:
+        try:
+            # Either will do: whoever asked only for a check must never get a step.
+            if step.validate_only or getattr(request, "validate_only", False):
+                answer = await _validated(mutation, request, call)
+            else:
+                run = OperationRun(call, step, settle_s=settle_s, clock=clock or SystemClock())
+                answer = await _stepped(run, mutation, request)
+        except CloudspanError as error:
+            taken = [f"{one.count} x {one.method} {one.template}: {one.status}" for one in counted(calls)]
+            log.info("step ended without an answer", reason=error.reason, error=error.message, native_calls=taken)
+            raise
+    answer.calls.extend(counted(calls))
+    return answer
+
+
+async def _validated(mutation: Mutation, request: Message, call: Call) -> step_pb2.StepResponse:
+    try:
+        resource = await validate(mutation, request, call)
+    except CloudspanError as error:
+        return _failed(errors.to_status(locate(error, call.cluster)))
+    answer = _succeeded(None)
+    answer.resource = resource
+    return answer
+
+
+async def _stepped(run: OperationRun, mutation: Mutation, request: Message) -> step_pb2.StepResponse:
     try:
         answer = await _ended(run, mutation, request)
     except Suspended as suspended:
         if run.suspicious:  # an answer would end the suspicion: the cursor says nothing of it
             raise Busy(f"{suspended.stage}: waits before a step that may have been sent") from suspended
-        answer = step_pb2.StepResponse(stage=suspended.stage, percent=suspended.percent, phase=suspended.phase)
-        answer.retry_after.FromMilliseconds(round(suspended.retry_after_s * 1000))
+        answer = _going_on(suspended)
     answer.cursor = run.cursor.SerializeToString()
     answer.resource = run.resource
     answer.native_ids.update({r.name: r.native_id for r in run.cursor.steps if r.native_id})
     answer.left_overs.extend(run.cursor.left_overs)
+    return answer
+
+
+def _going_on(suspended: Suspended) -> step_pb2.StepResponse:
+    answer = step_pb2.StepResponse(stage=suspended.stage, percent=suspended.percent, phase=suspended.phase)
+    answer.retry_after.FromMilliseconds(round(suspended.retry_after_s * 1000))
+    if suspended.watch is not None:
+        answer.transit.collection, answer.transit.native_id = suspended.watch.collection, suspended.watch.native_id
     return answer
 
 

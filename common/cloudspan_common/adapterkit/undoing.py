@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from cloudspan_common import errors
-from cloudspan_common.adapterkit import cursors
+from cloudspan_common.adapterkit import creating, cursors
 from cloudspan_common.adapterkit.driver import BY_KEY
-from cloudspan_common.adapterkit.steps import NOT_CARRIED_OUT, RETRY_S, TRANSIENT, Phase, Record, Suspended
+from cloudspan_common.adapterkit.suspension import NOT_CARRIED_OUT, RETRY_S, TRANSIENT, Phase, Record, Suspended
 
 if TYPE_CHECKING:
     from google.rpc import status_pb2
@@ -105,7 +105,7 @@ async def _weed(run: OperationRun, begun: Begun, phase: Phase) -> None:
     except errors.CloudspanError as error:
         run.leave("", f"whether {trip.step} left a duplicate could not be looked up: {error.message}")
         return
-    await run.weed(trip, record.native_id, found, phase)
+    await creating.weed(run, trip, record.native_id, found, phase)
 
 
 async def _undo_one(run: OperationRun, begun: Begun) -> None:

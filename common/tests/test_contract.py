@@ -1,0 +1,51 @@
+"""What is read of each method off its descriptor."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan.v1 import annotations_pb2
+from cloudspan_common import contract
+from cloudspan_common.contract import Kind
+from cloudspan_common.errors import InvalidRequest
+
+METHODS = contract.methods()
+MUTATIONS = [method for method in METHODS.values() if method.kind is Kind.MUTATION]
+
+
+def test_an_attach_tells_what_else_it_names_and_how_it_gets_on_with_others() -> None:
+    """The volume is a second resource; the routed server is not said twice."""
+    attach = METHODS["cloudspan.v1.ServerService/AttachVolume"]
+    assert attach.also_named == ("volume",)
+    assert (attach.beside, attach.deadline_s) == (annotations_pb2.Mutation.BESIDE_OTHERS, 600.0)
+
+
+def test_a_create_names_no_second_resource() -> None:
+    """Its parent is a cluster."""
+    create = METHODS["cloudspan.v1.ServerService/CreateServer"]
+    assert create.also_named == ()
+    assert create.beside == annotations_pb2.Mutation.BESIDE_ALONE
+
+
+@pytest.mark.parametrize("method", MUTATIONS, ids=lambda m: m.name)
+def test_every_mutation_says_how_it_gets_on_and_can_be_checked_only(method: contract.Method) -> None:
+    """A delete ends what is under way; nothing is left unsaid."""
+    assert method.beside != annotations_pb2.Mutation.BESIDE_UNSPECIFIED
+    assert (method.beside == annotations_pb2.Mutation.BESIDE_NONE) == method.name.startswith("Delete")
+    assert 60 <= method.deadline_s <= 7200
+    assert "validate_only" in method.request.DESCRIPTOR.fields_by_name
+
+
+def test_what_the_gateway_itself_answers_is_no_mutation() -> None:
+    """It returns an operation too, and no adapter is asked."""
+    assert METHODS["cloudspan.v1.OperationService/AbandonOperation"].kind is Kind.CALL
+
+
+def test_a_collections_getter_is_the_one_that_returns_its_resource() -> None:
+    """For each collection that is listed; another has none."""
+    for method in METHODS.values():
+        if method.kind is Kind.LIST:
+            collection = METHODS[f"{method.service}/Get{method.item.DESCRIPTOR.name}"].collection
+            assert contract.getter(collection).response is method.item
+    with pytest.raises(InvalidRequest, match="unicorns"):
+        contract.getter("unicorns")
