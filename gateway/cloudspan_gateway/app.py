@@ -16,10 +16,11 @@ from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.dispatch import Dispatch
 from cloudspan_gateway.metrics import GatewayMetrics
-from cloudspan_gateway.operations.doors import OperationsService, WatchService
+from cloudspan_gateway.operations.doors import OperationService, OperationsService
 from cloudspan_gateway.operations.intake import Intake
+from cloudspan_gateway.operations.memory import MemoryStore
+from cloudspan_gateway.operations.orphans import OrphanService
 from cloudspan_gateway.operations.runner import Runner
-from cloudspan_gateway.operations.store import MemoryStore
 from cloudspan_gateway.own import own_methods
 from cloudspan_gateway.platforms import ClusterService, PlatformService
 from cloudspan_gateway.routing.fanout import FanOut
@@ -56,12 +57,13 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
         self.store = MemoryStore(clock)
-        self.runner = Runner(self.store, self.router, self.forwarder, installation=config.installation, clock=clock)
+        self.runner = Runner(self.store, self.router, self.forwarder, config.operations, clock)
+        self.table.subscribe(lambda _: self.runner.bell.ring())
         dispatch = Dispatch(
             self.router,
             self.forwarder,
             own=self._own_services(),
-            mutations=Intake(self.store, self.router, self.table),
+            mutations=Intake(self.store, self.router, self.forwarder, self.table, lambda body: body),
             lists=FanOut(self.table, self.forwarder),
         )
         self.server = GatewayServer(dispatch, self.metrics, self._descriptors())
@@ -71,11 +73,13 @@ class Gateway:
         return f"<Gateway {self.server!r} | {self.table!r}>"
 
     def _own_services(self) -> Sequence[OwnMethod]:
+        orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
         return (
             *own_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
             *own_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
             *own_methods(OPERATIONS, OperationsService(self.store)),
-            *own_methods("cloudspan.v1.OperationService", WatchService(self.store)),
+            *own_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
+            *own_methods("cloudspan.v1.OrphanService", orphans),
         )
 
     def _descriptors(self) -> PluggedSource:

@@ -12,6 +12,8 @@ from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.grpcs import Tls
 from cloudspan_common.logs import Format
 from cloudspan_common.names import ClusterRef, is_tag, parse_cluster
+from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
+from cloudspan_gateway.operations.slots import PER_CLUSTER
 
 _LEVELS = ("debug", "info", "warning", "error")
 _LISTENS = ("none", "server", "mutual")
@@ -82,6 +84,37 @@ class GatewayConfig:
         default="main",
         check=_installation,
     )
+    database: str = option(
+        "Where operations are kept: sqlite:FILE for one gateway, postgresql://USER:PASSWORD@HOST/NAME for several, "
+        "memory: until the process ends.",
+        default="sqlite:.state/operations.db",
+        secret=True,
+    )
+    operations_key: Path | None = option(
+        "File with the keys that requests are encrypted with at rest; beside the SQLite file, and made, if not given.",
+        default=None,
+    )
+    lease: float = option(
+        "How long the operations of a gateway that died stay its own; a step may take two thirds of it.",
+        default=LEASE_S,
+        unit="s",
+        minimum=1,
+    )
+    keep_operations: float = option(
+        "How long an operation can be read after its end.", default=30 * 86_400.0, unit="s", minimum=0
+    )
+    steps_per_cluster: int = option(
+        "How many steps of operations may be under way on one cluster.", default=PER_CLUSTER, minimum=1
+    )
+    steps_per_tenant: int = option(
+        "How many of them for one tenant (metadata x-tenant); as many as for the cluster when 0.", default=0, minimum=0
+    )
+    removed_after: float = option(
+        "How long a cluster must be missing from its adapters to count as removed; its operations end then.",
+        default=600.0,
+        unit="s",
+        minimum=0,
+    )
     settle: float = option(
         "How long a start waits for the adapters it finds to describe themselves.", default=2.0, unit="s", minimum=0
     )
@@ -117,6 +150,18 @@ class GatewayConfig:
         if self.tls_listen == "none":
             return None
         return self.tls if self.tls_listen == "mutual" else Tls(self.tls_certificate, self.tls_key)
+
+    @property
+    def operations(self) -> OperationsConfig:
+        """How operations are run."""
+        return OperationsConfig(
+            installation=self.installation,
+            lease_s=self.lease,
+            keep_s=self.keep_operations,
+            steps_per_cluster=self.steps_per_cluster,
+            steps_per_tenant=self.steps_per_tenant,
+            removed_after_s=self.removed_after,
+        )
 
     @property
     def claims(self) -> dict[str, str]:

@@ -48,14 +48,14 @@ class Clouds:
             MappingProxyType({tag: PlatformRoute(tag, clusters=MappingProxyType(c)) for tag, c in platforms.items()})
         )
 
-    async def ask(self, candidates: Any, path: str, request: bytes, *, deadline: Deadline, **_: Any) -> bytes:
-        question = Request.FromString(request)
+    async def ask(self, candidates: Any, asked: Any) -> bytes:
+        question = Request.FromString(asked.body)
         ref = parse_cluster(question.parent)
         name = f"{ref.platform}/{ref.cluster}"
         self.asked.append((name, question.page_size))
         candidates()
         try:
-            async with asyncio.timeout(deadline.remaining()):
+            async with asyncio.timeout(asked.deadline.remaining()):
                 answer = await self.instead.get(name, self.answer)(question)
         except TimeoutError as error:
             raise OutOfTime(f"{ref} took too long") from error

@@ -14,9 +14,12 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import errors
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.model import Progress, Row
-from cloudspan_gateway.operations.runner import LEASE_S, STEP_TIMEOUT_S, Runner
-from cloudspan_gateway.operations.store import MemoryStore
+from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
+from cloudspan_gateway.operations.memory import MemoryStore
+from cloudspan_gateway.operations.runner import OBSERVE, Runner
+from cloudspan_gateway.routing.forward import Question
 
+CONFIG = OperationsConfig(installation="test")
 Answer = Callable[[step_pb2.StepRequest], Awaitable[step_pb2.StepResponse]]
 DONE = step_pb2.StepResponse(
     stage="done", done=True, response=any_pb2.Any(type_url="type.googleapis.com/google.protobuf.Empty")
@@ -31,15 +34,25 @@ class Adapter:
         self.steps: list[step_pb2.StepRequest] = []
         self.away: errors.CloudspanError | None = None
         self.hold: asyncio.Event | None = None
+        self.in_transit: set[str] = set()
+        self.looks: list[list[str]] = []
+
+    def observed(self, request: step_pb2.ObserveRequest) -> step_pb2.ObserveResponse:
+        self.looks.append(list(request.native_ids))
+        return step_pb2.ObserveResponse(in_transit=[i for i in request.native_ids if i in self.in_transit])
 
     def links(self, _ref: object, _method: str) -> list[object]:
         if self.away is not None:
             raise self.away
         return [object()]
 
-    async def ask(self, _candidates: Any, _path: str, request: bytes, *, deadline: Any, **_: Any) -> bytes:
-        assert 0 < deadline.remaining() <= STEP_TIMEOUT_S < LEASE_S
-        self.steps.append(step_pb2.StepRequest.FromString(request))
+    async def ask(self, candidates: Any, question: Question, asks: Any = None) -> bytes:
+        assert 0 < question.deadline.remaining() <= CONFIG.step_timeout_s < LEASE_S
+        candidates()
+        if question.path == f"/{OBSERVE}":
+            return self.observed(step_pb2.ObserveRequest.FromString(question.body)).SerializeToString()
+        asks("adapter-1")
+        self.steps.append(step_pb2.StepRequest.FromString(question.body))
         if self.hold is not None:
             await self.hold.wait()
         answer = self.answers.pop(0) if self.answers else DONE
@@ -50,7 +63,7 @@ class Adapter:
 
 @asynccontextmanager
 async def running(store: MemoryStore, adapter: Adapter, clock: FakeClock) -> AsyncIterator[Runner]:
-    runner = Runner(store, adapter, adapter, installation="test", clock=clock)
+    runner = Runner(store, adapter, adapter, CONFIG, clock)
     task = asyncio.create_task(runner.run())
     try:
         yield runner
@@ -183,7 +196,7 @@ async def test_a_runner_that_lost_its_lease_writes_nothing() -> None:
     async with running(store, adapter, clock):
         await clock.settle()
         store._kept[row.intent.id].lease_end = 0.0  # as if its process had slept through its lease
-        ((claim, taken),) = await store.claim(LEASE_S, 1)
+        ((claim, taken),) = await store.claim(1)
         assert taken.attempt == 1
         await store.advance(claim, Progress(cursor=b"fresh"))
         adapter.hold.set()

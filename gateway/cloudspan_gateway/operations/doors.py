@@ -8,25 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import structlog
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 
+from cloudspan.v1 import operation_pb2
 from cloudspan.v1.operation_pb2 import OperationMetadata
 from cloudspan_common.adapterkit.filters import Filter
 from cloudspan_common.adapterkit.paging import decode_token, effective_page_size, encode_token, hash_query
-from cloudspan_common.errors import InvalidRequest, NotFound, Violation
+from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Violation
+from cloudspan_gateway.operations import endings
 from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
-from cloudspan_gateway.operations.waiting import before_deadline, ended
+from cloudspan_gateway.operations.store import Wanted
+from cloudspan_gateway.operations.waiting import before_deadline, ended, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from google.protobuf.descriptor import Descriptor
 
-    from cloudspan.v1 import operation_pb2
     from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.runner import Runner
     from cloudspan_gateway.operations.store import OperationStore
     from cloudspan_gateway.routing.calls import GatewayCall
+
+log = structlog.get_logger(__name__)
 
 _PARENT = "operations"
 _READ_AT_ONCE = 200
@@ -45,7 +51,7 @@ class OperationsService:
         self, request: operations_pb2.GetOperationRequest, _: GatewayCall
     ) -> operations_pb2.Operation:
         """Return one operation as it is."""
-        return to_message(await self._store.get(id_of(request.name)))
+        return await told(self._store, await self._store.get(id_of(request.name)))
 
     async def list_operations(
         self, request: operations_pb2.ListOperationsRequest, _: GatewayCall
@@ -65,7 +71,9 @@ class OperationsService:
 
     async def _matching(self, wanted: Filter, count: int, before: int | None) -> Sequence[Row]:
         found: list[Row] = []
-        while rows := await self._store.page(_READ_AT_ONCE, before):
+        cluster, method, resource = (wanted.equal(field) or "" for field in ("cluster", "method", "resource"))
+        pushed = Wanted(cluster, method, resource)
+        while rows := await self._store.page(_READ_AT_ONCE, before, pushed):
             before = rows[-1].sequence
             found += [row for row in rows if wanted.is_empty or wanted.matches(metadata_of(row))]
             if len(found) >= count or len(rows) < _READ_AT_ONCE:
@@ -81,7 +89,7 @@ class OperationsService:
         budget_s = before_deadline(call)
         if request.HasField("timeout"):
             budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)
-        return to_message(await ended(self._store, row, budget_s))
+        return await told(self._store, await ended(self._store, row, budget_s))
 
     async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
         """Ask for an operation's end: what it has done is undone. It ends CANCELLED, or finished if it was faster."""
@@ -94,11 +102,12 @@ class OperationsService:
         return empty_pb2.Empty()
 
 
-class WatchService:
+class OperationService:
     """Answers cloudspan.v1.OperationService."""
 
-    def __init__(self, store: OperationStore) -> None:
+    def __init__(self, store: OperationStore, runner: Runner) -> None:
         self._store = store
+        self._runner = runner
 
     async def watch_operation(
         self, request: operation_pb2.WatchOperationRequest, _: GatewayCall
@@ -112,6 +121,31 @@ class WatchService:
             except NotFound:
                 return  # deleted right after its end
             yield to_message(row)
+
+    async def explain_operation(
+        self, request: operation_pb2.ExplainOperationRequest, _: GatewayCall
+    ) -> operation_pb2.OperationExplanation:
+        """Return what an operation took: up to now where this gateway drives it, else up to its last new stage."""
+        row = await self._store.get(id_of(request.name))
+        kept = self._runner.story(row.intent.id) or await self._store.explained(row.intent.id)
+        explanation = operation_pb2.OperationExplanation.FromString(kept)
+        explanation.name = row.name
+        explanation.metadata.CopyFrom(metadata_of(row))
+        return explanation
+
+    async def abandon_operation(
+        self, request: operation_pb2.AbandonOperationRequest, _: GatewayCall
+    ) -> operations_pb2.Operation:
+        """End an operation as it is.
+
+        Raises:
+            PreconditionFailed: It has ended.
+        """
+        row = await self._store.get(id_of(request.name))
+        if row.done:
+            raise PreconditionFailed(f"{row.name} has ended; there is nothing to abandon", resource=row.name)
+        log.warning("operation abandoned", operation=row.name, reason=request.reason)
+        return to_message(await self._store.end(row.intent.id, *endings.abandoned(row, request.reason)))
 
 
 def _before(page_token: str, query_hash: bytes) -> int | None:

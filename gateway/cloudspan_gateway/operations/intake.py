@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cloudspan_common import contract
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from cloudspan.adapter.v1 import step_pb2
+from cloudspan_common import contract, errors
 from cloudspan_common.adapterkit.options import unknown_options
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_common.names import parse_resource
-from cloudspan_gateway.operations.model import Intent, to_message
-from cloudspan_gateway.operations.waiting import before_deadline, ended
+from cloudspan_gateway.operations.drive import STEP
+from cloudspan_gateway.operations.model import Intent
+from cloudspan_gateway.operations.waiting import before_deadline, ended, told
+from cloudspan_gateway.routing.calls import REQUEST_ID, TRACEPARENT
+from cloudspan_gateway.routing.forward import Question
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
     from google.protobuf.struct_pb2 import Struct
 
@@ -24,10 +34,14 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.operations.store import OperationStore
     from cloudspan_gateway.routing.calls import GatewayCall
+    from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.router import Router
     from cloudspan_gateway.routing.table import Table
 
 X_WAIT = "x-wait"
+# Believed as it comes until callers are identified; it decides about fairness and nothing else.
+X_TENANT = "x-tenant"
+_MAX_TENANT = 64
 _WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
@@ -35,10 +49,19 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 class Intake:
     """Accepts mutations into a store."""
 
-    def __init__(self, store: OperationStore, router: Router, table: Table) -> None:
+    def __init__(
+        self,
+        store: OperationStore,
+        router: Router,
+        forwarder: Forwarder,
+        table: Table,
+        digest: Callable[[bytes], bytes],
+    ) -> None:
         self._store = store
         self._router = router
+        self._forwarder = forwarder
         self._table = table
+        self._digest = digest
 
     def __repr__(self) -> str:
         return f"<Intake into {self._store!r}>"
@@ -48,31 +71,61 @@ class Intake:
 
         Raises:
             CloudspanError: It was not accepted, and nothing happens: no instance alive, an unknown option, a
-                `request_id` used for another request.
+                `request_id` used for another request, another operation in the way.
         """
-        if call.ref is None:
-            raise TypeError(f"{method.full_name} was not routed")
         budget_s = _wait_budget(call)
-        if method.collection:
-            parse_resource(contract.routed_value(method, request), method.collection, method.routed_field)
-        intent = Intent(
-            id=str(uuid.uuid4()),
-            method=method.full_name,
-            # Some languages write maps in another order each time: a repeated request must still be the same one.
-            request=request.SerializeToString(deterministic=True),
-            cluster=call.ref,
-            request_id=_request_id(request),
-            traceparent=call.traceparent,
-        )
+        intent = self._intent(method, request, call)
+        if getattr(request, "validate_only", False):
+            return await self._validated(method, request, intent, call)
         row = await self._store.known(intent)
         if row is None:  # asked again it is answered from the store, whoever is alive
-            self._router.links(call.ref, method.full_name)
-            self._check_options(method, getattr(request, "options", None), call.ref)
+            self._check(method, request, intent.cluster)
             row = await self._store.accept(intent)
         if budget_s:
             call.patient = True
             row = await ended(self._store, row, budget_s)
-        return bytes(to_message(row).SerializeToString())
+        return bytes((await told(self._store, row)).SerializeToString())
+
+    def _intent(self, method: Method, request: Message, call: GatewayCall) -> Intent:
+        if call.ref is None:
+            raise TypeError(f"{method.full_name} was not routed")
+        target = contract.routed_value(method, request) if method.collection else ""
+        if method.collection:
+            parse_resource(target, method.collection, method.routed_field)
+        # Some languages write maps in another order each time: a repeated request must still be the same one.
+        body = request.SerializeToString(deterministic=True)
+        return Intent(
+            id=str(uuid.uuid4()),
+            method=method.full_name,
+            request=body,
+            cluster=call.ref,
+            request_id=_request_id(request),
+            digest=self._digest(body),
+            traceparent=call.traceparent,
+            tenant=call.header(X_TENANT)[:_MAX_TENANT],
+            target=target,
+            also=tuple(str(name) for field in method.also_named if (name := getattr(request, field))),
+        )
+
+    def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
+        self._router.links(ref, method.full_name)
+        self._check_options(method, getattr(request, "options", None), ref)
+
+    async def _validated(self, method: Method, request: Message, intent: Intent, call: GatewayCall) -> bytes:
+        """Have the adapter check the request; nothing is kept and nothing is done."""
+        self._check(method, request, intent.cluster)
+        step = step_pb2.StepRequest(
+            operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
+        )
+        metadata = ((REQUEST_ID, call.request_id), (TRACEPARENT, call.traceparent))
+        question = Question(f"/{STEP}", step.SerializeToString(), call.deadline, metadata)
+        links = partial(self._router.links, intent.cluster, intent.method)
+        answer = step_pb2.StepResponse.FromString(await self._forwarder.ask(links, question))
+        operation = operations_pb2.Operation(done=True)
+        if answer.HasField("error"):
+            raise errors.from_status(answer.error)
+        operation.response.Pack(empty_pb2.Empty())
+        return bytes(operation.SerializeToString())
 
     def _check_options(self, method: Method, options: Struct | None, ref: ClusterRef) -> None:
         """Refuse unknown options before anything is accepted; their types are the adapter's to check."""

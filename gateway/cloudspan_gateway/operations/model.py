@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.longrunning import operations_pb2
 from google.rpc import code_pb2, status_pb2
@@ -16,7 +16,7 @@ from google.rpc import code_pb2, status_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import contract
 from cloudspan_common.errors import InvalidRequest, Violation
-from cloudspan_common.redaction import without_secrets
+from cloudspan_common.redaction import has_secrets, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +145,7 @@ def finished(row: Row, progress: Progress, outcome: any_pb2.Any | status_pb2.Sta
         progress=dataclasses.replace(progress, cursor=b""),
         attempt=0,
         outcome=outcome,
-        secret=not isinstance(outcome, status_pb2.Status) and without_secrets(outcome) != outcome,
+        secret=not isinstance(outcome, status_pb2.Status) and has_secrets(outcome),
         contact_time=now,
         end_time=now,
         waits_for="",
@@ -173,7 +173,7 @@ def revealed(row: Row) -> Row:
     return dataclasses.replace(row, outcome=without_secrets(row.outcome), secret=False)
 
 
-def _changed(row: Row, now: float, **fields: object) -> Row:
+def _changed(row: Row, now: float, **fields: Any) -> Row:
     return dataclasses.replace(row, revision=row.revision + 1, update_time=now, **fields)
 
 

@@ -1,7 +1,7 @@
-"""Drives operations to their end: claims them from the store and steps adapters until they are done.
+"""Takes operations from the store and has them driven: claims, leases, and what is to be forgotten.
 
-Started by the composition root; woken by the store. One step at a time per operation: the store has the attempt
-before a step is sent, and the cursor before the next one is. Spec: design, section 4.
+Started by the composition root; woken by the store. Several runners on one PostgreSQL share the work, and one that
+died loses its claims with its lease. Spec: design, section 4.
 """
 
 from __future__ import annotations
@@ -10,30 +10,34 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
-from google.rpc import status_pb2
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan_common import errors
-from cloudspan_common.clock import Clock, SystemClock, finished
+from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
-from cloudspan_common.errors import CloudspanError, Recovery
-from cloudspan_gateway.operations.model import Phase, Progress, Row
-from cloudspan_gateway.operations.store import Claim, Fenced, OperationStore, waiting
-from cloudspan_gateway.routing.calls import REQUEST_ID, TRACEPARENT
+from cloudspan_common.errors import CloudspanError
+from cloudspan_gateway.operations.drive import Doorbell, Drive, Parts
+from cloudspan_gateway.operations.observing import Observer
+from cloudspan_gateway.operations.slots import Slots
+from cloudspan_gateway.operations.store import Claim, Fenced, OperationStore
+from cloudspan_gateway.routing.forward import Question
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.operations.config import OperationsConfig
+    from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.router import Router
 
 log = structlog.get_logger(__name__)
 
-STEP = "cloudspan.adapter.v1.StepService/Step"
-LEASE_S = 60.0
-# The call's deadline ends before the lease does, so that a step never outlives the right to take it.
-STEP_TIMEOUT_S = 30.0
-RENEW_EVERY_S = LEASE_S / 4
-MAX_RUNNING = 1_000
-_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries of a step that no adapter answered; the last one repeats
+OBSERVE = "cloudspan.adapter.v1.StepService/Observe"
+MAX_RUNNING = 20_000  # they cost memory, some 10 kB each; how many are stepped at once is for the slots to say
+CLAIM_AT_ONCE = 200
+_OBSERVE_S = 30.0
+_PURGE_EVERY_S, _PURGE_AT_ONCE = 60.0, 1_000
+_AGAIN_S = 1.0  # after the store could not be asked
 
 
 class Runner:
@@ -44,139 +48,125 @@ class Runner:
         store: OperationStore,
         router: Router,
         forwarder: Forwarder,
-        *,
-        installation: str = "cloudspan",
+        config: OperationsConfig,
         clock: Clock | None = None,
     ) -> None:
         self._store = store
-        self._router = router
-        self._forwarder = forwarder
-        self._installation = installation[:8]
+        self._config = config
         self._clock = clock or SystemClock()
+        self.bell = Doorbell()
+        """To be rung when something changed that operations may wait for."""
+        self._parts = Parts(
+            store=store,
+            router=router,
+            forwarder=forwarder,
+            observer=Observer(self._observe, self._clock),
+            slots=Slots(config.steps_per_cluster, config.steps_per_tenant),
+            bell=self.bell,
+            clock=self._clock,
+            installation=config.installation,
+            step_timeout_s=config.step_timeout_s,
+            removed_after_s=config.removed_after_s,
+        )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
+        self._drives: dict[str, Drive] = {}
 
     def __repr__(self) -> str:
-        return f"<Runner {len(self._tasks)} running>"
+        return f"<Runner {len(self._tasks)} running | {self._parts.slots!r} | {self._parts.observer!r}>"
+
+    @property
+    def running(self) -> Sequence[Row]:
+        """The operations that it drives, as they are now."""
+        return [drive.row for drive in self._drives.values()]
+
+    def story(self, operation_id: str) -> bytes:
+        """Return what an operation took so far, where this runner drives it; else nothing."""
+        drive = self._drives.get(operation_id)
+        return drive.story.whole() if drive else b""
 
     async def run(self) -> None:
         """Claim and drive until cancelled; then lets go of what it held."""
         try:
-            while True:
-                await self._store.work()
-                free = MAX_RUNNING - len(self._tasks)
-                for claim, row in await self._store.claim(LEASE_S, free) if free else ():
-                    task = asyncio.create_task(self._held(claim, row))
-                    self._tasks[task] = claim
-                    task.add_done_callback(self._tasks.pop)
-                if not free:
-                    await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.TaskGroup() as group:
+                for work in (self._claim(), self._beat(), self._purge()):
+                    group.create_task(work)
         finally:
             held = dict(self._tasks)
             for task in held:
                 task.cancel()
             await asyncio.gather(*held, return_exceptions=True)
-            for claim in held.values():
-                await self._store.release(claim)
+            await self._parts.observer.close()
+            await self._store.release(list(held.values()))
 
-    async def _held(self, claim: Claim, row: Row) -> None:
-        """Drive one operation while its lease is renewed beside it."""
-        renewing = asyncio.create_task(self._renew(claim))
-        try:
-            await self._drive(claim, row)
-        except Fenced:
-            log.warning("operation lost to another runner", operation=row.name)
-        except Exception:  # one operation's defect must not end the others; its lease runs out and it is tried again
-            log.exception("operation failed by a defect of the gateway", operation=row.name)
-        finally:
-            renewing.cancel()
-
-    async def _renew(self, claim: Claim) -> None:
-        try:
-            while True:
-                await self._clock.sleep(RENEW_EVERY_S)
-                await self._store.renew(claim, LEASE_S)
-        except Fenced:
-            log.warning("lease lost", operation=claim.id)  # the driving task meets it at its next write
-
-    async def _drive(self, claim: Claim, row: Row) -> None:
-        failures = 0
-        while not row.done:
+    async def _claim(self) -> None:
+        while True:
+            await self._store.work()
+            free = min(MAX_RUNNING - len(self._tasks), CLAIM_AT_ONCE)
+            if free <= 0:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                continue
             try:
-                answer = await self._step(claim, row)
+                claimed = await self._store.claim(free)
             except CloudspanError as error:
-                # A try before this one that got no answer may have begun: then nothing is refused any more.
-                if error.recovery is Recovery.FIX_REQUEST and not row.progress.cursor and not row.attempt:
-                    row = await self._refused(claim, row, error)
-                    continue
-                pause = max(error.retry_after_s or 0.0, _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
-                failures += 1
-                row = await self._note_wait(claim, row, error)
-            else:
-                failures = 0
-                pause = answer.retry_after.ToNanoseconds() / 1e9
-                row = await self._keep(claim, row, answer)
-            if pause and not row.done:
-                row = await self._pause(row, pause)
-        log.info("operation ended", operation=row.name, method=row.intent.method, ok=not _failed(row))
+                await self._store_is_away("claim", error)
+                continue
+            for claim, row in claimed:
+                self._start(claim, row)
 
-    async def _step(self, claim: Claim, row: Row) -> step_pb2.StepResponse:
-        intent = row.intent
-        self._router.links(intent.cluster, intent.method)  # with nobody to ask the cursor is not sent, nor counted
-        row = await self._store.begin_attempt(claim)
-        request = step_pb2.StepRequest(
-            operation_id=intent.id,
-            attempt=row.attempt,
-            method=intent.method,
-            request=intent.request,
-            cursor=row.progress.cursor,
-            undo=row.cancel_requested,
-            installation=self._installation,
-        )
-        answer = await self._forwarder.ask(
-            lambda: self._router.links(intent.cluster, intent.method),
-            f"/{STEP}",
-            request.SerializeToString(),
-            deadline=Deadline.after(STEP_TIMEOUT_S),
-            metadata=((REQUEST_ID, intent.request_id), (TRACEPARENT, intent.traceparent)),
-        )
-        return step_pb2.StepResponse.FromString(answer)
+    def _start(self, claim: Claim, row: Row) -> None:
+        drive = Drive(self._parts, claim, row)
+        task = asyncio.create_task(self._held(claim, drive), name=row.name)
+        self._tasks[task] = claim
+        self._drives[claim.id] = drive
+        task.add_done_callback(self._tasks.pop)
 
-    async def _keep(self, claim: Claim, row: Row, answer: step_pb2.StepResponse) -> Row:
-        progress = Progress(
-            cursor=answer.cursor,
-            phase=answer.phase or Phase.PHASE_RUNNING,
-            stage=answer.stage,
-            percent=max(answer.percent, row.progress.percent),
-            resource=answer.resource or row.progress.resource,
-            native_ids=dict(answer.native_ids),
-            left_overs=tuple(answer.left_overs),
-        )
-        if answer.done:
-            return await self._store.finish(claim, progress, answer.error if _is_error(answer) else answer.response)
-        return await self._store.advance(claim, progress)
-
-    async def _note_wait(self, claim: Claim, row: Row, error: CloudspanError) -> Row:
-        """Show why nothing goes on. The attempt stays counted: the step may have been taken without an answer."""
-        log.warning("operation waits", operation=row.name, reason=error.reason, message=error.message)
-        return await self._store.note(claim, waiting(row.progress, error.message))
-
-    async def _refused(self, claim: Claim, row: Row, error: CloudspanError) -> Row:
-        """The adapter refused the request itself, before anything was done."""
-        progress = waiting(row.progress, "refused")
-        return await self._store.finish(claim, progress, errors.to_status(error))
-
-    async def _pause(self, row: Row, seconds: float) -> Row:
-        """Wait, but not past a cancel."""
-        changed = asyncio.ensure_future(self._store.changed(row.intent.id, row.revision))
+    async def _held(self, claim: Claim, drive: Drive) -> None:
+        """Drive one operation; whatever goes wrong with it is its own trouble."""
         try:
-            return changed.result() if await finished(self._clock, changed, seconds) else row
+            await drive.run()
+        except Fenced:
+            log.warning("operation lost to another runner", operation=drive.row.name)
+        except CloudspanError as error:  # the store can't be written: what is kept there stands
+            await self._store_is_away("operation", error)
+            await self._let_go(claim)
+        except Exception:  # one operation's defect must not end the others; it is tried again after a while
+            log.exception("operation failed by a defect of the gateway", operation=drive.row.name)
+            await self._clock.sleep(self._config.lease_s)
+            await self._let_go(claim)
         finally:
-            changed.cancel()
+            if self._drives.get(claim.id) is drive:
+                del self._drives[claim.id]
 
+    async def _let_go(self, claim: Claim) -> None:
+        try:
+            await self._store.release([claim])
+        except CloudspanError as error:
+            await self._store_is_away("release", error)
 
-def _is_error(answer: step_pb2.StepResponse) -> bool:
-    return answer.WhichOneof("result") == "error"
+    async def _store_is_away(self, what: str, error: CloudspanError) -> None:
+        log.warning("operations can't be kept", at=what, reason=error.reason, message=error.message)
+        await self._clock.sleep(max(error.retry_after_s or 0.0, _AGAIN_S))
 
+    async def _beat(self) -> None:
+        while True:
+            await self._clock.sleep(self._config.lease_s / 4)
+            try:
+                await self._store.heartbeat()
+            except CloudspanError as error:
+                log.warning("lease could not be renewed", reason=error.reason, message=error.message)
 
-def _failed(row: Row) -> bool:
-    return isinstance(row.outcome, status_pb2.Status)
+    async def _purge(self) -> None:
+        while True:
+            await self._clock.sleep(_PURGE_EVERY_S)
+            ended_before = self._clock.now() - self._config.keep_s
+            try:
+                while await self._store.purge(ended_before, _PURGE_AT_ONCE) == _PURGE_AT_ONCE:
+                    pass
+            except CloudspanError as error:
+                log.warning("old operations were not forgotten", reason=error.reason, message=error.message)
+
+    async def _observe(self, ref: ClusterRef, collection: str, native_ids: Sequence[str]) -> Collection[str]:
+        request = step_pb2.ObserveRequest(cluster=str(ref), collection=collection, native_ids=native_ids)
+        question = Question(f"/{OBSERVE}", request.SerializeToString(), Deadline.after(_OBSERVE_S), again=True)
+        answer = await self._parts.forwarder.ask(lambda: self._parts.router.links(ref, OBSERVE), question)
+        return step_pb2.ObserveResponse.FromString(answer).in_transit

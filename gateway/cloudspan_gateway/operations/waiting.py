@@ -1,11 +1,15 @@
-"""Waiting for an operation's end within a budget: shared by `x-wait` and WaitOperation."""
+"""Waiting for an operation's end within a budget, and telling it: shared by `x-wait`, WaitOperation and Get."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from cloudspan_gateway.operations.model import to_message
+
 if TYPE_CHECKING:
+    from google.longrunning import operations_pb2
+
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.store import OperationStore
     from cloudspan_gateway.routing.calls import GatewayCall
@@ -29,3 +33,10 @@ async def ended(store: OperationStore, row: Row, budget_s: float) -> Row:
     except TimeoutError:
         row = await store.get(row.intent.id)
     return row
+
+
+async def told(store: OperationStore, row: Row) -> operations_pb2.Operation:
+    """Return the operation as its caller gets it: the secrets of its result once, to whoever comes first."""
+    if not row.secret:
+        return to_message(row)
+    return to_message(await store.reveal(row.intent.id), reveal=True)

@@ -36,6 +36,7 @@ from cloudspan_common.errors import (
     Violation,
 )
 from cloudspan_common.names import WILDCARD, malformed, parse_cluster
+from cloudspan_gateway.routing.forward import Question
 from cloudspan_gateway.routing.snapshot import nobody_serves
 
 if TYPE_CHECKING:
@@ -168,13 +169,9 @@ class FanOut:
         started = time.monotonic()
         snapshot = self._table.snapshot
         try:
+            asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
             answer = await self._forwarder.ask(
-                lambda: snapshot.links(snapshot.cluster(part.ref), method.full_name),
-                method.path,
-                question.SerializeToString(),
-                deadline=share,
-                metadata=call.outgoing(),
-                again=True,
+                lambda: snapshot.links(snapshot.cluster(part.ref), method.full_name), asked
             )
             return method.response.FromString(answer)
         except CloudspanError as error:

@@ -7,6 +7,7 @@ Spec: design, sections 3 (The same services on both sides) and 6.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
@@ -33,8 +34,24 @@ SERVED_BY = "x-served-by"
 MAX_TRIES = 3
 # Left for the way back, so that the caller gets our words and not its own client's "Deadline Exceeded".
 _SHARE_KEPT, _MOST_KEPT_S = 0.05, 0.05
+INSTANCE_AWAY = "INSTANCE_AWAY"
+# gRPC's core says so when it had no connection to send anything on; no interface, so a test holds it.
+_NOT_CONNECTED = "failed to connect to all addresses"
 # CANCELLED, since an adapter that is stopped cancels what it still has, and our own caller's cancel ends the task.
 _LOST = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that the gateway asks an adapter of its own: a part of a fan-out, a step."""
+
+    path: str
+    """`/cloudspan.adapter.v1.StepService/Step`."""
+    body: bytes
+    deadline: Deadline
+    metadata: Metadata = ()
+    again: bool = False
+    """Whether it may be asked of another instance when one was lost."""
 
 
 class AdapterError(Exception):
@@ -140,32 +157,29 @@ class Forwarder:
             rpc.cancel()
             link.ended()
 
-    async def ask(
-        self,
-        candidates: Candidates,
-        path: str,
-        request: bytes,
-        *,
-        deadline: Deadline,
-        metadata: Metadata = (),
-        again: bool = False,
-    ) -> bytes:
-        """Return an adapter's answer to a question of the gateway's own: a part of a fan-out, a step.
+    async def ask(self, candidates: Candidates, question: Question, asks: Callable[[str], None] | None = None) -> bytes:
+        """Return an adapter's answer to a question of the gateway's own.
+
+        `asks` is told the id of each instance before it is asked.
 
         Raises:
-            CloudspanError: What the adapter answered, or Unreachable and OutOfTime as in `unary`.
+            CloudspanError: What the adapter answered, or Unreachable and OutOfTime as in `unary`. Unreachable with
+                the reason `INSTANCE_AWAY` proves that nothing was sent.
         """
         tried: list[Link] = []
         while True:
             link = _next(candidates, tried)
+            if asks is not None:
+                asks(link.instance_id)
             link.began()
             try:
-                return await link.unary(path)(request, timeout=time_for(deadline), metadata=metadata)
+                timeout_s = time_for(question.deadline)
+                return await link.unary(question.path)(question.body, timeout=timeout_s, metadata=question.metadata)
             except grpc.aio.AioRpcError as error:
-                failure = self._judge(link, error, path)
+                failure = self._judge(link, error, question.path)
                 if isinstance(failure, AdapterError):
                     raise failure.as_domain() from error
-                if not (again and isinstance(failure, Unreachable) and len(tried) < MAX_TRIES):
+                if not (question.again and isinstance(failure, Unreachable) and len(tried) < MAX_TRIES):
                     raise failure from error
                 self.retries += 1
             finally:
@@ -190,11 +204,13 @@ class Forwarder:
         if code not in _LOST:
             return AdapterError(error)
         self._table.eject(link.instance_id, f"lost under {path.lstrip('/')}: {error.details()}")
+        away = (error.details() or "").startswith(_NOT_CONNECTED)
         text = (
             f"the adapter instance {link.instance_id} at {link.address} was lost under {path.lstrip('/')} "
-            f"({error.details()}); it may have begun; see PlatformService.GetPlatform"
+            f"({error.details()}); it {'was not sent' if away else 'may have begun'}; see PlatformService.GetPlatform"
         )
-        return Unreachable(text, reason="INSTANCE_LOST", metadata=metadata, retry_after_s=RETRY_AFTER_S)
+        reason = INSTANCE_AWAY if away else "INSTANCE_LOST"
+        return Unreachable(text, reason=reason, metadata=metadata, retry_after_s=RETRY_AFTER_S)
 
 
 def _next(candidates: Candidates, tried: list[Link]) -> Link:

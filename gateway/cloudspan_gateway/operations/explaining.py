@@ -1,0 +1,85 @@
+"""What an operation took: its stages, and under each the calls to the platform, as the steps tell them.
+
+A drive keeps a `Story` beside its operation and hands it to the store with each new stage; ExplainOperation tells it.
+Spec: design, section 1 (Explain).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudspan.v1 import operation_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Explanation = operation_pb2.OperationExplanation
+NativeCall = operation_pb2.NativeCall
+
+# A story stays small whatever an operation goes through: at most 40 x 20 calls, some 100 bytes each.
+MAX_STAGES, MAX_CALLS = 40, 20
+_FIRST_KEPT = 20  # how it began is never forgotten
+
+
+class Story:
+    """The explanation of one operation, as it grows."""
+
+    def __init__(self, kept: bytes = b"") -> None:
+        self._told = Explanation.FromString(kept)
+        self._is_new = False
+
+    def __repr__(self) -> str:
+        return f"<Story {', '.join(stage.stage for stage in self._told.stages) or 'nothing yet'}>"
+
+    def answered(self, stage: str, calls: Iterable[NativeCall], *, instance: str, began: float, now: float) -> None:
+        """Add a step that was answered; `began` and `now` are Unix times in seconds."""
+        told = self._stage(stage, began, now)
+        told.steps += 1
+        told.instance = instance
+        for call in calls:
+            _count(told, call)
+
+    def failed(self, stage: str, error: str, *, instance: str, began: float, now: float) -> None:
+        """Add a step that got no answer."""
+        told = self._stage(stage, began, now)
+        told.failures += 1
+        told.error, told.instance = error, instance
+
+    def fresh(self) -> bytes:
+        """Return what is to be kept if a stage was added since the last time, else nothing."""
+        is_new, self._is_new = self._is_new, False
+        return self._told.SerializeToString() if is_new else b""
+
+    def whole(self) -> bytes:
+        """Return what is to be kept at the end."""
+        return self._told.SerializeToString()
+
+    def _stage(self, stage: str, began: float, now: float) -> Explanation.Stage:
+        if not self._told.stages or self._told.stages[-1].stage != stage:
+            self._is_new = True
+            if len(self._told.stages) >= MAX_STAGES:
+                del self._told.stages[_FIRST_KEPT]
+                self._told.skipped += 1
+            self._told.stages.add(stage=stage).first_time.FromMilliseconds(round(began * 1000))
+        told = self._told.stages[-1]
+        told.last_time.FromMilliseconds(round(now * 1000))
+        return told
+
+
+def _count(stage: Explanation.Stage, call: NativeCall) -> None:
+    """Add a call to its equals, or as a new row while there is room; the last row takes what has none."""
+    same = next((known for known in stage.calls if _kind(known) == _kind(call)), None)
+    if same is None and len(stage.calls) < MAX_CALLS:
+        stage.calls.add().CopyFrom(call)
+        stage.calls[-1].count = max(call.count, 1)
+        return
+    row = same or stage.calls[-1]
+    row.count += max(call.count, 1)
+    row.retries += call.retries
+    row.took.FromNanoseconds(row.took.ToNanoseconds() + call.took.ToNanoseconds())
+    row.waited.FromNanoseconds(row.waited.ToNanoseconds() + call.waited.ToNanoseconds())
+    row.native_request_id = call.native_request_id or row.native_request_id
+
+
+def _kind(call: NativeCall) -> tuple[str, str, str, int, str]:
+    return call.service, call.method, call.template, call.status, call.error
