@@ -65,12 +65,15 @@ async def read_marks(session: Session, call: Call, ref: ClusterRef, kind: str, r
     What is shared with an account is not its own, so owners are looked up for every account.
     """
     uuids = [row.uuid for row in rows]
-    owners, labels = await both(
-        rows_by(session, call, "/accounts/resources/refs", _Owner, "resourceUuid", uuids),
-        read_labels(session, call, kind, uuids),
-    )
+    owners, labels = await both(owners_of(session, call, uuids), read_labels(session, call, kind, uuids))
     projects = f"{ref}/projects/"
-    return Marks({row.resource_uuid: projects + row.account_uuid for row in owners}, labels)
+    return Marks({uuid: projects + account for uuid, account in owners.items()}, labels)
+
+
+async def owners_of(session: Session, call: Call, uuids: Sequence[str]) -> dict[str, str]:
+    """Return the account of each of these resources, as far as this account may know it."""
+    rows = await rows_by(session, call, "/accounts/resources/refs", _Owner, "resourceUuid", uuids)
+    return {row.resource_uuid: row.account_uuid for row in rows}
 
 
 async def rows_by(session: Session, call: Call, path: str, into: type[T], field: str, uuids: Iterable[str]) -> list[T]:

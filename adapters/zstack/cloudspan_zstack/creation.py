@@ -3,7 +3,7 @@
 The id of what is made is derived from the operation's marker (`resourceUuid`), and so is the id of the job that makes
 it: asked again, the platform refuses both, and a look at the id tells what became of it. A job is watched for its
 errors only. Whether something is there is judged by the thing itself, for a job can be lost, or stay processing for
-ever when the management node was restarted.
+ever when the management node was restarted. Every create carries its marker as a tag too (`markers`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cloudspan_common.adapterkit.driver import BY_KEY, Made
-from cloudspan_common.adapterkit.steps import TRANSIENT
+from cloudspan_common.adapterkit.driver import BY_KEY, Made, Watch
+from cloudspan_common.adapterkit.suspension import TRANSIENT
 from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
 from cloudspan_zstack.error_rules import LostJob, SessionEnded
+from cloudspan_zstack.markers import marked
 from cloudspan_zstack.rows import Row
 from cloudspan_zstack.session import Change, Job, job_uuid, resource_uuid
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Row)
 
 _MOST_JOBS = 3  # as many sessions as a change is tried with
+# A row that is written before its job's work is done counts after this time, for the job may never end.
+_BELIEVED_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class Kind(Generic[R]):
     """Whether it is deleted although it can still be read: soft deletion."""
     expunge: str = ""
     """The action that removes what is only softly deleted."""
+    passes: bool = False
+    """Whether its area's `transits` tell while it is being made."""
+    early: bool = False
+    """Whether its row is written before the work is done, and taken back where that fails."""
 
     @property
     def one(self) -> str:
@@ -68,7 +75,7 @@ class Creation:
 
         async def send(marker: str) -> Made:
             uuid = resource_uuid(marker)
-            job = await self._session.send(op.call, await change(op.call, uuid), job=marker)
+            job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
             return Made(uuid, job.kept())
 
         async def find(marker: str) -> list[Made]:
@@ -85,7 +92,8 @@ class Creation:
             collection=kind.collection,
         )
         job = Job.of(made.data)
-        await op.until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50)
+        watch = Watch(kind.collection, made.id) if kind.passes else None
+        await op.until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50, watch=watch)
         return made.id
 
     async def remove(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
@@ -97,6 +105,17 @@ class Creation:
 
         job = Job.of(await op.act(step, delete))
         await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job), percent=50)
+
+    async def expunge(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
+        """Remove what is softly deleted for good; done as well when it is gone."""
+
+        async def expunge() -> dict[str, Any]:
+            if await self.row(op.call, kind, uuid) is None:
+                return {}
+            return (await self._session.send(op.call, _expunging(kind, uuid), job=op.marker(step))).kept()
+
+        job = Job.of(await op.act(step, expunge))
+        await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job, for_good=True), percent=90)
 
     async def apply(
         self,
@@ -129,29 +148,34 @@ class Creation:
         job = Job.of(done)
         await op.until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
 
-    async def look(
-        self, op: Operation, step: str, look: Callable[[], Awaitable[Mapping[str, Any] | None]]
-    ) -> Mapping[str, Any]:
-        """Look something up once, so that all later steps go by the same; nothing of it has to be undone."""
-
-        async def nothing() -> None:
-            return
-
-        return await op.act(step, look, undo=nothing)
-
     async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
         """Take back what a create made; done as well when it is gone.
 
         A delete that overtakes the create's job would find nothing, and leave what the job makes after it.
         """
         row = await self.row(call, kind, uuid)
-        if (row is None or not kind.finished(row)) and not await self._is_over(call, marker):
-            text = f"{kind.path} {uuid} is still being made; its removal is looked at again"
-            raise RateLimited(text, reason="STILL_BUSY", retry_after_s=1.0)
-        await self.delete(call, kind, uuid, f"{marker} undo")
+        if (row is None or not self._is_made(kind, row)) and not await self._is_over(call, marker):
+            raise _still_made(kind, uuid)
+        await self._erase(call, kind, uuid, marker)
+
+    async def discard(self, call: Call, kind: Kind[R], uuid: str) -> None:
+        """Remove something for good, whoever made it; done as well when it is gone.
+
+        Raises:
+            RateLimited: It is still being made.
+        """
+        row = await self.row(call, kind, uuid)
+        if row is None:
+            return
+        if not kind.finished(row):
+            raise _still_made(kind, uuid)
+        # Of one key the platform does a job once, even if it failed: asked again later, it is another one.
+        await self._erase(call, kind, uuid, f"{uuid} {call.request_id}")
+
+    async def _erase(self, call: Call, kind: Kind[R], uuid: str, key: str) -> None:
+        await self.delete(call, kind, uuid, f"{key} undo")
         if kind.expunge and await self.row(call, kind, uuid) is not None:
-            expunge = Change("PUT", f"{kind.one}/actions", {"uuid": uuid}, action=kind.expunge)
-            await self._session.act(call, expunge, job=f"{marker} expunge")
+            await self._session.act(call, _expunging(kind, uuid), job=f"{key} expunge")
 
     async def delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> None:
         """Delete within the call; done as well when it is gone."""
@@ -167,19 +191,24 @@ class Creation:
             return None
         return await self._session.send(call, _deletion(kind, uuid), job=job)
 
-    async def _is_gone(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
-        """Return True once it is deleted, if only softly; None while the job goes on.
+    async def _is_gone(
+        self, call: Call, kind: Kind[R], uuid: str, job: Job | None, *, for_good: bool = False
+    ) -> bool | None:
+        """Return True once it is deleted, if only softly where not `for_good`; None while the job goes on.
 
         Raises:
             CloudspanError: The job failed, or ended and left it there.
         """
-        row = await self.row(call, kind, uuid)
-        if row is None or kind.gone(row):
+
+        async def is_gone() -> bool:
+            row = await self.row(call, kind, uuid)
+            return row is None or (kind.gone(row) and not for_good)
+
+        if await is_gone():
             return True
         if not await self._ended(call, job):
             return None
-        row = await self.row(call, kind, uuid)
-        if row is None or kind.gone(row):
+        if await is_gone():
             return True
         raise GaveUp(f"the platform ended the deletion of {kind.path} {uuid} and it is still there; try again")
 
@@ -194,7 +223,7 @@ class Creation:
         row = await self.row(call, kind, uuid)
         if row is not None and kind.gone(row):
             raise GaveUp(f"{kind.path} {uuid} was deleted while it was made")
-        if row is not None and kind.finished(row):
+        if row is not None and self._is_made(kind, row):
             return True
         if not await self._ended(call, job):
             return None
@@ -202,6 +231,10 @@ class Creation:
         if row is None:
             raise GaveUp(f"the job that should make {kind.path} {uuid} is over and nothing is there; try again")
         return True if kind.finished(row) else None
+
+    def _is_made(self, kind: Kind[R], row: R) -> bool:
+        """Whether a row alone tells that making it has ended."""
+        return kind.finished(row) and (not kind.early or self._session.age_of(row.create_date) >= _BELIEVED_S)
 
     async def _holds(self, call: Call, step: str, job: Job | None, holds: Callable[[], Awaitable[bool]]) -> bool | None:
         if await holds():
@@ -238,6 +271,15 @@ class Creation:
             except CloudspanError:
                 return True  # it failed: then nothing comes any more
         return True
+
+
+def _still_made(kind: Kind[R], uuid: str) -> RateLimited:
+    text = f"{kind.path} {uuid} is still being made; its removal is looked at again"
+    return RateLimited(text, reason="STILL_BUSY", retry_after_s=1.0)
+
+
+def _expunging(kind: Kind[R], uuid: str) -> Change:
+    return Change("PUT", f"{kind.one}/actions", {"uuid": uuid}, action=kind.expunge)
 
 
 def _deletion(kind: Kind[R], uuid: str) -> Change:

@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan.v1 import key_pair_pb2
-from cloudspan_common.adapterkit.driver import BY_KEY, Capability, Made
-from cloudspan_common.errors import InvalidRequest, NotFound, Violation
+from cloudspan_common.adapterkit.driver import BY_KEY, Capability
+from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_zstack.conditions import text
+from cloudspan_zstack.creation import Creation, Kind
 from cloudspan_zstack.listings import Listing, list_page, read_one
+from cloudspan_zstack.markers import marked_kind
 from cloudspan_zstack.rows import Row
-from cloudspan_zstack.session import Change, resource_uuid
+from cloudspan_zstack.session import Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +38,9 @@ class KeyPairRow(Row):
     public_key: str = ""
 
 
+_KEY_PAIR = Kind(_PATH, KeyPairRow, "keyPairs")
+
+
 class KeyPairs:
     """KeyPairService."""
 
@@ -48,6 +53,10 @@ class KeyPairs:
         self._session = session
         self._ref = ref
         self._prefix = f"{ref}/keyPairs/"
+        self._creation = Creation(session)
+        # The platform files the tags of key pairs as those of volumes.
+        types = ("SshKeyPairVO", "VolumeVO")
+        self.marked = {"keyPairs": marked_kind(session, _KEY_PAIR, types, self._remove_marked)}
         self._key_pairs = Listing(
             _PATH, KeyPairRow, self._messages, sortable=_SORT, pushes={"display_name": text("name")}
         )
@@ -63,38 +72,22 @@ class KeyPairs:
         if not wanted.display_name:
             told = "ZStack wants a name for a key pair"
             raise InvalidRequest(told, violations=[Violation("key_pair.display_name", told)])
-        made = await op.create(
-            "key-pair",
-            send=lambda marker: self._import(op.call, wanted, marker),
-            find=lambda marker: self._find(op.call, resource_uuid(marker)),
-            undo=lambda uuid: self._delete(op.call, uuid, op.marker("undo")),
-            safety=BY_KEY,
-            collection="keyPairs",
-        )
-        op.touches(self._prefix + made.id)
-        return await read_one(self._session, replace(op.call, id=made.id), self._key_pairs)
+
+        async def change(_call: Call, uuid: str) -> Change:
+            params = {"name": wanted.display_name, "publicKey": wanted.public_key.strip(), "resourceUuid": uuid}
+            return Change("POST", _PATH, params=params)
+
+        uuid = await self._creation.make(op, "key-pair", _KEY_PAIR, change)
+        op.touches(self._prefix + uuid)
+        return await read_one(self._session, replace(op.call, id=uuid), self._key_pairs)
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
         op.touches(request.name)
-        await op.act("delete", lambda: self._delete(op.call, op.call.id, op.marker("delete")))
+        # Unlike most deletes this one fails when there is none; so it is looked for first.
+        await self._creation.remove(op, "delete", _KEY_PAIR, op.call.id)
 
-    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair, marker: str) -> Made:
-        uuid = resource_uuid(marker)
-        params = {"name": wanted.display_name, "publicKey": wanted.public_key.strip(), "resourceUuid": uuid}
-        await self._session.act(call, Change("POST", _PATH, params=params), job=marker)
-        return Made(uuid)
-
-    async def _find(self, call: Call, uuid: str) -> list[Made]:
-        try:
-            row = await self._session.get_one(call, f"{_PATH}/{{uuid}}", KeyPairRow, args={"uuid": uuid})
-        except NotFound:
-            return []
-        return [Made(row.uuid)]
-
-    async def _delete(self, call: Call, uuid: str, job: str) -> None:
-        """Delete a key pair; unlike most deletes this one fails when there is none."""
-        if await self._find(call, uuid):
-            await self._session.act(call, Change("DELETE", f"{_PATH}/{{uuid}}", {"uuid": uuid}), job=job)
+    async def _remove_marked(self, call: Call, uuid: str) -> None:
+        await self._creation.discard(call, _KEY_PAIR, uuid)
 
     async def _messages(self, _call: Call, rows: Sequence[KeyPairRow]) -> list[key_pair_pb2.KeyPair]:
         return [

@@ -1,4 +1,7 @@
-"""Labels, which ZStack keeps beside its resources: user tags `key::value`. Every area looks them up by the page."""
+"""Labels, which ZStack keeps beside its resources: user tags `key::value`. Every area looks them up by the page.
+
+Tags that begin with `cloudspan::` are our own (`markers`, `network_changes`): no labels, and no label becomes one.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from cloudspan_common.adapterkit.driver import Call
     from cloudspan_zstack.session import Session
 
+OURS = "cloudspan::"
+"""What our own tags begin with."""
 _BETWEEN = "::"
 _MAX_TAG_CHARS = 2048
 
@@ -22,6 +27,7 @@ class Tag(Row):
     """A user tag."""
 
     resource_uuid: str = ""
+    resource_type: str = ""
     tag: str = ""
 
 
@@ -29,7 +35,7 @@ def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
     """Return labels as user tags.
 
     Raises:
-        InvalidRequest: A label that could not be read back as it was, or is too long.
+        InvalidRequest: A label that could not be read back as it was, is too long, or would look like a tag of ours.
     """
     tags = []
     for key, value in sorted(labels.items()):
@@ -40,6 +46,9 @@ def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
                 f"value have at most {_MAX_TAG_CHARS - len(_BETWEEN)} characters together"
             )
             raise InvalidRequest(text, reason="LABEL_NOT_KEPT", violations=[Violation(field, text)])
+        if tag.startswith(OURS):
+            text = f"the label {key!r} is kept for tags by which what this adapter made is found; name it otherwise"
+            raise InvalidRequest(text, reason="LABEL_RESERVED", violations=[Violation(field, text)])
         tags.append(tag)
     return tags
 
@@ -53,6 +62,8 @@ async def read_labels(session: Session, call: Call, kind: str, uuids: Sequence[s
     for some in batches(uuids):
         conditions = [f"resourceType={kind}", *one_of("resourceUuid", some)]
         for row in await everything(session, call, "/user-tags", Tag, conditions):
+            if row.tag.startswith(OURS):
+                continue
             key, _, value = row.tag.partition(_BETWEEN)
             found.setdefault(row.resource_uuid, {})[key] = value
     return found

@@ -70,9 +70,9 @@ class NetworkChanges(Changes):
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
         op.touches(request.name)
         uuid = native_id(self._ref, "networks", request.name, "name")
-        await self._creation.look(op, "check", lambda: self._refuse_users(op.call, request.name, uuid))
+        await op.look("check", lambda: self._refuse_users(op.call, request.name, uuid))
         await self._creation.remove(op, "delete", L3, uuid)
-        below = await self._creation.look(op, "l2", lambda: self._l2_made_for(op.call, uuid))
+        below = await op.look("l2", lambda: self._l2_made_for(op.call, uuid))
         if below["uuid"]:
             await self._creation.remove(op, "delete-l2", L2, below["uuid"])
 
@@ -80,7 +80,7 @@ class NetworkChanges(Changes):
 
     async def _make_l2(self, op: Operation, name: str, options: CreateNetworkOptions) -> str:
         """Make the L2 network that the network will stand on; undone with it."""
-        place = await self._creation.look(op, "place", lambda: self._place(op.call, options))
+        place = await op.look("place", lambda: self._place(op.call, options))
         tag = _L2_OF + resource_uuid(op.marker("network"))
 
         async def change(_call: Call, uuid: str) -> Change:
@@ -144,9 +144,7 @@ class NetworkChanges(Changes):
         """Give a new network its services, all in one call."""
         wanted = options.services
         usual = _PRIVATE[options.kind] if options.category == "Private" else {}
-        chosen = await self._creation.look(
-            op, "choose", lambda: self._services(op.call, usual if wanted is None else wanted, wanted)
-        )
+        chosen = await op.look("choose", lambda: self._services(op.call, usual if wanted is None else wanted, wanted))
         if not chosen:
             return
         needed = {kind for kinds in chosen.values() for kind in kinds}

@@ -17,7 +17,7 @@ import msgspec
 
 from cloudspan_common.adapterkit.native_calls import NativeCaller, NativeRequest, path_of, unreadable
 from cloudspan_common.adapterkit.native_http import Asked
-from cloudspan_common.adapterkit.steps import TRANSIENT
+from cloudspan_common.adapterkit.suspension import TRANSIENT
 from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime
 from cloudspan_zstack.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_zstack.dates import ServerZone
     from cloudspan_zstack.errors import Catalogue
+    from cloudspan_zstack.rows import Date
     from cloudspan_zstack.signing import Login
 
 T = TypeVar("T")
@@ -125,6 +126,11 @@ class Session:
     def known_login(self) -> Login | None:
         """Who the last login was; None before the first one."""
         return self._login
+
+    def age_of(self, date: Date) -> float:
+        """Return how long ago a date of the server's was, in seconds; 0 for none."""
+        moment = self.zone.moment(date)
+        return 0.0 if moment is None else self._parts.clock.now() - moment
 
     async def login(self, call: Call) -> Login:
         """Return who we are, after a login if need be."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 from cloudspan_common.adapterkit.driver import ABSENT, BY_KEY, Capability, Page
 from cloudspan_zstack import conditions
 from cloudspan_zstack.listings import Listing, list_page, read_one
-from cloudspan_zstack.storage_changes import CreateVolumeOptions, StorageChanges
+from cloudspan_zstack.storage_changes import StorageChanges
 from cloudspan_zstack.storage_rows import DiskOfferingRow, SnapshotRow, VolumeRow
+from cloudspan_zstack.volume_request import CreateVolumeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,25 +7,23 @@ the platform keeps a volume for days, and done is when it says Deleted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.adapterkit.values import listed, native_id
-from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
+from cloudspan_common.errors import NotFound, PreconditionFailed
 from cloudspan_zstack.beside import every
 from cloudspan_zstack.creation import Creation, Kind
-from cloudspan_zstack.labels import tags_of
-from cloudspan_zstack.session import Change
+from cloudspan_zstack.markers import marked_kind
 from cloudspan_zstack.storage_messages import StorageMessages
 from cloudspan_zstack.storage_rows import DiskOfferingRow, PrimaryStorageRow, SnapshotRow, VolumeRow
+from cloudspan_zstack.transits import transits_of
+from cloudspan_zstack.volume_request import VolumeWish, bad, volume_change, wish_of
 
 if TYPE_CHECKING:
     from cloudspan.v1 import volume_pb2
     from cloudspan_common.adapterkit.driver import Call, Operation
     from cloudspan_common.names import ClusterRef
-    from cloudspan_zstack.session import Session
+    from cloudspan_zstack.session import Change, Session
 
 _MADE = ("NotInstantiated", "Ready")
 VOLUME = Kind(
@@ -35,25 +33,9 @@ VOLUME = Kind(
     finished=lambda row: row.status in (*_MADE, "Deleted"),
     gone=lambda row: row.status == "Deleted",
     expunge="expungeDataVolume",
+    passes=True,
 )
-
-
-class CreateVolumeOptions(msgspec.Struct, forbid_unknown_fields=True):
-    """Options of CreateVolume; ids are the platform's own."""
-
-    primary_storage: str = ""
-    """Where to keep it; the data is made at once then, not at the first attachment."""
-    host: str = ""
-    """The host whose disks to take, on local storage."""
-    shareable: bool = False
-    """Whether several servers may attach it at once."""
-    ceph_pool: str = ""
-
-    def tags(self) -> list[str]:
-        """Return what travels as system tags."""
-        told = {"localStorage::hostUuid::": self.host, "ceph::pool::": self.ceph_pool}
-        tags = [prefix + value for prefix, value in told.items() if value]
-        return [*tags, "ephemeral::shareable"] if self.shareable else tags
+_PASSING = ("Creating", "Migrating")
 
 
 class StorageChanges:
@@ -63,10 +45,19 @@ class StorageChanges:
         self._session, self._ref = session, ref
         self._messages = StorageMessages(session, ref)
         self._creation = Creation(session)
+        self.marked = {"volumes": marked_kind(session, VOLUME, ("VolumeVO",), self._remove_marked)}
+        self.transits = {"volumes": transits_of(session, "/volumes", "status", _PASSING)}
 
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> volume_pb2.Volume | None:
-        wanted = _wanted(request, self._ref)
-        uuid = await self._creation.make(op, "volume", VOLUME, lambda call, new: self._change(call, wanted, new))
+        wish = wish_of(request, self._ref)
+        storage = wish.options.primary_storage
+        if wish.needs_a_storage or wish.names_its_size_twice:
+            storage = (await op.look("place", lambda: self._place(op.call, wish)))["storage"]
+
+        async def change(_call: Call, uuid: str) -> Change:
+            return volume_change(wish, storage, uuid)
+
+        uuid = await self._creation.make(op, "volume", VOLUME, change)
         op.touches(self._ref.resource("volumes", uuid))
         row = await op.until("readable", lambda: self._creation.row(op.call, VOLUME, uuid), percent=90)
         (message,) = await self._messages.volumes(op.call, [row])
@@ -75,12 +66,12 @@ class StorageChanges:
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
         op.touches(request.name)
         uuid = native_id(self._ref, "volumes", request.name, "name")
-
-        async def refuse_users() -> None:
-            await self._refuse_users(op.call, request.name, uuid)
-
-        await self._creation.look(op, "check", refuse_users)
+        await op.look("check", lambda: self._refuse_users(op.call, request.name, uuid))
         await self._creation.remove(op, "delete", VOLUME, uuid)
+
+    async def _remove_marked(self, call: Call, uuid: str) -> None:
+        await self._refuse_users(call, self._ref.resource("volumes", uuid), uuid)
+        await self._creation.discard(call, VOLUME, uuid)
 
     async def _refuse_users(self, call: Call, name: str, uuid: str) -> None:
         """Refuse what the platform would do in silence: detach it, and delete its snapshots along with it.
@@ -105,94 +96,37 @@ class StorageChanges:
             text = f"{name} has {len(snapshots)} snapshots, delete them first: {names}"
             raise PreconditionFailed(text, reason="HAS_SNAPSHOTS", resource=name)
 
-    # ------------------------------------------------------------------ what is sent
+    # ------------------------------------------------------------------ what is looked up before
 
-    async def _change(self, call: Call, wanted: _Wanted, uuid: str) -> Change:
-        """Return the create call: there are three of them, for what a volume is made of."""
-        storage = await self._storage(call, wanted)
-        params: dict[str, Any] = {
-            "name": wanted.name,
-            "description": wanted.description or None,
-            "primaryStorageUuid": storage or None,
-            "resourceUuid": uuid,
-        }
-        template, args = "/volumes/data", {}
-        if wanted.snapshot:
-            template = "/volumes/data/from/volume-snapshots/{snapshot}"
-            args = {"snapshot": wanted.snapshot}
-        elif wanted.image:
-            template, args = "/volumes/data/from/data-volume-templates/{image}", {"image": wanted.image}
-            params["hostUuid"] = wanted.options.host or None
-        elif wanted.offering:
-            await self._check_size(call, wanted)
-            params["diskOfferingUuid"] = wanted.offering
-        else:
-            params["diskSize"] = wanted.size
-        return Change("POST", template, args, params=params, system_tags=wanted.options.tags(), user_tags=wanted.tags)
-
-    async def _check_size(self, call: Call, wanted: _Wanted) -> None:
-        """A disk offering is a size: another one beside it would be ignored by the platform."""
-        if not wanted.size:
-            return
-        args = {"uuid": wanted.offering}
-        row = await self._session.get_one(call, "/disk-offerings/{uuid}", DiskOfferingRow, args=args)
-        if row.disk_size != wanted.size:
-            text = (
-                f"volume.size_bytes is {wanted.size} and volume.volume_type, the disk offering {row.name!r}, "
-                f"is {row.disk_size} bytes; leave one of them out"
-            )
-            raise _bad("volume.size_bytes", text)
-
-    async def _storage(self, call: Call, wanted: _Wanted) -> str:
-        """Return the primary storage to make it on; empty where the platform decides at the first attachment."""
-        if wanted.options.primary_storage or not (wanted.zone or wanted.image):
-            return wanted.options.primary_storage
-        conditions = ["state=Enabled", "status=Connected", *([f"zoneUuid={wanted.zone}"] if wanted.zone else [])]
+    async def _place(self, call: Call, wish: VolumeWish) -> dict[str, str]:
+        """Check the size against the type's, and choose the primary storage where one is needed."""
+        if wish.names_its_size_twice:
+            await check_size(self._session, call, wish)
+        if not wish.needs_a_storage:
+            return {"storage": wish.options.primary_storage}
+        conditions = ["state=Enabled", "status=Connected", *([f"zoneUuid={wish.zone}"] if wish.zone else [])]
         rows = await every(self._session, call, "/primary-storage", PrimaryStorageRow, conditions)
         if len(rows) == 1:
-            return rows[0].uuid
+            return {"storage": rows[0].uuid}
         known = listed(f"{row.uuid} ({row.name}, {row.type})" for row in rows) or "none"
-        why = "of an image" if wanted.image else "in a zone"
+        why = "of an image" if wish.image else "in a zone"
         text = f"a volume {why} is made on a primary storage; choose options.primary_storage among: {known}"
-        raise _bad("options.primary_storage", text)
+        raise bad("options.primary_storage", text)
 
 
-class _Wanted(msgspec.Struct, frozen=True):
-    """What is asked for, in the platform's ids."""
+async def check_size(session: Session, call: Call, wish: VolumeWish) -> None:
+    """Refuse a size beside a disk offering of another size: the platform would ignore it.
 
-    name: str
-    description: str
-    size: int
-    offering: str
-    image: str
-    snapshot: str
-    zone: str
-    tags: list[str]
-    options: CreateVolumeOptions
-
-
-def _wanted(request: volume_pb2.CreateVolumeRequest, ref: ClusterRef) -> _Wanted:
-    volume = request.volume
-    if volume.image and volume.snapshot:
-        raise _bad("volume.snapshot", "volume.image and volume.snapshot exclude each other; keep one")
-    source = volume.image or volume.snapshot
-    if source and (volume.size_bytes or volume.volume_type):
-        text = f"a volume made of {source} has that one's size on this platform; leave size_bytes and volume_type out"
-        raise _bad("volume.size_bytes", text)
-    if not source and not volume.volume_type and volume.size_bytes <= 0:
-        raise _bad("volume.size_bytes", "an empty volume needs volume.size_bytes or a volume.volume_type")
-    return _Wanted(
-        name=volume.display_name or "volume",
-        description=volume.description,
-        size=volume.size_bytes,
-        offering=native_id(ref, "volumeTypes", volume.volume_type, "volume.volume_type"),
-        image=native_id(ref, "images", volume.image, "volume.image"),
-        snapshot=native_id(ref, "snapshots", volume.snapshot, "volume.snapshot"),
-        zone=native_id(ref, "zones", volume.zone, "volume.zone"),
-        tags=tags_of(volume.labels, "volume.labels"),
-        options=read_options(request.options, CreateVolumeOptions),
-    )
-
-
-def _bad(field: str, text: str) -> InvalidRequest:
-    return InvalidRequest(text, violations=[Violation(field, text)])
+    Raises:
+        InvalidRequest: They differ, or there is no such offering.
+    """
+    try:
+        row = await session.get_one(call, "/disk-offerings/{uuid}", DiskOfferingRow, args={"uuid": wish.offering})
+    except NotFound as error:
+        raise bad(f"{wish.path}.volume_type", error.message) from error
+    if row.disk_size != wish.size:
+        text = (
+            f"{wish.path}.size_bytes is {wish.size} and {wish.path}.volume_type, the disk offering {row.name!r}, "
+            f"is {row.disk_size} bytes; leave one of them out"
+        )
+        raise bad(f"{wish.path}.size_bytes", text)

@@ -77,7 +77,7 @@ class SubnetChanges(Changes):
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
         op.touches(request.name)
         uuid = native_id(self._ref, "subnets", request.name, "name")
-        await self._creation.look(op, "check", lambda: self._refuse_addresses(op.call, request.name, uuid))
+        await op.look("check", lambda: self._refuse_addresses(op.call, request.name, uuid))
         await self._creation.remove(op, "delete", IP_RANGE, uuid)
 
     async def _check_network(self, call: Call, subnet: subnet_pb2.Subnet, wanted: _Wanted, uuid: str) -> None:

@@ -50,6 +50,7 @@ class IpRanges:
         if gateway is not None and start <= gateway <= end:
             raise Failure("SYS.1007", f"gateway[{gateway}] must not be in the range {start} - {end}")
         self._check_fit(l3, network, gateway, start, end)
+        self._tag_network(l3, call)
         span = self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end))
         l3["_ranges"].append(span["uuid"])
         return {"inventory": self._views.plain(span)}
@@ -67,6 +68,7 @@ class IpRanges:
         parts = [part for part in _around(network[1], network[-2], gateway) if part[0] <= part[1]]
         for start, end in parts:
             self._check_fit(l3, network, gateway, start, end)
+        self._tag_network(l3, call)
         spans = []
         for place, (start, end) in enumerate(parts):
             if place:
@@ -75,6 +77,15 @@ class IpRanges:
             l3["_ranges"].append(spans[-1]["uuid"])
         shown = [self._views.plain(span) for span in spans]
         return {"inventory": shown[0], "inventories": shown}
+
+    def _tag_network(self, l3: Json, call: Call) -> None:
+        """Give the tags of a range to its network, as the server does, which refuses those that are there already."""
+        texts = call.params.pop("userTags", None) or []
+        there = set(self._store.tags(l3["uuid"], self._store.user_tags))
+        for text in texts:
+            if text in there:
+                raise Failure("SYS.1006", f"Duplicated Tag[tag:{text}, type:User, resourceUuid:{l3['uuid']}]")
+        self._store.tag("L3NetworkVO", l3["uuid"], texts, self._store.user_tags)
 
     def row(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> Json:
         """Return the fields of a range beside those that every resource has."""

@@ -37,7 +37,7 @@ class SshKeys:
         if not key.startswith(_FORMATS):
             raise Failure("SYS.1007", "publicKey is in no known format")
         self._quotas.check(call, ssh_key_pair__num=1)
-        return self._result(self._store.create(self._store.ssh_keys, call, publicKey=key))
+        return self._result(self._store.create(self._store.ssh_keys, call, filed_as="VolumeVO", publicKey=key))
 
     def _generate(self, call: Call) -> Json:
         self._quotas.check(call, ssh_key_pair__num=1)

@@ -159,8 +159,10 @@ class Store:
         """Return the table that holds a uuid, whatever its type."""
         return next((table for table in self.tables.values() if row_uuid in table), None)
 
-    def create(self, table: Table, call: Call, **fields: Any) -> Json:
+    def create(self, table: Table, call: Call, *, filed_as: str = "", **fields: Any) -> Json:
         """Add the row that a create call asks for, with its name, description, tags and chosen uuid.
+
+        The tags are those of the table's kind, unless the server files them as another's.
 
         Raises:
             Failure: SYS.1000, the chosen uuid is taken, if only by a soft-deleted row of another type.
@@ -171,8 +173,9 @@ class Store:
             raise Failure("SYS.1000", f"could not execute statement; SQL [n/a]; constraint [PRIMARY]; {text}")
         named = {"name": call.params.get("name"), "description": call.params.get("description")}
         row = self.new_row(table, call.identity.account, **named, **{**fields, "uuid": chosen})
-        self.tag(table.kind, chosen, call.params.get("systemTags") or [], self.system_tags)
-        self.tag(table.kind, chosen, call.params.get("userTags") or [], self.user_tags)
+        kind = filed_as or table.kind
+        self.tag(kind, chosen, call.params.get("systemTags") or [], self.system_tags)
+        self.tag(kind, chosen, call.params.get("userTags") or [], self.user_tags)
         return row
 
     def new_row(self, table: Table, account: str, **fields: Any) -> Json:

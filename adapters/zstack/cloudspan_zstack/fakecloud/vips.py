@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from cloudspan_zstack.fakecloud.wire import Call, Failure, Handler, Json
+from cloudspan_zstack.fakecloud.wire import Call, Failure, Handler, Json, Work
 
 if TYPE_CHECKING:
     from cloudspan_zstack.fakecloud.addresses import Addresses
@@ -76,7 +76,7 @@ class Vips:
         self._addresses.release(vip["_used"])
         self._store.drop(self._store.vips, vip["uuid"])
 
-    def _create_eip(self, call: Call) -> Json:
+    def _create_eip(self, call: Call) -> Work:
         vip = self._store.vips.present(call.params["vipUuid"])
         if vip["_eip"] is not None:
             raise Failure("SYS.1006", f"vip[uuid:{vip['uuid']}] has been occupied by usage[Eip]")
@@ -92,6 +92,14 @@ class Vips:
         vip["_eip"] = eip["uuid"]
         if nic is not None:
             self._bind(eip, nic)
+        # The row is there, bound and all, before the backend is told, and is taken back where that fails.
+        yield self._store.timing.attach_s
+        if eip["uuid"] not in self._store.eips:
+            raise Failure("SYS.1006", f"the eip[uuid:{eip['uuid']}] was deleted meanwhile")
+        if nic is not None and nic["uuid"] not in self._store.nics:
+            vip["_eip"] = None
+            self._store.drop(self._store.eips, eip["uuid"])
+            raise Failure("SYS.1006", f"the nic[uuid:{nic['uuid']}] went away while eip[uuid:{eip['uuid']}] was made")
         return self._result(call, eip)
 
     def _check_nic(self, vip: Json, nic: Json) -> None:
