@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cloudspan_common.adapterkit.cursors import MAX_POLL_S, poll_interval
+from cloudspan_common.adapterkit.cursors import poll_interval
 from cloudspan_common.clock import Clock, finished
 from cloudspan_common.errors import CloudspanError, Unsupported
 
@@ -57,10 +57,13 @@ class Observer:
         """Return once the resource may no longer be in transit, at the earliest after `not_before_s` seconds."""
         key = (ref, collection)
         watch = self._watches.get(key)
-        if watch is None:
+        if watch is None or watch.task.done():
             watch = self._watches[key] = _SharedWatch(ref, collection, self._ask, self._clock)
-            watch.task.add_done_callback(lambda _: self._watches.pop(key, None))
-        await watch.settled(native_id, not_before_s)
+        try:
+            await watch.settled(native_id, not_before_s)
+        finally:
+            if watch.is_idle and self._watches.get(key) is watch:
+                del self._watches[key]
 
     async def close(self) -> None:
         """End all watches."""
@@ -78,14 +81,20 @@ class _SharedWatch:
         self._ask, self._clock = ask, clock
         self._waiters: dict[str, list[_Waiter]] = {}
         self._joined = asyncio.Event()
-        self._took_s = 0.0
+        self._looked, self._took_s = 0.0, 0.0
         self._able = True
         self.task = asyncio.create_task(self._run(), name=f"observe {ref} {collection}")
 
     def __repr__(self) -> str:
         return f"{self._ref} {self._collection}: {len(self._waiters)} wait"
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits: then it ends by itself."""
+        return not self._waiters
+
     async def settled(self, native_id: str, not_before_s: float) -> None:
+        """Return once one resource is no longer told to be in transit."""
         now = self._clock.monotonic()
         waiter = _Waiter(now, now + not_before_s, asyncio.get_running_loop().create_future())
         self._waiters.setdefault(native_id, []).append(waiter)
@@ -105,7 +114,6 @@ class _SharedWatch:
     async def _run(self) -> None:
         await self._joined.wait()
         while self._waiters:
-            self._joined.clear()
             await self._pause()
             now = self._clock.monotonic()
             due = [i for i, waiters in self._waiters.items() if any(w.not_before <= now for w in waiters)]
@@ -117,6 +125,7 @@ class _SharedWatch:
     async def _pause(self) -> None:
         """Wait until the next look is due, or sooner where somebody joins who wants it sooner."""
         while self._waiters:
+            self._joined.clear()
             left = self._next_look() - self._clock.monotonic()
             if left <= 0:
                 return
@@ -125,7 +134,6 @@ class _SharedWatch:
                 await finished(self._clock, joined, left)
             finally:
                 joined.cancel()
-            self._joined.clear()
 
     def _next_look(self) -> float:
         waiters = [waiter for same in self._waiters.values() for waiter in same]
@@ -134,10 +142,8 @@ class _SharedWatch:
             return first
         now = self._clock.monotonic()
         youngest = min(now - waiter.began for waiter in waiters)
-        pause = min(max(poll_interval(youngest), self._took_s / _BUSY_SHARE), max(MAX_POLL_S, self._took_s))
+        pause = max(poll_interval(youngest), self._took_s * (1 / _BUSY_SHARE - 1))
         return max(first, self._looked + pause)
-
-    _looked = 0.0
 
     async def _look(self, due: Sequence[str], now: float) -> None:
         try:
