@@ -54,7 +54,8 @@ async def take_step(
 ) -> step_pb2.StepResponse:
     """Do the next missing step of `mutation`, or look how the last one goes on; or only check the request.
 
-    What ends the operation comes inside the answer; only a fault of ours, or a cancelled call, is raised."""
+    What ends the operation comes inside the answer; only a fault of ours, or a cancelled call, is raised.
+    """
     with collecting() as calls:
         try:
             # Either will do: whoever asked only for a check must never get a step.

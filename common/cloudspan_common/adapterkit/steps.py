@@ -63,6 +63,7 @@ class OperationRun:
         self._request = request
         self._changed = False  # whether the cursor holds something that the gateway has not stored yet
         self.settle_s, self.clock = settle_s, clock
+        self._read: set[str] = set()  # looks and waits that were come to
         self.begun: list[Begun] = []
         self.resource = ""
         self.cursor = cursors.read_cursor(request.cursor)
@@ -91,6 +92,11 @@ class OperationRun:
     def suspicious(self) -> bool:
         """Whether a write may have been sent that neither the cursor nor this run knows of."""
         return self._suspect and not self._reached
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a write was begun; looks and waits that were come to are none."""
+        return any(record.name not in self._read for record in self.cursor.steps)
 
     def clear_suspicion(self) -> None:
         """Note that every step was come to, or that what can't be come to was listed."""
@@ -158,7 +164,7 @@ class OperationRun:
         return cursors.result_of(self._done(record, back))
 
     async def look(self, step: str, look: Callable[[], Any]) -> Mapping[str, Any]:
-        record = self._find_record(step)
+        record = self._read_record(step)
         if record is None or record.state != Record.STATE_DONE:
             self._come_to_read()
             try:
@@ -170,7 +176,7 @@ class OperationRun:
         return cursors.result_of(record)
 
     async def until(self, step: str, poll: Callable[[], Any], *, percent: int = 0, watch: Watch | None = None) -> Any:
-        record = self._find_record(step)
+        record = self._read_record(step)
         is_done = record is not None and record.state == Record.STATE_DONE
         if record is not None and is_done and cursors.has_value(record):
             return cursors.kept_value(record)
@@ -198,6 +204,10 @@ class OperationRun:
         return record
 
     # ------------------------------------------------------------------ reads
+
+    def _read_record(self, step: str) -> Record | None:
+        self._read.add(step)
+        return self._find_record(step)
 
     def _come_to_read(self) -> None:
         """Come to a look or wait that has not ended: behind it nothing was sent."""
@@ -264,7 +274,7 @@ class OperationRun:
 
         Else it is the caller's to decide whether to come again. A 429 is no failure (pain 12).
         """
-        if not self.cursor.steps and not isinstance(error, errors.RateLimited):
+        if not self.has_begun and not isinstance(error, errors.RateLimited):
             raise error
         pause = max(error.retry_after_s or 0.0, RETRY_S)
         raise Suspended(f"{step}: {error.message}", Phase.PHASE_RUNNING, pause) from error

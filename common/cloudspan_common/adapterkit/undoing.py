@@ -38,13 +38,13 @@ def fail(run: OperationRun, error: errors.CloudspanError) -> status_pb2.Status:
     if isinstance(error, _NEEDS_THE_CLOUD):  # of a step that waits for nothing, or of a read between steps
         if run.suspicious:
             raise error
-        if run.cursor.steps:
+        if run.has_begun:
             raise Suspended(error.message, Phase.PHASE_RUNNING, max(error.retry_after_s or 0.0, RETRY_S)) from error
     if run.suspicious and not isinstance(error, _SAME_EACH_TIME):
         error = errors.OutcomeUnknown(f"{error.message}; a try before this one got no reply, and {_lost(run)}")
     run.clear_suspicion()
     status = run.status_of(error)
-    if any(_to_undo(begun) for begun in run.begun) or _unsure(run):
+    if any(_to_undo(begun) for begun in run.begun) or _unsure(run) or _missed(run):
         run.cursor.failure.CopyFrom(status)
         raise Suspended("undo", Phase.PHASE_UNDOING, 0.0) from error
     return status

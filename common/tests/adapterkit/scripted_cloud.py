@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import empty_pb2, struct_pb2
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, Call, CreateSafety, Made
+from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, Call, CreateSafety, Made, Watch
 from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import AlreadyExists, CloudspanError, OutcomeUnknown
@@ -35,6 +35,7 @@ class Row:
     marker: str
     kind: str
     born: float
+    plan: int = 0
     gone: bool = False
 
 
@@ -59,6 +60,7 @@ class ScriptedCloud:
     rows: list[Row] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     reads: int = 0
+    looks: int = 0
     find_fault: CloudspanError | None = None
 
     def visible(self, kind: str = "") -> list[Row]:
@@ -66,7 +68,12 @@ class ScriptedCloud:
         there = [row for row in self.rows if not row.gone and row.born <= now and kind in ("", row.kind)]
         return sorted(there, key=lambda row: row.born)
 
-    async def create(self, kind: str, marker: str) -> Made:
+    async def look(self) -> dict[str, int]:
+        """Another answer each time: who goes by two of them makes what does not fit together."""
+        self.looks += 1
+        return {"plan": self.looks}
+
+    async def create(self, kind: str, marker: str, plan: int = 0) -> Made:
         made: list[Row] = []
 
         def commit(fault: Fault) -> None:
@@ -74,7 +81,7 @@ class ScriptedCloud:
             if taken and not fault.commits_after_s:
                 raise AlreadyExists(f"{kind} {marker} is there")
             born = self.clock.monotonic() + fault.commits_after_s
-            row = Row(f"{kind}-{len(self.rows)}", marker, kind, born)
+            row = Row(f"{kind}-{len(self.rows)}", marker, kind, born, plan)
             self.rows.append(row)
             made.append(row)
 
@@ -204,15 +211,16 @@ def saga(
     polls: int = 1,
     fails: CloudspanError | None = None,
 ) -> Any:
-    """Return a mutation that makes one of each kind, waits for it, and undoes them in reverse."""
+    """Return a mutation that looks once, makes one of each kind by what it saw, and waits for each."""
     looked: dict[str, int] = defaultdict(int)
 
     async def mutation(op: Any, _request: Any) -> struct_pb2.Struct:
         result = struct_pb2.Struct()
+        seen = await op.look("plan", cloud.look)
         for kind in kinds:
             made = await op.create(
                 kind,
-                send=lambda marker, kind=kind: cloud.create(kind, marker),
+                send=lambda marker, kind=kind: cloud.create(kind, marker, seen["plan"]),
                 find=lambda marker, kind=kind: cloud.find(kind, marker),
                 undo=cloud.delete,
                 safety=safety,
@@ -223,7 +231,7 @@ def saga(
                 looked[kind] += 1
                 return True if looked[kind] > polls else None
 
-            await op.until(f"{kind} ready", ready)
+            await op.until(f"{kind} ready", ready, watch=Watch(f"{kind}s", made.id))
             result.update({kind: made.id})
         op.touches(EAST.resource("servers", made.id))
         if fails is not None:

@@ -24,11 +24,12 @@ SAFETIES = {"by marker": BY_MARKER, "by key": BY_KEY}
 
 
 async def check(cloud: ScriptedCloud, ended: Ended, gateway: Gateway) -> None:
-    """Look long after the end: what is there must be the result, or be listed as left."""
+    """Look long after the end: what is there must be the result, or be listed as left, and made by one plan."""
     await gateway.pass_time(10_000)
     cloud._drop_late_twins()
     there = sorted(row.kind for row in cloud.visible())
     ids = {row.id for row in cloud.visible()}
+    assert len({row.plan for row in cloud.rows}) <= 1, "two steps went by different looks"
     if ended.ok:
         assert there == sorted(KINDS), (cloud.writes, cloud.rows, ended)
         result = type(ended.answer.response).FromString(ended.answer.response.SerializeToString())
@@ -89,6 +90,19 @@ async def test_a_lost_answer_at_any_step_changes_nothing(safety: str) -> None:
         assert ended.ok
         await check(gateway.cloud, ended, gateway)
         assert len(gateway.cloud.rows) == len(KINDS)
+
+
+async def test_what_an_answer_tells_to_watch_is_there_and_not_ready() -> None:
+    """A gateway may leave every waiting operation to one listing: what is told is what was made last."""
+    gateway = begin("by marker", {})
+    await gateway.drive()
+    for answer in gateway.answers:
+        waits = answer.stage.endswith(" ready")
+        assert waits == answer.HasField("transit")
+        if waits:
+            kind = answer.stage.removesuffix(" ready")
+            assert answer.transit.collection == f"{kind}s"
+            assert answer.transit.native_id == answer.native_ids[kind]
 
 
 @pytest.mark.parametrize("safety", SAFETIES)

@@ -1,0 +1,56 @@
+"""Which messages hold secrets, and what is left of them without."""
+
+from __future__ import annotations
+
+from google.longrunning import operations_pb2
+from google.protobuf import any_pb2, struct_pb2
+
+from cloudspan.adapter.v1 import step_pb2
+from cloudspan.v1 import server_pb2
+from cloudspan_common.redaction import has_secrets, without_secrets
+
+CREATE = server_pb2.CreateServerRequest(
+    parent="platforms/a/clusters/b",
+    server={
+        "display_name": "web",
+        "labels": {"team": "db"},
+        "network_interfaces": [{"network": "n"}],
+        "user_data": "#!secret",
+        "admin_password": "hunter2",
+    },
+)
+
+
+def test_marked_fields_are_left_out_of_a_copy_at_any_depth() -> None:
+    """The rest stays; the message itself is not touched."""
+    before = CREATE.SerializeToString()
+    bare = without_secrets(CREATE)
+    assert has_secrets(CREATE)
+    assert not has_secrets(bare)
+    assert (bare.server.user_data, bare.server.admin_password) == ("", "")
+    assert bare.server.labels["team"] == "db"
+    assert bare.server.network_interfaces[0].network == "n"
+    assert CREATE.SerializeToString() == before
+
+
+def test_what_is_packed_is_looked_into() -> None:
+    """An operation's response holds its resource as an Any."""
+    operation = operations_pb2.Operation(name="operations/1", done=True)
+    operation.response.Pack(CREATE.server)
+    assert has_secrets(operation)
+    bare = without_secrets(operation)
+    server = server_pb2.Server()
+    assert bare.response.Unpack(server)
+    assert (server.display_name, server.admin_password) == ("web", "")
+    assert not has_secrets(bare)
+
+
+def test_what_holds_none_is_the_same_without() -> None:
+    """Structs, unknown Anys, lists and maps are left as they are."""
+    options = struct_pb2.Struct()
+    options.update({"a": [1, {"b": "c"}]})
+    plain = server_pb2.CreateServerRequest(server={"display_name": "web"}, options=options)
+    packed = any_pb2.Any(type_url="type.googleapis.com/acme.Unknown", value=b"\x0a\x07hunter2")
+    for message in (plain, packed, step_pb2.StepResponse(native_ids={"server": "1"}), server_pb2.Server()):
+        assert not has_secrets(message)
+        assert without_secrets(message) == message
