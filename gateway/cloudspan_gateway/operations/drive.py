@@ -125,7 +125,7 @@ class Drive:
             answer = await self._step(asks)
         except CloudspanError as error:
             now = self._parts.clock.now()
-            self.story.failed(self.row.progress.stage, error.message, instance=asked, began=began, now=now)
+            self.story.failed(error.message, instance=asked, began=began, now=now)
             await self._missed(error, before, was_asked=bool(asked))
             return
         self._failures, self._lost_since = 0, None

@@ -39,9 +39,9 @@ class Story:
         for call in calls:
             _count(told, call)
 
-    def failed(self, stage: str, error: str, *, instance: str, began: float, now: float) -> None:
-        """Add a step that got no answer."""
-        told = self._stage(stage, began, now)
+    def failed(self, error: str, *, instance: str, began: float, now: float) -> None:
+        """Add a step that got no answer, to the stage that it stood at."""
+        told = self._stage(self._told.stages[-1].stage if self._told.stages else "queued", began, now)
         told.failures += 1
         told.error, told.instance = error, instance
 
