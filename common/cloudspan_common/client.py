@@ -25,6 +25,7 @@ from cloudspan.v1 import (
     key_pair_pb2_grpc,
     network_pb2_grpc,
     operation_pb2_grpc,
+    orphan_pb2_grpc,
     platform_pb2_grpc,
     port_pb2_grpc,
     project_pb2_grpc,
@@ -113,6 +114,7 @@ class Client:
         self.quotas = quota_pb2_grpc.QuotaServiceStub(channel)
         self.operations = operations_pb2_grpc.OperationsStub(channel)
         self.operation_changes = operation_pb2_grpc.OperationServiceStub(channel)
+        self.orphans = orphan_pb2_grpc.OrphanServiceStub(channel)
 
     def __repr__(self) -> str:
         return f"<Client of {self.address}>"

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
-from cloudspan.v1 import cluster_pb2, platform_pb2
+from cloudspan.v1 import cluster_pb2, operation_pb2, orphan_pb2, platform_pb2
 from cloudspan_common.names import parse_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from google.longrunning import operations_pb2
 
 _COLOURS = {"READY": "green", "SUSPECT": "yellow", "CONNECTING": "yellow", "DRAINING": "yellow"}
 
@@ -58,6 +61,59 @@ def stages(answer: cluster_pb2.CheckClusterResponse) -> Table:
         verdict = "[green]ok[/]" if stage.ok else "[red]failed[/]"
         table.add_row(stage.stage, verdict, f"{stage.took.ToTimedelta().total_seconds() * 1000:.0f} ms", stage.message)
     return table
+
+
+def operations(found: Iterable[operations_pb2.Operation]) -> Table:
+    """Return a row for each operation."""
+    table = _table("operation", "method", "phase", "resource", "stage", "left behind")
+    for operation in found:
+        metadata = operation_pb2.OperationMetadata()
+        operation.metadata.Unpack(metadata)
+        phase = operation_pb2.OperationMetadata.Phase.Name(metadata.phase).removeprefix("PHASE_")
+        failed = operation.HasField("error")
+        left = [left.name or left.reason for left in metadata.left_overs if not left.removed]
+        table.add_row(
+            operation.name,
+            metadata.method.rpartition("/")[2],
+            "[red]FAILED[/]" if failed else phase,
+            metadata.resource or metadata.cluster,
+            escape(operation.error.message if failed else metadata.stage),
+            escape(", ".join(left)),
+        )
+    return table
+
+
+def explanation(told: operation_pb2.OperationExplanation) -> Table:
+    """Return a row for each stage of an operation, and under it one for each kind of call."""
+    table = _table("stage", "steps", "without answer", "took", "instance / native request", "error")
+    for stage in told.stages:
+        seconds = (stage.last_time.ToNanoseconds() - stage.first_time.ToNanoseconds()) / 1e9
+        table.add_row(
+            escape(stage.stage), str(stage.steps), str(stage.failures), f"{seconds:.2f} s", stage.instance,
+            escape(stage.error),
+        )  # fmt: skip
+        for call in stage.calls:
+            times = f" x {call.count}" if call.count > 1 else ""
+            what = f"  {call.service} {call.method} {call.template} -> {call.status or 'no answer'}{times}"
+            took = f"{call.took.ToNanoseconds() / 1e6:.0f} ms"
+            table.add_row(escape(what), "", "", took, call.native_request_id, escape(call.error))
+    return table
+
+
+def orphans(found: orphan_pb2.ListOrphansResponse) -> Table:
+    """Return a row for each orphan."""
+    table = _table("orphan", "kind", "display name", "created", "operation", "why")
+    table.caption = f"{len(found.orphans)} of {found.marked} marked resources"
+    for orphan in found.orphans:
+        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "-"
+        why = escape(orphan.reason)
+        table.add_row(orphan.name, kind_of(orphan), escape(orphan.display_name), created, orphan.operation, why)
+    return table
+
+
+def kind_of(orphan: orphan_pb2.Orphan) -> str:
+    """`KIND_LEFT_BEHIND` -> `LEFT_BEHIND`."""
+    return orphan_pb2.Orphan.Kind.Name(orphan.kind).removeprefix("KIND_")
 
 
 def cluster_tags(name: str) -> str:

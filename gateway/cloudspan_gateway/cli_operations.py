@@ -1,0 +1,176 @@
+"""`cloudspan operations`, `explain`, `cancel`, `abandon`, `orphans`: what was changed, seen and mended by people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+from google.longrunning import operations_pb2
+from rich.console import Console
+
+from cloudspan.v1 import operation_pb2, orphan_pb2
+from cloudspan_common.errors import CloudspanError
+from cloudspan_gateway import tables
+from cloudspan_gateway.asking import asked, cluster_name, gateway_option, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from cloudspan_common.client import Client
+
+_PREFIX = "operations/"
+_PLAN_HEAD = """# Orphans of {cluster}: made by operations of this installation, and nobody's.
+# Read each entry. Set `delete: true` where nobody needs it, then: cloudspan orphans {tags} --apply FILE
+# Before it deletes, it looks again whether the entry still is an orphan.
+"""
+
+
+def _operation_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
+    return text if text.startswith(_PREFIX) else _PREFIX + text
+
+
+_operation = click.argument("name", metavar="OPERATION", callback=_operation_name)
+
+
+@click.command()
+@click.option("--filter", "wanted", default="", help="AIP-160 filter over OperationMetadata: 'phase = RUNNING'.")
+@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most this many.")
+@gateway_option
+def operations(wanted: str, count: int, gateway: str) -> None:
+    """Show the newest operations."""
+
+    async def ask(cloud: Client) -> Table:
+        request = operations_pb2.ListOperationsRequest(filter=wanted, page_size=count)
+        return tables.operations((await cloud.operations.ListOperations(request)).operations)
+
+    show(gateway, ask)
+
+
+@click.command()
+@_operation
+@gateway_option
+def explain(name: str, gateway: str) -> None:
+    """Show what an operation took: its stages, and the platform's calls under each."""
+
+    async def ask(cloud: Client) -> Table:
+        request = operation_pb2.ExplainOperationRequest(name=name)
+        return tables.explanation(await cloud.operation_changes.ExplainOperation(request))
+
+    show(gateway, ask)
+
+
+@click.command()
+@_operation
+@gateway_option
+def cancel(name: str, gateway: str) -> None:
+    """Ask for an operation's end, wait for it, and show what came of it."""
+
+    async def ask(cloud: Client) -> Table:
+        await cloud.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=name))
+        request = operations_pb2.WaitOperationRequest(name=name)
+        request.timeout.FromSeconds(30)
+        return tables.operations([await cloud.operations.WaitOperation(request)])
+
+    show(gateway, ask)
+
+
+@click.command()
+@_operation
+@click.option("--reason", required=True, help="Why, for whoever reads the operation later.")
+@gateway_option
+def abandon(name: str, reason: str, gateway: str) -> None:
+    """End an operation that nobody can go on with, as it is: nothing is undone, and it says what it leaves."""
+
+    async def ask(cloud: Client) -> Table:
+        request = operation_pb2.AbandonOperationRequest(name=name, reason=reason)
+        return tables.operations([await cloud.operation_changes.AbandonOperation(request)])
+
+    show(gateway, ask)
+
+
+@click.command()
+@click.argument("cluster", metavar="PLATFORM/CLUSTER", callback=cluster_name)
+@click.option("--plan", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found here, for review.")
+@click.option(
+    "--apply",
+    "reviewed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Delete what this reviewed file marks with `delete: true`.",
+)
+@click.option("--even-unknown", is_flag=True, help="Delete also those whose operation is not known any more.")
+@gateway_option
+def orphans(cluster: str, plan: Path | None, reviewed: Path | None, *, even_unknown: bool, gateway: str) -> None:
+    """Find what operations of this installation made on a cluster and nobody has; clean up after a review.
+
+    Exit code 1 when something could not be looked through or deleted.
+    """
+    if plan and reviewed:
+        raise click.UsageError("--plan writes a file for review, --apply deletes what a reviewed one says; give one")
+    if reviewed:
+        _apply(gateway, _marked(reviewed, cluster), even_unknown=even_unknown)
+        return
+
+    async def ask(cloud: Client) -> orphan_pb2.ListOrphansResponse:
+        return await cloud.orphans.ListOrphans(orphan_pb2.ListOrphansRequest(parent=cluster))
+
+    found = asked(gateway, ask)
+    Console().print(tables.orphans(found))
+    if plan:
+        head = _PLAN_HEAD.format(cluster=cluster, tags=tables.cluster_tags(cluster))
+        plan.write_text(head + yaml.safe_dump([_entry(orphan) for orphan in found.orphans], sort_keys=False))
+        click.echo(f"{plan} lists {len(found.orphans)}; set `delete: true` where nobody needs it")
+    if found.incomplete:
+        raise click.ClickException(f"not everything could be looked through: {'; '.join(found.incomplete)}")
+
+
+def _entry(orphan: orphan_pb2.Orphan) -> dict[str, Any]:
+    return {
+        "name": orphan.name,
+        "display_name": orphan.display_name,
+        "created": orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "",
+        "kind": tables.kind_of(orphan),
+        "operation": orphan.operation,
+        "reason": orphan.reason,
+        "delete": False,
+    }
+
+
+def _marked(reviewed: Path, cluster: str) -> list[dict[str, Any]]:
+    """Return the entries of a reviewed file that are to be deleted."""
+    try:
+        entries = yaml.safe_load(reviewed.read_text()) or []
+        wanted = [entry for entry in entries if entry["delete"] is True]
+        foreign = [entry["name"] for entry in wanted if not entry["name"].startswith(f"{cluster}/")]
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException(f"{reviewed} is not as --plan writes it: {error!r}; write it anew") from error
+    if foreign:
+        raise click.ClickException(f"{reviewed} names {foreign[0]}, which is not on {cluster}; nothing was deleted")
+    return wanted
+
+
+def _apply(gateway: str, entries: Sequence[dict[str, Any]], *, even_unknown: bool) -> None:
+    async def ask(cloud: Client) -> int:
+        failed = 0
+        for entry in entries:
+            request = orphan_pb2.DeleteOrphanRequest(
+                name=entry["name"], operation=entry["operation"], even_unknown=even_unknown
+            )
+            try:
+                await cloud.orphans.DeleteOrphan(request)
+            except CloudspanError as error:
+                failed += 1
+                click.echo(f"kept     {entry['name']}: {error.message}")
+            else:
+                click.echo(f"deleted  {entry['name']}")
+        return failed
+
+    failed = asked(gateway, ask)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(entries)} were kept")
+
+
+COMMANDS = (operations, explain, cancel, abandon, orphans)
