@@ -34,6 +34,8 @@ class Resource:
     missing_kind: ClassVar[str]
     missing_text: ClassVar[str]
     admin_only: ClassVar[frozenset[str]] = frozenset()
+    ignores_tags: ClassVar[bool] = False
+    """Whether tags in a create are dropped without a word instead of refused."""
 
     def __init__(self, store: Store, rows: Table[Json]) -> None:
         self._store, self.rows = store, rows
@@ -131,6 +133,8 @@ class Resource:
         return self.keep(self.make(call, asked))
 
     def _check(self, call: Call, asked: Json) -> None:
+        if "tags" in asked and not self.ignores_tags:
+            raise bad_request(f"Attribute 'tags' not allowed in {call.method}")
         if unknown := [name for name in asked if name not in self.attributes]:
             names = ", ".join(f"'{name}'" for name in unknown)
             raise bad_request(f"Unrecognized attribute(s) {names}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from cloudspan_openstack.fakecloud.neutron_base import COMMON, Resource, bad_request, invalid_input
+from cloudspan_openstack.fakecloud.neutron_base import COMMON, Resource, invalid_input
 from cloudspan_openstack.fakecloud.wire import Call, Json, Refused
 
 
@@ -26,8 +26,6 @@ class Networks(Resource):
         return super().visible(call, row) or bool(row["shared"] or row["router:external"])
 
     def make(self, call: Call, asked: Json) -> Json:
-        if "tags" in asked:
-            raise bad_request("Attribute 'tags' not allowed in POST")
         up = asked.get("admin_state_up", True)
         if not isinstance(up, bool):
             raise invalid_input(f"'{up}' cannot be converted to boolean.")

@@ -23,6 +23,7 @@ class Ports(Resource):
 
     one, many = "port", "ports"
     required = ("network_id",)
+    ignores_tags = True
     missing_kind, missing_text = "PortNotFound", "Port {} could not be found."
     attributes = COMMON | {
         "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "fixed_ips",
@@ -40,7 +41,6 @@ class Ports(Resource):
         groups = self._groups(call.project_id, asked.get("security_groups"))
         fixed = fixed_ips(self._store, network, asked.get("fixed_ips"))
         row = self.common(call, asked)
-        # A tag given at creation is ignored without a word, unlike for a network.
         return row | new_port(self._store, network["id"], fixed, groups) | {
             "mac_address": mac or self._store.new_mac(),
             "admin_state_up": asked.get("admin_state_up", True),

@@ -125,11 +125,23 @@ class Routers(Resource):
         for port in self._ports_of(row["id"], INTERFACE):
             subnets = [fixed["subnet_id"] for fixed in port["fixed_ips"]]
             if asked.get("port_id") == port["id"] or asked.get("subnet_id") in subnets:
+                self._check_unneeded(row, subnets)
                 self._drop_port(port)
                 self.touched(row)
                 return reply(_interface(row, port))
         text = f"Router {row['id']} has no interface on subnet {asked.get('subnet_id')}"
         raise Refused(404, text, "RouterInterfaceNotFoundForSubnet")
+
+    def _check_unneeded(self, row: Json, subnets: list[str]) -> None:
+        for floating in self._store.floating_ips:
+            port = self._store.ports.get(floating["port_id"] or "")
+            behind = [fixed["subnet_id"] for fixed in port["fixed_ips"]] if port else []
+            if floating["router_id"] == row["id"] and set(behind) & set(subnets):
+                text = (
+                    f"Router interface for subnet {subnets[0]} on router {row['id']} cannot be deleted, as it is "
+                    "required by one or more floating IPs."
+                )
+                raise Refused(409, text, "RouterInterfaceInUseByFloatingIP")
 
     def check_deletable(self, row: Json) -> None:
         ports = [port["id"] for port in self._ports_of(row["id"], INTERFACE)]
@@ -191,6 +203,7 @@ class FloatingIps(Resource):
         }
         del row["name"]
         if asked.get("port_id"):
+            self._check_free(row, asked)
             self._associate(call, row, asked)
         subnet = self._store.subnets.get(next(iter(network["subnets"]), ""))
         if subnet is None:
@@ -199,11 +212,28 @@ class FloatingIps(Resource):
         return row
 
     def change(self, call: Call, row: Json, asked: Json) -> None:
-        # Binding one that is bound elsewhere simply moves it.
-        self._free(row)
+        # Binding one that is bound elsewhere simply moves it; without `port_id` it stays where it is.
+        if asked.get("port_id"):
+            self._check_free(row, asked)
+        if "port_id" in asked:
+            self._free(row)
         if asked.get("port_id"):
             self._associate(call, row, asked)
         row["description"] = asked.get("description", row["description"])
+
+    def _check_free(self, row: Json, asked: Json) -> None:
+        """Refuse an address that another one of the same external network leads to."""
+        port = self._store.ports.get(asked["port_id"])
+        fixed = _chosen(port, asked.get("fixed_ip_address")) if port else {}
+        for other in self._store.floating_ips:
+            same = other["port_id"] == asked["port_id"] and other["fixed_ip_address"] == fixed.get("ip_address")
+            if same and other["id"] != row["id"] and other["floating_network_id"] == row["floating_network_id"]:
+                text = (
+                    f"Cannot associate floating IP {row['floating_ip_address']} ({row['id']}) with port "
+                    f"{asked['port_id']} using fixed IP {fixed['ip_address']}, as that fixed IP already has a floating "
+                    f"IP on external network {row['floating_network_id']}."
+                )
+                raise Refused(409, text, "FloatingIPPortAlreadyAssociated")
 
     def _associate(self, call: Call, row: Json, asked: Json) -> None:
         port_id = asked["port_id"]
@@ -250,6 +280,12 @@ class FloatingIps(Resource):
 
 
 def _chosen(port: Json, address: str | None) -> Json:
+    if address is None and len(port["fixed_ips"]) > 1:
+        text = (
+            f"Bad floatingip request: Port {port['id']} has multiple fixed IPv4 addresses.  Must provide a specific "
+            "IPv4 address when assigning a floating IP."
+        )
+        raise Refused(400, text, "BadRequest")
     for fixed in port["fixed_ips"]:
         if address in (None, fixed["ip_address"]):
             return dict(fixed)

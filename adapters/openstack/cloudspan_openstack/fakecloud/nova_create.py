@@ -172,8 +172,12 @@ class Creation:
             raise bad_field("imageRef", image_id, f"'{image_id}' is not valid under any of the given schemas")
         if image_id and image_id not in self._store.images:
             raise Refused(400, "Can not find requested image")
-        if not image_id and not any(str(mapping.get("boot_index")) == "0" for mapping in mappings):
+        has_root = any(str(mapping.get("boot_index")) == "0" for mapping in mappings)
+        if not image_id and not has_root:
             raise Refused(400, "Missing imageRef attribute")
+        if mappings and not has_root:
+            text = "Boot sequence for the instance and image/block device mapping combination is not valid."
+            raise Refused(400, f"Block Device Mapping is Invalid: {text}")
         return image_id
 
     def _check_mapping(self, call: Call, mapping: Json) -> None:
