@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, Capability, Page
 from cloudspan_openstack import pushdown
 from cloudspan_openstack.marker_pages import list_page, read_one
-from cloudspan_openstack.network_changes import NetworkChanges
+from cloudspan_openstack.network_create import NetworkCreation
 from cloudspan_openstack.network_listings import SORTABLE, Kind, Kinds, M, R, parts
 from cloudspan_openstack.network_options import CreateNetworkOptions, CreateSubnetOptions
 from cloudspan_openstack.network_rows import NetworkMapper
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cloudspan_openstack.session import Session
 
 
-class Network(NetworkChanges):
+class Network(NetworkCreation):
     """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {

@@ -1,6 +1,6 @@
 """Neutron's rows as msgspec structs, and their way straight into messages.
 
-`network` and `network_changes` decode answers into these; `NetworkMapper` turns a row into a message with one
+`network` and `network_making` decode answers into these; `NetworkMapper` turns a row into a message with one
 keyword construction, names made of prefixes that are built once for the cluster (ids of Neutron are UUIDs: safe in
 a name as they are).
 """
@@ -14,7 +14,7 @@ import msgspec
 
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
 from cloudspan_openstack.marker_pages import Link
-from cloudspan_openstack.values import labels_of, timestamp
+from cloudspan_openstack.values import description_of, labels_of, timestamp
 
 if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
@@ -196,7 +196,7 @@ class NetworkMapper:
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
-            description=row.description,
+            description=description_of(row.description),
             shared=row.shared,
             external=row.external,
             mtu=row.mtu,
@@ -215,7 +215,7 @@ class NetworkMapper:
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
-            description=row.description,
+            description=description_of(row.description),
             network=self._networks + row.network_id,
             cidr=row.cidr,
             ip_version=row.ip_version,
@@ -237,7 +237,7 @@ class NetworkMapper:
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
-            description=row.description,
+            description=description_of(row.description),
             network=self._networks + row.network_id,
             # device_id is free text: only Nova's owner says that it is a server.
             server=self._servers + row.device_id if row.device_id and owner.startswith("compute:") else None,
@@ -261,7 +261,7 @@ class NetworkMapper:
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
-            description=row.description,
+            description=description_of(row.description),
             stateful=row.stateful,
             rules=[self._rule(rule) for rule in row.rules],
         )
@@ -292,7 +292,7 @@ class NetworkMapper:
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
-            description=row.description,
+            description=description_of(row.description),
             ip_address=row.floating_ip_address,
             external_network=self._networks + row.floating_network_id if row.floating_network_id else None,
             port=self._ports + row.port_id if row.port_id else None,
@@ -312,7 +312,7 @@ class NetworkMapper:
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
-            description=row.description,
+            description=description_of(row.description),
             external_network=self._networks + gateway.network_id if gateway and gateway.network_id else None,
             external_ip_addresses=[ip.ip_address for ip in addresses if ip.ip_address],
             snat_disabled=gateway is not None and not gateway.enable_snat,

@@ -5,6 +5,7 @@ The mappings of network, storage, image and identity call these once a field, so
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 
 MARKER_PREFIX = "cs-"
+WITH_SERVER = "cloudspan:with-server"
+"""Tag of what was made with a server and goes with it: its ports and floating IPs."""
+_MARKER = re.compile(MARKER_PREFIX + r"[a-z0-9]{1,8}-[0-9a-f]{32}-[a-z0-9-]+")
 _MAX_TAG_CHARS = 255
 
 
@@ -30,16 +34,26 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=int(time.timestamp()), nanos=time.microsecond * 1000)
 
 
-def is_marker(tag: str) -> bool:
-    """Whether a Neutron tag is a marker of ours rather than somebody's label."""
-    return tag.startswith(MARKER_PREFIX) and "=" not in tag
+def is_mark(tag: str) -> bool:
+    """Whether a Neutron tag is a mark of ours rather than somebody's label."""
+    return tag == WITH_SERVER or is_marker(tag)
+
+
+def is_marker(text: str) -> bool:
+    """Whether a tag, or a description, is the marker of a create."""
+    return text.startswith(MARKER_PREFIX) and "=" not in text
+
+
+def description_of(text: str | None) -> str | None:
+    """Return a Neutron description; none while a create's marker stands in its place."""
+    return None if text is not None and _MARKER.fullmatch(text) else text
 
 
 def labels_of(tags: Sequence[str]) -> dict[str, str] | None:
     """Return Neutron's tags as labels: `k=v` is the label k, a tag without `=` a label with an empty value."""
     if not tags:
         return None
-    return {key: value for key, _, value in (tag.partition("=") for tag in tags if not is_marker(tag))}
+    return {key: value for key, _, value in (tag.partition("=") for tag in tags if not is_mark(tag))}
 
 
 def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
@@ -51,10 +65,11 @@ def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
     tags = []
     for key, value in sorted(labels.items()):
         tag = f"{key}={value}" if value else key
-        if not key or "=" in key or len(tag) > _MAX_TAG_CHARS or is_marker(tag):
+        if not key or "=" in key or len(tag) > _MAX_TAG_CHARS or is_mark(tag):
             text = (
                 f"the label {key[:60]!r} can't be kept as a Neutron tag: keys hold no '=' and don't begin with "
-                f"{MARKER_PREFIX!r}, key and value have at most {_MAX_TAG_CHARS - 1} characters together"
+                f"{MARKER_PREFIX!r}, {WITH_SERVER!r} is taken, key and value have at most {_MAX_TAG_CHARS - 1} "
+                "characters together"
             )
             raise InvalidRequest(text, reason="LABEL_NOT_KEPT", violations=[Violation(field, text)])
         tags.append(tag)
