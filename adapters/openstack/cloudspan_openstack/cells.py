@@ -54,6 +54,12 @@ class Cells:
             return (
                 f"Nova speaks {version} here; before {_SHOWS_DOWN_CELLS} it leaves out servers of cells that are down"
             )
+        return await self.hidden(call)
+
+    async def hidden(self, call: Call) -> str:
+        """Return what was seen missing; empty when nothing was, and where Nova can't tell."""
+        if await self._session.microversion(call, "compute") < _SHOWS_DOWN_CELLS:
+            return ""
         if self._looked_at is None or self._clock.monotonic() - self._looked_at >= _FRESH_S:
             try:
                 page = await self._session.get(call, "compute", "/servers", BriefPage)

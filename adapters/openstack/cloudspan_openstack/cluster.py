@@ -25,6 +25,7 @@ from cloudspan_openstack.identity import Identity
 from cloudspan_openstack.image import Image
 from cloudspan_openstack.issuer import KeystoneIssuer
 from cloudspan_openstack.key_pairs import KeyPairs
+from cloudspan_openstack.marks import Marks
 from cloudspan_openstack.network import Network
 from cloudspan_openstack.server_changes import ServerChanges
 from cloudspan_openstack.server_create import ServerCreation
@@ -32,6 +33,7 @@ from cloudspan_openstack.server_volumes import ServerVolumes
 from cloudspan_openstack.servers import Servers
 from cloudspan_openstack.session import Session, SessionParts
 from cloudspan_openstack.storage import Storage
+from cloudspan_openstack.transits import Transits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,9 +86,10 @@ class OpenStackCluster:
     def _make_areas(self, shared: Shared) -> tuple[Area, ...]:
         session, ref = self.session, self.ref
         compute = Compute(session, ref, shared.clock)
+        creation = ServerCreation(compute)
         return (
             Servers(compute),
-            ServerCreation(compute),
+            creation,
             ServerChanges(compute),
             ServerVolumes(compute),
             Flavors(session, ref),
@@ -95,6 +98,8 @@ class OpenStackCluster:
             Storage(session, ref),
             Image(session, ref),
             Identity(session, ref),
+            Transits(session),
+            Marks(compute, creation),
         )
 
     @property

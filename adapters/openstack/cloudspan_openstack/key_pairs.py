@@ -80,7 +80,7 @@ class KeyPairs:
         if not wanted.display_name:
             text = "Nova wants a name for a key pair"
             raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
-        before = await op.act("look", lambda: self._was_there(op.call, wanted), undo=_nothing)
+        before = await op.look("look", lambda: self._was_there(op.call, wanted))
         if before["there"]:  # not made by this operation, so never undone by it
             op.touches(self._prefix + encode_id(wanted.display_name))
             return self._message(op.call, await self._document(op.call, wanted.display_name))
@@ -148,7 +148,3 @@ class KeyPairs:
         if call.full:
             message.native.update(document)
         return message
-
-
-async def _nothing() -> None:
-    """Looking leaves nothing to undo."""

@@ -1,5 +1,7 @@
 """Delete, start, stop and reboot servers: look first, ask once, watch until Nova's state is final.
 
+What was made with a server goes with it, see `server_leaving`.
+
 Nova sets a server's task before it answers an action, so after the answer a server without task is at the end of it,
 well or badly.
 """
@@ -11,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.adapterkit.driver import Capability, Made
+from cloudspan_common.adapterkit.driver import Capability, Made, Watch
 from cloudspan_common.errors import GaveUp, NotFound, PreconditionFailed
+from cloudspan_openstack.server_leaving import ServerLeaving
 from cloudspan_openstack.server_rows import ServerRow
 
 if TYPE_CHECKING:
@@ -48,15 +51,15 @@ class ServerChanges:
     def __init__(self, compute: Compute) -> None:
         self._compute = compute
         self._session = compute.session
+        self._leaving = ServerLeaving(compute.session, compute.ref)
 
     async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
         op.touches(request.name)
+        server_id = op.call.id
+        with_it = await op.look("with it", lambda: self._leaving.look(op.call, server_id))
         await op.act("delete", lambda: self._delete(op.call))
-        row = await op.until("gone", lambda: self._deleted(op.call), percent=50)
-        if isinstance(row, ServerRow):
-            why = row.fault.message if row.fault else f"it is in status {row.status} with no task"
-            text = f"Nova could not delete {request.name}: {why}; ask the cloud's operator"
-            raise GaveUp(text, reason="SERVER_ERROR", resource=request.name)
+        await op.until("gone", lambda: self._deleted(op.call, request.name), percent=50, watch=_watch(op))
+        await self._leaving.remove(op, with_it, server_id)
 
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> _S:
         op.touches(request.name)
@@ -71,7 +74,7 @@ class ServerChanges:
     async def reboot_server(self, op: Operation, request: server_pb2.RebootServerRequest) -> _S:
         """Reboot once: a reboot without reply is looked for among Nova's recorded actions until it has settled."""
         op.touches(request.name)
-        before = await op.act("look", lambda: self._look(op.call))
+        before = await op.look("look", lambda: self._look(op.call))
         kind = "HARD" if request.mode == _HARD else "SOFT"
         seen = frozenset(str(request_id) for request_id in before["reboots"])
         await op.create(
@@ -86,11 +89,15 @@ class ServerChanges:
         if isinstance(row, ServerRow) and row.state not in _LEAVING:
             await self._compute.delete(call, call.id)
 
-    async def _deleted(self, call: Call) -> ServerRow | bool | None:
+    async def _deleted(self, call: Call, name: str) -> bool | None:
         row = await self._compute.gone(call, call.id)
-        if isinstance(row, ServerRow) and (row.task or row.status == "DELETED"):
+        if not isinstance(row, ServerRow):
+            return True
+        if row.task or row.status == "DELETED":
             return None
-        return row
+        why = row.fault.message if row.fault else f"it is in status {row.status} with no task"
+        text = f"Nova could not delete {name}: {why}; ask the cloud's operator"
+        raise GaveUp(text, reason="SERVER_ERROR", resource=name)
 
     async def _power(self, call: Call, name: str, *, on: bool) -> None:
         row = await self._compute.row(call, call.id)
@@ -119,7 +126,7 @@ class ServerChanges:
 
     async def _settled(self, op: Operation, name: str, wanted: _S.State, verb: str) -> _S:
         """Wait for the end of an action and return the server; an end in another state is its failure."""
-        row = await op.until("done", lambda: self._idle(op.call), percent=50)
+        row = await op.until("done", lambda: self._idle(op.call), percent=50, watch=_watch(op))
         if row is None or row == "gone":
             raise PreconditionFailed(f"{name} was deleted meanwhile", reason="DELETED_MEANWHILE", resource=name)
         if row.state != wanted:
@@ -134,3 +141,7 @@ class ServerChanges:
         except NotFound:
             return "gone"
         return None if row.task or row.status in ("REBOOT", "HARD_REBOOT", "UNKNOWN", "BUILD") else row
+
+
+def _watch(op: Operation) -> Watch:
+    return Watch("servers", op.call.id)

@@ -6,7 +6,7 @@ Nothing here asks the cloud, so a wrong request is refused before anything is ma
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from cloudspan_common.adapterkit.values import native_id
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_openstack.catalogue import Microversion
+from cloudspan_openstack.server_interfaces import Interface, group_of, interfaces_of
 from cloudspan_openstack.storage_rows import MARKER_KEY
 from cloudspan_openstack.values import whole_gib
 
@@ -60,13 +61,32 @@ _NETWORK_MODES = Microversion(2, 37)
 
 
 @dataclass(frozen=True, slots=True)
+class DataVolume:
+    """A volume to make and attach."""
+
+    body: Mapping[str, Any]
+    """In Cinder's words."""
+    goes_with_server: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What was made, or was there, for a server."""
+
+    boot_volume_id: str = ""
+    data_volume_ids: Sequence[str] = ()
+    port_ids: Sequence[str] = ()
+    """One for each interface; empty where Nova makes the port."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerPlan:
     """A checked request."""
 
     server: Mapping[str, Any]
     """Nova's body as far as it depends on nothing else."""
     hints: Mapping[str, Any]
-    networks: Sequence[Mapping[str, str]]
+    interfaces: Sequence[Interface]
     network_mode: str
     options: Mapping[str, Any]
     """Those that depend on the microversion."""
@@ -75,42 +95,49 @@ class ServerPlan:
     new_volume: Mapping[str, Any] | None = None
     """The volume to make and boot from, in Cinder's words."""
     delete_volume: bool = False
-    port_ids: Sequence[str] = field(default=())
+    data_volumes: Sequence[DataVolume] = ()
 
     @property
     def exclusive(self) -> bool:
         """Whether it names what only one server can have: a second send meets the first one's."""
-        return bool(self.port_ids or self.volume_id or self.new_volume or any("fixed_ip" in n for n in self.networks))
+        volumes = self.volume_id or self.new_volume or self.data_volumes
+        return bool(volumes or any(not one.made_by_nova or one.addresses for one in self.interfaces))
 
-    def document(self, version: Microversion, volume_id: str) -> dict[str, Any]:
-        """Return the body of Nova's create at `version`; boots from `volume_id` if there is one.
+    def check(self, version: Microversion) -> None:
+        """See that the cloud is new enough.
 
         Raises:
             Unsupported: An option needs a later microversion than the cloud speaks.
         """
-        server = {**self.server}
-        for name, value in self.options.items():
+        for name in self.options:
             _need(version, _SINCE[name], f"options.{name}")
-            server[name] = value
-        if self.networks:
-            server["networks"] = list(self.networks)
+        if not self.interfaces and self.network_mode != "auto":
+            _need(version, _NETWORK_MODES, "options.network_mode")
+
+    def document(self, version: Microversion, parts: Parts) -> dict[str, Any]:
+        """Return the body of Nova's create at `version`, with the parts that it is put together of."""
+        server = {**self.server, **self.options}
+        if self.interfaces:
+            pairs = zip(self.interfaces, parts.port_ids, strict=True)
+            server["networks"] = [interface.document(port_id) for interface, port_id in pairs]
         elif version >= _NETWORK_MODES:
             server["networks"] = self.network_mode
-        elif self.network_mode != "auto":
-            _need(version, _NETWORK_MODES, "options.network_mode")
-        if volume_id:
+        if parts.boot_volume_id:
             server["imageRef"] = ""
-            server["block_device_mapping_v2"] = [
-                {
-                    "boot_index": 0,
-                    "uuid": volume_id,
-                    "source_type": "volume",
-                    "destination_type": "volume",
-                    "delete_on_termination": self.delete_volume,
-                }
-            ]
+        if devices := self._devices(parts):
+            server["block_device_mapping_v2"] = devices
         hints = {"os:scheduler_hints": dict(self.hints)} if self.hints else {}
         return {"server": server, **hints}
+
+    def _devices(self, parts: Parts) -> list[dict[str, Any]]:
+        pairs = zip(self.data_volumes, parts.data_volume_ids, strict=True)
+        data = [_device(-1, volume_id, "volume", volume.goes_with_server) for volume, volume_id in pairs]
+        if parts.boot_volume_id:
+            return [_device(0, parts.boot_volume_id, "volume", self.delete_volume), *data]
+        if not data:
+            return []
+        # Beside other devices Nova wants the image as one too: else 400, "Boot sequence ... is not valid".
+        return [_device(0, self.server["imageRef"], "image", True) | {"destination_type": "local"}, *data]
 
 
 def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
@@ -123,18 +150,18 @@ def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: Cluste
     volume_id = native_id(ref, "volumes", boot.volume, "server.boot_volume.volume")
     image_id = native_id(ref, "images", wanted.image, "server.image")
     _check_boot(wanted, image_id, volume_id)
-    networks = [_network(ref, interface, i) for i, interface in enumerate(wanted.network_interfaces)]
+    interfaces = interfaces_of(wanted, ref)
     new_volume = _new_volume(wanted, image_id, ref) if wanted.HasField("boot_volume") and not volume_id else None
     return ServerPlan(
         server=_body(wanted, options, image_id, ref),
         hints=options.scheduler_hints or {},
-        networks=networks,
+        interfaces=interfaces,
         network_mode=options.network_mode,
         options={name: value for name in _SINCE if (value := getattr(options, name))},
         volume_id=volume_id,
         new_volume=new_volume,
         delete_volume=boot.delete_with_server,
-        port_ids=[network["port"] for network in networks if "port" in network],
+        data_volumes=[_data_volume(wanted, i, ref) for i in range(len(wanted.new_volumes))],
     )
 
 
@@ -166,7 +193,9 @@ def _body(wanted: server_pb2.Server, options: CreateServerOptions, image_id: str
         "user_data": _user_data(wanted.user_data),
         "config_drive": options.config_drive,
         "OS-DCF:diskConfig": options.disk_config,
-        "security_groups": [{"name": _group(ref, group)} for group in wanted.security_groups],
+        "security_groups": [
+            {"name": group_of(ref, group, "server.security_groups")} for group in wanted.security_groups
+        ],
     }
     kept = {key: value for key, value in body.items() if value not in ("", None, [])}
     return kept | {"metadata": _metadata(wanted.labels)}
@@ -187,28 +216,6 @@ def _user_data(text: str) -> str:
     return base64.b64encode(data).decode()
 
 
-def _group(ref: ClusterRef, group: str) -> str:
-    """Nova takes a security group's id as well as its name."""
-    if group.startswith("platforms/"):
-        return native_id(ref, "securityGroups", group, "server.security_groups")
-    return group
-
-
-def _network(ref: ClusterRef, interface: server_pb2.Server.NetworkInterface, index: int) -> dict[str, str]:
-    field_path = f"server.network_interfaces[{index}]"
-    network = native_id(ref, "networks", interface.network, f"{field_path}.network")
-    port = native_id(ref, "ports", interface.port, f"{field_path}.port")
-    if bool(network) == bool(port):
-        raise _bad(field_path, "give either a network or a port")
-    if port:
-        if interface.ip_addresses:
-            raise _bad(f"{field_path}.ip_addresses", "a port has its addresses; leave them out")
-        return {"port": port}
-    if len(interface.ip_addresses) > 1:
-        raise _bad(f"{field_path}.ip_addresses", "Nova takes one address an interface; make a port for more")
-    return {"uuid": network} | ({"fixed_ip": interface.ip_addresses[0]} if interface.ip_addresses else {})
-
-
 def _new_volume(wanted: server_pb2.Server, image_id: str, ref: ClusterRef) -> dict[str, Any]:
     boot = wanted.boot_volume
     body = {
@@ -218,6 +225,27 @@ def _new_volume(wanted: server_pb2.Server, image_id: str, ref: ClusterRef) -> di
         "volume_type": native_id(ref, "volumeTypes", boot.volume_type, "server.boot_volume.volume_type"),
     }
     return {key: value for key, value in body.items() if value}
+
+
+def _data_volume(wanted: server_pb2.Server, index: int, ref: ClusterRef) -> DataVolume:
+    path, asked = f"server.new_volumes[{index}]", wanted.new_volumes[index]
+    size = whole_gib(asked.size_bytes, f"{path}.size_bytes")
+    if not size:
+        raise _bad(f"{path}.size_bytes", "a new volume needs its size, in whole GiB")
+    body: dict[str, Any] = {"name": asked.display_name or f"{wanted.display_name}-{index + 1}", "size": size}
+    if kind := native_id(ref, "volumeTypes", asked.volume_type, f"{path}.volume_type"):
+        body["volume_type"] = kind
+    return DataVolume(body, asked.delete_with_server)
+
+
+def _device(boot_index: int, source_id: str, source: str, goes_with_server: bool) -> dict[str, Any]:
+    return {
+        "boot_index": boot_index,
+        "uuid": source_id,
+        "source_type": source,
+        "destination_type": "volume",
+        "delete_on_termination": goes_with_server,
+    }
 
 
 def _need(version: Microversion, since: Microversion, what: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cloudspan_common.adapterkit.driver import Watch
 from cloudspan_common.adapterkit.values import converted, listed, native_id
 from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed
 from cloudspan_openstack.storage_rows import VolumeRow
@@ -46,8 +47,9 @@ class ServerVolumes:
     async def attach_volume(self, op: Operation, request: server_pb2.AttachVolumeRequest) -> server_pb2.Server:
         op.touches(request.name)
         volume_id = native_id(self._compute.ref, "volumes", request.volume, "volume")
+        watch = Watch("volumes", volume_id)
         await op.act("attach", lambda: self._attach(op.call, volume_id, request.device))
-        pair = await op.until("attached", lambda: self._attached(op.call, volume_id), percent=50)
+        pair = await op.until("attached", lambda: self._attached(op.call, volume_id), percent=50, watch=watch)
         if not pair.by_cinder or not pair.by_nova:
             text = f"{request.volume} did not attach to {request.name}: Cinder ended in status {pair.volume.status}"
             raise GaveUp(text, reason="ATTACH_FAILED", resource=request.volume)
@@ -56,8 +58,9 @@ class ServerVolumes:
     async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
         op.touches(request.name)
         volume_id = native_id(self._compute.ref, "volumes", request.volume, "volume")
+        watch = Watch("volumes", volume_id)
         await op.act("detach", lambda: self._detach(op.call, volume_id))
-        pair = await op.until("detached", lambda: self._detached(op.call, volume_id), percent=50)
+        pair = await op.until("detached", lambda: self._detached(op.call, volume_id), percent=50, watch=watch)
         if pair is not None and isinstance(pair, _Pair) and (pair.by_cinder or pair.by_nova):
             text = (
                 f"{request.volume} did not detach from {request.name}: it is {pair.volume.status} again; "

@@ -11,7 +11,7 @@ from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import InvalidRequest, Unsupported
 from cloudspan_common.names import ClusterRef
 from cloudspan_openstack.catalogue import Microversion
-from cloudspan_openstack.server_request import CreateServerOptions, plan_of
+from cloudspan_openstack.server_request import CreateServerOptions, Parts, plan_of
 from cloudspan_openstack.session import PINNED
 
 Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
@@ -29,7 +29,8 @@ def document(server: Server, version: Microversion = NEWEST, **options):
     request = Request(server=server)
     request.options.update(options)
     plan = plan_of(server, read_options(request.options, CreateServerOptions), REF)
-    return plan.document(version, plan.volume_id)
+    plan.check(version)
+    return plan.document(version, Parts(plan.volume_id, (), [one.port_id for one in plan.interfaces]))
 
 
 def test_a_request_becomes_novas_words():
