@@ -1,0 +1,192 @@
+"""The database of a single gateway: one SQLite file, written by one connection in one thread.
+
+Opened by `engine.open_database`. The plain driver and not aiosqlite, which hands each call of the driver to its thread
+and back: a batch of writes is one hop here (measured in ADR 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from cloudspan_common.errors import PreconditionFailed, Unreachable
+from cloudspan_gateway.storage import migrations
+from cloudspan_gateway.storage.engine import full, unavailable
+from cloudspan_gateway.storage.tables import gateways, writers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.errors import CloudspanError
+
+T = TypeVar("T")
+
+_READERS = 2
+_BUSY_MS = 5_000  # another program holds the file for a moment: a backup, somebody's sqlite3
+_JOURNAL_BYTES = 64 * 1024 * 1024
+
+
+class SqliteDatabase:
+    """A file that this process alone works on."""
+
+    shared = False
+
+    def __init__(self, file: Path, lock: IO[str], clock: Clock) -> None:
+        self._file = file
+        self._lock_file = lock
+        self._clock = clock
+        self._engine = _engine(file)
+        self._writer = ThreadPoolExecutor(1, "cloudspan-store-write")
+        self._readers = ThreadPoolExecutor(_READERS, "cloudspan-store-read")
+        self._turn = asyncio.Lock()
+        self._announced: list[str] = []
+        self._heard: list[Callable[[str | None], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<SqliteDatabase {self._file}>"
+
+    @classmethod
+    async def opened(cls, path: str, clock: Clock) -> SqliteDatabase:
+        """Take the file, make its folder and tables, and free what earlier processes held."""
+        file = Path(path)
+        database = cls(file, _taken(file), clock)
+        try:
+            await database.transact(_begin)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def read(self, ask: Callable[[Connection], T]) -> T:
+        def asked() -> T:
+            with self._engine.connect() as conn:
+                return ask(conn.execution_options(isolation_level="AUTOCOMMIT"))
+
+        return await self._run(self._readers, asked)
+
+    async def transact(self, batch: Callable[[Connection], T]) -> T:
+        async with self._turn:
+            self._announced.clear()
+            kept = await self._run(self._writer, lambda: self._kept(batch))
+            said = list(dict.fromkeys(self._announced))
+        for message in said:
+            for heard in tuple(self._heard):
+                heard(message)
+        return kept
+
+    def _kept(self, batch: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as conn:
+            return batch(conn)
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        # A transaction is not left half way: its thread goes on whether or not anyone still waits.
+        running = asyncio.get_running_loop().run_in_executor(pool, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+        except DBAPIError as error:
+            trouble = _trouble(error, str(self._file))
+            if trouble is None:
+                raise
+            raise trouble from error
+
+    def announce(self, conn: Connection, message: str) -> None:
+        self._announced.append(message)
+
+    def subscribe(self, heard: Callable[[str | None], None]) -> Callable[[], None]:
+        self._heard.append(heard)
+        return lambda: self._heard.remove(heard)
+
+    def now(self, conn: Connection) -> float:
+        return self._clock.monotonic()  # leases end with the process, and so may its clock's zero
+
+    async def close(self) -> None:
+        async with self._turn:
+            for pool in (self._writer, self._readers):
+                await asyncio.to_thread(pool.shutdown)
+            self._engine.dispose()
+            self._lock_file.close()
+
+
+def _taken(file: Path) -> IO[str]:
+    """Lock the file for this process; the kernel takes the lock back however the process ends."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))  # what lies beside it gets the same mode
+        lock = Path(f"{file}.lock").open("a+", encoding="ascii")  # noqa: SIM115 - held as long as the database is open
+    except OSError as error:
+        raise unavailable(str(file), error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        holder = lock.read(20).strip() or "unknown"
+        lock.close()
+        text = f"{file} was to be opened: the gateway of process {holder} has it, and SQLite serves one at a time"
+        raise PreconditionFailed(
+            f"{text}; stop that one, choose another file, or use PostgreSQL for many gateways", reason="STORE_IN_USE"
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _begin(conn: Connection) -> None:
+    migrations.upgrade(conn)
+    conn.execute(gateways.delete())
+    conn.execute(writers.delete())
+
+
+def _engine(file: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{file}",
+        poolclass=QueuePool,
+        pool_size=1 + _READERS,
+        max_overflow=0,
+        hide_parameters=True,  # what callers sent is nobody's to read in a log
+        connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin and commit by itself
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # in WAL the default loses what was acknowledged before a power cut
+            "foreign_keys=ON",
+            f"journal_size_limit={_JOURNAL_BYTES}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin_at_once(conn: Connection) -> None:
+        if conn.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _trouble(error: DBAPIError, what: str) -> CloudspanError | None:
+    """Return what callers are told; None when it is no state of the database but a defect of ours."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return full(what, error)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        text = f"the store of operations ({what}) is damaged: {error.orig}; restore it from a backup"
+        return Unreachable(text, reason="STORE_DAMAGED")
+    return unavailable(what, error) if isinstance(error, OperationalError) else None
