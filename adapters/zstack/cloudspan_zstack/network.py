@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_common.adapterkit.driver import ABSENT, BY_KEY, EMULATED, Capability
+from cloudspan_common.adapterkit.driver import ABSENT, BY_KEY, EMULATED, Capability, MarkedKind
 from cloudspan_zstack.listings import list_page, read_one
-from cloudspan_zstack.network_changes import NetworkChanges
+from cloudspan_zstack.marked_addresses import MarkedAddresses
+from cloudspan_zstack.markers import marked_kind
+from cloudspan_zstack.network_changes import NO_ROUTER, NetworkChanges
+from cloudspan_zstack.network_kinds import IP_RANGE, L3
 from cloudspan_zstack.network_listings import SORTABLE, Listings
 from cloudspan_zstack.network_options import CreateNetworkOptions, CreateSubnetOptions
 from cloudspan_zstack.subnet_changes import SubnetChanges
@@ -28,7 +31,7 @@ _UNTOLD = (ABSENT, "the platform does not tell it")
 _RULES = (EMULATED, "rules that drop, and those switched off, let nothing through and are left out; view FULL has them")
 
 
-class Network(NetworkChanges, SubnetChanges):
+class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
     """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
@@ -47,13 +50,21 @@ class Network(NetworkChanges, SubnetChanges):
         "list_routers": Capability(
             sortable=tuple(SORTABLE["routers"]), fields={"routes": _UNTOLD, "snat_disabled": _UNTOLD}
         ),
-        "create_network": Capability(create_safety=BY_KEY, options=CreateNetworkOptions),
+        "create_network": Capability(
+            create_safety=BY_KEY, options=CreateNetworkOptions, fields={"router": (ABSENT, NO_ROUTER)}
+        ),
         "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         super().__init__(session, ref)
         self._listings = Listings.of(ref, self._messages)
+        self.marked = {
+            "networks": marked_kind(session, L3, ("L3NetworkVO",), self._discard_network),
+            # The platform files the tags of a range as those of its network.
+            "subnets": marked_kind(session, IP_RANGE, ("IpRangeVO", "L3NetworkVO"), self._discard_subnet),
+            "floatingIps": MarkedKind(self._find_addresses, self._discard_address),
+        }
 
     def __repr__(self) -> str:
         return f"<Network {self._ref}>"

@@ -1,4 +1,4 @@
-"""Make and delete networks: an L3 network, on an L2 network that exists or is made for it.
+"""Make and delete networks: an L3 network, on an L2 network that exists or is made for it, with subnets if wanted.
 
 `network.Network` builds on it. An L2 network that is made for a network carries that in a user tag, and goes with it
 when nothing else stands on it. Deleting either takes along what stands on it, in silence; so what does is looked for
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.adapterkit.values import listed, native_id
-from cloudspan_common.errors import PreconditionFailed
+from cloudspan_common.errors import PreconditionFailed, Unsupported
 from cloudspan_zstack.beside import every
 from cloudspan_zstack.labels import Tag, tags_of
-from cloudspan_zstack.network_kinds import L2, L3, Changes, bad
-from cloudspan_zstack.network_options import CreateNetworkOptions
+from cloudspan_zstack.network_kinds import L2, L3, bad
+from cloudspan_zstack.network_options import CreateNetworkOptions, CreateSubnetOptions
+from cloudspan_zstack.network_parts import Changes
 from cloudspan_zstack.network_rows import ClusterRow, L2Row, NicRow, ProviderRow, VipRow
 from cloudspan_zstack.rows import Row
 from cloudspan_zstack.session import Change, resource_uuid
+from cloudspan_zstack.subnet_request import subnet_wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from cloudspan.v1 import network_pb2
     from cloudspan_common.adapterkit.driver import Call, Operation
     from cloudspan_zstack.network_rows import L3Row
+    from cloudspan_zstack.subnet_request import SubnetWish
 
+NO_ROUTER = (
+    "a router of ZStack's is a server of its own with an offering and an image of its own; make it there, a network of "
+    "options.kind ROUTED here, and attach that to it there"
+)
 _L2_OF = "cloudspan::l2-of::"
 """User tag of an L2 network that was made for the network behind it."""
 _POOL = "VxlanNetworkPool"
@@ -53,6 +60,12 @@ class NetworkChanges(Changes):
         wanted, tags = request.network, tags_of(request.network.labels, "network.labels")
         options = read_options(request.options, CreateNetworkOptions)
         _check(options)
+        if request.HasField("router"):
+            raise Unsupported(f"router: {NO_ROUTER}", reason="NO_ROUTERS")
+        subnets = _subnets(request)
+        if options.services is not None or any(subnet.no_dhcp for subnet in subnets):
+            # Of what may be refused, so before anything is made; the rest is chosen when the network is there.
+            await self._choose(op, options, subnets)
         l2 = options.l2_network or await self._make_l2(op, wanted.display_name, options)
 
         async def change(_call: Call, uuid: str) -> Change:
@@ -63,6 +76,8 @@ class NetworkChanges(Changes):
         await self._serve(op, uuid, options)
         if wanted.mtu:
             await self._set_mtu(op, uuid, wanted.mtu)
+        for number, subnet in enumerate(subnets):
+            await self._subnets.make(op, subnet, uuid, f"-{number}")
         row = await op.until("readable", lambda: self._creation.row(op.call, L3, uuid), percent=95)
         (message,) = await self._messages.networks(op.call, [row])
         return message
@@ -75,6 +90,14 @@ class NetworkChanges(Changes):
         below = await op.look("l2", lambda: self._l2_made_for(op.call, uuid))
         if below["uuid"]:
             await self._creation.remove(op, "delete-l2", L2, below["uuid"])
+
+    async def _discard_network(self, call: Call, uuid: str) -> None:
+        """Remove a marked network, and the L2 network that was made for it."""
+        await self._refuse_users(call, self._ref.resource("networks", uuid), uuid)
+        await self._creation.discard(call, L3, uuid)
+        below = await self._l2_made_for(call, uuid)
+        if below["uuid"]:
+            await self._creation.discard(call, L2, below["uuid"])
 
     # ------------------------------------------------------------------ the L2 network below
 
@@ -140,11 +163,23 @@ class NetworkChanges(Changes):
 
     # ------------------------------------------------------------------ the L3 network
 
-    async def _serve(self, op: Operation, uuid: str, options: CreateNetworkOptions) -> None:
-        """Give a new network its services, all in one call."""
+    async def _choose(
+        self, op: Operation, options: CreateNetworkOptions, subnets: Sequence[SubnetWish] = ()
+    ) -> Mapping[str, Any]:
+        """Return the services that a network shall have, by provider."""
         wanted = options.services
         usual = _PRIVATE[options.kind] if options.category == "Private" else {}
-        chosen = await op.look("choose", lambda: self._services(op.call, usual if wanted is None else wanted, wanted))
+
+        async def choose() -> dict[str, list[str]]:
+            chosen = await self._services(op.call, usual if wanted is None else wanted, wanted)
+            _refuse_dhcp(chosen, subnets)
+            return chosen
+
+        return await op.look("choose", choose)
+
+    async def _serve(self, op: Operation, uuid: str, options: CreateNetworkOptions) -> None:
+        """Give a new network its services, all in one call."""
+        chosen = await self._choose(op, options)
         if not chosen:
             return
         needed = {kind for kinds in chosen.values() for kind in kinds}
@@ -230,6 +265,40 @@ def _check(options: CreateNetworkOptions) -> None:
     if new and bool(options.vxlan_pool) == bool(options.physical_interface):
         text = "a new L2 network is made in options.vxlan_pool or on options.physical_interface: give one of the two"
         raise bad("options.physical_interface", text)
+
+
+def _subnets(request: network_pb2.CreateNetworkRequest) -> list[SubnetWish]:
+    """Return the subnets that come with a network: runs of one CIDR with one gateway, and none in another.
+
+    Raises:
+        InvalidRequest: They are not.
+    """
+    found: list[SubnetWish] = []
+    for i, subnet in enumerate(request.subnets):
+        path = f"subnets[{i}]"
+        if subnet.network:
+            raise bad(f"{path}.network", f"{path} is made in the new network; leave its network out")
+        wish = subnet_wish(subnet, path, CreateSubnetOptions())
+        for other in found:
+            if other.cidr.version != wish.cidr.version:
+                continue
+            if (other.cidr, other.gateway) != (wish.cidr, wish.gateway):
+                text = (
+                    f"{path} is {wish.cidr} with the gateway {wish.gateway or 'none'}, {other.path} is {other.cidr} "
+                    f"with {other.gateway or 'none'}: a network has one CIDR and gateway here, make another one"
+                )
+                raise bad(f"{path}.cidr", text, "ONE_CIDR_A_NETWORK")
+            if wish.meets(str(other.start), str(other.end)):
+                raise bad(f"{path}.allocation_pools", f"{path} overlaps {other.path}; give both allocation_pools")
+        found.append(wish)
+    return found
+
+
+def _refuse_dhcp(services: Mapping[str, Sequence[str]], subnets: Sequence[SubnetWish]) -> None:
+    for subnet in subnets:
+        if subnet.no_dhcp and any("DHCP" in kinds for kinds in services.values()):
+            text = f"the network serves DHCP to all of its subnets; leave it out of options.services for {subnet.path}"
+            raise bad(f"{subnet.path}.dhcp_disabled", text, "DHCP_OF_THE_NETWORK")
 
 
 def _l2_change(name: str, place: Mapping[str, Any], options: CreateNetworkOptions, uuid: str, tag: str) -> Change:

@@ -110,10 +110,18 @@ class SecurityGroupRow(Row, kw_only=True):
     rules: list[RuleRow] = msgspec.field(default_factory=list)
 
 
+class VipUse(msgspec.Struct, rename="camel"):
+    """What a VIP serves; `uuid` is that of the EIP, load balancer or the like."""
+
+    uuid: str = ""
+    service_type: str = ""
+
+
 class VipRow(Row, kw_only=True):
     l3_network_uuid: str = ""
     ip: str = ""
     system: bool = False
+    services_refs: list[VipUse] = msgspec.field(default_factory=list)
 
 
 class EipRow(Row, kw_only=True):

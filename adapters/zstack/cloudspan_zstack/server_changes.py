@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.adapterkit.driver import EMULATED, Capability
+from cloudspan_common.adapterkit.driver import EMULATED, Capability, Watch
 from cloudspan_common.errors import GaveUp, PreconditionFailed
 from cloudspan_zstack.error_rules import LostJob
+from cloudspan_zstack.server_along import ServerAlong
 from cloudspan_zstack.server_deletion import LEAVING, destroying, expunging
 from cloudspan_zstack.server_rows import PASSING, ServerRow
 from cloudspan_zstack.session import Change, Job
@@ -37,15 +38,18 @@ class ServerChanges:
         self._reader = reader
         self._session = reader.session
         self._purge = purge
+        self._along = ServerAlong(reader, purge=purge)
 
     async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
         """Destroy a server; it stays recoverable unless the cluster is configured to purge."""
         op.touches(request.name)
-        kept = await op.act("delete", lambda: self._destroy(op))
-        state = await op.until("deleted", lambda: self._destroyed(op.call, kept, request.name), percent=50)
+        along = await op.look("along", lambda: self._along.look(op.call, op.call.id))
+        kept, watch = await op.act("delete", lambda: self._destroy(op)), _watch(op)
+        state = await op.until("deleted", lambda: self._destroyed(op.call, kept, request.name), percent=50, watch=watch)
         if self._purge and state != _GONE:
             kept = await op.act("expunge", lambda: self._expunge(op))
-            await op.until("expunged", lambda: self._expunged(op.call, kept, request.name), percent=75)
+            await op.until("expunged", lambda: self._expunged(op.call, kept, request.name), percent=75, watch=watch)
+        await self._along.remove(op, along)
 
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> server_pb2.Server:
         op.touches(request.name)
@@ -55,7 +59,9 @@ class ServerChanges:
     async def stop_server(self, op: Operation, request: server_pb2.StopServerRequest) -> server_pb2.Server:
         op.touches(request.name)
         kept = await op.act("stop", lambda: self._power(op, "stopVmInstance", "stop", _STOPPED | {"Stopping"}))
-        await op.until("stopped", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=50)
+        await op.until(
+            "stopped", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=50, watch=_watch(op)
+        )
         return await self._reader.server(op.call, op.call.id)
 
     async def reboot_server(self, op: Operation, request: server_pb2.RebootServerRequest) -> server_pb2.Server:
@@ -63,17 +69,21 @@ class ServerChanges:
         op.touches(request.name)
         if request.mode == _HARD:
             kept = await op.act("power-off", lambda: self._power(op, "stopVmInstance", "power-off", _STOPPED, _COLD))
-            await op.until("off", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=30)
+            await op.until(
+                "off", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=30, watch=_watch(op)
+            )
             await self._start(op, request.name)
         else:
-            before = await op.act("look", lambda: self._look(op.call))
+            before = await op.look("look", lambda: self._look(op.call))
             kept = await op.act("reboot", lambda: self._power(op, "rebootVmInstance", "reboot", frozenset()))
-            await op.until("rebooted", lambda: self._rebooted(op.call, kept, before, request.name), percent=50)
+            await op.until(
+                "rebooted", lambda: self._rebooted(op.call, kept, before, request.name), percent=50, watch=_watch(op)
+            )
         return await self._reader.server(op.call, op.call.id)
 
     async def _start(self, op: Operation, name: str) -> None:
         kept = await op.act("start", lambda: self._power(op, "startVmInstance", "start", _RUNNING | {"Starting"}))
-        await op.until("running", lambda: self._settled(op.call, kept, _RUNNING, name), percent=60)
+        await op.until("running", lambda: self._settled(op.call, kept, _RUNNING, name), percent=60, watch=_watch(op))
 
     # ------------------------------------------------------------------ power
 
@@ -172,6 +182,10 @@ class ServerChanges:
                 return None
             raise _lost(name, row, error) from error
         return None
+
+
+def _watch(op: Operation) -> Watch:
+    return Watch("servers", op.call.id)
 
 
 def _lost(name: str, row: ServerRow, error: LostJob) -> GaveUp:

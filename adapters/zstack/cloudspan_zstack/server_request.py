@@ -15,6 +15,7 @@ import msgspec
 from cloudspan_common.adapterkit.values import MIB, native_id
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_zstack.labels import tags_of
+from cloudspan_zstack.volume_request import VolumeWish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _FROM_IMAGE = "/vm-instances"
 _FROM_VOLUME = "/vm-instances/from/volume"
+_MOST_VOLUMES = 24
+NO_NEW_PORT = "ZStack makes the NICs of a new server with it and of no other; name the network, with ip_addresses"
 
 
 class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,6 +59,31 @@ class ServerPlan:
     system_tags: Sequence[str]
     user_tags: Sequence[str]
     stays_stopped: bool
+    volumes: Sequence[NewVolume] = ()
+    interfaces: Sequence[Interface] = ()
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether more than the server itself is made."""
+        return bool(self.volumes) or any(interface.floating for interface in self.interfaces)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVolume:
+    """A data volume that is made with the server."""
+
+    wish: VolumeWish
+    goes_along: bool
+    """Whether it goes with the server too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One NIC of the server, and the network of the floating IP that shall lead to it."""
+
+    number: int
+    network: str
+    floating: str = ""
 
 
 def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
@@ -67,7 +95,8 @@ def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: Cluste
     """
     if not wanted.display_name:
         raise _bad("server.display_name", "ZStack wants a name for a server")
-    networks = _networks(wanted, ref)
+    interfaces = _interfaces(wanted, ref)
+    networks = [interface.network for interface in interfaces]
     params = {
         "name": wanted.display_name,
         "description": options.description,
@@ -89,7 +118,8 @@ def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: Cluste
     if key_pair:
         params["sshKeyPairUuids"] = [key_pair]
     tags = [*_guest_tags(wanted, options), *_network_tags(wanted, networks, ref), *options.system_tags]
-    return ServerPlan(template, params, tags, tags_of(wanted.labels, "server.labels"), options.stopped)
+    labels, volumes = tags_of(wanted.labels, "server.labels"), _volumes(wanted, ref)
+    return ServerPlan(template, params, tags, labels, options.stopped, volumes, interfaces)
 
 
 def _size(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> dict[str, Any]:
@@ -132,20 +162,44 @@ def _boot_from_volume(wanted: server_pb2.Server, image: str, volume: str) -> dic
     return {"volumeUuid": volume}
 
 
-def _networks(wanted: server_pb2.Server, ref: ClusterRef) -> list[str]:
-    networks: list[str] = []
+def _interfaces(wanted: server_pb2.Server, ref: ClusterRef) -> list[Interface]:
+    found: list[Interface] = []
     for i, interface in enumerate(wanted.network_interfaces):
         path = f"server.network_interfaces[{i}]"
         if interface.port:
             text = f"{path}.port: ZStack makes the NICs of a new server itself; name a network"
             raise Unsupported(text, reason="PORT_AT_CREATE")
+        if interface.HasField("new_port"):
+            text = f"{path}.new_port: {NO_NEW_PORT}"
+            raise Unsupported(text, reason="PORT_AT_CREATE")
         network = native_id(ref, "networks", interface.network, f"{path}.network")
         if not network:
             raise _bad(f"{path}.network", "name a network")
-        if network in networks:
+        if any(network == other.network for other in found):
             raise _bad(f"{path}.network", "ZStack gives a new server one NIC a network; name each once")
-        networks.append(network)
-    return networks
+        floating = native_id(ref, "networks", interface.floating_network, f"{path}.floating_network")
+        found.append(Interface(i, network, floating))
+    networks = {nic.network for nic in found}
+    for nic in found:
+        if nic.floating in networks:
+            path = f"server.network_interfaces[{nic.number}].floating_network"
+            raise _bad(path, "ZStack gives no floating IP of a network that the server has a NIC on; leave one out")
+    return found
+
+
+def _volumes(wanted: server_pb2.Server, ref: ClusterRef) -> list[NewVolume]:
+    if len(wanted.new_volumes) > _MOST_VOLUMES:
+        raise _bad("server.new_volumes", f"a server has at most {_MOST_VOLUMES} data volumes")
+    found = []
+    for i, volume in enumerate(wanted.new_volumes):
+        path = f"server.new_volumes[{i}]"
+        if volume.size_bytes <= 0:
+            raise _bad(f"{path}.size_bytes", "a new volume needs its size")
+        offering = native_id(ref, "volumeTypes", volume.volume_type, f"{path}.volume_type")
+        name = volume.display_name or f"{wanted.display_name}-{i + 1}"
+        wish = VolumeWish(path=path, name=name, size=volume.size_bytes, offering=offering, tags=[])
+        found.append(NewVolume(wish, volume.delete_with_server))
+    return found
 
 
 def _guest_tags(wanted: server_pb2.Server, options: CreateServerOptions) -> list[str]:

@@ -110,6 +110,8 @@ class Beside:
     """Security groups by server."""
     floating: Mapping[str, Sequence[str]]
     """Addresses by NIC."""
+    along: Mapping[str, str]
+    """Servers by the volume that goes with them."""
 
 
 class ServerMapping:
@@ -139,7 +141,7 @@ class ServerMapping:
             zone=self._name("zones", row.zone_uuid),
             host=row.host_uuid,
             network_interfaces=[self._interface(nic, beside) for nic in row.vm_nics],
-            volume_attachments=[self._attachment(disk) for disk in row.all_volumes],
+            volume_attachments=[self._attachment(row, disk, beside) for disk in row.all_volumes],
             security_groups=[self._name("securityGroups", uuid) for uuid in beside.groups.get(row.uuid, ())],
         )
 
@@ -152,9 +154,10 @@ class ServerMapping:
             floating_ip_addresses=beside.floating.get(nic.uuid, ()),
         )
 
-    def _attachment(self, disk: Disk) -> _S.VolumeAttachment:
-        # Only the root volume goes with its server; data volumes are detached.
-        return _S.VolumeAttachment(volume=self._name("volumes", disk.uuid), delete_with_server=disk.type == "Root")
+    def _attachment(self, row: ServerRow, disk: Disk, beside: Beside) -> _S.VolumeAttachment:
+        # The platform detaches data volumes; those made to go with this server DeleteServer deletes.
+        goes = disk.type == "Root" or beside.along.get(disk.uuid) == row.uuid
+        return _S.VolumeAttachment(volume=self._name("volumes", disk.uuid), delete_with_server=goes)
 
     def _name(self, collection: str, uuid: str) -> str:
         return f"{self._base}{collection}/{uuid}" if uuid else ""

@@ -14,9 +14,11 @@ from cloudspan.v1 import server_pb2
 from cloudspan_common.adapterkit.driver import ABSENT, Capability
 from cloudspan_common.errors import NotFound
 from cloudspan_zstack.beside import Marks, both, read_marks, rows_by
+from cloudspan_zstack.markers import servers_of
 from cloudspan_zstack.queries import condition, one_of, page_of
 from cloudspan_zstack.rows import Row
-from cloudspan_zstack.server_rows import STATES, Beside, ServerMapping, ServerRow
+from cloudspan_zstack.server_rows import PASSING, STATES, Beside, ServerMapping, ServerRow
+from cloudspan_zstack.transits import transits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +88,7 @@ class ServerReader:
         self, call: Call, rows: Sequence[ServerRow], documents: Sequence[Mapping[str, Any]] = ()
     ) -> list[server_pb2.Server]:
         """Return rows as messages, with what belongs to them looked up for all of them at once."""
-        beside = await self._beside(call, rows) if rows else Beside(Marks({}, {}), {}, {})
+        beside = await self._beside(call, rows) if rows else Beside(Marks({}, {}), {}, {}, {})
         found = [self._mapping.message(row, beside) for row in rows]
         if call.full:
             for message, document in zip(found, documents, strict=False):
@@ -96,11 +98,12 @@ class ServerReader:
     async def _beside(self, call: Call, rows: Sequence[ServerRow]) -> Beside:
         uuids = [row.uuid for row in rows]
         nics = [nic.uuid for row in rows for nic in row.vm_nics]
-        marks, (groups, floating) = await both(
-            read_marks(self.session, call, self.ref, VM, rows),
+        data = [disk.uuid for row in rows for disk in row.all_volumes if disk.type != "Root"]
+        (marks, along), (groups, floating) = await both(
+            both(read_marks(self.session, call, self.ref, VM, rows), servers_of(self.session, call, data)),
             both(self._groups(call, uuids), self._floating(call, nics)),
         )
-        return Beside(marks, groups, floating)
+        return Beside(marks, groups, floating, along)
 
     async def _groups(self, call: Call, uuids: Sequence[str]) -> dict[str, list[str]]:
         """A server is in a group when one of its NICs is."""
@@ -134,6 +137,7 @@ class Servers:
 
     def __init__(self, reader: ServerReader) -> None:
         self._reader = reader
+        self.transits = {"servers": transits_of(reader.session, "/vm-instances", "state", PASSING)}
 
     async def get_server(self, call: Call, _request: server_pb2.GetServerRequest) -> server_pb2.Server:
         return await self._reader.server(call, call.id)

@@ -99,11 +99,19 @@ async def test_a_routed_network_is_a_vpc_network_with_the_routers_services(admin
     assert {"SNAT", "DNS", "Eip", "DHCP"} <= {ref["networkServiceType"] for ref in row["networkServices"]}
 
 
-async def test_services_that_no_provider_has_are_refused_and_all_is_taken_back(admin: Lab) -> None:
-    """L3 first, then the L2 that was made for it."""
+async def test_services_that_no_provider_has_are_refused_before_anything_is_made(admin: Lab) -> None:
+    """They are asked for by name; of the usual ones what is there is taken."""
     answer = await admin.operate(admin.network.create_network, new_network({**NEW, "services": {"Flat": ["Magic"]}}))
     assert answer.error.code == Code.INVALID_ARGUMENT.value[0]
     assert "Magic" in answer.error.message
+    assert writes(admin) == []
+
+
+async def test_a_network_whose_services_fail_is_taken_back(admin: Lab) -> None:
+    """L3 first, then the L2 that was made for it."""
+    admin.cloud.control.fault("failure", call="AttachNetworkServiceToL3Network", count=1, code="SYS.1006", message="no")
+    answer = await admin.operate(admin.network.create_network, new_network(NEW))
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
     assert await admin.native("/l3-networks", "name=n") == []
     assert await admin.native("/l2-networks", "name=l2-n") == []
     assert writes(admin)[-2:] == ["DeleteL3Network", "DeleteL2Network"]
