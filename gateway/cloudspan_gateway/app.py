@@ -18,9 +18,9 @@ from cloudspan_gateway.dispatch import Dispatch
 from cloudspan_gateway.metrics import GatewayMetrics
 from cloudspan_gateway.operations.doors import OperationService, OperationsService
 from cloudspan_gateway.operations.intake import Intake
-from cloudspan_gateway.operations.memory import MemoryStore
 from cloudspan_gateway.operations.orphans import OrphanService
 from cloudspan_gateway.operations.runner import Runner
+from cloudspan_gateway.operations.sql import open_store
 from cloudspan_gateway.own import own_methods
 from cloudspan_gateway.platforms import ClusterService, PlatformService
 from cloudspan_gateway.routing.fanout import FanOut
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
+    from cloudspan_gateway.operations.store import OperationStore
     from cloudspan_gateway.own import OwnMethod
 
 OPERATIONS = "google.longrunning.Operations"
@@ -46,7 +47,11 @@ log = logs.get_logger(__name__)
 
 
 class Gateway:
-    """All parts of one gateway."""
+    """All parts of one gateway; those that need the store are there while it runs."""
+
+    store: OperationStore
+    runner: Runner
+    server: GatewayServer
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
         self.config = config
@@ -56,21 +61,26 @@ class Gateway:
         self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
-        self.store = MemoryStore(clock)
-        self.runner = Runner(self.store, self.router, self.forwarder, config.operations, clock)
+        self._cipher = config.cipher()
+        self._clock = clock
+        self._background: asyncio.Future[None]
+
+    def __repr__(self) -> str:
+        return f"<Gateway {self.config.listen} | {self.table!r}>"
+
+    def _assemble(self, store: OperationStore) -> None:
+        self.store = store
+        self.runner = Runner(store, self.router, self.forwarder, self.config.operations, self._clock)
+        self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.bell.ring())
         dispatch = Dispatch(
             self.router,
             self.forwarder,
             own=self._own_services(),
-            mutations=Intake(self.store, self.router, self.forwarder, self.table, lambda body: body),
+            mutations=Intake(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder),
         )
         self.server = GatewayServer(dispatch, self.metrics, self._descriptors())
-        self._background: asyncio.Future[None]
-
-    def __repr__(self) -> str:
-        return f"<Gateway {self.server!r} | {self.table!r}>"
 
     def _own_services(self) -> Sequence[OwnMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
@@ -95,22 +105,34 @@ class Gateway:
         """Serve inside the `with` block; drain at its end.
 
         Raises:
-            CloudspanError: The address can't be listened on.
+            CloudspanError: The address can't be listened on, or the operations' store can't be opened.
         """
+        try:
+            store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease)
+            try:
+                self._assemble(store)
+                async with self._served():
+                    yield self
+            finally:
+                await store.close()
+        finally:
+            await self.registry.close()
+
+    @asynccontextmanager
+    async def _served(self) -> AsyncIterator[None]:
         self._background = asyncio.ensure_future(self._work())
         try:
             # The first calls must not hear of unknown platforms only because nobody was asked yet.
             await self.table.settled(self.config.settle)
             await self.server.start(self.config.listen, self.config.own_tls)
             log.info("gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table))
-            yield self
+            yield
         finally:
             try:
                 await self.server.stop(self.config.drain)
             finally:
                 self._background.cancel()
                 await asyncio.wait({self._background})
-                await self.registry.close()
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:

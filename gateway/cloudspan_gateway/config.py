@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
+from pathlib import Path
 from typing import Literal, cast, get_args
 
 from cloudspan_common.config import address, option
@@ -14,6 +14,7 @@ from cloudspan_common.logs import Format
 from cloudspan_common.names import ClusterRef, is_tag, parse_cluster
 from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.slots import PER_CLUSTER
+from cloudspan_gateway.storage.cipher import Cipher
 
 _LEVELS = ("debug", "info", "warning", "error")
 _LISTENS = ("none", "server", "mutual")
@@ -162,6 +163,23 @@ class GatewayConfig:
             steps_per_tenant=self.steps_per_tenant,
             removed_after_s=self.removed_after,
         )
+
+    def cipher(self) -> Cipher:
+        """Return what operations are encrypted with at rest.
+
+        Raises:
+            InvalidRequest: The database is shared, and no key file is named.
+            PreconditionFailed: The file holds something else, or can't be read or made.
+        """
+        scheme, _, path = self.database.partition(":")
+        if scheme == "sqlite":
+            return Cipher.load(self.operations_key or Path(path).with_suffix(".key"))
+        if self.operations_key is not None:
+            return Cipher.load(self.operations_key, create=False)
+        if scheme == "memory":
+            return Cipher.new()
+        text = "several gateways share this database and need one key file: name it with --operations-key"
+        raise InvalidRequest(text, reason="NO_OPERATIONS_KEY")
 
     @property
     def claims(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ Interceptors count through `GatewayMetrics`; what the table and the forwarder kn
 
 from __future__ import annotations
 
+import time
 from collections import Counter as Tally
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from cloudspan_common import contract, telemetry
+from cloudspan_gateway.operations.model import Phase
 from cloudspan_gateway.routing.snapshot import state_name
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from cloudspan_gateway.operations.runner import Runner
     from cloudspan_gateway.routing.calls import GatewayCall
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.table import Table
@@ -58,6 +61,10 @@ class GatewayMetrics:
     def watch(self, table: Table, forwarder: Forwarder) -> None:
         """Show the state of the table and the forwarder too."""
         self.registry.register(_Seen(self, table, forwarder))
+
+    def watch_operations(self, runner: Runner) -> None:
+        """Show the operations that are driven too."""
+        self.registry.register(_Operations(runner))
 
     def ended(self, call: GatewayCall, took_s: float) -> None:
         """Count a call; only what was routed to a known cluster carries its names."""
@@ -114,3 +121,27 @@ class _Seen(Collector):
                 busy.add_metric((platform.tag, seen.instance.instance_id), seen.link.in_flight)
         yield states
         yield busy
+
+
+class _Operations(Collector):
+    """Counts the operations under way when scraped: each row is read once and never changes."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def collect(self) -> Iterator[Metric]:
+        rows = self._runner.running
+        running = GaugeMetricFamily(
+            "cloudspan_gateway_operations", "Operations under way.", labels=("platform", "cluster", "phase")
+        )
+        for (ref, phase), count in Tally((row.intent.cluster, row.progress.phase) for row in rows).items():
+            running.add_metric((ref.platform, ref.cluster, Phase.Name(phase).removeprefix("PHASE_")), count)
+        yield running
+        oldest = max((time.time() - row.create_time for row in rows), default=0.0)
+        yield GaugeMetricFamily(
+            "cloudspan_gateway_oldest_operation_seconds", "Age of the oldest operation under way.", value=oldest
+        )
+        ended = CounterMetricFamily("cloudspan_gateway_operations_ended", "Operations ended.", labels=("outcome",))
+        for outcome, count in self._runner.ended.items():
+            ended.add_metric((outcome,), count)
+        yield ended

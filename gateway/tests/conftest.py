@@ -39,7 +39,9 @@ class House:
 
     @asynccontextmanager
     async def opened(self, **config: object) -> AsyncIterator[House]:
-        settings = GatewayConfig(**{"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, **config})
+        settings = GatewayConfig(
+            **{"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, "database": "memory:", **config}
+        )
         self.gateway = app.build(settings, self.registry)
         async with self.gateway.running():
             self.channel = grpcs.new_channel(f"127.0.0.1:{self.gateway.server.port}")

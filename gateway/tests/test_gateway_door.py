@@ -163,7 +163,9 @@ async def test_an_address_in_use_is_a_plain_error():
     """Not an exception group: the process tells it in one line."""
     taken = HandMadeAdapter()
     await taken.start()
-    gateway = app.build(GatewayConfig(listen=f"127.0.0.1:{taken.port}", metrics=""), MemoryRegistry())
+    gateway = app.build(
+        GatewayConfig(listen=f"127.0.0.1:{taken.port}", metrics="", database="memory:"), MemoryRegistry()
+    )
     with pytest.raises(CloudspanError, match="can't listen on"):
         async with gateway.running():
             pass
@@ -183,7 +185,7 @@ async def test_the_process_serves_from_a_static_registry_and_drains_at_a_signal(
     url = f"static:{tmp_path}/registry.yaml"
     registry = open_registry(url)
     await registry.register(await adapter.start())
-    arguments = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--registry", url)
+    arguments = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--registry", url, "--database", "memory:")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cloudspan_gateway", *arguments, stderr=asyncio.subprocess.PIPE
     )

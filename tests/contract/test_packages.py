@@ -29,7 +29,7 @@ clouds:
 """
 # What each service needs to be told to start, beside its address: arguments, and files in its working directory.
 SERVICES = {
-    "gateway": (("--registry", "memory:", "--metrics", ""), {}),
+    "gateway": (("--registry", "memory:", "--metrics", "", "--database", "memory:"), {}),
     "adapters/memory": ((), {}),
     "adapters/openstack": (("--clouds", "clouds.yaml", "--cluster", "away"), {"clouds.yaml": CLOUDS}),
     "adapters/zstack": (("--clouds", "clouds.yaml", "--cluster", "away"), {"clouds.yaml": ZSTACK_CLOUDS}),

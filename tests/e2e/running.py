@@ -156,7 +156,18 @@ def world(directory: Path, *options: str) -> Iterator[World]:
     (directory / "registry.yaml").write_text("adapters: []\n")
     listen = ("--listen", "127.0.0.1:0", "--metrics", metrics, "--registry", f"static:{directory / 'registry.yaml'}")
     with ExitStack() as stack:
-        command = ("-m", "cloudspan_gateway", *listen, "--settle", "0", "--drain", "1", *options)
+        command = (
+            "-m",
+            "cloudspan_gateway",
+            *listen,
+            "--settle",
+            "0",
+            "--drain",
+            "1",
+            "--database",
+            f"sqlite:{directory / 'operations.db'}",
+            *options,
+        )
         gateway = stack.enter_context(Program(directory / "gateway.log", *command))
         port = gateway.event("gateway started")["port"]
         yield World(directory, stack, gateway, f"127.0.0.1:{port}", metrics)

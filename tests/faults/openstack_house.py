@@ -75,7 +75,7 @@ async def house(
     adapter = runner.Adapter(PLATFORM, "OpenStack", "cloudspan-openstack", clusters)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_adapter_runs(adapter, registry, stop))
-        settings = GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0)
+        settings = GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0, database="memory:")
         gateway = await stack.enter_async_context(app.build(settings, registry).running())
         client = await stack.enter_async_context(Client(f"127.0.0.1:{gateway.server.port}"))
         made = House(client, {c.ref.cluster: c for c in clusters}, (gateway.metrics.registry, metrics))

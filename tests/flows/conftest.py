@@ -43,7 +43,7 @@ async def gateway(registry: str) -> AsyncIterator[Client]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    arguments = ("--listen", address, "--metrics", "", "--registry", registry, "--drain", "0")
+    arguments = ("--listen", address, "--metrics", "", "--registry", registry, "--drain", "0", "--database", "memory:")
     async with program("-m", "cloudspan_gateway", *arguments) as process, Client(address) as cloud:
         async with asyncio.timeout(10):
             while not await _answers(cloud):

@@ -73,7 +73,9 @@ class House:
 async def open_house(*clusters: Cluster) -> AsyncIterator[House]:
     """Run a gateway, and one adapter for `clusters` if there are any."""
     registry = MemoryRegistry()
-    gateway = build(GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0, settle=0.2), registry)
+    gateway = build(
+        GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0, settle=0.2, database="memory:"), registry
+    )
     async with gateway.running(), Client(f"127.0.0.1:{gateway.server.port}", timeout_s=10) as client:
         house = House(gateway, registry, client)
         if clusters:

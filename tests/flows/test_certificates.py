@@ -88,7 +88,7 @@ class Site:
     @asynccontextmanager
     async def gateway(self, client_tls=None, **config: object):
         """A gateway with our certificate, and a client of it."""
-        base = {"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, "settle": 0.0}
+        base = {"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, "settle": 0.0, "database": "memory:"}
         settings = GatewayConfig(**{**base, **_files(self._ours, GATEWAY), **config})
         gateway = app.Gateway(settings, self.registry, self.clock)
         self.table = gateway.table
@@ -160,7 +160,7 @@ async def test_half_of_a_configuration_is_refused(site, certificates, missing):
     """By both sides, before anything listens in plain text."""
     files = {**_files(certificates["ours"], GATEWAY), missing: None}
     with pytest.raises(InvalidRequest, match="go together"):
-        app.build(GatewayConfig(**files), site.registry)
+        app.build(GatewayConfig(database="memory:", **files), site.registry)
     with pytest.raises(InvalidRequest, match="go together"):
         await serve(Adapter("memory", "", "", []), AdapterConfig(**files), asyncio.Event(), registry=site.registry)
 

@@ -36,7 +36,18 @@ async def test_the_commands_of_the_document_bring_up_a_pair_that_trusts_each_oth
     identities = re.search(r"^IDENTITIES := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
     make_certificates([str(tmp_path / "certs"), *identities])
     address = f"127.0.0.1:{unused_tcp_port}"
-    ours = ("--listen", address, "--metrics", "", "--drain", "0", "--registry", f"static:{tmp_path}/registry.yaml")
+    ours = (
+        "--listen",
+        address,
+        "--metrics",
+        "",
+        "--drain",
+        "0",
+        "--database",
+        "memory:",
+        "--registry",
+        f"static:{tmp_path}/registry.yaml",
+    )
     async with program(*_module(gateway, *ours)), program(*_module(memory, "--drain-s", "0")), Client(address) as cloud:
 
         async def ready():

@@ -7,6 +7,7 @@ died loses its claims with its lease. Spec: design, section 4.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -70,6 +71,8 @@ class Runner:
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._drives: dict[str, Drive] = {}
+        self.ended: Counter[str] = Counter()
+        """How many operations it brought to an end, by outcome: done, failed."""
 
     def __repr__(self) -> str:
         return f"<Runner {len(self._tasks)} running | {self._parts.slots!r} | {self._parts.observer!r}>"
@@ -77,7 +80,7 @@ class Runner:
     @property
     def running(self) -> Sequence[Row]:
         """The operations that it drives, as they are now."""
-        return [drive.row for drive in self._drives.values()]
+        return [drive.row for drive in tuple(self._drives.values())]
 
     def story(self, operation_id: str) -> bytes:
         """Return what an operation took so far, where this runner drives it; else nothing."""
@@ -124,6 +127,7 @@ class Runner:
         """Drive one operation; whatever goes wrong with it is its own trouble."""
         try:
             await drive.run()
+            self.ended["failed" if drive.row.failed else "done"] += 1
         except Fenced:
             log.warning("operation lost to another runner", operation=drive.row.name)
         except CloudspanError as error:  # the store can't be written: what is kept there stands

@@ -56,6 +56,9 @@ class Launcher:
         check_installed(self._plan.children)
         check_free(self._plan.ports)
         (self._plan.state / "logs").mkdir(parents=True, exist_ok=True)
+        for pattern in self._plan.forgotten:
+            for left in self._plan.state.glob(pattern):
+                left.unlink()
         for name, text in self._plan.files.items():
             (self._plan.state / name).write_text(text, encoding="utf-8")
         await asyncio.gather(*(self._start(child) for child in self._plan.children))

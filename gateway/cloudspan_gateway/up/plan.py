@@ -21,6 +21,7 @@ MAX_BASE = 65_535 - 22
 _REGISTRY = "registry.yaml"
 _CLOUDS, _ZSTACK_CLOUDS = "clouds.yaml", "zstack.yaml"
 _ZETA = "zeta"
+_OPERATIONS = "operations.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Plan:
     """The clusters that answer once all is up."""
     files: Mapping[str, str]
     """What stands in `state` before anything starts: text by name."""
+    forgotten: tuple[str, ...] = ()
+    """Patterns of what an earlier run left in `state` and this one must not find."""
 
     @property
     def ports(self) -> dict[int, str]:
@@ -79,7 +82,7 @@ def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
             _memory(base + 10, registry, seed=seed),
             _adapter("openstack", base + 11, registry, state / _CLOUDS, tuple(clouds)),
             _adapter("zstack", base + 12, registry, state / _ZSTACK_CLOUDS, (_ZETA,)),
-            _gateway(base, registry),
+            _gateway(base, registry, state),
         ),
         clusters=(
             ClusterRef("memory", "main"),
@@ -92,11 +95,14 @@ def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
             _CLOUDS: _clouds_yaml(clouds),
             _ZSTACK_CLOUDS: _zstack_yaml(zeta),
         },
+        # The fake clouds begin anew, and so do the operations on them.
+        forgotten=(f"{_OPERATIONS}*",),
     )
 
 
-def _gateway(port: int, registry: str) -> Child:
-    arguments = ("--listen", _local(port), "--metrics", _local(port + 1), "--registry", registry, "--drain", "2")
+def _gateway(port: int, registry: str, state: Path) -> Child:
+    where = ("--listen", _local(port), "--metrics", _local(port + 1), "--registry", registry)
+    arguments = (*where, "--database", f"sqlite:{state / _OPERATIONS}", "--drain", "2")
     return Child("gateway", "cloudspan-gateway", "cloudspan_gateway", arguments, port)
 
 
