@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from cloudspan_common.errors import PreconditionFailed, Unreachable
 from cloudspan_gateway.storage import migrations
 from cloudspan_gateway.storage.engine import full, unavailable
-from cloudspan_gateway.storage.tables import gateways, writers
+from cloudspan_gateway.storage.tables import gateways, operations, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +148,8 @@ def _taken(file: Path) -> IO[str]:
 
 def _begin(conn: Connection) -> None:
     migrations.upgrade(conn)
+    held = operations.update().where(text("end_time IS NULL AND owner <> ''"))  # whose owner can't be alive
+    conn.execute(held.values(owner=""))
     conn.execute(gateways.delete())
     conn.execute(writers.delete())
 
