@@ -82,6 +82,10 @@ async def open_database(url: str, clock: Clock | None = None) -> Database:
         from cloudspan_gateway.storage.sqlite import SqliteDatabase  # noqa: PLC0415 - only the driver that is used
 
         return await SqliteDatabase.opened(rest, clock or SystemClock())
+    if kind in ("postgresql", "postgres"):
+        from cloudspan_gateway.storage.postgres import PostgresDatabase  # noqa: PLC0415 - only the one that is used
+
+        return await PostgresDatabase.opened(url)
     raise InvalidRequest(
         f"the database is {kind}:...; expected sqlite:PATH, such as sqlite:/var/lib/cloudspan/gateway.db, or "
         "postgresql://USER@HOST/NAME"
