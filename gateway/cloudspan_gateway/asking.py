@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.tree import Tree
 
 from cloudspan_common.client import DEFAULT_ADDRESS, Client
 from cloudspan_common.errors import CloudspanError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _TLS = "https://"
+_UNBROKEN = 2_000
 
 gateway_option = click.option(
     "--gateway",
@@ -40,9 +42,14 @@ def cluster_name(_context: click.Context, _param: click.Parameter, text: str) ->
     return str(ClusterRef(platform, cluster))
 
 
-def show(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Table]]) -> None:
-    """Print the table that `ask` makes of the gateway's answers."""
-    Console().print(asked(gateway, ask))
+def show(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Table | Tree]]) -> None:
+    """Print what `ask` makes of the gateway's answers."""
+    display(asked(gateway, ask))
+
+
+def display(shown: Table | Tree) -> None:
+    """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted."""
+    Console(width=_UNBROKEN if isinstance(shown, Tree) else None).print(shown)
 
 
 def asked(gateway: str, ask: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from cloudspan.v1 import cluster_pb2, platform_pb2
 from cloudspan_common.service import run_service
 from cloudspan_gateway import capability_table, cli_operations, newadapter, tables
-from cloudspan_gateway.asking import asked, cluster_name, errors_for_people, gateway_option, show
+from cloudspan_gateway.asking import asked, cluster_name, display, errors_for_people, gateway_option, show
 from cloudspan_gateway.up import plan
 from cloudspan_gateway.up.demo import up as run_up
 
@@ -79,7 +78,7 @@ def check(name: str, gateway: str) -> None:
         return await cloud.clusters.CheckCluster(cluster_pb2.CheckClusterRequest(name=name))
 
     answer = asked(gateway, ask)
-    Console().print(tables.stages(answer))
+    display(tables.stages(answer))
     if not answer.ok:
         raise click.exceptions.Exit(1)
 

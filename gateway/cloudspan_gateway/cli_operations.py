@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 from google.longrunning import operations_pb2
-from rich.console import Console
 
 from cloudspan.v1 import operation_pb2, orphan_pb2
 from cloudspan_common.errors import CloudspanError
 from cloudspan_gateway import tables
-from cloudspan_gateway.asking import asked, cluster_name, gateway_option, show
+from cloudspan_gateway.asking import asked, cluster_name, display, gateway_option, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
+    from rich.tree import Tree
 
     from cloudspan_common.client import Client
 
@@ -43,7 +42,7 @@ _operation = click.argument("name", metavar="OPERATION", callback=_operation_nam
 def operations(wanted: str, count: int, gateway: str) -> None:
     """Show the newest operations."""
 
-    async def ask(cloud: Client) -> Table:
+    async def ask(cloud: Client) -> Tree:
         request = operations_pb2.ListOperationsRequest(filter=wanted, page_size=count)
         return tables.operations((await cloud.operations.ListOperations(request)).operations)
 
@@ -56,7 +55,7 @@ def operations(wanted: str, count: int, gateway: str) -> None:
 def explain(name: str, gateway: str) -> None:
     """Show what an operation took: its stages, and the platform's calls under each."""
 
-    async def ask(cloud: Client) -> Table:
+    async def ask(cloud: Client) -> Tree:
         request = operation_pb2.ExplainOperationRequest(name=name)
         return tables.explanation(await cloud.operation_changes.ExplainOperation(request))
 
@@ -69,7 +68,7 @@ def explain(name: str, gateway: str) -> None:
 def cancel(name: str, gateway: str) -> None:
     """Ask for an operation's end, wait for it, and show what came of it."""
 
-    async def ask(cloud: Client) -> Table:
+    async def ask(cloud: Client) -> Tree:
         await cloud.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=name))
         request = operations_pb2.WaitOperationRequest(name=name)
         request.timeout.FromSeconds(30)
@@ -85,7 +84,7 @@ def cancel(name: str, gateway: str) -> None:
 def abandon(name: str, reason: str, gateway: str) -> None:
     """End an operation that nobody can go on with, as it is: nothing is undone, and it says what it leaves."""
 
-    async def ask(cloud: Client) -> Table:
+    async def ask(cloud: Client) -> Tree:
         request = operation_pb2.AbandonOperationRequest(name=name, reason=reason)
         return tables.operations([await cloud.operation_changes.AbandonOperation(request)])
 
@@ -118,7 +117,7 @@ def orphans(cluster: str, plan: Path | None, reviewed: Path | None, *, even_unkn
         return await cloud.orphans.ListOrphans(orphan_pb2.ListOrphansRequest(parent=cluster))
 
     found = asked(gateway, ask)
-    Console().print(tables.orphans(found))
+    display(tables.orphans(found))
     if plan:
         head = _PLAN_HEAD.format(cluster=cluster, tags=tables.cluster_tags(cluster))
         plan.write_text(head + yaml.safe_dump([_entry(orphan) for orphan in found.orphans], sort_keys=False))

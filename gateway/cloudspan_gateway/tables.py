@@ -1,4 +1,4 @@
-"""What the command line shows, as tables made from the API's messages."""
+"""What the command line shows, as tables and trees made from the API's messages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.markup import escape
 from rich.table import Table
+from rich.tree import Tree
 
 from cloudspan.v1 import cluster_pb2, operation_pb2, orphan_pb2, platform_pb2
 from cloudspan_common.names import parse_cluster
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from google.longrunning import operations_pb2
 
-_COLOURS = {"READY": "green", "SUSPECT": "yellow", "CONNECTING": "yellow", "DRAINING": "yellow"}
+_COLOURS = {"READY": "green", "SUSPECT": "yellow", "CONNECTING": "yellow", "DRAINING": "yellow", "DONE": "green"}
 
 
 def platforms(found: Iterable[platform_pb2.Platform]) -> Table:
@@ -63,52 +64,63 @@ def stages(answer: cluster_pb2.CheckClusterResponse) -> Table:
     return table
 
 
-def operations(found: Iterable[operations_pb2.Operation]) -> Table:
-    """Return a row for each operation."""
-    table = _table("operation", "method", "phase", "resource", "stage", "left behind")
+def operations(found: Iterable[operations_pb2.Operation]) -> Tree:
+    """Return an entry for each operation: names are long, so each has lines of its own."""
+    tree = Tree("", hide_root=True)
     for operation in found:
         metadata = operation_pb2.OperationMetadata()
         operation.metadata.Unpack(metadata)
         phase = operation_pb2.OperationMetadata.Phase.Name(metadata.phase).removeprefix("PHASE_")
         failed = operation.HasField("error")
-        left = [left.name or left.reason for left in metadata.left_overs if not left.removed]
-        table.add_row(
-            operation.name,
-            metadata.method.rpartition("/")[2],
-            "[red]FAILED[/]" if failed else phase,
-            metadata.resource or metadata.cluster,
-            escape(operation.error.message if failed else metadata.stage),
-            escape(", ".join(left)),
-        )
-    return table
+        word = "[red]FAILED[/]" if failed else f"[{_COLOURS.get(phase, 'yellow')}]{phase}[/]"
+        method = metadata.method.rpartition("/")[2]
+        entry = tree.add(f"{operation.name}  {method}  {word}")
+        entry.add(metadata.resource or metadata.cluster)
+        text = operation.error.message if failed else metadata.stage
+        if text and not (operation.done and not failed):
+            entry.add(escape(text))
+        for left in metadata.left_overs:
+            what = "removed" if left.removed else "left behind"
+            entry.add(escape(f"{what}: {left.name} {left.reason}"))
+    return tree
 
 
-def explanation(told: operation_pb2.OperationExplanation) -> Table:
-    """Return a row for each stage of an operation, and under it one for each kind of call."""
-    table = _table("stage", "steps", "without answer", "took", "instance / native request", "error")
+def explanation(told: operation_pb2.OperationExplanation) -> Tree:
+    """Return the stages of an operation, and under each the calls to the platform."""
+    tree = Tree(f"{told.name}  {told.metadata.method.rpartition('/')[2]}  {told.metadata.resource}")
     for stage in told.stages:
         seconds = (stage.last_time.ToNanoseconds() - stage.first_time.ToNanoseconds()) / 1e9
-        table.add_row(
-            escape(stage.stage), str(stage.steps), str(stage.failures), f"{seconds:.2f} s", stage.instance,
-            escape(stage.error),
-        )  # fmt: skip
+        missed = f", {stage.failures} without an answer" if stage.failures else ""
+        branch = tree.add(
+            f"[bold]{escape(stage.stage)}[/]  {stage.steps} steps{missed}, {seconds:.2f} s, {stage.instance}"
+        )
+        if stage.error:
+            branch.add(escape(stage.error))
         for call in stage.calls:
-            times = f" x {call.count}" if call.count > 1 else ""
-            what = f"  {call.service} {call.method} {call.template} -> {call.status or 'no answer'}{times}"
-            took = f"{call.took.ToNanoseconds() / 1e6:.0f} ms"
-            table.add_row(escape(what), "", "", took, call.native_request_id, escape(call.error))
-    return table
+            branch.add(escape(_call(call)))
+    if told.skipped:
+        tree.add(f"{told.skipped} stages in between are not told")
+    return tree
 
 
-def orphans(found: orphan_pb2.ListOrphansResponse) -> Table:
-    """Return a row for each orphan."""
-    table = _table("orphan", "kind", "display name", "created", "operation", "why")
-    table.caption = f"{len(found.orphans)} of {found.marked} marked resources"
+def _call(call: operation_pb2.NativeCall) -> str:
+    times = f" x {call.count}" if call.count > 1 else ""
+    again = f", sent again {call.retries} times" if call.retries else ""
+    took = f"{call.took.ToNanoseconds() / 1e6:.0f} ms"
+    status = call.status or "no answer"
+    text = f"{call.service} {call.method} {call.template} -> {status}{times}  {took}{again}  {call.native_request_id}"
+    return f"{text}  {call.error}".rstrip()
+
+
+def orphans(found: orphan_pb2.ListOrphansResponse) -> Tree:
+    """Return an entry for each orphan."""
+    tree = Tree(f"{len(found.orphans)} orphans among {found.marked} marked resources")
     for orphan in found.orphans:
-        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "-"
-        why = escape(orphan.reason)
-        table.add_row(orphan.name, kind_of(orphan), escape(orphan.display_name), created, orphan.operation, why)
-    return table
+        entry = tree.add(f"{orphan.name}  {kind_of(orphan)}  {escape(orphan.display_name)}")
+        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "at a time not told"
+        entry.add(f"{orphan.operation}, step {escape(orphan.step)}, created {created}")
+        entry.add(escape(orphan.reason))
+    return tree
 
 
 def kind_of(orphan: orphan_pb2.Orphan) -> str:
