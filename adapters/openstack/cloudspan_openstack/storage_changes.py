@@ -55,7 +55,8 @@ class StorageChanges:
         options = read_options(request.options, CreateVolumeOptions)
         made = await self._making.make(op, "volume", body, _hints(options))
         op.touches(self._ref.resource("volumes", made.id))
-        row = await self._making.ready(op, "available", made.id, percent=50)
+        watch = Watch("volumes", made.id)
+        row = await op.until("available", lambda: self._making.made(op.call, made.id), percent=50, watch=watch)
         await know_types(self._session, op.call, self._mapper)
         return self._mapper.volume(row)
 

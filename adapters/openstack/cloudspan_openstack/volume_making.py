@@ -43,15 +43,33 @@ class VolumeMaking:
             collection="volumes",
         )
 
-    async def ready(self, op: Operation, step: str, volume_id: str, *, percent: int) -> VolumeRow:
+    async def ready(self, op: Operation, step: str, volume_id: str, *, percent: int) -> None:
         """Wait until a new volume can be used.
 
         Raises:
             GaveUp: Cinder could not make it.
         """
-        watch = Watch("volumes", volume_id)
-        row: VolumeRow = await op.until(step, lambda: self._made(op.call, volume_id), percent=percent, watch=watch)
-        return row
+
+        async def ready() -> bool | None:
+            return await self.made(op.call, volume_id) is not None or None
+
+        await op.until(step, ready, percent=percent, watch=Watch("volumes", volume_id))
+
+    async def made(self, call: Call, volume_id: str) -> VolumeRow | None:
+        """Return a new volume once it can be used.
+
+        Raises:
+            GaveUp: Cinder could not make it.
+        """
+        row = await self.get(call, volume_id)
+        if (row.status or "").startswith("error"):
+            name = self._ref.resource("volumes", volume_id)
+            text = (
+                f"Cinder took the volume and then failed to make it: {name} is in state {row.status}; "
+                "usually no storage has room for its size and type"
+            )
+            raise GaveUp(text, reason="VOLUME_ERROR", resource=name)
+        return None if row.status in BUSY else row
 
     async def get(self, call: Call, volume_id: str) -> VolumeRow:
         """Return a volume as Cinder tells it.
@@ -116,17 +134,6 @@ class VolumeMaking:
         page = await self._session.get(call, "volume", "/volumes/detail", Volumes, params=params)
         mine = [row for row in page.rows if row.metadata.get(MARKER_KEY) == marker]
         return [Made(row.id) for row in sorted(mine, key=lambda row: (str(row.created_at), row.id))]
-
-    async def _made(self, call: Call, volume_id: str) -> VolumeRow | None:
-        row = await self.get(call, volume_id)
-        if (row.status or "").startswith("error"):
-            name = self._ref.resource("volumes", volume_id)
-            text = (
-                f"Cinder took the volume and then failed to make it: {name} is in state {row.status}; "
-                "usually no storage has room for its size and type"
-            )
-            raise GaveUp(text, reason="VOLUME_ERROR", resource=name)
-        return None if row.status in BUSY else row
 
     async def _explain(self, call: Call, volume_id: str, error: PreconditionFailed) -> None:
         name = self._ref.resource("volumes", volume_id)
