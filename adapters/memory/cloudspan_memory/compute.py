@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from cloudspan.v1 import flavor_pb2, key_pair_pb2, server_pb2
-from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query
-from cloudspan_common.adapterkit.options import read_options
+from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query, Watch
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, PreconditionFailed
 from cloudspan_common.names import parse_resource
+from cloudspan_memory.making import delete, delete_parts, look_at_parts, marked, transits
+from cloudspan_memory.server_create import NOT_SERVED, ServerOptions, make_server, set_state
+from cloudspan_memory.server_parts import parts_of, plug_volume, show_addresses, unplug_all, unplug_volume
 from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
@@ -19,25 +19,28 @@ if TYPE_CHECKING:
 
 State = server_pb2.Server.State
 _FIXED = (State.STATE_BUILDING, State.STATE_DELETING, State.STATE_ERROR)
-
-
-class ServerOptions(msgspec.Struct, forbid_unknown_fields=True):
-    """What only this platform knows of a server."""
-
-    fail: bool = False
-    """End in ERROR: for trying out what a failed create looks like."""
+_MOVING = (
+    State.STATE_BUILDING,
+    State.STATE_STARTING,
+    State.STATE_STOPPING,
+    State.STATE_REBOOTING,
+    State.STATE_DELETING,
+)
 
 
 class Compute:
     """The compute area of one cluster."""
 
     capabilities: Mapping[str, Capability] = {
-        "create_server": Capability(create_safety=BY_KEY, options=ServerOptions),
+        "create_server": Capability(create_safety=BY_KEY, options=ServerOptions, fields=NOT_SERVED),
         "create_key_pair": Capability(create_safety=BY_KEY),
     }
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.transits = {"servers": transits(store, "servers", _MOVING)}
+        self.marked = {"servers": marked(store, "servers")}
+        store.before_delete("servers", lambda server: unplug_all(store, server))
 
     async def get_server(self, call: Call, _: server_pb2.GetServerRequest) -> server_pb2.Server:
         return self._shown(self._store.get("servers", call.id))
@@ -59,27 +62,16 @@ class Compute:
         return self._store.page("keyPairs", query)
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
-        flavor = self._store.get("flavors", _id_of(request.server.flavor, "flavors", "server.flavor"))
-        options = read_options(request.options, ServerOptions) or ServerOptions()
-
-        async def send(marker: str) -> Made:
-            server = copied(request.server)
-            server.ClearField("user_data")
-            server.ClearField("admin_password")
-            server.state, server.vcpus, server.memory_mib = State.STATE_BUILDING, flavor.vcpus, flavor.memory_mib
-            kept = self._store.put("servers", self._store.id_for(marker), server)
-            outcome = State.STATE_ERROR if options.fail else State.STATE_RUNNING
-            self._store.later(kept, lambda: _set_state(kept, outcome))
-            return Made(self._store.id_for(marker))
-
-        made = await op.create("server", send=send, find=self._find, undo=self._delete, safety=BY_KEY)
-        op.touches(self._store.name("servers", made.id))
-        return await op.until("running", lambda: self._reached(made.id, State.STATE_RUNNING), percent=50)
+        server_id = await make_server(op, self._store, request)
+        op.touches(self._store.name("servers", server_id))
+        return await self._until(op, server_id, State.STATE_RUNNING)
 
     async def delete_server(self, op: Operation, _: server_pb2.DeleteServerRequest) -> None:
         op.touches(self._store.name("servers", op.call.id))
+        parts = await look_at_parts(op, lambda: parts_of(self._store, op.call.id))
         await op.act("delete", lambda: self._begin_delete(op.call.id))
-        await op.until("gone", lambda: self._gone(op.call.id))
+        await op.until("gone", lambda: self._gone(op.call.id), watch=Watch("servers", op.call.id))
+        await delete_parts(op, self._store, parts)
 
     async def start_server(self, op: Operation, _: server_pb2.StartServerRequest) -> server_pb2.Server:
         return await self._change(op, "start", State.STATE_STARTING, State.STATE_RUNNING)
@@ -104,19 +96,19 @@ class Compute:
                 raise PreconditionFailed(
                     f"{volume.name} is attached to {volume.attachments[0].server}; detach it first"
                 )
-            volume.attachments.add(server=server.name, device=request.device or "/dev/vdb")
-            volume.state = volume.STATE_IN_USE
+            plug_volume(server, volume, request.device)
 
         op.touches(request.name)
+        for collection, resource_id in (("servers", op.call.id), ("volumes", volume_id)):
+            self._store.get(collection, resource_id)
         await op.act("attach", attach)
         return self._shown(self._store.get("servers", op.call.id))
 
     async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
         async def detach() -> None:
-            volume = self._store.find("volumes", _id_of(request.volume, "volumes", "volume"))
-            if volume is not None and any(a.server == request.name for a in volume.attachments):
-                del volume.attachments[:]
-                volume.state = volume.STATE_AVAILABLE
+            server = self._store.find("servers", op.call.id)
+            if server is not None:
+                unplug_volume(self._store, server, request.volume)
 
         op.touches(request.name)
         await op.act("detach", detach)
@@ -147,10 +139,7 @@ class Compute:
         return copied(self._store.get("keyPairs", made.id))
 
     async def delete_key_pair(self, op: Operation, _: key_pair_pb2.DeleteKeyPairRequest) -> None:
-        async def delete() -> None:
-            self._store.delete("keyPairs", op.call.id)
-
-        await op.act("delete", delete)
+        await op.act("delete", lambda: delete(self._store, "keyPairs", op.call.id))
 
     async def _change(
         self, op: Operation, step: str, through: State, to: State, *, only_from: State | None = None
@@ -163,24 +152,22 @@ class Compute:
                 state = State.Name(server.state)[6:]
                 raise PreconditionFailed(f"{server.name} can't {step} while it is {state}; wait or choose another call")
             server.state = through
-            self._store.later(server, lambda: _set_state(server, to))
+            self._store.later(server, lambda: set_state(server, to))
 
         op.touches(self._store.name("servers", op.call.id))
+        self._store.get("servers", op.call.id)  # before the first step, so that a check alone misses it too
         await op.act(step, begin)
-        return await op.until(str(State.Name(to))[6:].lower(), lambda: self._reached(op.call.id, to), percent=50)
+        return await self._until(op, op.call.id, to)
+
+    async def _until(self, op: Operation, server_id: str, state: State) -> server_pb2.Server:
+        word, watch = str(State.Name(state))[6:].lower(), Watch("servers", server_id)
+        return await op.until(word, lambda: self._reached(server_id, state), percent=50, watch=watch)
 
     async def _reached(self, server_id: str, state: State) -> server_pb2.Server | None:
         server = self._store.get("servers", server_id)
         if server.state == State.STATE_ERROR:
             raise GaveUp(f"{server.name} ended in ERROR: {server.fault.message}", reason="SERVER_IN_ERROR")
         return self._shown(server) if server.state == state else None
-
-    async def _find(self, marker: str) -> list[Made]:
-        found = self._store.find("servers", self._store.id_for(marker))
-        return [Made(self._store.id_for(marker))] if found is not None else []
-
-    async def _delete(self, server_id: str) -> None:
-        self._store.delete("servers", server_id)
 
     async def _begin_delete(self, server_id: str) -> None:
         server = self._store.find("servers", server_id)
@@ -194,17 +181,9 @@ class Compute:
     def _shown(self, server: server_pb2.Server) -> server_pb2.Server:
         shown = copied(server)
         shown.native_state = State.Name(server.state)[6:].lower()
-        for volume in self._store.all("volumes"):
-            for attachment in volume.attachments:
-                if attachment.server == server.name:
-                    shown.volume_attachments.add(volume=volume.name, device=attachment.device)
+        for interface in shown.network_interfaces:
+            show_addresses(self._store, interface)
         return shown
-
-
-def _set_state(server: server_pb2.Server, state: State) -> None:
-    server.state = state
-    if state == State.STATE_ERROR:
-        server.fault.code, server.fault.message = 500, "failed as the option `fail` asked"
 
 
 def _id_of(name: str, collection: str, field: str) -> str:

@@ -84,7 +84,7 @@ class MemoryCluster:
 
 
 def _furnish(store: Store) -> None:
-    """What a cloud has before anyone comes: sizes, an image, a network, a project."""
+    """What a cloud has before anyone comes: sizes, an image, networks, a project."""
     project = store.name("projects", "main")
     store.put("projects", "main", project_pb2.Project(display_name="main", enabled=True))
     store.put("zones", "main", zone_pb2.Zone(display_name="main", available=True, scopes=["compute", "volume"]))
@@ -103,16 +103,21 @@ def _furnish(store: Store) -> None:
     )
     store.put("images", "linux", image)
     store.put("volumeTypes", "default", volume_type_pb2.VolumeType(display_name="default", public=True, default=True))
-    network = network_pb2.Network(
-        display_name="private", state=network_pb2.Network.STATE_ACTIVE, mtu=1500, project=project
-    )
-    store.put("networks", "private", network)
-    subnet = subnet_pb2.Subnet(
-        display_name="private-v4",
-        network=network.name,
-        cidr="10.0.0.0/24",
-        ip_version=4,
-        gateway_ip="10.0.0.1",
-        project=project,
-    )
-    store.put("subnets", "private-v4", subnet)
+    for name, prefix in (("private", "10.0.0"), ("public", "203.0.113")):
+        network = network_pb2.Network(
+            display_name=name,
+            state=network_pb2.Network.STATE_ACTIVE,
+            mtu=1500,
+            project=project,
+            external=name == "public",
+        )
+        store.put("networks", name, network)
+        subnet = subnet_pb2.Subnet(
+            display_name=f"{name}-v4",
+            network=network.name,
+            cidr=f"{prefix}.0/24",
+            ip_version=4,
+            gateway_ip=f"{prefix}.1",
+            project=project,
+        )
+        store.put("subnets", f"{name}-v4", subnet)

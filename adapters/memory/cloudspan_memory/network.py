@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
-from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query
-from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionFailed, Violation
+from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Operation, Page, Query
 from cloudspan_common.names import parse_resource
+from cloudspan_memory.making import delete, delete_parts, look_at_parts, marked
+from cloudspan_memory.network_create import make_network, make_subnet, parts_of, refuse_used
 from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
 
 
 class Network:
@@ -25,6 +26,9 @@ class Network:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        store.before_delete("networks", self._let_go)
+        store.before_delete("subnets", self._refuse_used)
+        self.marked = {kind: marked(store, kind) for kind in ("networks", "subnets", "ports", "routers", "floatingIps")}
 
     async def get_network(self, call: Call, _: network_pb2.GetNetworkRequest) -> network_pb2.Network:
         return self._shown(self._store.get("networks", call.id))
@@ -66,83 +70,42 @@ class Network:
         return self._store.page("securityGroups", query)
 
     async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
-        made = await self._create(
-            op, "networks", lambda: _with(request.network, state=network_pb2.Network.STATE_ACTIVE)
-        )
-        return self._shown(self._store.get("networks", made.id))
+        network_id = await make_network(op, self._store, request)
+        op.touches(self._store.name("networks", network_id))
+        return self._shown(self._store.get("networks", network_id))
 
     async def create_subnet(self, op: Operation, request: subnet_pb2.CreateSubnetRequest) -> subnet_pb2.Subnet:
-        cidr = _cidr(request.subnet.cidr)
-        network = self._store.get("networks", parse_resource(request.subnet.network, "networks", "subnet.network")[1])
-
-        def subnet() -> subnet_pb2.Subnet:
-            for other in self._store.all("subnets"):
-                if other.network == network.name and ipaddress.ip_network(other.cidr).overlaps(cidr):
-                    text = f"{cidr} overlaps {other.cidr} of {other.name}; choose a free range"
-                    raise AlreadyExists(text, reason="SUBNET_OVERLAPS", resource=other.name)
-            made = _with(request.subnet, ip_version=cidr.version)
-            if not made.no_gateway and not made.gateway_ip:
-                made.gateway_ip = str(cidr[1])
-            return made
-
-        made = await self._create(op, "subnets", subnet)
-        return copied(self._store.get("subnets", made.id))
+        subnet_id = await make_subnet(op, self._store, "subnet", request.subnet, request.subnet.network)
+        op.touches(self._store.name("subnets", subnet_id))
+        return copied(self._store.get("subnets", subnet_id))
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
-        await self._delete(op, "networks", request.name, lambda: self._users("ports", "network", request.name))
+        op.touches(request.name)
+        # Its routers' interfaces would stand in the way, and a router that was made for it is nobody else's.
+        parts = await look_at_parts(op, lambda: parts_of(self._store, op.call.id))
+        await delete_parts(op, self._store, parts)
+        await op.act("delete", lambda: delete(self._store, "networks", op.call.id))
 
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
-        await self._delete(op, "subnets", request.name, lambda: self._plugged(request.name))
+        op.touches(request.name)
+        await op.act("delete", lambda: delete(self._store, "subnets", op.call.id))
 
-    async def _create(self, op: Operation, collection: str, build: Callable[[], Any]) -> Made:
-        async def send(marker: str) -> Made:
-            self._store.put(collection, self._store.id_for(marker), build())
-            return Made(self._store.id_for(marker))
+    def _let_go(self, network: network_pb2.Network) -> None:
+        """Its subnets go with it; ports don't."""
+        refuse_used(network.name, [port.name for port in self._store.all("ports") if port.network == network.name])
+        for subnet in self._subnets(network.name):
+            self._store.delete("subnets", parse_resource(subnet, "subnets")[1])
 
-        async def find(marker: str) -> list[Made]:
-            made_id = self._store.id_for(marker)
-            return [Made(made_id)] if self._store.find(collection, made_id) is not None else []
+    def _refuse_used(self, subnet: subnet_pb2.Subnet) -> None:
+        ports = self._store.all("ports")
+        refuse_used(
+            subnet.name, [port.name for port in ports if any(ip.subnet == subnet.name for ip in port.fixed_ips)]
+        )
 
-        async def undo(made_id: str) -> None:
-            self._store.delete(collection, made_id)
-
-        made = await op.create("create", send=send, find=find, undo=undo, safety=BY_KEY, collection=collection)
-        op.touches(self._store.name(collection, made.id))
-        return made
-
-    async def _delete(self, op: Operation, collection: str, name: str, users: Callable[[], list[str]]) -> None:
-        async def delete() -> None:
-            if used := users():
-                raise PreconditionFailed(f"{name} is in use by {', '.join(used)}; delete those first")
-            self._store.delete(collection, op.call.id)
-            for subnet in self._users("subnets", "network", name):  # they go with their network
-                self._store.delete("subnets", parse_resource(subnet, "subnets")[1])
-
-        op.touches(name)
-        await op.act("delete", delete)
-
-    def _users(self, collection: str, field: str, name: str) -> list[str]:
-        return [row.name for row in self._store.all(collection) if getattr(row, field) == name]
-
-    def _plugged(self, subnet: str) -> list[str]:
-        return [port.name for port in self._store.all("ports") if any(ip.subnet == subnet for ip in port.fixed_ips)]
+    def _subnets(self, network: str) -> list[str]:
+        return [subnet.name for subnet in self._store.all("subnets") if subnet.network == network]
 
     def _shown(self, network: network_pb2.Network) -> network_pb2.Network:
         shown = copied(network)
-        shown.subnets[:] = self._users("subnets", "network", network.name)
+        shown.subnets[:] = self._subnets(network.name)
         return shown
-
-
-def _with(message: Any, **fields: Any) -> Any:
-    changed = copied(message)
-    for field, value in fields.items():
-        setattr(changed, field, value)
-    return changed
-
-
-def _cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        text = f"subnet.cidr is {text!r}: {error}; expected a range such as 10.0.0.0/24"
-        raise InvalidRequest(text, violations=[Violation("subnet.cidr", text)]) from error

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query
+from cloudspan.v1 import volume_pb2
+from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Operation, Page, Query, Watch
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
+from cloudspan_memory.making import delete, make, marked, transits
 from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan.v1 import image_pb2, snapshot_pb2, volume_pb2, volume_type_pb2
+    from cloudspan.v1 import image_pb2, snapshot_pb2, volume_type_pb2
+
+_MOVING = (volume_pb2.Volume.STATE_CREATING, volume_pb2.Volume.STATE_DELETING)
 
 
 class Storage:
@@ -21,6 +25,9 @@ class Storage:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.transits = {"volumes": transits(store, "volumes", _MOVING)}
+        self.marked = {"volumes": marked(store, "volumes")}
+        store.before_delete("volumes", _refuse_attached)
 
     async def get_volume(self, call: Call, _: volume_pb2.GetVolumeRequest) -> volume_pb2.Volume:
         return copied(self._store.get("volumes", call.id))
@@ -47,39 +54,48 @@ class Storage:
         return self._store.page("images", query)
 
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> volume_pb2.Volume:
-        if request.volume.size_bytes <= 0:
-            text = "volume.size_bytes must be above 0"
-            raise InvalidRequest(text, violations=[Violation("volume.size_bytes", text)])
-
-        async def send(marker: str) -> Made:
-            volume = copied(request.volume)
-            volume.state = volume.STATE_CREATING
-            kept = self._store.put("volumes", self._store.id_for(marker), volume)
-            self._store.later(kept, lambda: setattr(kept, "state", kept.STATE_AVAILABLE))
-            return Made(self._store.id_for(marker))
-
-        async def find(marker: str) -> list[Made]:
-            volume_id = self._store.id_for(marker)
-            return [Made(volume_id)] if self._store.find("volumes", volume_id) is not None else []
-
-        made = await op.create("volume", send=send, find=find, undo=self._delete, safety=BY_KEY)
-        op.touches(self._store.name("volumes", made.id))
-        return await op.until("available", lambda: self._available(made.id), percent=50)
+        check_size(request.volume.size_bytes, "volume.size_bytes")
+        volume_id = await make_volume(op, self._store, "volume", request.volume)
+        op.touches(self._store.name("volumes", volume_id))
+        return await until_available(op, self._store, "available", volume_id)
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
-        async def delete() -> None:
-            volume = self._store.find("volumes", op.call.id)
-            if volume is not None and volume.attachments:
-                users = ", ".join(attachment.server for attachment in volume.attachments)
-                raise PreconditionFailed(f"{request.name} is attached to {users}; detach it first")
-            self._store.delete("volumes", op.call.id)
-
         op.touches(request.name)
-        await op.act("delete", delete)
+        await op.act("delete", lambda: delete(self._store, "volumes", op.call.id))
 
-    async def _available(self, volume_id: str) -> volume_pb2.Volume | None:
-        volume = self._store.get("volumes", volume_id)
+
+def _refuse_attached(volume: volume_pb2.Volume) -> None:
+    if volume.attachments:
+        users = ", ".join(attachment.server for attachment in volume.attachments)
+        raise PreconditionFailed(f"{volume.name} is attached to {users}; detach it first")
+
+
+def check_size(size_bytes: int, field: str) -> None:
+    """Raise InvalidRequest for a volume of no size."""
+    if size_bytes <= 0:
+        text = f"{field} must be above 0"
+        raise InvalidRequest(text, violations=[Violation(field, text)])
+
+
+async def make_volume(op: Operation, store: Store, step: str, wanted: volume_pb2.Volume) -> str:
+    """Make a volume and return its id."""
+
+    def build(_: str) -> volume_pb2.Volume:
+        volume = copied(wanted)
+        volume.state = volume.STATE_CREATING
+        return volume
+
+    def available(kept: volume_pb2.Volume) -> None:
+        kept.state = kept.STATE_AVAILABLE
+
+    return await make(op, store, step, "volumes", build, becomes=available)
+
+
+async def until_available(op: Operation, store: Store, step: str, volume_id: str) -> volume_pb2.Volume:
+    """Wait until a volume that was made can be used."""
+
+    async def poll() -> volume_pb2.Volume | None:
+        volume = store.get("volumes", volume_id)
         return copied(volume) if volume.state == volume.STATE_AVAILABLE else None
 
-    async def _delete(self, volume_id: str) -> None:
-        self._store.delete("volumes", volume_id)
+    return await op.until(step, poll, percent=50, watch=Watch("volumes", volume_id))

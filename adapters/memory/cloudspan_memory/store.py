@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf.message import Message
 
 from cloudspan_common.adapterkit.driver import Page
+from cloudspan_common.adapterkit.steps import operation_prefix
 from cloudspan_common.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cloudspan_common.adapterkit.driver import Query
     from cloudspan_common.clock import Clock
@@ -28,6 +29,7 @@ M = TypeVar("M", bound=Message)
 @dataclass
 class _Collection:
     rows: dict[str, Any] = field(default_factory=dict)
+    markers: dict[str, str] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)  # sorted, so that a page goes on after any id, a deleted one too
 
 
@@ -39,6 +41,7 @@ class Store:
         self._clock = clock
         self._delay_s = delay_s
         self._collections: dict[str, _Collection] = {}
+        self._before_delete: dict[str, Callable[[Any], None]] = {}
         self._due: dict[str, tuple[float, Callable[[], None]]] = {}
 
     def __repr__(self) -> str:
@@ -52,8 +55,8 @@ class Store:
     def name(self, collection: str, resource_id: str) -> str:
         return self.ref.resource(collection, resource_id)
 
-    def put(self, collection: str, resource_id: str, resource: M) -> M:
-        """Keep a new resource under its id; gives it name and times."""
+    def put(self, collection: str, resource_id: str, resource: M, marker: str = "") -> M:
+        """Keep a new resource under its id, and the marker of its create; gives it name and times."""
         rows = self._collections.setdefault(collection, _Collection())
         if resource_id not in rows.rows:
             bisect.insort(rows.ids, resource_id)
@@ -61,7 +64,25 @@ class Store:
         if "create_time" in resource.DESCRIPTOR.fields_by_name:
             resource.create_time.FromMilliseconds(int(self._clock.now() * 1000))  # type: ignore[attr-defined]
         rows.rows[resource_id] = resource
+        rows.markers[resource_id] = marker
         return resource
+
+    def marker_of(self, collection: str, resource_id: str) -> str:
+        """Return the marker of the create that made it; empty for what was there at the start, or is not there."""
+        return self._collections.get(collection, _Collection()).markers.get(resource_id, "")
+
+    def made_with(self, collection: str, resource_id: str, others: Iterable[str]) -> list[tuple[str, str]]:
+        """Return what the same operation made in `others`, as (collection, id): their markers differ by step only."""
+        marker = self.marker_of(collection, resource_id)
+        if not marker:
+            return []
+        operation = operation_prefix(marker)
+        return [
+            (other, row_id)
+            for other in others
+            for row_id, _ in self.items(other)
+            if self.marker_of(other, row_id).startswith(operation)
+        ]
 
     def find(self, collection: str, resource_id: str) -> Any:
         """Return the resource as it is now, or None."""
@@ -89,10 +110,14 @@ class Store:
             raise NotFound(f"{name} does not exist; list its collection to see what does", resource=name)
         return row
 
+    def items(self, collection: str) -> list[tuple[str, Any]]:
+        """Return everything in a collection as it is now, with its id, by id."""
+        ids = list(self._collections.get(collection, _Collection()).ids)
+        return [(i, row) for i, row in ((i, self.find(collection, i)) for i in ids) if row is not None]
+
     def all(self, collection: str) -> list[Any]:
         """Return everything in a collection as it is now, by id."""
-        ids = list(self._collections.get(collection, _Collection()).ids)
-        return [row for row in (self.find(collection, i) for i in ids) if row is not None]
+        return [row for _, row in self.items(collection)]
 
     def page(self, collection: str, query: Query) -> Page[Any]:
         """Return copies of the page after `query.cursor`, an id."""
@@ -104,12 +129,24 @@ class Store:
         return Page([copied(rows.rows[i]) for i in ids], more=more, position=lambda index: ids[index])
 
     def delete(self, collection: str, resource_id: str) -> None:
-        """Forget a resource; nothing happens when there is none."""
-        rows = self._collections.get(collection, _Collection())
-        row = rows.rows.pop(resource_id, None)
-        if row is not None:
-            rows.ids.remove(resource_id)
-            self._due.pop(row.name, None)
+        """Forget a resource; nothing happens when there is none.
+
+        Raises:
+            PreconditionFailed: Something else needs it.
+        """
+        row = self.find(collection, resource_id)
+        if row is None:
+            return
+        if collection in self._before_delete:
+            self._before_delete[collection](row)
+        rows = self._collections[collection]
+        del rows.rows[resource_id], rows.markers[resource_id]
+        rows.ids.remove(resource_id)
+        self._due.pop(row.name, None)
+
+    def before_delete(self, collection: str, check: Callable[[Any], None]) -> None:
+        """Call `check` with each resource that is to be deleted: it lets go of others, or refuses."""
+        self._before_delete[collection] = check
 
     def later(self, resource: Message, change: Callable[[], None]) -> None:
         """Do `change` after the cluster's delay, instead of what was due for this resource before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,36 +18,14 @@ from cloudspan.v1 import (
 )
 from cloudspan_common import contract, errors
 from cloudspan_common.adapterkit.capabilities import Abilities
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client, result_of
 from cloudspan_common.contract import Kind
-from cloudspan_common.names import ClusterRef
-from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_memory import seeding
 from cloudspan_memory.driver import MemoryCluster
 from cloudspan_memory.seed.v1 import seed_pb2, seed_pb2_grpc
 
 MAIN = "platforms/memory/clusters/main"
 ROUTED = [m for m in contract.methods().values() if m.routed_field and m.service != "cloudspan.v1.ClusterService"]
 State = server_pb2.Server.State
-
-
-@pytest.fixture
-def cluster() -> MemoryCluster:
-    return MemoryCluster(ClusterRef("memory", "main"), delay_s=0.01)
-
-
-@pytest.fixture
-async def client(cluster: MemoryCluster) -> AsyncIterator[Client]:
-    bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    adapter = Adapter("memory", "Memory", "cloudspan-memory", [cluster], seeding.services([cluster]))
-    config = AdapterConfig(drain_s=0.0)
-    task = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
-    async with Client(await bound, timeout_s=10) as opened:
-        yield opened
-    stop.set()
-    await task
 
 
 def call(client: Client, method: contract.Method, request: Any) -> Any:
@@ -156,7 +133,7 @@ async def test_networks_refuse_what_overlaps_and_take_their_subnets_along(client
     await changed(client.subnets.DeleteSubnet(subnet_pb2.DeleteSubnetRequest(name=second.name)))
     await changed(client.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=made.name)))
     left = await client.subnets.ListSubnets(subnet_pb2.ListSubnetsRequest(parent=MAIN))
-    assert [s.name for s in left.subnets] == [f"{MAIN}/subnets/private-v4"]
+    assert [s.name for s in left.subnets] == [f"{MAIN}/subnets/{name}-v4" for name in ("private", "public")]
 
 
 async def test_a_key_pairs_name_is_its_key(client: Client) -> None:

@@ -12,10 +12,12 @@ from cloudspan.v1 import cluster_pb2
 from cloudspan_common import contract
 from cloudspan_common.adapterkit.driver import ABSENT, Capability
 from cloudspan_common.adapterkit.options import options_schema
-from cloudspan_common.errors import Defect, Unsupported
+from cloudspan_common.errors import Defect, Unsupported, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from google.protobuf.message import Message
 
     from cloudspan_common.adapterkit.driver import Cluster, MarkedKind, Transits
 
@@ -70,6 +72,20 @@ class Abilities:
         """Return what is said of `method`; NATIVE where nothing is."""
         return self._capabilities.get(method.full_name, _NATIVE)
 
+    def check_fields(self, method: contract.Method, request: Message) -> None:
+        """Refuse a request with a field that this cluster does not serve.
+
+        Raises:
+            Unsupported: With each such field, and the reason declared.
+        """
+        declared = self.capability(method).fields
+        absent = [path for path, (level, _) in declared.items() if level == ABSENT and _is_set(request, path)]
+        if absent:
+            told = "; ".join(f"{path} ({declared[path][1]})" for path in absent)
+            text = f"{self._ref} does not serve {told}; leave out what it does not"
+            violations = [Violation(path, declared[path][1]) for path in absent]
+            raise Unsupported(text, reason="FIELD_ABSENT", violations=violations, metadata={"method": method.full_name})
+
     def describe(self) -> list[cluster_pb2.MethodCapability]:
         """Return what Describe tells: the methods served, and those declared absent with a reason."""
         told = [m for m in contract.methods() if m in self._functions or m in self._capabilities]
@@ -77,6 +93,16 @@ class Abilities:
 
 
 _NATIVE = Capability()
+
+
+def _is_set(message: Message, path: str) -> bool:
+    """Whether the field of a path is set, in any part of the lists on the way."""
+    head, _, rest = path.partition(".")
+    present = {field.name: value for field, value in message.ListFields()}
+    if head not in present or not rest:
+        return head in present
+    parts = present[head] if message.DESCRIPTOR.fields_by_name[head].is_repeated else [present[head]]
+    return any(_is_set(part, rest) for part in parts)
 
 
 def _described(full_name: str, capability: Capability, *, served: bool) -> cluster_pb2.MethodCapability:

@@ -125,7 +125,7 @@ class ContractServicer:
         call, abilities, cluster = self._call(method, request, context, tags)
         with located(call.cluster):
             function = abilities.function(method)
-            check_options(abilities, method, request)
+            check_served(abilities, method, request)
             async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
                 if method.kind is contract.Kind.LIST:
                     sortable = abilities.capability(method).sortable
@@ -174,7 +174,7 @@ class ContractServicer:
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
         with located(call.cluster):
             function = abilities.function(method)
-            check_options(abilities, method, request)
+            check_served(abilities, method, request)
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
             answer = await take_step(function, request, step, call, settle_s=cluster.settle_s)
         if answer.transit.collection not in abilities.transits:
@@ -190,8 +190,10 @@ def _parsed(method: contract.Method, body: bytes) -> Message:
         raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
 
 
-def check_options(abilities: Abilities, method: contract.Method, request: Message) -> None:
-    """Raise InvalidRequest for an option that the method does not have on this cluster."""
+def check_served(abilities: Abilities, method: contract.Method, request: Message) -> None:
+    """Raise for an option or a field that the method does not have on this cluster."""
+    if method.kind is contract.Kind.MUTATION:  # what is said of a read's fields is said of its answer
+        abilities.check_fields(method, request)
     if "options" in request.DESCRIPTOR.fields_by_name:
         read_options(request.options, abilities.capability(method).options)  # type: ignore[attr-defined]
 

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     from cloudspan_common.adapterkit.driver import Call, CreateSafety, Made, Watch
     from cloudspan_common.clock import Clock
 
-__all__ = ["MAX_MARKER_CHARS", "MIN_WRITE_S", "TRANSIENT", "Begun", "OperationRun", "installation_prefix"]
+__all__ = [
+    "MAX_MARKER_CHARS",
+    "MIN_WRITE_S",
+    "TRANSIENT",
+    "Begun",
+    "OperationRun",
+    "installation_prefix",
+    "operation_prefix",
+]
 
 MAX_MARKER_CHARS = 60
 # A write that is cut off by the call's own deadline has an unknown outcome; with less time left it is not begun.
@@ -308,3 +316,8 @@ class OperationRun:
 def installation_prefix(installation: str) -> str:
     """Return what the markers of all operations of an installation begin with."""
     return f"cs-{installation}-"
+
+
+def operation_prefix(marker: str) -> str:
+    """Return what the markers of all steps of the operation that `marker` belongs to begin with."""
+    return "".join(f"{part}-" for part in marker.split("-")[:3])

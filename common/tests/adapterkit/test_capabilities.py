@@ -116,6 +116,26 @@ def test_describe_tells_all_that_was_declared() -> None:
     assert told[GET.full_name].level == NATIVE
 
 
+def test_a_field_that_is_declared_absent_is_refused_when_it_is_set() -> None:
+    """With the reason declared; also inside the parts of a list. What only differs is let through."""
+    fields = {
+        "server.user_data": (ABSENT, "no metadata service"),
+        "server.network_interfaces.new_port.ip_addresses": (ABSENT, "addresses are drawn"),
+        "server.zone": (EMULATED, "by a label"),
+    }
+    found = abilities(Area({"create_server": Capability(fields=fields)}, "create_server"))
+
+    def check(**server: Any) -> None:
+        found.check_fields(CREATE, CREATE.request(server=server))
+
+    check(zone="a", network_interfaces=[{"network": "n", "new_port": {"display_name": "p"}}])
+    with pytest.raises(Unsupported, match=r"does not serve server\.user_data \(no metadata service\)") as caught:
+        check(user_data="#!")
+    assert [violation.field for violation in caught.value.violations] == ["server.user_data"]
+    with pytest.raises(Unsupported, match="addresses are drawn"):
+        check(network_interfaces=[{"network": "n"}, {"new_port": {"ip_addresses": ["10.0.0.1"]}}])
+
+
 def test_mistakes_of_an_author_are_found_at_the_start() -> None:
     """A misspelt declaration, a function in two areas, options that would be ignored."""
     with pytest.raises(Defect, match="creat_server"):
