@@ -123,7 +123,7 @@ async def check_size(session: Session, call: Call, wish: VolumeWish) -> None:
     try:
         row = await session.get_one(call, "/disk-offerings/{uuid}", DiskOfferingRow, args={"uuid": wish.offering})
     except NotFound as error:
-        raise bad(f"{wish.path}.volume_type", error.message) from error
+        raise bad(f"{wish.path}.volume_type", f"{wish.path}.volume_type: {error.message}") from error
     if row.disk_size != wish.size:
         text = (
             f"{wish.path}.size_bytes is {wish.size} and {wish.path}.volume_type, the disk offering {row.name!r}, "

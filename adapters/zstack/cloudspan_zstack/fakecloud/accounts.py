@@ -82,8 +82,9 @@ class Accounts:
         """Iterate the resources that belong to an account, or to any."""
         store = self._store
         kinds = (
-            store.vms, store.volumes, store.snapshots, store.images, store.l3_networks, store.vips, store.eips,
-            store.security_groups, store.ssh_keys, store.instance_offerings, store.disk_offerings, store.nics,
+            store.vms, store.volumes, store.snapshots, store.images, store.l3_networks, store.ip_ranges, store.vips,
+            store.eips, store.security_groups, store.ssh_keys, store.instance_offerings, store.disk_offerings,
+            store.nics,
         )  # fmt: skip
         return ((table, row) for table in kinds for row in table if account in ("", row["_account"]))
 

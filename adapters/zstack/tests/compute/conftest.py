@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan.adapter.v1 import step_pb2
+from cloudspan.v1 import server_pb2
 from cloudspan_common.adapterkit.driver import Call, Query
 from cloudspan_common.adapterkit.filters import Filter
 from cloudspan_common.adapterkit.stepper import take_step
@@ -34,6 +35,7 @@ class ImpatientClock(SystemClock):
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
+        self.now = clock.now  # type: ignore[method-assign]
 
     async def sleep(self, seconds: float) -> None:
         if seconds > 6:
@@ -98,9 +100,10 @@ class Bench:
         request: Any,
         *,
         meanwhile: Callable[[step_pb2.StepRequest, step_pb2.StepResponse], None] | None = None,
+        **more: Any,
     ) -> step_pb2.StepResponse:
         """Take an operation to its end, step by step, as the gateway does; `meanwhile` may change the next step."""
-        step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
+        step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test", **more)
         leap, function = LeapingClock(self.clock), self.function(method)
         for _ in range(300):
             call = self.call(getattr(request, "name", ""))
@@ -121,10 +124,33 @@ class Bench:
         answer.response.Unpack(message)
         return message
 
-    async def named(self, template: str, name: str) -> str:
-        """Return the uuid of the fake's own row of that name."""
+    async def named(self, template: str, name: str, field: str = "uuid") -> str:
+        """Return the uuid, or another field, of the fake's own row of that name."""
         found = await self.session.query(self.call(), template, dict, conditions=[f"name={name}"])
-        return str(found.rows[0]["uuid"])
+        return str(found.rows[0][field])
+
+
+async def server_request(
+    bench: Bench, options: dict[str, Any] | None = None, **more: Any
+) -> server_pb2.CreateServerRequest:
+    """Return a request for the plainest server, with other fields and options as told."""
+    image, network = await bench.named("/images", "ubuntu-24.04"), await bench.named("/l3-networks", "private")
+    flavor = await bench.named("/instance-offerings", "small")
+    fields = {
+        "display_name": "one",
+        "flavor": f"{REF}/flavors/{flavor}",
+        "image": f"{REF}/images/{image}",
+        "network_interfaces": [{"network": f"{REF}/networks/{network}"}],
+    }
+    request = server_pb2.CreateServerRequest(parent=str(REF), server=server_pb2.Server(**(fields | more)))
+    request.options.update(options or {})
+    return request
+
+
+async def make_server(bench: Bench, options: dict[str, Any] | None = None, **more: Any) -> Any:
+    """Return the server that such a request makes."""
+    request = await server_request(bench, options, **more)
+    return await bench.done("create_server", request, server_pb2.Server)
 
 
 @pytest.fixture

@@ -8,33 +8,10 @@ from cloudspan.v1 import key_pair_pb2, server_pb2
 from cloudspan_zstack.fakecloud.store import ADMIN
 from cloudspan_zstack.session import Change
 
-from .conftest import REF
+from .conftest import REF, make_server, server_request
 
 _Server = server_pb2.Server
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
-
-
-async def _wanted(bench, **more):
-    image, network = await bench.named("/images", "ubuntu-24.04"), await bench.named("/l3-networks", "private")
-    flavor = await bench.named("/instance-offerings", "small")
-    fields = {
-        "display_name": "one",
-        "flavor": f"{REF}/flavors/{flavor}",
-        "image": f"{REF}/images/{image}",
-        "network_interfaces": [{"network": f"{REF}/networks/{network}"}],
-    }
-    return _Server(**(fields | more))
-
-
-async def _request(bench, options=None, **more):
-    request = server_pb2.CreateServerRequest(parent=str(REF), server=await _wanted(bench, **more))
-    if options:
-        request.options.update(options)
-    return request
-
-
-async def _make(bench, options=None, **more):
-    return await bench.done("create_server", await _request(bench, options, **more), _Server)
 
 
 def _vms(bench):
@@ -52,7 +29,7 @@ async def test_a_server_is_made_with_all_that_was_asked(bench):
     request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair)
     key = await bench.done("create_key_pair", request, key_pair_pb2.KeyPair)
     network = await bench.named("/l3-networks", "private")
-    made = await _make(
+    made = await make_server(
         bench,
         {"hostname": "one"},
         labels={"app": "shop", "empty": ""},
@@ -74,13 +51,13 @@ async def test_a_server_is_made_with_all_that_was_asked(bench):
 
 async def test_a_server_needs_no_flavor(bench):
     """CPUs and memory may be said straight."""
-    made = await _make(bench, {"cpu_num": 3, "memory_mib": 1536}, flavor="")
+    made = await make_server(bench, {"cpu_num": 3, "memory_mib": 1536}, flavor="")
     assert (made.flavor, made.vcpus, made.memory_mib) == ("", 3, 1536)
 
 
 async def test_a_server_may_be_left_stopped(bench):
     """And its first start builds nothing."""
-    made = await _make(bench, {"stopped": True})
+    made = await make_server(bench, {"stopped": True})
     assert made.state == _Server.STATE_STOPPED
 
 
@@ -103,7 +80,7 @@ async def test_a_server_may_be_left_stopped(bench):
 async def test_one_server_is_made_whatever_happens_to_the_create(bench, fault):
     """Its uuid and its job's are ours, and are refused a second time."""
     rule = bench.cloud.control.fault(call="CreateVmInstance", count=1, **fault)
-    made = await _make(bench)
+    made = await make_server(bench)
     assert (rule.hits, made.state, len(_vms(bench))) == (1, _Server.STATE_RUNNING, 1)
 
 
@@ -116,21 +93,21 @@ async def test_a_step_whose_outcome_was_lost_makes_no_second_server(bench):
             lost.append(answer)
             step.cursor, step.attempt = b"", 2
 
-    answer = await bench.operate("create_server", await _request(bench), meanwhile=forget)
+    answer = await bench.operate("create_server", await server_request(bench), meanwhile=forget)
     assert (len(lost), answer.HasField("error"), len(_vms(bench))) == (1, False, 1)
 
 
 async def test_why_a_create_failed_is_told_and_nothing_is_left(bench):
     """The server's row disappears; its job knows the reason."""
     bench.cloud.control.set_host_down(True)
-    answer = await bench.operate("create_server", await _request(bench))
+    answer = await bench.operate("create_server", await server_request(bench))
     assert ("NO_VALID_HOST" in str(answer.error), _vms(bench)) == (True, [])
 
 
 async def test_quota_is_told_as_quota(bench):
     """Before anything is made."""
     bench.cloud.control.set_quota(vm__totalNum=0)
-    answer = await bench.operate("create_server", await _request(bench))
+    answer = await bench.operate("create_server", await server_request(bench))
     assert ("QUOTA_EXCEEDED" in str(answer.error), _vms(bench)) == (True, [])
 
 
@@ -140,7 +117,7 @@ async def test_a_cancelled_create_leaves_nothing_not_even_a_recoverable_server(b
     def cancel(step, answer):
         step.undo = step.undo or "server" in answer.native_ids
 
-    answer = await bench.operate("create_server", await _request(bench), meanwhile=cancel)
+    answer = await bench.operate("create_server", await server_request(bench), meanwhile=cancel)
     assert (answer.HasField("error"), _vms(bench)) == (True, [])
 
 
@@ -162,14 +139,14 @@ async def test_a_cancelled_create_leaves_nothing_not_even_a_recoverable_server(b
 )
 async def test_a_request_that_can_not_be_is_refused_before_anything_is_made(bench, fields, options, why):
     """With the field that is wrong."""
-    answer = await bench.operate("create_server", await _request(bench, options, **fields))
+    answer = await bench.operate("create_server", await server_request(bench, options, **fields))
     assert why in answer.error.message
     assert bench.cloud.control.count(call="CreateVmInstance") == 0
 
 
 async def test_a_server_is_stopped_and_started(bench):
     """Each is done as well when it was so before."""
-    made = await _make(bench)
+    made = await make_server(bench)
     for method, request, state in (
         ("stop_server", server_pb2.StopServerRequest, _Server.STATE_STOPPED),
         ("stop_server", server_pb2.StopServerRequest, _Server.STATE_STOPPED),
@@ -183,7 +160,7 @@ async def test_a_server_is_stopped_and_started(bench):
 @pytest.mark.parametrize("kind", ["lost_job", "lost_reply", "duplicate_job"])
 async def test_a_stop_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
     """The state tells."""
-    made = await _make(bench)
+    made = await make_server(bench)
     bench.cloud.control.fault(kind, call="StopVmInstance", count=1)
     stopped = await bench.done("stop_server", server_pb2.StopServerRequest(name=made.name), _Server)
     assert stopped.state == _Server.STATE_STOPPED
@@ -191,7 +168,7 @@ async def test_a_stop_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
 
 async def test_a_stop_that_failed_says_why(bench):
     """With the platform's own words."""
-    made = await _make(bench)
+    made = await make_server(bench)
     bench.cloud.control.fault("failure", call="StopVmInstance", count=1, code="SYS.1016", message="agent is silent")
     answer = await bench.operate("stop_server", server_pb2.StopServerRequest(name=made.name))
     assert "agent is silent" in answer.error.message
@@ -200,7 +177,7 @@ async def test_a_stop_that_failed_says_why(bench):
 @pytest.mark.parametrize("kind", ["lost_reply", "duplicate_job", "lost_job"])
 async def test_a_reboot_is_done_once_whatever_happens_to_it(bench, kind):
     """The same job is the same reboot."""
-    made = await _make(bench)
+    made = await make_server(bench)
     bench.cloud.control.fault(kind, call="RebootVmInstance", count=1)
     request = server_pb2.RebootServerRequest(name=made.name)
     assert (await bench.done("reboot_server", request, _Server)).state == _Server.STATE_RUNNING
@@ -210,7 +187,7 @@ async def test_a_reboot_is_done_once_whatever_happens_to_it(bench, kind):
 
 async def test_a_hard_reboot_powers_off_and_starts(bench):
     """The platform's own reboot knows no force."""
-    made = await _make(bench)
+    made = await make_server(bench)
     request = server_pb2.RebootServerRequest(name=made.name, mode=server_pb2.RebootServerRequest.MODE_HARD)
     assert (await bench.done("reboot_server", request, _Server)).state == _Server.STATE_RUNNING
     (stop,) = bench.cloud.control.requests(call="StopVmInstance")
@@ -219,7 +196,7 @@ async def test_a_hard_reboot_powers_off_and_starts(bench):
 
 async def test_a_paused_server_is_not_started(bench):
     """Start would not end that state."""
-    made = await _make(bench)
+    made = await make_server(bench)
     bench.cloud.control.break_server(_id(made), "Paused")
     answer = await bench.operate("start_server", server_pb2.StartServerRequest(name=made.name))
     assert "WRONG_STATE" in str(answer.error)
@@ -227,7 +204,7 @@ async def test_a_paused_server_is_not_started(bench):
 
 async def test_a_deleted_server_stays_recoverable(bench):
     """Deleting it again, or deleting none, is done at once."""
-    made = await _make(bench)
+    made = await make_server(bench)
     for _ in range(2):
         await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
     assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED
@@ -238,7 +215,7 @@ async def test_a_deleted_server_stays_recoverable(bench):
 async def test_a_cluster_may_be_told_to_purge(make_bench):
     """Then nothing is left of a deleted server, nor of one that was deleted softly before."""
     bench = make_bench(delete="purge")
-    made = await _make(bench)
+    made = await make_server(bench)
     await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
     assert bench.cloud.store.vms.get(_id(made)) is None
 
@@ -246,7 +223,7 @@ async def test_a_cluster_may_be_told_to_purge(make_bench):
 @pytest.mark.parametrize("kind", ["lost_job", "lost_reply"])
 async def test_a_delete_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
     """Destroyed is done."""
-    made = await _make(bench)
+    made = await make_server(bench)
     bench.cloud.control.fault(kind, call="DestroyVmInstance", count=1)
     await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
     assert bench.cloud.store.vms.present(_id(made))["state"] == "Destroyed"
@@ -255,7 +232,7 @@ async def test_a_delete_is_judged_by_the_server_when_its_job_is_lost(bench, kind
 @pytest.mark.parametrize("kind", ["", "lost_reply", "lost_job", "duplicate_job"])
 async def test_a_volume_is_attached_and_detached(bench, kind):
     """Once each, and what is so already is done."""
-    made = await _make(bench)
+    made = await make_server(bench)
     volume = await bench.session.act(
         bench.call(), _change("/volumes/data", name="data", diskSize=1 << 30), job="volume", into=dict
     )
@@ -275,7 +252,7 @@ async def test_a_volume_is_attached_and_detached(bench, kind):
 
 async def test_a_volume_of_another_server_is_not_taken_from_it(bench):
     """It is named."""
-    one, two = await _make(bench), await _make(bench, display_name="two")
+    one, two = await make_server(bench), await make_server(bench, display_name="two")
     change = _change("/volumes/data", name="data", diskSize=1 << 30)
     volume = await bench.session.act(bench.call(), change, job="volume", into=dict)
     name = f"{REF}/volumes/{volume['uuid']}"
@@ -288,7 +265,7 @@ async def test_a_volume_of_another_server_is_not_taken_from_it(bench):
 
 async def test_a_server_boots_from_a_larger_disk(bench):
     """Which always goes with it."""
-    await _make(bench, boot_volume={"size_bytes": 20 << 30})
+    await make_server(bench, boot_volume={"size_bytes": 20 << 30})
     (body,) = [r.body for r in bench.cloud.control.requests(call="CreateVmInstance")]
     assert body["params"]["rootDiskSize"] == 20 << 30
 
