@@ -42,9 +42,9 @@ class Cloud:
             self._machines[machine_id] = Machine(machine.id, machine.label, "up", machine.tag)
         return machine
 
-    async def tagged(self, tag: str) -> list[Machine]:
-        """Return the machines that have this tag, oldest first."""
-        return [machine for machine in self._machines.values() if machine.tag == tag]
+    async def tagged(self, beginning: str) -> list[Machine]:
+        """Return the machines whose tag begins so, oldest first."""
+        return [machine for machine in self._machines.values() if machine.tag.startswith(beginning)]
 
     async def boot(self, label: str, tag: str) -> Machine:
         """Make a machine."""

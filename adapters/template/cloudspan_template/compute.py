@@ -1,9 +1,22 @@
 """Servers: what the contract asks for, said in the platform's calls. A function is named as its rpc, in snake case."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.adapterkit.driver import BY_MARKER, Call, Capability, Made, Operation, Page, Query
+from cloudspan_common.adapterkit.driver import (
+    BY_MARKER,
+    Call,
+    Capability,
+    Made,
+    Marked,
+    MarkedKind,
+    Operation,
+    Page,
+    Query,
+    Watch,
+)
+from cloudspan_common.adapterkit.transits import in_transit
 from cloudspan_common.errors import GaveUp, NotFound
 from cloudspan_common.names import ClusterRef
 from cloudspan_template.cloud import Cloud, Machine
@@ -21,6 +34,9 @@ class Compute:
     def __init__(self, ref: ClusterRef, cloud: Cloud) -> None:
         self._ref = ref
         self._cloud = cloud
+        # Both by collection: what operations wait for is looked at together, what they made is found by its mark.
+        self.transits = {"servers": self._in_transit}
+        self.marked = {"servers": MarkedKind(self._marked, self._remove)}
 
     async def get_server(self, call: Call, _: server_pb2.GetServerRequest) -> server_pb2.Server:
         machine = await self._cloud.machine(call.id)
@@ -45,11 +61,31 @@ class Compute:
             return Made(machine.id)
 
         async def find(marker: str) -> list[Made]:
-            return [Made(machine.id) for machine in await self._cloud.tagged(marker)]
+            return [Made(machine.id) for machine in await self._cloud.tagged(marker) if machine.tag == marker]
 
         made = await op.create("server", send=send, find=find, undo=self._cloud.destroy)
         op.touches(self._ref.resource("servers", made.id))
-        return await op.until("running", lambda: self._running(made.id))
+        return await op.until("running", lambda: self._running(made.id), watch=Watch("servers", made.id))
+
+    async def _in_transit(self, _: Call, ids: Sequence[str]) -> set[str]:
+        return await in_transit(ids, self._is_booting, self._each_booting)
+
+    async def _is_booting(self, machine_id: str) -> bool:
+        machine = await self._cloud.machine(machine_id)
+        return machine is not None and machine.status == "booting"
+
+    async def _each_booting(self) -> AsyncIterator[tuple[str, bool]]:
+        page = await self._cloud.machines()
+        while page:
+            for machine in page:
+                yield machine.id, machine.status == "booting"
+            page = await self._cloud.machines(after=page[-1].id)
+
+    async def _marked(self, _: Call, prefix: str) -> Sequence[Marked]:
+        return [Marked(m.id, m.tag, m.label) for m in await self._cloud.tagged(prefix)]
+
+    async def _remove(self, _: Call, machine_id: str) -> None:
+        await self._cloud.destroy(machine_id)
 
     async def _running(self, machine_id: str) -> server_pb2.Server | None:
         """The server once it runs; None while it is on its way."""

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.v1 import flavor_pb2, server_pb2
 from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client, result_of, waiting
-from cloudspan_common.errors import NotFound, Unsupported
+from cloudspan_common.errors import NotFound, PreconditionFailed, Unsupported
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_template.driver import TemplateCluster
@@ -49,6 +50,39 @@ async def test_a_created_server_runs_and_can_be_read(cloud):
     assert made.state == server_pb2.Server.STATE_RUNNING
     read = await cloud.servers.GetServer(server_pb2.GetServerRequest(name=made.name))
     assert read.display_name == "web"
+
+
+async def test_what_is_only_checked_is_not_made(cloud):
+    """The kit sees to it."""
+    request = server_pb2.CreateServerRequest(parent=MAIN, server={"display_name": "web"}, validate_only=True)
+    result_of(await cloud.servers.CreateServer(request))
+    assert await _names(cloud) == ["hello"]
+
+
+async def test_what_was_made_is_found_by_its_mark_and_removed(cloud):
+    """Only what carries it: the machine that was there before is nobody's."""
+    made = await _create(cloud, "web")
+    marks = step_pb2_grpc.MarkServiceStub(cloud.channel)
+    (found,) = (await marks.ListMarked(step_pb2.ListMarkedRequest(cluster=MAIN, installation="direct"))).marked
+    assert (found.name, found.display_name) == (made.name, "web")
+    with pytest.raises(PreconditionFailed):
+        await marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=f"{MAIN}/servers/m-1", marker=found.marker))
+    await marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=found.name, marker=found.marker))
+    assert await _names(cloud) == ["hello"]
+
+
+@pytest.mark.parametrize("others", [0, 20])
+async def test_a_machine_is_in_transit_until_it_is_up(others):
+    """By a look at a few, and by one listing for many."""
+    cluster = TemplateCluster(ClusterRef("template", "main"), "http://x")
+    booting = await cluster.cloud.boot("web", "tag")
+    transits = cluster.areas[0].transits["servers"]
+    ids = ["m-1", "gone", *(f"m-0{number}" for number in range(others))]
+    assert await transits(None, ids) == set()
+    if others:  # a look at one boots it
+        assert await transits(None, [*ids, booting.id]) == {booting.id}
+    await cluster.cloud.machine(booting.id)
+    assert await transits(None, [*ids, booting.id]) == set()
 
 
 async def test_a_list_of_several_pages_holds_every_server_once(cloud):
