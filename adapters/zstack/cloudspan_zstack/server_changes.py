@@ -53,11 +53,13 @@ class ServerChanges:
 
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> server_pb2.Server:
         op.touches(request.name)
+        await op.look("check", lambda: self._check(op.call, "startVmInstance"))
         await self._start(op, request.name)
         return await self._reader.server(op.call, op.call.id)
 
     async def stop_server(self, op: Operation, request: server_pb2.StopServerRequest) -> server_pb2.Server:
         op.touches(request.name)
+        await op.look("check", lambda: self._check(op.call, "stopVmInstance"))
         kept = await op.act("stop", lambda: self._power(op, "stopVmInstance", "stop", _STOPPED | {"Stopping"}))
         await op.until(
             "stopped", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=50, watch=_watch(op)
@@ -68,6 +70,7 @@ class ServerChanges:
         """Reboot once: the job's uuid is the operation's, so the same reboot asked twice is one."""
         op.touches(request.name)
         if request.mode == _HARD:
+            await op.look("check", lambda: self._check(op.call, "stopVmInstance"))
             kept = await op.act("power-off", lambda: self._power(op, "stopVmInstance", "power-off", _STOPPED, _COLD))
             await op.until(
                 "off", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=30, watch=_watch(op)
@@ -95,11 +98,13 @@ class ServerChanges:
         row = await self._reader.row(call, call.id)
         if row.state in done:
             return {}
-        if row.state in ("Paused", "Pausing") and action == "startVmInstance":
-            text = f"server {row.uuid} is {row.state}, which Start does not end; only a stopped server can be started"
-            raise PreconditionFailed(text, reason="WRONG_STATE")
+        _refuse(row, action)
         change = Change("PUT", "/vm-instances/{uuid}/actions", {"uuid": call.id}, action=action, params=params or {})
         return (await self._session.send(call, change, job=op.marker(step))).kept()
+
+    async def _check(self, call: Call, action: str) -> None:
+        """Refuse before anything is sent what would be refused then, as for a server that is not there."""
+        _refuse(await self._reader.row(call, call.id), action)
 
     async def _settled(self, call: Call, kept: Mapping[str, Any], wanted: frozenset[str], name: str) -> str | None:
         """Return the wanted state that is reached; a job that is lost or never ends is judged by it."""
@@ -182,6 +187,12 @@ class ServerChanges:
                 return None
             raise _lost(name, row, error) from error
         return None
+
+
+def _refuse(row: ServerRow, action: str) -> None:
+    if row.state in ("Paused", "Pausing") and action == "startVmInstance":
+        text = f"server {row.uuid} is {row.state}, which Start does not end; only a stopped server can be started"
+        raise PreconditionFailed(text, reason="WRONG_STATE")
 
 
 def _watch(op: Operation) -> Watch:

@@ -47,6 +47,7 @@ class ServerVolumes:
         if request.device:
             raise Unsupported("device: ZStack chooses the device itself; leave it out", reason="DEVICE_NOT_CHOSEN")
         volume = native_id(self._reader.ref, "volumes", request.volume, "volume")
+        await op.look("check", lambda: self._check(op.call, volume))
         kept = await op.act("attach", lambda: self._attach(op, volume))
         await op.until("attached", lambda: self._reached(op.call, volume, kept, attached=True), percent=50)
         return await self._reader.server(op.call, op.call.id)
@@ -62,13 +63,21 @@ class ServerVolumes:
         disk = await self._disk(op.call, volume)
         if await self._is_attached(op.call, disk):
             return {}
-        if disk.vm_instance_uuid and not disk.is_shareable:
-            users = self._reader.ref.resource("servers", disk.vm_instance_uuid)
-            text = f"volume {volume} is attached to {users}; detach it there first"
-            raise PreconditionFailed(text, reason="VOLUME_IN_USE")
+        self._refuse_user(op.call, disk)
         args = {"volume": volume, "server": op.call.id}
         change = Change("POST", "/volumes/{volume}/vm-instances/{server}", args)
         return (await self._session.send(op.call, change, job=op.marker("attach"))).kept()
+
+    async def _check(self, call: Call, volume: str) -> None:
+        """Refuse before anything is sent a volume or a server that is not there, and a volume that is elsewhere."""
+        self._refuse_user(call, await self._disk(call, volume))
+        await self._reader.row(call, call.id)
+
+    def _refuse_user(self, call: Call, disk: DiskRow) -> None:
+        if disk.vm_instance_uuid not in ("", call.id) and not disk.is_shareable:
+            users = self._reader.ref.resource("servers", disk.vm_instance_uuid)
+            text = f"volume {disk.uuid} is attached to {users}; detach it there first"
+            raise PreconditionFailed(text, reason="VOLUME_IN_USE")
 
     async def _detach(self, op: Operation, volume: str) -> dict[str, Any]:
         try:

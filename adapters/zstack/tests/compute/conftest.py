@@ -103,7 +103,7 @@ class Bench:
         **more: Any,
     ) -> step_pb2.StepResponse:
         """Take an operation to its end, step by step, as the gateway does; `meanwhile` may change the next step."""
-        step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test", **more)
+        step = step_pb2.StepRequest(**({"operation_id": uuid.uuid4().hex, "attempt": 1, "installation": "test"} | more))
         leap, function = LeapingClock(self.clock), self.function(method)
         for _ in range(300):
             call = self.call(getattr(request, "name", ""))

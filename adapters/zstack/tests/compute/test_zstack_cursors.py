@@ -1,0 +1,83 @@
+"""Operations that the version before began go on: its step names and what it kept are read as they are."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import json_format
+
+from cloudspan.adapter.v1 import step_pb2
+from cloudspan.v1 import server_pb2, volume_pb2
+from cloudspan_zstack.session import job_uuid
+
+from .conftest import make_server, server_request
+
+_Step = step_pb2.Cursor.Step
+
+
+def _cursor(*steps):
+    """Return the cursor of an operation whose steps are (name, id, result)."""
+    cursor = step_pb2.Cursor(version=1)
+    for name, native_id, result in steps:
+        record = cursor.steps.add(name=name, state=_Step.STATE_DONE, native_id=native_id)
+        json_format.ParseDict(result, record.result)
+    return cursor.SerializeToString()
+
+
+async def test_a_reboot_goes_on_behind_its_look(bench):
+    """What a look found was kept as an act's result."""
+    made = await make_server(bench)
+    cursor = _cursor(("look", "", {"changed": "Nov 14, 2024 10:20:57 PM"}))
+    request = server_pb2.RebootServerRequest(name=made.name)
+    answer = await bench.operate("reboot_server", request, cursor=cursor)
+    assert not answer.HasField("error")
+    kept = step_pb2.Cursor.FromString(answer.cursor).steps
+    assert [(step.name, dict(step.result).get("changed")) for step in kept[:1]] == [
+        ("look", "Nov 14, 2024 10:20:57 PM")
+    ]  # fmt: skip
+    assert bench.cloud.control.count(call="RebootVmInstance") == 1
+
+
+async def test_a_delete_that_was_sent_is_not_sent_again(bench):
+    """Although what goes along was not looked for before it."""
+    made = await make_server(bench)
+    uuid = made.name[-32:]
+    bench.cloud.store.vms.present(uuid)["state"] = "Destroyed"
+    job = {"job": job_uuid("x"), "method": "DELETE", "path": f"/vm-instances/{uuid}", "done": False}
+    request = server_pb2.DeleteServerRequest(name=made.name)
+    answer = await bench.operate("delete_server", request, cursor=_cursor(("delete", "", job)))
+    assert not answer.HasField("error")
+    assert bench.cloud.control.count(call="DestroyVmInstance") == 0
+
+
+@pytest.mark.parametrize("undo", [False, True])
+async def test_a_create_that_was_sent_is_followed_or_undone(bench, undo):
+    """Steps that are new come behind its own."""
+    operation_id, sent = "a" * 32, []
+
+    def remember(step, answer):
+        if not sent and "server" in answer.native_ids:
+            sent.append(bytes(answer.cursor))
+
+    request = await server_request(bench)
+    first = await bench.operate("create_server", request, meanwhile=remember, operation_id=operation_id)
+    assert [step.name for step in step_pb2.Cursor.FromString(sent[0]).steps] == ["server"]
+    again = await bench.operate("create_server", request, cursor=sent[0], operation_id=operation_id, undo=undo)
+    assert again.HasField("error") is undo
+    assert (bench.cloud.store.vms.get(first.native_ids["server"]) is None) is undo
+    assert bench.cloud.control.count(call="CreateVmInstance") == 1
+
+
+async def test_a_volume_that_was_sent_is_undone(bench):
+    """Nothing new stands before the create of a plain one."""
+    sent = []
+
+    def remember(step, answer):
+        if not sent and answer.native_ids:
+            sent.append(bytes(answer.cursor))
+
+    request = volume_pb2.CreateVolumeRequest(parent=str(bench.cluster.ref), volume={"size_bytes": 1 << 30})
+    await bench.operate("create_volume", request, meanwhile=remember, operation_id="b" * 32)
+    assert [step.name for step in step_pb2.Cursor.FromString(sent[0]).steps] == ["volume"]
+    answer = await bench.operate("create_volume", request, cursor=sent[0], operation_id="b" * 32, undo=True)
+    assert [left.removed for left in answer.left_overs] == [True]
+    assert len(bench.cloud.store.volumes) == 0
