@@ -72,8 +72,8 @@ async def reconcile(run: OperationRun, record: Record, trip: Create) -> NoReturn
     """Find out what became of a create without a reply; the next step knows, or sends it again."""
     record.state = Record.STATE_RECONCILING
     found = await _find(run, record, trip)
-    # Of a send and its repetition, both without a reply, the other one may still come.
-    if len(found) > record.generation or (found and trip.safety == BY_KEY):
+    # Of a send and its repetition, both without a reply, the other one may still come; with an id one was chosen.
+    if found and (len(found) > record.generation or record.native_id or trip.safety == BY_KEY):
         await _settle_on(run, record, trip, found)
     if trip.safety == UNSAFE:
         _give_up(run, record, trip, "it has nothing to find it by")

@@ -39,8 +39,8 @@ BY_MARKER = cluster_pb2.MethodCapability.CREATE_SAFETY_MARKER
 UNSAFE = cluster_pb2.MethodCapability.CREATE_SAFETY_NONE
 """Nothing keeps a create from leaving two: an unknown outcome stays OUTCOME_UNKNOWN."""
 
-MAX_UNSEEN_S = 30.0
-"""However a shared look tells: after this time an operation looks for itself."""
+MAX_UNSEEN_S = 300.0
+"""However a shared look tells: after this time, in seconds, an operation looks for itself."""
 
 T = TypeVar("T")
 

@@ -174,7 +174,9 @@ class OperationRun:
     async def look(self, step: str, look: Callable[[], Any]) -> Mapping[str, Any]:
         record = self._read_record(step)
         if record is None or record.state != Record.STATE_DONE:
-            self._come_to_read()
+            # A version before this one may have had no look here, and sent what now comes behind it.
+            if self.undoing and not self._suspect:
+                raise Unwound
             try:
                 result = await look()
             except TRANSIENT as error:
@@ -189,7 +191,9 @@ class OperationRun:
         if record is not None and is_done and cursors.has_value(record):
             return cursors.kept_value(record)
         if not is_done:
-            self._come_to_read()
+            self._reached = True  # behind a wait that has not ended nothing was sent
+        if not is_done and self.undoing:
+            raise Unwound
         try:
             value = await poll()
         except TRANSIENT as error:
@@ -217,12 +221,6 @@ class OperationRun:
         self._read.add(step)
         return self._find_record(step)
 
-    def _come_to_read(self) -> None:
-        """Come to a look or wait that has not ended: behind it nothing was sent."""
-        self._reached = True
-        if self.undoing:
-            raise Unwound
-
     def _look_again(
         self, step: str, error: errors.CloudspanError, percent: int = 0, watch: Watch | None = None
     ) -> NoReturn:
@@ -243,9 +241,11 @@ class OperationRun:
 
     def _reach(self, step: str) -> None:
         """Come to the first step that is missing in the cursor; what came before it must be stored first."""
-        if self._changed:
-            raise Suspended(step, Phase.PHASE_RUNNING, 0.0)
         self._reached = True
+        if self._changed and self._suspect:
+            self.record(step).state = Record.STATE_RECONCILING
+        if self._changed:
+            raise Suspended(step, Phase.PHASE_UNDOING if self.undoing else Phase.PHASE_RUNNING, 0.0)
 
     def _may_be_sent(self, record: Record | None) -> bool:
         if record is not None and record.state == Record.STATE_RECONCILING:

@@ -66,6 +66,14 @@ async def test_of_two_the_oldest_is_kept_and_the_other_removed_and_listed(cloud:
     assert ended.left_overs == {EAST.resource("servers", "server-1"): True}
 
 
+async def test_with_all_that_were_sent_accounted_for_nothing_settles_again(cloud: ScriptedCloud) -> None:
+    """Both were seen: when the other one is gone, the one kept is the result at once."""
+    cloud.faults = {0: Fault(commits_after_s=130.0), 1: Fault(commits_after_s=20.0)}
+    before = cloud.clock.monotonic()
+    assert (await Gateway(cloud, one_server(cloud)).drive()).ok
+    assert cloud.clock.monotonic() - before < 170
+
+
 async def test_the_reported_one_is_kept_when_an_older_one_comes_late(cloud: ScriptedCloud) -> None:
     """The last look before the end finds the first create; what callers were told stays."""
     cloud.faults = {0: Fault(commits_after_s=125.0)}

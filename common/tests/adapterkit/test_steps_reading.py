@@ -45,6 +45,47 @@ async def test_what_was_looked_up_is_stored_before_anything_is_written(cloud: Sc
     assert {row.plan for row in cloud.rows} == {2}
 
 
+@pytest.mark.parametrize("cancel_at", [-1, 0])
+async def test_a_look_that_a_new_version_put_before_a_create_hides_nothing(
+    cloud: ScriptedCloud, cancel_at: int
+) -> None:
+    """The version before sent the create and died; this one looks first, and still finds what was made."""
+    cloud.faults = {0: Fault(dies_after=True)}
+    gateway = Gateway(cloud, one_server(cloud))
+    assert await gateway.take() is None
+
+    async def next_version(op: Any, request: Any) -> None:
+        await op.look("plan", cloud.look)
+        await one_server(cloud)(op, request)
+
+    gateway.mutation = next_version
+    ended = await gateway.drive(cancel_at=cancel_at)
+    assert ended.ok == (cancel_at < 0)
+    assert cloud.writes.count("create server") == 1
+    assert len(cloud.visible()) == int(ended.ok)
+
+
+async def test_a_look_that_fails_under_suspicion_keeps_it(cloud: ScriptedCloud) -> None:
+    """The call fails, so that the attempt stays counted."""
+    cloud.faults = {0: Fault(dies_after=True)}
+    gateway = Gateway(cloud, one_server(cloud))
+    await gateway.take()
+    troubles: list[errors.CloudspanError] = [errors.Unreachable("down"), errors.PlatformFault("500")]
+
+    async def next_version(op: Any, request: Any) -> None:
+        async def look() -> None:
+            if troubles:
+                raise troubles.pop()
+
+        await op.look("plan", look)
+        await one_server(cloud)(op, request)
+
+    gateway.mutation = next_version
+    assert (await gateway.drive()).ok
+    assert len(gateway.failures) == 2
+    assert cloud.writes == ["create server"]
+
+
 async def test_a_look_waits_out_what_proves_nothing(cloud: ScriptedCloud) -> None:
     """And obeys a cloud that says when to come again."""
     troubles: list[errors.CloudspanError] = [errors.Unreachable("down"), errors.RateLimited("slow", retry_after_s=7)]
