@@ -147,6 +147,18 @@ async def test_a_floating_ip_that_is_taken_back_by_its_job_was_not_made(bench, c
     assert _left(bench) == []
 
 
+async def test_a_floating_ip_whose_job_never_ends_is_taken_back_too(bench):
+    """After a while its row counts, for nobody else will ever tell."""
+    bench.cloud.control.fault("stuck_job", call="CreateEip", count=1, carried_out=True)
+
+    def cancel(request, answer):
+        request.undo = request.undo or answer.stage == "eip-0 made"
+
+    answer = await bench.operate("create_server", await _whole(bench), meanwhile=cancel)
+    assert answer.HasField("error")
+    assert _left(bench) == []
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
