@@ -26,7 +26,7 @@ from cloudspan_gateway.storage.tables import explanations, operations
 from cloudspan_gateway.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
@@ -220,18 +220,19 @@ class SqlStore:
         asked = _fitting(_ALL, wanted or Wanted())
         if before is not None:
             asked = asked.where(operations.c.sequence < before)
-        return await self._read(asked.order_by(operations.c.sequence.desc()).limit(limit), rows.to_shown_row)
+        asked = asked.order_by(operations.c.sequence.desc()).limit(limit)
+        return await self._database.read(lambda conn: [self._shown(one) for one in conn.execute(asked)], long=True)
 
     async def _read_shown(self, operation_ids: Sequence[str]) -> Sequence[Row]:
-        def ask(conn: Connection) -> list[Row]:
-            found = _ALL.where(among(operations.c.id, "ids", conn))
-            records = conn.execute(found, {"ids": listed(conn, operation_ids)})
-            return [rows.to_shown_row(record, self._cipher) for record in records]
+        shared = self._database.shared
+        asked, values = _ALL.where(among(operations.c.id, "ids", shared)), {"ids": listed(operation_ids, shared)}
+        return await self._database.read(lambda conn: [self._shown(one) for one in conn.execute(asked, values)])
 
-        return await self._database.read(ask)
+    def _shown(self, record: Any) -> Row:
+        return rows.to_shown_row(record, self._cipher)
 
-    async def _read(self, asked: Select[Any], decode: Callable[[Any, Cipher], Row] = rows.to_row) -> Sequence[Row]:
-        return await self._database.read(lambda conn: [decode(one, self._cipher) for one in conn.execute(asked)])
+    async def _read(self, asked: Select[Any]) -> Sequence[Row]:
+        return await self._database.read(lambda conn: [rows.to_row(one, self._cipher) for one in conn.execute(asked)])
 
     # -------------------------------------------------------------- waiting
 

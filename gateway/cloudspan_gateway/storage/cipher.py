@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KEY_BYTES = 32
+_ROWS = 4_096  # whose keys are at hand
 _FORM = b"\x01"
 _NAME_BYTES, _NONCE_BYTES = 4, 12
 _HEAD_BYTES = len(_FORM) + _NAME_BYTES + _NONCE_BYTES
@@ -38,6 +40,7 @@ class Cipher:
         self._keys = {_name_of(key): key for key in keys}
         self._first = _name_of(keys[0])
         self._digesting = _derived(keys[-1], b"digest")
+        self._of_row = functools.lru_cache(maxsize=_ROWS)(self._made_for)
 
     def __repr__(self) -> str:
         return f"<Cipher {', '.join(name.hex() for name in self._keys)}>"
@@ -89,7 +92,7 @@ class Cipher:
         """Return what tells `plain` from anything else and, without the keys, nothing about it."""
         return hmac.digest(self._digesting, plain, "sha256")
 
-    def _of_row(self, name: bytes, row: str) -> AESGCM:
+    def _made_for(self, name: bytes, row: str) -> AESGCM:
         # A key for each row: random nonces stay safe for 2**32 messages under one key, which a busy year exceeds.
         return AESGCM(_derived(self._keys[name], b"row " + row.encode()))
 

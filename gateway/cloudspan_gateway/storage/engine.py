@@ -1,7 +1,7 @@
 """The gateway's database, SQLite or PostgreSQL, behind one small interface.
 
 `open_database` is called by the stores above (`operations.sql`). What they ask and write is a function of a plain
-SQLAlchemy `Connection`: on SQLite it runs in a thread of its own, on PostgreSQL on the loop. Knows no operations.
+SQLAlchemy `Connection`, for either driver. Knows no operations.
 """
 
 from __future__ import annotations
@@ -16,23 +16,64 @@ from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.errors import InvalidRequest, QuotaExceeded, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sqlalchemy import ColumnElement, Connection
 
 T = TypeVar("T")
 
 RETRY_AFTER_S = 1.0
+MEMO_ROWS, MEMO_ROW_BYTES = 4_096, 8_192  # 32 MiB at the very most
+
+
+class Memo:
+    """Rows that this process wrote and that nobody else can have changed, the latest `MEMO_ROWS` of them.
+
+    Kept within the transaction that writes them, by its thread, and forgotten as a whole when that fails.
+    """
+
+    def __init__(self, *, used: bool) -> None:
+        self._used = used
+        self._rows: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<Memo {len(self._rows)} rows>"
+
+    def get(self, key: str) -> Any | None:
+        """Return a row, if it is known."""
+        return self._rows.get(key)
+
+    def keep(self, rows: Mapping[str, tuple[Any, int]]) -> None:
+        """Keep rows, each with the size of what it holds; the large ones are read again instead."""
+        if not self._used:
+            return
+        for key, (row, size) in rows.items():
+            self._rows.pop(key, None)
+            if size <= MEMO_ROW_BYTES:
+                self._rows[key] = row
+        while len(self._rows) > MEMO_ROWS:
+            del self._rows[next(iter(self._rows))]
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Forget rows."""
+        for key in keys:
+            self._rows.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._rows.clear()
 
 
 class Database(Protocol):
     """A database that was opened and has the tables of this build."""
 
     shared: bool
-    """Whether other gateways work on it."""
+    """Whether other gateways work on it: PostgreSQL, else SQLite."""
+    memo: Memo
+    """What this process need not read again; empty where others write too."""
 
-    async def read(self, ask: Callable[[Connection], T]) -> T:
-        """Run `ask`, which only reads, beside whatever is being written.
+    async def read(self, ask: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run `ask`, which only reads, beside whatever is being written; `long` if it may read many rows.
 
         Raises:
             Unreachable: The database does not answer.
@@ -92,20 +133,20 @@ async def open_database(url: str, clock: Clock | None = None) -> Database:
     )
 
 
-def among(asked: ColumnElement[Any], values: str, conn: Connection) -> ColumnElement[bool]:
+def among(asked: ColumnElement[Any], values: str, shared: bool) -> ColumnElement[bool]:
     """Return the condition that a text column is one of those bound as `values`, by `listed`.
 
     One parameter however many: the statement stays the same text, which both databases prepare once.
     """
-    if conn.dialect.name == "sqlite":
+    if not shared:
         each = func.json_each(bindparam(values)).table_valued("value")
         return asked.in_(select(each.c.value))
     return asked == any_(bindparam(values, type_=ARRAY(String)))
 
 
-def listed(conn: Connection, values: Collection[str]) -> Any:
+def listed(values: Collection[str], shared: bool) -> Any:
     """Return texts as the one parameter that `among` takes."""
-    return json.dumps(list(values)) if conn.dialect.name == "sqlite" else list(values)
+    return list(values) if shared else json.dumps(list(values))
 
 
 def unavailable(what: str, error: BaseException) -> Unreachable:

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from cloudspan_common.errors import OutcomeUnknown
 from cloudspan_gateway.storage import migrations
-from cloudspan_gateway.storage.engine import RETRY_AFTER_S, full, unavailable
+from cloudspan_gateway.storage.engine import RETRY_AFTER_S, Memo, full, unavailable
 from cloudspan_gateway.storage.listener import CHANNEL, Listener
 from cloudspan_gateway.storage.tables import gateways, writers
 
@@ -73,6 +73,7 @@ class PostgresDatabase:
         self._url = url
         self._name = uuid.uuid4().hex[:16]
         self._batches = count(1)
+        self.memo = Memo(used=False)
         self._turn = asyncio.Lock()
         self._writing: AsyncConnection | None = None
         self._heard: list[Callable[[str | None], None]] = []
@@ -110,7 +111,7 @@ class PostgresDatabase:
 
     # -------------------------------------------------------------- reads
 
-    async def read(self, ask: Callable[[Connection], T]) -> T:
+    async def read(self, ask: Callable[[Connection], T], *, long: bool = False) -> T:
         patience = _Patience(self._shown)
         while True:
             try:

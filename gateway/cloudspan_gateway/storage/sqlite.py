@@ -1,7 +1,8 @@
-"""The database of a single gateway: one SQLite file, written by one connection in one thread.
+"""The database of a single gateway: one SQLite file, written by one connection.
 
-Opened by `engine.open_database`. The plain driver and not aiosqlite, which hands each call of the driver to its thread
-and back: a batch of writes is one hop here (measured in ADR 7).
+Opened by `engine.open_database`. Statements take microseconds and run on the loop; only what waits for the disk, the
+COMMIT, and reads of many rows have threads. aiosqlite, or a thread for whole batches, gives the interpreter lock away
+at each row and gets it back when the loop pleases (ADR 7).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -20,13 +23,13 @@ from sqlalchemy.pool import QueuePool
 
 from cloudspan_common.errors import PreconditionFailed, Unreachable
 from cloudspan_gateway.storage import migrations
-from cloudspan_gateway.storage.engine import full, unavailable
+from cloudspan_gateway.storage.engine import Memo, full, unavailable
 from cloudspan_gateway.storage.tables import gateways, operations, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Transaction
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.errors import CloudspanError
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _READERS = 2
-_BUSY_MS = 5_000  # another program holds the file for a moment: a backup, somebody's sqlite3
+_BUSY_S = 5.0  # another program holds the file for a moment: a backup, somebody's sqlite3
+_BUSY_PAUSE_S = 0.02
 _JOURNAL_BYTES = 64 * 1024 * 1024
 
 
@@ -47,9 +51,13 @@ class SqliteDatabase:
         self._file = file
         self._lock_file = lock
         self._clock = clock
-        self._engine = _engine(file)
-        self._writer = ThreadPoolExecutor(1, "cloudspan-store-write")
+        self._writing = _engine(file, 1)
+        event.listen(self._writing, "begin", lambda conn: conn.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._connection: Connection | None = None
+        self._reading = _engine(file, 1 + _READERS, isolation_level="AUTOCOMMIT")
+        self._commits = ThreadPoolExecutor(1, "cloudspan-store-commit")
         self._readers = ThreadPoolExecutor(_READERS, "cloudspan-store-read")
+        self.memo = Memo(used=True)
         self._turn = asyncio.Lock()
         self._announced: list[str] = []
         self._heard: list[Callable[[str | None], None]] = []
@@ -69,35 +77,50 @@ class SqliteDatabase:
             raise
         return database
 
-    async def read(self, ask: Callable[[Connection], T]) -> T:
-        def asked() -> T:
-            with self._engine.connect() as conn:
-                return ask(conn.execution_options(isolation_level="AUTOCOMMIT"))
+    async def read(self, ask: Callable[[Connection], T], *, long: bool = False) -> T:
+        with self._explained():
+            return await _in(self._readers, lambda: self._asked(ask)) if long else self._asked(ask)
 
-        return await self._run(self._readers, asked)
+    def _asked(self, ask: Callable[[Connection], T]) -> T:
+        with self._reading.connect() as conn:
+            return ask(conn)
 
     async def transact(self, batch: Callable[[Connection], T]) -> T:
         async with self._turn:
             self._announced.clear()
-            kept = await self._run(self._writer, lambda: self._kept(batch))
-            said = list(dict.fromkeys(self._announced))
-        for message in said:
-            for heard in tuple(self._heard):
-                heard(message)
+            with self._explained():
+                kept = await self._kept(batch)
+            for message in dict.fromkeys(self._announced):
+                for heard in tuple(self._heard):
+                    heard(message)
         return kept
 
-    def _kept(self, batch: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as conn:
-            return batch(conn)
-
-    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        # A transaction is not left half way: its thread goes on whether or not anyone still waits.
-        running = asyncio.get_running_loop().run_in_executor(pool, work)
+    async def _kept(self, batch: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._writing.connect()
+        transaction = await _begun(self._connection)
         try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
+            kept = batch(self._connection)
+            await _in(self._commits, transaction.commit)
+        except BaseException as error:
+            self.memo.clear()  # it may hold what was not kept
+            if isinstance(error, DBAPIError):
+                self._drop()  # after a failed write its state is anybody's guess
+            elif transaction.is_active:
+                transaction.rollback()
             raise
+        return kept
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except DBAPIError as error:
             trouble = _trouble(error, str(self._file))
             if trouble is None:
@@ -116,9 +139,11 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         async with self._turn:
-            for pool in (self._writer, self._readers):
+            for pool in (self._commits, self._readers):
                 await asyncio.to_thread(pool.shutdown)
-            self._engine.dispose()
+            self._drop()
+            for engine in (self._writing, self._reading):
+                engine.dispose()
             self._lock_file.close()
 
 
@@ -154,14 +179,36 @@ def _begin(conn: Connection) -> None:
     conn.execute(writers.delete())
 
 
-def _engine(file: Path) -> Engine:
+async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    running = asyncio.get_running_loop().run_in_executor(pool, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])  # it goes on whether or not anyone waits: its connection is in use until then
+        raise
+
+
+async def _begun(conn: Connection) -> Transaction:
+    """Begin a transaction that writes; wait for a program that has the file, without holding the loop up."""
+    give_up = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return conn.begin()
+        except OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(_BUSY_PAUSE_S)
+
+
+def _engine(file: Path, connections: int, **options: Any) -> Engine:
     engine = create_engine(
         f"sqlite:///{file}",
         poolclass=QueuePool,
-        pool_size=1 + _READERS,
+        pool_size=connections,
         max_overflow=0,
         hide_parameters=True,  # what callers sent is nobody's to read in a log
-        connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000},
+        connect_args={"check_same_thread": False, "timeout": 0},
+        **options,
     )
 
     @event.listens_for(engine, "connect")
@@ -175,17 +222,16 @@ def _engine(file: Path) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin_at_once(conn: Connection) -> None:
-        if conn.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            conn.exec_driver_sql("BEGIN IMMEDIATE")
-
     return engine
+
+
+def _code(error: DBAPIError) -> int:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 
 
 def _trouble(error: DBAPIError, what: str) -> CloudspanError | None:
     """Return what callers are told; None when it is no state of the database but a defect of ours."""
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == sqlite3.SQLITE_FULL:
         return full(what, error)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

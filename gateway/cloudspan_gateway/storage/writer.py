@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 J = TypeVar("J")
 R = TypeVar("R")
 
-MAX_BATCH = 500
+MAX_BATCH = 100  # a batch has the loop to itself for some 50 us a job
 
 
 class Writer(Generic[J, R]):
