@@ -7,7 +7,6 @@ that is only soft-deleted takes them along as well: nothing would remove them wh
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import NotFound
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_openstack.session import Session
 
-_MARKED = ("tags", WITH_SERVER)
-
 
 class ServerLeaving:
     """Takes along what goes with the servers of one cluster."""
@@ -35,15 +32,18 @@ class ServerLeaving:
         """Return what goes with a server: its ports of ours, and the floating IPs of ours with where they lead."""
         if not self._session.has("network"):
             return {}
-        async with asyncio.TaskGroup() as group:
-            asking = group.create_task(self._network.rows(call, PORT, (("device_id", server_id),)))
-            listing = group.create_task(self._network.rows(call, FLOATING_IP, (_MARKED,)))
-        ports = {row.id: row for row in asking.result()}
-        floating = [row for row in listing.result() if WITH_SERVER in row.tags and row.port_id in ports]
+        ports = await self._network.rows(call, PORT, (("device_id", server_id),))
         return {
-            "ports": [row.id for row in ports.values() if WITH_SERVER in row.tags],
-            "floating_ips": {row.id: row.port_id for row in floating},
+            "ports": [row.id for row in ports if WITH_SERVER in row.tags],
+            "floating_ips": await self._leading_to(call, {row.id for row in ports}),
         }
+
+    async def _leading_to(self, call: Call, port_ids: set[str]) -> dict[str, str]:
+        if not port_ids:
+            return {}
+        asked = (("tags", WITH_SERVER), *(("port_id", port_id) for port_id in sorted(port_ids)))
+        rows = await self._network.rows(call, FLOATING_IP, asked)
+        return {row.id: row.port_id for row in rows if WITH_SERVER in row.tags and row.port_id in port_ids}
 
     async def remove(self, op: Operation, with_it: Mapping[str, Any], server_id: str) -> None:
         """Remove, a step each, what was looked up before."""

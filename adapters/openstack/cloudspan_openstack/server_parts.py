@@ -74,7 +74,7 @@ class ServerParts:
             (await self._volumes.make(op, f"volume-{i}", volume.body)).id for i, volume in enumerate(plan.data_volumes)
         ]
         if plan.new_volume is not None:
-            await self._volumes.ready(op, "boot volume ready", boot, percent=20)
+            await self._volumes.ready(op, "boot-volume ready", boot, percent=20)
         for i, volume_id in enumerate(data):
             await self._volumes.ready(op, f"volume-{i} ready", volume_id, percent=20)
         return boot, data

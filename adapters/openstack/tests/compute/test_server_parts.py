@@ -267,6 +267,16 @@ async def test_a_delete_without_a_reply_is_done_all_the_same(house, path):
     assert natives(house) | {"volumes": []} == NOTHING
 
 
+@pytest.mark.parametrize("path", ["/ports$", "/floatingips$"])
+async def test_a_delete_waits_until_it_can_see_what_goes_with_the_server(house, path):
+    """Deleted unseen, it would leave them behind."""
+    server = await house.done("create_server", house.full(), Server)
+    house.cloud.control.fault(Kind.SERVER_ERROR, service="network", method="GET", path=path, count=3, status=500)
+    answer = await house.operate("delete_server", Delete(name=server.name))
+    assert not answer.HasField("error"), answer.error.message
+    assert natives(house) | {"volumes": []} == NOTHING
+
+
 async def test_a_check_makes_nothing(house):
     """Not even the first part."""
     step = step_pb2.StepRequest(operation_id="0" * 32, attempt=1, installation="test", validate_only=True)
