@@ -127,6 +127,13 @@ async def test_a_callers_deadline_reaches_the_servicer(channel):
     assert await channel.unary_unary("/test.Echo/TimeLeft")(b"", timeout=7.4) == b"7"
 
 
+async def test_five_thousand_calls_at_once_are_all_answered(channel):
+    """Left alone, gRPC's core cancels what waits to be accepted beyond a thousand, at random."""
+    call = channel.unary_unary("/test.Echo/First")
+    answers = await asyncio.gather(*(call(b"x", timeout=30) for _ in range(5_000)))
+    assert set(answers) == {b"x"}
+
+
 def test_grpc_knows_each_option_by_that_name():
     """An unknown option is ignored without a word."""
     known = Path(cygrpc.__file__).read_bytes()

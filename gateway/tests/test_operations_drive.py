@@ -10,6 +10,7 @@ from google.rpc import code_pb2, status_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
+from cloudspan_common.adapterkit.driver import MAX_UNSEEN_S
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.drive import MAKE_WAY_S
 from cloudspan_gateway.operations.memory import MemoryStore
@@ -145,7 +146,9 @@ async def test_an_operation_looks_for_itself_in_the_end(store: MemoryStore, cloc
     adapter.in_transit = set(ids)
     rows = [await store.accept(intent()) for _ in ids]
     async with running(store, adapter, clock):
-        await clock.advance(31)
+        await clock.advance(MAX_UNSEEN_S - 1)
+        assert len(adapter.steps) == 10
+        await clock.advance(2)
         assert all([(await store.get(row.intent.id)).done for row in rows])
 
 
