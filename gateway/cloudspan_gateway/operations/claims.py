@@ -56,9 +56,7 @@ class Claims:
 
     def _take(self, job: Take) -> list[tuple[Claim, Row]]:
         self._free_lapsed()
-        values = {"limit": job.limit, "unreadable": listed(job.unreadable, self._shared)}
-        records = self._conn.execute(self._say.free, values).all()
-        found = [row for record in records if (row := self._readable(record, job.unreadable))]
+        found = self._free(job)
         if found:
             self._leases.start(self._conn)
             ids = [row.intent.id for row in found]
@@ -66,6 +64,16 @@ class Claims:
             self._memo.keep({row.intent.id: (row, len(row.intent.request)) for row in found})
         self._kept.work |= len(found) == job.limit  # there may be more than was asked for
         return [(Claim(row.intent.id, row.epoch), row) for row in found]
+
+    def _free(self, job: Take) -> list[Row]:
+        """Return the oldest that are free, claimed; look again for as long as some turn out to be unreadable."""
+        while True:
+            known = len(job.unreadable)
+            values = {"limit": job.limit, "unreadable": listed(job.unreadable, self._shared)}
+            records = self._conn.execute(self._say.free, values).all()
+            found = [row for record in records if (row := self._readable(record, job.unreadable))]
+            if len(job.unreadable) == known:
+                return found
 
     def _readable(self, record: Any, unreadable: set[str]) -> Row | None:
         try:

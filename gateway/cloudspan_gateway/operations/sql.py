@@ -250,6 +250,8 @@ class SqlStore:
             wanted.cancel()
 
     async def close(self) -> None:
+        if self._writer.closed:
+            return
         self._unsubscribe()
         await self._hub.close()
         try:

@@ -40,7 +40,7 @@ class Writer(Generic[J, R]):
         self._kept = kept
         self._queue: deque[tuple[J, asyncio.Future[R]]] = deque()
         self._draining: asyncio.Task[None] | None = None
-        self._closed = False
+        self.closed = False
         self.batches = 0
         """How many transactions were committed."""
 
@@ -49,7 +49,7 @@ class Writer(Generic[J, R]):
 
     async def write(self, job: J) -> R:
         """Return what became of `job` once it is durable."""
-        if self._closed:
+        if self.closed:
             raise Unreachable("the store is closed; ask another gateway", reason="STORE_CLOSED")
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((job, answer))
@@ -59,7 +59,7 @@ class Writer(Generic[J, R]):
 
     async def close(self) -> None:
         """Write what is queued; take nothing more."""
-        self._closed = True
+        self.closed = True
         if self._draining is not None:
             await self._draining
 
