@@ -6,7 +6,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
-.PHONY: help up test check proto faults e2e bench capabilities certs clean
+.PHONY: help up test check proto faults soak e2e bench capabilities certs clean
 
 help: ## say what the targets do
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
@@ -21,7 +21,7 @@ up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
 	@$(PY) -m cloudspan_gateway.cli up
 
 test: .venv/.ready ## run the tests
-	@$(PY) -m pytest -n 2 -m "not faults and not e2e and not bench" $(ARGS)
+	@$(PY) -m pytest -n 2 -m "not faults and not e2e and not bench and not soak" $(ARGS)
 
 check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
@@ -56,7 +56,10 @@ capabilities: .venv/.ready ## write the README's table from running adapters
 	  .venv/bin/cloudspan capabilities --write README.md
 
 faults: .venv/.ready ## run the long fault proofs
-	@$(PY) -m pytest -m faults $(ARGS)
+	@$(PY) -m pytest -n 2 -m faults $(ARGS)
+
+soak: .venv/.ready ## operations under random kills: make soak COUNT=24000 SEED=1
+	@CLOUDSPAN_SOAK_COUNT=$(COUNT) CLOUDSPAN_SOAK_SEED=$(SEED) $(PY) -m pytest -m soak tests/soak -s $(ARGS)
 
 e2e: .venv/.ready ## run against real clusters: make e2e CLOUDS=clouds.yaml
 	@CLOUDSPAN_E2E_CLOUDS=$(CLOUDS) $(PY) -m pytest -m e2e tests/e2e $(ARGS)

@@ -14,23 +14,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-import yaml
-from tests.e2e.running import openstack, world
-from tests.faults.openstack_house import entry as openstack_entry
+from tests.e2e.running import world
+from tests.faults import fake_sites
+from tests.faults.crash_kinds import KINDS, call
 
-from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan.v1 import key_pair_pb2, operation_pb2
 from cloudspan_common.client import Client
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import CloudspanError
-from cloudspan_openstack import fakecloud as fake_openstack
-from cloudspan_zstack import fakecloud as fake_zstack
 
 # Three processes are started one after the other: seconds on a machine at rest, half a minute on a busy one.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
 
 NAME = "only-one"
-GIB = 1024**3
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB test"
 SETTLE_S = 3.0
 HELD_S = 3600.0
 LIMIT_S = 45.0
@@ -65,10 +61,9 @@ class Held(SystemClock):
         await (self.let_go.wait() if seconds == HELD_S else super().sleep(seconds))
 
 
-class OpenStack:
+class OpenStack(fake_sites.OpenStack):
     """The OpenStack adapter and its fake."""
 
-    ref = "platforms/openstack/clusters/east"
     creates = {  # noqa: RUF012 - never changed
         "server": Create("server", _post("compute", r"^/v2\.1/servers$"), {"servers": 1, "ports": 1}, by_key=False),
         "volume": Create("volume", _post("volume", "/volumes$"), {"volumes": 1}, by_key=False),
@@ -76,43 +71,11 @@ class OpenStack:
         "subnet": Create("subnet", _post("network", "/subnets$"), {"subnets": 1}),
         "key pair": Create("key pair", _post("compute", "/os-keypairs$"), {"key_pairs": 1}),
     }
-    network_options: dict = {}  # noqa: RUF012 - same
-    tables = (
-        "servers", "ports", "volumes", "networks", "subnets", "key_pairs", "snapshots", "images", "routers",
-        "floating_ips", "security_groups", "security_group_rules",
-    )  # fmt: skip
-
-    def __init__(self):
-        self.clock = Held()
-        self.cloud = fake_openstack.FakeCloud("east", clock=self.clock)
-        store = self.cloud.store
-        self.flavor, self.image = f"{self.ref}/flavors/1", f"{self.ref}/images/{_id(store.images, 'cirros', 'id')}"
-        self.network = f"{self.ref}/networks/{_id(store.networks, 'private', 'id')}"
-
-    def adapter(self, directory):
-        """Return module and arguments of the adapter's process."""
-        file = directory / "clouds.yaml"
-        file.write_text(yaml.safe_dump({"clouds": {"east": openstack_entry(self.cloud)}}))
-        return openstack(file, ["east"], "--settle-s", str(SETTLE_S))
-
-    def census(self):
-        """Count what the cloud holds."""
-        return Counter({name: len(getattr(self.cloud.store, name)) for name in self.tables})
-
-    def named(self, kind):
-        """Count what has the name that was asked for."""
-        store = self.cloud.store
-        if kind == "key pair":
-            return [name for _, name in store.key_pairs].count(NAME)
-        if kind == "server":
-            return [row.name for row in store.servers].count(NAME)
-        return [row["name"] for row in getattr(store, f"{kind}s")].count(NAME)
 
 
-class ZStack:
+class ZStack(fake_sites.ZStack):
     """The ZStack adapter and its fake."""
 
-    ref = "platforms/zstack/clusters/zeta"
     creates = {  # noqa: RUF012 - never changed
         "server": Create(
             "server", {"call": "CreateVmInstance"}, {"VmInstanceVO": 1, "VolumeVO": 1, "VmNicVO": 1, "UsedIpVO": 1}
@@ -123,41 +86,6 @@ class ZStack:
         "subnet": Create("subnet", {"call": "AddIpRangeByNetworkCidr"}, {"IpRangeVO": 1}),
         "key pair": Create("key pair", {"call": "CreateSshKeyPair"}, {"SshKeyPairVO": 1}),
     }
-    network_options = {"physical_interface": "eth0", "vlan": 300}  # noqa: RUF012 - same
-    # Tags are counted by no one: a resource has as many as its adapter and its platform like.
-    uncounted = ("SystemTagVO", "UserTagVO")
-    kinds = {  # noqa: RUF012 - same
-        "server": "vms", "volume": "volumes", "network": "l3_networks", "subnet": "ip_ranges", "key pair": "ssh_keys",
-    }  # fmt: skip
-
-    def __init__(self):
-        self.clock = Held()
-        self.cloud = fake_zstack.FakeCloud("zeta", clock=self.clock)
-        store = self.cloud.store
-        self.flavor = f"{self.ref}/flavors/{_id(store.instance_offerings, 'small', 'uuid')}"
-        self.image = f"{self.ref}/images/{_id(store.images, 'ubuntu-24.04', 'uuid')}"
-        self.network = f"{self.ref}/networks/{_id(store.l3_networks, 'private', 'uuid')}"
-
-    def adapter(self, directory):
-        """Return module and arguments of the adapter's process."""
-        file = directory / "zstack.yaml"
-        account, password = self.cloud.credentials("admin")
-        told = {"endpoint": self.cloud.endpoint, "account": account, "password": password, "settle": SETTLE_S}
-        file.write_text(yaml.safe_dump({"clouds": {"zeta": told}}))
-        return ("cloudspan_zstack", "--clouds", str(file), "--cluster", "zeta")
-
-    def census(self):
-        """Count what the cloud holds."""
-        tables = self.cloud.store.tables.items()
-        return Counter({kind: len(table) for kind, table in tables if kind not in self.uncounted})
-
-    def named(self, kind):
-        """Count what has the name that was asked for."""
-        return len(getattr(self.cloud.store, self.kinds[kind]).where(name=NAME))
-
-
-def _id(table, name, key):
-    return next(row[key] for row in table if row["name"] == name)
 
 
 @asynccontextmanager
@@ -165,7 +93,7 @@ async def _running(site, directory):
     """The cloud, a gateway over it, and an adapter that has logged in."""
     async with site.cloud:
         with world(directory) as running:
-            await asyncio.to_thread(running.adapter, *site.adapter(directory), name="first")
+            await asyncio.to_thread(running.adapter, site.module, *site.adapter(directory), name="first")
             try:
                 async with Client(running.address) as client:
                     await _logged_in(client, site.ref)
@@ -202,30 +130,11 @@ async def _until(condition, limit_s=20.0):
 
 async def _cast_for(site, client, kind):
     """Return how to cast a create of one kind, the same one each time."""
-    base = {"parent": site.ref, "request_id": str(uuid.uuid4())}
-    if kind == "server":
-        nic = server_pb2.Server.NetworkInterface(network=site.network)
-        parts = {"flavor": site.flavor, "image": site.image, "network_interfaces": [nic]}
-        wanted = server_pb2.CreateServerRequest(**base, server=server_pb2.Server(display_name=NAME, **parts))
-        return lambda: client.servers.CreateServer(wanted)
-    if kind == "volume":
-        volume = volume_pb2.Volume(display_name=NAME, size_bytes=GIB)
-        return lambda: client.volumes.CreateVolume(volume_pb2.CreateVolumeRequest(**base, volume=volume))
-    if kind == "network":
-        return lambda: client.networks.CreateNetwork(_new_network(site, NAME, **base))
-    if kind == "subnet":
-        made = await client.networks.CreateNetwork(_new_network(site, "below", parent=site.ref))
-        network = (await client.finished(made, LIMIT_S)).name
-        subnet = subnet_pb2.Subnet(display_name=NAME, network=network, cidr="10.99.0.0/24")
-        return lambda: client.subnets.CreateSubnet(subnet_pb2.CreateSubnetRequest(**base, subnet=subnet))
-    pair = key_pair_pb2.KeyPair(display_name=NAME, public_key=KEY)
-    return lambda: client.key_pairs.CreateKeyPair(key_pair_pb2.CreateKeyPairRequest(**base, key_pair=pair))
-
-
-def _new_network(site, name, **base):
-    request = network_pb2.CreateNetworkRequest(**base, network=network_pb2.Network(display_name=name))
-    request.options.update(site.network_options)
-    return request
+    wanted = KINDS[kind]
+    there = [await client.finished(await call(client, make(site, "below", 1)), LIMIT_S) for make in wanted.before]
+    request = wanted.request(site, NAME, 0, *(made.name for made in there))
+    request.request_id = str(uuid.uuid4())
+    return lambda: call(client, request)
 
 
 # ------------------------------------------------------------------ when it is killed
@@ -318,14 +227,14 @@ async def _killed_and_followed(site, name, point, directory):
         assert not operation.done
         noted = len(site.cloud.control.requests(**create.native))
         site.cloud.control.clear_requests()
-        await asyncio.to_thread(running.adapter, *site.adapter(directory), name="second")
+        await asyncio.to_thread(running.adapter, site.module, *site.adapter(directory), name="second")
         if point == "received":
             await _until(lambda: _looked(site, create, seen))
-            site.clock.let_go.set()
+            site.cloud.store.clock.let_go.set()
         made = await client.finished(operation, LIMIT_S)
         await _until(lambda: _all_noted(site, create, seen, noted))
         assert made.display_name == NAME
-        assert site.named(create.kind) == 1
+        assert site.named(create.kind, NAME) == 1
         assert site.census() - before == Counter(create.rows)
         assert before - site.census() == Counter()
         assert await _left_overs(client, operation) == []
@@ -356,6 +265,6 @@ async def _left_overs(client, operation):
 @pytest.mark.parametrize(("tag", "name", "point"), CASES)
 async def test_an_adapter_killed_around_a_create_leaves_exactly_one(tmp_path, tag, name, point):
     """Each create of each kind, killed at four points: one resource, nothing beside it, the operation ends well."""
-    sent = await _killed_and_followed(SITES[tag](), name, point, tmp_path)
+    sent = await _killed_and_followed(SITES[tag](Held(), SETTLE_S), name, point, tmp_path)
     # Sent again is only what nobody could see yet and the cloud refuses to make twice.
     assert sent == (2 if point == "received" and SITES[tag].creates[name].by_key else 1)

@@ -1,0 +1,43 @@
+"""What the fault proofs share: a table of all crash runs, printed at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.faults.nursery import Nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ROW = "crash runs"
+_COLUMNS = ("runs", "crashes", "undone", "duplicates", "orphans", "stuck")
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What the processes of crash tests are forked from."""
+    with Nursery("cloudspan_gateway", "cloudspan_openstack", "cloudspan_zstack", "cloudspan_memory") as started:
+        yield started
+
+
+@pytest.fixture
+def crash_table(record_property: Callable[[str, object], None]) -> Callable[[str, str, Any], None]:
+    """Add a row to the table: platform, what was crashed, and a tally of it."""
+
+    def add(platform: str, kind: str, tally: Any) -> None:
+        record_property(_ROW, [platform, kind, *(getattr(tally, column) for column in _COLUMNS)])
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table."""
+    reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+    rows = sorted(value for report in reports for name, value in report.user_properties if name == _ROW)
+    if not rows:
+        return
+    terminalreporter.section(_ROW)
+    total = ["", "in all", *(sum(row[2 + at] for row in rows) for at in range(len(_COLUMNS)))]
+    for row in (["platform", "mutation", *_COLUMNS], *rows, total):
+        terminalreporter.write_line(f"{row[0]:<10} {row[1]:<24}" + "".join(f"{cell!s:>11}" for cell in row[2:]))

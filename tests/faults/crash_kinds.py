@@ -1,0 +1,156 @@
+"""The mutations that are crashed: how each is asked for, what of it is in the cloud afterwards, how it is listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan_common.errors import CloudspanError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from google.protobuf.message import Message
+    from tests.faults.fake_sites import Site
+
+    from cloudspan_common.client import Client
+
+GIB = 1024**3
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB test"
+
+# Each pair of service and rpc: what the client's stubs are called.
+_SERVICES = {
+    "Server": "servers", "Volume": "volumes", "Network": "networks", "Subnet": "subnets", "KeyPair": "key_pairs",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One mutation."""
+
+    name: str
+    request: Callable[..., Any]
+    """(site, name of the resource, number of the run, names of what is there) -> the request, without request_id."""
+    made: str = ""
+    """What there is one more of with that name; nothing when it is no create."""
+    before: Sequence[Callable[..., Any]] = ()
+    """Creates of what has to be there; they are not crashed."""
+    undone: bool = False
+    """Whether the cloud refuses the last part of it, so that it ends undone."""
+
+
+def call(client: Client, request: Message) -> Awaitable[Any]:
+    """Cast a request at the gateway, by the rpc that takes it."""
+    rpc = request.DESCRIPTOR.name.removesuffix("Request")
+    stub = next(getattr(client, stub) for kind, stub in _SERVICES.items() if hasattr(getattr(client, stub), rpc))
+    return getattr(stub, rpc)(request)
+
+
+def server(site: Site, name: str, number: int = 0, *_: str, **fields: Any) -> server_pb2.CreateServerRequest:
+    """A server in the private network."""
+    parts = {"flavor": site.flavor, "image": site.image, "network_interfaces": [_nic(site)]}
+    return server_pb2.CreateServerRequest(
+        parent=site.ref, server=server_pb2.Server(**({"display_name": name} | parts | fields))
+    )
+
+
+def _nic(site: Site, **fields: Any) -> server_pb2.Server.NetworkInterface:
+    return server_pb2.Server.NetworkInterface(network=site.network, **fields)
+
+
+def server_with_all(site: Site, name: str, number: int = 0, *_: str) -> server_pb2.CreateServerRequest:
+    """A server with a volume, a floating IP, and where the platform has ports one of its own."""
+    nic = _nic(site, floating_network=site.external)
+    if site.has_ports:
+        nic.new_port.SetInParent()
+    request = server(site, name, network_interfaces=[nic])
+    request.server.new_volumes.add(display_name=f"{name}-data", size_bytes=GIB)
+    return request
+
+
+def volume(site: Site, name: str, number: int = 0, *_: str) -> volume_pb2.CreateVolumeRequest:
+    """An empty volume."""
+    return volume_pb2.CreateVolumeRequest(parent=site.ref, volume=volume_pb2.Volume(display_name=name, size_bytes=GIB))
+
+
+def network(site: Site, name: str, number: int = 0, *_: str) -> network_pb2.CreateNetworkRequest:
+    """A network without subnets."""
+    request = network_pb2.CreateNetworkRequest(parent=site.ref, network=network_pb2.Network(display_name=name))
+    request.options.update(dict(site.network_options(number)))
+    return request
+
+
+def network_with_all(site: Site, name: str, number: int = 0, *_: str) -> network_pb2.CreateNetworkRequest:
+    """A network with a subnet, and where the platform has them a router to the outside."""
+    request = network(site, name, number)
+    request.subnets.add(display_name=f"{name}-subnet", cidr=_cidr(number))
+    if site.has_routers:
+        request.router.external_network = site.external
+    return request
+
+
+def subnet(site: Site, name: str, number: int, below: str) -> subnet_pb2.CreateSubnetRequest:
+    """A subnet of a network that is there."""
+    return subnet_pb2.CreateSubnetRequest(
+        parent=site.ref, subnet=subnet_pb2.Subnet(display_name=name, network=below, cidr=_cidr(number))
+    )
+
+
+def _cidr(number: int) -> str:
+    return f"10.99.{number % 250}.0/24"
+
+
+def key_pair(site: Site, name: str, number: int = 0, *_: str) -> key_pair_pb2.CreateKeyPairRequest:
+    """The import of a public key."""
+    pair = key_pair_pb2.KeyPair(display_name=name, public_key=KEY)
+    return key_pair_pb2.CreateKeyPairRequest(parent=site.ref, key_pair=pair)
+
+
+def deleted_server(site: Site, name: str, number: int, there: str) -> server_pb2.DeleteServerRequest:
+    """The end of a server."""
+    return server_pb2.DeleteServerRequest(name=there)
+
+
+def attached_volume(site: Site, name: str, number: int, machine: str, disk: str) -> server_pb2.AttachVolumeRequest:
+    """A volume attached to a server."""
+    return server_pb2.AttachVolumeRequest(name=machine, volume=disk)
+
+
+def deleted_volume(site: Site, name: str, number: int, there: str) -> volume_pb2.DeleteVolumeRequest:
+    """The end of a volume."""
+    return volume_pb2.DeleteVolumeRequest(name=there)
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("server", server, "server"),
+        Kind("server with all", server_with_all, "server"),
+        Kind("server refused", server_with_all, "server", undone=True),
+        Kind("volume", volume, "volume"),
+        Kind("network", network, "network"),
+        Kind("network with all", network_with_all, "network"),
+        Kind("subnet", subnet, "subnet", before=[network]),
+        Kind("key pair", key_pair, "key pair"),
+        Kind("attached volume", attached_volume, before=[server, volume]),
+        Kind("deleted server", deleted_server, before=[server_with_all]),
+        Kind("deleted volume", deleted_volume, before=[volume]),
+    )
+}
+
+
+async def listed(client: Client, site: Site, kind: str) -> list[str]:
+    """Return the display names of what the gateway lists of a kind."""
+    stub, method, request = {
+        "server": (client.servers, "ListServers", server_pb2.ListServersRequest),
+        "volume": (client.volumes, "ListVolumes", volume_pb2.ListVolumesRequest),
+        "network": (client.networks, "ListNetworks", network_pb2.ListNetworksRequest),
+        "subnet": (client.subnets, "ListSubnets", subnet_pb2.ListSubnetsRequest),
+        "key pair": (client.key_pairs, "ListKeyPairs", key_pair_pb2.ListKeyPairsRequest),
+    }[kind]
+    listing = client.each(getattr(stub, method), request(parent=site.ref, page_size=1000))
+    names = [row.display_name async for row in listing]
+    if listing.unreachable:
+        raise CloudspanError(f"{listing.unreachable} did not answer the list")
+    return names
