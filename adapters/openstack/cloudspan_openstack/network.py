@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, Capability, Page
+from cloudspan_common.adapterkit.driver import BY_KEY, BY_MARKER, EMULATED, Capability, Page
 from cloudspan_openstack import pushdown
 from cloudspan_openstack.marker_pages import list_page, read_one
 from cloudspan_openstack.network_create import NetworkCreation
@@ -41,7 +41,14 @@ class Network(NetworkCreation):
         "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"])),
         "list_floating_ips": Capability(sortable=tuple(SORTABLE["floatingips"])),
         "list_routers": Capability(sortable=tuple(SORTABLE["routers"])),
-        "create_network": Capability(create_safety=BY_MARKER, options=CreateNetworkOptions),
+        "create_network": Capability(
+            create_safety=BY_MARKER,
+            options=CreateNetworkOptions,
+            fields={
+                "subnets": (EMULATED, "made one by one behind the network"),
+                "router": (EMULATED, "made, or taken as it is, and given an interface in each subnet"),
+            },
+        ),
         "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
     }
 
