@@ -1,4 +1,4 @@
-"""Points at which a gateway or an adapter kills itself, set up inside its process before it starts.
+"""Points at which a gateway or an adapter kills or stops itself, set up inside its process before it starts.
 
 `nursery` calls `in_gateway` or `in_adapter` in the process that is to die. Each passage of a point is written to a
 trail, so that a first run without a crash tells how many there are; a plan in a file beside it says which one kills:
@@ -6,8 +6,10 @@ trail, so that a first run without a crash tells how many there are; a plan in a
     store before 3      right before the third commit of the store after the plan was written
     native after 1      with the first answer of the cloud just read
     step sent 2         right after the second step was answered
+    write before 1 stop the first write to the cloud, before the time left is checked: the process freezes there
 
-Nothing in the product knows of this: what commits, calls and answers is wrapped from outside.
+Nothing in the product knows of this: what commits, calls and answers is wrapped from outside. So are the clock of
+`on_moved_clock` and the cursors of `as_next_version`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +50,9 @@ class Points:
                 self._seen, self._passed = plan, Counter()
             self._passed[point, side] += 1
             os.write(self._trail, f"{point} {side}\n".encode())
-            if plan.split()[:3] == [point, side, str(self._passed[point, side])]:
-                os.kill(os.getpid(), signal.SIGKILL)
+            words = plan.split()
+            if words[:3] == [point, side, str(self._passed[point, side])]:
+                os.kill(os.getpid(), signal.SIGSTOP if words[3:4] == ["stop"] else signal.SIGKILL)
 
 
 def in_gateway(directory: str) -> None:
@@ -68,9 +72,11 @@ def in_gateway(directory: str) -> None:
 def in_adapter(directory: str) -> None:
     """Die around a step, or around a native call of one."""
     from cloudspan_common.adapterkit.gateway_servicers import StepServicer  # noqa: PLC0415 - same
+    from cloudspan_common.adapterkit.native_calls import NativeCaller  # noqa: PLC0415 - same
     from cloudspan_common.adapterkit.native_http import Wire  # noqa: PLC0415 - same
 
     points = Points(directory)
+    NativeCaller._exchange = _write(points, NativeCaller._exchange)  # type: ignore[method-assign]
     StepServicer.Step = _step(points, StepServicer.Step)  # type: ignore[method-assign]
     Wire.exchange = _exchange(points, Wire.exchange)  # type: ignore[method-assign]
 
@@ -101,3 +107,41 @@ def _exchange(points: Points, exchange: Callable[..., Any]) -> Callable[..., Any
         return answer
 
     return wrapped
+
+
+def _write(points: Points, exchange: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(exchange)
+    async def wrapped(self: Any, request: Any, *args: Any) -> Any:
+        if request.is_write and _STEPPING.get():
+            points.passed("write", "before")
+        return await exchange(self, request, *args)
+
+    return wrapped
+
+
+def on_moved_clock(file: str) -> None:
+    """Let the wall clock be off by the seconds that a file says, from one moment to the next."""
+    from cloudspan_common.clock import SystemClock  # noqa: PLC0415 - same
+
+    SystemClock.now = staticmethod(lambda: time.time() + float(Path(file).read_text() or 0))
+
+
+# A field that this version's Cursor does not know: number 1000, four bytes.
+_NEW_FIELD = b"\xc2\x3e\x04next"
+
+
+def as_next_version(directory: str) -> None:
+    """Be an adapter of the next version, whose cursors hold one field more; note whether it comes back."""
+    from cloudspan_common.adapterkit.gateway_servicers import StepServicer  # noqa: PLC0415 - same
+
+    points, step = Points(directory), StepServicer.Step
+
+    async def stepped(self: Any, request: Any, context: Any) -> Any:
+        if request.cursor:
+            points.passed("field", "kept" if _NEW_FIELD in request.cursor else "missing")
+        answer = await step(self, request, context)
+        if answer.cursor and _NEW_FIELD not in answer.cursor:
+            answer.cursor += _NEW_FIELD
+        return answer
+
+    StepServicer.Step = stepped  # type: ignore[method-assign]

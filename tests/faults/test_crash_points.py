@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.faults.crash_house import CrashHouse, Run
+from tests.faults.crash_house import CrashHouse
 from tests.faults.crash_kinds import KINDS
 from tests.faults.fake_sites import OpenStack, ZStack
+from tests.faults.fleet import Run
 from tests.faults.nursery import Nursery
 
 SITES = {"openstack": OpenStack, "zstack": ZStack}

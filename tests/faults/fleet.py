@@ -1,0 +1,177 @@
+"""Gateways and adapters as processes over one fake cloud, started and ended one by one.
+
+    async with Fleet(nursery, site, directory) as fleet:
+        await fleet.gateway("a")
+        await fleet.adapter("one")
+
+`crash_house` lets them crash and go on; the tests of freezes, take-overs and replacements use a fleet as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.e2e.running import free_port
+from tests.faults import crash_kinds
+
+from cloudspan.v1 import operation_pb2
+from cloudspan_common.client import Client, result_of
+from cloudspan_common.errors import CloudspanError, OutOfTime, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from google.longrunning import operations_pb2
+    from google.protobuf.message import Message
+    from tests.faults.fake_sites import Site
+    from tests.faults.nursery import Child, Nursery
+
+LIMIT_S = 45.0
+AGAIN_S = 0.02
+_ROUND_S = 5.0
+
+Prepare = tuple[str, ...]
+"""What is called in a process before it becomes a program: a function of `crash_points`, and its arguments."""
+
+
+@dataclass
+class Run:
+    """What became of one mutation."""
+
+    operation: operations_pb2.Operation
+    request: Message
+    name: str = ""
+    result: Any = None
+    error: CloudspanError | None = None
+    metadata: operation_pb2.OperationMetadata = field(default_factory=operation_pb2.OperationMetadata)
+
+
+class Fleet:
+    """The processes of one test."""
+
+    def __init__(self, nursery: Nursery, site: Site, directory: Path, *options: str, database: str = "") -> None:
+        self.nursery, self.site, self.directory = nursery, site, directory
+        self.children: dict[str, Child] = {}
+        self.clients: dict[str, Client] = {}
+        self._database = database or f"sqlite:{directory / 'operations.db'}"
+        self._options = options
+        self._addresses: dict[str, str] = {}
+        self._stack = AsyncExitStack()
+        (directory / "registry.yaml").write_text("adapters: []\n")
+
+    def __repr__(self) -> str:
+        return f"<Fleet {', '.join(map(repr, self.children.values()))}>"
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.site.cloud)
+        self._stack.push_async_callback(self._end)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _end(self) -> None:
+        for client in self.clients.values():
+            await client.close()
+        for child in self.children.values():
+            child.close()
+
+    @property
+    def client(self) -> Client:
+        """A client of the first gateway."""
+        return next(iter(self.clients.values()))
+
+    # ------------------------------------------------------------------ processes
+
+    async def gateway(self, name: str = "gateway", *, prepare: Prepare = ()) -> Client:
+        """Start a gateway, again where it was if it was there before; return a client of it."""
+        options = ("--listen", self.address(name), "--metrics", "", "--settle", "0", "--drain", "0")
+        key = ("--operations-key", str(self.directory / "operations.key"))
+        words = (*options, "--database", self._database, *key, *self._registry, *self._options)
+        self.children[name] = child = self._start(name, "cloudspan_gateway", words, prepare)
+        await child.event("gateway started")
+        if name not in self.clients:
+            self.clients[name] = Client(self.address(name), timeout_s=_ROUND_S)
+        return self.clients[name]
+
+    async def adapter(self, name: str = "adapter", *, prepare: Prepare = ()) -> Child:
+        """Start an adapter, again where it was if it was there before."""
+        options = ("--listen", self.address(name), "--instance", name, "--drain-s", "5")
+        words = (*options, *self._registry, *self.site.adapter(self.directory))
+        self.children[name] = child = self._start(name, self.site.module, words, prepare)
+        await child.event("adapter serves")
+        return child
+
+    def address(self, name: str) -> str:
+        """Return where a process listens: the same each time."""
+        return self._addresses.setdefault(name, f"127.0.0.1:{free_port()}")
+
+    @property
+    def _registry(self) -> tuple[str, str]:
+        return ("--registry", f"static:{self.directory / 'registry.yaml'}")
+
+    def _start(self, name: str, module: str, words: tuple[str, ...], prepare: Prepare) -> Child:
+        before = ("tests.faults.crash_points", *prepare) if prepare else ()
+        return self.nursery.start(self.directory, name, module, *words, prepare=before)
+
+    # ------------------------------------------------------------------ what a caller does
+
+    async def ask(self, request: Any, client: Client | None = None, limit_s: float = LIMIT_S) -> Run:
+        """Ask until the operation has ended, whatever dies meanwhile."""
+        request.request_id = request.request_id or str(uuid.uuid4())
+        async with asyncio.timeout(limit_s):
+            return _seen(await _patiently(client or self.client, request), request)
+
+    async def listed(self, kind: str, client: Client | None = None) -> list[str]:
+        """Return the names of what the gateway lists, as soon as it can."""
+        asked, problem = client or self.client, "nothing was asked"
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                while True:
+                    try:
+                        return await crash_kinds.listed(asked, self.site, kind)
+                    except CloudspanError as error:
+                        problem = repr(error)
+                    await asyncio.sleep(AGAIN_S)
+        except TimeoutError as error:
+            raise AssertionError(f"{self.site.ref} can't be used: {problem}") from error
+
+
+async def until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    """Wait until something is true that nobody tells us of."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110 - other processes have no event
+            await asyncio.sleep(AGAIN_S / 4)
+
+
+async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Return what all of them return."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+    return [task.result() for task in tasks]
+
+
+async def _patiently(client: Client, request: Message) -> operations_pb2.Operation:
+    while True:
+        try:
+            operation = await crash_kinds.call(client, request)
+            while not operation.done:
+                operation = await client._wait(operation.name, _ROUND_S / 2)
+            return operation
+        except (Unreachable, OutOfTime):
+            await asyncio.sleep(AGAIN_S)
+
+
+def _seen(operation: operations_pb2.Operation, request: Message) -> Run:
+    run = Run(operation, request)
+    operation.metadata.Unpack(run.metadata)
+    try:
+        run.result = result_of(operation)
+    except CloudspanError as error:
+        run.error = error
+    return run
