@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import select, text
 
 from cloudspan_common.clock import Clock, SystemClock, finished
+from cloudspan_common.errors import CloudspanError
 from cloudspan_gateway.operations import model, rows
 from cloudspan_gateway.operations.batch import Batch
 from cloudspan_gateway.operations.hub import Hub
@@ -256,6 +257,8 @@ class SqlStore:
         await self._hub.close()
         try:
             await self._write(Leave())
+        except CloudspanError as error:
+            log.warning("claims not released: others wait for the end of their lease", reason=error.reason)
         finally:
             await self._writer.close()
             if self._owns_database:

@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from cloudspan_common.errors import OutcomeUnknown
+from cloudspan_common.errors import OutcomeUnknown, PreconditionFailed
 from cloudspan_gateway.storage import migrations
-from cloudspan_gateway.storage.engine import RETRY_AFTER_S, Memo, full, unavailable
+from cloudspan_gateway.storage.engine import RETRY_AFTER_S, Memo, full, said, unavailable
 from cloudspan_gateway.storage.listener import CHANNEL, Listener
 from cloudspan_gateway.storage.tables import gateways, writers
 
@@ -56,6 +56,7 @@ _SETTINGS = {
 _TAKEN, _TRIES_IF_TAKEN = "23505", 5  # another gateway accepted the same request_id: the next try finds its row
 _AGAIN = {"40001", "40P01", "55P03", _TAKEN}  # serialization, deadlock, lock timeout
 _FULL = {"53100"}
+_REFUSED = {"28", "3D"}  # no such user, a wrong password, no such database
 _AWAY = {"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"}  # shut down, starting, read-only, too many
 _MAY_PASS = (DBAPIError, OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -220,6 +221,9 @@ class _Patience:
     async def after(self, error: BaseException, *, unknown: bool = False) -> None:
         """Wait before the next try; raise what callers are told if there is none."""
         state = _sqlstate(error)
+        if state[:2] in _REFUSED:
+            told = f"the store of operations ({self._shown}) refuses us: {said(error)}; mend its URL or its permissions"
+            raise PreconditionFailed(told, reason="STORE_REFUSED") from error
         if not _passes(error, state) or (state == _TAKEN and self._tries == _TRIES_IF_TAKEN):
             raise error
         pause = _PAUSE_S[min(self._tries, len(_PAUSE_S) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
@@ -243,7 +247,7 @@ def _passes(error: BaseException, state: str) -> bool:
 
 
 def _unknown(shown: str, error: BaseException) -> OutcomeUnknown:
-    text_ = f"the store of operations ({shown}) was lost while it wrote: {error}; whether it was kept is unknown"
+    text_ = f"the store of operations ({shown}) was lost while it wrote: {said(error)}; whether it was kept is unknown"
     return OutcomeUnknown(
         f"{text_}: ask again with the same request_id, or read the operation",
         reason="STORE_OUTCOME_UNKNOWN",
