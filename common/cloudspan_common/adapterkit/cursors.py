@@ -47,11 +47,12 @@ def poll_interval(waited_s: float) -> float:
 def waited(record: Record, clock: Clock) -> float:
     """Add the time since the last look, and return how long was waited in all, in seconds.
 
-    One look counts at most twice the longest pause: a clock that jumps ahead must not end a settle time early.
+    One look counts at most twice the pause before it: a clock that jumps ahead must not end a settle time early.
     """
     now = clock.now()
     since = now - record.last_look if record.last_look else 0.0
-    total = record.settled.ToNanoseconds() / 1e9 + min(max(since, 0.0), 2 * MAX_POLL_S)
+    total = record.settled.ToNanoseconds() / 1e9
+    total += min(max(since, 0.0), 2 * poll_interval(total))
     record.settled.FromNanoseconds(math.ceil(total * 1e9))
     record.last_look = now
     return total

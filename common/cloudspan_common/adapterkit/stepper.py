@@ -6,6 +6,7 @@ The servicer calls both; a driver sees only its `Operation`. Spec: design, secti
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ async def _stepped(run: OperationRun, mutation: Mutation, request: Message) -> s
 
 def _going_on(suspended: Suspended) -> step_pb2.StepResponse:
     answer = step_pb2.StepResponse(stage=suspended.stage, percent=suspended.percent, phase=suspended.phase)
-    answer.retry_after.FromMilliseconds(round(suspended.retry_after_s * 1000))
+    answer.retry_after.FromMilliseconds(math.ceil(suspended.retry_after_s * 1000))  # no look comes too soon
     if suspended.watch is not None:
         answer.transit.collection, answer.transit.native_id = suspended.watch.collection, suspended.watch.native_id
     return answer

@@ -236,6 +236,17 @@ async def test_a_clock_that_is_set_neither_ends_nor_hangs_a_settle(cloud: Script
     assert cloud.writes == ["create server"]
 
 
+async def test_a_clock_set_forward_does_not_shorten_a_short_settle_by_much(cloud: ScriptedCloud) -> None:
+    """The look after the jump counts for twice the pause before it, not for ten seconds."""
+    gateway = Gateway(cloud, one_server(cloud), settle_s=6.0)
+    cloud.faults = {0: Fault(commits_after_s=3.0)}
+    await gateway.take()
+    cloud.clock.step_wall(3600.0)
+    ended = await gateway.drive(most=100)
+    assert ended.ok
+    assert cloud.writes == ["create server"]
+
+
 async def test_a_cursor_of_another_version_is_our_defect(cloud: ScriptedCloud) -> None:
     """It is said, and nothing is sent."""
     gateway = Gateway(cloud, one_server(cloud))
