@@ -140,7 +140,7 @@ class SqliteDatabase:
     async def close(self) -> None:
         async with self._turn:
             for pool in (self._commits, self._readers):
-                await asyncio.to_thread(pool.shutdown)
+                pool.shutdown()
             self._drop()
             for engine in (self._writing, self._reading):
                 engine.dispose()
