@@ -47,6 +47,15 @@ class Child:
     def alive(self) -> bool:
         return self._fd is not None and not select.select([self._fd], [], [], 0)[0]
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it is frozen."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state == "T"
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still lives."""
         if self.alive and self._fd is not None:
