@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "CLOUDSPAN_E2E_CLOUDS"
 PREFIX = "e2e-"
+WITH_SERVER = "cloudspan:with-server"
 _SERVICES = {"compute": "compute", "volume": "block-storage", "network": "network", "image": "image"}
 
 
@@ -99,8 +100,14 @@ def sweep(sdk: Connection) -> None:
         sdk.compute.delete_server(server)
     for server in servers:
         sdk.compute.wait_for_delete(server, wait=60)
+    for address in sdk.network.ips(tags=WITH_SERVER):
+        sdk.network.delete_ip(address)  # they have no name; what goes with a server is a test's here
+    for router in _ours(sdk.network.routers()):
+        for port in sdk.network.ports(device_id=router.id, device_owner="network:router_interface"):
+            sdk.network.remove_interface_from_router(router, port_id=port.id)
     for rows, delete in (
         (sdk.block_storage.volumes(), sdk.block_storage.delete_volume),
+        (sdk.network.routers(), sdk.network.delete_router),
         (sdk.network.ports(), sdk.network.delete_port),
         (sdk.network.networks(), sdk.network.delete_network),
         (sdk.compute.keypairs(), sdk.compute.delete_keypair),
