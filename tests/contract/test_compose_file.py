@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 from common.tests.registry.conftest import ConsulServer, find_consul, free_ports
+from gateway.tests import postgres_server
 
-from cloudspan.v1 import platform_pb2, server_pb2
+from cloudspan.v1 import platform_pb2, server_pb2, volume_pb2
 from cloudspan_common.client import Client
 from cloudspan_common.errors import CloudspanError
 
 ROOT = Path(__file__).parents[2]
+OTHERS = ("consul", "postgres")
+"""Services of others: real ones of this machine stand for them."""
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 CLUSTERS = ["memory/clusters/main", "openstack/clusters/alpha", "openstack/clusters/beta", "zstack/clusters/zeta"]
 
@@ -33,12 +36,12 @@ def compose():
 class Here:
     """Where each service of the file is found on this machine."""
 
-    def __init__(self, compose: dict, consul: str, place: Path) -> None:
+    def __init__(self, compose: dict, consul: str, database: str, place: Path) -> None:
         self.compose, self.place = compose, place
-        self.services = [name for name in compose["services"] if name != "consul"]
+        self.services = [name for name in compose["services"] if name not in OTHERS]
         ports = dict(zip(self.services, free_ports(len(self.services)), strict=True))
-        self.gateway = f"127.0.0.1:{ports['gateway']}"
-        self._exchanged = {"consul:8500": consul}
+        self.gateways = [f"127.0.0.1:{ports[name]}" for name in ports if name.startswith("gateway")]
+        self._exchanged = {"consul:8500": consul, "postgresql://cloudspan:cloudspan@postgres:5432/cloudspan": database}
         self._exchanged |= {f"{name}:7090": f"127.0.0.1:{port}" for name, port in ports.items()}
         self._ports = ports
 
@@ -60,8 +63,13 @@ class Here:
         else:
             first = [sys.executable, "-m", entrypoint[0].replace("-", "_")]
         words = [self._text(word, name) for word in service.get("command") or ()]
-        files = {config["target"]: self._file(name, config["source"]) for config in service.get("configs", ())}
+        files = self._files(name)
         return [*first, *(files.get(word, word) for word in words)]
+
+    def _files(self, name: str) -> dict[str, str]:
+        """Where the files that a container is given lie here."""
+        given = self.compose["services"][name].get("configs", ())
+        return {config["target"]: self._file(name, config["source"]) for config in given}
 
     def _file(self, name: str, source: str) -> str:
         path = self.place / f"{source}.yaml"
@@ -73,9 +81,10 @@ class Here:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPAN_")}
         told = dict(re.findall(r"(CLOUDSPAN_\w+)=(\S+)", "\n".join(self._dockerfile(name, r"^ENV (.*)$"))))
         told |= self.compose["services"][name].get("environment") or {}
-        told = {key: self._text(value, name) for key, value in told.items()}
+        files = self._files(name)
+        told = {key: files.get(value) or self._text(value, name) for key, value in told.items()}
         if "CLOUDSPAN_METRICS" in told:
-            told["CLOUDSPAN_METRICS"] = ""
+            told["CLOUDSPAN_METRICS"] = "127.0.0.1:0"
         return kept | told
 
     def _dockerfile(self, name: str, pattern: str) -> list[str]:
@@ -107,18 +116,23 @@ def consul(tmp_path):
     agent.stop()
 
 
-@pytest.mark.timeout(150)  # seven processes and an agent
+@pytest.mark.timeout(150)  # eight processes, an agent and a database
 async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(compose, consul, tmp_path):
-    """In no order at all: the gateway first, the fake clouds last."""
-    here = Here(compose, consul, tmp_path)
+    """In no order at all: the gateways first, the fake clouds last. What one gateway did the other one tells."""
+    here = Here(compose, consul, postgres_server.needed().new_database(), tmp_path)
     async with AsyncExitStack() as stack:
-        for name in sorted(here.services, key=lambda name: (name != "gateway", name.startswith("fake"))):
+        for name in sorted(here.services, key=lambda name: (not name.startswith("gateway"), name.startswith("fake"))):
             await stack.enter_async_context(_running(here, name))
-        cloud = await stack.enter_async_context(Client(here.gateway, timeout_s=10))
+        clouds = [await stack.enter_async_context(Client(gateway, timeout_s=10)) for gateway in here.gateways]
         async with asyncio.timeout(100):
-            while (found := await _served(cloud)) != CLUSTERS:  # noqa: ASYNC110 - other processes have no event
-                await asyncio.sleep(0.05)
+            for cloud in clouds:
+                while (found := await _served(cloud)) != CLUSTERS:  # noqa: ASYNC110 - other processes have no event
+                    await asyncio.sleep(0.05)
         assert found == CLUSTERS
+        wanted = volume_pb2.Volume(display_name="shared", size_bytes=1024**3)
+        request = volume_pb2.CreateVolumeRequest(parent="platforms/memory/clusters/main", volume=wanted)
+        operation = await clouds[0].volumes.CreateVolume(request)
+        assert (await clouds[1].finished(operation, timeout_s=20)).display_name == "shared"
 
 
 async def _served(cloud):
@@ -133,17 +147,17 @@ async def _served(cloud):
     return sorted({name.removeprefix("platforms/").partition("/servers/")[0] for name in names})
 
 
-def test_only_the_gateway_and_consul_can_be_reached_from_outside(compose):
+def test_only_the_gateways_and_consul_can_be_reached_from_outside(compose):
     """And only from the machine itself."""
     published = {name: service["ports"] for name, service in compose["services"].items() if service.get("ports")}
-    assert sorted(published) == ["consul", "gateway"]
+    assert sorted(published) == ["consul", "gateway", "gateway-2"]
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 
 def test_every_service_has_a_health_check_and_no_rights_that_it_does_not_need(compose):
-    """The image's check, or one in the file; no capabilities, nothing written outside /tmp and the gateway's state."""
+    """The image's check, or one in the file; no capabilities, nothing written outside /tmp."""
     for name, service in compose["services"].items():
-        if name == "consul":
+        if name in OTHERS:
             assert service["healthcheck"]["test"]
             continue
         dockerfile = (ROOT / service["build"]["dockerfile"]).read_text()
