@@ -142,3 +142,40 @@ async def test_a_runner_that_stops_lets_go_at_once() -> None:
     async with running(store, second, clock):
         await clock.settle()
         assert (await store.get(row.intent.id)).done
+
+
+class FullStore(MemoryStore):
+    """A store whose disk may be full: then no write of a runner is kept."""
+
+    full = False
+
+    async def note(self, *args, **kwargs):
+        self._check()
+        return await super().note(*args, **kwargs)
+
+    async def begin_attempt(self, claim):
+        self._check()
+        return await super().begin_attempt(claim)
+
+    async def release(self, claims):
+        self._check()
+        await super().release(claims)
+
+    def _check(self) -> None:
+        if self.full:
+            raise errors.QuotaExceeded("the store has no room left", reason="STORE_FULL")
+
+
+async def test_an_operation_that_the_store_had_no_room_for_goes_on_once_there_is_room() -> None:
+    """Its claim is let go of as soon as that can be written, however long it takes; nobody has to restart anything."""
+    clock = FakeClock()
+    store, adapter = FullStore(clock), Adapter(waits(b"1", retry_s=1))
+    row = await store.accept(intent())
+    async with running(store, adapter, clock):
+        await clock.advance(0.5)
+        store.full = True
+        await clock.advance(20)
+        store.full = False
+        await clock.advance(3)
+        assert (await store.get(row.intent.id)).done
+    assert [step.attempt for step in adapter.steps] == [1, 1]

@@ -142,10 +142,13 @@ class Runner:
                 del self._drives[claim.id]
 
     async def _let_go(self, claim: Claim) -> None:
-        try:
-            await self._store.release([claim])
-        except CloudspanError as error:
-            await self._store_is_away("release", error)
+        """Release a claim, however long the store can't be written: the lease of this gateway goes on meanwhile."""
+        while True:
+            try:
+                await self._store.release([claim])
+                return
+            except CloudspanError as error:
+                await self._store_is_away("release", error)
 
     async def _store_is_away(self, what: str, error: CloudspanError) -> None:
         log.warning("operations can't be kept", at=what, reason=error.reason, message=error.message)
