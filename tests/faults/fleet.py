@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -63,6 +65,7 @@ class Fleet:
         self._addresses: dict[str, str] = {}
         self._stack = AsyncExitStack()
         (directory / "registry.yaml").write_text("adapters: []\n")
+        (directory / "operations.key").write_bytes(base64.b64encode(os.urandom(32)) + b"\n")
 
     def __repr__(self) -> str:
         return f"<Fleet {', '.join(map(repr, self.children.values()))}>"
