@@ -105,20 +105,20 @@ class PostgresServer:
         return done.stdout.strip()
 
 
-def needed() -> PostgresServer:
-    """Return the running server of this test process."""
+def needed(*, fsync: bool = False) -> PostgresServer:
+    """Return the running server of this test process; with `fsync` one that waits for the disk."""
     binaries = _binaries()
     if binaries is None:
         text = "PostgreSQL's server binaries are missing (Debian: apt-get install postgresql)"
         if os.environ.get("CI") == "true":
             pytest.fail(text)
         pytest.skip(text)
-    return _shared(binaries)
+    return _shared(binaries, fsync)
 
 
 @functools.cache
-def _shared(binaries: Path) -> PostgresServer:
-    server = PostgresServer(binaries)
+def _shared(binaries: Path, fsync: bool) -> PostgresServer:
+    server = PostgresServer(binaries, fsync=fsync)
     atexit.register(server.remove)
     return server
 

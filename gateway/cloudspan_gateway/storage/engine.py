@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sqlalchemy import String, any_, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, String, any_, bindparam, func, select
 
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.errors import InvalidRequest, QuotaExceeded, Unreachable
