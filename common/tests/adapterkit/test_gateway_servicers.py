@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from common.tests.adapterkit.acme import EAST, PARENT, AcmeCluster, serving
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
-from cloudspan.v1 import cluster_pb2, server_pb2
+from cloudspan.v1 import server_pb2
 from cloudspan_common import errors, grpcs
 from cloudspan_common.adapterkit.driver import Call, Capability, Marked, MarkedKind, Operation, Watch
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client
-from cloudspan_common.names import ClusterRef
-from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_common.telemetry import NativeCall, record_native_call
 from cloudspan_common.trial_certificates import Authority
 
-EAST = ClusterRef("acme", "east")
-PARENT = str(EAST)
 State = server_pb2.Server.State
 
 
@@ -84,47 +79,13 @@ async def _not_yet() -> None:
     return None
 
 
-class AcmeCluster:
-    """One cluster with that area."""
-
-    ref, digest, settle_s = EAST, "acme", 0.0
-
-    def __init__(self) -> None:
-        self.servers = Servers()
-        self.areas = (self.servers,)
-
-    async def open(self) -> None:
-        """Nothing to open."""
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-    def describe(self) -> cluster_pb2.Cluster:
-        return cluster_pb2.Cluster(state=cluster_pb2.Cluster.STATE_READY)
-
-    async def check(self, _: Call) -> list[Any]:
-        return []
-
-
-@asynccontextmanager
-async def serving(cluster: AcmeCluster, **config: Any) -> AsyncIterator[str]:
-    bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    settings = AdapterConfig(instance="acme-1", drain_s=0.0, **config)
-    adapter = Adapter("acme", "Acme", "none", [cluster])
-    task = asyncio.create_task(serve(adapter, settings, stop, registry=MemoryRegistry(), ready=bound.set_result))
-    yield await bound
-    stop.set()
-    await task
+@pytest.fixture
+def cluster() -> AcmeCluster[Servers]:
+    return AcmeCluster(Servers())
 
 
 @pytest.fixture
-def cluster() -> AcmeCluster:
-    return AcmeCluster()
-
-
-@pytest.fixture
-async def client(cluster: AcmeCluster) -> AsyncIterator[Client]:
+async def client(cluster: AcmeCluster[Servers]) -> AsyncIterator[Client]:
     async with serving(cluster) as address, Client(address, timeout_s=5) as opened:
         yield opened
 
@@ -147,7 +108,7 @@ def a_step(method: str, server: str, **fields: Any) -> step_pb2.StepRequest:
     )  # fmt: skip
 
 
-async def test_a_step_that_only_checks_acts_never(steps: Any, cluster: AcmeCluster) -> None:
+async def test_a_step_that_only_checks_acts_never(steps: Any, cluster: AcmeCluster[Servers]) -> None:
     """Done when it would be taken, with the error when not."""
     assert (await steps.Step(a_step("StartServer", "1", validate_only=True))).HasField("response")
     refused = await steps.Step(a_step("StartServer", "none", validate_only=True))
@@ -155,7 +116,9 @@ async def test_a_step_that_only_checks_acts_never(steps: Any, cluster: AcmeClust
     assert cluster.servers.acted == 0
 
 
-async def test_a_mutation_called_straight_with_validate_only_never_acts(client: Client, cluster: AcmeCluster) -> None:
+async def test_a_mutation_called_straight_with_validate_only_never_acts(
+    client: Client, cluster: AcmeCluster[Servers]
+) -> None:
     """The adapter is asked without a gateway."""
     request = server_pb2.StartServerRequest(name=f"{PARENT}/servers/1", validate_only=True)
     operation = await client.servers.StartServer(request)
@@ -200,14 +163,14 @@ async def test_marks_of_one_installation_are_listed_of_all_kinds_at_once(marks: 
     assert list(answer.incomplete) == ["volumes: no block storage today"]
 
 
-async def test_a_kind_that_does_not_answer_is_named_in_time(marks: Any, cluster: AcmeCluster) -> None:
+async def test_a_kind_that_does_not_answer_is_named_in_time(marks: Any, cluster: AcmeCluster[Servers]) -> None:
     """The others' answer is not lost with the call's deadline."""
     cluster.servers.met = asyncio.Barrier(3)
     answer = await marks.ListMarked(step_pb2.ListMarkedRequest(cluster=PARENT, installation="mine"), timeout=0.5)
     assert [line.partition(":")[0] for line in answer.incomplete] == ["servers", "ports", "volumes"]
 
 
-async def test_only_what_carries_the_mark_is_removed(marks: Any, cluster: AcmeCluster) -> None:
+async def test_only_what_carries_the_mark_is_removed(marks: Any, cluster: AcmeCluster[Servers]) -> None:
     """Another mark, a longer one and none are left alone; what is gone, or going, is done."""
     cluster.servers.met = asyncio.Barrier(1)
     cluster.servers.rows["4"] = "cs-mine-op1-server2"
@@ -226,7 +189,7 @@ async def test_only_what_carries_the_mark_is_removed(marks: Any, cluster: AcmeCl
     assert cluster.servers.removed == ["1"]
 
 
-async def test_a_removal_that_says_too_little_is_refused(marks: Any, cluster: AcmeCluster) -> None:
+async def test_a_removal_that_says_too_little_is_refused(marks: Any, cluster: AcmeCluster[Servers]) -> None:
     """No mark, no installation, a kind without marks, a cluster's name."""
     refused = [
         marks.ListMarked(step_pb2.ListMarkedRequest(cluster=PARENT)),
@@ -241,7 +204,9 @@ async def test_a_removal_that_says_too_little_is_refused(marks: Any, cluster: Ac
     assert not cluster.servers.removed
 
 
-async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(cluster: AcmeCluster, tmp_path: Path) -> None:
+async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(
+    cluster: AcmeCluster[Servers], tmp_path: Path
+) -> None:
     """Whoever may call the contract straight may not."""
     authority = Authority.new("ours")
     authority.write(tmp_path)

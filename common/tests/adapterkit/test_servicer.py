@@ -8,19 +8,15 @@ from typing import Any
 
 import grpc
 import pytest
+from common.tests.adapterkit.acme import EAST, PARENT, AcmeCluster, serving
 from google.protobuf import struct_pb2
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
-from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2, server_pb2_grpc, volume_pb2, volume_pb2_grpc
+from cloudspan.v1 import common_pb2, server_pb2, server_pb2_grpc, volume_pb2, volume_pb2_grpc
 from cloudspan_common import errors, grpcs
 from cloudspan_common.adapterkit.driver import ABSENT, Call, Capability, Operation, Page, Query
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client
-from cloudspan_common.names import ClusterRef
-from cloudspan_common.registry.memory import MemoryRegistry
 
-EAST = ClusterRef("acme", "east")
-PARENT = str(EAST)
 Lists, Gets = server_pb2.ListServersRequest, server_pb2.GetServerRequest
 
 
@@ -73,43 +69,15 @@ class Servers:
         await op.act("delete", delete)
 
 
-class AcmeCluster:
-    """One cluster with that area."""
-
-    ref, digest, settle_s = EAST, "acme", 0.0
-
-    def __init__(self) -> None:
-        self.servers = Servers()
-        self.areas = (self.servers,)
-
-    async def open(self) -> None:
-        """Nothing to open."""
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-    def describe(self) -> cluster_pb2.Cluster:
-        return cluster_pb2.Cluster(state=cluster_pb2.Cluster.STATE_READY)
-
-    async def check(self, _: Call) -> list[Any]:
-        return []
+@pytest.fixture
+def cluster() -> AcmeCluster[Servers]:
+    return AcmeCluster(Servers())
 
 
 @pytest.fixture
-def cluster() -> AcmeCluster:
-    return AcmeCluster()
-
-
-@pytest.fixture
-async def address(cluster: AcmeCluster) -> AsyncIterator[str]:
-    bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    config = AdapterConfig(instance="acme-1", drain_s=0.0)
-    adapter = Adapter("acme", "Acme", "none", [cluster])
-    task = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
-    yield await bound
-    stop.set()
-    await task
+async def address(cluster: AcmeCluster[Servers]) -> AsyncIterator[str]:
+    async with serving(cluster) as bound:
+        yield bound
 
 
 @pytest.fixture
@@ -214,7 +182,7 @@ async def test_view_and_mask_shape_the_answer(client: Client) -> None:
     assert masked == server_pb2.Server(name=name, vcpus=2)
 
 
-async def test_an_answer_stays_below_three_mebibytes(client: Client, cluster: AcmeCluster) -> None:
+async def test_an_answer_stays_below_three_mebibytes(client: Client, cluster: AcmeCluster[Servers]) -> None:
     """Cut, with a token that goes on: nothing is lost."""
     cluster.servers.size, cluster.servers.weight = 40, 200_000
     seen: list[str] = []
@@ -238,7 +206,7 @@ async def test_what_a_cluster_has_not_is_unimplemented_with_its_reason(client: C
     assert isinstance(error, errors.Unsupported)
 
 
-async def test_every_answer_carries_the_stamp(stub: Any, cluster: AcmeCluster) -> None:
+async def test_every_answer_carries_the_stamp(stub: Any, cluster: AcmeCluster[Servers]) -> None:
     """On success and on errors: an UNAVAILABLE with it is the cloud's."""
     call = stub.GetServer(Gets(name=f"{PARENT}/servers/1"))
     await call
@@ -251,7 +219,7 @@ async def test_every_answer_carries_the_stamp(stub: Any, cluster: AcmeCluster) -
 
 
 async def test_a_defect_of_a_driver_leaks_nothing(
-    client: Client, cluster: AcmeCluster, caplog: pytest.LogCaptureFixture
+    client: Client, cluster: AcmeCluster[Servers], caplog: pytest.LogCaptureFixture
 ) -> None:
     """INTERNAL with the kind of fault and the request id, not its words."""
     cluster.servers.fault = KeyError("password=hunter2")
@@ -264,7 +232,7 @@ async def test_a_defect_of_a_driver_leaks_nothing(
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "云"])
-async def test_a_status_fits_into_four_kibibytes(stub: Any, cluster: AcmeCluster, letter: str) -> None:
+async def test_a_status_fits_into_four_kibibytes(stub: Any, cluster: AcmeCluster[Servers], letter: str) -> None:
     """However much a cloud has to say, in whatever script: gRPC drops a call whose trailers are too long."""
     cluster.servers.fault = errors.QuotaExceeded(
         letter * 5000,
@@ -280,14 +248,14 @@ async def test_a_status_fits_into_four_kibibytes(stub: Any, cluster: AcmeCluster
     assert len(trailers[errors.DETAILS_KEY]) <= errors.MAX_STATUS_BYTES
 
 
-async def test_a_caller_without_time_is_told_so(client: Client, cluster: AcmeCluster) -> None:
+async def test_a_caller_without_time_is_told_so(client: Client, cluster: AcmeCluster[Servers]) -> None:
     """1 ms is over during the call; a driver that answers faster would be in time."""
     cluster.servers.hold.clear()
     error = await refused(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1"), timeout=0.001))
     assert isinstance(error, errors.OutOfTime)
 
 
-async def test_a_deadline_ends_the_drivers_call(client: Client, cluster: AcmeCluster) -> None:
+async def test_a_deadline_ends_the_drivers_call(client: Client, cluster: AcmeCluster[Servers]) -> None:
     """Nothing goes on for a caller that is gone; a caller's cancel does the same."""
     cluster.servers.hold.clear()
     error = await refused(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1"), timeout=0.05))
@@ -310,7 +278,7 @@ async def test_bytes_that_are_no_request_are_the_callers_fault(address: str) -> 
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_direct_mutation_is_driven_to_its_end(client: Client, cluster: AcmeCluster) -> None:
+async def test_a_direct_mutation_is_driven_to_its_end(client: Client, cluster: AcmeCluster[Servers]) -> None:
     """Finished in one call; what the driver refuses is the operation's error."""
     delete = server_pb2.DeleteServerRequest(name=f"{PARENT}/servers/1")
     operation = await client.servers.DeleteServer(delete)
