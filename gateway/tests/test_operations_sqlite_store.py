@@ -105,7 +105,8 @@ async def test_a_number_is_never_given_twice(file: Path) -> None:
 
 async def test_a_second_gateway_on_the_file_is_refused(store: SqlStore, file: Path) -> None:
     """It says who has it and what to do; once that one is closed it may."""
-    with pytest.raises(PreconditionFailed, match=rf"another gateway has it .process {os.getpid()}.*PostgreSQL") as caught:
+    told = rf"another gateway has it .process {os.getpid()}.*PostgreSQL"
+    with pytest.raises(PreconditionFailed, match=told) as caught:
         await open_store(f"sqlite:{file}", Cipher.new())
     assert caught.value.reason == "STORE_IN_USE"
     await store.accept(intent())
