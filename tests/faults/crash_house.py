@@ -14,7 +14,7 @@ import uuid
 from typing import TYPE_CHECKING, Self
 
 from tests.faults.crash_points import SENT_S
-from tests.faults.fleet import Fleet, Run
+from tests.faults.fleet import LIMIT_S, Fleet, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,13 +73,17 @@ class CrashHouse(Fleet):
         """Return the points that were passed since the plan was made."""
         return (self.directory / who / "trail").read_text().splitlines()
 
-    async def run(self, kind: Kind, name: str, number: int, point: tuple[str, str] = ("", "")) -> Run:
+    async def run(
+        self, kind: Kind, name: str, number: int, point: tuple[str, str] = ("", ""), *, limit_s: float = LIMIT_S
+    ) -> Run:
         """Ask for a mutation, crash at the point of it, and wait for its end."""
-        there = [(await self.ask(make(self.site, f"{name}-{i}", number))).result for i, make in enumerate(kind.before)]
+        there = []
+        for i, make in enumerate(kind.before):
+            there.append((await self.ask(make(self.site, f"{name}-{i}", number), limit_s=limit_s)).result)
         request = kind.request(self.site, name, number, *(made.name for made in there))
         self.plan(*point)
         deaths = self.deaths
-        run = await self.ask(request)
+        run = await self.ask(request, limit_s=limit_s)
         run.name = name
         if point[0]:  # what was sent last may still be about to kill its sender
             await asyncio.sleep(SENT_S if self.deaths == deaths else 0)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Within it a native call belongs to a step: logins and health checks are nobody's crash points.
 _STEPPING: contextvars.ContextVar[bool] = contextvars.ContextVar("stepping", default=False)
+_UNDER_WAY_S = 0.05  # a real cloud has the request by then, and takes longer to answer
 SENT_S = 0.02  # by then the answer is on its way
 
 
@@ -112,9 +113,16 @@ def _exchange(points: Points, exchange: Callable[..., Any]) -> Callable[..., Any
 def _write(points: Points, exchange: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(exchange)
     async def wrapped(self: Any, request: Any, *args: Any) -> Any:
-        if request.is_write and _STEPPING.get():
-            points.passed("write", "before")
-        return await exchange(self, request, *args)
+        if not request.is_write or not _STEPPING.get():
+            return await exchange(self, request, *args)
+        import asyncio  # noqa: PLC0415 - same
+
+        points.passed("write", "before")
+        under_way = asyncio.get_running_loop().call_later(_UNDER_WAY_S, points.passed, "write", "during")
+        answer = await exchange(self, request, *args)
+        under_way.cancel()
+        points.passed("write", "after")
+        return answer
 
     return wrapped
 
