@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,7 +22,7 @@ from cloudspan_common.clock import finished
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, NotFound, Recovery
 from cloudspan_gateway.operations import endings
-from cloudspan_gateway.operations.explaining import Story
+from cloudspan_gateway.operations.explaining import Asked, Story
 from cloudspan_gateway.operations.model import Phase, Progress
 from cloudspan_gateway.routing.calls import REQUEST_ID, TRACEPARENT
 from cloudspan_gateway.routing.forward import INSTANCE_AWAY, Question
@@ -115,40 +116,41 @@ class Drive:
 
     async def _take_turn(self) -> None:
         """Send one step, keep what came of it, and wait for as long as it says."""
-        began, asked, before = self._parts.clock.now(), "", self.row.attempt
-
-        def asks(instance: str) -> None:
-            nonlocal asked
-            asked = instance
-
-        try:
-            answer = await self._step(asks)
-        except CloudspanError as error:
-            now = self._parts.clock.now()
-            self.story.failed(error.message, instance=asked, began=began, now=now)
-            await self._missed(error, before, was_asked=bool(asked))
+        intent, before = self.row.intent, self.row.attempt
+        asked: list[str] = []
+        async with self._parts.slots.taken(intent.cluster, intent.tenant):
+            began = self._parts.clock.now()
+            answer = await self._step(asked.append)
+        took = Asked(asked[-1] if asked else "", began, self._parts.clock.now())
+        if isinstance(answer, CloudspanError):
+            self.story.failed(answer.message, took)
+            await self._missed(answer, before, was_asked=bool(asked))
             return
         self._failures, self._lost_since = 0, None
-        self.story.answered(answer.stage, answer.calls, instance=asked, began=began, now=self._parts.clock.now())
+        self.story.answered(answer.stage, answer.calls, took)
         await self._keep(answer)
         if not self.row.done:
             await self._wait(answer)
 
     # ------------------------------------------------------------------ one step
 
-    async def _step(self, asks: Callable[[str], None]) -> step_pb2.StepResponse:
+    async def _step(self, asks: Callable[[str], None]) -> step_pb2.StepResponse | CloudspanError:
+        """Return the answer of a step, or why there is none; what the store can't write is raised."""
         parts, intent = self._parts, self.row.intent
-        parts.router.links(intent.cluster, intent.method)  # with nobody to ask the cursor is not sent, nor counted
-        async with parts.slots.taken(intent.cluster, intent.tenant):
-            # Before the attempt is counted: a process that sleeps in between must not send it afterwards.
-            deadline = Deadline.after(parts.step_timeout_s)
-            self.row = await parts.store.begin_attempt(self._claim)
-            metadata = ((REQUEST_ID, intent.request_id), (TRACEPARENT, intent.traceparent))
-            question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
-            answer = await parts.forwarder.ask(
-                lambda: parts.router.links(intent.cluster, intent.method), question, asks
-            )
-        return step_pb2.StepResponse.FromString(answer)
+        # Before the attempt is counted: a process that sleeps in between must not send it afterwards.
+        deadline = Deadline.after(parts.step_timeout_s)
+        links = partial(parts.router.links, intent.cluster, intent.method)
+        try:
+            links()  # with nobody to ask the cursor is not sent, nor counted
+        except CloudspanError as error:
+            return error
+        self.row = await parts.store.begin_attempt(self._claim)
+        metadata = ((REQUEST_ID, intent.request_id), (TRACEPARENT, intent.traceparent))
+        question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
+        try:
+            return step_pb2.StepResponse.FromString(await parts.forwarder.ask(links, question, asks))
+        except CloudspanError as error:
+            return error
 
     def _request(self) -> step_pb2.StepRequest:
         row = self.row

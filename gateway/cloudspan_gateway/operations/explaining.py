@@ -6,6 +6,7 @@ Spec: design, section 1 (Explain).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import operation_pb2
@@ -21,6 +22,16 @@ MAX_STAGES, MAX_CALLS = 40, 20
 _FIRST_KEPT = 20  # how it began is never forgotten
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who was asked for a step, and when: Unix times in seconds."""
+
+    instance: str
+    """Empty where nobody could be."""
+    began: float
+    ended: float
+
+
 class Story:
     """The explanation of one operation, as it grows."""
 
@@ -31,19 +42,18 @@ class Story:
     def __repr__(self) -> str:
         return f"<Story {', '.join(stage.stage for stage in self._told.stages) or 'nothing yet'}>"
 
-    def answered(self, stage: str, calls: Iterable[NativeCall], *, instance: str, began: float, now: float) -> None:
-        """Add a step that was answered; `began` and `now` are Unix times in seconds."""
-        told = self._stage(stage, began, now)
+    def answered(self, stage: str, calls: Iterable[NativeCall], asked: Asked) -> None:
+        """Add a step that was answered."""
+        told = self._stage(stage, asked)
         told.steps += 1
-        told.instance = instance
         for call in calls:
             _count(told, call)
 
-    def failed(self, error: str, *, instance: str, began: float, now: float) -> None:
+    def failed(self, error: str, asked: Asked) -> None:
         """Add a step that got no answer, to the stage that it stood at."""
-        told = self._stage(self._told.stages[-1].stage if self._told.stages else "queued", began, now)
+        told = self._stage(self._told.stages[-1].stage if self._told.stages else "queued", asked)
         told.failures += 1
-        told.error, told.instance = error, instance
+        told.error = error
 
     def fresh(self) -> bytes:
         """Return what is to be kept if a stage was added since the last time, else nothing."""
@@ -54,15 +64,16 @@ class Story:
         """Return what is to be kept at the end."""
         return self._told.SerializeToString()
 
-    def _stage(self, stage: str, began: float, now: float) -> Explanation.Stage:
+    def _stage(self, stage: str, asked: Asked) -> Explanation.Stage:
         if not self._told.stages or self._told.stages[-1].stage != stage:
             self._is_new = True
             if len(self._told.stages) >= MAX_STAGES:
                 del self._told.stages[_FIRST_KEPT]
                 self._told.skipped += 1
-            self._told.stages.add(stage=stage).first_time.FromMilliseconds(round(began * 1000))
+            self._told.stages.add(stage=stage).first_time.FromMilliseconds(round(asked.began * 1000))
         told = self._told.stages[-1]
-        told.last_time.FromMilliseconds(round(now * 1000))
+        told.instance = asked.instance
+        told.last_time.FromMilliseconds(round(asked.ended * 1000))
         return told
 
 
