@@ -16,7 +16,7 @@ from cloudspan_gateway.operations.sql import open_store
 from cloudspan_gateway.storage import migrations
 from cloudspan_gateway.storage.cipher import Cipher
 from cloudspan_gateway.storage.engine import Database, open_database
-from cloudspan_gateway.storage.tables import metadata
+from cloudspan_gateway.storage.tables import with_indexes
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -34,7 +34,7 @@ async def database(url: str):
 
 
 def _differences(conn: Connection) -> list[object]:
-    return compare_metadata(MigrationContext.configure(conn), metadata)
+    return compare_metadata(MigrationContext.configure(conn), with_indexes(conn.dialect.name))
 
 
 def _described(conn: Connection) -> list[tuple[object, ...]]:

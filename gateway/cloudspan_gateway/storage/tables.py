@@ -6,6 +6,9 @@ Read and written by the stores above (`operations.sql`). Times are Unix seconds.
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING, Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -22,15 +25,12 @@ from sqlalchemy import (
     text,
 )
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 metadata = MetaData()
 
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER PRIMARY KEY alone
-
-
-def _index(name: str, *columns: str, where: str = "") -> Index:
-    if not where:
-        return Index(name, *columns)
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 operations = Table(
@@ -65,14 +65,6 @@ operations = Table(
     Column("owner", String, nullable=False, server_default=""),  # who holds the claim; one of `gateways`
     UniqueConstraint("id", name="operations_id"),
     UniqueConstraint("request_id", name="operations_request_id"),
-    _index("operations_free", "sequence", where="end_time IS NULL AND owner = '' AND waits_for = ''"),
-    _index("operations_held", "owner", where="end_time IS NULL AND owner <> ''"),
-    _index("operations_queued", "waits_for", where="waits_for <> ''"),
-    _index("operations_preempted", "preempted_by", where="end_time IS NULL AND preempted_by <> ''"),
-    _index("operations_open", "resource", where="end_time IS NULL AND resource <> ''"),
-    _index("operations_ended", "end_time", where="end_time IS NOT NULL"),
-    _index("operations_by_cluster", "cluster", "sequence"),
-    _index("operations_by_resource", "resource", "sequence", where="resource <> ''"),
     sqlite_autoincrement=True,  # a page token's sequence is never given twice
 )
 
@@ -81,7 +73,6 @@ operation_names = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("operation_id", String, ForeignKey(operations.c.id, ondelete="CASCADE"), primary_key=True),
-    _index("operation_names_of", "operation_id"),
 )
 """What operations under way name beside their resource: `Intent.also`."""
 
@@ -108,3 +99,38 @@ writers = Table(
     Column("seen", Double, nullable=False),
 )
 """The last batch that each writer committed: tells it after a lost connection whether a COMMIT took effect."""
+
+_INDEXES = (
+    ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),
+    ("operations_held", operations, ("owner",), "end_time IS NULL AND owner <> ''"),
+    ("operations_queued", operations, ("waits_for",), "waits_for <> ''"),
+    ("operations_preempted", operations, ("preempted_by",), "end_time IS NULL AND preempted_by <> ''"),
+    ("operations_open", operations, ("resource",), "end_time IS NULL AND resource <> ''"),
+    ("operations_ended", operations, ("end_time",), "end_time IS NOT NULL"),
+    ("operations_by_cluster", operations, ("cluster", "sequence"), ""),
+    ("operations_by_resource", operations, ("resource", "sequence"), "resource <> ''"),
+    ("operation_names_of", operation_names, ("operation_id",), ""),
+)
+
+
+def create(conn: Connection) -> None:
+    """Make all tables and indices in an empty database."""
+    metadata.create_all(conn)
+    for table in with_indexes(conn.dialect.name).tables.values():
+        for index in table.indexes:
+            index.create(conn)
+
+
+@functools.cache
+def with_indexes(dialect: str) -> MetaData:
+    """Return a copy of the tables that has their indices.
+
+    Apart from `metadata`, since a partial index makes SQLAlchemy import its database's driver: 2 MB for nobody's use.
+    """
+    made = MetaData()
+    for table in metadata.sorted_tables:
+        table.to_metadata(made)
+    for name, table, columns, where in _INDEXES:
+        condition: dict[str, Any] = {f"{dialect}_where": text(where)} if where else {}
+        Index(name, *(made.tables[table.name].c[column] for column in columns), **condition)
+    return made

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
-from cloudspan_gateway.storage.tables import metadata
+from cloudspan_gateway.storage import tables
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -47,7 +47,7 @@ def upgrade(conn: Connection) -> bool:
     if version:
         migrate(conn)
     else:
-        metadata.create_all(conn)
+        tables.create(conn)
         _versions.create(conn, checkfirst=True)
         conn.execute(_versions.insert().values(version_num=HEAD))
     return True
