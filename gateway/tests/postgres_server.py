@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 _START_S = 30.0
+_TABLES = "operations, operation_names, operation_explanations, gateways, writers"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -53,6 +54,15 @@ class PostgresServer:
         name = f"t{uuid.uuid4().hex[:12]}"
         self.query(f"CREATE DATABASE {name}")
         return f"postgresql://cloudspan@127.0.0.1:{self.port}/{name}"
+
+    def empty(self, url: str) -> None:
+        """Take every row out of a store's tables, if they are there."""
+        if self.query("SELECT to_regclass('operations') IS NOT NULL", url) == "t":
+            self.query(f"TRUNCATE {_TABLES} RESTART IDENTITY", url)
+
+    def lapse(self, url: str, seconds: float) -> None:
+        """Let time pass for leases, as the server sees it."""
+        self.query(f"UPDATE gateways SET lease_until = lease_until - {seconds}", url)  # noqa: S608 - a number
 
     def query(self, statement: str, url: str = "") -> str:
         """Run a statement; return what psql prints of it."""

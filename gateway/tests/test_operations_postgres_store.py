@@ -1,4 +1,4 @@
-"""Operations in PostgreSQL: the shared suite, and what only a database shared by many gateways brings."""
+"""Operations in PostgreSQL: what only a database brings that many gateways share, over a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from gateway.tests.operation_store_suite import (
     DONE,
     LEASE_S,
     PROGRESS,
-    OperationStoreSuite,
     claimed,
     ended,
     intent,
@@ -28,13 +27,11 @@ from gateway.tests.operation_store_suite import (
 from gateway.tests.postgres_server import PostgresServer
 
 from cloudspan_common.errors import Busy, OutcomeUnknown, PreconditionFailed, Unreachable
-from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.sql import SqlStore, open_store
 from cloudspan_gateway.operations.store import Fenced
 from cloudspan_gateway.storage import postgres
 from cloudspan_gateway.storage.cipher import Cipher
 
-TABLES = "operations, operation_names, operation_explanations, gateways, writers"
 KEYS = Cipher.new()
 
 
@@ -51,8 +48,7 @@ def database(server: PostgresServer) -> str:
 @pytest.fixture
 def url(server: PostgresServer, database: str) -> str:
     """The URL of a database without rows; the first test makes the tables."""
-    if server.query("SELECT to_regclass('operations') IS NOT NULL", database) == "t":
-        server.query(f"TRUNCATE {TABLES} RESTART IDENTITY", database)
+    server.empty(database)
     return database
 
 
@@ -70,26 +66,6 @@ async def gateway(url: str) -> AsyncIterator[Opener]:
             return store
 
         yield opened
-
-
-class TestPostgresStore(OperationStoreSuite):
-    """The suite over a database."""
-
-    @pytest.fixture
-    async def store(self, clock: FakeClock, url: str):
-        self.url = url
-        store = await open_store(url, Cipher.new(), clock, LEASE_S)
-        yield store
-        await store.close()
-
-    async def lapse(self, store, clock, seconds=LEASE_S + 1):
-        lapse(self.url, seconds)
-        await clock.advance(seconds)
-
-
-def lapse(url: str, seconds: float = LEASE_S + 1) -> None:
-    """Let every lease end, as seen by the database's clock."""
-    postgres_server.needed().query(f"UPDATE gateways SET lease_until = lease_until - {seconds}", url)  # noqa: S608
 
 
 # ------------------------------------------------------------------ many gateways
@@ -179,7 +155,7 @@ async def test_a_thousand_waiters_cost_one_read(gateway: Opener, monkeypatch: py
     assert len(reads) == 2
 
 
-async def test_a_gateway_that_fell_silent_loses_its_claims(gateway: Opener, url: str) -> None:
+async def test_a_gateway_that_fell_silent_loses_its_claims(gateway: Opener, server: PostgresServer, url: str) -> None:
     """Another takes them when the lease has ended; the silent one writes nothing any more and gets nothing back."""
     silent, other = await gateway(), await gateway()
     for _ in range(3):
@@ -187,9 +163,9 @@ async def test_a_gateway_that_fell_silent_loses_its_claims(gateway: Opener, url:
     lost = [claim for claim, _ in await silent.claim(10)]
     assert not await other.claim(10)
     await silent.heartbeat()
-    lapse(url, LEASE_S - 5)
+    server.lapse(url, LEASE_S - 5)
     assert not await other.claim(10)
-    lapse(url, 10)
+    server.lapse(url, 10)
     taken = [claim for claim, _ in await other.claim(10)]
     assert {(claim.id, claim.epoch) for claim in taken} == {(claim.id, 2) for claim in lost}
     await silent.heartbeat()
@@ -258,7 +234,7 @@ async def proxy(server: PostgresServer) -> AsyncIterator[CuttingProxy]:
 
 @pytest.mark.parametrize("how", ["reply", "request", "late"])
 async def test_a_commit_without_an_answer_takes_effect_once(
-    gateway: Opener, proxy: CuttingProxy, url: str, how: str
+    proxy: CuttingProxy, gateway: Opener, url: str, how: str
 ) -> None:
     """Its reply was lost, or it never arrived, or it arrives while the gateway already asks: callers don't notice."""
     store = await gateway(proxy.through(url))
@@ -279,7 +255,7 @@ async def test_a_commit_without_an_answer_takes_effect_once(
 
 
 async def test_a_database_that_stays_away_is_told(
-    gateway: Opener, proxy: CuttingProxy, url: str, monkeypatch: pytest.MonkeyPatch
+    proxy: CuttingProxy, gateway: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was kept, or nobody knows: the two are told apart. Back again, the store goes on by itself."""
     monkeypatch.setattr(postgres, "PATIENCE_S", 0.3)
@@ -304,7 +280,7 @@ async def test_a_database_that_stays_away_is_told(
 
 
 async def test_what_was_announced_while_nobody_listened_is_read_again(
-    gateway: Opener, proxy: CuttingProxy, url: str
+    proxy: CuttingProxy, gateway: Opener, url: str
 ) -> None:
     """A lost listener is replaced, and everything watched is looked at."""
     deaf, other = await gateway(proxy.through(url)), await gateway()

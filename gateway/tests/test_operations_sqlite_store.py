@@ -185,6 +185,21 @@ async def test_one_write_that_breaks_its_batch_fails_alone(store: SqlStore) -> N
     assert len(await store.page(10)) == 2
 
 
+async def test_while_the_database_is_away_everybody_is_told_at_once(
+    store: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that queue behind the write that found out: not each batch after a wait of its own."""
+    monkeypatch.setattr(sqlite, "_BUSY_S", 0.1)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = asyncio.get_running_loop().time()
+    answers = await asyncio.gather(*(store.accept(intent()) for _ in range(1_000)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unreachable}
+    assert asyncio.get_running_loop().time() - began < 1
+    other.close()
+    await store.accept(intent())
+
+
 # ------------------------------------------------------------------ the disk
 
 

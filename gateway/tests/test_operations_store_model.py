@@ -295,10 +295,11 @@ async def _sqlite(machine: StoreMachine) -> OperationStore:
 
 
 async def _postgres(machine: StoreMachine) -> OperationStore:
-    if not machine.place and _database:
-        tables = "operations, operation_names, operation_explanations, gateways, writers"
-        postgres_server.needed().query(f"TRUNCATE {tables} RESTART IDENTITY", _database[0])
-    machine.place = (_database or _database.append(postgres_server.needed().new_database()) or _database)[0]
+    server = postgres_server.needed()
+    if not machine.place:
+        _database[:] = _database or [server.new_database()]
+        server.empty(_database[0])
+        machine.place = _database[0]
     return await open_store(machine.place, CIPHER, machine.clock, LEASE_S)
 
 

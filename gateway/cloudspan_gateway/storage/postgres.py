@@ -102,6 +102,9 @@ class PostgresDatabase:
         try:
             await database.transact(_prepare)
             await database._listener.start()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await database.close()
+            raise unavailable(database._shown, error) from error
         except BaseException:
             await database.close()
             raise

@@ -75,6 +75,9 @@ class Writer(Generic[J, R]):
         jobs = [job for job, _ in batch]
         try:
             results = await self._database.transact(lambda conn: self._apply(conn, jobs))
+        except Unreachable as error:  # those behind would wait as long, one batch after the other, to hear the same
+            _answer([*batch, *self._queue], [error] * (len(batch) + len(self._queue)))
+            self._queue.clear()
         except CloudspanError as error:  # the database's state: the same for all
             _answer(batch, [error] * len(batch))
         except Exception as error:  # noqa: BLE001 - one of them, perhaps: the others are not to pay for it
