@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
+import structlog
 
 from cloudspan_common.errors import InvalidRequest, OutOfTime, Unreachable
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from yarl import URL
+
+log = structlog.get_logger(__name__)
 
 # Servers close idle connections after 5 s and more; a write that meets the closing would have an unknown outcome.
 _KEEPALIVE_S = 4.0
@@ -139,10 +142,7 @@ class Wire:
         # Half for the connection: a host that swallows packets then still leaves proof that nothing was sent.
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
         try:
-            async with self._session().request(
-                asked.method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
-            ) as response:
-                return Answer(response.status, response.headers, await response.read())
+            return await self._exchange(asked.method, url, headers, body, timeout)
         except aiohttp.InvalidURL as error:
             text = f"{asked}: {url} is no URL; look at the cluster's endpoints"
             raise InvalidRequest(text, reason="BAD_ENDPOINT", metadata=asked.metadata()) from error
@@ -157,17 +157,43 @@ class Wire:
         except aiohttp.ClientError as error:
             raise connection_error(error, asked, asked.metadata(), sent=True) from error
 
+    async def _exchange(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, limits: aiohttp.ClientTimeout
+    ) -> Answer:
+        while True:
+            try:
+                async with self._session().request(
+                    method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
+                ) as response:
+                    return Answer(response.status, response.headers, await response.read())
+            except _Unasked:
+                log.warning("connection dropped, it held an answer that nobody asked for", url=str(url.origin()))
+
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=self._tls, keepalive_timeout=_KEEPALIVE_S)
             self._http = aiohttp.ClientSession(
                 connector=connector,
+                request_class=_Request,
                 headers={"Accept": "application/json", "User-Agent": self._user_agent},
                 # Cookies of load balancers would tie all calls to one of their back ends.
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept-Encoding",),  # unpacking a page costs more than a local network saves
             )
         return self._http
+
+
+class _Unasked(Exception):
+    """A kept connection has bytes to read before anything was asked on it; nothing was sent."""
+
+
+class _Request(aiohttp.ClientRequest):
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        # aiohttp looks before it keeps a connection, not before it takes it again: an answer that came twice would be
+        # taken for this request's.
+        if conn.protocol is not None and conn.protocol.should_close:
+            raise _Unasked
+        return await super().send(conn)
 
 
 def connection_error(
