@@ -19,6 +19,7 @@ from yarl import URL
 from cloudspan_common.adapterkit.native_http import Asked, NoReply, NoReplyInTime
 from cloudspan_common.errors import (
     CloudspanError,
+    LoginRefused,
     NotFound,
     OutcomeUnknown,
     OutOfTime,
@@ -52,6 +53,7 @@ QUEUED_TOO_LONG = "QUEUED_TOO_LONG"
 _HOPELESS = frozenset({"BREAKER_OPEN", "TLS_CERTIFICATE", "TLS_FAILED", "DNS_FAILED", QUEUED_TOO_LONG})
 # A proxy or service that answers so may have carried the write out before.
 _UNPROVEN_STATUS = frozenset({"500", "502", "504"})
+_NOT_SENT = (Unreachable, RateLimited, LoginRefused, OutOfTime)
 _UNREADABLE = frozenset({"NOT_JSON", "TRUNCATED_JSON", "UNEXPECTED_SHAPE"})
 
 
@@ -82,6 +84,8 @@ class NativeRequest:
     refused: bool = False
     """Whether the last answer was the platform's own no, whatever its status."""
     native_request_id: str = ""
+    lost: bool = False
+    """Whether a try before the last one may have been carried out."""
     retries: int = 0
     polls: int = 0
     waited_s: float = 0.0
@@ -214,6 +218,7 @@ class NativeCaller:
                 pause = self._pause_before_retry(request, error)
                 if pause is None:
                     raise
+                request.lost = request.lost or is_unproven(error)
                 request.retries += 1
                 await self._parts.clock.sleep(pause)
 
@@ -307,7 +312,8 @@ def is_unproven(error: CloudspanError) -> bool:
 
 def with_outcome(request: NativeRequest, error: CloudspanError) -> CloudspanError:
     """Return `error`, or for a write that may have been carried out, the error that says so."""
-    if not request.is_write or not is_unproven(error):
+    not_sent = request.lost and isinstance(error, _NOT_SENT)  # of the last try, which says nothing of the first
+    if not request.is_write or not (not_sent or is_unproven(error)):
         return error
     text = f"{error.message}; it may have been carried out, look before asking again"
     return OutcomeUnknown(text, metadata=error.metadata)

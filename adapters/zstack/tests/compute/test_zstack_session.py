@@ -63,6 +63,14 @@ async def test_a_change_is_made_once_whatever_happens_to_its_request(bench, faul
     assert (made.name, rule.hits, await _keys(bench)) == ("k", 1, 1)
 
 
+async def test_a_change_whose_repetition_was_not_taken_may_still_have_been_carried_out(bench):
+    """The first request had no answer: that the second one met a closed door says nothing of it."""
+    bench.cloud.control.fault("late_commit", count=1, seconds=0.3, call="CreateSshKeyPair")
+    bench.cloud.control.fault("server_error", status=503, body="html", call="CreateSshKeyPair")
+    with pytest.raises(OutcomeUnknown):
+        await bench.session.act(bench.call(), _CREATE, job="one")
+
+
 async def test_a_crash_of_the_server_leaves_the_outcome_unknown_until_the_same_key_tells(bench):
     """A 500 proves nothing; asking again is harmless."""
     bench.cloud.control.fault("server_error", call="CreateSshKeyPair", count=1, status=500, carried_out=True)
