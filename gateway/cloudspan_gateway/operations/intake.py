@@ -16,7 +16,7 @@ from google.protobuf import empty_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import contract, errors
 from cloudspan_common.adapterkit.options import unknown_options
-from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_gateway.operations.drive import STEP
 from cloudspan_gateway.operations.model import Intent
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.contract import Method
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.store import OperationStore
     from cloudspan_gateway.routing.calls import GatewayCall
     from cloudspan_gateway.routing.forward import Forwarder
@@ -77,10 +78,7 @@ class Intake:
         intent = self._intent(method, request, call)
         if getattr(request, "validate_only", False):
             return await self._validated(method, request, intent, call)
-        row = await self._store.known(intent)
-        if row is None:  # asked again it is answered from the store, whoever is alive
-            self._check(method, request, intent.cluster)
-            row = await self._store.accept(intent)
+        row = await self._accepted(method, request, intent)
         if budget_s:
             call.patient = True
             row = await ended(self._store, row, budget_s)
@@ -106,6 +104,16 @@ class Intake:
             target=target,
             also=tuple(str(name) for field in method.also_named if (name := getattr(request, field))),
         )
+
+    async def _accepted(self, method: Method, request: Message, intent: Intent) -> Row:
+        try:
+            self._check(method, request, intent.cluster)
+        except CloudspanError:
+            known = await self._store.known(intent)
+            if known is None:
+                raise
+            return known  # asked again it is answered from the store, whoever is alive
+        return await self._store.accept(intent)
 
     def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
         self._router.links(ref, method.full_name)
