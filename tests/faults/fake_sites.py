@@ -69,8 +69,10 @@ class OpenStack:
         "floating_ips", "security_groups", "security_group_rules",
     )  # fmt: skip
 
-    def __init__(self, clock: Clock | None = None, settle_s: float = 3.0, **timing: float) -> None:
-        self.cloud = fake_openstack.FakeCloud("east", clock=clock)
+    def __init__(
+        self, clock: Clock | None = None, settle_s: float = 3.0, port: int = 0, advertise: str = "", **timing: float
+    ) -> None:
+        self.cloud = fake_openstack.FakeCloud("east", clock=clock, port=port, advertise=advertise)
         self.cloud.control.set_timing(**timing)
         self.cloud.control.set_quota("network", floatingip=1000, router=1000, network=1000, subnet=1000)
         self.cloud.control.set_quota("volume", volumes=1000)

@@ -102,11 +102,12 @@ class Fleet:
             self.clients[name] = Client(self.address(name), timeout_s=_ROUND_S)
         return self.clients[name]
 
-    async def adapter(self, name: str = "adapter", *, prepare: Prepare = ()) -> Child:
-        """Start an adapter, again where it was if it was there before."""
+    async def adapter(self, name: str = "adapter", *, prepare: Prepare = (), site: Site | None = None) -> Child:
+        """Start an adapter, again where it was if it was there before; of another site than the fleet's if given."""
+        served = site or self.site
         options = ("--listen", self.address(name), "--instance", name, "--drain-s", "5")
-        words = (*options, *self._registry, *self.site.adapter(self.directory))
-        self.children[name] = child = self._start(name, self.site.module, words, prepare)
+        words = (*options, *self._registry, *served.adapter(self.directory))
+        self.children[name] = child = self._start(name, served.module, words, prepare)
         await child.event("adapter serves")
         return child
 
