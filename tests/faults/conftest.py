@@ -34,9 +34,13 @@ def crash_table(record_property: Callable[[str, object], None]) -> Callable[[str
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
     reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
-    rows = sorted(value for report in reports for name, value in report.user_properties if name == _ROW)
-    if not rows:
+    found = [value for report in reports for name, value in report.user_properties if name == _ROW]
+    if not found:
         return
+    rows = [
+        [*kind, *map(sum, zip(*(row[2:] for row in found if tuple(row[:2]) == kind), strict=True))]
+        for kind in sorted({(row[0], row[1]) for row in found})
+    ]
     terminalreporter.section(_ROW)
     total = ["", "in all", *(sum(row[2 + at] for row in rows) for at in range(len(_COLUMNS)))]
     for row in (["platform", "mutation", *_COLUMNS], *rows, total):
