@@ -17,7 +17,7 @@ import msgspec
 
 from cloudspan_common.adapterkit.native_calls import NativeCaller, NativeRequest, path_of, unreadable
 from cloudspan_common.adapterkit.native_http import Asked
-from cloudspan_common.adapterkit.suspension import TRANSIENT
+from cloudspan_common.adapterkit.suspension import NOT_CARRIED_OUT, TRANSIENT
 from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime
 from cloudspan_zstack.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
@@ -293,6 +293,9 @@ class Session:
             except SessionEnded:
                 if sent_now and (request.token is None or not self._parts.keeper.retire(request.token)):
                     raise
+            except NOT_CARRIED_OUT as error:  # the poll was not: of the change it says nothing
+                text = f"{error.message}; the change was taken as job {job.uuid}, look before asking again"
+                raise OutcomeUnknown(text, metadata=error.metadata) from error
         text = (
             f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began"
         )

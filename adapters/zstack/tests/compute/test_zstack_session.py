@@ -71,6 +71,15 @@ async def test_a_change_whose_repetition_was_not_taken_may_still_have_been_carri
         await bench.session.act(bench.call(), _CREATE, job="one")
 
 
+async def test_a_change_that_was_taken_and_can_not_be_followed_may_have_been_carried_out(bench):
+    """The platform has its job; that nobody can ask how it goes on proves nothing."""
+    bench.cloud.control.fault("close", service="job")
+    with pytest.raises(OutcomeUnknown, match="was taken"):
+        await bench.session.send(bench.call(), _CREATE, job="one")
+    bench.cloud.control.clear_faults()
+    assert await _keys(bench) == 1
+
+
 async def test_a_crash_of_the_server_leaves_the_outcome_unknown_until_the_same_key_tells(bench):
     """A 500 proves nothing; asking again is harmless."""
     bench.cloud.control.fault("server_error", call="CreateSshKeyPair", count=1, status=500, carried_out=True)
