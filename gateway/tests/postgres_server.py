@@ -36,6 +36,9 @@ class PostgresServer:
     def __init__(self, binaries: Path, *, fsync: bool = False) -> None:
         self._binaries = binaries
         self._user = _unprivileged()
+        # Not Popen's `user`: that forks this process, and gRPC's threads do not survive a fork in it.
+        drop = ("--reuid", self._user, "--regid", self._user, "--clear-groups") if self._user else ()
+        self._as_user = ("setpriv", *drop) if drop else ()
         self.folder = Path(tempfile.mkdtemp(prefix="cloudspan-postgres-"))
         if self._user:
             shutil.chown(self.folder, self._user, self._user)
@@ -75,8 +78,8 @@ class PostgresServer:
         options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", "data", "-p", str(self.port), *options],
-                cwd=self.folder, stdout=log, stderr=log, user=self._user, group=self._user,
+                [*self._as_user, self._binaries / "postgres", "-D", "data", "-p", str(self.port), *options],
+                cwd=self.folder, stdout=log, stderr=log,
             )  # fmt: skip
         give_up = time.monotonic() + _START_S
         while not self._answers():
@@ -108,7 +111,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
-            [self._binaries / program, *arguments], cwd=self.folder, user=self._user, group=self._user,
+            [*self._as_user, self._binaries / program, *arguments], cwd=self.folder,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
