@@ -182,6 +182,7 @@ async def test_a_process_killed_at_any_point_of_a_mutation_leaves_one_effect(
     assert case.tally.wrong == []
 
 
+@pytest.mark.timeout(120)  # six seconds on a machine at rest
 @pytest.mark.parametrize("tag", SITES)
 async def test_a_process_killed_in_the_middle_of_a_create_leaves_one_server(nursery, tmp_path, tag):
     """A slice of the crash points: a commit, a native call, a step; before and after."""
