@@ -21,7 +21,7 @@ up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
 	@$(PY) -m cloudspan_gateway.cli up
 
 test: .venv/.ready ## run the tests
-	@$(PY) -m pytest -n 2 -m "not faults and not e2e and not bench and not soak" $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not faults and not e2e and not bench and not soak" $(ARGS)
 
 check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
