@@ -11,7 +11,7 @@ PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 help: ## say what the targets do
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
 
-.venv/.ready: uv.lock pyproject.toml $(wildcard */pyproject.toml adapters/*/pyproject.toml)
+.venv/.ready: uv.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml adapters/*/fake/pyproject.toml)
 	test -x $(PY) || python3 -m venv .venv
 	test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(UV) sync --quiet --frozen --all-packages
@@ -26,7 +26,7 @@ test: .venv/.ready ## run the tests
 check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	$(PY) -m mypy common/cloudspan_common gateway/cloudspan_gateway $(wildcard adapters/*/cloudspan_*)
+	$(PY) -m mypy $(wildcard common/*/cloudspan_* gateway/cloudspan_* adapters/*/cloudspan_* adapters/*/fake/cloudspan_*)
 	.venv/bin/lint-imports
 	.venv/bin/docker-compose config --quiet
 	.venv/bin/buf lint

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-MEMBERS = ("protos", "common", "gateway", "adapters/*")
+MEMBERS = ("protos", "common/*", "gateway", "adapters/*", "adapters/*/fake")
 
 
 class WorkspaceMetadataHook(MetadataHookInterface):

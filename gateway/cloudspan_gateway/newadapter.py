@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPLATE = Path(__file__).parents[2] / "adapters" / "template"
-_WORKSPACE_SOURCE = "cloudspan-common = { workspace = true }"
+_WORKSPACE_SOURCE = "cloudspan-kit = { workspace = true }"
+_PARTS = {"kit": "common/kit", "common": "common/base", "protos": "protos"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info")
 # Outside the repository there is no lock to install from, and two folders to build from.
 _BUILD_ALONE = """\
@@ -29,7 +30,7 @@ RUN python -m venv /opt/cloudspan
 COPY --from=cloudspan protos /src/protos
 COPY --from=cloudspan common /src/common
 COPY . /src/adapter
-RUN /opt/cloudspan/bin/pip install --no-cache-dir /src/protos /src/common /src/adapter
+RUN /opt/cloudspan/bin/pip install --no-cache-dir /src/protos /src/common/base /src/common/kit /src/adapter
 
 """
 
@@ -80,7 +81,7 @@ def _stand_alone(folder: Path, root: Path) -> None:
     """Point what refers to the workspace to where it is."""
     there = os.path.relpath(root, folder)
     project = folder / "pyproject.toml"
-    sources = (f'cloudspan-{part} = {{ path = "{there}/{part}", editable = true }}' for part in ("common", "protos"))
+    sources = (f'cloudspan-{part} = {{ path = "{there}/{path}", editable = true }}' for part, path in _PARTS.items())
     project.write_text(project.read_text("utf-8").replace(_WORKSPACE_SOURCE, "\n".join(sources)), "utf-8")
     dockerfile = folder / "Dockerfile"
     image = dockerfile.read_text("utf-8")

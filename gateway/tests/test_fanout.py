@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common import contract
-from cloudspan_common.adapterkit.paging import MAX_ANSWER_BYTES, encode_token, hash_query
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, OutOfTime, Unreachable, Unsupported
+from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, encode_token, hash_query
 from cloudspan_common.names import parse_cluster
 from cloudspan_gateway.routing.calls import GatewayCall
 from cloudspan_gateway.routing.fanout import FanOut

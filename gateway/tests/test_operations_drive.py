@@ -10,7 +10,7 @@ from google.rpc import code_pb2, status_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
-from cloudspan_common.adapterkit.driver import MAX_UNSEEN_S
+from cloudspan_common.polling import MAX_UNSEEN_S
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.drive import MAKE_WAY_S
 from cloudspan_gateway.operations.memory import MemoryStore

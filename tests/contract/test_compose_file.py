@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from common.tests.registry.conftest import ConsulServer, find_consul, free_ports
+from common.base.tests.registry.conftest import ConsulServer, find_consul, free_ports
 from gateway.tests import postgres_server
 
 from cloudspan.v1 import platform_pb2, server_pb2, volume_pb2

@@ -11,14 +11,14 @@ from tests.e2e.conftest import build, fresh, parts_of, remove
 from tests.e2e.sites import write_clouds
 
 from cloudspan.v1 import floating_ip_pb2, network_pb2, operation_pb2, port_pb2, router_pb2, server_pb2, subnet_pb2
-from cloudspan_common.adapterkit.driver import Call
-from cloudspan_common.adapterkit.stepper import drive
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, InvalidRequest, RateLimited
 from cloudspan_common.names import ClusterRef
-from cloudspan_openstack.clouds import read_cloud
+from cloudspan_kit.driver import Call
+from cloudspan_kit.engine.step import drive
+from cloudspan_openstack.cloud.clouds import read_cloud
+from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
-from cloudspan_openstack.values import WITH_SERVER
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

@@ -72,9 +72,9 @@ def in_gateway(directory: str) -> None:
 
 def in_adapter(directory: str) -> None:
     """Die around a step, or around a native call of one."""
-    from cloudspan_common.adapterkit.gateway_servicers import StepServicer  # noqa: PLC0415 - same
-    from cloudspan_common.adapterkit.native_calls import NativeCaller  # noqa: PLC0415 - same
-    from cloudspan_common.adapterkit.native_http import Wire  # noqa: PLC0415 - same
+    from cloudspan_kit.http.caller import NativeCaller  # noqa: PLC0415 - same
+    from cloudspan_kit.http.transport import Wire  # noqa: PLC0415 - same
+    from cloudspan_kit.serve.steps import StepServicer  # noqa: PLC0415 - same
 
     points = Points(directory)
     NativeCaller._exchange = _write(points, NativeCaller._exchange)  # type: ignore[method-assign]
@@ -140,7 +140,7 @@ _NEW_FIELD = b"\xc2\x3e\x04next"
 
 def as_next_version(directory: str) -> None:
     """Be an adapter of the next version, whose cursors hold one field more; note whether it comes back."""
-    from cloudspan_common.adapterkit.gateway_servicers import StepServicer  # noqa: PLC0415 - same
+    from cloudspan_kit.serve.steps import StepServicer  # noqa: PLC0415 - same
 
     points, step = Points(directory), StepServicer.Step
 

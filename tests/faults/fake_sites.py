@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import yaml
 from tests.faults.openstack_house import entry as openstack_entry
 
-from cloudspan_openstack import fakecloud as fake_openstack
-from cloudspan_zstack import fakecloud as fake_zstack
+import cloudspan_openstack_fake as fake_openstack
+import cloudspan_zstack_fake as fake_zstack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cloudspan.v1 import cluster_pb2, server_pb2
-from cloudspan_common.adapterkit import runner
 from cloudspan_common.client import Client
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_common.telemetry import new_registry
 from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
-from cloudspan_openstack.clouds import read_cloud
+from cloudspan_kit.serve import runner
+from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
-from cloudspan_openstack.fakecloud import FakeCloud, Timing
+from cloudspan_openstack_fake import FakeCloud, Timing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

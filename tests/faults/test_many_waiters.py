@@ -11,7 +11,7 @@ from tests.faults.openstack_house import entry, fake, house, ref
 
 from cloudspan.v1 import operation_pb2, server_pb2
 from cloudspan_common.testing import FakeClock
-from cloudspan_openstack.fakecloud import Timing
+from cloudspan_openstack_fake import Timing
 
 OPERATIONS, WAITERS_EACH = 500, 20
 WATCHED_S = 12.0

@@ -19,7 +19,7 @@ from cloudspan_common.errors import (
     RateLimited,
     Unreachable,
 )
-from cloudspan_openstack.fakecloud import Body, Kind
+from cloudspan_openstack_fake import Body, Kind
 
 Status = common_pb2.ClusterStatus
 SERVERS = r"^/v2\.1/servers"

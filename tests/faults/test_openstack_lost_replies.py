@@ -8,7 +8,7 @@ import pytest
 from tests.faults.openstack_house import entry, fake, house, ref
 
 from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, server_pb2, subnet_pb2, volume_pb2
-from cloudspan_openstack.fakecloud import Body, Kind
+from cloudspan_openstack_fake import Body, Kind
 
 SETTLE_S = 1.0
 LATE_S = 0.4

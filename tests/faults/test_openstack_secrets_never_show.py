@@ -15,7 +15,7 @@ from tests.faults.openstack_house import AT_ONCE, entry, ref
 from cloudspan.v1 import cluster_pb2, operation_pb2, server_pb2
 from cloudspan_common.client import Client, waiting
 from cloudspan_common.errors import CloudspanError, to_status
-from cloudspan_openstack.fakecloud import Body, FakeCloud, Kind
+from cloudspan_openstack_fake import Body, FakeCloud, Kind
 
 # Three bytes each, so that base64 keeps its shape wherever it stands in a longer text.
 PASSWORD = "canary-pw-5fd1"

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cloudspan.v1 import operation_pb2, server_pb2
-from cloudspan_common.adapterkit.driver import Cluster
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway.app import Gateway, build
 from cloudspan_gateway.config import GatewayConfig
+from cloudspan_kit.driver import Cluster
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_memory.driver import MemoryCluster
 
 MAIN = "platforms/memory/clusters/main"

@@ -92,10 +92,10 @@ CASES: dict[str, tuple[str, Any, tuple[tuple[str, str], ...], Code, str, str]] =
         "ListServers", Lists(parent=MAIN), WEST_TAG, Code.INVALID_ARGUMENT, "TAG_DISAGREES", "leave one out",
     ),
     "a wrong page token": (
-        "ListServers", Lists(parent=MAIN, page_token="abc"), (), Code.INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED", "none",
+        "ListServers", Lists(parent=MAIN, page_token="abc"), (), Code.INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED", "leave",
     ),
     "a wrong page token over clusters": (
-        "ListServers", Lists(parent=ALL, page_token="abc"), (), Code.INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED", "none",
+        "ListServers", Lists(parent=ALL, page_token="abc"), (), Code.INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED", "leave",
     ),
     "a negative page size": (
         "ListServers", Lists(parent=MAIN, page_size=-1), (), Code.INVALID_ARGUMENT, "NEGATIVE_PAGE_SIZE", "give 1 to",

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from common.tests.registry.conftest import ConsulServer, find_consul
+from common.base.tests.registry.conftest import ConsulServer, find_consul
 from tests.flows.conftest import gateway, program
 
 from cloudspan.v1 import server_pb2

@@ -18,7 +18,6 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.v1 import platform_pb2, server_pb2, volume_pb2
 from cloudspan_common import grpcs
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client, result_of, waiting
 from cloudspan_common.config import config_command
 from cloudspan_common.errors import CloudspanError, Forbidden, InvalidRequest, Unreachable
@@ -29,6 +28,7 @@ from cloudspan_common.testing import FakeClock
 from cloudspan_common.trial_certificates import Authority
 from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_memory.driver import MemoryCluster
 
 GATEWAY = "gateway.cloudspan"

@@ -6,7 +6,7 @@ import json
 import uuid
 
 import pytest
-from common.tests.registry.conftest import ConsulServer, find_consul
+from common.base.tests.registry.conftest import ConsulServer, find_consul
 from tests.flows.conftest import buf_curl, gateway, program
 
 from cloudspan.v1 import platform_pb2, server_pb2

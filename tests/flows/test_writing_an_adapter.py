@@ -109,7 +109,7 @@ def test_a_name_of_several_words_is_told_in_the_form_that_each_place_needs(tmp_p
 def test_an_adapter_outside_the_repository_finds_it_by_path(tmp_path):
     """Its environment takes common and the contract from there, and so does its image."""
     folder = newadapter.make("acme", tmp_path)
-    (there,) = re.findall(r'cloudspan-common = \{ path = "(.*)/common"', (folder / "pyproject.toml").read_text())
+    (there,) = re.findall(r'cloudspan-kit = \{ path = "(.*)/common/kit"', (folder / "pyproject.toml").read_text())
     assert (folder / there).resolve() == ROOT
     dockerfile = (folder / "Dockerfile").read_text()
     assert f"--build-context cloudspan={there}" in dockerfile
@@ -123,7 +123,7 @@ def test_an_adapter_beside_the_template_is_a_member_of_the_workspace(tmp_path):
     for path in newadapter.TEMPLATE.glob("*.toml"):
         (template / path.name).write_text(path.read_text())
     folder = newadapter.make("acme", tmp_path / "adapters", template)
-    assert "cloudspan-common = { workspace = true }" in (folder / "pyproject.toml").read_text()
+    assert "cloudspan-kit = { workspace = true }" in (folder / "pyproject.toml").read_text()
 
 
 def test_a_name_that_is_no_tag_is_refused(tmp_path):

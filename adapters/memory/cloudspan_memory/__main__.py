@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.config import option
 from cloudspan_common.logs import configure
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_memory import seeding
 from cloudspan_memory.driver import MemoryCluster
 

@@ -15,8 +15,8 @@ from cloudspan.v1 import (
     volume_type_pb2,
     zone_pb2,
 )
-from cloudspan_common.adapterkit.driver import Area, Call, Stage
 from cloudspan_common.clock import Clock, SystemClock
+from cloudspan_kit.driver import Area, Call, Stage
 from cloudspan_memory.compute import Compute
 from cloudspan_memory.identity import Identity
 from cloudspan_memory.network import Network
@@ -32,7 +32,7 @@ GIB = 1024**3
 
 
 class MemoryCluster:
-    """Implements `adapterkit.driver.Cluster` without a cloud."""
+    """Implements `cloudspan_kit.driver.Cluster` without a cloud."""
 
     settle_s = 0.0  # nothing is ever late here
     digest = "memory"

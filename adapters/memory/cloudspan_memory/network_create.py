@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudspan.v1 import subnet_pb2
-    from cloudspan_common.adapterkit.driver import Operation
+    from cloudspan_kit.driver import Operation
     from cloudspan_memory.store import Store
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudspan.v1 import server_pb2, volume_pb2
-from cloudspan_common.adapterkit.driver import ABSENT
-from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed
 from cloudspan_common.names import parse_resource
+from cloudspan_kit.driver import ABSENT
+from cloudspan_kit.serve.options import read_options
 from cloudspan_memory.addresses import check_addresses, check_external, make_floating_ip, make_port
 from cloudspan_memory.making import make
 from cloudspan_memory.server_parts import plug_in, plug_volume
@@ -24,7 +24,7 @@ from cloudspan_memory.store import copied
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_common.adapterkit.driver import Level, Operation
+    from cloudspan_kit.driver import Level, Operation
     from cloudspan_memory.store import Store
 
 State = server_pb2.Server.State

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import volume_pb2
-from cloudspan_common.adapterkit.driver import BY_KEY, Call, Capability, Operation, Page, Query, Watch
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
+from cloudspan_kit.driver import BY_KEY, Call, Capability, Operation, Page, Query, Watch
 from cloudspan_memory.making import delete, make, marked, transits
 from cloudspan_memory.store import Store, copied
 

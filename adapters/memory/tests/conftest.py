@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_memory import seeding
 from cloudspan_memory.driver import MemoryCluster
 

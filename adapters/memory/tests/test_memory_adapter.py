@@ -17,9 +17,9 @@ from cloudspan.v1 import (
     volume_pb2,
 )
 from cloudspan_common import contract, errors
-from cloudspan_common.adapterkit.capabilities import Abilities
 from cloudspan_common.client import Client, result_of
 from cloudspan_common.contract import Kind
+from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_memory.driver import MemoryCluster
 from cloudspan_memory.seed.v1 import seed_pb2, seed_pb2_grpc
 

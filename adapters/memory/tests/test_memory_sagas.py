@@ -10,13 +10,13 @@ import pytest
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, server_pb2, volume_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.adapterkit.capabilities import Abilities
-from cloudspan_common.adapterkit.driver import Call
-from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.client import Client, result_of
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
+from cloudspan_kit.driver import Call
+from cloudspan_kit.engine.step import take_step
+from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_memory.driver import MemoryCluster
 
 MAIN = "platforms/memory/clusters/main"

@@ -1,7 +1,7 @@
 """One OpenStack cluster: a clouds.yaml entry with its token, its connections and its areas.
 
 `__main__` makes a `Shared` for the process and an `OpenStackCluster` for each configured cloud; the adapter kit does
-the rest. Implements `adapterkit.driver.Cluster`.
+the rest. Implements `cloudspan_kit.driver.Cluster`.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.adapterkit.native_guards import Guards
-from cloudspan_common.adapterkit.native_http import Wire
-from cloudspan_common.adapterkit.standing import state_of, token_state_of
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCall, NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
-from cloudspan_openstack.check import check_cluster
-from cloudspan_openstack.compute import Compute
-from cloudspan_openstack.errors import Catalogue
-from cloudspan_openstack.flavors import Flavors
-from cloudspan_openstack.identity import Identity
-from cloudspan_openstack.image import Image
-from cloudspan_openstack.issuer import KeystoneIssuer
-from cloudspan_openstack.key_pairs import KeyPairs
-from cloudspan_openstack.marks import Marks
-from cloudspan_openstack.network import Network
-from cloudspan_openstack.server_changes import ServerChanges
-from cloudspan_openstack.server_create import ServerCreation
-from cloudspan_openstack.server_volumes import ServerVolumes
-from cloudspan_openstack.servers import Servers
-from cloudspan_openstack.session import Session, SessionParts
-from cloudspan_openstack.storage import Storage
-from cloudspan_openstack.transits import Transits
+from cloudspan_kit.cluster_status import state_of, token_state_of
+from cloudspan_kit.http.guards import Guards
+from cloudspan_kit.http.transport import Wire
+from cloudspan_openstack.cloud.check import check_cluster
+from cloudspan_openstack.cloud.errors import Catalogue
+from cloudspan_openstack.cloud.login import KeystoneIssuer
+from cloudspan_openstack.cloud.marks import Marks
+from cloudspan_openstack.cloud.session import Session, SessionParts
+from cloudspan_openstack.cloud.transits import Transits
+from cloudspan_openstack.compute.compute import Compute
+from cloudspan_openstack.compute.flavors import Flavors
+from cloudspan_openstack.compute.key_pairs import KeyPairs
+from cloudspan_openstack.compute.server_changes import ServerChanges
+from cloudspan_openstack.compute.server_create import ServerCreation
+from cloudspan_openstack.compute.server_volumes import ServerVolumes
+from cloudspan_openstack.compute.servers import Servers
+from cloudspan_openstack.identity.identity import Identity
+from cloudspan_openstack.image.image import Image
+from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.volume.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_common.adapterkit.driver import Area, Call, Stage
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_openstack.clouds import Cloud
+    from cloudspan_kit.driver import Area, Call, Stage
+    from cloudspan_openstack.cloud.clouds import Cloud
 
 SETTLE_S = 120.0
 

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.config import option
 from cloudspan_common.logs import configure
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_template.driver import TemplateCluster
 
 

@@ -1,6 +1,6 @@
 """The platform's API, in its own words. Here it is a dictionary, so that the adapter runs before there is a cloud.
 
-`compute` calls it. Put HTTP calls in place of the bodies: `cloudspan_common.adapterkit.native_http` has the client
+`compute` calls it. Put HTTP calls in place of the bodies: `cloudspan_kit.http.transport` has the client
 with its limits, deadlines and records, and turn the platform's errors into those of `cloudspan_common.errors` there.
 """
 

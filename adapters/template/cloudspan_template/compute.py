@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.adapterkit.driver import (
+from cloudspan_common.errors import GaveUp, NotFound
+from cloudspan_common.names import ClusterRef
+from cloudspan_kit.driver import (
     BY_MARKER,
     Call,
     Capability,
@@ -16,9 +18,7 @@ from cloudspan_common.adapterkit.driver import (
     Query,
     Watch,
 )
-from cloudspan_common.adapterkit.transits import in_transit
-from cloudspan_common.errors import GaveUp, NotFound
-from cloudspan_common.names import ClusterRef
+from cloudspan_kit.transits import in_transit
 from cloudspan_template.cloud import Cloud, Machine
 
 State = server_pb2.Server.State

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Sequence
 
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.adapterkit.driver import Area, Call, Stage
 from cloudspan_common.names import ClusterRef
+from cloudspan_kit.driver import Area, Call, Stage
 from cloudspan_template.cloud import Cloud
 from cloudspan_template.compute import Compute
 
 
 class TemplateCluster:
-    """Implements `adapterkit.driver.Cluster`."""
+    """Implements `cloudspan_kit.driver.Cluster`."""
 
     # How long a create that got no reply may still appear; measure it on your platform.
     settle_s = 120.0

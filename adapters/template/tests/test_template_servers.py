@@ -8,11 +8,11 @@ import pytest
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.v1 import flavor_pb2, server_pb2
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client, result_of, waiting
 from cloudspan_common.errors import NotFound, PreconditionFailed, Unsupported
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_template.driver import TemplateCluster
 
 MAIN = "platforms/template/clusters/main"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_common import logs, service
-from cloudspan_common.adapterkit import runner
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.telemetry import new_registry
-from cloudspan_zstack.clouds import read_cloud
+from cloudspan_kit.serve import runner
+from cloudspan_zstack.cloud.clouds import read_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
 from cloudspan_zstack.config import ZStackConfig
 

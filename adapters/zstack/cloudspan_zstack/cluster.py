@@ -1,7 +1,7 @@
 """One ZStack cluster: an entry of the clouds file with its session, its connections and its areas.
 
 `__main__` makes a `Shared` for the process and a `ZStackCluster` for each configured cloud; the adapter kit does the
-rest. Implements `adapterkit.driver.Cluster`.
+rest. Implements `cloudspan_kit.driver.Cluster`.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.adapterkit.native_calls import NativeParts
-from cloudspan_common.adapterkit.native_guards import Guards
-from cloudspan_common.adapterkit.native_http import Wire
-from cloudspan_common.adapterkit.standing import state_of, token_state_of
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
-from cloudspan_zstack.areas import make_areas
-from cloudspan_zstack.check import check_cluster
-from cloudspan_zstack.dates import ServerZone
-from cloudspan_zstack.errors import Catalogue
-from cloudspan_zstack.issuer import IssuerParts, ZStackIssuer
-from cloudspan_zstack.session import Session
+from cloudspan_kit.cluster_status import state_of, token_state_of
+from cloudspan_kit.http.caller import NativeParts
+from cloudspan_kit.http.guards import Guards
+from cloudspan_kit.http.transport import Wire
+from cloudspan_zstack.cloud.areas import make_areas
+from cloudspan_zstack.cloud.check import check_cluster
+from cloudspan_zstack.cloud.dates import ServerZone
+from cloudspan_zstack.cloud.errors import Catalogue
+from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
+from cloudspan_zstack.cloud.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_common.adapterkit.driver import Area, Call, Stage
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.telemetry import NativeCall
-    from cloudspan_zstack.clouds import Cloud
+    from cloudspan_kit.driver import Area, Call, Stage
+    from cloudspan_zstack.cloud.clouds import Cloud
 
 USER_AGENT = "cloudspan-zstack"
 

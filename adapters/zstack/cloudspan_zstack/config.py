@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudspan_common.adapterkit.runner import AdapterConfig
-from cloudspan_common.adapterkit.values import tagged_cloud
 from cloudspan_common.config import option
+from cloudspan_kit.serve.runner import AdapterConfig
+from cloudspan_kit.values import tagged_cloud
 
 DEFAULT_FILE = Path("/etc/cloudspan/zstack.yaml")
 

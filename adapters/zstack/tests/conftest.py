@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudspan_common.adapterkit.native_http import Wire
+from cloudspan_kit.http.transport import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from google.protobuf import empty_pb2
 
 from cloudspan.v1 import operation_pb2
 from cloudspan.v1.operation_pb2 import OperationMetadata
-from cloudspan_common.adapterkit.filters import Filter
-from cloudspan_common.adapterkit.paging import decode_token, effective_page_size, encode_token, hash_query
 from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Violation
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.page_token import decode_token, effective_page_size, encode_token, hash_query
 from cloudspan_gateway.operations import endings
 from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
 from cloudspan_gateway.operations.store import Wanted
@@ -151,6 +151,6 @@ class OperationService:
 def _before(page_token: str, query_hash: bytes) -> int | None:
     cursor = decode_token(page_token, query_hash)
     if cursor and not cursor.isdecimal():
-        text = "page_token is none of ours; send next_page_token as it came, or none to start again"
+        text = "invalid page_token; send next_page_token exactly as it came, or leave it out to start again"
         raise InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("page_token", text)])
     return int(cursor) if cursor else None

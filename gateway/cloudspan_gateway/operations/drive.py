@@ -17,10 +17,10 @@ import structlog
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import annotations_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.adapterkit.driver import MAX_UNSEEN_S
 from cloudspan_common.clock import finished
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, NotFound, Recovery
+from cloudspan_common.polling import MAX_UNSEEN_S
 from cloudspan_gateway.operations import endings
 from cloudspan_gateway.operations.explaining import Asked, Story
 from cloudspan_gateway.operations.model import Phase, Progress

@@ -15,9 +15,9 @@ from google.protobuf import empty_pb2
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.adapterkit.options import unknown_options
 from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
 from cloudspan_common.names import parse_resource
+from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.operations.drive import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, ended, told

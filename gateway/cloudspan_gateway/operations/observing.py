@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cloudspan_common.adapterkit.cursors import poll_interval
 from cloudspan_common.clock import Clock, finished
 from cloudspan_common.errors import CloudspanError, Unsupported
+from cloudspan_common.polling import poll_interval
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence

@@ -16,15 +16,6 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from cloudspan.v1 import common_pb2
-from cloudspan_common.adapterkit import masks
-from cloudspan_common.adapterkit.filters import Filter
-from cloudspan_common.adapterkit.paging import (
-    MAX_ANSWER_BYTES,
-    decode_token,
-    effective_page_size,
-    encode_token,
-    hash_query,
-)
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import (
     CloudspanError,
@@ -34,6 +25,15 @@ from cloudspan_common.errors import (
     Unreachable,
     Unsupported,
     Violation,
+)
+from cloudspan_common.listing import mask as masks
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.page_token import (
+    MAX_ANSWER_BYTES,
+    decode_token,
+    effective_page_size,
+    encode_token,
+    hash_query,
 )
 from cloudspan_common.names import WILDCARD, malformed, parse_cluster
 from cloudspan_gateway.routing.forward import Question
@@ -240,7 +240,7 @@ def _positions(cursor: str, wanted: ClusterRef) -> list[_Position]:
 
 
 def _not_ours() -> InvalidRequest:
-    text = "page_token is none of ours; send next_page_token as it came, or none to start again"
+    text = "invalid page_token; send next_page_token exactly as it came, or leave it out to start again"
     return InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("page_token", text)])
 
 

@@ -120,7 +120,7 @@ def _adapter(platform: str, port: int, registry: str, clouds: Path, tags: tuple[
 
 def _fake_cloud(platform: str, tag: str, port: int, *, seed: bool) -> Child:
     arguments = ("--name", tag, "--port", str(port), *(() if seed else ("--empty",)))
-    return Child(tag, f"cloudspan-{platform}", f"cloudspan_{platform}.fakecloud", arguments, port)
+    return Child(tag, f"cloudspan-{platform}", f"cloudspan_{platform}_fake", arguments, port)
 
 
 def _clouds_yaml(clouds: Mapping[str, int]) -> str:

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan_common.adapterkit.driver import Call, Query
-from cloudspan_common.adapterkit.filters import Filter
-from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.deadlines import Deadline
+from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock, LeapingClock
-from cloudspan_openstack.clouds import read_cloud
+from cloudspan_kit.driver import Call, Query
+from cloudspan_kit.engine.step import take_step
+from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
-from cloudspan_openstack.fakecloud import FakeCloud
-from cloudspan_openstack.identity import Identity
-from cloudspan_openstack.image import Image
-from cloudspan_openstack.network import Network
-from cloudspan_openstack.storage import Storage
+from cloudspan_openstack.identity.identity import Identity
+from cloudspan_openstack.image.image import Image
+from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.volume.storage import Storage
+from cloudspan_openstack_fake import FakeCloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -8,7 +8,7 @@ import pytest
 
 from cloudspan.v1 import image_pb2, project_pb2, quota_pb2, zone_pb2
 from cloudspan_common.errors import CloudspanError, Forbidden, NotFound
-from cloudspan_openstack.fakecloud import Kind
+from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
     from .conftest import Lab

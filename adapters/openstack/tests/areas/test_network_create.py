@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from cloudspan.v1 import network_pb2, router_pb2, subnet_pb2
-from cloudspan_openstack.fakecloud import Kind
+from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
     from .conftest import Lab

@@ -8,7 +8,7 @@ import pytest
 
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
 from cloudspan_common.errors import Busy, InvalidRequest, NotFound, PlatformFault
-from cloudspan_openstack.fakecloud import Kind
+from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
     from .conftest import Lab

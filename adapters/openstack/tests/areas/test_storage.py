@@ -9,8 +9,8 @@ import pytest
 
 from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
 from cloudspan_common.errors import NotFound
-from cloudspan_openstack.catalogue import Microversion
-from cloudspan_openstack.fakecloud import Kind
+from cloudspan_openstack.cloud.catalogue import Microversion
+from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
     from cloudspan.adapter.v1 import step_pb2

@@ -11,16 +11,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan_common.adapterkit.driver import Call, Query
-from cloudspan_common.adapterkit.filters import Filter
-from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline
+from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
-from cloudspan_openstack.clouds import read_cloud
+from cloudspan_kit.driver import Call, Query
+from cloudspan_kit.engine.step import take_step
+from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
-from cloudspan_openstack.fakecloud import FakeCloud
+from cloudspan_openstack_fake import FakeCloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

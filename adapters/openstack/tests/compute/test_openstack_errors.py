@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from cloudspan_common.adapterkit.native_http import Answer, Asked
 from cloudspan_common.errors import (
     PlatformFault,
     QuotaExceeded,
     RateLimited,
     Unreachable,
 )
-from cloudspan_openstack.errors import Catalogue
+from cloudspan_kit.http.transport import Answer, Asked
+from cloudspan_openstack.cloud.errors import Catalogue
 
 COMPUTE, NETWORK, VOLUME, IMAGE = "compute", "network", "volume", "image"
 

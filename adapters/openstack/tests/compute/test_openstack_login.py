@@ -16,8 +16,8 @@ from cryptography.x509.oid import NameOID
 
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.errors import InvalidRequest, LoginRefused, Unreachable
-from cloudspan_openstack.catalogue import Microversion, microversions_of, version_documents, versioned
-from cloudspan_openstack.clouds import read_cloud
+from cloudspan_openstack.cloud.catalogue import Microversion, microversions_of, version_documents, versioned
+from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
 
 REF_TEXT = "platforms/openstack/clusters/east"

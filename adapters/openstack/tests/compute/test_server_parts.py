@@ -6,12 +6,12 @@ import pytest
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import floating_ip_pb2, port_pb2, server_pb2
-from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.names import ClusterRef
-from cloudspan_openstack.fakecloud import Kind
-from cloudspan_openstack.server_request import CreateServerOptions, plan_of
-from cloudspan_openstack.values import WITH_SERVER
+from cloudspan_kit.engine.step import take_step
+from cloudspan_openstack.cloud.values import WITH_SERVER
+from cloudspan_openstack.compute.server_request import CreateServerOptions, plan_of
+from cloudspan_openstack_fake import Kind
 
 Server, Request, Delete = server_pb2.Server, server_pb2.CreateServerRequest, server_pb2.DeleteServerRequest
 Interface, NewPort, NewVolume = Server.NetworkInterface, Server.NewPort, Server.NewVolume

@@ -7,12 +7,12 @@ import base64
 import pytest
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.adapterkit.options import read_options
 from cloudspan_common.errors import InvalidRequest, Unsupported
 from cloudspan_common.names import ClusterRef
-from cloudspan_openstack.catalogue import Microversion
-from cloudspan_openstack.server_request import CreateServerOptions, Parts, plan_of
-from cloudspan_openstack.session import PINNED
+from cloudspan_kit.serve.options import read_options
+from cloudspan_openstack.cloud.catalogue import Microversion
+from cloudspan_openstack.cloud.session import PINNED
+from cloudspan_openstack.compute.server_request import CreateServerOptions, Parts, plan_of
 
 Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
 REF = ClusterRef("openstack", "east")

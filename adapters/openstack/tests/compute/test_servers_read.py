@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import flavor_pb2, server_pb2
-from cloudspan_common.adapterkit.values import converted
 from cloudspan_common.errors import Busy, NotFound, PlatformFault
 from cloudspan_common.names import ClusterRef
-from cloudspan_openstack.flavor_rows import Flavor
-from cloudspan_openstack.server_rows import ServerMapping, ServerRow
-from cloudspan_openstack.servers import _as_regex
+from cloudspan_kit.values import converted
+from cloudspan_openstack.compute.flavor_rows import Flavor
+from cloudspan_openstack.compute.server_rows import ServerMapping, ServerRow
+from cloudspan_openstack.compute.servers import _as_regex
 
 Server = server_pb2.Server
 REF = ClusterRef("openstack", "east")

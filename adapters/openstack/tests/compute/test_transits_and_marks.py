@@ -7,8 +7,8 @@ import pytest
 from cloudspan.v1 import network_pb2, server_pb2, subnet_pb2, volume_pb2
 from cloudspan_common.errors import PreconditionFailed, RateLimited, Unreachable
 from cloudspan_common.names import ClusterRef
-from cloudspan_openstack.catalogue import Microversion
-from cloudspan_openstack.session import PINNED
+from cloudspan_openstack.cloud.catalogue import Microversion
+from cloudspan_openstack.cloud.session import PINNED
 
 Server = server_pb2.Server
 REF = ClusterRef("openstack", "east")

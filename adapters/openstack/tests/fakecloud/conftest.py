@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_openstack.fakecloud import FakeCloud, Timing
-from cloudspan_openstack.fakecloud.seed import PASSWORD
+from cloudspan_openstack_fake import FakeCloud, Timing
+from cloudspan_openstack_fake.seed import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -26,7 +26,7 @@ async def test_the_program_seeds_serves_writes_clouds_and_ends_on_sigterm(tmp_pa
         str(clouds),
     )
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cloudspan_openstack.fakecloud", *arguments, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "cloudspan_openstack_fake", *arguments, stdout=asyncio.subprocess.PIPE
     )
     assert program.stdout is not None
     line = (await program.stdout.readline()).decode()

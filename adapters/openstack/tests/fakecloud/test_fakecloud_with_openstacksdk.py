@@ -7,7 +7,7 @@ import asyncio
 import openstack
 import pytest
 
-from cloudspan_openstack.fakecloud import FakeCloud, Timing
+from cloudspan_openstack_fake import FakeCloud, Timing
 
 _QUICK = Timing(build_s=0.01, power_s=0.01, delete_s=0.01, volume_s=0.01, attach_s=0.01, image_s=0.01)
 

@@ -13,21 +13,21 @@ import aiohttp
 import pytest
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan_common.adapterkit.driver import Call, Query
-from cloudspan_common.adapterkit.filters import Filter
-from cloudspan_common.adapterkit.stepper import take_step
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import Busy
+from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock, LeapingClock
-from cloudspan_zstack.clouds import make_cloud
+from cloudspan_kit.driver import Call, Query
+from cloudspan_kit.engine.step import take_step
+from cloudspan_zstack.cloud.clouds import make_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
-from cloudspan_zstack.fakecloud import FakeCloud
-from cloudspan_zstack.identity import Identity
-from cloudspan_zstack.image import Image
-from cloudspan_zstack.network import Network
-from cloudspan_zstack.storage import Storage
+from cloudspan_zstack.identity.identity import Identity
+from cloudspan_zstack.image.image import Image
+from cloudspan_zstack.network.network import Network
+from cloudspan_zstack.volume.storage import Storage
+from cloudspan_zstack_fake import FakeCloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 
 from cloudspan.v1 import network_pb2, subnet_pb2
-from cloudspan_zstack.fakecloud import Kind
+from cloudspan_zstack_fake import Kind
 
 if TYPE_CHECKING:
     from .conftest import Lab

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_zstack.fakecloud import Kind
+from cloudspan_zstack_fake import Kind
 
 if TYPE_CHECKING:
     from .conftest import Lab

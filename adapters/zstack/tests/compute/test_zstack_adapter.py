@@ -9,16 +9,16 @@ import pytest
 
 from cloudspan.v1 import cluster_pb2, server_pb2, volume_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.adapterkit.capabilities import Abilities
-from cloudspan_common.adapterkit.runner import Adapter, AdapterConfig, serve
 from cloudspan_common.client import Client, result_of
 from cloudspan_common.contract import Kind
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_zstack.clouds import make_cloud
+from cloudspan_kit.serve.capabilities import Abilities
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
+from cloudspan_zstack.cloud.clouds import make_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
 from cloudspan_zstack.config import ZStackConfig
-from cloudspan_zstack.fakecloud import FakeCloud
-from cloudspan_zstack.fakecloud.store import Timing
+from cloudspan_zstack_fake import FakeCloud
+from cloudspan_zstack_fake.store import Timing
 
 from .conftest import REF
 

@@ -7,7 +7,7 @@ from google.protobuf import json_format
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import server_pb2, volume_pb2
-from cloudspan_zstack.session import job_uuid
+from cloudspan_zstack.cloud.session import job_uuid
 
 from .conftest import make_server, server_request
 

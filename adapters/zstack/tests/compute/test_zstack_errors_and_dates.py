@@ -9,13 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan_common import errors as e
-from cloudspan_common.adapterkit.native_http import Answer, Asked
-from cloudspan_zstack.dates import ServerZone, parse_zone
-from cloudspan_zstack.error_rules import DuplicateJob, LostJob, SessionEnded
-from cloudspan_zstack.errors import Catalogue, ends_session
-from cloudspan_zstack.queries import condition
-from cloudspan_zstack.server_rows import STATES
-from cloudspan_zstack.signing import AccessKey, http_date, password_digest
+from cloudspan_kit.http.transport import Answer, Asked
+from cloudspan_zstack.cloud.dates import ServerZone, parse_zone
+from cloudspan_zstack.cloud.error_rules import DuplicateJob, LostJob, SessionEnded
+from cloudspan_zstack.cloud.errors import Catalogue, ends_session
+from cloudspan_zstack.cloud.queries import condition
+from cloudspan_zstack.cloud.signing import AccessKey, http_date, password_digest
+from cloudspan_zstack.compute.server_rows import STATES
 
 _UUID = "7f729d55857054b2a374bfb681271535"
 _OTHER = "b7cead14ef6c56ac907e6a7dd5ae4abd"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import flavor_pb2, server_pb2, zone_pb2
-from cloudspan_common.adapterkit.driver import Query
-from cloudspan_common.adapterkit.filters import Filter
 from cloudspan_common.errors import Busy, NotFound
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_kit.driver import Query
 
 from .conftest import REF
 

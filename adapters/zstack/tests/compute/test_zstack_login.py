@@ -8,8 +8,8 @@ import pytest
 
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.errors import InvalidRequest, LoginRefused, PlatformFault, QuotaExceeded
-from cloudspan_zstack.clouds import make_cloud, read_cloud
-from cloudspan_zstack.rows import Row
+from cloudspan_zstack.cloud.clouds import make_cloud, read_cloud
+from cloudspan_zstack.cloud.rows import Row
 
 _OPEN = {"endpoint": "http://192.0.2.1:8080/zstack"}
 

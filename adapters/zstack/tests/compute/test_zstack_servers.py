@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import key_pair_pb2, server_pb2
-from cloudspan_zstack.fakecloud.store import ADMIN
-from cloudspan_zstack.session import Change
+from cloudspan_zstack.cloud.session import Change
+from cloudspan_zstack_fake.store import ADMIN
 
 from .conftest import REF, make_server, server_request
 

@@ -18,9 +18,9 @@ from cloudspan_common.errors import (
     Unsupported,
 )
 from cloudspan_common.telemetry import collecting
-from cloudspan_zstack.error_rules import JobNotBegun, LostJob
-from cloudspan_zstack.rows import Row
-from cloudspan_zstack.session import Change, Job, job_uuid
+from cloudspan_zstack.cloud.error_rules import JobNotBegun, LostJob
+from cloudspan_zstack.cloud.rows import Row
+from cloudspan_zstack.cloud.session import Change, Job, job_uuid
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
 _CREATE = Change("POST", "/ssh-key-pair", params={"name": "k", "publicKey": _KEY, "description": None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.adapterkit.capabilities import Abilities
+from cloudspan_kit.serve.capabilities import Abilities
 
 from .conftest import make_server, server_request
 

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_zstack.fakecloud import FakeCloud
-from cloudspan_zstack.fakecloud.seed import PASSWORD
+from cloudspan_zstack_fake import FakeCloud
+from cloudspan_zstack_fake.seed import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

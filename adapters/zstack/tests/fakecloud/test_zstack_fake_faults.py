@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from cloudspan_zstack.fakecloud import Kind
+from cloudspan_zstack_fake import Kind
 
 JOB = {"X-Job-UUID": "0123456789abcdef0123456789abcdef"}
 KEY = {"params": {"name": "key", "publicKey": "ssh-ed25519 AAAA demo"}}

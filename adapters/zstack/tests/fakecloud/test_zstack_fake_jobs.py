@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_zstack.fakecloud import FakeCloud
+from cloudspan_zstack_fake import FakeCloud
 
 JOB = "0123456789abcdef0123456789abcdef"
 KEY = {"params": {"name": "key", "publicKey": "ssh-ed25519 AAAA demo"}}

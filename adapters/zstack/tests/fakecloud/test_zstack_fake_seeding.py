@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_zstack.fakecloud import FakeCloud
+from cloudspan_zstack_fake import FakeCloud
 
 
 def test_every_handler_has_its_call_in_the_reference_and_the_other_way_round():

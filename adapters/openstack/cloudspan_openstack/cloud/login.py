@@ -1,0 +1,132 @@
+"""Log in to Keystone for a cluster's TokenKeeper, with whatever auth plugin its clouds.yaml names.
+
+`cluster` makes one `KeystoneIssuer` per cluster. Each `issue` is one fresh login: keystoneauth's own caching and
+`invalidate` are never used, since under a server-side revocation half of the callers lose their race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import requests
+from keystoneauth1 import exceptions as ks
+from keystoneauth1 import session as ks_session
+
+from cloudspan_common.errors import (
+    CloudspanError,
+    Forbidden,
+    LoginRefused,
+    PlatformFault,
+    RateLimited,
+    Unreachable,
+)
+from cloudspan_common.telemetry import NativeCall
+from cloudspan_common.tokens import IssuedToken
+from cloudspan_kit.http.transport import connection_error
+from cloudspan_openstack.cloud.catalogue import Scope, endpoints_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keystoneauth1.access.access import AccessInfo
+
+    from cloudspan_common.tokens import Token
+    from cloudspan_openstack.cloud.clouds import Cloud
+
+# The keeper gives a login up after 30 s; its thread must not hang on much longer.
+_LOGIN_TIMEOUT_S = 29.0
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[CloudspanError], str], ...] = (
+    ((ks.Unauthorized,), LoginRefused, "mend user, password or project in clouds.yaml"),
+    ((ks.TooManyRequests,), RateLimited, "Keystone asks to slow down"),
+    ((ks.Forbidden,), Forbidden, "ask the cloud's operator"),
+    # Discovery fails when nothing useful answers at auth_url: a proxy's page, a service that starts.
+    ((ks.HttpServerError, ks.DiscoveryFailure), Unreachable, "retry later, or look at auth_url in clouds.yaml"),
+    ((ks.HttpError,), PlatformFault, "look at auth_url in clouds.yaml"),
+)
+
+
+class KeystoneIssuer:
+    """The login of one cloud, on threads of its own: a cloud that hangs slows no other."""
+
+    def __init__(self, cloud: Cloud, cluster: str, record: Callable[[NativeCall], None]) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._record = record
+        # Two, so that one login stuck in the network does not hold up the next.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"login-{cloud.name}")
+
+    async def issue(self) -> IssuedToken:
+        """Log in once.
+
+        Raises:
+            LoginRefused: Keystone says 401, or knows no such project for this user.
+            Unreachable, RateLimited, PlatformFault: As they say.
+        """
+        started = time.perf_counter()
+        status, error = 0, ""
+        try:
+            access = await asyncio.get_running_loop().run_in_executor(self._threads, self._log_in)
+            status = 201
+            return self._issued(access)
+        except (ks.ClientException, requests.RequestException) as native:
+            domain = self._domain_error(native)
+            status, error = int(getattr(native, "http_status", 0) or 0), domain.message
+            raise domain from native
+        finally:
+            ms = (time.perf_counter() - started) * 1000
+            self._record(NativeCall(self._cluster, "identity", "POST", "/auth/tokens", status, ms, error=error))
+
+    async def revoke(self, token: Token) -> None:
+        """Leave the token to expire: Keystone keeps no session, and a revocation would only grow its event list."""
+
+    def close(self) -> None:
+        """Let the threads end; a login still under way is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _log_in(self) -> AccessInfo:
+        cloud = self._cloud
+        with requests.Session() as http:
+            # Private clouds lie behind no proxy, and no .netrc may replace what clouds.yaml says.
+            http.trust_env = False
+            session = ks_session.Session(
+                verify=cloud.login_verify(), cert=cloud.client_certificate, timeout=_LOGIN_TIMEOUT_S, session=http
+            )
+            return cloud.auth.get_auth_ref(session)
+
+    def _issued(self, access: AccessInfo) -> IssuedToken:
+        if access.expires is None or not access.auth_token:
+            raise PlatformFault(f"{self._cloud.auth_url} gave a login without token or expiry", reason="BAD_LOGIN")
+        if not access.project_id:
+            text = f"cloud {self._cloud.name}: the login has no project; name one in clouds.yaml (project_name)"
+            raise LoginRefused(text, reason="NO_PROJECT_SCOPE")
+        catalogue = access.service_catalog.catalog if access.has_service_catalog() else []
+        scope = Scope(
+            project_id=access.project_id,
+            project_name=access.project_name or "",
+            user_id=access.user_id or "",
+            roles=tuple(name.lower() for name in access.role_names or ()),
+            region=self._cloud.region,
+            endpoints=endpoints_of(catalogue, self._cloud, access.project_id),
+        )
+        issued_at = access.issued.timestamp() if access.issued else None
+        return IssuedToken(access.auth_token, access.expires.timestamp(), issued_at, scope)
+
+    def _domain_error(self, native: Exception) -> CloudspanError:
+        where = f"login of cloud {self._cloud.name} at {self._cloud.auth_url}"
+        metadata = {"cluster": self._cluster, "http_status": str(getattr(native, "http_status", "") or "")}
+        # A connection that failed under discovery is told as a failed discovery.
+        unreached = native.__context__ if isinstance(native, ks.DiscoveryFailure) else native
+        if isinstance(unreached, ks.ConnectionError | requests.RequestException):
+            return connection_error(unreached, where, metadata)
+        for kinds, error, advice in _MEANINGS:
+            if isinstance(native, kinds):
+                return error(f"{where} failed: {_told(native)}; {advice}", metadata=metadata)
+        text = f"{where}: {_told(native)}; look at the cloud's auth settings in clouds.yaml"
+        return PlatformFault(text, reason="BAD_CLOUD", metadata=metadata)
+
+
+def _told(native: Exception) -> str:
+    return " ".join(str(native).split())[:300]

@@ -1,0 +1,89 @@
+"""Small translations that every kind of resource needs: times, tags, names, whole GiB.
+
+The mappings of network, storage, image and identity call these once a field, so they stay flat and cheap.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_kit.values import GIB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+MARKER_PREFIX = "cs-"
+WITH_SERVER = "cloudspan:with-server"
+"""Tag of what was made with a server and goes with it: its ports and floating IPs."""
+_MARKER = re.compile(MARKER_PREFIX + r"[a-z0-9]{1,8}-[0-9a-f]{32}-[a-z0-9-]+")
+_MAX_TAG_CHARS = 255
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """Return the message for a decoded time; Cinder's times have no zone and are UTC."""
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return Timestamp(seconds=int(time.timestamp()), nanos=time.microsecond * 1000)
+
+
+def is_mark(tag: str) -> bool:
+    """Whether a Neutron tag is a mark of ours rather than somebody's label."""
+    return tag == WITH_SERVER or is_marker(tag)
+
+
+def is_marker(text: str) -> bool:
+    """Whether a tag, or a description, is the marker of a create."""
+    return text.startswith(MARKER_PREFIX) and "=" not in text
+
+
+def description_of(text: str | None) -> str | None:
+    """Return a Neutron description; none while a create's marker stands in its place."""
+    return None if text is not None and _MARKER.fullmatch(text) else text
+
+
+def labels_of(tags: Sequence[str]) -> dict[str, str] | None:
+    """Return Neutron's tags as labels: `k=v` is the label k, a tag without `=` a label with an empty value."""
+    if not tags:
+        return None
+    return {key: value for key, _, value in (tag.partition("=") for tag in tags if not is_mark(tag))}
+
+
+def tags_of(labels: Mapping[str, str], field: str) -> list[str]:
+    """Return labels as Neutron tags.
+
+    Raises:
+        InvalidRequest: A label that could not be read back as it was, or is too long for a tag.
+    """
+    tags = []
+    for key, value in sorted(labels.items()):
+        tag = f"{key}={value}" if value else key
+        if not key or "=" in key or len(tag) > _MAX_TAG_CHARS or is_mark(tag):
+            text = (
+                f"the label {key[:60]!r} can't be kept as a Neutron tag: keys hold no '=' and don't begin with "
+                f"{MARKER_PREFIX!r}, {WITH_SERVER!r} is taken, key and value have at most {_MAX_TAG_CHARS - 1} "
+                "characters together"
+            )
+            raise InvalidRequest(text, reason="LABEL_NOT_KEPT", violations=[Violation(field, text)])
+        tags.append(tag)
+    return tags
+
+
+def whole_gib(size_bytes: int, field: str) -> int:
+    """Return the GiB that Cinder counts in.
+
+    Raises:
+        InvalidRequest: Negative, or not whole.
+    """
+    if size_bytes < 0 or size_bytes % GIB:
+        up = (max(size_bytes, 0) // GIB + 1) * GIB
+        text = f"{field} is {size_bytes}; this platform makes volumes of whole GiB, the next larger is {up}"
+        raise InvalidRequest(text, reason="SIZE_NOT_WHOLE_GIB", violations=[Violation(field, text)])
+    return size_bytes // GIB

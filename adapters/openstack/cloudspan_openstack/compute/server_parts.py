@@ -1,0 +1,164 @@
+"""What is made beside a server, and for it: volumes, ports, floating IPs. Each is a step with a marker of its own.
+
+`server_create` makes them; undone, they go in reverse, behind their server. Ports and floating IPs get the tag
+`WITH_SERVER`: by it `server_leaving` knows later what goes with the server. Nova deletes volumes that go with it.
+
+A floating IP is made once the server runs, and bound in its create: so it is never there unbound, binding it can't
+take another one's port, and a create sent twice meets a 409, since an address has one floating IP in each external
+network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cloudspan_common.errors import GaveUp, InvalidRequest, PreconditionFailed, Violation
+from cloudspan_kit.driver import BY_KEY
+from cloudspan_openstack.cloud.values import WITH_SERVER
+from cloudspan_openstack.compute.server_request import Parts
+from cloudspan_openstack.network.network_making import FLOATING_IP, PORT, NetworkMaking, Wish
+from cloudspan_openstack.network.network_rows import SecurityGroups
+from cloudspan_openstack.volume.volume_making import VolumeMaking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from cloudspan.v1 import server_pb2
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit.driver import Call, Made, Operation
+    from cloudspan_openstack.cloud.session import Session
+    from cloudspan_openstack.compute.server_interfaces import Interface
+    from cloudspan_openstack.compute.server_request import ServerPlan
+    from cloudspan_openstack.network.network_rows import PortRow
+
+# Of 8 equal creates for one address sent at once Neutron carried out one and refused 7, three times of three.
+_FLOATING_IP_SAFETY = BY_KEY
+
+
+class ServerParts:
+    """Makes the parts of new servers of one cluster."""
+
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
+        self._session, self._ref = session, ref
+        self._network, self._volumes = NetworkMaking(session, ref), VolumeMaking(session, ref)
+
+    async def make(self, op: Operation, plan: ServerPlan) -> Parts:
+        """Make what has to be there before the server: volumes, then ports."""
+        groups = await self._groups(op, plan)
+        boot, data = await self._make_volumes(op, plan)
+        ports = [await self._port(op, plan.interfaces[i], i, groups) for i in range(len(plan.interfaces))]
+        return Parts(boot, data, ports)
+
+    async def floating_ips(self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str) -> Sequence[Made]:
+        """Make the floating IPs that lead to a server's interfaces."""
+        wanted = [i for i, interface in enumerate(plan.interfaces) if interface.floating_network_id]
+        return [await self._floating_ip(op, plan, parts, server_id, i) for i in wanted]
+
+    async def check_ports(self, call: Call, parts: Parts, server_id: str) -> None:
+        """See that the ports that were given to it belong to the server: removing a duplicate can have unbound them.
+
+        Raises:
+            GaveUp: One does not.
+        """
+        for port_id in filter(None, parts.port_ids):
+            port = await self._network.get(call, PORT, port_id)
+            if port.device_id != server_id:
+                text = f"port {port_id} does not belong to server {server_id} but to {port.device_id or 'nothing'}"
+                raise GaveUp(f"{text}; detach and attach it again", reason="PORT_LOST")
+
+    # ------------------------------------------------------------------ volumes
+
+    async def _make_volumes(self, op: Operation, plan: ServerPlan) -> tuple[str, list[str]]:
+        """Ask for all of them first, and wait for them then."""
+        boot = plan.volume_id
+        if plan.new_volume is not None:
+            boot = (await self._volumes.make(op, "boot-volume", plan.new_volume)).id
+        data = [
+            (await self._volumes.make(op, f"volume-{i}", volume.body)).id for i, volume in enumerate(plan.data_volumes)
+        ]
+        if plan.new_volume is not None:
+            await self._volumes.ready(op, "boot-volume ready", boot, percent=20)
+        for i, volume_id in enumerate(data):
+            await self._volumes.ready(op, f"volume-{i} ready", volume_id, percent=20)
+        return boot, data
+
+    # ------------------------------------------------------------------ ports
+
+    async def _groups(self, op: Operation, plan: ServerPlan) -> Mapping[str, str]:
+        """Look up the security groups that new ports are to have by name: Nova takes names, Neutron only ids."""
+        names = {group for one in plan.interfaces if one.new_port for group in one.new_port.named_groups}
+        if not names:
+            return {}
+        found = await op.look("security groups", lambda: self._group_ids(op.call, names))
+        return {str(name): str(group_id) for name, group_id in found.items()}
+
+    async def _group_ids(self, call: Call, names: AbstractSet[str]) -> dict[str, str]:
+        scope = await self._session.scope(call)
+        params = (("project_id", scope.project_id), ("fields", "id"), ("fields", "name"))
+        page = await self._session.get(call, "network", "/security-groups", SecurityGroups, params=params)
+        found: dict[str, str] = {}
+        for name in sorted(names):
+            ids = [row.id for row in page.rows if name in (row.id, row.name)]
+            if len(ids) != 1:
+                text = f"{len(ids)} security groups are called {name!r}; say which by its resource name"
+                raise InvalidRequest(text, violations=[Violation("server.security_groups", text)])
+            found[name] = ids[0]
+        return found
+
+    async def _port(self, op: Operation, interface: Interface, index: int, groups: Mapping[str, str]) -> str:
+        """Make the interface's port if one is asked for; return the id of the port to give to Nova, if any."""
+        if interface.new_port is None:
+            return interface.port_id
+        body = interface.port_body()
+        wanted = interface.new_port
+        if wanted.groups or wanted.named_groups:
+            body["security_groups"] = [*wanted.groups, *(groups[name] for name in wanted.named_groups)]
+        made = await self._network.make_part(op, PORT, f"port-{index}", Wish(body, [WITH_SERVER]))
+        return made.id
+
+    # ------------------------------------------------------------------ floating IPs
+
+    async def _floating_ip(self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str, index: int) -> Made:
+        step, interface = f"floating-ip-{index}", plan.interfaces[index]
+        place = await op.look(
+            f"{step} port", lambda: self._place(op.call, interface, parts, server_id, parts.port_ids[index])
+        )
+        body: dict[str, Any] = {
+            "floating_network_id": interface.floating_network_id,
+            "port_id": place["port"],
+            "fixed_ip_address": place["address"],
+        }
+        wish = Wish(body, [WITH_SERVER])
+        return await self._network.make_part(op, FLOATING_IP, step, wish, safety=_FLOATING_IP_SAFETY)
+
+    async def _place(
+        self, call: Call, interface: Interface, parts: Parts, server_id: str, port_id: str
+    ) -> Mapping[str, str]:
+        """Look up the port that a floating IP is for, and its address that it leads to."""
+        if port_id:
+            return _leading_to(await self._network.get(call, PORT, port_id))
+        asked = (("device_id", server_id), ("network_id", interface.network_id))
+        rows = [row for row in await self._network.rows(call, PORT, asked) if row.id not in parts.port_ids]
+        if len(rows) != 1:
+            text = f"server {server_id} has {len(rows)} ports of Nova's in network {interface.network_id}, expected one"
+            raise PreconditionFailed(f"{text}; its interfaces were changed meanwhile", reason="PORT_LOST")
+        return _leading_to(rows[0])
+
+
+def _leading_to(port: PortRow) -> Mapping[str, str]:
+    # A port with several addresses gets no floating IP unless it is said for which.
+    address = next((ip.ip_address for ip in port.fixed_ips if ip.ip_address and ":" not in ip.ip_address), None)
+    if address is None:
+        text = f"port {port.id} has no IPv4 address that a floating IP could lead to; its network needs an IPv4 subnet"
+        raise PreconditionFailed(text, reason="NO_IPV4_ADDRESS")
+    return {"port": port.id, "address": address}
+
+
+def show_floating_ips(server: server_pb2.Server, made: Sequence[Made]) -> None:
+    """Add new floating IPs to a server: Nova shows them seconds later."""
+    for one in made:
+        for interface in server.network_interfaces:
+            known = one.data["address"] in interface.floating_ip_addresses
+            if one.data["fixed"] in interface.ip_addresses and not known:
+                interface.floating_ip_addresses.append(one.data["address"])

@@ -1,0 +1,109 @@
+"""The network area: reads of everything that Neutron keeps, and changes of networks and subnets.
+
+`cluster` lists it among its areas; the kit calls the functions by their names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cloudspan_kit.driver import BY_KEY, BY_MARKER, EMULATED, Capability, Page
+from cloudspan_openstack.cloud import pushdown
+from cloudspan_openstack.cloud.marker_pages import list_page, read_one
+from cloudspan_openstack.network.network_create import NetworkCreation
+from cloudspan_openstack.network.network_listings import SORTABLE, Kind, Kinds, M, R, parts
+from cloudspan_openstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
+from cloudspan_openstack.network.network_rows import NetworkMapper
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cloudspan.v1 import (
+        floating_ip_pb2,
+        network_pb2,
+        port_pb2,
+        router_pb2,
+        security_group_pb2,
+        subnet_pb2,
+    )
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit.driver import Call, Query
+    from cloudspan_openstack.cloud.session import Session
+
+
+class Network(NetworkCreation):
+    """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
+
+    capabilities: ClassVar[Mapping[str, Capability]] = {
+        "list_networks": Capability(sortable=tuple(SORTABLE["networks"])),
+        "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"])),
+        "list_ports": Capability(sortable=tuple(SORTABLE["ports"])),
+        "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"])),
+        "list_floating_ips": Capability(sortable=tuple(SORTABLE["floatingips"])),
+        "list_routers": Capability(sortable=tuple(SORTABLE["routers"])),
+        "create_network": Capability(
+            create_safety=BY_MARKER,
+            options=CreateNetworkOptions,
+            fields={
+                "subnets": (EMULATED, "made one by one behind the network"),
+                "router": (EMULATED, "made, or taken as it is, and given an interface in each subnet"),
+            },
+        ),
+        "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
+    }
+
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
+        mapper = NetworkMapper(ref)
+        super().__init__(session, ref, mapper)
+        self._kinds = Kinds.of(ref, mapper)
+
+    def __repr__(self) -> str:
+        return f"<Network {self._ref}>"
+
+    async def get_network(self, call: Call, _request: network_pb2.GetNetworkRequest) -> network_pb2.Network:
+        return await self._one(call, self._kinds.networks)
+
+    async def list_networks(self, call: Call, query: Query) -> Page[network_pb2.Network]:
+        return await self._page(call, query, self._kinds.networks)
+
+    async def get_subnet(self, call: Call, _request: subnet_pb2.GetSubnetRequest) -> subnet_pb2.Subnet:
+        return await self._one(call, self._kinds.subnets)
+
+    async def list_subnets(self, call: Call, query: Query) -> Page[subnet_pb2.Subnet]:
+        return await self._page(call, query, self._kinds.subnets)
+
+    async def get_port(self, call: Call, _request: port_pb2.GetPortRequest) -> port_pb2.Port:
+        return await self._one(call, self._kinds.ports)
+
+    async def list_ports(self, call: Call, query: Query) -> Page[port_pb2.Port]:
+        return await self._page(call, query, self._kinds.ports)
+
+    async def get_security_group(
+        self, call: Call, _request: security_group_pb2.GetSecurityGroupRequest
+    ) -> security_group_pb2.SecurityGroup:
+        return await self._one(call, self._kinds.security_groups)
+
+    async def list_security_groups(self, call: Call, query: Query) -> Page[security_group_pb2.SecurityGroup]:
+        return await self._page(call, query, self._kinds.security_groups)
+
+    async def get_floating_ip(
+        self, call: Call, _request: floating_ip_pb2.GetFloatingIpRequest
+    ) -> floating_ip_pb2.FloatingIp:
+        return await self._one(call, self._kinds.floating_ips)
+
+    async def list_floating_ips(self, call: Call, query: Query) -> Page[floating_ip_pb2.FloatingIp]:
+        return await self._page(call, query, self._kinds.floating_ips)
+
+    async def get_router(self, call: Call, _request: router_pb2.GetRouterRequest) -> router_pb2.Router:
+        return await self._one(call, self._kinds.routers)
+
+    async def list_routers(self, call: Call, query: Query) -> Page[router_pb2.Router]:
+        return await self._page(call, query, self._kinds.routers)
+
+    async def _one(self, call: Call, kind: Kind[R, M]) -> M:
+        return await read_one(self._session, call, kind.listing, kind.row, key=kind.one)
+
+    async def _page(self, call: Call, query: Query, kind: Kind[R, M]) -> Page[M]:
+        scopes = parts(await self._session.scope(call), self._ref, query, kind)
+        push = pushdown.pushed(query, kind.pushes)
+        return await list_page(self._session, call, kind.listing, query, pushed=push, scopes=scopes)

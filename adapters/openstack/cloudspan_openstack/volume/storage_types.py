@@ -1,0 +1,41 @@
+"""Cinder's volume types: all of them, and their ids by name. `storage` and `storage_changes` call it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cloudspan_kit.values import converted
+from cloudspan_openstack.volume.storage_rows import VolumeTypes
+
+if TYPE_CHECKING:
+    from cloudspan_kit.driver import Call
+    from cloudspan_openstack.cloud.session import Session
+    from cloudspan_openstack.volume.storage_rows import StorageMapper
+
+_TELLS_TYPE_ID = (3, 63)
+
+
+async def all_types(session: Session, call: Call) -> list[dict[str, Any]]:
+    """Return the documents of all volume types, each once.
+
+    Cinder answers the first page again, with 200, when the marker was deleted meanwhile: so the end is a page without
+    a next link or one that brings nothing new.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    marker = ""
+    while True:
+        params = (("sort", "id:asc"), *((("marker", marker),) if marker else ()))
+        body = await session.get(call, "volume", "/types", dict[str, Any], params=params)
+        page = converted(body, VolumeTypes)
+        new = {row.id: document for row, document in zip(page.rows, body["volume_types"], strict=True)}
+        if not page.has_next or new.keys() <= found.keys():
+            return list((found | new).values())
+        found |= new
+        marker = page.rows[-1].id
+
+
+async def know_types(session: Session, call: Call, mapper: StorageMapper) -> None:
+    """Teach the mapper the types' ids, once, where volumes tell the name only: below 3.63."""
+    if mapper.type_ids or await session.microversion(call, "volume") >= _TELLS_TYPE_ID:
+        return
+    mapper.type_ids = {str(t.get("name")): str(t.get("id")) for t in await all_types(session, call)}

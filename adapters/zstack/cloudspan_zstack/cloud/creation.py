@@ -1,0 +1,286 @@
+"""Make and delete one resource, each exactly once: what the changes of every area are built of.
+
+The id of what is made is derived from the operation's marker (`resourceUuid`), and so is the id of the job that makes
+it: asked again, the platform refuses both, and a look at the id tells what became of it. A job is watched for its
+errors only. Whether something is there is judged by the thing itself, for a job can be lost, or stay processing for
+ever when the management node was restarted. Every create carries its marker as a tag too (`markers`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
+from cloudspan_kit.driver import BY_KEY, Made, Watch
+from cloudspan_kit.engine.suspension import TRANSIENT
+from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
+from cloudspan_zstack.cloud.markers import marked
+from cloudspan_zstack.cloud.rows import Row
+from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_zstack.cloud.session import Session
+
+R = TypeVar("R", bound=Row)
+
+_MOST_JOBS = 3  # as many sessions as a change is tried with
+# A row that is written before its job's work is done counts after this time, for the job may never end.
+_BELIEVED_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[R]):
+    """What is made or deleted: where it is, and when it is finished or gone."""
+
+    path: str
+    row: type[R]
+    collection: str
+    finished: Callable[[R], bool] = lambda _: True
+    """Whether making it has ended, well or not."""
+    gone: Callable[[R], bool] = lambda _: False
+    """Whether it is deleted although it can still be read: soft deletion."""
+    expunge: str = ""
+    """The action that removes what is only softly deleted."""
+    passes: bool = False
+    """Whether its area's `transits` tell while it is being made."""
+    early: bool = False
+    """Whether its row is written before the work is done, and taken back where that fails."""
+
+    @property
+    def one(self) -> str:
+        return f"{self.path}/{{uuid}}"
+
+
+class Creation:
+    """Makes and deletes resources of one cluster."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"<Creation {self._session!r}>"
+
+    async def make(
+        self, op: Operation, step: str, kind: Kind[R], change: Callable[[Call, str], Awaitable[Change]]
+    ) -> str:
+        """Make a resource by the change that `change` builds for its new uuid; return that once it is finished.
+
+        Raises:
+            GaveUp: The platform took it, and what came of it is nothing.
+        """
+
+        async def send(marker: str) -> Made:
+            uuid = resource_uuid(marker)
+            job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
+            return Made(uuid, job.kept())
+
+        async def find(marker: str) -> list[Made]:
+            row = await self.row(op.call, kind, resource_uuid(marker))
+            return [] if row is None else [Made(row.uuid)]
+
+        marker = op.marker(step)
+        made = await op.create(
+            step,
+            send=send,
+            find=find,
+            undo=lambda uuid: self.unmake(op.call, kind, uuid, marker),
+            safety=BY_KEY,
+            collection=kind.collection,
+        )
+        job = Job.of(made.data)
+        watch = Watch(kind.collection, made.id) if kind.passes else None
+        await op.until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50, watch=watch)
+        return made.id
+
+    async def remove(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
+        """Delete a resource, and wait until it is deleted, if only softly; done as well when it is."""
+
+        async def delete() -> dict[str, Any]:
+            job = await self._begin_delete(op.call, kind, uuid, op.marker(step))
+            return {} if job is None else job.kept()
+
+        job = Job.of(await op.act(step, delete))
+        await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job), percent=50)
+
+    async def expunge(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
+        """Remove what is softly deleted for good; done as well when it is gone."""
+
+        async def expunge() -> dict[str, Any]:
+            if await self.row(op.call, kind, uuid) is None:
+                return {}
+            return (await self._session.send(op.call, _expunging(kind, uuid), job=op.marker(step))).kept()
+
+        job = Job.of(await op.act(step, expunge))
+        await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job, for_good=True), percent=90)
+
+    async def apply(
+        self,
+        op: Operation,
+        step: str,
+        change: Change,
+        *,
+        holds: Callable[[], Awaitable[bool]],
+        undo: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Change what a look can tell (`holds`), and wait until it does; where it does before, nothing is sent.
+
+        `undo` is handed what was done, empty where nothing was; without it the change goes with what it was made on.
+
+        Raises:
+            GaveUp: The platform ended the change, and it does not hold.
+        """
+        done: Mapping[str, Any] = {}
+
+        async def send() -> dict[str, Any]:
+            if await holds():
+                return {}
+            return (await self._session.send(op.call, change, job=op.marker(step))).kept()
+
+        async def back() -> None:
+            if undo is not None:
+                await undo(done)
+
+        done = await op.act(step, send, undo=back)
+        job = Job.of(done)
+        await op.until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
+
+    async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
+        """Take back what a create made; done as well when it is gone.
+
+        A delete that overtakes the create's job would find nothing, and leave what the job makes after it.
+        """
+        row = await self.row(call, kind, uuid)
+        if (row is None or not self._is_made(kind, row)) and not await self._is_over(call, marker):
+            raise _still_made(kind, uuid)
+        await self._erase(call, kind, uuid, marker)
+
+    async def discard(self, call: Call, kind: Kind[R], uuid: str) -> None:
+        """Remove something for good, whoever made it; done as well when it is gone.
+
+        Raises:
+            RateLimited: It is still being made.
+        """
+        row = await self.row(call, kind, uuid)
+        if row is None:
+            return
+        if not kind.finished(row):
+            raise _still_made(kind, uuid)
+        # Of one key the platform does a job once, even if it failed: asked again later, it is another one.
+        await self._erase(call, kind, uuid, f"{uuid} {call.request_id}")
+
+    async def _erase(self, call: Call, kind: Kind[R], uuid: str, key: str) -> None:
+        await self.delete(call, kind, uuid, f"{key} undo")
+        if kind.expunge and await self.row(call, kind, uuid) is not None:
+            await self._session.act(call, _expunging(kind, uuid), job=f"{key} expunge")
+
+    async def delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> None:
+        """Delete within the call; done as well when it is gone."""
+        row = await self.row(call, kind, uuid)
+        if row is None or kind.gone(row):
+            return
+        await self._session.act(call, _deletion(kind, uuid), job=job)
+
+    async def _begin_delete(self, call: Call, kind: Kind[R], uuid: str, job: str) -> Job | None:
+        """Ask for deletion and wait only for a refusal; None when it is gone already."""
+        row = await self.row(call, kind, uuid)
+        if row is None or kind.gone(row):
+            return None
+        return await self._session.send(call, _deletion(kind, uuid), job=job)
+
+    async def _is_gone(
+        self, call: Call, kind: Kind[R], uuid: str, job: Job | None, *, for_good: bool = False
+    ) -> bool | None:
+        """Return True once it is deleted, if only softly where not `for_good`; None while the job goes on.
+
+        Raises:
+            CloudspanError: The job failed, or ended and left it there.
+        """
+
+        async def is_gone() -> bool:
+            row = await self.row(call, kind, uuid)
+            return row is None or (kind.gone(row) and not for_good)
+
+        if await is_gone():
+            return True
+        if not await self._ended(call, job):
+            return None
+        if await is_gone():
+            return True
+        raise GaveUp(f"the platform ended the deletion of {kind.path} {uuid} and it is still there; try again")
+
+    async def row(self, call: Call, kind: Kind[R], uuid: str) -> R | None:
+        """Return a resource as the platform tells it, softly deleted or not; None when there is none."""
+        try:
+            return await self._session.get_one(call, kind.one, kind.row, args={"uuid": uuid})
+        except NotFound:
+            return None
+
+    async def _made(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
+        row = await self.row(call, kind, uuid)
+        if row is not None and kind.gone(row):
+            raise GaveUp(f"{kind.path} {uuid} was deleted while it was made")
+        if row is not None and self._is_made(kind, row):
+            return True
+        if not await self._ended(call, job):
+            return None
+        row = await self.row(call, kind, uuid)
+        if row is None:
+            raise GaveUp(f"the job that should make {kind.path} {uuid} is over and nothing is there; try again")
+        return True if kind.finished(row) else None
+
+    def _is_made(self, kind: Kind[R], row: R) -> bool:
+        """Whether a row alone tells that making it has ended."""
+        return kind.finished(row) and (not kind.early or self._session.age_of(row.create_date) >= _BELIEVED_S)
+
+    async def _holds(self, call: Call, step: str, job: Job | None, holds: Callable[[], Awaitable[bool]]) -> bool | None:
+        if await holds():
+            return True
+        if not await self._ended(call, job):
+            return None
+        if await holds():
+            return True
+        raise GaveUp(f"the platform ended {step} and it does not hold; try again")
+
+    async def _ended(self, call: Call, job: Job | None) -> bool:
+        """Whether a job has ended; one that the platform lost tells nothing any more.
+
+        Raises:
+            GaveUp: Its session had ended before it began: it will do nothing, and waiting for it is no use.
+        """
+        try:
+            return await self._session.follow(call, job)
+        except LostJob:
+            return True
+        except SessionEnded as error:
+            raise GaveUp(f"{error.message}; nothing was done, try again", metadata=error.metadata) from error
+
+    async def _is_over(self, call: Call, marker: str) -> bool:
+        """Whether the jobs of a create are over, whatever came of them; each session that ended has used up one."""
+        for attempt in range(_MOST_JOBS):
+            try:
+                if not await self._session.follow(call, Job(job_uuid(marker, attempt), "POST", "/")):
+                    return False
+            except (LostJob, SessionEnded):
+                continue
+            except TRANSIENT:
+                raise
+            except CloudspanError:
+                return True  # it failed: then nothing comes any more
+        return True
+
+
+def _still_made(kind: Kind[R], uuid: str) -> RateLimited:
+    text = f"{kind.path} {uuid} is still being made; its removal is looked at again"
+    return RateLimited(text, reason="STILL_BUSY", retry_after_s=1.0)
+
+
+def _expunging(kind: Kind[R], uuid: str) -> Change:
+    return Change("PUT", f"{kind.one}/actions", {"uuid": uuid}, action=kind.expunge)
+
+
+def _deletion(kind: Kind[R], uuid: str) -> Change:
+    return Change("DELETE", kind.one, {"uuid": uuid})

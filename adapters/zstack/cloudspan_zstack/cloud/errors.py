@@ -1,0 +1,159 @@
+"""One catalogue of ZStack's errors: what each means in our tree, and who must act.
+
+`session` asks `Catalogue.error` about every answer that is none of success. The rows are in `error_rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from prometheus_client import Counter
+
+from cloudspan_common.errors import (
+    CloudspanError,
+    GaveUp,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    OutOfTime,
+    PlatformFault,
+    RateLimited,
+    Unreachable,
+)
+from cloudspan_zstack.cloud.error_rules import ADVICE, BUSINESS, PLAIN, UNMAPPED, LostJob, Rule, SessionEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prometheus_client import CollectorRegistry
+
+    from cloudspan_kit.http.transport import Answer, Asked
+
+_MAX_TEXT = 500
+_UUID = re.compile(r"[0-9a-f]{32}")
+# Newer releases say it beside the old code.
+_SESSION_ENDED = "ORG_ZSTACK_IDENTITY_10020"
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One error of a chain of causes."""
+
+    code: str
+    text: str
+
+
+class Catalogue:
+    """The rules, and the count of answers that none of them knows."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._unmapped = Counter(
+            "cloudspan_unmapped_native_errors",
+            "Native errors that the adapter's catalogue has no row for.",
+            ("cluster", "service", "status"),
+            registry=registry,
+        )
+
+    def error(self, asked: Asked, answer: Answer, request_id: str = "", *, final: bool = False) -> CloudspanError:
+        """Return the error that `answer`, anything but a success, means.
+
+        Args:
+            asked: What was asked; for a job, what the job does.
+            answer: What came.
+            request_id: The job's uuid, if there is one.
+            final: The answer is a job's end: what would say "try later" elsewhere says "it has failed" here.
+        """
+        chain = error_chain(answer)
+        rule, link = _by_chain(chain) if chain else _by_status(answer)
+        if not rule.mapped:
+            self._unmapped.labels(asked.cluster, asked.service, link.code).inc()
+        metadata = asked.metadata() | {
+            "native_code": link.code,
+            "native_request_id": request_id,
+            "http_status": str(answer.status),
+        }
+        kind, reason = _meaning(rule, link, asked, final=final)
+        retry_after = answer.retry_after_s if issubclass(kind, RateLimited | Unreachable) else None
+        advice = f"; {ADVICE[reason]}" if reason in ADVICE else ""
+        told = _told(chain, link)
+        message = f"{asked} was refused with {link.code}: {told.rstrip('.') or 'no reason told'}{advice}"
+        return kind(message, reason=reason, metadata=metadata, retry_after_s=retry_after)
+
+
+def error_chain(answer: Answer) -> list[Link]:
+    """Return the errors of a business answer, the most specific last; empty for any other answer."""
+    if answer.status < 400:
+        return []
+    try:
+        document = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return []
+    found = document.get("error") if isinstance(document, dict) else None
+    return _links(found) if isinstance(found, dict) else []
+
+
+def ends_session(answer: Answer) -> bool:
+    """Whether a business answer says that the session is no good; a wrong access key would be so with any."""
+    chain = error_chain(answer)
+    return bool(chain) and issubclass(_by_chain(chain)[0].error, SessionEnded)
+
+
+def _links(error: Mapping[str, Any]) -> list[Link]:
+    links: list[Link] = []
+    current: Any = error
+    while isinstance(current, dict) and len(links) < _MAX_DEPTH:
+        code = str(current.get("code") or "")
+        if current.get("globalErrorCode") == _SESSION_ENDED:
+            code = "ID.1001"
+        links.append(Link(code, str(current.get("details") or current.get("description") or "")))
+        several = current.get("causes")
+        current = current.get("cause") or (several[0] if isinstance(several, list) and several else None)
+    return links
+
+
+def _by_chain(chain: list[Link]) -> tuple[Rule, Link]:
+    for link in reversed(chain):
+        rule = next((rule for rule in BUSINESS if rule.matches(link.code, link.text)), None)
+        if rule is not None:
+            return rule, link
+    return UNMAPPED, chain[-1]
+
+
+def _by_status(answer: Answer) -> tuple[Rule, Link]:
+    link = Link(str(answer.status), _plain(answer.body))
+    return next((rule for rule in PLAIN if rule.matches(link.code, link.text)), UNMAPPED), link
+
+
+def _meaning(rule: Rule, link: Link, asked: Asked, *, final: bool) -> tuple[type[CloudspanError], str]:
+    kind: type[CloudspanError] = rule.error
+    if kind is NotFound and _is_reference(link.text, asked):
+        return InvalidRequest, "REFERENCE_NOT_FOUND"
+    waits = issubclass(kind, RateLimited | Unreachable | OutcomeUnknown | OutOfTime | PlatformFault)
+    if final and waits and not issubclass(kind, LostJob | SessionEnded):
+        return GaveUp, rule.reason
+    return kind, rule.reason
+
+
+def _is_reference(text: str, asked: Asked) -> bool:
+    """Whether what was not found is something that the request names beside the resource it is about."""
+    missing = _UUID.findall(text)
+    if missing:
+        return not any(uuid in asked.path for uuid in missing)
+    return asked.method == "POST"
+
+
+def _told(chain: list[Link], link: Link) -> str:
+    """The deciding error's own words, or those of an error above it that has some."""
+    told = link.text or next((above.text for above in reversed(chain) if above.text), "")
+    return " ".join(told.split())[:_MAX_TEXT]
+
+
+def _plain(body: bytes) -> str:
+    """The words of an HTML page, or of anything else."""
+    text = body[:4096].decode("utf-8", "replace")
+    text = re.sub(r"(?is)<(script|style|head).*?</\1>|<[^>]+>", " ", text)
+    return " ".join(text.split())[:_MAX_TEXT]

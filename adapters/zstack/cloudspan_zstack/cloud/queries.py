@@ -1,0 +1,155 @@
+"""Whole listings out of ZStack's pages, and conditions that mean what they say. Every area's lists use it.
+
+ZStack pages by offset: a row deleted between two pages moves all later ones forward, over the edge of the page. So
+pages are sorted by uuid, the one field without ties, and the cursor holds the last uuid seen; the offset is only where
+to look for it. Whatever was deleted or added meanwhile, no row that was there all the time is skipped or told twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from cloudspan_common.errors import Busy
+from cloudspan_kit.driver import Page
+from cloudspan_zstack.cloud.rows import Row, Rows
+from cloudspan_zstack.cloud.session import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from google.protobuf.message import Message
+
+    from cloudspan_kit.driver import Call, Query
+    from cloudspan_zstack.cloud.session import Session
+
+R = TypeVar("R", bound=Row)
+M = TypeVar("M", bound="Message")
+
+MAX_LIMIT = 500
+# The server takes the first of these that it finds anywhere in a condition for the operator.
+_OPERATORS = ("!=", ">=", "<=", "!?=", "!~=", "~=", "?=", "=", ">", "<", "is null", "not null")
+_BATCH = 100  # uuids in one condition; 3.3 KB of a URL
+_MAX_PAGES = 1000
+
+
+def condition(field: str, value: str) -> list[str]:
+    """Return the condition that `field` equals `value`, in a list; an empty one where it can't be asked.
+
+    A value that holds an operator would be taken apart at it, and an empty one says nothing: the kit filters these.
+    """
+    if not value or any(operator in value for operator in _OPERATORS):
+        return []
+    return [f"{field}={value}"]
+
+
+def one_of(field: str, values: Sequence[str]) -> list[str]:
+    """Return the condition that `field` is one of `values`, which are uuids or the platform's own words."""
+    return [f"{field}?={','.join(values)}"]
+
+
+async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
+    session: Session,
+    call: Call,
+    query: Query,
+    template: str,
+    into: type[R],
+    messages: Callable[[Rows[R]], Awaitable[Sequence[M]]],
+    *,
+    conditions: Sequence[str] = (),
+    sort_fields: Mapping[str, str] | None = None,
+) -> Page[M]:
+    """Return the page of a listing that `query` asks for.
+
+    Args:
+        session: Whose cluster.
+        call: The call that this is part of.
+        query: What the kit asks for; its filter is not looked at, `conditions` are what is pushed down of it.
+        template: The resource's path.
+        into: What its rows are.
+        messages: Turns the rows of a page, in their order, into messages.
+        conditions: What all rows must fulfil.
+        sort_fields: Native field by the contract's, for the fields that the area declares sortable.
+
+    Raises:
+        Busy: A listing sorted by something else than uuid has moved under the reader: start again.
+    """
+    limit = min(max(query.limit, 1), MAX_LIMIT)
+    offset, last = _position(query.cursor)
+    if query.order_by:
+        field, descending = query.order_by[0]
+        sort = f"{'-' if descending else '+'}{(sort_fields or {})[field]}"
+        found, start = await _ordered(session, call, template, into, conditions, sort, offset, last, limit)
+    else:
+        found, start = await _by_uuid(session, call, template, into, conditions, offset, last, limit)
+    rows, end = found.rows, start + len(found.rows)
+    total = end if found.total is None else found.total
+    partial = (
+        "" if rows or start >= total else f"{template} has {total} rows as it says, and gives none from {start} on"
+    )
+    return Page(
+        await messages(found),
+        bool(rows) and end < total,
+        lambda index: f"{start + index + 1}:{rows[index].uuid}",
+        partial=partial,
+    )
+
+
+async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
+    session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str],
+    offset: int, last: str, limit: int,
+) -> tuple[Rows[R], int]:  # fmt: skip
+    """Return the first rows behind uuid `last`, which was the one before `offset`, and the first one's offset now."""
+    start, step = max(0, offset - 1), limit
+    while True:
+        found = await session.query(
+            call, template, into, conditions=conditions, limit=limit + 1, start=start, sort="+uuid", count=True
+        )
+        rows = found.rows
+        if last and start and (not rows or rows[0].uuid > last):
+            # Rows before the position were deleted; what followed it has moved in front of it.
+            start, step = max(0, start - step), step * 2
+            continue
+        seen = sum(row.uuid <= last for row in rows) if last else 0
+        if rows and seen == len(rows) and start + seen < (found.total or 0):
+            start += seen  # rows were added before the position
+            continue
+        return Rows(rows[seen:], found.total, found.documents[seen:]), start + seen
+
+
+async def _ordered(  # noqa: PLR0913, PLR0917 - see page_of
+    session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str], sort: str,
+    offset: int, last: str, limit: int,
+) -> tuple[Rows[R], int]:  # fmt: skip
+    """Return the rows from `offset` on, if the one before it is still `last`."""
+    before = 1 if last else 0
+    found = await session.query(
+        call, template, into, conditions=conditions, limit=limit + before, start=offset - before, sort=sort, count=True
+    )
+    if last and (not found.rows or found.rows[0].uuid != last):
+        text = f"{template} of {call.cluster} has changed while it was listed in order; start the listing again"
+        raise Busy(text, reason="LISTING_CHANGED")
+    return Rows(found.rows[before:], found.total, found.documents[before:]), offset
+
+
+def _position(cursor: str) -> tuple[int, str]:
+    offset, _, last = cursor.partition(":")
+    return (int(offset) if offset.isdigit() else 0), last
+
+
+async def everything(
+    session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str] = ()
+) -> list[R]:
+    """Return all rows that fulfil `conditions`, page by page; for what belongs to rows already found."""
+    rows: list[R] = []
+    for _ in range(_MAX_PAGES):
+        offset, last = len(rows), rows[-1].uuid if rows else ""
+        found, start = await _by_uuid(session, call, template, into, conditions, offset, last, PAGE)
+        rows += found.rows
+        if not found.rows or start + len(found.rows) >= (found.total or 0):
+            return rows
+    return rows
+
+
+def batches(values: Sequence[str]) -> list[Sequence[str]]:
+    """Return `values` in portions that fit into a URL."""
+    return [values[i : i + _BATCH] for i in range(0, len(values), _BATCH)]

@@ -1,0 +1,244 @@
+"""What a CreateServer request asks for, checked and put into ZStack's words. Used by `server_create` only.
+
+Nothing here asks the cloud, so a wrong request is refused before anything is made.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
+from cloudspan_kit.values import MIB, native_id
+from cloudspan_zstack.cloud.labels import tags_of
+from cloudspan_zstack.volume.volume_request import VolumeWish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan.v1 import server_pb2
+    from cloudspan_common.names import ClusterRef
+
+_FROM_IMAGE = "/vm-instances"
+_FROM_VOLUME = "/vm-instances/from/volume"
+_MOST_VOLUMES = 24
+NO_NEW_PORT = "ZStack makes the NICs of a new server with it and of no other; name the network, with ip_addresses"
+
+
+class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """What only ZStack knows of a new server."""
+
+    cpu_num: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    """Virtual CPUs, where no flavor is named."""
+    memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Memory in MiB, where no flavor is named."""
+    description: str | None = None
+    """Text for people."""
+    hostname: str | None = None
+    """Host name told to the guest by DHCP."""
+    stopped: bool = False
+    """Whether to leave the server stopped once everything is allocated."""
+    cluster_uuid: str | None = None
+    """ZStack's cluster to place it in."""
+    host_uuid: str | None = None
+    """The host to place it on."""
+    system_tags: list[str] = []
+    """Further system tags of ZStack, as `bootMode::UEFI`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """A checked request."""
+
+    template: str
+    params: Mapping[str, Any]
+    system_tags: Sequence[str]
+    user_tags: Sequence[str]
+    stays_stopped: bool
+    volumes: Sequence[NewVolume] = ()
+    interfaces: Sequence[Interface] = ()
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether more than the server itself is made."""
+        return bool(self.volumes) or any(interface.floating for interface in self.interfaces)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVolume:
+    """A data volume that is made with the server."""
+
+    wish: VolumeWish
+    goes_along: bool
+    """Whether it goes with the server too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One NIC of the server, and the network of the floating IP that shall lead to it."""
+
+    number: int
+    network: str
+    floating: str = ""
+
+
+def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
+    """Return what a request asks for.
+
+    Raises:
+        InvalidRequest: It contradicts itself, lacks something, or names resources of another cluster.
+        Unsupported: It asks for what ZStack has not.
+    """
+    if not wanted.display_name:
+        raise _bad("server.display_name", "ZStack wants a name for a server")
+    interfaces = _interfaces(wanted, ref)
+    networks = [interface.network for interface in interfaces]
+    params = {
+        "name": wanted.display_name,
+        "description": options.description,
+        **_size(wanted, options, ref),
+        **_boot(wanted, ref),
+        "l3NetworkUuids": networks or None,
+        "defaultL3NetworkUuid": networks[0] if len(networks) > 1 else None,
+        "zoneUuid": native_id(ref, "zones", wanted.zone, "server.zone") or None,
+        "clusterUuid": options.cluster_uuid,
+        "hostUuid": options.host_uuid,
+        "strategy": "CreateStopped" if options.stopped else "InstantStart",
+    }
+    if not any(params[key] for key in ("l3NetworkUuids", "zoneUuid", "clusterUuid", "hostUuid")):
+        raise _bad("server.network_interfaces", "name a network, or a zone where the server is to have none")
+    key_pair = native_id(ref, "keyPairs", wanted.key_pair, "server.key_pair")
+    template = _FROM_VOLUME if "volumeUuid" in params else _FROM_IMAGE
+    if key_pair and template == _FROM_VOLUME:
+        raise _bad("server.key_pair", "a server that boots from an existing volume is given no keys; leave it out")
+    if key_pair:
+        params["sshKeyPairUuids"] = [key_pair]
+    tags = [*_guest_tags(wanted, options), *_network_tags(wanted, networks, ref), *options.system_tags]
+    labels, volumes = tags_of(wanted.labels, "server.labels"), _volumes(wanted, ref)
+    return ServerPlan(template, params, tags, labels, options.stopped, volumes, interfaces)
+
+
+def _size(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> dict[str, Any]:
+    flavor = native_id(ref, "flavors", wanted.flavor, "server.flavor")
+    given = [options.cpu_num, options.memory_mib]
+    if flavor and any(given):
+        raise _bad("server.flavor", "a flavor decides CPUs and memory; leave either it or the two options out")
+    if flavor:
+        return {"instanceOfferingUuid": flavor}
+    if not all(given):
+        raise _bad("server.flavor", "name a flavor, or options.cpu_num and options.memory_mib")
+    return {"cpuNum": options.cpu_num, "memorySize": (options.memory_mib or 0) * MIB}
+
+
+def _boot(wanted: server_pb2.Server, ref: ClusterRef) -> dict[str, Any]:
+    boot = wanted.boot_volume
+    image = native_id(ref, "images", wanted.image, "server.image")
+    volume = native_id(ref, "volumes", boot.volume, "server.boot_volume.volume")
+    if not volume and not image:
+        raise _bad("server.image", "name an image, or an existing volume in boot_volume.volume")
+    if volume:
+        return _boot_from_volume(wanted, image, volume)
+    offering = native_id(ref, "volumeTypes", boot.volume_type, "server.boot_volume.volume_type")
+    if offering and boot.size_bytes:
+        raise _bad("server.boot_volume.size_bytes", "a disk offering has its size; leave one of the two out")
+    if wanted.HasField("boot_volume") and not offering and boot.size_bytes <= 0:
+        raise _bad("server.boot_volume.size_bytes", "a new boot volume needs its size")
+    return {"imageUuid": image, "rootDiskSize": boot.size_bytes or None, "rootDiskOfferingUuid": offering or None}
+
+
+def _boot_from_volume(wanted: server_pb2.Server, image: str, volume: str) -> dict[str, Any]:
+    boot = wanted.boot_volume
+    if image:
+        raise _bad("server.image", "boot_volume.volume and image exclude each other; keep one")
+    if boot.size_bytes or boot.volume_type:
+        raise _bad("server.boot_volume", "an existing volume has its size and type; leave both out")
+    if not boot.delete_with_server:
+        text = "on ZStack a boot volume always goes with its server; set it to agree to that"
+        raise _bad("server.boot_volume.delete_with_server", text)
+    return {"volumeUuid": volume}
+
+
+def _interfaces(wanted: server_pb2.Server, ref: ClusterRef) -> list[Interface]:
+    found: list[Interface] = []
+    for i, interface in enumerate(wanted.network_interfaces):
+        path = f"server.network_interfaces[{i}]"
+        if interface.port:
+            text = f"{path}.port: ZStack makes the NICs of a new server itself; name a network"
+            raise Unsupported(text, reason="PORT_AT_CREATE")
+        if interface.HasField("new_port"):
+            text = f"{path}.new_port: {NO_NEW_PORT}"
+            raise Unsupported(text, reason="PORT_AT_CREATE")
+        network = native_id(ref, "networks", interface.network, f"{path}.network")
+        if not network:
+            raise _bad(f"{path}.network", "name a network")
+        if any(network == other.network for other in found):
+            raise _bad(f"{path}.network", "ZStack gives a new server one NIC a network; name each once")
+        floating = native_id(ref, "networks", interface.floating_network, f"{path}.floating_network")
+        found.append(Interface(i, network, floating))
+    networks = {nic.network for nic in found}
+    for nic in found:
+        if nic.floating in networks:
+            path = f"server.network_interfaces[{nic.number}].floating_network"
+            raise _bad(path, "ZStack gives no floating IP of a network that the server has a NIC on; leave one out")
+    return found
+
+
+def _volumes(wanted: server_pb2.Server, ref: ClusterRef) -> list[NewVolume]:
+    if len(wanted.new_volumes) > _MOST_VOLUMES:
+        raise _bad("server.new_volumes", f"a server has at most {_MOST_VOLUMES} data volumes")
+    found = []
+    for i, volume in enumerate(wanted.new_volumes):
+        path = f"server.new_volumes[{i}]"
+        if volume.size_bytes <= 0:
+            raise _bad(f"{path}.size_bytes", "a new volume needs its size")
+        offering = native_id(ref, "volumeTypes", volume.volume_type, f"{path}.volume_type")
+        name = volume.display_name or f"{wanted.display_name}-{i + 1}"
+        wish = VolumeWish(path=path, name=name, size=volume.size_bytes, offering=offering, tags=[])
+        found.append(NewVolume(wish, volume.delete_with_server))
+    return found
+
+
+def _guest_tags(wanted: server_pb2.Server, options: CreateServerOptions) -> list[str]:
+    tags = []
+    if options.hostname:
+        tags.append(f"hostname::{options.hostname}")
+    if wanted.user_data:
+        tags.append(f"userdata::{base64.b64encode(wanted.user_data.encode()).decode()}")
+    if wanted.admin_password:
+        tags.append(f"rootPassword::{wanted.admin_password}")
+    return tags
+
+
+def _network_tags(wanted: server_pb2.Server, networks: Sequence[str], ref: ClusterRef) -> list[str]:
+    tags = []
+    for i, (network, interface) in enumerate(zip(networks, wanted.network_interfaces, strict=True)):
+        for address in interface.ip_addresses:
+            told = _address(address, f"server.network_interfaces[{i}].ip_addresses")
+            tags.append(f"staticIp::{network}::{told}")
+    groups = [_group(ref, group) for group in wanted.security_groups]
+    if groups and not networks:
+        raise _bad("server.security_groups", "security groups are those of NICs; name a network")
+    return tags + [f"l3::{network}::SecurityGroupUuids::{','.join(groups)}" for network in networks if groups]
+
+
+def _address(text: str, path: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise _bad(path, f"{text!r} is no IP address") from error
+    # Two colons are what stands between the parts of a tag.
+    return str(address).replace("::", "--")
+
+
+def _group(ref: ClusterRef, group: str) -> str:
+    if group.startswith("platforms/"):
+        return native_id(ref, "securityGroups", group, "server.security_groups")
+    return group
+
+
+def _bad(path: str, text: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: {text}", violations=[Violation(path, text)])

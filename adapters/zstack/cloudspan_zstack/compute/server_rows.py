@@ -1,0 +1,163 @@
+"""ZStack's VM instances as it tells them, and the way from there to the contract's `Server`; for the server files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cloudspan.v1 import server_pb2
+from cloudspan_kit.values import MIB
+from cloudspan_zstack.cloud.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_zstack.cloud.beside import Marks
+    from cloudspan_zstack.cloud.dates import ServerZone
+
+_S = server_pb2.Server
+
+STATES: Mapping[str, _S.State] = {
+    "Created": _S.STATE_STOPPED,
+    "Starting": _S.STATE_STARTING,
+    "Running": _S.STATE_RUNNING,
+    "Stopping": _S.STATE_STOPPING,
+    "Stopped": _S.STATE_STOPPED,
+    "Rebooting": _S.STATE_REBOOTING,
+    "Destroying": _S.STATE_DELETING,
+    "Destroyed": _S.STATE_SOFT_DELETED,
+    "Expunging": _S.STATE_DELETING,
+    "Migrating": _S.STATE_MIGRATING,
+    "VolumeMigrating": _S.STATE_MIGRATING,
+    "VolumeRecovering": _S.STATE_REBUILDING,
+    "Pausing": _S.STATE_PAUSED,
+    "Paused": _S.STATE_PAUSED,
+    "Resuming": _S.STATE_STARTING,
+    "Error": _S.STATE_ERROR,
+    "Crashed": _S.STATE_ERROR,
+    "Unknown": _S.STATE_UNKNOWN,
+    "NoState": _S.STATE_UNKNOWN,
+}
+# While a server is in one of these something is under way that ends by itself.
+PASSING = frozenset({
+    "Starting", "Stopping", "Rebooting", "Destroying", "Migrating", "Pausing", "Resuming", "VolumeMigrating",
+    "VolumeRecovering", "Expunging",
+})  # fmt: skip
+
+
+class Address(msgspec.Struct, rename="camel"):
+    """One address of a NIC."""
+
+    ip: str = ""
+
+
+class Nic(msgspec.Struct, rename="camel"):
+    """One NIC. Its addresses are gone while its server is destroyed."""
+
+    uuid: str
+    l3_network_uuid: str = ""
+    ip: str = ""
+    mac: str = ""
+    used_ips: list[Address] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        """All of its addresses, the first one first."""
+        several = [address.ip for address in self.used_ips if address.ip]
+        return list(dict.fromkeys(([self.ip] if self.ip else []) + several))
+
+
+class Disk(msgspec.Struct, rename="camel"):
+    """One volume of a server."""
+
+    uuid: str
+    type: str = "Data"
+    device_id: int | None = None
+
+
+class ServerRow(Row):
+    """One VM instance."""
+
+    state: str = "Unknown"
+    type: str = ""
+    zone_uuid: str = ""
+    host_uuid: str = ""
+    last_host_uuid: str = ""
+    image_uuid: str = ""
+    instance_offering_uuid: str = ""
+    cpu_num: int = 0
+    memory_size: int = 0
+    vm_nics: list[Nic] = msgspec.field(default_factory=list)
+    all_volumes: list[Disk] = msgspec.field(default_factory=list)
+
+    @property
+    def ours(self) -> _S.State:
+        """Our word for what it is doing; one that starts and never was on a host is being built."""
+        if self.state == "Starting" and not self.last_host_uuid:
+            return _S.STATE_BUILDING
+        return STATES.get(self.state, _S.STATE_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What belongs to servers and is told elsewhere."""
+
+    marks: Marks
+    groups: Mapping[str, Sequence[str]]
+    """Security groups by server."""
+    floating: Mapping[str, Sequence[str]]
+    """Addresses by NIC."""
+    along: Mapping[str, str]
+    """Servers by the volume that goes with them."""
+
+
+class ServerMapping:
+    """Makes `Server` messages of one cluster's rows."""
+
+    def __init__(self, ref: ClusterRef, zone: ServerZone) -> None:
+        self._ref = ref
+        self._zone = zone
+        self._base = f"{ref}/"
+
+    def message(self, row: ServerRow, beside: Beside) -> _S:
+        """Return one row as a message."""
+        return _S(
+            name=f"{self._base}servers/{row.uuid}",
+            display_name=row.name,
+            state=row.ours,
+            native_state=row.state,
+            project=beside.marks.project(row.uuid) or "",
+            labels=beside.marks.labels(row.uuid),
+            create_time=self._zone.timestamp(row.create_date),
+            update_time=self._zone.timestamp(row.last_op_date),
+            task=row.state.lower() if row.state in PASSING else "",
+            flavor=self._name("flavors", row.instance_offering_uuid),
+            vcpus=row.cpu_num,
+            memory_mib=row.memory_size // MIB,
+            image=self._name("images", row.image_uuid),
+            zone=self._name("zones", row.zone_uuid),
+            host=row.host_uuid,
+            network_interfaces=[self._interface(nic, beside) for nic in row.vm_nics],
+            volume_attachments=[self._attachment(row, disk, beside) for disk in row.all_volumes],
+            security_groups=[self._name("securityGroups", uuid) for uuid in beside.groups.get(row.uuid, ())],
+        )
+
+    def _interface(self, nic: Nic, beside: Beside) -> _S.NetworkInterface:
+        return _S.NetworkInterface(
+            network=self._name("networks", nic.l3_network_uuid),
+            port=self._name("ports", nic.uuid),
+            ip_addresses=nic.addresses,
+            mac_address=nic.mac,
+            floating_ip_addresses=beside.floating.get(nic.uuid, ()),
+        )
+
+    def _attachment(self, row: ServerRow, disk: Disk, beside: Beside) -> _S.VolumeAttachment:
+        # The platform detaches data volumes; those made to go with this server DeleteServer deletes.
+        goes = disk.type == "Root" or beside.along.get(disk.uuid) == row.uuid
+        return _S.VolumeAttachment(volume=self._name("volumes", disk.uuid), delete_with_server=goes)
+
+    def _name(self, collection: str, uuid: str) -> str:
+        return f"{self._base}{collection}/{uuid}" if uuid else ""

@@ -1,0 +1,110 @@
+"""The network area: reads of everything that ZStack keeps of networks, and changes of networks and subnets.
+
+`cluster` lists it among its areas; the kit calls the functions by their names. A network is an L3 network with the L2
+network below it, a subnet one of its IP ranges, a port a NIC, a floating IP an EIP with its VIP, a router a virtual
+router, VPC routers among them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cloudspan_kit.driver import ABSENT, BY_KEY, EMULATED, Capability, MarkedKind
+from cloudspan_zstack.cloud.listings import list_page, read_one
+from cloudspan_zstack.cloud.marked_addresses import MarkedAddresses
+from cloudspan_zstack.cloud.markers import marked_kind
+from cloudspan_zstack.network.network_changes import NO_ROUTER, NetworkChanges
+from cloudspan_zstack.network.network_kinds import IP_RANGE, L3
+from cloudspan_zstack.network.network_listings import SORTABLE, Listings
+from cloudspan_zstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
+from cloudspan_zstack.network.subnet_changes import SubnetChanges
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit.driver import Call, Page, Query
+    from cloudspan_zstack.cloud.session import Session
+
+_UNTOLD = (ABSENT, "the platform does not tell it")
+_RULES = (EMULATED, "rules that drop, and those switched off, let nothing through and are left out; view FULL has them")
+
+
+class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
+    """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
+
+    capabilities: ClassVar[Mapping[str, Capability]] = {
+        "list_networks": Capability(
+            sortable=tuple(SORTABLE["networks"]),
+            fields={
+                "mtu": (ABSENT, "the platform tells it for one network at a time only"),
+                "shared": _UNTOLD,
+                "port_security_disabled": _UNTOLD,
+            },
+        ),
+        "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"])),
+        "list_ports": Capability(sortable=tuple(SORTABLE["ports"]), fields={"port_security_disabled": _UNTOLD}),
+        "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"]), fields={"rules": _RULES}),
+        "list_floating_ips": Capability(sortable=tuple(SORTABLE["floating_ips"]), fields={"router": _UNTOLD}),
+        "list_routers": Capability(
+            sortable=tuple(SORTABLE["routers"]), fields={"routes": _UNTOLD, "snat_disabled": _UNTOLD}
+        ),
+        "create_network": Capability(
+            create_safety=BY_KEY, options=CreateNetworkOptions, fields={"router": (ABSENT, NO_ROUTER)}
+        ),
+        "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
+    }
+
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
+        super().__init__(session, ref)
+        self._listings = Listings.of(ref, self._messages)
+        self.marked = {
+            "networks": marked_kind(session, L3, ("L3NetworkVO",), self._discard_network),
+            # The platform files the tags of a range as those of its network.
+            "subnets": marked_kind(session, IP_RANGE, ("IpRangeVO", "L3NetworkVO"), self._discard_subnet),
+            "floatingIps": MarkedKind(self._find_addresses, self._discard_address),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Network {self._ref}>"
+
+    async def get_network(self, call: Call, _request: network_pb2.GetNetworkRequest) -> network_pb2.Network:
+        return await read_one(self._session, call, self._listings.networks)
+
+    async def list_networks(self, call: Call, query: Query) -> Page[network_pb2.Network]:
+        return await list_page(self._session, call, query, self._listings.networks)
+
+    async def get_subnet(self, call: Call, _request: subnet_pb2.GetSubnetRequest) -> subnet_pb2.Subnet:
+        return await read_one(self._session, call, self._listings.subnets)
+
+    async def list_subnets(self, call: Call, query: Query) -> Page[subnet_pb2.Subnet]:
+        return await list_page(self._session, call, query, self._listings.subnets)
+
+    async def get_port(self, call: Call, _request: port_pb2.GetPortRequest) -> port_pb2.Port:
+        return await read_one(self._session, call, self._listings.ports)
+
+    async def list_ports(self, call: Call, query: Query) -> Page[port_pb2.Port]:
+        return await list_page(self._session, call, query, self._listings.ports)
+
+    async def get_security_group(
+        self, call: Call, _request: security_group_pb2.GetSecurityGroupRequest
+    ) -> security_group_pb2.SecurityGroup:
+        return await read_one(self._session, call, self._listings.security_groups)
+
+    async def list_security_groups(self, call: Call, query: Query) -> Page[security_group_pb2.SecurityGroup]:
+        return await list_page(self._session, call, query, self._listings.security_groups)
+
+    async def get_floating_ip(
+        self, call: Call, _request: floating_ip_pb2.GetFloatingIpRequest
+    ) -> floating_ip_pb2.FloatingIp:
+        return await read_one(self._session, call, self._listings.floating_ips)
+
+    async def list_floating_ips(self, call: Call, query: Query) -> Page[floating_ip_pb2.FloatingIp]:
+        return await list_page(self._session, call, query, self._listings.floating_ips)
+
+    async def get_router(self, call: Call, _request: router_pb2.GetRouterRequest) -> router_pb2.Router:
+        return await read_one(self._session, call, self._listings.routers)
+
+    async def list_routers(self, call: Call, query: Query) -> Page[router_pb2.Router]:
+        return await list_page(self._session, call, query, self._listings.routers)

@@ -1,0 +1,19 @@
+"""What of networks is made and deleted, as kinds for `creation`, and the error for one bad field of a request."""
+
+from __future__ import annotations
+
+from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_zstack.cloud.creation import Kind
+from cloudspan_zstack.network.network_rows import EipRow, IpRangeRow, L2Row, L3Row, VipRow
+
+L2 = Kind("/l2-networks", L2Row, "l2Networks")
+L3 = Kind("/l3-networks", L3Row, "networks")
+IP_RANGE = Kind("/l3-networks/ip-ranges", IpRangeRow, "subnets")
+# A floating IP is an EIP; the VIP that it stands on is told of with it.
+VIP = Kind("/vips", VipRow, "floatingIps")
+EIP = Kind("/eips", EipRow, "floatingIps", early=True)
+
+
+def bad(field: str, text: str, reason: str = "") -> InvalidRequest:
+    """Return the error for one bad field."""
+    return InvalidRequest(text, reason=reason, violations=[Violation(field, text)])

@@ -1,0 +1,73 @@
+"""Addresses of L3 networks: ranges, which of their addresses are used, and by what."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from cloudspan_zstack_fake.wire import Failure, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudspan_zstack_fake.store import Store
+
+
+class Addresses:
+    """Takes and gives back addresses."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take(self, l3: Json, used_for: str, wanted: str | None = None) -> Json:
+        """Return a new used-IP row of an L3 network, of a wanted address or the next free one.
+
+        Raises:
+            Failure: The wanted address is in no range or used, or nothing is free.
+        """
+        for span in self._store.ip_ranges.some(l3["_ranges"]):
+            number = _number(wanted) if wanted else self._next_free(span)
+            if number is not None and span["_start"] <= number <= span["_end"]:
+                if number in span["_used"]:
+                    raise Failure("SYS.1006", f"IP[{wanted}] is already used on L3 network[uuid:{l3['uuid']}]")
+                return self._occupy(l3, span, number, used_for)
+        if wanted:
+            raise Failure("SYS.1006", f"IP[{wanted}] is in no IP range of the L3 network[uuid:{l3['uuid']}]")
+        raise Failure("L3.1000", f"no ip is available on the L3 network[uuid:{l3['uuid']}, name:{l3['name']}]")
+
+    def release(self, used_ip: str) -> None:
+        """Give an address back."""
+        row = self._store.used_ips.remove(used_ip)
+        span = self._store.ip_ranges.get(row["ipRangeUuid"]) if row else None
+        if row is not None and span is not None:
+            span["_used"].discard(row["ipInLong"])
+
+    def free(self, span: Json) -> Iterator[str]:
+        """Iterate the free addresses of a range."""
+        numbers = range(span["_start"], span["_end"] + 1)
+        return (str(ipaddress.ip_address(number)) for number in numbers if number not in span["_used"])
+
+    def _next_free(self, span: Json) -> int | None:
+        """Go on after the last one taken, so that thousands are taken without a search from the start each time."""
+        count = span["_end"] - span["_start"] + 1
+        for step in range(count):
+            number = span["_start"] + (span["_next"] - span["_start"] + step) % count
+            if number not in span["_used"]:
+                span["_next"] = number + 1
+                return int(number)
+        return None
+
+    def _occupy(self, l3: Json, span: Json, number: int, used_for: str) -> Json:
+        span["_used"].add(number)
+        return self._store.new_row(
+            self._store.used_ips, l3["_account"], ipRangeUuid=span["uuid"], l3NetworkUuid=l3["uuid"], ipVersion=4,
+            ip=str(ipaddress.ip_address(number)), netmask=span["netmask"], gateway=span["gateway"], usedFor=used_for,
+            ipInLong=number, vmNicUuid=None,
+        )  # fmt: skip
+
+
+def _number(address: str) -> int:
+    try:
+        return int(ipaddress.IPv4Address(address))
+    except ValueError:
+        raise Failure("SYS.1007", f"invalid IP[{address}]") from None

@@ -1,0 +1,152 @@
+"""What a native request and its answer look like between the HTTP door and the fake's resources.
+
+`app` makes a `Call` of each request. A resource's handler returns the result, or a `Work` that takes time, and
+raises `Failure` for a business error (JSON, 503) or `BadRequest` for a malformed request (plain text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cloudspan_zstack_fake.faults import Fault
+    from cloudspan_zstack_fake.reference import Api
+
+Json = dict[str, Any]
+Work = Generator[float, None, Json]
+"""A job in stages: yields how many seconds the next stage takes, returns the result."""
+Handler = Callable[["Call"], "Json | Work"]
+
+JSON = "application/json;charset=utf-8"
+TEXT = "text/plain;charset=utf-8"
+HTML = "text/html;charset=utf-8"
+
+
+class BadRequest(Exception):
+    """A request that the server does not understand: answered as plain text."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.text, self.status = text, status
+
+
+class Failure(Exception):
+    """A business error. `cause` is the more specific one below it."""
+
+    def __init__(self, code: str, details: str, cause: Failure | None = None) -> None:
+        super().__init__(f"{code} {details}")
+        self.code, self.details, self.cause = code, details, cause
+
+    def document(self) -> Json:
+        """Return the error object as the server writes it."""
+        made: Json = {
+            "code": self.code,
+            "description": DESCRIPTIONS.get(self.code, "An error"),
+            "details": self.details,
+        }
+        if self.cause is not None:
+            made["cause"] = self.cause.document()
+        return made
+
+
+DESCRIPTIONS = {
+    "SYS.1000": "An internal error happened in system",
+    "SYS.1001": "An operation timed out",
+    "SYS.1002": "Unable to create a resource",
+    "SYS.1003": "Resource cannot be found",
+    "SYS.1004": "Unable to delete a resource",
+    "SYS.1005": "Unable to change resource state",
+    "SYS.1006": "An operation failed",
+    "SYS.1007": "One or more API argument is invalid",
+    "SYS.1014": "The requested function is not implemented",
+    "ID.1000": "wrong account or user name or password",
+    "ID.1001": "Session expired",
+    "ID.1002": "Permission denied",
+    "ID.1003": "Quota exceeding",
+    "ID.1006": "The number of sessions exceeds the limit",
+    "VM.1010": "wrong VM state",
+    "HOST_ALLOCATION.1000": "No qualified host found",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls: a session's or an access key's owner."""
+
+    account: str
+    user: str
+    admin: bool
+    session: str = ""
+
+
+@dataclass(slots=True)
+class Call:
+    """One native request; `api` and what follows it are filled in on the way."""
+
+    method: str
+    path: str
+    """What follows the context path, in clear: `/v1/vm-instances`."""
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    raw: bytes
+    base: str
+    service: str = ""
+    """The reference's category of the call (vm, volume, l3, auth, ...), or `job` for a job that is polled."""
+    name: str = ""
+    """The call's name in the reference: `CreateVmInstance`."""
+    job_uuid: str = ""
+    api: Api | None = None
+    path_params: dict[str, str] = field(default_factory=dict)
+    params: Json = field(default_factory=dict)
+    who: Identity | None = None
+    fate: Fault | None = None
+    """The fault that decides what becomes of the call's job."""
+
+    @property
+    def identity(self) -> Identity:
+        if self.who is None:
+            raise Failure("ID.1001", "Session expired")
+        return self.who
+
+    def uuid(self) -> str:
+        """Return the uuid in the path, whatever the reference names it there."""
+        return self.path_params.get("uuid") or next(iter(self.path_params.values()), "")
+
+    def one(self, name: str, default: str = "") -> str:
+        """Return the last value of a query parameter."""
+        return next((value for key, value in reversed(self.query) if key == name), default)
+
+    def many(self, name: str) -> list[str]:
+        return [value for key, value in self.query if key == name]
+
+    def document(self) -> Json:
+        """Return the body as an object; an empty body is an empty object."""
+        try:
+            decoded = msgspec.json.decode(self.raw or b"{}")
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"malformed JSON in the body: {error}") from None
+        if not isinstance(decoded, dict):
+            raise BadRequest("the body must be a JSON object")
+        return decoded
+
+
+@dataclass(slots=True)
+class Reply:
+    """One answer."""
+
+    status: int = 200
+    payload: bytes = b""
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def reply(document: Any, status: int = 200) -> Reply:
+    return Reply(status, msgspec.json.encode(document))
+
+
+def text(message: str, status: int = 400) -> Reply:
+    return Reply(status, message.encode(), TEXT)

@@ -1,0 +1,98 @@
+"""Page sizes and page tokens of lists (AIP-158): how a traversal is kept to its query, and where it goes on.
+
+Adapters put a position in the cloud's listing into a token, the gateway one position for each cluster.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from typing import TYPE_CHECKING
+
+from cloudspan_common.errors import InvalidRequest, Violation
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+MAX_ANSWER_BYTES = 3 * 2**20
+"""gRPC clients refuse answers of 4 MiB and more; the gateway joins several parts into one below that."""
+
+_TOKEN_VERSION = b"\x01"
+_CHECK_BYTES = 4
+_HASH_BYTES = 8
+_BODY_AT = len(_TOKEN_VERSION) + _CHECK_BYTES
+
+
+def effective_page_size(asked: int) -> int:
+    """Return how many items a page may hold: 100 when 0 was asked, at most 1000.
+
+    Raises:
+        InvalidRequest: It is negative.
+    """
+    if asked < 0:
+        text = f"page_size is {asked}; give 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}"
+        raise _bad_field("page_size", text, "NEGATIVE_PAGE_SIZE")
+    return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def hash_query(method: str, request: Message) -> bytes:
+    """Return a digest of what a traversal must keep: the method and all of `request` but page size and token."""
+    kept = type(request)()
+    kept.CopyFrom(request)
+    kept.ClearField("page_size")
+    kept.ClearField("page_token")
+    said = method.encode() + b"\0" + kept.SerializeToString(deterministic=True)
+    return hashlib.blake2b(said, digest_size=_HASH_BYTES).digest()
+
+
+def encode_token(query_hash: bytes, cursor: str) -> str:
+    """Return the page token that goes on at `cursor` of that query; opaque to callers, good in a URL."""
+    body = query_hash + cursor.encode()
+    return base64.urlsafe_b64encode(_TOKEN_VERSION + _checksum(body) + body).rstrip(b"=").decode()
+
+
+def decode_token(token: str, query_hash: bytes) -> str:
+    """Return the cursor of a page token; empty for an empty token, the start.
+
+    Raises:
+        InvalidRequest: PAGE_TOKEN_MALFORMED, or PAGE_TOKEN_OTHER_QUERY when the query is not the one it was made for.
+    """
+    if not token:
+        return ""
+    made_for, cursor = _opened(token)
+    if made_for != query_hash:
+        text = (
+            "page_token was made for another query; keep parent, filter, order_by, view and read_mask as they were "
+            "(page_size may change), or leave page_token out to start again"
+        )
+        raise _bad_field("page_token", text, "PAGE_TOKEN_OTHER_QUERY")
+    return cursor
+
+
+def _opened(token: str) -> tuple[bytes, str]:
+    """Return the query hash and the cursor in a token."""
+    text = (
+        "invalid page_token: it was cut or changed on the way; send next_page_token exactly as it came, or leave it out"
+    )
+    malformed = _bad_field("page_token", text, "PAGE_TOKEN_MALFORMED")
+    try:
+        data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        check, body = data[len(_TOKEN_VERSION) : _BODY_AT], data[_BODY_AT:]
+        cursor = body[_HASH_BYTES:].decode()
+    except ValueError as error:  # not ASCII, not base64, not UTF-8
+        raise malformed from error
+    if not data.startswith(_TOKEN_VERSION) or len(body) < _HASH_BYTES or check != _checksum(body):
+        raise malformed
+    return body[:_HASH_BYTES], cursor
+
+
+def _checksum(body: bytes) -> bytes:
+    """Tell a token that was cut in a URL or a log from a whole one; keeps nobody from forging one."""
+    return zlib.crc32(body).to_bytes(_CHECK_BYTES, "big")
+
+
+def _bad_field(path: str, text: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(text, reason=reason, violations=[Violation(path, text)])

@@ -1,0 +1,162 @@
+"""Makes one resource exactly once: sends it, finds out what became of a send without a reply, weeds duplicates out.
+
+`steps.OperationRun.create` calls `send` and `reconcile`, the end of an operation `weed`. Spec: design, section 4;
+platform facts, "Lost replies".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cloudspan_common import errors
+from cloudspan_common.polling import poll_interval
+from cloudspan_kit.driver import BY_KEY, BY_MARKER, UNSAFE
+from cloudspan_kit.engine import cursor as cursors
+from cloudspan_kit.engine.suspension import (
+    FIRST_LOOK_S,
+    NOT_CARRIED_OUT,
+    RETRY_S,
+    TRANSIENT,
+    UNKNOWN,
+    Phase,
+    Record,
+    Suspended,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cloudspan.v1 import operation_pb2
+    from cloudspan_kit.driver import CreateSafety, Made
+    from cloudspan_kit.engine.run import OperationRun
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """What `create` was asked."""
+
+    step: str
+    collection: str
+    send: Callable[[str], Any]
+    find: Callable[[str], Any]
+    undo: Callable[[str], Any] | None
+    safety: CreateSafety
+
+
+async def send(run: OperationRun, trip: Create) -> NoReturn:
+    """Send the native create; the stored cursor says how that ended."""
+    run.check_time(trip.step)
+    try:
+        made = await trip.send(run.marker(trip.step))
+    except NOT_CARRIED_OUT as error:
+        run.wait_out(trip.step, error)
+    except UNKNOWN:
+        record = run.record(trip.step)
+        cursors.waited(record, run.clock)
+        run.suspend(record, Record.STATE_RECONCILING, Phase.PHASE_RECONCILING, retry_after_s=FIRST_LOOK_S)
+    except errors.CloudspanError:
+        record = run.record(trip.step)
+        if not record.generation:
+            raise
+        # The first send may have come through after all, and be what this one was refused for.
+        record.state = Record.STATE_RECONCILING
+        found = await _find(run, record, trip)
+        if not found:
+            raise
+        made = found[0]
+    _keep(run, run.record(trip.step), made)
+
+
+async def reconcile(run: OperationRun, record: Record, trip: Create) -> NoReturn:
+    """Find out what became of a create without a reply; the next step knows, or sends it again."""
+    record.state = Record.STATE_RECONCILING
+    found = await _find(run, record, trip)
+    # Of a send and its repetition, both without a reply, the other one may still come; with an id one was chosen.
+    if found and (len(found) > record.generation or record.native_id or trip.safety == BY_KEY):
+        await _settle_on(run, record, trip, found)
+    if trip.safety == UNSAFE:
+        _give_up(run, record, trip, "it has nothing to find it by")
+    total = cursors.waited(record, run.clock)
+    # A second send with the same key is refused; when there will be none the first must have had its time.
+    if total < run.settle_s and (trip.safety == BY_MARKER or run.undoing):
+        pause = min(poll_interval(total), run.settle_s - total)
+        run.suspend(record, Record.STATE_RECONCILING, Phase.PHASE_RECONCILING, retry_after_s=pause)
+    if found:
+        await _settle_on(run, record, trip, found)
+    if run.undoing:
+        run.suspend(record, Record.STATE_UNDONE, Phase.PHASE_UNDOING)
+    record.generation += 1
+    cursors.forget_waiting(record)
+    run.suspend(record, Record.STATE_SENT)
+
+
+async def weed(run: OperationRun, trip: Create, kept_id: str, found: Sequence[Made], phase: Phase) -> None:
+    """Remove duplicates, one a step; each is listed in the stored cursor before it goes."""
+    reason = f"{trip.step} is a duplicate of a create without a reply"
+    extras = {run.name(trip.collection, made.id): made for made in found if made.id != kept_id}
+    known = {left.name: left for left in run.cursor.left_overs if left.reason.startswith(reason)}
+    new = extras.keys() - known.keys()
+    for name in sorted(new):
+        run.leave(name, reason if trip.undo else f"{reason}; delete it")
+    if new:
+        raise Suspended(trip.step, phase, 0.0)
+    for name in known.keys() - extras.keys():
+        if name == run.name(trip.collection, kept_id):  # the one kept before is no longer there
+            run.cursor.left_overs.remove(known[name])
+        else:
+            known[name].removed = True  # by a step whose answer was lost
+    for name, made in extras.items():
+        if trip.undo is not None and not known[name].removed and known[name].reason == reason:
+            await _remove(run, trip, made, known[name], phase)
+
+
+async def _remove(run: OperationRun, trip: Create, made: Made, left: operation_pb2.LeftOver, phase: Phase) -> NoReturn:
+    run.check_time(trip.step)
+    try:
+        if trip.undo is not None:
+            await trip.undo(made.id)
+        left.removed = True
+    except TRANSIENT as error:
+        raise Suspended(f"{trip.step}: {error.message}", phase, error.retry_after_s or RETRY_S) from error
+    except errors.CloudspanError as error:
+        left.reason += f"; it could not be removed: {error.message}"
+    raise Suspended(trip.step, phase, 0.0)
+
+
+async def _settle_on(run: OperationRun, record: Record, trip: Create, found: Sequence[Made]) -> NoReturn:
+    kept = next((made for made in found if made.id == record.native_id), found[0])
+    record.native_id = kept.id
+    await weed(run, trip, kept.id, found, Phase.PHASE_RECONCILING)
+    _keep(run, record, kept)
+
+
+async def _find(run: OperationRun, record: Record, trip: Create) -> Sequence[Made]:
+    """Look for the marker of a create without a reply; nothing is decided while it can't be looked for."""
+    try:
+        found: Sequence[Made] = await trip.find(run.marker(trip.step))
+    except errors.CloudspanError as error:
+        if not isinstance(error, TRANSIENT) and cursors.waited(record, run.clock) >= run.settle_s:
+            _give_up(run, record, trip, f"it can't be looked for: {error.message}")
+        pause = max(error.retry_after_s or 0.0, RETRY_S)
+        stage = f"{trip.step}: {error.message}"
+        raise Suspended(stage, Phase.PHASE_RECONCILING, pause) from error
+    return found
+
+
+def _keep(run: OperationRun, record: Record, made: Made) -> NoReturn:
+    record.native_id = made.id
+    record.result.update(dict(made.data))
+    cursors.forget_waiting(record)
+    run.suspend(record, Record.STATE_DONE)
+
+
+def _give_up(run: OperationRun, record: Record, trip: Create, why: str) -> NoReturn:
+    """End with an unknown outcome, after undoing the rest."""
+    where, marker = str(run.call.cluster), run.marker(trip.step)
+    text = f"{trip.step} was sent to {where} and got no reply, and {why}; look there before calling again"
+    run.leave("", f"{text}; its marker is {marker}")
+    if not run.undoing:
+        unknown = errors.OutcomeUnknown(text, metadata={"marker": marker})
+        run.cursor.failure.CopyFrom(run.status_of(unknown))
+    run.suspend(record, Record.STATE_STUCK, Phase.PHASE_UNDOING)

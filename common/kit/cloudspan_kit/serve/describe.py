@@ -1,0 +1,159 @@
+"""Tells who an adapter is: Describe for the gateway, PlatformService and ClusterService for direct callers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cloudspan.adapter.v1 import adapter_pb2, adapter_pb2_grpc
+from cloudspan.v1 import cluster_pb2, cluster_pb2_grpc, platform_pb2, platform_pb2_grpc
+from cloudspan_common import contract, deadlines
+from cloudspan_common.errors import NotFound
+from cloudspan_common.names import WILDCARD, parse_cluster
+from cloudspan_common.reflection import file_descriptor_set
+from cloudspan_kit.driver import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import grpc
+
+    from cloudspan_common.registry import Instance
+    from cloudspan_kit.driver import Cluster, Stage
+    from cloudspan_kit.serve.capabilities import Abilities
+    from cloudspan_kit.serve.servicer import Clusters, ContractServicer
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_GATEWAY_ONLY = ("cloudspan.v1.OperationService", "cloudspan.v1.OrphanService")
+SERVICES = tuple(name for name in contract.services() if name not in _GATEWAY_ONLY)
+"""What every adapter serves of the contract; a method that its cluster lacks answers UNIMPLEMENTED."""
+
+
+class Describer(adapter_pb2_grpc.AdapterServiceServicer):
+    """Answers Describe from memory."""
+
+    def __init__(self, display_name: str, instance: Instance, clusters: Clusters, own_services: Sequence[str]) -> None:
+        self._display_name = display_name
+        self._instance = instance
+        self._clusters = clusters
+        self._services = (*SERVICES, *own_services)
+        self._descriptors = file_descriptor_set(own_services)
+
+    async def Describe(  # noqa: N802 - the rpc's name
+        self, request: adapter_pb2.DescribeRequest, context: Context
+    ) -> adapter_pb2.DescribeResponse:
+        low, high = self._instance.contract
+        return adapter_pb2.DescribeResponse(
+            platform=self._instance.platform,
+            display_name=self._display_name,
+            build=self._instance.build,
+            contract_min=low,
+            contract_max=high,
+            clusters=self.clusters(),
+            cluster_digests={str(cluster.ref): cluster.digest for cluster, _ in self._clusters},
+            services=self._services,
+            descriptors=self._descriptors,
+        )
+
+    def clusters(self) -> list[cluster_pb2.Cluster]:
+        """Return every cluster as it stands now."""
+        return [described(cluster, abilities) for cluster, abilities in self._clusters]
+
+    def platform(self) -> platform_pb2.Platform:
+        """Return this adapter as the platform of its tag."""
+        low, high = self._instance.contract
+        me = platform_pb2.AdapterInstance(
+            id=self._instance.instance_id,
+            address=self._instance.address,
+            state=platform_pb2.AdapterInstance.STATE_READY,
+            build=self._instance.build,
+            contract_min=low,
+            contract_max=high,
+        )
+        return platform_pb2.Platform(
+            name=f"platforms/{self._instance.platform}",
+            display_name=self._display_name,
+            state=platform_pb2.Platform.STATE_READY,
+            instances=[me],
+            clusters=[str(cluster.ref) for cluster, _ in self._clusters],
+            services=self._services,
+        )
+
+
+def described(cluster: Cluster, abilities: Abilities) -> cluster_pb2.Cluster:
+    """Return how a cluster stands now, with its name and what it can do."""
+    told = cluster_pb2.Cluster()
+    told.CopyFrom(cluster.describe())
+    told.name = str(cluster.ref)
+    told.capabilities.extend(abilities.describe())
+    return told
+
+
+class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
+    """Answers PlatformService with this adapter alone."""
+
+    def __init__(self, describer: Describer, servicer: ContractServicer) -> None:
+        self._describer, self._servicer = describer, servicer
+
+    async def GetPlatform(  # noqa: N802 - the rpc's name
+        self, request: platform_pb2.GetPlatformRequest, context: Context
+    ) -> platform_pb2.Platform:
+        async def answer() -> platform_pb2.Platform:
+            platform = self._describer.platform()
+            if request.name != platform.name:
+                raise NotFound(f"there is no {request.name!r} here; this adapter serves {platform.name}")
+            return platform
+
+        return await self._servicer.answered(context, answer)
+
+    async def ListPlatforms(  # noqa: N802 - the rpc's name
+        self, request: platform_pb2.ListPlatformsRequest, context: Context
+    ) -> platform_pb2.ListPlatformsResponse:
+        return platform_pb2.ListPlatformsResponse(platforms=[self._describer.platform()])
+
+
+class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
+    """Answers ClusterService for the clusters of this adapter."""
+
+    def __init__(self, describer: Describer, clusters: Clusters, servicer: ContractServicer) -> None:
+        self._describer, self._clusters, self._servicer = describer, clusters, servicer
+
+    async def GetCluster(  # noqa: N802 - the rpc's name
+        self, request: cluster_pb2.GetClusterRequest, context: Context
+    ) -> cluster_pb2.Cluster:
+        async def answer() -> cluster_pb2.Cluster:
+            return described(*self._clusters.get(parse_cluster(request.name, "name"), "name"))
+
+        return await self._servicer.answered(context, answer)
+
+    async def ListClusters(  # noqa: N802 - the rpc's name
+        self, request: cluster_pb2.ListClustersRequest, context: Context
+    ) -> cluster_pb2.ListClustersResponse:
+        async def answer() -> cluster_pb2.ListClustersResponse:
+            mine = f"platforms/{self._clusters.platform}"
+            if request.parent not in ("", mine, f"platforms/{WILDCARD}"):
+                raise NotFound(f"there is no {request.parent!r} here; this adapter serves {mine}")
+            return cluster_pb2.ListClustersResponse(clusters=self._describer.clusters())
+
+        return await self._servicer.answered(context, answer)
+
+    async def CheckCluster(  # noqa: N802 - the rpc's name
+        self, request: cluster_pb2.CheckClusterRequest, context: Context
+    ) -> cluster_pb2.CheckClusterResponse:
+        async def answer() -> cluster_pb2.CheckClusterResponse:
+            contract.check_required(request)
+            ref = parse_cluster(request.name, "name")
+            cluster, _ = self._clusters.get(ref, "name")
+            call = Call(cluster=ref, deadline=deadlines.of(context))
+            async with call.deadline.scope(f"checking {ref}"):
+                return _checked(await cluster.check(call))
+
+        return await self._servicer.answered(context, answer)
+
+
+def _checked(stages: Sequence[Stage]) -> cluster_pb2.CheckClusterResponse:
+    response = cluster_pb2.CheckClusterResponse(ok=all(stage.ok for stage in stages))
+    for stage in stages:
+        told = response.stages.add(stage=stage.name, ok=stage.ok, message=stage.message)
+        told.took.FromMicroseconds(round(stage.took_s * 1e6))
+    return response

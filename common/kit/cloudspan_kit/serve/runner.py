@@ -1,0 +1,180 @@
+"""Runs an adapter: serve and register at once, log in to the clusters in the background, drain at the end.
+
+An adapter's `__main__` builds its clusters and calls `serve`. Spec: design, section 2 (A new adapter) and 6.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cloudspan.adapter.v1 import adapter_pb2_grpc, step_pb2_grpc
+from cloudspan.v1 import cluster_pb2_grpc, platform_pb2_grpc
+from cloudspan_common import contract, grpcs
+from cloudspan_common.config import address, option
+from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.names import is_tag
+from cloudspan_common.reflection import PoolSource
+from cloudspan_common.registry import Instance, open_registry
+from cloudspan_common.telemetry import new_registry, serve_metrics
+from cloudspan_kit.serve.callers import GATEWAY, Callers
+from cloudspan_kit.serve.capabilities import Abilities
+from cloudspan_kit.serve.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
+from cloudspan_kit.serve.servicer import Clusters, ContractServicer
+from cloudspan_kit.serve.steps import MarkServicer, StepServicer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    import grpc
+    from grpc_health.v1.health import aio as health_aio
+    from prometheus_client import CollectorRegistry
+
+    from cloudspan_common.registry import Registry
+    from cloudspan_kit.driver import Cluster
+
+log = structlog.get_logger(__name__)
+
+INFRASTRUCTURE = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
+# What `:port` and containers listen on; nobody can dial it.
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound
+ADAPTER_SERVICES = (
+    "cloudspan.adapter.v1.AdapterService",
+    "cloudspan.adapter.v1.StepService",
+    "cloudspan.adapter.v1.MarkService",
+)
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """What every adapter can be told; an adapter's own config inherits it."""
+
+    listen: str = option("gRPC address to listen on; port 0 takes a free one", default="127.0.0.1:0")
+    advertise: str = option(
+        "host:port that gateways dial; when empty the listen address, with this host's name for 0.0.0.0", default=""
+    )
+    registry: str = option("where to register: static:PATH, consul://HOST:PORT, memory:", default="memory:")
+    metrics: str = option("HTTP address of the Prometheus metrics; none when empty", default="")
+    instance: str = option("id of this instance in the registry; made from tag, host and port when empty", default="")
+    drain_s: float = option("seconds to finish calls in flight when told to stop", default=10.0)
+    tls_certificate: Path | None = option("PEM file of this adapter's certificate; plain text without", default=None)
+    tls_key: Path | None = option("PEM file of the certificate's key", default=None)
+    tls_authority: Path | None = option("PEM file of who signs the certificates of callers", default=None)
+    tls_gateway: str = option("identity of the gateway: a DNS name in its certificate", default=GATEWAY)
+    tls_caller: tuple[str, ...] = option("identity that may call straight, without Step; repeatable", default=())
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter, ready to serve."""
+
+    platform: str
+    display_name: str
+    distribution: str
+    """Its distribution's name, for the version it tells."""
+    clusters: Sequence[Cluster]
+    own_services: dict[str, Callable[[grpc.aio.Server], None]] = field(default_factory=dict)
+    """Services beyond the contract: full name -> what adds its servicer to the server."""
+
+    @property
+    def build(self) -> str:
+        try:
+            return version(self.distribution)
+        except PackageNotFoundError:
+            return "unknown"
+
+
+async def serve(
+    adapter: Adapter,
+    config: AdapterConfig,
+    stop: asyncio.Event,
+    *,
+    registry: Registry | None = None,
+    metrics: CollectorRegistry | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until `stop` is set, then drain and log out.
+
+    Args:
+        adapter: What to serve.
+        config: Addresses and the registry.
+        stop: Ends it.
+        registry: Where to register, instead of `config.registry`; a test's.
+        metrics: What to publish on `config.metrics`.
+        ready: Called with the bound address once calls are served.
+    """
+    _check(adapter)
+    async with AsyncExitStack() as stack:
+        server, port = _listening(config)
+        instance = _instance(adapter, config, port)
+        if config.metrics:
+            stack.callback(serve_metrics(metrics or new_registry(), config.metrics).close)
+        for cluster in adapter.clusters:
+            stack.push_async_callback(cluster.close)
+            await cluster.open()
+        health = _add_services(server, adapter, instance)
+        await server.start()
+        stack.push_async_callback(server.stop, config.drain_s)
+        if registry is None:
+            registry = open_registry(config.registry)
+            stack.push_async_callback(registry.close)
+        registration = await registry.register(instance)
+        log.info("adapter serves", platform=adapter.platform, address=instance.address, instance=instance.instance_id)
+        if ready:
+            ready(instance.address)
+        await stop.wait()
+        await registration.drain()
+        await registration.deregister()
+        await health.enter_graceful_shutdown()
+        log.info("adapter drains", platform=adapter.platform, limit_s=config.drain_s)
+
+
+def _listening(config: AdapterConfig) -> tuple[grpc.aio.Server, int]:
+    tls = grpcs.Tls.mutual(config.tls_certificate, config.tls_key, config.tls_authority)
+    server = grpcs.new_server((Callers(config.tls_gateway, config.tls_caller),) if tls else ())
+    return server, grpcs.listen(server, config.listen, tls)
+
+
+def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
+    host, here = address(config.listen)[0], socket.gethostname()
+    dialled = here if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    return Instance(
+        instance_id=config.instance or f"{adapter.platform}-{here}-{port}",
+        platform=adapter.platform,
+        address=config.advertise or f"{dialled}:{port}",
+        contract=(contract.CONTRACT_VERSION, contract.CONTRACT_VERSION),
+        build=adapter.build,
+    )
+
+
+def _check(adapter: Adapter) -> None:
+    tags = [adapter.platform, *(cluster.ref.cluster for cluster in adapter.clusters)]
+    for tag in tags:
+        if not is_tag(tag):
+            raise InvalidRequest(f"{tag!r} is no tag: a lower-case letter, then letters, digits, hyphens; at most 39")
+    if len(set(tags[1:])) < len(tags) - 1:
+        raise InvalidRequest(f"a cluster tag stands twice in {', '.join(tags[1:])}; tags tell clusters apart")
+
+
+def _add_services(server: grpc.aio.Server, adapter: Adapter, instance: Instance) -> health_aio.HealthServicer:
+    clusters = Clusters(adapter.platform, {c.ref.cluster: (c, Abilities(c)) for c in adapter.clusters})
+    servicer = ContractServicer(clusters, instance.instance_id)
+    describer = Describer(adapter.display_name, instance, clusters, tuple(adapter.own_services))
+    server.add_generic_rpc_handlers(servicer.handlers())
+    platform_pb2_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(describer, servicer), server)
+    cluster_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(describer, clusters, servicer), server)
+    adapter_pb2_grpc.add_AdapterServiceServicer_to_server(describer, server)
+    step_pb2_grpc.add_StepServiceServicer_to_server(StepServicer(clusters, servicer), server)
+    step_pb2_grpc.add_MarkServiceServicer_to_server(MarkServicer(clusters, servicer), server)
+    for add in adapter.own_services.values():
+        add(server)
+    grpcs.add_channelz(server)
+    grpcs.add_reflection(server, PoolSource((*SERVICES, *ADAPTER_SERVICES, *adapter.own_services, *INFRASTRUCTURE)))
+    return grpcs.add_health(server)

@@ -1,0 +1,256 @@
+"""Serves the contract for an adapter's clusters: what lies between gRPC and a driver's function.
+
+One generic handler for every method of `cloudspan.v1`: tags and REQUIRED, the cluster, its function, page or mask,
+errors as statuses, the stamp that tells the cloud's errors from a dead instance's. Spec: design, section 3.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import grpc
+import structlog
+from google.protobuf import timestamp_pb2
+from google.protobuf.message import DecodeError
+
+from cloudspan.v1 import common_pb2
+from cloudspan_common import contract, deadlines, errors
+from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotFound, Unsupported, Violation
+from cloudspan_common.listing import mask as masks
+from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
+from cloudspan_common.telemetry import new_request_id
+from cloudspan_kit.driver import Call
+from cloudspan_kit.engine.step import drive, take_step
+from cloudspan_kit.error_context import located
+from cloudspan_kit.lists import fill as paging
+from cloudspan_kit.serve.options import read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from google.protobuf.message import Message
+
+    from cloudspan.adapter.v1 import step_pb2
+    from cloudspan_kit.driver import Cluster, Page, Query
+    from cloudspan_kit.serve.capabilities import Abilities
+
+log = structlog.get_logger(__name__)
+
+SERVED_BY = "x-served-by"
+"""Trailer on every answer: an UNAVAILABLE with it is the cloud's, one without it the instance's."""
+
+_CLUSTER_SERVICE = "cloudspan.v1.ClusterService"  # answered from Describe's side
+
+
+Context = grpc.aio.ServicerContext[Any, Any]
+R = TypeVar("R")
+
+
+class Clusters:
+    """The clusters of this adapter by tag, each with its abilities."""
+
+    def __init__(self, platform: str, clusters: Mapping[str, tuple[Cluster, Abilities]]) -> None:
+        self.platform = platform
+        self._clusters = dict(clusters)
+
+    def __iter__(self) -> Iterator[tuple[Cluster, Abilities]]:
+        return iter(self._clusters.values())
+
+    def get(self, ref: ClusterRef, field: str) -> tuple[Cluster, Abilities]:
+        """Return the cluster.
+
+        Raises:
+            InvalidRequest: A wildcard, which only the gateway answers.
+            NotFound: Another platform's, or an unknown cluster; lists those that there are.
+        """
+        if ref.is_wildcard:
+            text = f"{field} holds a wildcard; an adapter answers for one cluster, the gateway for many"
+            raise InvalidRequest(text, reason="WILDCARD_AT_ADAPTER", violations=[Violation(field, text)])
+        found = self._clusters.get(ref.cluster) if ref.platform == self.platform else None
+        if found is None:
+            known = ", ".join(f"platforms/{self.platform}/clusters/{tag}" for tag in sorted(self._clusters)) or "none"
+            metadata = {"platform": ref.platform, "cluster": ref.cluster}
+            text = f"there is no {ref} here; known: {known}"
+            raise NotFound(text, reason="CLUSTER_UNKNOWN", metadata=metadata, resource=str(ref))
+        return found
+
+
+class ContractServicer:
+    """Answers every method of the contract that is routed to a cluster."""
+
+    def __init__(self, clusters: Clusters, instance_id: str) -> None:
+        self._clusters = clusters
+        self._stamp = ((SERVED_BY, instance_id),)
+
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Return what the server registers: one handler a service."""
+        services: dict[str, dict[str, Any]] = {}
+        for method in contract.methods().values():
+            if method.routed_field and method.service != _CLUSTER_SERVICE:
+                services.setdefault(method.service, {})[method.name] = self._handler(method)
+        return [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in services.items()]
+
+    def _handler(self, method: contract.Method) -> Any:
+        async def serve(body: bytes, context: Context) -> Message | bytes:
+            return await self.answered(context, lambda: self._serve(method, _parsed(method, body), context))
+
+        # Takes bytes: gRPC's own answer to what can't be parsed would be UNKNOWN, without the stamp.
+        return grpc.unary_unary_rpc_method_handler(
+            serve, None, lambda answer: answer if isinstance(answer, bytes) else _encoded(answer)
+        )
+
+    async def answered(self, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
+        """Return what `answer` returns; end the call with the status of whatever it raises."""
+        try:
+            result = await answer()
+        except CloudspanError as error:
+            await self._abort(context, error)
+        except Exception as error:  # the last door: a fault of ours must not look like the cloud's
+            log.exception("call failed by a defect of the adapter")
+            defect = Defect(f"the adapter failed with {type(error).__name__}; its log has more under this request id")
+            await self._abort(context, defect)
+        context.set_trailing_metadata(self._stamp)
+        return result
+
+    async def _abort(self, context: Context, error: CloudspanError) -> NoReturn:
+        tags = _tags(context)
+        message, trailers = errors.ending(error, tags.get("x-request-id", ""))
+        await context.abort(error.code, message, (*self._stamp, *trailers))
+
+    async def _serve(self, method: contract.Method, request: Message, context: Context) -> Message | bytes:
+        started = time.perf_counter()
+        tags = _tags(context)
+        _fill_parent(method, request, tags)
+        contract.check_required(request)
+        call, abilities, cluster = self._call(method, request, context, tags)
+        with located(call.cluster):
+            function = abilities.function(method)
+            check_served(abilities, method, request)
+            async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
+                if method.kind is contract.Kind.LIST:
+                    sortable = abilities.capability(method).sortable
+                    listed = await paging.list_page(method, request, call, _observing(function), sortable)
+                    return _listed(method, listed, call, started)
+                if method.kind is contract.Kind.MUTATION:
+                    settle_s = cluster.settle_s
+                    return await drive(function, request, method.full_name, call, settle_s=settle_s)
+                resource = await function(call, request)
+            _observed(resource)
+            masks.apply(getattr(request, "read_mask", None), resource)
+        return resource
+
+    def _call(
+        self, method: contract.Method, request: Message, context: Context, tags: Mapping[str, str]
+    ) -> tuple[Call, Abilities, Cluster]:
+        value = contract.routed_value(method, request)
+        ref, native_id = parse_cluster(value, method.routed_field), ""
+        if method.collection:
+            ref, native_id = parse_resource(value, method.collection, method.routed_field)
+        elif str(ref) != value:
+            raise malformed(value, method.routed_field, "platforms/{platform}/clusters/{cluster}")
+        _check_tags(ref, tags, method.routed_field)
+        cluster, abilities = self._clusters.get(ref, method.routed_field)
+        call = Call(
+            cluster=ref,
+            deadline=deadlines.of(context),
+            request_id=tags.get("x-request-id") or new_request_id(),
+            id=native_id,
+            full=getattr(request, "view", 0) == common_pb2.RESOURCE_VIEW_FULL,
+        )
+        return call, abilities, cluster
+
+    async def take_step(self, step: step_pb2.StepRequest, context: Context) -> step_pb2.StepResponse:
+        """Take one step of an operation.
+
+        Raises:
+            Unsupported: The method is no mutation of this contract, or its cluster does not have it.
+        """
+        method = contract.methods().get(step.method)
+        if method is None or method.kind is not contract.Kind.MUTATION:
+            raise Unsupported(f"{step.method!r} is no mutation that this adapter knows; update the adapter")
+        request = _parsed(method, step.request)
+        contract.check_required(request)
+        call, abilities, cluster = self._call(method, request, context, _tags(context))
+        structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
+        with located(call.cluster):
+            function = abilities.function(method)
+            check_served(abilities, method, request)
+        async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
+            answer = await take_step(function, request, step, call, settle_s=cluster.settle_s)
+        if answer.transit.collection not in abilities.transits:
+            answer.ClearField("transit")  # it can't be observed together with others: its operation looks for itself
+        return answer
+
+
+def _parsed(method: contract.Method, body: bytes) -> Message:
+    try:
+        return method.request.FromString(body)
+    except DecodeError as error:
+        text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
+        raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
+
+
+def check_served(abilities: Abilities, method: contract.Method, request: Message) -> None:
+    """Raise for an option or a field that the method does not have on this cluster."""
+    if method.kind is contract.Kind.MUTATION:  # what is said of a read's fields is said of its answer
+        abilities.check_fields(method, request)
+    if "options" in request.DESCRIPTOR.fields_by_name:
+        read_options(request.options, abilities.capability(method).options)  # type: ignore[attr-defined]
+
+
+def _tags(context: Context) -> dict[str, str]:
+    metadata = context.invocation_metadata() or ()
+    return {key: value for key, value in metadata if key.startswith("x-") and isinstance(value, str)}
+
+
+def _fill_parent(method: contract.Method, request: Message, tags: Mapping[str, str]) -> None:
+    """An empty `parent` is filled from the tags, before REQUIRED is checked."""
+    platform, cluster = tags.get("x-platform"), tags.get("x-cluster")
+    if method.routed_field == "parent" and platform and cluster and not contract.routed_value(method, request):
+        request.parent = str(ClusterRef(platform, cluster))  # type: ignore[attr-defined] # routed_field says so
+
+
+def _check_tags(ref: ClusterRef, tags: Mapping[str, str], field: str) -> None:
+    for tag, key in ((ref.platform, "x-platform"), (ref.cluster, "x-cluster")):
+        if key in tags and tags[key] != tag:
+            text = f"{field} says {tag!r} and metadata {key} says {tags[key]!r}; leave one out or make them agree"
+            raise InvalidRequest(text, reason="TAG_DISAGREES", violations=[Violation(field, text)])
+
+
+def _observed(*resources: Any) -> None:
+    """Every resource of the contract says when it was read; nothing else does."""
+    if resources and "observe_time" in resources[0].DESCRIPTOR.fields_by_name:
+        seconds, nanos = divmod(time.time_ns(), 10**9)
+        now = timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
+        for resource in resources:
+            resource.observe_time.CopyFrom(now)
+
+
+def _observing(function: Callable[[Call, Query], Awaitable[Page[Any]]]) -> Callable[..., Awaitable[Page[Any]]]:
+    async def listed(call: Call, query: Query) -> Page[Any]:
+        page = await function(call, query)
+        _observed(*page.items)
+        return page
+
+    return listed
+
+
+def _encoded(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _listed(method: contract.Method, listed: paging.Listed[Any], call: Call, started: float) -> bytes:
+    """Return the list's response, encoded, with the part that this cluster took in it."""
+    response = method.response(next_page_token=listed.next_page_token)
+    status = common_pb2.ClusterStatus(
+        cluster=str(call.cluster),
+        state=common_pb2.ClusterStatus.STATE_PARTIAL if listed.partial else common_pb2.ClusterStatus.STATE_OK,
+        reason="LISTING_NOT_PROVEN" if listed.partial else "",
+        message=listed.partial,
+        source=common_pb2.ClusterStatus.SOURCE_LIVE,
+    )
+    status.observe_time.GetCurrentTime()
+    status.took.FromMicroseconds(round((time.perf_counter() - started) * 1e6))
+    response.cluster_status.append(status)  # type: ignore[attr-defined] # what makes it a LIST
+    return listed.answer(response)

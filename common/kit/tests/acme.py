@@ -1,0 +1,54 @@
+"""An adapter for a platform that is one area, over real sockets: what the tests of the kit's servicers start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+from cloudspan.v1 import cluster_pb2
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_kit.driver import Call
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
+
+EAST = ClusterRef("acme", "east")
+PARENT = str(EAST)
+
+AreaT = TypeVar("AreaT")
+
+
+class AcmeCluster(Generic[AreaT]):
+    """One cluster with one area."""
+
+    ref, digest, settle_s = EAST, "acme", 0.0
+
+    def __init__(self, servers: AreaT) -> None:
+        self.servers = servers
+        self.areas = (servers,)
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def describe(self) -> cluster_pb2.Cluster:
+        return cluster_pb2.Cluster(state=cluster_pb2.Cluster.STATE_READY)
+
+    async def check(self, _: Call) -> list[Any]:
+        return []
+
+
+@asynccontextmanager
+async def serving(cluster: AcmeCluster[Any], **config: Any) -> AsyncIterator[str]:
+    """Serve the cluster inside the `with` block; gives the address."""
+    bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    settings = AdapterConfig(instance="acme-1", drain_s=0.0, **config)
+    adapter = Adapter("acme", "Acme", "none", [cluster])
+    task = asyncio.create_task(serve(adapter, settings, stop, registry=MemoryRegistry(), ready=bound.set_result))
+    yield await bound
+    stop.set()
+    await task

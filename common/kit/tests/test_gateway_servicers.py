@@ -1,0 +1,230 @@
+"""What only the gateway asks an adapter, over real sockets: steps that are only checked, transits, marks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
+
+from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.v1 import server_pb2
+from cloudspan_common import errors, grpcs
+from cloudspan_common.client import Client
+from cloudspan_common.telemetry import NativeCall, record_native_call
+from cloudspan_common.trial_certificates import Authority
+from cloudspan_kit.driver import Call, Capability, Marked, MarkedKind, Operation, Watch
+
+State = server_pb2.Server.State
+
+
+class Servers:
+    """An area with marked servers, some of which are starting."""
+
+    capabilities: Mapping[str, Capability] = {}
+
+    def __init__(self) -> None:
+        self.transits = {"servers": self._starting}
+        self.marked = {
+            "servers": MarkedKind(self._find, self._remove),
+            "ports": MarkedKind(self._find_ports, self._remove),
+            "volumes": MarkedKind(self._find_volumes, self._remove),
+        }
+        self.rows = {"1": "cs-mine-op1-server", "2": "cs-other-op2-server", "3": ""}
+        self.states: dict[str, State] = {}
+        self.removed: list[str] = []
+        self.acted = 0
+        self.met = asyncio.Barrier(2)
+
+    async def get_server(self, call: Call, _: server_pb2.GetServerRequest) -> server_pb2.Server:
+        if call.id not in self.rows:
+            raise errors.NotFound(f"{call.id} does not exist")
+        return server_pb2.Server(name=EAST.resource("servers", call.id), state=self.states.get(call.id, 0))
+
+    async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> None:
+        if op.call.id not in self.rows:
+            raise errors.NotFound(f"{request.name} does not exist", resource=request.name)
+        await op.act("start", self._start)
+        await op.until("running", _not_yet, watch=Watch("servers", op.call.id))
+
+    async def stop_server(self, op: Operation, _: server_pb2.StopServerRequest) -> None:
+        await op.until("stopped", _not_yet, watch=Watch("stoppings", op.call.id))
+
+    async def _start(self) -> None:
+        self.acted += 1
+
+    async def _starting(self, _: Call, ids: Sequence[str]) -> set[str]:
+        record_native_call(NativeCall(PARENT, "compute", "GET", "/servers", 200, 1.0))
+        return {*ids[1:], "somebody-elses"}
+
+    async def _find(self, _: Call, prefix: str) -> Sequence[Marked]:
+        await self.met.wait()
+        return [Marked(i, marker, "web", 1e9) for i, marker in self.rows.items() if prefix[:3] in marker]
+
+    async def _find_ports(self, _: Call, __: str) -> Sequence[Marked]:
+        await self.met.wait()
+        return [Marked("p", "cs-mine-op1-port")]
+
+    async def _find_volumes(self, _: Call, __: str) -> Sequence[Marked]:
+        raise errors.Unreachable("no block storage today")
+
+    async def _remove(self, _: Call, native_id: str) -> None:
+        self.removed.append(native_id)
+
+
+async def _not_yet() -> None:
+    return None
+
+
+@pytest.fixture
+def cluster() -> AcmeCluster[Servers]:
+    return AcmeCluster(Servers())
+
+
+@pytest.fixture
+async def client(cluster: AcmeCluster[Servers]) -> AsyncIterator[Client]:
+    async with serving(cluster) as address, Client(address, timeout_s=5) as opened:
+        yield opened
+
+
+@pytest.fixture
+def steps(client: Client) -> Any:
+    return step_pb2_grpc.StepServiceStub(client.channel)
+
+
+@pytest.fixture
+def marks(client: Client) -> Any:
+    return step_pb2_grpc.MarkServiceStub(client.channel)
+
+
+def a_step(method: str, server: str, **fields: Any) -> step_pb2.StepRequest:
+    request = getattr(server_pb2, f"{method}Request")(name=f"{PARENT}/servers/{server}")
+    return step_pb2.StepRequest(
+        operation_id="7", attempt=1, installation="mine", method=f"cloudspan.v1.ServerService/{method}",
+        request=request.SerializeToString(), **fields,
+    )  # fmt: skip
+
+
+async def test_a_step_that_only_checks_acts_never(steps: Any, cluster: AcmeCluster[Servers]) -> None:
+    """Done when it would be taken, with the error when not."""
+    assert (await steps.Step(a_step("StartServer", "1", validate_only=True))).HasField("response")
+    refused = await steps.Step(a_step("StartServer", "none", validate_only=True))
+    assert errors.from_status(refused.error).code == errors.NotFound.code
+    assert cluster.servers.acted == 0
+
+
+async def test_a_mutation_called_straight_with_validate_only_never_acts(
+    client: Client, cluster: AcmeCluster[Servers]
+) -> None:
+    """The adapter is asked without a gateway."""
+    request = server_pb2.StartServerRequest(name=f"{PARENT}/servers/1", validate_only=True)
+    operation = await client.servers.StartServer(request)
+    assert operation.done
+    assert not operation.HasField("error")
+    assert cluster.servers.acted == 0
+
+
+async def test_a_wait_is_told_as_transit_where_it_can_be_observed(steps: Any) -> None:
+    """One that its cluster can't tell of is left to its operation."""
+    first = await steps.Step(a_step("StartServer", "1"))
+    second = await steps.Step(a_step("StartServer", "1", cursor=first.cursor))
+    assert (second.transit.collection, second.transit.native_id) == ("servers", "1")
+    assert not (await steps.Step(a_step("StopServer", "1"))).HasField("transit")
+
+
+async def test_many_waits_take_one_observation(steps: Any) -> None:
+    """Only those asked for are told, and what it took."""
+    answer = await steps.Observe(
+        step_pb2.ObserveRequest(cluster=PARENT, collection="servers", native_ids=["1", "2", "3"])
+    )
+    assert list(answer.in_transit) == ["2", "3"]
+    assert [(call.service, call.count) for call in answer.calls] == [("compute", 1)]
+
+
+async def test_what_cannot_be_observed_is_unsupported(steps: Any) -> None:
+    """With what can."""
+    with pytest.raises(errors.Unsupported, match="it can: servers"):
+        await steps.Observe(step_pb2.ObserveRequest(cluster=PARENT, collection="ports", native_ids=["1"]))
+    with pytest.raises(errors.NotFound, match="known"):
+        await steps.Observe(step_pb2.ObserveRequest(cluster="platforms/acme/clusters/west", collection="servers"))
+
+
+async def test_marks_of_one_installation_are_listed_of_all_kinds_at_once(marks: Any) -> None:
+    """Another installation's are not; a kind that fails is named and spoils nothing. The two finds meet."""
+    answer = await marks.ListMarked(step_pb2.ListMarkedRequest(cluster=PARENT, installation="mine"))
+    assert {(row.name, row.marker) for row in answer.marked} == {
+        (f"{PARENT}/servers/1", "cs-mine-op1-server"),
+        (f"{PARENT}/ports/p", "cs-mine-op1-port"),
+    }
+    assert [row.create_time.seconds for row in answer.marked if row.display_name] == [10**9]
+    assert list(answer.incomplete) == ["volumes: no block storage today"]
+
+
+async def test_a_kind_that_does_not_answer_is_named_in_time(marks: Any, cluster: AcmeCluster[Servers]) -> None:
+    """The others' answer is not lost with the call's deadline."""
+    cluster.servers.met = asyncio.Barrier(3)
+    answer = await marks.ListMarked(step_pb2.ListMarkedRequest(cluster=PARENT, installation="mine"), timeout=0.5)
+    assert [line.partition(":")[0] for line in answer.incomplete] == ["servers", "ports", "volumes"]
+
+
+async def test_only_what_carries_the_mark_is_removed(marks: Any, cluster: AcmeCluster[Servers]) -> None:
+    """Another mark, a longer one and none are left alone; what is gone, or going, is done."""
+    cluster.servers.met = asyncio.Barrier(1)
+    cluster.servers.rows["4"] = "cs-mine-op1-server2"
+
+    async def remove(server: str, marker: str = "cs-mine-op1-server") -> None:
+        await marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=f"{PARENT}/servers/{server}", marker=marker))
+
+    for other in "234":
+        with pytest.raises(errors.PreconditionFailed, match="left alone"):
+            await remove(other)
+    await remove("none")
+    cluster.servers.states["3"] = State.STATE_SOFT_DELETED
+    await remove("3")
+    assert cluster.servers.removed == []
+    await remove("1")
+    assert cluster.servers.removed == ["1"]
+
+
+async def test_a_removal_that_says_too_little_is_refused(marks: Any, cluster: AcmeCluster[Servers]) -> None:
+    """No mark, no installation, a kind without marks, a cluster's name."""
+    refused = [
+        marks.ListMarked(step_pb2.ListMarkedRequest(cluster=PARENT)),
+        marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=f"{PARENT}/servers/1")),
+        marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=PARENT, marker="cs-mine")),
+        marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=f"{PARENT}/images/1", marker="cs-mine")),
+    ]
+    kinds = (errors.InvalidRequest, errors.InvalidRequest, errors.InvalidRequest, errors.Unsupported)
+    for call, kind in zip(refused, kinds, strict=True):
+        with pytest.raises(kind):
+            await call
+    assert not cluster.servers.removed
+
+
+async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(
+    cluster: AcmeCluster[Servers], tmp_path: Path
+) -> None:
+    """Whoever may call the contract straight may not."""
+    authority = Authority.new("ours")
+    authority.write(tmp_path)
+    for identity in ("gateway.cloudspan", "acme", "auditor"):
+        authority.issue(identity, tmp_path)
+
+    def files(identity: str) -> dict[str, Path]:
+        return {
+            "tls_certificate": tmp_path / f"{identity}.pem",
+            "tls_key": tmp_path / f"{identity}.key",
+            "tls_authority": tmp_path / "authority.pem",
+        }
+
+    request = step_pb2.ListMarkedRequest(cluster=PARENT, installation="mine")
+    async with serving(cluster, tls_caller=("auditor",), **files("acme")) as address:
+        async with Client(address, tls=grpcs.Tls(*files("auditor").values())) as auditor:
+            await auditor.servers.GetServer(server_pb2.GetServerRequest(name=f"{PARENT}/servers/1"))
+            with pytest.raises(errors.Forbidden, match="MarkService/ListMarked is not for auditor"):
+                await step_pb2_grpc.MarkServiceStub(auditor.channel).ListMarked(request)
+        async with Client(address, tls=grpcs.Tls(*files("gateway.cloudspan").values())) as gateway:
+            assert (await step_pb2_grpc.MarkServiceStub(gateway.channel).ListMarked(request)).marked

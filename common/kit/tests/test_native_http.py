@@ -1,0 +1,45 @@
+"""An exchange gets the answer to what it asked, whatever else comes over its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+
+from yarl import URL
+
+from cloudspan_kit.http.transport import Asked, Wire
+
+ASKED = Asked("acme", "east", "compute", "POST", "/servers")
+
+
+async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
+    """A proxy repeats an answer after a moment; the next request goes over another connection."""
+    connections = 0
+
+    async def serve(reader, writer):
+        nonlocal connections
+        connections += 1
+        while head := await reader.readline():
+            number = re.search(rb"/(\d)", head)[1]
+            while await reader.readline() != b"\r\n":
+                pass
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + number
+            writer.write(answer)
+            await asyncio.sleep(0.005)
+            writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wire = Wire(ssl.create_default_context(), "test")
+    try:
+        for number in range(3):
+            answer = await wire.exchange(ASKED, URL(f"http://127.0.0.1:{port}/{number}"), {}, None, timeout_s=5)
+            assert answer.body == str(number).encode()
+            await asyncio.sleep(0.02)
+        assert connections == 3
+    finally:
+        await wire.close()
+        server.close()
+        await server.wait_closed()
