@@ -14,22 +14,22 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from cloudspan_common import contract, logs, telemetry
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
-from cloudspan_gateway.dispatch import Dispatch
-from cloudspan_gateway.metrics import GatewayMetrics
-from cloudspan_gateway.operations.doors import OperationService, OperationsService
-from cloudspan_gateway.operations.intake import Intake
-from cloudspan_gateway.operations.orphans import OrphanService
+from cloudspan_gateway.doors.grpc_server import GatewayServer
+from cloudspan_gateway.lists.fan_out import FanOut
+from cloudspan_gateway.operations.accept import Intake
 from cloudspan_gateway.operations.runner import Runner
-from cloudspan_gateway.operations.sql import open_store
-from cloudspan_gateway.own import own_methods
-from cloudspan_gateway.platforms import ClusterService, PlatformService
-from cloudspan_gateway.routing.fanout import FanOut
+from cloudspan_gateway.operations.stores.sql import open_store
+from cloudspan_gateway.pipeline.dispatch import Dispatch
+from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
-from cloudspan_gateway.server import GatewayServer
+from cloudspan_gateway.services.methods import own_methods
+from cloudspan_gateway.services.operations import OperationService, OperationsService
+from cloudspan_gateway.services.orphans import OrphanService
+from cloudspan_gateway.services.platforms import ClusterService, PlatformService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
-    from cloudspan_gateway.operations.store import OperationStore
-    from cloudspan_gateway.own import OwnMethod
+    from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.services.methods import OwnMethod
 
 OPERATIONS = "google.longrunning.Operations"
 _SIDE_SERVICES = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")

@@ -11,8 +11,8 @@ from cloudspan.v1 import cluster_pb2, platform_pb2
 from cloudspan_common.service import run_service
 from cloudspan_gateway import capability_table, cli_operations, newadapter, tables
 from cloudspan_gateway.asking import asked, cluster_name, display, errors_for_people, gateway_option, show
-from cloudspan_gateway.up import plan
-from cloudspan_gateway.up.demo import up as run_up
+from cloudspan_gateway.demo import plan
+from cloudspan_gateway.demo.demo import up as run_up
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,8 +14,8 @@ import sys
 from gateway.tests.operation_store_suite import DONE, PROGRESS, intent
 
 from cloudspan_gateway.operations.model import Row
-from cloudspan_gateway.operations.sql import open_store
-from cloudspan_gateway.operations.store import Claim, Fenced, OperationStore
+from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationStore
+from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.storage.cipher import Cipher
 
 DRIVERS = 8

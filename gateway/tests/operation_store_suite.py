@@ -30,7 +30,7 @@ from gateway.tests.operations_for_stores import (
 from cloudspan_common.errors import AlreadyExists, Busy
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.model import Progress
-from cloudspan_gateway.operations.store import Fenced, OperationStore
+from cloudspan_gateway.operations.stores.base import Fenced, OperationStore
 
 __all__ = [
     "CANCELLED",

@@ -28,7 +28,7 @@ from cloudspan_common.errors import NotFound, PreconditionFailed
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.model import Progress
-from cloudspan_gateway.operations.store import Fenced, OperationStore, Wanted
+from cloudspan_gateway.operations.stores.base import Fenced, OperationStore, Wanted
 
 
 class WritesSuite:

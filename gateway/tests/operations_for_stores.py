@@ -12,7 +12,7 @@ from google.rpc import status_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.operations.model import Intent, Phase, Progress, Row
-from cloudspan_gateway.operations.store import Claim, OperationStore
+from cloudspan_gateway.operations.stores.base import Claim, OperationStore
 
 LEASE_S = 60.0
 DONE = any_pb2.Any(type_url="type.googleapis.com/google.protobuf.Empty")

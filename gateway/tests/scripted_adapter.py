@@ -15,7 +15,7 @@ from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.runner import OBSERVE, Runner
-from cloudspan_gateway.operations.store import OperationStore
+from cloudspan_gateway.operations.stores.base import OperationStore
 from cloudspan_gateway.routing.forward import Question
 
 CONFIG = OperationsConfig(installation="test")

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from cloudspan_common.errors import PreconditionFailed
-from cloudspan_gateway.up import plan
-from cloudspan_gateway.up.launcher import check_free
+from cloudspan_gateway.demo import plan
+from cloudspan_gateway.demo.launcher import check_free
 
 ROOT = Path(__file__).parents[2]
 _CLI = (sys.executable, "-m", "cloudspan_gateway.cli")

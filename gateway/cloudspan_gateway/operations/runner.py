@@ -16,10 +16,10 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.operations.drive import Doorbell, Drive, Parts
-from cloudspan_gateway.operations.observing import Observer
+from cloudspan_gateway.operations.execution import Doorbell, Drive, Parts
+from cloudspan_gateway.operations.shared_waits import Observer
 from cloudspan_gateway.operations.slots import Slots
-from cloudspan_gateway.operations.store import Claim, Fenced, OperationStore
+from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationStore
 from cloudspan_gateway.routing.forward import Question
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from cloudspan_gateway.operations.model import to_message
 if TYPE_CHECKING:
     from google.longrunning import operations_pb2
 
+    from cloudspan_gateway.call import GatewayCall
     from cloudspan_gateway.operations.model import Row
-    from cloudspan_gateway.operations.store import OperationStore
-    from cloudspan_gateway.routing.calls import GatewayCall
+    from cloudspan_gateway.operations.stores.base import OperationStore
 
 # A wait ends before the caller's deadline, so that it gets the operation and not its own client's time-out.
 _KEPT_SHARE, _MOST_KEPT_S = 0.1, 0.5

@@ -14,7 +14,7 @@ import grpc
 
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, OutOfTime, Unreachable
-from cloudspan_gateway.routing.calls import passed_back
+from cloudspan_gateway.call import passed_back
 from cloudspan_gateway.routing.channels import pick
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from cloudspan_common.deadlines import Deadline
-    from cloudspan_gateway.routing.calls import GatewayCall, Metadata
+    from cloudspan_gateway.call import GatewayCall, Metadata
     from cloudspan_gateway.routing.channels import Link
     from cloudspan_gateway.routing.table import Table
 

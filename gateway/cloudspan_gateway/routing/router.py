@@ -14,14 +14,14 @@ from cloudspan_common import contract, names
 from cloudspan_common.contract import Kind
 from cloudspan_common.errors import InvalidRequest, NotFound, Unsupported, Violation
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
-from cloudspan_gateway.routing.calls import CLUSTER, PLATFORM, POOL
+from cloudspan_gateway.call import CLUSTER, PLATFORM, POOL
 from cloudspan_gateway.routing.describe import is_reserved
 from cloudspan_gateway.routing.snapshot import check_served, nobody_serves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_gateway.routing.calls import GatewayCall, Metadata
+    from cloudspan_gateway.call import GatewayCall, Metadata
     from cloudspan_gateway.routing.channels import Link
     from cloudspan_gateway.routing.table import Table
 

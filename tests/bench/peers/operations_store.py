@@ -18,7 +18,7 @@ from google.protobuf import any_pb2
 
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.operations.model import Intent, Phase, Progress
-from cloudspan_gateway.operations.sql import open_store
+from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.storage.cipher import Cipher
 
 WARM_UP = 200

@@ -1,0 +1,315 @@
+"""Answers a list whose parent holds a wildcard: asks every cluster it means, joins the parts under one page token.
+
+The server calls `FanOut.list_across`. A page asks each cluster at most once, for its share of the page; the token holds
+one position per cluster; a cluster that failed stays `unreachable` for the rest of that traversal.
+Spec: design, section 3 (Manners); pains 10 and 11.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import msgspec
+from google.protobuf.message import DecodeError
+
+from cloudspan.v1 import common_pb2
+from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import (
+    CloudspanError,
+    InvalidRequest,
+    NotFound,
+    PlatformFault,
+    Unreachable,
+    Unsupported,
+    Violation,
+)
+from cloudspan_common.listing import mask as masks
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.page_token import (
+    MAX_ANSWER_BYTES,
+    decode_token,
+    effective_page_size,
+    encode_token,
+    hash_query,
+)
+from cloudspan_common.names import WILDCARD, malformed, parse_cluster
+from cloudspan_gateway.routing.forward import Question
+from cloudspan_gateway.routing.snapshot import nobody_serves
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
+
+    from cloudspan_common.contract import Method
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.routing.forward import Forwarder
+    from cloudspan_gateway.routing.table import Table
+
+Status = common_pb2.ClusterStatus
+
+# A cluster that hangs must leave time to answer with the others' parts.
+_DEADLINE_SHARE = 0.8
+# With less than this no further cluster is asked: it would fail for want of time, not by its own fault.
+_MIN_ASK_S = 0.1
+
+
+class _Position(msgspec.Struct, array_like=True):
+    """Where one cluster's listing goes on."""
+
+    platform: str
+    cluster: str
+    state: Literal["open", "done", "failed", "unsupported"] = "open"
+    token: str = ""
+    doubt: str = ""
+    """Why an earlier part could not be proven complete."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """One cluster's part in this page."""
+
+    ref: ClusterRef
+    position: _Position
+    status: common_pb2.ClusterStatus
+    asked: bool = False
+    error: CloudspanError | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether this page may still ask it."""
+        return self.position.state == "open" and not self.asked
+
+
+class FanOut:
+    """Lists over many clusters at once."""
+
+    def __init__(self, table: Table, forwarder: Forwarder) -> None:
+        self._table = table
+        self._forwarder = forwarder
+
+    def __repr__(self) -> str:
+        return f"<FanOut over {self._table.snapshot!r}>"
+
+    async def list_across(self, method: Method, request: Any, call: GatewayCall) -> bytes:
+        """Return the joined page.
+
+        Raises:
+            InvalidRequest: A parent, page size, token, filter or mask that can't be used, or `order_by`.
+            NotFound: The parent names a platform or a cluster that is not known.
+            Unreachable: Not one cluster answered.
+        """
+        size = _checked(method, request)
+        query_hash = hash_query(method.full_name, request)
+        parts = self._parts(request, decode_token(request.page_token, query_hash))
+        page = _Joined(method, size)
+        share = Deadline.after(call.deadline.remaining() * _DEADLINE_SHARE)
+        while asked := _shares(parts, page.room):
+            await self._ask_all(method, request, asked, page, call, share)
+            if share.remaining() < _MIN_ASK_S:
+                break
+        if not request.page_token:
+            _check_any_answered(parts)
+        positions = [part.position for part in parts]
+        if any(position.state == "open" for position in positions):
+            page.response.next_page_token = encode_token(query_hash, msgspec.json.encode(positions).decode())
+        page.response.unreachable.extend(str(part.ref) for part in parts if part.position.state == "failed")
+        page.response.cluster_status.extend(part.status for part in parts if _tells(part))
+        return bytes(page.response.SerializeToString())
+
+    def _parts(self, request: Any, cursor: str) -> list[_Part]:
+        wanted = parse_cluster(request.parent)
+        if cursor:
+            return [_begin(position) for position in _positions(cursor, wanted)]
+        routes = self._table.snapshot.matching(wanted)
+        if not routes:
+            self._nothing_matches(wanted)
+        return [_begin(_Position(route.ref.platform, route.ref.cluster)) for route in routes]
+
+    def _nothing_matches(self, wanted: ClusterRef) -> None:
+        """Raise where an empty list would hide a typing error, or an adapter that has not told its clusters yet."""
+        snapshot = self._table.snapshot
+        if wanted.cluster != WILDCARD:
+            known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"
+            text = f"no platform has a cluster {wanted.cluster!r}; the clusters known now are: {known}"
+            raise NotFound(text, reason="CLUSTER_UNKNOWN", resource=str(wanted))
+        if wanted.platform != WILDCARD and not snapshot.platform(wanted.platform).serving:
+            raise nobody_serves(snapshot.platform(wanted.platform))
+
+    async def _ask_all(
+        self,
+        method: Method,
+        request: Any,
+        asked: Sequence[tuple[_Part, int]],
+        page: _Joined,
+        call: GatewayCall,
+        share: Deadline,
+    ) -> None:
+        """Ask these parts at once, then join what came in the parts' order."""
+        questions = [self._ask(method, request, part, count, call, share) for part, count in asked]
+        for (part, _), answer in zip(asked, await asyncio.gather(*questions), strict=True):
+            if answer is None:
+                _fail(part)
+            elif page.take(answer):
+                _go_on(part, answer)
+
+    async def _ask(
+        self, method: Method, request: Any, part: _Part, count: int, call: GatewayCall, share: Deadline
+    ) -> Any | None:
+        """Return one cluster's answer; None when it failed, with the error kept in the part."""
+        part.asked = True
+        question = type(request)()
+        question.CopyFrom(request)
+        question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
+        started = time.monotonic()
+        snapshot = self._table.snapshot
+        try:
+            asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
+            answer = await self._forwarder.ask(
+                lambda: snapshot.links(snapshot.cluster(part.ref), method.full_name), asked
+            )
+            return method.response.FromString(answer)
+        except CloudspanError as error:
+            part.error = error
+            return None
+        except DecodeError as error:
+            part.error = PlatformFault(f"{part.ref} answered no {method.response.DESCRIPTOR.name}: {error}")
+            return None
+        finally:
+            part.status.took.FromNanoseconds(round((time.monotonic() - started) * 1e9))
+
+
+class _Joined:
+    """The page under way."""
+
+    def __init__(self, method: Method, size: int) -> None:
+        self._items_field = method.items_field
+        self._size = size
+        self._bytes = 0
+        self._is_full = False
+        self.response: Any = method.response()
+
+    @property
+    def room(self) -> int:
+        """How many more items it takes."""
+        return 0 if self._is_full else self._size - len(self._items)
+
+    @property
+    def _items(self) -> Any:
+        return getattr(self.response, self._items_field)
+
+    def take(self, answer: Message) -> bool:
+        """Add a part's items; False when they do not fit, so that the next page asks for them again."""
+        items, size = getattr(answer, self._items_field), answer.ByteSize()
+        if self._items and (self._bytes + size > MAX_ANSWER_BYTES or len(items) > self.room):
+            self._is_full = True
+            return False
+        self._bytes += size
+        self._items.extend(items)
+        return True
+
+
+def _checked(method: Method, request: Any) -> int:
+    """Return the page's size; refuse before anyone is asked what every cluster would refuse."""
+    if request.order_by:
+        text = "order_by works on one cluster at a time; name one in parent, or leave order_by out"
+        raise InvalidRequest(text, reason="ORDER_ACROSS_CLUSTERS", violations=[Violation("order_by", text)])
+    if str(parse_cluster(request.parent)) != request.parent:
+        raise malformed(request.parent, "parent", "platforms/{platform}/clusters/{cluster}")
+    resource = cast("Descriptor", method.item.DESCRIPTOR)
+    Filter.parse(getattr(request, "filter", ""), resource)
+    masks.compiled(getattr(request, "read_mask", None), resource)
+    return effective_page_size(request.page_size)
+
+
+def _positions(cursor: str, wanted: ClusterRef) -> list[_Position]:
+    """Return the positions in a token, none of them outside of what the parent means."""
+    try:
+        positions = msgspec.json.decode(cursor, type=list[_Position])
+    except msgspec.MsgspecError as error:
+        raise _not_ours() from error
+    for position in positions:
+        if wanted.platform not in (WILDCARD, position.platform) or wanted.cluster not in (WILDCARD, position.cluster):
+            raise _not_ours()
+    return positions
+
+
+def _not_ours() -> InvalidRequest:
+    text = "invalid page_token; send next_page_token exactly as it came, or leave it out to start again"
+    return InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("page_token", text)])
+
+
+def _shares(parts: Sequence[_Part], room: int) -> list[tuple[_Part, int]]:
+    """Share the room of the page out over the clusters not asked yet; the first ones get what is left over.
+
+    With more clusters than room the rest is asked when the first ones leave room, or by the next page.
+    """
+    waiting = [part for part in parts if part.waits][:room]
+    if not waiting:
+        return []
+    share, rest = divmod(room, len(waiting))
+    return [(part, share + (index < rest)) for index, part in enumerate(waiting)]
+
+
+def _tells(part: _Part) -> bool:
+    """Whether there is anything to tell of a cluster in this page; one that is done was told of before."""
+    return part.asked or part.position.state in ("failed", "unsupported")
+
+
+def _begin(position: _Position) -> _Part:
+    part = _Part(parse_cluster(f"platforms/{position.platform}/clusters/{position.cluster}"), position, Status())
+    part.status.cluster = str(part.ref)
+    part.status.state = Status.STATE_OK
+    if position.state == "failed":
+        part.status.state = Status.STATE_UNREACHABLE
+        part.status.reason = "FAILED_EARLIER"
+        part.status.message = "it did not answer for an earlier page of this traversal; start again to ask it again"
+    elif position.state == "unsupported":
+        part.status.state = Status.STATE_UNSUPPORTED
+    return part
+
+
+def _go_on(part: _Part, answer: Any) -> None:
+    """Note where the cluster's listing goes on, and what it said of itself."""
+    if answer.next_page_token and answer.next_page_token == part.position.token:
+        text = f"{part.ref} answered with the page token that it was asked with; look at its paging"
+        part.error = PlatformFault(text, reason="PAGING_LOOP")
+        _fail(part)
+        return
+    took = type(part.status.took)()
+    took.CopyFrom(part.status.took)
+    for told in answer.cluster_status[:1]:
+        part.status.CopyFrom(told)
+    part.status.cluster = str(part.ref)
+    part.status.took.CopyFrom(took)
+    if part.status.HasField("observe_time"):
+        age = max(0.0, time.time() - part.status.observe_time.ToNanoseconds() / 1e9)
+        part.status.age.FromMilliseconds(round(age * 1000))
+    if part.status.state == Status.STATE_PARTIAL:
+        part.position.doubt = part.position.doubt or part.status.message or part.status.reason
+    elif part.position.doubt:
+        part.status.state, part.status.reason = Status.STATE_PARTIAL, "LISTING_NOT_PROVEN"
+        part.status.message = f"an earlier page: {part.position.doubt}"
+    part.position.token = answer.next_page_token
+    part.position.state = "open" if answer.next_page_token else "done"
+
+
+def _fail(part: _Part) -> None:
+    error = part.error or PlatformFault(f"{part.ref} gave no answer")
+    unsupported = isinstance(error, Unsupported)
+    part.position.state, part.position.token = ("unsupported" if unsupported else "failed"), ""
+    part.status.state = Status.STATE_UNSUPPORTED if unsupported else Status.STATE_UNREACHABLE
+    part.status.reason, part.status.message = error.reason, error.message
+
+
+def _check_any_answered(parts: Sequence[_Part]) -> None:
+    """With every cluster gone an empty list would be a lie; the error carries each one's reason."""
+    failed = [part for part in parts if part.position.state == "failed"]
+    if failed and all(part.position.state in ("failed", "unsupported") for part in parts):
+        reasons = "; ".join(f"{part.ref}: {part.status.message}" for part in failed)
+        raise Unreachable(f"not one cluster answered: {reasons}", reason="ALL_UNREACHABLE", retry_after_s=1.0)

@@ -1,0 +1,178 @@
+"""Where a mutation comes in: its intent is kept, and answered with its operation.
+
+The server's dispatch hands every mutation to `Intake.mutate`. Spec: design, section 4; `x-wait` from section 1.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from cloudspan.adapter.v1 import step_pb2
+from cloudspan_common import contract, errors
+from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
+from cloudspan_common.names import parse_resource
+from cloudspan_common.option_schema import unknown_options
+from cloudspan_gateway.call import REQUEST_ID, TRACEPARENT
+from cloudspan_gateway.operations.execution import STEP
+from cloudspan_gateway.operations.model import Intent
+from cloudspan_gateway.operations.waiting import before_deadline, ended, told
+from cloudspan_gateway.routing.forward import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+    from google.protobuf.struct_pb2 import Struct
+
+    from cloudspan_common.contract import Method
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.routing.forward import Forwarder
+    from cloudspan_gateway.routing.router import Router
+    from cloudspan_gateway.routing.table import Table
+
+X_WAIT = "x-wait"
+# Believed as it comes until callers are identified; it decides about fairness and nothing else.
+X_TENANT = "x-tenant"
+_MAX_TENANT = 64
+_WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
+
+
+class Intake:
+    """Accepts mutations into a store."""
+
+    def __init__(
+        self,
+        store: OperationStore,
+        router: Router,
+        forwarder: Forwarder,
+        table: Table,
+        digest: Callable[[bytes], bytes],
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._forwarder = forwarder
+        self._table = table
+        self._digest = digest
+
+    def __repr__(self) -> str:
+        return f"<Intake into {self._store!r}>"
+
+    async def mutate(self, method: Method, request_bytes: bytes, request: Message, call: GatewayCall) -> bytes:
+        """Accept a mutation; return its operation, finished if it ended within `x-wait`.
+
+        Raises:
+            CloudspanError: It was not accepted, and nothing happens: no instance alive, an unknown option, a
+                `request_id` used for another request, another operation in the way.
+        """
+        budget_s = _wait_budget(call)
+        intent = self._intent(method, request, call)
+        if getattr(request, "validate_only", False):
+            return await self._validated(method, request, intent, call)
+        row = await self._accepted(method, request, intent)
+        if budget_s:
+            call.patient = True
+            row = await ended(self._store, row, budget_s)
+        return bytes((await told(self._store, row)).SerializeToString())
+
+    def _intent(self, method: Method, request: Message, call: GatewayCall) -> Intent:
+        if call.ref is None:
+            raise TypeError(f"{method.full_name} was not routed")
+        target = contract.routed_value(method, request) if method.collection else ""
+        if method.collection:
+            parse_resource(target, method.collection, method.routed_field)
+        # Some languages write maps in another order each time: a repeated request must still be the same one.
+        body = request.SerializeToString(deterministic=True)
+        return Intent(
+            id=str(uuid.uuid4()),
+            method=method.full_name,
+            request=body,
+            cluster=call.ref,
+            request_id=_request_id(request),
+            digest=self._digest(body),
+            traceparent=call.traceparent,
+            tenant=call.header(X_TENANT)[:_MAX_TENANT],
+            target=target,
+            also=tuple(str(name) for field in method.also_named if (name := getattr(request, field))),
+        )
+
+    async def _accepted(self, method: Method, request: Message, intent: Intent) -> Row:
+        try:
+            self._check(method, request, intent.cluster)
+        except CloudspanError:
+            known = await self._store.known(intent)
+            if known is None:
+                raise
+            return known  # asked again it is answered from the store, whoever is alive
+        return await self._store.accept(intent)
+
+    def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
+        self._router.links(ref, method.full_name)
+        self._check_options(method, getattr(request, "options", None), ref)
+
+    async def _validated(self, method: Method, request: Message, intent: Intent, call: GatewayCall) -> bytes:
+        """Have the adapter check the request; nothing is kept and nothing is done."""
+        self._check(method, request, intent.cluster)
+        step = step_pb2.StepRequest(
+            operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
+        )
+        metadata = ((REQUEST_ID, call.request_id), (TRACEPARENT, call.traceparent))
+        question = Question(f"/{STEP}", step.SerializeToString(), call.deadline, metadata)
+        links = partial(self._router.links, intent.cluster, intent.method)
+        answer = step_pb2.StepResponse.FromString(await self._forwarder.ask(links, question))
+        operation = operations_pb2.Operation(done=True)
+        if answer.HasField("error"):
+            raise errors.from_status(answer.error)
+        operation.response.Pack(empty_pb2.Empty())
+        return bytes(operation.SerializeToString())
+
+    def _check_options(self, method: Method, options: Struct | None, ref: ClusterRef) -> None:
+        """Refuse unknown options before anything is accepted; their types are the adapter's to check."""
+        if options is None or not options.fields:
+            return
+        capabilities = self._table.snapshot.cluster(ref).cluster.capabilities
+        schemas = [c.options_schema for c in capabilities if c.method == method.full_name and c.options_schema.fields]
+        unknown = unknown_options(schemas[0], options) if schemas else sorted(options.fields)
+        if unknown:
+            known = ", ".join(sorted(_properties(schemas[0]))) if schemas else "none"
+            text = f"{ref} has no option {', '.join(unknown)} for {method.full_name}; it has: {known}"
+            where = {"platform": ref.platform, "cluster": ref.cluster}
+            violations = [Violation(f"options.{name}", "is unknown") for name in unknown]
+            raise InvalidRequest(text, reason="UNKNOWN_OPTION", metadata=where, violations=violations)
+
+
+def _wait_budget(call: GatewayCall) -> float:
+    """Return how long the caller is ready to wait for the result, in seconds; 0 without `x-wait`."""
+    text = call.header(X_WAIT)
+    if not text:
+        return 0.0
+    match = _WAIT.fullmatch(text.strip())
+    if match is None:
+        wrong = f"metadata {X_WAIT} is {text[:40]!r}; expected a time such as 30s or 500ms"
+        raise InvalidRequest(wrong, reason="MALFORMED_WAIT", violations=[Violation(X_WAIT, wrong)])
+    return min(float(match[1]) * _UNIT_S[match[2]], before_deadline(call))
+
+
+def _properties(schema: Struct) -> list[str]:
+    return list(schema.fields["properties"].struct_value.fields)
+
+
+def _request_id(request: Message) -> str:
+    """Return the caller's `request_id`, else a new one."""
+    text = str(getattr(request, "request_id", ""))
+    if not text:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        wrong = f"request_id is {text[:60]!r}; expected a UUID such as {uuid.uuid4()}, a new one for each new request"
+        raise InvalidRequest(wrong, violations=[Violation("request_id", wrong)]) from error

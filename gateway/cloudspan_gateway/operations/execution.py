@@ -1,0 +1,275 @@
+"""Drives one operation to its end: one step at a time, each known to the store before it is sent.
+
+The runner starts a `Drive` for each operation that it claimed. The store has the attempt before a step is sent, and
+the cursor before the next one is. Spec: design, section 4; ADR 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from cloudspan.adapter.v1 import step_pb2
+from cloudspan.v1 import annotations_pb2
+from cloudspan_common import contract, errors
+from cloudspan_common.clock import finished
+from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import CloudspanError, NotFound, Recovery
+from cloudspan_common.polling import MAX_UNSEEN_S
+from cloudspan_gateway.call import REQUEST_ID, TRACEPARENT
+from cloudspan_gateway.operations import outcomes
+from cloudspan_gateway.operations.model import Phase, Progress
+from cloudspan_gateway.operations.trace import Asked, Story
+from cloudspan_gateway.routing.forward import INSTANCE_AWAY, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from google.protobuf import any_pb2
+    from google.rpc import status_pb2
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.shared_waits import Observer
+    from cloudspan_gateway.operations.slots import Slots
+    from cloudspan_gateway.operations.stores.base import Claim, OperationStore
+    from cloudspan_gateway.routing.forward import Forwarder
+    from cloudspan_gateway.routing.router import Router
+
+log = structlog.get_logger(__name__)
+
+STEP = "cloudspan.adapter.v1.StepService/Step"
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries of a step that no adapter answered; the last one repeats
+# What gives way to a Delete is undone meanwhile; after this time it is ended as it is.
+MAKE_WAY_S = 60.0
+_STALLS = (Phase.PHASE_UNSPECIFIED, Phase.PHASE_QUEUED, Phase.PHASE_RUNNING, Phase.PHASE_RECONCILING)
+
+
+class Doorbell:
+    """Wakes everybody who waits for something to be different: an adapter that came back, a cluster that is ready."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake all who wait now."""
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+    async def heard(self) -> None:
+        """Return at the next ring."""
+        await self._rung.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all drives of a runner share."""
+
+    store: OperationStore
+    router: Router
+    forwarder: Forwarder
+    observer: Observer
+    slots: Slots
+    bell: Doorbell
+    clock: Clock
+    installation: str
+    step_timeout_s: float
+    removed_after_s: float
+    """How long a cluster must be missing, while its platform serves, to count as removed."""
+
+
+class Drive:
+    """One operation under way."""
+
+    def __init__(self, parts: Parts, claim: Claim, row: Row) -> None:
+        self._parts = parts
+        self._claim = claim
+        self.row = row
+        self.story = Story()
+        self._failures = 0
+        self._lost_since: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Drive {self.row.name} {self.row.progress.stage or 'queued'}, attempt {self.row.attempt}>"
+
+    async def run(self) -> None:
+        """Take steps until the operation has ended.
+
+        Raises:
+            Fenced: Another runner has it, or it was ended.
+            CloudspanError: The store can't be written.
+        """
+        store = self._parts.store
+        if self.row.attempt or self.row.progress.cursor:
+            self.story = Story(await store.explained(self.row.intent.id))
+        if self._deletes() and not self.row.progress.cursor:
+            await self._make_way()
+        while not self.row.done:
+            await self._take_turn()
+        word = "failed" if self.row.failed else "done"
+        log.info("operation ended", operation=self.row.name, method=self.row.intent.method, outcome=word)
+
+    async def _take_turn(self) -> None:
+        """Send one step, keep what came of it, and wait for as long as it says."""
+        intent, before = self.row.intent, self.row.attempt
+        asked: list[str] = []
+        async with self._parts.slots.taken(intent.cluster, intent.tenant):
+            began = self._parts.clock.now()
+            answer = await self._step(asked.append)
+        took = Asked(asked[-1] if asked else "", began, self._parts.clock.now())
+        if isinstance(answer, CloudspanError):
+            self.story.failed(answer.message, took)
+            await self._missed(answer, before, was_asked=bool(asked))
+            return
+        self._failures, self._lost_since = 0, None
+        self.story.answered(answer.stage, answer.calls, took)
+        await self._keep(answer)
+        if not self.row.done:
+            await self._wait(answer)
+
+    # ------------------------------------------------------------------ one step
+
+    async def _step(self, asks: Callable[[str], None]) -> step_pb2.StepResponse | CloudspanError:
+        """Return the answer of a step, or why there is none; what the store can't write is raised."""
+        parts, intent = self._parts, self.row.intent
+        # Before the attempt is counted: a process that sleeps in between must not send it afterwards.
+        deadline = Deadline.after(parts.step_timeout_s)
+        links = partial(parts.router.links, intent.cluster, intent.method)
+        try:
+            links()  # with nobody to ask the cursor is not sent, nor counted
+        except CloudspanError as error:
+            return error
+        self.row = await parts.store.begin_attempt(self._claim)
+        metadata = ((REQUEST_ID, intent.request_id), (TRACEPARENT, intent.traceparent))
+        question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
+        try:
+            return step_pb2.StepResponse.FromString(await parts.forwarder.ask(links, question, asks))
+        except CloudspanError as error:
+            return error
+
+    def _request(self) -> step_pb2.StepRequest:
+        row = self.row
+        return step_pb2.StepRequest(
+            operation_id=row.intent.id,
+            attempt=row.attempt,
+            method=row.intent.method,
+            request=row.intent.request,
+            cursor=row.progress.cursor,
+            undo=row.cancel_requested,
+            installation=self._parts.installation,
+        )
+
+    async def _keep(self, answer: step_pb2.StepResponse) -> None:
+        progress = Progress(
+            cursor=answer.cursor,
+            phase=self._phase(answer.phase),
+            stage=answer.stage,
+            percent=max(answer.percent, self.row.progress.percent),
+            resource=answer.resource or self.row.progress.resource,
+            native_ids=dict(answer.native_ids),
+            left_overs=tuple(answer.left_overs),
+        )
+        if answer.done:
+            await self._finish(progress, answer.error if answer.WhichOneof("result") == "error" else answer.response)
+        else:
+            self.row = await self._parts.store.advance(self._claim, progress, self.story.fresh())
+
+    def _phase(self, told: Phase) -> Phase:
+        if told in _STALLS and self._parts.clock.now() > self.row.deadline_time:
+            return Phase.PHASE_STALLED
+        return told or Phase.PHASE_RUNNING
+
+    async def _finish(self, progress: Progress, outcome: any_pb2.Any | status_pb2.Status) -> None:
+        self.row = await self._parts.store.finish(self._claim, progress, outcome, self.story.whole())
+
+    # ------------------------------------------------------------------ a step without an answer
+
+    async def _missed(self, error: CloudspanError, before: int, *, was_asked: bool) -> None:
+        """Decide what a step means that nobody answered; mostly that it is tried again.
+
+        `before` is how often the cursor had been sent before this step.
+        """
+        if isinstance(error, NotFound) and not was_asked:
+            if await self._is_removed(error):
+                return
+        # A try before this one that got no answer may have begun: then nothing is refused any more.
+        elif error.recovery is Recovery.FIX_REQUEST and not self.row.progress.cursor and not before:
+            progress = dataclasses.replace(self.row.progress, stage="refused")
+            await self._finish(progress, errors.to_status(error))
+            return
+        log.warning("operation waits", operation=self.row.name, reason=error.reason, message=error.message)
+        sent = was_asked and error.reason != INSTANCE_AWAY
+        progress = dataclasses.replace(self.row.progress, stage=error.message, phase=self._phase(self._running()))
+        is_counted = self.row.attempt > before
+        self.row = await self._parts.store.note(self._claim, progress, self.story.fresh(), sent=sent or not is_counted)
+        pause = max(error.retry_after_s or 0.0, BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)])
+        self._failures += 1
+        await self._pause(pause, None if sent else self._parts.bell.heard())
+
+    def _running(self) -> Phase:
+        phase = self.row.progress.phase
+        return Phase.PHASE_RUNNING if phase == Phase.PHASE_QUEUED else phase
+
+    async def _is_removed(self, error: NotFound) -> bool:
+        """End the operation if its platform has served without its cluster for long."""
+        if error.reason != "CLUSTER_UNKNOWN":
+            return False  # the platform may come back
+        now = self._parts.clock.monotonic()
+        self._lost_since = now if self._lost_since is None else self._lost_since
+        if now - self._lost_since < self._parts.removed_after_s:
+            return False
+        await self._finish(*outcomes.of_a_lost_cluster(self.row, error))
+        return True
+
+    # ------------------------------------------------------------------ waiting
+
+    async def _wait(self, answer: step_pb2.StepResponse) -> None:
+        pause = answer.retry_after.ToNanoseconds() / 1e9
+        if not answer.HasField("transit"):
+            if pause:
+                await self._pause(pause)
+            return
+        settled = self._parts.observer.settled(
+            self.row.intent.cluster, answer.transit.collection, answer.transit.native_id, not_before_s=pause
+        )
+        await self._pause(max(pause, MAX_UNSEEN_S), settled)
+
+    async def _pause(self, seconds: float, sooner: Coroutine[Any, Any, None] | None = None) -> None:
+        """Wait, but not past a cancel, nor past the end of `sooner`."""
+        row, parts = self.row, self._parts
+        changed = asyncio.ensure_future(parts.store.changed(row.intent.id, row.revision))
+        first = [changed, *([asyncio.ensure_future(sooner)] if sooner else [])]
+        either = asyncio.ensure_future(asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED))
+        try:
+            await finished(parts.clock, either, seconds)
+            if changed.done():
+                self.row = changed.result()
+        finally:
+            for waiting in (either, *first):
+                waiting.cancel()
+
+    # ------------------------------------------------------------------ a Delete
+
+    def _deletes(self) -> bool:
+        method = contract.methods().get(self.row.intent.method)
+        return method is not None and method.beside == annotations_pb2.Mutation.BESIDE_NONE
+
+    async def _make_way(self) -> None:
+        """Wait until what worked on the resource has ended, and end it where that takes too long."""
+        parts, end = self._parts, self._parts.clock.monotonic() + MAKE_WAY_S
+        while rivals := await parts.store.preempted_by(self.row.intent.id):
+            rival, left = rivals[0], end - parts.clock.monotonic()
+            changed = asyncio.ensure_future(parts.store.changed(rival.intent.id, rival.revision))
+            try:
+                if left > 0:
+                    await finished(parts.clock, changed, left)
+                    continue
+            finally:
+                changed.cancel()
+            log.warning("operation ended by a delete", operation=rival.name, by=self.row.name)
+            await parts.store.end(rival.intent.id, *outcomes.preempted(rival))

@@ -1,0 +1,180 @@
+"""One transaction's worth of changes to operations: loads what they touch, applies them in order, writes the rows back.
+
+`SqlStore` hands its writer jobs; `Batch` runs in the transaction, on whatever thread that has. What a change does to a
+row stands in `model`, and who gives way to whom in `rivals`: pure functions, so a batch may run twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from cloudspan_common.errors import CloudspanError
+from cloudspan_gateway.operations import model
+from cloudspan_gateway.operations.conflicts import judge, names_of
+from cloudspan_gateway.operations.model import Row
+from cloudspan_gateway.operations.stores import rows
+from cloudspan_gateway.operations.stores.base import Fenced, check_same, not_ended
+from cloudspan_gateway.operations.stores.claims import Claims
+from cloudspan_gateway.operations.stores.commands import Accept, Change, Forget, Kept
+from cloudspan_gateway.operations.stores.statements import statements
+from cloudspan_gateway.operations.stores.unit_of_work import View
+from cloudspan_gateway.storage.engine import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+    from cloudspan_gateway.operations.stores.commands import Job
+    from cloudspan_gateway.storage.cipher import Cipher
+    from cloudspan_gateway.storage.engine import Database
+    from cloudspan_gateway.storage.leases import Leases
+
+_NEWER_THAN_ALL = 2**62  # the place of what this batch accepts, until the database gives it its own
+
+
+class Batch:
+    """The jobs of one transaction."""
+
+    def __init__(self, conn: Connection, database: Database, cipher: Cipher, leases: Leases) -> None:
+        self.kept = Kept()
+        self._conn = conn
+        self._database = database
+        self._cipher = cipher
+        self._say = statements(database.shared)
+        self._view = View(conn, database, cipher)
+        self._claims = Claims(conn, database, cipher, leases, self.kept)
+        self._accepted: dict[str, Row] = {}
+        self._altered: dict[str, Row] = {}
+        self._ended: dict[str, Row] = {}
+        self._explained: dict[str, bytes] = {}
+
+    def run(self, jobs: Sequence[Job]) -> list[Any]:
+        """Return each job's answer, or the error that it alone ends with."""
+        self._load(jobs)
+        answers: list[Any] = [self._tried(job) for job in jobs]
+        self._write_back()
+        for place, (job, answer) in enumerate(zip(jobs, answers, strict=True)):
+            if isinstance(job, Accept) and isinstance(answer, Row):
+                answers[place] = self._numbered(answer)
+            elif not isinstance(job, Accept | Change) and not isinstance(answer, Exception):
+                # What works on many rows at once comes after the changes are in the tables.
+                answers[place] = self._claims.run(job)
+        return answers
+
+    def _load(self, jobs: Sequence[Job]) -> None:
+        ids = {job.id for job in jobs if isinstance(job, Change | Forget)}
+        intents = [job.intent for job in jobs if isinstance(job, Accept)]
+        if intents:
+            names = {name for intent in intents for name in names_of(intent)}
+            ids.update(self._view.find([intent.request_id for intent in intents], names))
+        self._view.load(ids)
+        self._view.load_behind([job.id for job in jobs if isinstance(job, Change) and job.ends])
+
+    # -------------------------------------------------------------- one after the other
+
+    def _tried(self, job: Job) -> Any:
+        try:
+            if isinstance(job, Accept):
+                return self._accept(job)
+            if isinstance(job, Change):
+                return self._change(job)
+            return self._check_ended(self._view.row(job.id)) if isinstance(job, Forget) else None
+        except (CloudspanError, Fenced) as error:
+            return error
+
+    def _check_ended(self, row: Row) -> None:
+        if not row.done:
+            raise not_ended(row)
+
+    def _accept(self, job: Accept) -> Row:
+        intent, view = job.intent, self._view
+        known = view.of_request(intent.request_id)
+        if known is not None:
+            check_same(known, intent)
+            return known
+        verdict = judge(intent, view.rivals(names_of(intent)))
+        place = _NEWER_THAN_ALL + len(self._accepted)
+        row = Row(intent, create_time=job.now, update_time=job.now, sequence=place, waits_for=verdict.waits_for)
+        self._accepted[intent.id] = row
+        view.put(row)
+        self.kept.work |= not row.waits_for
+        for other in verdict.preempts:
+            self._put(view.row(other), model.cancelled(view.row(other), job.now, preempted_by=intent.id))
+        return row
+
+    def _change(self, job: Change) -> Row:
+        if job.epoch is not None and job.id not in self._view:
+            raise Fenced(job.id)
+        before = self._view.row(job.id)
+        if job.epoch is not None and before.epoch != job.epoch:
+            raise Fenced(job.id)
+        after = job.to(before)
+        if job.explained:
+            self._explained[job.id] = job.explained
+        self._put(before, after)
+        if after.done and not before.done:
+            for behind in self._view.behind(job.id):
+                self._put(behind, model.freed(behind, after.update_time))
+        return before if job.tells_before else after
+
+    def _put(self, before: Row, after: Row) -> None:
+        if after is before:
+            return
+        key = after.intent.id
+        self._view.put(after)
+        if key in self._accepted:
+            self._accepted[key] = after
+        else:
+            (self._ended if after.done else self._altered)[key] = after
+            if after.revision > before.revision:
+                self.kept.changed[key] = after
+        self.kept.work |= bool(before.waits_for) and not after.waits_for and not after.done
+
+    # -------------------------------------------------------------- back into the tables
+
+    def _write_back(self) -> None:
+        if self._accepted:
+            self._insert()
+        going_on = [row for key, row in self._altered.items() if key not in self._ended]
+        if going_on:
+            self._conn.execute(self._say.alter, [self._values(row, rows.of_progress) for row in going_on])
+        if self._ended:
+            self._conn.execute(self._say.end, [self._values(row, rows.of_end) for row in self._ended.values()])
+            self._conn.execute(self._say.unname, self._listed(self._ended))
+        if self._explained:
+            self._explain()
+        memo = self._database.memo
+        memo.keep({key: (row, len(row.intent.request)) for key, row in {**self._accepted, **self._altered}.items()})
+        memo.forget(self._ended)
+
+    def _values(self, row: Row, columns: Any) -> dict[str, Any]:
+        return {"key": row.intent.id, **columns(row, self._cipher)}
+
+    def _listed(self, ids: Collection[str]) -> dict[str, Any]:
+        return {"values_": listed(ids, self._database.shared)}
+
+    def _insert(self) -> None:
+        fresh = [rows.of_intent(row, self._cipher) for row in self._accepted.values()]
+        for key, sequence in self._conn.execute(self._say.insert, fresh):
+            self._accepted[key] = dataclasses.replace(self._accepted[key], sequence=sequence)
+        named = [
+            {"operation_id": key, "name": name}
+            for key, row in self._accepted.items()
+            for name in dict.fromkeys(row.intent.also)
+        ]
+        if named:
+            self._conn.execute(self._say.name, named)
+
+    def _explain(self) -> None:
+        self._conn.execute(self._say.unexplain, self._listed(self._explained))
+        sealed = [
+            {"operation_id": key, "explained": self._cipher.seal(told, key, "explained")}
+            for key, told in self._explained.items()
+        ]
+        self._conn.execute(self._say.explain, sealed)
+
+    def _numbered(self, row: Row) -> Row:
+        given = self._accepted.get(row.intent.id)
+        return dataclasses.replace(row, sequence=given.sequence) if given else row

@@ -1,0 +1,93 @@
+"""What a store asks of a batch: one job a call, answered once its transaction is durable.
+
+Made by `SqlStore`, carried out by `batch` (what changes single rows) and `claims` (what goes over many).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloudspan_gateway.operations.model import Intent, Row
+    from cloudspan_gateway.operations.stores.base import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Keep a new operation; answered with its row."""
+
+    intent: Intent
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Replace a row by what `to` makes of it; answered with the new row."""
+
+    id: str
+    to: Callable[[Row], Row]
+    epoch: int | None = None
+    """Of the claim that it is made under, if it is."""
+    explained: bytes = b""
+    ends: bool = False
+    """Whether `to` may end it."""
+    tells_before: bool = False
+    """Answered with the row as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Delete an operation that has ended."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete what ended before a time; answered with how many."""
+
+    ended_before: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Claim what is free; answered with the claims and their rows."""
+
+    limit: int
+    unreadable: set[str] = field(default_factory=set)
+    """Ids to leave alone, since their keys are missing; those that turn out to be so are added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let go of claims."""
+
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Renew the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Let go of every claim, and of the lease."""
+
+
+Job = Accept | Change | Forget | Purge | Take | Release | Renew | Leave
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a batch did, beside its answers: what is to be told once it is durable."""
+
+    changed: dict[str, Row] = field(default_factory=dict)
+    """Rows that watchers see differently now."""
+    gone: list[str] = field(default_factory=list)
+    work: bool = False
+    """Whether there may be something to claim."""

@@ -1,0 +1,83 @@
+"""Services that the gateway answers itself: plain objects with a function per rpc, in snake case.
+
+`async def get_platform(self, request, call) -> Platform`, and for a stream
+`def watch_operation(self, request, call) -> AsyncIterator[Operation]`; errors are raised as CloudspanErrors. The
+server serves them through the same stages as everything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import DecodeError, Message
+
+from cloudspan_common import contract
+from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.logs import bound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.protobuf.descriptor import MethodDescriptor
+
+    from cloudspan_gateway.call import GatewayCall
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMethod:
+    """One rpc of a service that the gateway answers itself."""
+
+    path: str
+    request: type[Message]
+    function: Callable[[Any, GatewayCall], Any]
+    streams: bool
+
+    async def answer(self, body: bytes, call: GatewayCall) -> bytes | None:
+        """Return the answer's bytes, or write the messages of a stream and return None.
+
+        Raises:
+            CloudspanError: What the service's function raises; InvalidRequest for another message.
+        """
+        request = self._parsed(body)
+        with bound(request_id=call.request_id, method=call.path[1:]):
+            if self.streams:
+                # No time-out of ours: a watch lasts until its caller leaves or its caller's deadline ends it.
+                await self._write_all(request, call)
+                return None
+            async with call.deadline.scope(call.path[1:]):
+                message: Message = await self.function(request, call)
+        return message.SerializeToString()
+
+    def _parsed(self, body: bytes) -> Message:
+        try:
+            request = self.request.FromString(body)
+        except DecodeError as error:
+            text = f"the request of {self.path[1:]} is no {self.request.DESCRIPTOR.full_name}: {error}"
+            raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
+        contract.check_required(request)
+        return request
+
+    async def _write_all(self, request: Message, call: GatewayCall) -> None:
+        await call.begin()
+        async for message in self.function(request, call):
+            await call.context.write(message.SerializeToString())
+
+
+def own_methods(service: str, servicer: object) -> Iterator[OwnMethod]:
+    """Return the rpcs of `service` (its full name) that `servicer` has a function for."""
+    descriptor = descriptor_pool.Default().FindServiceByName(service)
+    for method in descriptor.methods:
+        function = getattr(servicer, contract.snake_case(method.name), None)
+        if function is not None:
+            yield _own(method, function)
+
+
+def _own(method: MethodDescriptor, function: Callable[[Any, GatewayCall], Any]) -> OwnMethod:
+    return OwnMethod(
+        path=f"/{method.containing_service.full_name}/{method.name}",
+        request=message_factory.GetMessageClass(method.input_type),
+        function=function,
+        streams=method.server_streaming,
+    )

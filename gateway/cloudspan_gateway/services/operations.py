@@ -1,0 +1,156 @@
+"""Where callers meet operations: read, awaited, cancelled, forgotten, watched.
+
+The composition root serves google.longrunning.Operations and cloudspan.v1.OperationService from here.
+Spec: design, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import structlog
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from cloudspan.v1 import operation_pb2
+from cloudspan.v1.operation_pb2 import OperationMetadata
+from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Violation
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.page_token import decode_token, effective_page_size, encode_token, hash_query
+from cloudspan_gateway.operations import outcomes
+from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
+from cloudspan_gateway.operations.stores.base import Wanted
+from cloudspan_gateway.operations.waiting import before_deadline, ended, told
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from google.protobuf.descriptor import Descriptor
+
+    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.runner import Runner
+    from cloudspan_gateway.operations.stores.base import OperationStore
+
+log = structlog.get_logger(__name__)
+
+_PARENT = "operations"
+_READ_AT_ONCE = 200
+
+
+class OperationsService:
+    """Answers google.longrunning.Operations."""
+
+    def __init__(self, store: OperationStore) -> None:
+        self._store = store
+
+    def __repr__(self) -> str:
+        return f"<OperationsService over {self._store!r}>"
+
+    async def get_operation(
+        self, request: operations_pb2.GetOperationRequest, _: GatewayCall
+    ) -> operations_pb2.Operation:
+        """Return one operation as it is."""
+        return await told(self._store, await self._store.get(id_of(request.name)))
+
+    async def list_operations(
+        self, request: operations_pb2.ListOperationsRequest, _: GatewayCall
+    ) -> operations_pb2.ListOperationsResponse:
+        """Return operations, newest first; `filter` takes the fields of OperationMetadata."""
+        if request.name not in ("", _PARENT):
+            text = f"name is {request.name[:120]!r}; operations have one parent, {_PARENT!r}"
+            raise InvalidRequest(text, reason="MALFORMED_NAME", violations=[Violation("name", text)])
+        size = effective_page_size(request.page_size)
+        query_hash = hash_query("google.longrunning.Operations/ListOperations", request)
+        wanted = Filter.parse(request.filter, cast("Descriptor", OperationMetadata.DESCRIPTOR))
+        rows = await self._matching(wanted, size + 1, _before(request.page_token, query_hash))
+        response = operations_pb2.ListOperationsResponse(operations=[to_message(row) for row in rows[:size]])
+        if len(rows) > size:
+            response.next_page_token = encode_token(query_hash, str(rows[size - 1].sequence))
+        return response
+
+    async def _matching(self, wanted: Filter, count: int, before: int | None) -> Sequence[Row]:
+        found: list[Row] = []
+        cluster, method, resource = (wanted.equal(field) or "" for field in ("cluster", "method", "resource"))
+        pushed = Wanted(cluster, method, resource)
+        while rows := await self._store.page(_READ_AT_ONCE, before, pushed):
+            before = rows[-1].sequence
+            found += [row for row in rows if wanted.is_empty or wanted.matches(metadata_of(row))]
+            if len(found) >= count or len(rows) < _READ_AT_ONCE:
+                break
+        return found[:count]
+
+    async def wait_operation(
+        self, request: operations_pb2.WaitOperationRequest, call: GatewayCall
+    ) -> operations_pb2.Operation:
+        """Return an operation once it has ended, or as it is at the time-out or just before the deadline."""
+        row = await self._store.get(id_of(request.name))
+        call.patient = True
+        budget_s = before_deadline(call)
+        if request.HasField("timeout"):
+            budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)
+        return await told(self._store, await ended(self._store, row, budget_s))
+
+    async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
+        """Ask for an operation's end: what it has done is undone. It ends CANCELLED, or finished if it was faster."""
+        await self._store.request_cancel(id_of(request.name))
+        return empty_pb2.Empty()
+
+    async def delete_operation(self, request: operations_pb2.DeleteOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
+        """Forget a finished operation; the resource it made stays."""
+        await self._store.delete(id_of(request.name))
+        return empty_pb2.Empty()
+
+
+class OperationService:
+    """Answers cloudspan.v1.OperationService."""
+
+    def __init__(self, store: OperationStore, runner: Runner) -> None:
+        self._store = store
+        self._runner = runner
+
+    async def watch_operation(
+        self, request: operation_pb2.WatchOperationRequest, _: GatewayCall
+    ) -> AsyncIterator[operations_pb2.Operation]:
+        """Yield an operation as it is, then at each change, until it has ended."""
+        row = await self._store.get(id_of(request.name))
+        yield to_message(row)
+        while not row.done:
+            try:
+                row = await self._store.changed(row.intent.id, row.revision)
+            except NotFound:
+                return  # deleted right after its end
+            yield to_message(row)
+
+    async def explain_operation(
+        self, request: operation_pb2.ExplainOperationRequest, _: GatewayCall
+    ) -> operation_pb2.OperationExplanation:
+        """Return what an operation took: up to now where this gateway drives it, else up to its last new stage."""
+        row = await self._store.get(id_of(request.name))
+        kept = self._runner.story(row.intent.id) or await self._store.explained(row.intent.id)
+        explanation = operation_pb2.OperationExplanation.FromString(kept)
+        explanation.name = row.name
+        explanation.metadata.CopyFrom(metadata_of(row))
+        return explanation
+
+    async def abandon_operation(
+        self, request: operation_pb2.AbandonOperationRequest, _: GatewayCall
+    ) -> operations_pb2.Operation:
+        """End an operation as it is.
+
+        Raises:
+            PreconditionFailed: It has ended.
+        """
+        row = await self._store.get(id_of(request.name))
+        if row.done:
+            raise PreconditionFailed(f"{row.name} has ended; there is nothing to abandon", resource=row.name)
+        log.warning("operation abandoned", operation=row.name, reason=request.reason)
+        return to_message(await self._store.end(row.intent.id, *outcomes.abandoned(row, request.reason)))
+
+
+def _before(page_token: str, query_hash: bytes) -> int | None:
+    cursor = decode_token(page_token, query_hash)
+    if cursor and not cursor.isdecimal():
+        text = "invalid page_token; send next_page_token exactly as it came, or leave it out to start again"
+        raise InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("page_token", text)])
+    return int(cursor) if cursor else None

@@ -1,0 +1,303 @@
+"""A list over many clusters: every item once, whatever single clusters do, and honest about each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
+from cloudspan_common import contract
+from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, OutOfTime, Unreachable, Unsupported
+from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, encode_token, hash_query
+from cloudspan_common.names import parse_cluster
+from cloudspan_gateway.call import GatewayCall
+from cloudspan_gateway.lists.fan_out import FanOut
+from cloudspan_gateway.routing.snapshot import ClusterRoute, PlatformRoute, Snapshot
+
+LIST = contract.methods()["cloudspan.v1.ServerService/ListServers"]
+Status = common_pb2.ClusterStatus
+Request, Response = server_pb2.ListServersRequest, server_pb2.ListServersResponse
+ALL = "platforms/-/clusters/-"
+
+
+@dataclass
+class Clouds:
+    """Stands for table and forwarder: clusters with so many servers each, and what they do instead of answering."""
+
+    sizes: dict[str, int]
+    bytes_each: int = 0
+    instead: dict[str, Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        platforms: dict[str, dict[str, ClusterRoute]] = {}
+        for name in self.sizes:
+            ref = parse_cluster(f"platforms/{name.split('/')[0]}/clusters/{name.split('/')[1]}")
+            route = ClusterRoute(ref, cluster_pb2.Cluster(name=str(ref)), links=(object(),))
+            platforms.setdefault(ref.platform, {})[ref.cluster] = route
+        self.snapshot = Snapshot(
+            MappingProxyType({tag: PlatformRoute(tag, clusters=MappingProxyType(c)) for tag, c in platforms.items()})
+        )
+
+    async def ask(self, candidates: Any, asked: Any) -> bytes:
+        question = Request.FromString(asked.body)
+        ref = parse_cluster(question.parent)
+        name = f"{ref.platform}/{ref.cluster}"
+        self.asked.append((name, question.page_size))
+        candidates()
+        try:
+            async with asyncio.timeout(asked.deadline.remaining()):
+                answer = await self.instead.get(name, self.answer)(question)
+        except TimeoutError as error:
+            raise OutOfTime(f"{ref} took too long") from error
+        return answer.SerializeToString()
+
+    async def answer(self, question: Request) -> Response:
+        ref = parse_cluster(question.parent)
+        size, start = self.sizes[f"{ref.platform}/{ref.cluster}"], int(question.page_token or 0)
+        fits = max(1, MAX_ANSWER_BYTES // (self.bytes_each + 100))  # the kit cuts its answers as well
+        end = min(size, start + question.page_size, start + fits)
+        answer = Response(next_page_token=str(end) if end < size else "")
+        for number in range(start, end):
+            answer.servers.add(name=ref.resource("servers", f"{number}"), display_name="x" * self.bytes_each)
+        status = answer.cluster_status.add(cluster=str(ref), state=Status.STATE_OK, source=Status.SOURCE_LIVE)
+        status.observe_time.GetCurrentTime()
+        return answer
+
+    async def page(self, deadline_s: float = 5.0, **request: Any) -> Response:
+        call = GatewayCall(LIST.path, None, deadline=Deadline.after(deadline_s))
+        asked = Request(**{"parent": ALL} | request)
+        return Response.FromString(await FanOut(self, self).list_across(LIST, asked, call))
+
+    async def traverse(self, **request: Any) -> list[Response]:
+        pages = [await self.page(**request)]
+        while pages[-1].next_page_token:
+            assert len(pages) < 500
+            pages.append(await self.page(page_token=pages[-1].next_page_token, **request))
+        return pages
+
+
+def names(pages: list[Response]) -> list[str]:
+    return [server.name for page in pages for server in page.servers]
+
+
+def states(page: Response) -> dict[str, str]:
+    return {
+        s.cluster.rpartition("/")[2]: Status.State.Name(s.state).removeprefix("STATE_") for s in page.cluster_status
+    }
+
+
+def failing(error: CloudspanError) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        raise error
+
+    return answer
+
+
+async def hanging(_: Request) -> Response:
+    await asyncio.sleep(60)
+    raise AssertionError("nobody waits a minute")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 40), min_size=1, max_size=20),
+    page_size=st.integers(1, 60),
+    heavy=st.booleans(),
+)
+def test_every_item_comes_exactly_once(sizes: list[int], page_size: int, heavy: bool) -> None:
+    """Whatever the clusters' sizes, the page size and the items' weight."""
+    clouds = Clouds({f"p{n % 3}/c{n:02}": size for n, size in enumerate(sizes)}, bytes_each=200_000 if heavy else 0)
+    pages = asyncio.run(clouds.traverse(page_size=page_size))
+    assert len(names(pages)) == len(set(names(pages))) == sum(sizes)
+    assert all(len(page.servers) <= page_size for page in pages)
+    assert all(page.ByteSize() < 4 * 2**20 for page in pages)
+    assert {cluster for page in pages for cluster in states(page)} == {f"c{n:02}" for n in range(len(sizes))}
+
+
+async def test_a_page_is_shared_out_and_asked_at_once() -> None:
+    """20 clusters, 50 items: three for the first ten, two for the others."""
+    clouds = Clouds({f"p/c{n:02}": 100 for n in range(20)})
+    page = await clouds.page(page_size=50)
+    assert [count for _, count in clouds.asked] == [3] * 10 + [2] * 10
+    assert len(page.servers) == 50
+    assert set(states(page).values()) == {"OK"}
+
+
+async def test_clusters_without_items_leave_their_room_to_those_not_asked_yet() -> None:
+    """A page of two over five clusters, of which the first three are empty."""
+    clouds = Clouds({"p/a": 0, "p/b": 0, "p/c": 0, "p/d": 5, "p/e": 5})
+    page = await clouds.page(page_size=2)
+    assert names([page]) == ["platforms/p/clusters/d/servers/0", "platforms/p/clusters/e/servers/0"]
+
+
+@pytest.mark.parametrize("clusters", [2, 20])
+async def test_one_that_hangs_does_not_keep_the_others_parts(clusters: int) -> None:
+    """The answer comes within the deadline, names the missing one, and stays without it to the end."""
+    clouds = Clouds({f"p/c{n:02}": 7 for n in range(clusters)}, instead={"p/c01": hanging})
+    started = time.monotonic()
+    page = await clouds.page(deadline_s=0.5, page_size=clusters * 2)
+    assert time.monotonic() - started < 0.5
+    assert list(page.unreachable) == ["platforms/p/clusters/c01"]
+    assert states(page)["c01"] == "UNREACHABLE"
+    assert len(page.servers) == 2 * (clusters - 1)
+    clouds.instead.clear()
+    rest = await clouds.page(page_token=page.next_page_token, page_size=clusters * 2)
+    assert list(rest.unreachable) == ["platforms/p/clusters/c01"]
+    assert not [name for name in names([rest]) if "c01" in name]
+    assert [s.reason for s in rest.cluster_status if s.cluster.endswith("c01")] == ["FAILED_EARLIER"]
+
+
+async def test_one_that_fails_tells_its_reason() -> None:
+    """Reason and message of its error, and how long it took to fail."""
+    clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/b": failing(Unreachable("b is down", reason="BREAKER_OPEN"))})
+    page = await clouds.page()
+    status = page.cluster_status[1]
+    assert (status.reason, status.message) == ("BREAKER_OPEN", "b is down")
+    assert status.HasField("took")
+    assert page.cluster_status[0].source == Status.SOURCE_LIVE
+    assert page.cluster_status[0].HasField("age")
+    assert not page.next_page_token
+
+
+async def test_one_without_the_resource_is_no_failure() -> None:
+    """UNSUPPORTED is told with its reason and is not unreachable."""
+    clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/b": failing(Unsupported("b has no servers"))})
+    page = await clouds.page()
+    assert states(page) == {"a": "OK", "b": "UNSUPPORTED"}
+    assert not page.unreachable
+
+
+async def test_one_that_refuses_the_request_fails_alone() -> None:
+    """A replaced adapter that can't read its predecessor's token must not end everybody's traversal."""
+    clouds = Clouds({"p/a": 9, "p/b": 9})
+    page = await clouds.page(page_size=4)
+    clouds.instead["p/b"] = failing(InvalidRequest("what token?"))
+    rest = await clouds.page(page_size=100, page_token=page.next_page_token)
+    assert len(rest.servers) == 7
+    assert list(rest.unreachable) == ["platforms/p/clusters/b"]
+
+
+async def test_one_that_is_gone_between_pages_is_named() -> None:
+    """Its adapter no longer serves it."""
+    clouds = Clouds({"p/a": 9, "p/b": 9})
+    page = await clouds.page(page_size=4)
+    left = Clouds({"p/a": 9})
+    rest = await left.page(page_size=100, page_token=page.next_page_token)
+    assert list(rest.unreachable) == ["platforms/p/clusters/b"]
+    assert rest.cluster_status[1].reason == "NO_INSTANCE"
+    assert len(rest.servers) == 7
+
+
+async def test_a_doubt_of_one_page_stays_for_the_traversal() -> None:
+    """What could not be proven complete once is not complete because a later page was."""
+    clouds = Clouds({"p/a": 4})
+
+    async def partly(question: Request) -> Response:
+        answer = await clouds.answer(question)
+        answer.cluster_status[0].state, answer.cluster_status[0].message = Status.STATE_PARTIAL, "a cell is down"
+        return answer
+
+    clouds.instead["p/a"] = partly
+    page = await clouds.page(page_size=2)
+    clouds.instead.clear()
+    rest = await clouds.page(page_size=2, page_token=page.next_page_token)
+    assert states(page) == states(rest) == {"a": "PARTIAL"}
+    assert "a cell is down" in rest.cluster_status[0].message
+
+
+async def test_parts_above_the_limit_wait_for_the_next_page() -> None:
+    """Two parts of 2 MiB don't go into one answer, and neither is lost."""
+    clouds = Clouds({"p/a": 4, "p/b": 4}, bytes_each=512 * 1024)
+    pages = await clouds.traverse(page_size=8)
+    assert [len(page.servers) for page in pages] == [4, 4]
+    assert all(page.ByteSize() < MAX_ANSWER_BYTES for page in pages)
+    assert len(set(names(pages))) == 8
+
+
+async def test_a_cluster_that_pages_in_circles_is_stopped() -> None:
+    """The same token again would never end."""
+
+    async def circle(_: Request) -> Response:
+        return Response(servers=[server_pb2.Server(name="x")], next_page_token="7")
+
+    clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/b": circle})
+    pages = await clouds.traverse(page_size=10)
+    assert list(pages[-1].unreachable) == ["platforms/p/clusters/b"]
+    assert pages[-1].cluster_status[0].reason == "PAGING_LOOP"
+
+
+@pytest.mark.parametrize("page_size", [1, 100])
+async def test_with_nobody_there_an_empty_list_would_be_a_lie(page_size: int) -> None:
+    """UNAVAILABLE with each one's reason."""
+    down = failing(Unreachable("is down"))
+    clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/a": down, "p/b": down})
+    with pytest.raises(Unreachable, match=r"clusters/a: is down.*clusters/b: is down") as caught:
+        await clouds.page(page_size=page_size)
+    assert caught.value.reason == "ALL_UNREACHABLE"
+    assert caught.value.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"page_size": -1}, "NEGATIVE_PAGE_SIZE"),
+        ({"order_by": "display_name"}, "ORDER_ACROSS_CLUSTERS"),
+        ({"filter": "nonsense = 1"}, ""),
+        ({"filter": "(("}, ""),
+        ({"read_mask": {"paths": ["nonsense"]}}, "UNKNOWN_MASK_PATH"),
+        ({"page_token": "nonsense"}, "PAGE_TOKEN_MALFORMED"),
+        ({"parent": "platforms/-/clusters/-/servers/1"}, "MALFORMED_NAME"),
+    ],
+)
+async def test_what_every_cluster_would_refuse_is_refused_before_any_is_asked(
+    request_: dict[str, Any], reason: str
+) -> None:
+    """With all clusters hanging the caller still learns of its mistake at once."""
+    clouds = Clouds({"p/a": 1}, instead={"p/a": hanging})
+    with pytest.raises(InvalidRequest) as caught:
+        await clouds.page(**request_)
+    assert reason in ("", caught.value.reason)
+    assert not clouds.asked
+
+
+async def test_a_token_serves_its_own_query_only() -> None:
+    """Another filter, or positions outside of the parent, are refused."""
+    clouds = Clouds({"p/a": 5, "q/b": 5})
+    token = (await clouds.page(page_size=2)).next_page_token
+    with pytest.raises(InvalidRequest) as caught:
+        await clouds.page(page_token=token, filter='display_name = "x"')
+    assert caught.value.reason == "PAGE_TOKEN_OTHER_QUERY"
+    query_hash = hash_query(LIST.full_name, Request(parent="platforms/p/clusters/-"))
+    for cursor in ('[["q","b","open","1",""]]', "[[1]]", '[["p","a","odd","",""]]'):
+        with pytest.raises(InvalidRequest) as caught:
+            await clouds.page(parent="platforms/p/clusters/-", page_token=encode_token(query_hash, cursor))
+        assert caught.value.reason == "PAGE_TOKEN_MALFORMED"
+
+
+async def test_a_wildcard_may_stand_for_platform_or_cluster() -> None:
+    """One platform's clusters, or one tag on every platform."""
+    clouds = Clouds({"p/east": 1, "p/west": 1, "q/east": 1})
+    assert len(names([await clouds.page(parent="platforms/p/clusters/-")])) == 2
+    assert len(names([await clouds.page(parent="platforms/-/clusters/east")])) == 2
+
+
+async def test_what_nobody_has_is_said_rather_than_an_empty_list() -> None:
+    """An unknown platform, a mistyped cluster, and a platform whose clusters nobody told yet."""
+    clouds = Clouds({"p/east": 1})
+    for parent, known in (("platforms/zz/clusters/-", "p"), ("platforms/-/clusters/eats", "east")):
+        with pytest.raises(NotFound, match=f"known now.*{known}"):
+            await clouds.page(parent=parent)
+    clouds.snapshot = Snapshot(MappingProxyType({"new": PlatformRoute("new")}))
+    with pytest.raises(Unreachable):
+        await clouds.page(parent="platforms/new/clusters/-")
+    assert names([await clouds.page()]) == []

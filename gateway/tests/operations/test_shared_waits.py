@@ -1,0 +1,144 @@
+"""Shared waits: one question for many, a few for themselves, nobody for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from cloudspan_common.errors import Unreachable, Unsupported
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.operations.shared_waits import FEW, Observer
+
+EAST = ClusterRef("p", "east")
+
+
+class Cloud:
+    """Tells what is in transit, and notes each question."""
+
+    def __init__(self, clock: FakeClock, *in_transit: str) -> None:
+        self.in_transit = set(in_transit)
+        self.asked: list[int] = []
+        self.at: list[float] = []
+        self.fault: Exception | None = None
+        self.takes_s = 0.0
+        self.clock = clock
+
+    async def __call__(self, _ref: ClusterRef, _collection: str, native_ids: Sequence[str]) -> set[str]:
+        self.asked.append(len(native_ids))
+        self.at.append(self.clock.monotonic())
+        await self.clock.sleep(self.takes_s)
+        if self.fault is not None:
+            raise self.fault
+        return self.in_transit & set(native_ids)
+
+
+def waiting(observer: Observer, *ids: str, not_before_s: float = 0.1) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(observer.settled(EAST, "servers", i, not_before_s=not_before_s)) for i in ids]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def test_ten_thousand_waits_are_one_question_at_a_time(clock: FakeClock) -> None:
+    """And each ends as soon as its resource is no longer in transit."""
+    ids = [str(n) for n in range(10_000)]
+    cloud = Cloud(clock, *ids)
+    observer = Observer(cloud, clock)
+    tasks = waiting(observer, *ids)
+    await clock.advance(60)
+    assert 10 < len(cloud.asked) < 40
+    assert set(cloud.asked) == {10_000}
+    cloud.in_transit -= set(ids[:5_000])
+    await clock.advance(6)
+    assert [task.done() for task in tasks].count(True) == 5_000
+    assert repr(observer) == "<Observer platforms/p/clusters/east servers: 5000 wait>"
+    cloud.in_transit.clear()
+    await clock.advance(6)
+    assert all(task.done() for task in tasks)
+    assert repr(observer) == "<Observer idle>"
+
+
+async def test_a_few_look_for_themselves(clock: FakeClock) -> None:
+    """Each when it wanted to; a shared question would cost as much."""
+    cloud = Cloud(clock, "1", "2")
+    observer = Observer(cloud, clock)
+    first = waiting(observer, *"12", not_before_s=0.1)
+    late = waiting(observer, "3", not_before_s=2.0)
+    await clock.advance(0.15)
+    assert [task.done() for task in first + late] == [True, True, False]
+    await clock.advance(2)
+    assert late[0].done()
+    assert not cloud.asked
+
+
+async def test_who_joins_wants_a_look_soon(clock: FakeClock) -> None:
+    """The interval follows the youngest: its first look does not wait for the old ones' next one."""
+    old = [f"old-{n}" for n in range(FEW + 2)]
+    cloud = Cloud(clock, *old)
+    observer = Observer(cloud, clock)
+    tasks = waiting(observer, *old)
+    await clock.advance(100)
+    before = len(cloud.asked)
+    tasks += waiting(observer, "new")
+    await clock.advance(0.3)
+    assert len(cloud.asked) > before
+    assert tasks[-1].done()
+    await observer.close()
+
+
+async def test_a_slow_listing_is_asked_for_less_often(clock: FakeClock) -> None:
+    """At most a fifth of the time."""
+    ids = [str(n) for n in range(10)]
+    cloud = Cloud(clock, *ids)
+    cloud.takes_s = 2.0
+    observer = Observer(cloud, clock)
+    waiting(observer, *ids)
+    await clock.advance(61)
+    assert len(cloud.asked) <= 7
+    await observer.close()
+
+
+async def test_a_cluster_that_does_not_answer_is_asked_again(clock: FakeClock) -> None:
+    """Nobody is told that anything has changed."""
+    ids = [str(n) for n in range(10)]
+    cloud = Cloud(clock)
+    cloud.fault = Unreachable("away")
+    observer = Observer(cloud, clock)
+    tasks = waiting(observer, *ids)
+    await clock.advance(5)
+    assert len(cloud.asked) > 3
+    assert not any(task.done() for task in tasks)
+    cloud.fault = None
+    await clock.advance(5)
+    assert all(task.done() for task in tasks)
+
+
+async def test_under_an_adapter_of_the_version_before_everybody_looks_for_itself(clock: FakeClock) -> None:
+    """It is asked once."""
+    cloud = Cloud(clock)
+    cloud.fault = Unsupported("unknown method")
+    observer = Observer(cloud, clock)
+    tasks = waiting(observer, *map(str, range(10)))
+    more = waiting(observer, "slow", not_before_s=3)
+    await clock.advance(1)
+    assert all(task.done() for task in tasks)
+    await clock.advance(3)
+    assert more[0].done()
+    assert len(cloud.asked) == 1
+
+
+async def test_a_wait_that_is_given_up_leaves_nothing_behind(clock: FakeClock) -> None:
+    """The watch ends with the last of them, and a new one begins anew."""
+    cloud = Cloud(clock, "1")
+    observer = Observer(cloud, clock)
+    for _ in range(2):
+        (task,) = waiting(observer, "1", not_before_s=5)
+        await clock.advance(1)
+        task.cancel()
+        await clock.settle()
+        assert repr(observer) == "<Observer idle>"
