@@ -16,20 +16,21 @@ from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
-from cloudspan_gateway.operations.accept import Intake
+from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
 from cloudspan_gateway.operations.stores.sql import open_store
-from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
+from cloudspan_gateway.pipeline.pipeline import Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
-from cloudspan_gateway.services.methods import own_methods
+from cloudspan_gateway.services.clusters import ClusterService
+from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
-from cloudspan_gateway.services.platforms import ClusterService, PlatformService
+from cloudspan_gateway.services.platforms import PlatformService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
-    from cloudspan_gateway.services.methods import OwnMethod
+    from cloudspan_gateway.services.methods import ServiceMethod
 
 OPERATIONS = "google.longrunning.Operations"
 _SIDE_SERVICES = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
@@ -51,6 +52,7 @@ class Gateway:
 
     store: OperationStore
     runner: Runner
+    pipeline: Pipeline
     server: GatewayServer
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
@@ -73,23 +75,24 @@ class Gateway:
         self.runner = Runner(store, self.router, self.forwarder, self.config.operations, self._clock)
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.bell.ring())
-        dispatch = Dispatch(
+        self.pipeline = Pipeline(
             self.router,
             self.forwarder,
-            own=self._own_services(),
-            mutations=Intake(store, self.router, self.forwarder, self.table, self._cipher.digest),
+            self.metrics,
+            self._services(),
+            mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder),
         )
-        self.server = GatewayServer(dispatch, self.metrics, self._descriptors())
+        self.server = GatewayServer(self.pipeline, self._descriptors())
 
-    def _own_services(self) -> Sequence[OwnMethod]:
+    def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
         return (
-            *own_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
-            *own_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
-            *own_methods(OPERATIONS, OperationsService(self.store)),
-            *own_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
-            *own_methods("cloudspan.v1.OrphanService", orphans),
+            *service_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
+            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
+            *service_methods(OPERATIONS, OperationsService(self.store)),
+            *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
+            *service_methods("cloudspan.v1.OrphanService", orphans),
         )
 
     def _descriptors(self) -> PluggedSource:

@@ -1,112 +1,131 @@
-"""One call on its way through the gateway: what its caller said, and what became of it.
+"""One call on its way through the gateway, whatever door it came by: what was asked, where it leads, how it ends.
 
-The server makes a `GatewayCall` per call; interceptors fill in who and how long, the router where to, and forwarding
-which instance served it. Operations and fan-out are handed it; the observing interceptor reads it at the end.
+A door makes a `Call` and hands it to the pipeline. The stages fill in the rest: context says who asks, route where to,
+dispatch who served it, errors how it ended. Nothing here knows how a door speaks with its callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import grpc
+from google.protobuf.empty_pb2 import Empty
 
-from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import Code
+from cloudspan_gateway.metadata import REQUEST_ID, Metadata, outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from google.protobuf.message import Message
 
+    from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
 
-Context = grpc.aio.ServicerContext[bytes, bytes]
-Metadata = tuple[tuple[str, str | bytes], ...]
 Payload = bytes | AsyncIterator[bytes]
 """What comes in: one message, or a client's stream of them."""
 Answer = bytes | None
-"""What goes out: one message; None where the messages were written to the call one by one."""
+"""What goes out: one message; None where the call failed, or its messages were written one by one."""
 
-REQUEST_ID = "x-request-id"
-TRACEPARENT = "traceparent"
-PLATFORM, CLUSTER, POOL = "x-platform", "x-cluster", "x-pool"
-# The caller's `authorization` never reaches an adapter; what does is named here.
-_FORWARDED = frozenset({"tracestate"})
-_IDS = frozenset({REQUEST_ID, TRACEPARENT})
-_FORWARDED_PREFIX = "x-cloudspan-"
-_TAGS = frozenset({PLATFORM, CLUSTER, POOL})
-# What a hop says of itself and not of the answer.
-_HOP_KEYS = frozenset({"date", "server", "content-type", "user-agent", "te", "via", REQUEST_ID})
-# Until the call has been looked at it may do nothing.
-_PAST = Deadline(0.0)
+
+class Writer(Protocol):
+    """Where a door takes the messages of a streamed answer."""
+
+    async def begin(self, metadata: Metadata) -> None:
+        """Send the head of the answer, before its first message."""
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Send one message; returns once the caller can take the next one."""
+        ...
+
+
+class Target(NamedTuple):
+    """Where a call leads. Set once, by the route stage, before any policy is asked."""
+
+    method: str
+    """Full name: `cloudspan.v1.ServerService/GetServer`."""
+    ref: ClusterRef | None = None
+    """The cluster; with wildcards in a list over many, None for what is about no cluster."""
+    names: tuple[str, ...] = ()
+    """The resources, parents and operations that the request names."""
+    message: Message = Empty()
+    """The request; empty for services beyond the contract."""
+    body: bytes = b""
+    """The request as it is to be sent on."""
+    tags: Metadata = ()
+    """What an adapter is told of the target where the request can't say it."""
+
+
+class Ending(NamedTuple):
+    """How a call failed: what a door gives its caller instead of an answer."""
+
+    code: Code
+    message: str
+    trailers: Metadata = ()
+    """With the details, a google.rpc.Status, under `grpc-status-details-bin`."""
+
+
+_NOWHERE = Target("")
 
 
 @dataclass(slots=True, eq=False)
-class GatewayCall:
-    """One call; the first two fields are there from the start, the rest is filled in on the way."""
+class Call:
+    """One call; what a door gives comes first, the rest is filled in on the way."""
 
     path: str
     """`/cloudspan.v1.ServerService/GetServer`."""
-    context: Context
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Routing metadata of the caller: x-platform, x-cluster, x-pool."""
+    payload: Payload
+    metadata: Iterable[tuple[str, str | bytes]]
+    peer: str
+    """Whom the door speaks with, for the log."""
+    deadline: Deadline
+    """When the caller stops waiting."""
+    writer: Writer
     request_id: str = ""
     traceparent: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Routing metadata of the caller: x-platform, x-cluster, x-pool."""
     carried: Metadata = ()
     """What else of the caller's metadata goes on to adapters."""
-    deadline: Deadline = _PAST
-    """When the caller stops waiting."""
-    ref: ClusterRef | None = None
-    """Where it was routed to."""
+    target: Target = _NOWHERE
     served_by: str = ""
     """The id of the instance that it went to last."""
     tries: int = 0
     """To how many instances it was sent."""
+    head: Metadata = ()
+    """What the adapter sent before its one message."""
     trailers: Metadata = ()
-    """What the adapter sent behind its answer."""
+    """What goes behind the answer."""
     answered: bool = False
-    """Whether anything of the answer has left."""
+    """Whether anything of a streamed answer has left."""
     patient: bool = False
     """Whether its caller asked to be kept waiting, so that a long time is no sign of trouble."""
-    code: grpc.StatusCode = grpc.StatusCode.OK
+    ending: Ending | None = None
+    """How it failed."""
     reason: str = ""
-    """Why it failed, for the log."""
+    """Why it failed, for the log: in full where the ending's message is cut."""
 
     def __repr__(self) -> str:
-        where = f" to {self.ref}" if self.ref else ""
-        return f"<GatewayCall {self.path}{where}: {self.code.name} after {self.tries} tries>"
+        where = f" to {self.target.ref}" if self.target.ref else ""
+        return f"<Call {self.path}{where}: {self.code.name} after {self.tries} tries>"
+
+    @property
+    def code(self) -> Code:
+        """What the call ended with, or will if nothing goes wrong."""
+        return self.ending.code if self.ending else Code.OK
 
     def header(self, key: str) -> str:
         """Return the caller's metadata under `key`, such as `x-wait`; empty when there is none or it is not text."""
-        for name, value in self.context.invocation_metadata() or ():
+        for name, value in self.metadata:
             if name == key and isinstance(value, str):
                 return value
         return ""
 
-    def outgoing(self, *tags: tuple[str, str | bytes]) -> Metadata:
+    def outgoing(self) -> Metadata:
         """Return the metadata for a call to an adapter on behalf of this one."""
-        return ((REQUEST_ID, self.request_id), (TRACEPARENT, self.traceparent), *self.carried, *tags)
+        return outgoing(self.request_id, self.traceparent, self.carried, self.target.tags)
 
     async def begin(self, metadata: Metadata = ()) -> None:
         """Send the head of a streamed answer."""
         self.answered = True
-        await self.context.send_initial_metadata((*metadata, (REQUEST_ID, self.request_id)))
-
-
-def read_metadata(call: GatewayCall) -> dict[str, str]:
-    """Sort the caller's metadata into tags and what is carried on; return the ids among it."""
-    ids: dict[str, str] = {}
-    tags: dict[str, str] = {}
-    for key, value in call.context.invocation_metadata() or ():
-        if key in _IDS:
-            ids[key] = str(value)
-        elif key in _TAGS:
-            tags[key] = str(value)
-        elif key in _FORWARDED or key.startswith(_FORWARDED_PREFIX):
-            call.carried = (*call.carried, (key, value))
-    call.tags = tags
-    return ids
-
-
-def passed_back(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
-    """Return what of an adapter's initial metadata or trailers concerns the caller."""
-    return tuple((key, value) for key, value in metadata or () if key not in _HOP_KEYS)
+        await self.writer.begin((*metadata, (REQUEST_ID, self.request_id)))

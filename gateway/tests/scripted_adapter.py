@@ -35,14 +35,14 @@ class Adapter:
         self.in_transit: set[str] = set()
         self.looks: list[list[str]] = []
 
-    def links(self, _ref: object, _method: str) -> list[object]:
+    def endpoints(self, _ref: object, _method: str) -> list[object]:
         if self.away is not None:
             raise self.away
         return [object()]
 
-    async def ask(self, candidates: Any, question: Question, asks: Any = None) -> bytes:
+    async def ask(self, endpoints: Any, question: Question, asks: Any = None) -> bytes:
         assert 0 < question.deadline.remaining() <= CONFIG.step_timeout_s < LEASE_S
-        candidates()
+        endpoints()
         if question.path == f"/{OBSERVE}":
             return self._observed(step_pb2.ObserveRequest.FromString(question.body)).SerializeToString()
         asks("adapter-1")

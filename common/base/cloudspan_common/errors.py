@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+Code = grpc.StatusCode
+"""How a call ends, by any door: the canonical codes. Only doors and channels need more of gRPC than these."""
+
 DOMAIN = "cloudspan"
 DETAILS_KEY = "grpc-status-details-bin"
 # gRPC peers drop a call whose status and trailers exceed 8 KiB; half of it leaves room for the caller's own.

@@ -1,57 +1,48 @@
-"""The gateway's gRPC door: takes the bytes of every call and hands them through the stages to what answers them.
+"""The gRPC door: makes a `Call` of every request, runs the pipeline, and gives the answer or the ending back.
 
-The app builds one `GatewayServer`. From here the way of a call goes: interceptors, dispatch, routing.router, the
-table, forwarding.
+The app builds one `GatewayServer`. Nothing behind it knows gRPC's side of a caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2
 
-from cloudspan_common import grpcs
-from cloudspan_gateway.call import GatewayCall
-from cloudspan_gateway.pipeline.context import identify
-from cloudspan_gateway.pipeline.errors import Conclude
-from cloudspan_gateway.pipeline.stages import compose
-from cloudspan_gateway.pipeline.telemetry import Observe
+from cloudspan_common import deadlines, grpcs
+from cloudspan_gateway.call import Call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from cloudspan_common.reflection import DescriptorSource
-    from cloudspan_gateway.call import Answer, Context
-    from cloudspan_gateway.pipeline.dispatch import Dispatch
-    from cloudspan_gateway.pipeline.metrics import GatewayMetrics
-    from cloudspan_gateway.pipeline.stages import Proceed, Stage
+    from cloudspan_gateway.call import Answer, Payload, Writer
+    from cloudspan_gateway.metadata import Metadata
+    from cloudspan_gateway.pipeline.pipeline import Pipeline
+    from cloudspan_gateway.pipeline.stages import Proceed
     from cloudspan_gateway.routing.snapshot import PlatformRoute
     from cloudspan_gateway.routing.table import Table
+
+    Context = grpc.aio.ServicerContext[bytes, bytes]
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
-def stages(metrics: GatewayMetrics) -> Sequence[Stage]:
-    """Return what every call passes, outermost first; identity and policy come between the last two and the answer."""
-    return (Observe(metrics), Conclude(metrics), identify)
-
-
 class GatewayServer:
     """The server with its side services: health, reflection, channelz."""
 
-    def __init__(self, dispatch: Dispatch, metrics: GatewayMetrics, descriptors: DescriptorSource) -> None:
+    def __init__(self, pipeline: Pipeline, descriptors: DescriptorSource) -> None:
         self._server = grpcs.new_server()
-        through = stages(metrics)
-        self._server.add_generic_rpc_handlers((_Known(dispatch, through),))
+        self._server.add_generic_rpc_handlers((_Known(pipeline),))
         self._health = grpcs.add_health(self._server)
         grpcs.add_reflection(self._server, descriptors)
         grpcs.add_channelz(self._server)
         # Last, since it takes every call that nobody else knows.
-        self._server.add_generic_rpc_handlers((_Unknown(dispatch, through),))
+        self._server.add_generic_rpc_handlers((_Unknown(pipeline),))
         self.port = 0
 
     def __repr__(self) -> str:
@@ -98,10 +89,9 @@ def _health_of(platform: PlatformRoute) -> int:
 class _Known(grpc.GenericRpcHandler):
     """Every path of the contract and of the gateway's own services, each with its handler made once."""
 
-    def __init__(self, dispatch: Dispatch, through: Sequence[Stage]) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self._handlers = {
-            path: _handler(path, compose(through, dispatch.answer_to(path)), streams=dispatch.streams(path))
-            for path in dispatch.paths()
+            path: _handler(path, pipeline.answer, streams=pipeline.streams(path)) for path in pipeline.paths()
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -111,8 +101,8 @@ class _Known(grpc.GenericRpcHandler):
 class _Unknown(grpc.GenericRpcHandler):
     """Everything else: passed through by tag as byte streams."""
 
-    def __init__(self, dispatch: Dispatch, through: Sequence[Stage]) -> None:
-        self._answer = compose(through, dispatch.pass_through)
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._answer = pipeline.answer
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return _handler(handler_call_details.method, self._answer, streams=True)
@@ -123,11 +113,53 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
     if streams:
 
         async def serve_stream(messages: AsyncIterator[bytes], context: Context) -> None:
-            await answer(GatewayCall(path, context), messages)
+            call = _call(path, messages, context, _StreamWriter(context))
+            await _finish(call, context, await answer(call))
 
         return grpc.stream_stream_rpc_method_handler(serve_stream)
 
     async def serve(body: bytes, context: Context) -> Answer:
-        return await answer(GatewayCall(path, context), body)
+        call = _call(path, body, context, _UNARY)
+        return await _finish(call, context, await answer(call))
 
     return grpc.unary_unary_rpc_method_handler(serve)
+
+
+def _call(path: str, payload: Payload, context: Context, writer: Writer) -> Call:
+    metadata = context.invocation_metadata() or ()
+    return Call(path, payload, metadata, context.peer(), deadlines.of(context), writer)
+
+
+async def _finish(call: Call, context: Context, answer: Answer) -> Answer:
+    if call.ending is not None:
+        await context.abort(call.ending.code, call.ending.message, call.ending.trailers)
+    if call.head:
+        await context.send_initial_metadata(call.head)
+    context.set_trailing_metadata(call.trailers)
+    return answer
+
+
+class _StreamWriter:
+    """Writes to one gRPC call."""
+
+    __slots__ = ("_context", "write")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.write = context.write
+
+    async def begin(self, metadata: Metadata) -> None:
+        await self._context.send_initial_metadata(metadata)
+
+
+class _NoWriter:
+    """Of methods with one answer, which is returned and never written."""
+
+    async def begin(self, _metadata: Metadata) -> NoReturn:
+        raise TypeError("a method with one answer began a stream")
+
+    async def write(self, _message: bytes) -> NoReturn:
+        raise TypeError("a method with one answer wrote to a stream")
+
+
+_UNARY = _NoWriter()

@@ -1,8 +1,7 @@
 """Answers a list whose parent holds a wildcard: asks every cluster it means, joins the parts under one page token.
 
-The server calls `FanOut.list_across`. A page asks each cluster at most once, for its share of the page; the token holds
+Dispatch calls `FanOut.list_across`. A page asks each cluster at most once, for its share of the page; the token holds
 one position per cluster; a cluster that failed stays `unreachable` for the rest of that traversal.
-Spec: design, section 3 (Manners); pains 10 and 11.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
@@ -47,8 +47,9 @@ if TYPE_CHECKING:
 
     from cloudspan_common.contract import Method
     from cloudspan_common.names import ClusterRef
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.forward import Forwarder
+    from cloudspan_gateway.routing.snapshot import Endpoint
     from cloudspan_gateway.routing.table import Table
 
 Status = common_pb2.ClusterStatus
@@ -96,7 +97,7 @@ class FanOut:
     def __repr__(self) -> str:
         return f"<FanOut over {self._table.snapshot!r}>"
 
-    async def list_across(self, method: Method, request: Any, call: GatewayCall) -> bytes:
+    async def list_across(self, method: Method, call: Call) -> bytes:
         """Return the joined page.
 
         Raises:
@@ -104,6 +105,7 @@ class FanOut:
             NotFound: The parent names a platform or a cluster that is not known.
             Unreachable: Not one cluster answered.
         """
+        request: Any = call.target.message
         size = _checked(method, request)
         query_hash = hash_query(method.full_name, request)
         parts = self._parts(request, decode_token(request.page_token, query_hash))
@@ -147,7 +149,7 @@ class FanOut:
         request: Any,
         asked: Sequence[tuple[_Part, int]],
         page: _Joined,
-        call: GatewayCall,
+        call: Call,
         share: Deadline,
     ) -> None:
         """Ask these parts at once, then join what came in the parts' order."""
@@ -159,7 +161,7 @@ class FanOut:
                 _go_on(part, answer)
 
     async def _ask(
-        self, method: Method, request: Any, part: _Part, count: int, call: GatewayCall, share: Deadline
+        self, method: Method, request: Any, part: _Part, count: int, call: Call, share: Deadline
     ) -> Any | None:
         """Return one cluster's answer; None when it failed, with the error kept in the part."""
         part.asked = True
@@ -167,12 +169,9 @@ class FanOut:
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
         started = time.monotonic()
-        snapshot = self._table.snapshot
         try:
             asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
-            answer = await self._forwarder.ask(
-                lambda: snapshot.links(snapshot.cluster(part.ref), method.full_name), asked
-            )
+            answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name), asked)
             return method.response.FromString(answer)
         except CloudspanError as error:
             part.error = error
@@ -182,6 +181,10 @@ class FanOut:
             return None
         finally:
             part.status.took.FromNanoseconds(round((time.monotonic() - started) * 1e9))
+
+    def _endpoints(self, ref: ClusterRef, method: str) -> Sequence[Endpoint]:
+        snapshot = self._table.snapshot
+        return snapshot.endpoints(snapshot.cluster(ref), method)
 
 
 class _Joined:

@@ -1,6 +1,6 @@
 """Where a mutation comes in: its intent is kept, and answered with its operation.
 
-The server's dispatch hands every mutation to `Intake.mutate`. Spec: design, section 4; `x-wait` from section 1.
+Dispatch hands every mutation to `Acceptor.mutate`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from cloudspan_common import contract, errors
 from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
-from cloudspan_gateway.call import REQUEST_ID, TRACEPARENT
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, ended, told
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.contract import Method
     from cloudspan_common.names import ClusterRef
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.routing.forward import Forwarder
@@ -47,7 +46,7 @@ _WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 
-class Intake:
+class Acceptor:
     """Accepts mutations into a store."""
 
     def __init__(
@@ -65,17 +64,17 @@ class Intake:
         self._digest = digest
 
     def __repr__(self) -> str:
-        return f"<Intake into {self._store!r}>"
+        return f"<Acceptor into {self._store!r}>"
 
-    async def mutate(self, method: Method, request_bytes: bytes, request: Message, call: GatewayCall) -> bytes:
+    async def mutate(self, method: Method, ref: ClusterRef, call: Call) -> bytes:
         """Accept a mutation; return its operation, finished if it ended within `x-wait`.
 
         Raises:
             CloudspanError: It was not accepted, and nothing happens: no instance alive, an unknown option, a
                 `request_id` used for another request, another operation in the way.
         """
-        budget_s = _wait_budget(call)
-        intent = self._intent(method, request, call)
+        request, budget_s = call.target.message, _wait_budget(call)
+        intent = self._intent(method, ref, call)
         if getattr(request, "validate_only", False):
             return await self._validated(method, request, intent, call)
         row = await self._accepted(method, request, intent)
@@ -84,9 +83,8 @@ class Intake:
             row = await ended(self._store, row, budget_s)
         return bytes((await told(self._store, row)).SerializeToString())
 
-    def _intent(self, method: Method, request: Message, call: GatewayCall) -> Intent:
-        if call.ref is None:
-            raise TypeError(f"{method.full_name} was not routed")
+    def _intent(self, method: Method, ref: ClusterRef, call: Call) -> Intent:
+        request = call.target.message
         target = contract.routed_value(method, request) if method.collection else ""
         if method.collection:
             parse_resource(target, method.collection, method.routed_field)
@@ -96,7 +94,7 @@ class Intake:
             id=str(uuid.uuid4()),
             method=method.full_name,
             request=body,
-            cluster=call.ref,
+            cluster=ref,
             request_id=_request_id(request),
             digest=self._digest(body),
             traceparent=call.traceparent,
@@ -116,19 +114,18 @@ class Intake:
         return await self._store.accept(intent)
 
     def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
-        self._router.links(ref, method.full_name)
+        self._router.endpoints(ref, method.full_name)
         self._check_options(method, getattr(request, "options", None), ref)
 
-    async def _validated(self, method: Method, request: Message, intent: Intent, call: GatewayCall) -> bytes:
+    async def _validated(self, method: Method, request: Message, intent: Intent, call: Call) -> bytes:
         """Have the adapter check the request; nothing is kept and nothing is done."""
         self._check(method, request, intent.cluster)
         step = step_pb2.StepRequest(
             operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
         )
-        metadata = ((REQUEST_ID, call.request_id), (TRACEPARENT, call.traceparent))
-        question = Question(f"/{STEP}", step.SerializeToString(), call.deadline, metadata)
-        links = partial(self._router.links, intent.cluster, intent.method)
-        answer = step_pb2.StepResponse.FromString(await self._forwarder.ask(links, question))
+        question = Question(f"/{STEP}", step.SerializeToString(), call.deadline, call.outgoing())
+        endpoints = partial(self._router.endpoints, intent.cluster, intent.method)
+        answer = step_pb2.StepResponse.FromString(await self._forwarder.ask(endpoints, question))
         operation = operations_pb2.Operation(done=True)
         if answer.HasField("error"):
             raise errors.from_status(answer.error)
@@ -150,7 +147,7 @@ class Intake:
             raise InvalidRequest(text, reason="UNKNOWN_OPTION", metadata=where, violations=violations)
 
 
-def _wait_budget(call: GatewayCall) -> float:
+def _wait_budget(call: Call) -> float:
     """Return how long the caller is ready to wait for the result, in seconds; 0 without `x-wait`."""
     text = call.header(X_WAIT)
     if not text:

@@ -21,7 +21,7 @@ from cloudspan_common.clock import finished
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, NotFound, Recovery
 from cloudspan_common.polling import MAX_UNSEEN_S
-from cloudspan_gateway.call import REQUEST_ID, TRACEPARENT
+from cloudspan_gateway.metadata import outgoing
 from cloudspan_gateway.operations import outcomes
 from cloudspan_gateway.operations.model import Phase, Progress
 from cloudspan_gateway.operations.trace import Asked, Story
@@ -139,16 +139,16 @@ class Drive:
         parts, intent = self._parts, self.row.intent
         # Before the attempt is counted: a process that sleeps in between must not send it afterwards.
         deadline = Deadline.after(parts.step_timeout_s)
-        links = partial(parts.router.links, intent.cluster, intent.method)
+        endpoints = partial(parts.router.endpoints, intent.cluster, intent.method)
         try:
-            links()  # with nobody to ask the cursor is not sent, nor counted
+            endpoints()  # with nobody to ask the cursor is not sent, nor counted
         except CloudspanError as error:
             return error
         self.row = await parts.store.begin_attempt(self._claim)
-        metadata = ((REQUEST_ID, intent.request_id), (TRACEPARENT, intent.traceparent))
+        metadata = outgoing(intent.request_id, intent.traceparent)
         question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
         try:
-            return step_pb2.StepResponse.FromString(await parts.forwarder.ask(links, question, asks))
+            return step_pb2.StepResponse.FromString(await parts.forwarder.ask(endpoints, question, asks))
         except CloudspanError as error:
             return error
 

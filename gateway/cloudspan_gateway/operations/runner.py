@@ -175,5 +175,5 @@ class Runner:
     async def _observe(self, ref: ClusterRef, collection: str, native_ids: Sequence[str]) -> Collection[str]:
         request = step_pb2.ObserveRequest(cluster=str(ref), collection=collection, native_ids=native_ids)
         question = Question(f"/{OBSERVE}", request.SerializeToString(), Deadline.after(_OBSERVE_S), again=True)
-        answer = await self._parts.forwarder.ask(lambda: self._parts.router.links(ref, OBSERVE), question)
+        answer = await self._parts.forwarder.ask(lambda: self._parts.router.endpoints(ref, OBSERVE), question)
         return step_pb2.ObserveResponse.FromString(answer).in_transit

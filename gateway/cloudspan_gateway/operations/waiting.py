@@ -10,7 +10,7 @@ from cloudspan_gateway.operations.model import to_message
 if TYPE_CHECKING:
     from google.longrunning import operations_pb2
 
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.stores.base import OperationStore
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KEPT_SHARE, _MOST_KEPT_S = 0.1, 0.5
 
 
-def before_deadline(call: GatewayCall) -> float:
+def before_deadline(call: Call) -> float:
     """Return how long may be waited on behalf of a call, in seconds."""
     remaining = call.deadline.remaining()
     return max(0.0, remaining - min(remaining * _KEPT_SHARE, _MOST_KEPT_S))

@@ -1,6 +1,6 @@
 """What Prometheus sees of the gateway: calls by method, cluster and code, their time, and the state of the table.
 
-Interceptors count through `GatewayMetrics`; what the table and the forwarder know already is read when scraped.
+The stages count through `GatewayMetrics`; what the table and the forwarder know already is read when scraped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.runner import Runner
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.table import Table
@@ -66,9 +66,9 @@ class GatewayMetrics:
         """Show the operations that are driven too."""
         self.registry.register(_Operations(runner))
 
-    def ended(self, call: GatewayCall, took_s: float) -> None:
+    def ended(self, call: Call, took_s: float) -> None:
         """Count a call; only what was routed to a known cluster carries its names."""
-        ref = call.ref if call.tries else None
+        ref = call.target.ref if call.tries else None
         key = (call.path, ref, call.code)
         child = self._children.get(key)
         if child is None:
@@ -118,7 +118,8 @@ class _Seen(Collector):
             for state, count in Tally(state_name(seen.state) for seen in platform.instances).items():
                 states.add_metric((platform.tag, state), count)
             for seen in platform.instances:
-                busy.add_metric((platform.tag, seen.instance.instance_id), seen.link.in_flight)
+                under_way = self._table.channels.in_flight(seen.endpoint)
+                busy.add_metric((platform.tag, seen.endpoint.instance_id), under_way)
         yield states
         yield busy
 

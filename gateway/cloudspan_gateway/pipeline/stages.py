@@ -1,24 +1,27 @@
-"""What happens to every call before and after it is answered: a visible tuple of stages, composed once.
+"""A stage: one concern of every call, before and after it is answered.
 
-The server wraps each method's answer with `compose(stages, answer)`. gRPC's own server interceptors would cost tens
-of microseconds each and see no message; these are plain coroutines.
+`compose` wraps stages around what answers. gRPC's own server interceptors would cost tens of microseconds each, see no
+message, and serve no other door; these are plain coroutines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
 
-from cloudspan_gateway.call import Answer, GatewayCall, Payload
+from cloudspan_gateway.call import Answer, Call
 
-Proceed = Callable[[GatewayCall, Payload], Awaitable[Answer]]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Proceed = Callable[[Call], Awaitable[Answer]]
 """Answers a call; the next stage inwards."""
 
 
 class Stage(Protocol):
     """One concern of every call: it proceeds, or raises a CloudspanError instead."""
 
-    async def __call__(self, call: GatewayCall, payload: Payload, proceed: Proceed) -> Answer:
+    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
         """Return what `proceed` returns."""
         ...
 
@@ -31,7 +34,7 @@ def compose(stages: Sequence[Stage], answer: Proceed) -> Proceed:
 
 
 def _around(stage: Stage, proceed: Proceed) -> Proceed:
-    def staged(call: GatewayCall, payload: Payload) -> Awaitable[Answer]:
-        return stage(call, payload, proceed)
+    def staged(call: Call) -> Awaitable[Answer]:
+        return stage(call, proceed)
 
     return staged

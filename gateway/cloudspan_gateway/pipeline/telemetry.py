@@ -6,12 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import grpc
-
+from cloudspan_common.errors import Code
 from cloudspan_common.logs import get_logger
+from cloudspan_gateway.call import Ending
 
 if TYPE_CHECKING:
-    from cloudspan_gateway.call import Answer, GatewayCall, Payload
+    from cloudspan_gateway.call import Answer, Call
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed
 
@@ -19,20 +19,20 @@ SLOW_S = 5.0
 _DEBUG = 10
 # The caller's own mistakes are no event of ours.
 _QUIET = frozenset({
-    grpc.StatusCode.OK,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.ALREADY_EXISTS,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.UNIMPLEMENTED,
+    Code.OK,
+    Code.CANCELLED,
+    Code.INVALID_ARGUMENT,
+    Code.NOT_FOUND,
+    Code.ALREADY_EXISTS,
+    Code.FAILED_PRECONDITION,
+    Code.ABORTED,
+    Code.UNIMPLEMENTED,
 })  # fmt: skip
 
 log = get_logger(__name__)
 
 
-class Observe:
+class Telemetry:
     """The outermost stage: it sees how each call began and ended."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
@@ -40,13 +40,13 @@ class Observe:
         # Asked once: it costs 2 us, and the level never changes at run time.
         self._debug = log.is_enabled_for(_DEBUG)
 
-    async def __call__(self, call: GatewayCall, payload: Payload, proceed: Proceed) -> Answer:
+    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
         started = time.perf_counter()
         self._metrics.in_flight += 1
         try:
-            return await proceed(call, payload)
+            return await proceed(call)
         except asyncio.CancelledError:
-            call.code = grpc.StatusCode.CANCELLED
+            call.ending = Ending(Code.CANCELLED, "the caller left")
             raise
         finally:
             took_s = time.perf_counter() - started
@@ -54,7 +54,7 @@ class Observe:
             self._metrics.ended(call, took_s)
             self._log(call, took_s)
 
-    def _log(self, call: GatewayCall, took_s: float) -> None:
+    def _log(self, call: Call, took_s: float) -> None:
         if call.code not in _QUIET:
             log.warning("call failed", **_fields(call, took_s))
         elif took_s >= SLOW_S and not call.answered and not call.patient:
@@ -63,11 +63,11 @@ class Observe:
             log.debug("call ended", **_fields(call, took_s))
 
 
-def _fields(call: GatewayCall, took_s: float) -> dict[str, str | int | float]:
+def _fields(call: Call, took_s: float) -> dict[str, str | int | float]:
     return {
         "method": call.path[1:],
-        "platform": call.ref.platform if call.ref else "",
-        "cluster": call.ref.cluster if call.ref else "",
+        "platform": call.target.ref.platform if call.target.ref else "",
+        "cluster": call.target.ref.cluster if call.target.ref else "",
         "code": call.code.name,
         "reason": call.reason,
         "ms": round(took_s * 1000, 1),

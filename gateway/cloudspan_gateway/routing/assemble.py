@@ -17,8 +17,8 @@ from cloudspan_gateway.routing.snapshot import QUARANTINED, SERVING, ClusterRout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cloudspan_gateway.routing.channels import Link
     from cloudspan_gateway.routing.describe import Description
+    from cloudspan_gateway.routing.snapshot import Endpoint
 
 
 @dataclass(slots=True)
@@ -100,24 +100,24 @@ def _platform(tag: str, instances: Sequence[Seen], memory: Remembered) -> Platfo
 
 def _cluster(ref: ClusterRef, serving: Sequence[Seen], memory: Remembered) -> ClusterRoute:
     having = list(_having(ref.cluster, serving))
-    links = tuple(link for link, _ in having)
+    endpoints = tuple(endpoint for endpoint, _ in having)
     absent_anywhere = {method for _, description in having for method in description.absent[ref.cluster]}
     absent, partly = {}, {}
     for method in absent_anywhere:
-        able = tuple(link for link, description in having if method not in description.absent[ref.cluster])
+        able = tuple(endpoint for endpoint, description in having if method not in description.absent[ref.cluster])
         if able:
             partly[method] = able
         else:
             absent[method] = having[0][1].absent[ref.cluster][method]
     newest = max((description for _, description in having), key=lambda d: d.at, default=None)
     cluster = newest.clusters[ref.cluster] if newest else _out_of_reach(memory.clusters[ref.cluster])
-    return ClusterRoute(ref, cluster, links, absent, partly)
+    return ClusterRoute(ref, cluster, endpoints, absent, partly)
 
 
-def _having(tag: str, serving: Iterable[Seen]) -> Iterator[tuple[Link, Description]]:
+def _having(tag: str, serving: Iterable[Seen]) -> Iterator[tuple[Endpoint, Description]]:
     for seen in serving:
         if seen.description is not None and tag in seen.description.clusters:
-            yield seen.link, seen.description
+            yield seen.endpoint, seen.description
 
 
 def _out_of_reach(known: cluster_pb2.Cluster) -> cluster_pb2.Cluster:

@@ -1,6 +1,6 @@
-"""The way to one adapter instance: its channel, and how many of our calls are on it.
+"""The channels to adapter instances, looked up by endpoint, and how many of our calls are on each.
 
-The table makes a `Link` per instance and closes it when the instance is gone; forwarding and the table's probes
+The table opens a `Link` per instance and closes it when the instance is gone; forwarding and the table's probes
 call through it. Messages are bytes in both directions.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from grpc_health.v1 import health_pb2
 
 from cloudspan.adapter.v1 import adapter_pb2
+from cloudspan_gateway.routing.snapshot import Endpoint
 from cloudspan_gateway.routing.trust import Trust
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ class Link:
     """One instance's channel with its call objects, made once per method."""
 
     def __init__(self, instance: Instance, trust: Trust | None = None) -> None:
-        self.instance_id = instance.instance_id
-        self.address = instance.address
         self.trust = trust or Trust()
+        self.endpoint = Endpoint(instance.instance_id, instance.address, self.trust.expected(instance.platform))
         self.in_flight = 0
         self._instance = instance
         self._idle: asyncio.Future[None] | None = None
@@ -61,7 +61,7 @@ class Link:
         )
 
     def __repr__(self) -> str:
-        return f"<Link {self.instance_id} at {self.address}: {self.in_flight} in flight>"
+        return f"<Link {self.endpoint.instance_id} at {self.endpoint.address}: {self.in_flight} in flight>"
 
     def unary(self, path: str) -> Unary:
         """Return what calls a method with one request and one answer."""
@@ -113,11 +113,37 @@ class Link:
         await self._channel.close()
 
 
-def pick(links: Sequence[Link], choose: Callable[[Sequence[Link], int], list[Link]] = random.sample) -> Link:
-    """Return the less busy of two links chosen at random: near to the best choice, without a herd."""
-    if len(links) == 1:
-        return links[0]
-    one, other = links if len(links) == 2 else choose(links, 2)
-    if one.in_flight == other.in_flight:
-        return one if random.random() < 0.5 else other  # noqa: S311 - spreads load, keeps no secret
-    return one if one.in_flight < other.in_flight else other
+class Channels:
+    """The links that may be called now, by the endpoints of the snapshot."""
+
+    def __init__(self, choose: Callable[[Sequence[Endpoint], int], list[Endpoint]] = random.sample) -> None:
+        self._links: dict[Endpoint, Link] = {}
+        self._choose = choose
+
+    def __repr__(self) -> str:
+        return f"<Channels {', '.join(map(repr, self._links.values())) or 'none'}>"
+
+    def open(self, instance: Instance, trust: Trust) -> Link:
+        """Return a new link to an instance."""
+        link = Link(instance, trust)
+        self._links[link.endpoint] = link
+        return link
+
+    def retire(self, link: Link) -> None:
+        """Take a link out: it is called no more, and is closed by whoever opened it."""
+        del self._links[link.endpoint]
+
+    def in_flight(self, endpoint: Endpoint) -> int:
+        """Return how many calls are on the way to an endpoint; 0 once it is retired."""
+        link = self._links.get(endpoint)
+        return link.in_flight if link else 0
+
+    def pick(self, endpoints: Sequence[Endpoint]) -> Link:
+        """Return the less busy of two chosen at random: near to the best choice, without a herd."""
+        if len(endpoints) == 1:
+            return self._links[endpoints[0]]
+        pair = endpoints if len(endpoints) == 2 else self._choose(endpoints, 2)
+        one, other = self._links[pair[0]], self._links[pair[1]]
+        if one.in_flight == other.in_flight:
+            return one if random.random() < 0.5 else other  # noqa: S311 - spreads load, keeps no secret
+        return one if one.in_flight < other.in_flight else other

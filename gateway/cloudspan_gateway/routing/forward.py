@@ -1,8 +1,8 @@
 """Hands a call on to an adapter instance as bytes, and its answer back.
 
-The server calls `Forwarder.unary` and `Forwarder.stream`; operations and fan-out ask adapters by `Forwarder.ask`. An
-instance that is lost under a call is ejected at once, and reads that nobody has answered go to another one.
-Spec: design, sections 3 (The same services on both sides) and 6.
+Dispatch calls `Forwarder.unary` and `Forwarder.stream`; operations, lists and services ask adapters by
+`Forwarder.ask`. An instance that is lost under a call is ejected at once, and reads that nobody has answered go to
+another one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import grpc
 
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, OutOfTime, Unreachable
-from cloudspan_gateway.call import passed_back
-from cloudspan_gateway.routing.channels import pick
+from cloudspan_gateway.metadata import passed_back
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from cloudspan_common.deadlines import Deadline
-    from cloudspan_gateway.call import GatewayCall, Metadata
+    from cloudspan_gateway.call import Call
+    from cloudspan_gateway.metadata import Metadata
     from cloudspan_gateway.routing.channels import Link
+    from cloudspan_gateway.routing.snapshot import Endpoint
     from cloudspan_gateway.routing.table import Table
 
-    Candidates = Callable[[], Sequence[Link]]
+    Endpoints = Callable[[], Sequence[Endpoint]]
 
 SERVED_BY = "x-served-by"
 """Trailer that adapters stamp on every answer: an UNAVAILABLE with it is the cloud's, without it the instance's."""
@@ -74,19 +75,19 @@ class Forwarder:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._channels = table.channels
         self.retries = 0
         """Calls that were sent to another instance."""
 
     def __repr__(self) -> str:
         return f"<Forwarder over {self._table!r}, {self.retries} retries>"
 
-    async def unary(self, candidates: Candidates, request: bytes, call: GatewayCall, *, again: bool) -> bytes:
-        """Return the answer of one of the candidates, and set its metadata on the caller's answer.
+    async def unary(self, endpoints: Endpoints, call: Call, *, again: bool) -> bytes:
+        """Return what one of the endpoints answers, and note its metadata for the caller.
 
         Args:
-            candidates: Says who may serve the call now; raises when nobody can.
-            request: The message for `call.path`.
-            call: On whose behalf.
+            endpoints: Says who may serve the call now; raises when nobody can.
+            call: On whose behalf; its target's body is sent.
             again: Whether the call may be sent to another instance when one was lost.
 
         Raises:
@@ -94,70 +95,60 @@ class Forwarder:
             Unreachable: The instance was lost, and the call may not be sent again or no other could be reached.
             OutOfTime: The caller's deadline is near.
         """
-        tried: list[Link] = []
+        tried: list[Endpoint] = []
         while True:
-            link = _next(candidates, tried)
+            link = self._next(endpoints, tried)
             try:
-                return await self._unary_once(link, request, call)
+                return await self._unary_once(link, call)
             except grpc.aio.AioRpcError as error:
                 self._note(link, error, call, again=again and len(tried) < MAX_TRIES)
 
-    async def _unary_once(self, link: Link, request: bytes, call: GatewayCall) -> bytes:
-        call.served_by, call.tries = link.instance_id, call.tries + 1
+    async def _unary_once(self, link: Link, call: Call) -> bytes:
+        call.served_by, call.tries = link.endpoint.instance_id, call.tries + 1
         link.began()
         try:
-            rpc = link.unary(call.path)(request, timeout=time_for(call.deadline), metadata=call.outgoing())
+            rpc = link.unary(call.path)(call.target.body, timeout=time_for(call.deadline), metadata=call.outgoing())
             answer = await rpc
             initial = await rpc.initial_metadata()
             if initial:
-                await call.context.send_initial_metadata(passed_back(initial))
+                call.head = passed_back(initial)
             call.trailers = passed_back(await rpc.trailing_metadata())
             return answer
         finally:
             link.ended()
 
-    async def stream(
-        self,
-        candidates: Candidates,
-        requests: AsyncIterator[bytes] | bytes,
-        call: GatewayCall,
-        *,
-        tags: Metadata = (),
-        again: bool = False,
-    ) -> None:
+    async def stream(self, endpoints: Endpoints, call: Call, *, again: bool = False) -> None:
         """Pass both directions of a call of any shape, message by message, until the adapter ends it.
 
         A single request (bytes) may be sent `again` as long as nothing has come back. Raises as `unary` does.
         """
-        tried: list[Link] = []
+        tried: list[Endpoint] = []
         while True:
-            link = _next(candidates, tried)
+            link = self._next(endpoints, tried)
             try:
-                await self._stream_once(link, requests, call, tags)
+                await self._stream_once(link, call)
                 return
             except grpc.aio.AioRpcError as error:
-                may = again and isinstance(requests, bytes) and not call.answered and len(tried) < MAX_TRIES
+                may = again and isinstance(call.payload, bytes) and not call.answered and len(tried) < MAX_TRIES
                 self._note(link, error, call, again=may)
 
-    async def _stream_once(
-        self, link: Link, requests: AsyncIterator[bytes] | bytes, call: GatewayCall, tags: Metadata
-    ) -> None:
-        call.served_by, call.tries = link.instance_id, call.tries + 1
+    async def _stream_once(self, link: Link, call: Call) -> None:
+        call.served_by, call.tries = link.endpoint.instance_id, call.tries + 1
         link.began()
-        messages = iter((requests,)) if isinstance(requests, bytes) else requests
-        rpc = link.stream(call.path)(messages, timeout=time_for(call.deadline), metadata=call.outgoing(*tags))
+        messages = iter((call.payload,)) if isinstance(call.payload, bytes) else call.payload
+        rpc = link.stream(call.path)(messages, timeout=time_for(call.deadline), metadata=call.outgoing())
         try:
             async for message in rpc:
                 if not call.answered:
                     await call.begin(passed_back(await rpc.initial_metadata()))
-                await call.context.write(message)
+                await call.writer.write(message)
             call.trailers = passed_back(await rpc.trailing_metadata())
         finally:
             # Ends the adapter's part when the caller went away; does nothing to a call that has ended.
             rpc.cancel()
             link.ended()
 
-    async def ask(self, candidates: Candidates, question: Question, asks: Callable[[str], None] | None = None) -> bytes:
+    async def ask(self, endpoints: Endpoints, question: Question, asks: Callable[[str], None] | None = None) -> bytes:
         """Return an adapter's answer to a question of the gateway's own.
 
         `asks` is told the id of each instance before it is asked.
@@ -166,11 +157,11 @@ class Forwarder:
             CloudspanError: What the adapter answered, or Unreachable and OutOfTime as in `unary`. Unreachable with
                 the reason `INSTANCE_AWAY` proves that nothing was sent.
         """
-        tried: list[Link] = []
+        tried: list[Endpoint] = []
         while True:
-            link = _next(candidates, tried)
+            link = self._next(endpoints, tried)
             if asks is not None:
-                asks(link.instance_id)
+                asks(link.endpoint.instance_id)
             link.began()
             try:
                 timeout_s = time_for(question.deadline)
@@ -185,7 +176,15 @@ class Forwarder:
             finally:
                 link.ended()
 
-    def _note(self, link: Link, error: grpc.aio.AioRpcError, call: GatewayCall, *, again: bool) -> None:
+    def _next(self, endpoints: Endpoints, tried: list[Endpoint]) -> Link:
+        """Pick one that was not tried yet and note it; a lone one that came back at once may be met again."""
+        there = endpoints()
+        fresh = [endpoint for endpoint in there if endpoint not in tried] if tried else there
+        link = self._channels.pick(fresh or there)
+        tried.append(link.endpoint)
+        return link
+
+    def _note(self, link: Link, error: grpc.aio.AioRpcError, call: Call, *, again: bool) -> None:
         """Raise what the caller is to be told, unless the call may be sent again."""
         failure = self._judge(link, error, call.path)
         if not (again and isinstance(failure, Unreachable)):
@@ -194,32 +193,23 @@ class Forwarder:
 
     def _judge(self, link: Link, error: grpc.aio.AioRpcError, path: str) -> AdapterError | CloudspanError:
         """An answer with the stamp is the adapter's word; without it the instance, or the time, was lost."""
-        code = error.code()
+        code, method, instance = error.code(), path.lstrip("/"), link.endpoint.instance_id
         if any(key == SERVED_BY for key, _ in error.trailing_metadata() or ()):
             return AdapterError(error)
-        metadata = {"instance": link.instance_id, "method": path.lstrip("/")}
+        metadata = {"instance": instance, "method": method}
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            text = f"{link.instance_id} did not answer {path.lstrip('/')} in the time its caller gave; allow it more"
+            text = f"{instance} did not answer {method} in the time its caller gave; allow it more"
             return OutOfTime(text, metadata=metadata)
         if code not in _LOST:
             return AdapterError(error)
-        self._table.eject(link.instance_id, f"lost under {path.lstrip('/')}: {error.details()}")
+        self._table.eject(instance, f"lost under {method}: {error.details()}")
         away = (error.details() or "").startswith(_NOT_CONNECTED)
         text = (
-            f"the adapter instance {link.instance_id} at {link.address} was lost under {path.lstrip('/')} "
+            f"the adapter instance {instance} at {link.endpoint.address} was lost under {method} "
             f"({error.details()}); it {'was not sent' if away else 'may have begun'}; see PlatformService.GetPlatform"
         )
         reason = INSTANCE_AWAY if away else "INSTANCE_LOST"
         return Unreachable(text, reason=reason, metadata=metadata, retry_after_s=RETRY_AFTER_S)
-
-
-def _next(candidates: Candidates, tried: list[Link]) -> Link:
-    """Pick an instance that was not tried yet and note it; a lone one that came back at once may be met again."""
-    links = candidates()
-    fresh = [link for link in links if link not in tried] if tried else links
-    link = pick(fresh or links)
-    tried.append(link)
-    return link
 
 
 def time_for(deadline: Deadline) -> float:

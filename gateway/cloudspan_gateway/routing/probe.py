@@ -75,7 +75,7 @@ class Prober:
     def seen(self) -> Seen:
         """Return the instance as it is to be treated now."""
         state, reason = self._judged()
-        return Seen(self.instance, self.link, state, reason, self._description)
+        return Seen(self.instance, self.link.endpoint, state, reason, self._description)
 
     def _judged(self) -> tuple[State, str]:
         refused = self._refused or describe.unfit(self.instance, self._description)

@@ -1,12 +1,11 @@
 """Turns a request into where it goes: the routed field, else the caller's tags; then who serves that.
 
-The server asks here once per call, before it forwards, fans out, or hands a mutation to operations.
-Spec: design, section 3 (Routing).
+The route stage asks here once per call where it leads; dispatch, operations and lists ask who serves that.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError, Message
 
@@ -14,24 +13,16 @@ from cloudspan_common import contract, names
 from cloudspan_common.contract import Kind
 from cloudspan_common.errors import InvalidRequest, NotFound, Unsupported, Violation
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
-from cloudspan_gateway.call import CLUSTER, PLATFORM, POOL
+from cloudspan_gateway.call import Target
+from cloudspan_gateway.metadata import CLUSTER, PLATFORM, POOL
 from cloudspan_gateway.routing.describe import is_reserved
 from cloudspan_gateway.routing.snapshot import check_served, nobody_serves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_gateway.call import GatewayCall, Metadata
-    from cloudspan_gateway.routing.channels import Link
+    from cloudspan_gateway.routing.snapshot import Endpoint
     from cloudspan_gateway.routing.table import Table
-
-
-class Target(NamedTuple):
-    """Where a call of the contract goes, and the request as it is to be sent there."""
-
-    ref: ClusterRef
-    message: Message
-    body: bytes
 
 
 class Router:
@@ -44,8 +35,8 @@ class Router:
     def __repr__(self) -> str:
         return f"<Router {self._table.snapshot!r} | {len(self._pools)} pools>"
 
-    def resolve(self, method: contract.Method, body: bytes, call: GatewayCall) -> Target:
-        """Return where a request of the contract goes; whether anybody serves that is for `links` or `check` to say.
+    def resolve(self, method: contract.Method, body: bytes, tags: Mapping[str, str]) -> Target:
+        """Return where a request of the contract goes; `endpoints` and `check` say whether anybody serves that.
 
         Raises:
             InvalidRequest: Not the method's message, a malformed name, a tag that disagrees, a REQUIRED field empty.
@@ -57,17 +48,17 @@ class Router:
             text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
             raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
         value = contract.routed_value(method, message)
-        if not value and (value := self._from_tags(method, call.tags)):
+        if not value and (value := self._from_tags(method, tags)):
             _set_routed(method, message, value)
             body = message.SerializeToString()
         contract.check_required(message)
         ref = parse_cluster(value, method.routed_field)
-        if call.tags:
-            self._check_tags(ref, method.routed_field, call.tags)
+        if tags:
+            self._check_tags(ref, method.routed_field, tags)
         if ref.is_wildcard and method.kind is not Kind.LIST:
             raise names.malformed(value, method.routed_field, "one platform and one cluster: only lists take `-`")
-        call.ref = ref
-        return Target(ref, message, body)
+        also = tuple(str(name) for field in method.also_named if (name := getattr(message, field)))
+        return Target(method.full_name, ref, (value, *also), message, body)
 
     def check(self, ref: ClusterRef, method: str) -> None:
         """Raise NotFound or Unsupported unless the platform and the cluster are known and have `method` (full name).
@@ -80,34 +71,35 @@ class Router:
         elif ref.platform != WILDCARD:
             snapshot.platform(ref.platform)
 
-    def links(self, ref: ClusterRef, method: str) -> Sequence[Link]:
+    def endpoints(self, ref: ClusterRef, method: str) -> Sequence[Endpoint]:
         """Return the instances that serve `method` (`package.Service/Method`) on a cluster now; at least one.
 
         Raises:
             CloudspanError: Nobody does, and why: not known, not able, or not alive.
         """
         snapshot = self._table.snapshot
-        return snapshot.links(snapshot.cluster(ref), method)
+        return snapshot.endpoints(snapshot.cluster(ref), method)
 
-    def platform_links(self, ref: ClusterRef, service: str) -> Sequence[Link]:
+    def platform_endpoints(self, ref: ClusterRef, service: str) -> Sequence[Endpoint]:
         """Return the instances of a platform that serve a service of its own; its cluster may be left empty.
 
         Raises:
             CloudspanError: Nobody does, and why.
         """
         route = self._table.snapshot.platform(ref.platform)
-        having = self._table.snapshot.cluster(ref).links if ref.cluster else [seen.link for seen in route.serving]
+        cluster = self._table.snapshot.cluster(ref) if ref.cluster else None
+        having = cluster.endpoints if cluster else [seen.endpoint for seen in route.serving]
         if not having:
             raise nobody_serves(route, ref)
-        able = {seen.link for seen in route.serving if seen.description and service in seen.description.services}
-        links = [link for link in having if link in able]
-        if not links:
+        able = {seen.endpoint for seen in route.serving if seen.description and service in seen.description.services}
+        endpoints = [endpoint for endpoint in having if endpoint in able]
+        if not endpoints:
             text = f"platform {ref.platform!r} serves no {service}; PlatformService.GetPlatform lists what it serves"
             raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"platform": ref.platform, "service": service})
-        return links
+        return endpoints
 
-    def tagged(self, call: GatewayCall) -> tuple[ClusterRef, Metadata]:
-        """Return where its tags lead a call of a service beyond the contract, and the tags that the adapter gets.
+    def tagged(self, path: str, tags: Mapping[str, str]) -> Target:
+        """Return where its tags lead a call of a service beyond the contract.
 
         The cluster is empty when no tag says it: then any instance of the platform will do.
 
@@ -115,11 +107,12 @@ class Router:
             Unsupported: The service can't be an adapter's, or no tag says whose it is.
             InvalidRequest: Malformed tags, or tags that disagree.
         """
-        service = call.path[1:].rpartition("/")[0]
+        method = path[1:]
+        service = method.rpartition("/")[0]
         if is_reserved(service):
-            text = f"there is no {call.path[1:]} here; reflection lists what is served"
-            raise Unsupported(text, reason="METHOD_UNKNOWN", metadata={"method": call.path[1:]})
-        platform, cluster = self._tags(call.tags)
+            text = f"there is no {method} here; reflection lists what is served"
+            raise Unsupported(text, reason="METHOD_UNKNOWN", metadata={"method": method})
+        platform, cluster = self._tags(tags)
         if not platform:
             text = (
                 f"{service} is no service of the contract; if it is an adapter's own, say which platform's in "
@@ -129,7 +122,7 @@ class Router:
         if WILDCARD in (platform, cluster):
             raise names.malformed(WILDCARD, f"metadata {PLATFORM} or {CLUSTER}", "one platform, one cluster or none")
         said = ((PLATFORM, platform), (CLUSTER, cluster))
-        return ClusterRef(platform, cluster), said if cluster else said[:1]
+        return Target(method, ClusterRef(platform, cluster), tags=said if cluster else said[:1])
 
     def _from_tags(self, method: contract.Method, tags: Mapping[str, str]) -> str:
         """A parent can be made from tags, a resource's name can't; a list without a cluster means all of them."""

@@ -1,6 +1,7 @@
 """The route table at one moment: platforms, their clusters, and the instances that may be called. Never changes.
 
 The table makes a new one on each change and swaps it in; the router, PlatformService, reflection and metrics read it.
+It holds endpoints, no channels: those are looked up by endpoint (`channels`).
 Each lookup either finds or says, in the caller's words, why not.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudspan.v1 import platform_pb2
 from cloudspan_common.errors import NotFound, Unreachable, Unsupported
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import cluster_pb2
     from cloudspan_common.registry import Instance
-    from cloudspan_gateway.routing.channels import Link
     from cloudspan_gateway.routing.describe import Description
 
 State = platform_pb2.AdapterInstance.State
@@ -40,12 +40,21 @@ def state_name(state: State) -> str:
     return State.Name(state).removeprefix("STATE_")
 
 
+class Endpoint(NamedTuple):
+    """Where one instance is called: plain data, so that more than this process can route by it."""
+
+    instance_id: str
+    address: str
+    identity: str = ""
+    """Whom its certificate must name; empty where no certificates are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One instance as the table sees it."""
 
     instance: Instance
-    link: Link
+    endpoint: Endpoint
     state: State
     reason: str = ""
     description: Description | None = None
@@ -61,10 +70,10 @@ class ClusterRoute:
     ref: ClusterRef
     cluster: cluster_pb2.Cluster
     """As last described."""
-    links: tuple[Link, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     """Methods that no instance serves here, and why."""
-    partly: Mapping[str, tuple[Link, ...]] = field(default_factory=dict)
+    partly: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     """Methods that some instances serve and others don't: two versions side by side."""
 
 
@@ -138,7 +147,7 @@ class Snapshot:
             if ref.cluster in (WILDCARD, tag)
         )
 
-    def links(self, route: ClusterRoute, method: str) -> tuple[Link, ...]:
+    def endpoints(self, route: ClusterRoute, method: str) -> tuple[Endpoint, ...]:
         """Return the instances that serve `method` (its full name) on a cluster; at least one.
 
         Raises:
@@ -146,10 +155,10 @@ class Snapshot:
             Unreachable: No instance serves the cluster just now.
         """
         check_served(route, method)
-        links = route.partly.get(method, route.links)
-        if not links:
+        endpoints = route.partly.get(method, route.endpoints)
+        if not endpoints:
             raise nobody_serves(self.platform(route.ref.platform), route.ref)
-        return links
+        return endpoints
 
 
 def check_served(route: ClusterRoute, method: str) -> None:

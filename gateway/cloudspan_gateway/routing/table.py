@@ -2,7 +2,6 @@
 
 The app runs one `Table`; the router and everything that shows the state read `table.snapshot`, forwarding tells it
 what it lost (`eject`). The registry says who is there, the table's own probes decide who gets calls.
-Spec: design, section 6.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
 from cloudspan_gateway.routing.assemble import Remembered, assemble
-from cloudspan_gateway.routing.channels import Link
+from cloudspan_gateway.routing.channels import Channels
 from cloudspan_gateway.routing.probe import Prober
 from cloudspan_gateway.routing.snapshot import Seen, Snapshot, state_name
 from cloudspan_gateway.routing.trust import Trust
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.grpcs import Tls
     from cloudspan_common.registry import Instance, Registry, View
+    from cloudspan_gateway.routing.channels import Link
 
 REMEMBER_S = 600.0
 # Calls on an instance that has left the registry may end by themselves for this long.
@@ -47,6 +47,7 @@ class Table:
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._settled = asyncio.Event()
         self._viewed = False
+        self.channels = Channels()
         self.snapshot = Snapshot()
         self.ejections = 0
 
@@ -105,7 +106,7 @@ class Table:
 
     def _admit(self, instance: Instance, group: asyncio.TaskGroup) -> None:
         log.info("instance appeared", instance=instance.instance_id, platform=instance.platform, at=instance.address)
-        prober = Prober(instance, Link(instance, self._trust), self._clock, self._rebuild)
+        prober = Prober(instance, self.channels.open(instance, self._trust), self._clock, self._rebuild)
         self._probers[instance.instance_id] = prober
         self._tasks[instance.instance_id] = group.create_task(prober.run(), name=f"probe {instance.instance_id}")
 
@@ -113,6 +114,7 @@ class Table:
         prober = self._probers.pop(instance_id)
         log.info("instance left", instance=instance_id, platform=prober.instance.platform, at=prober.instance.address)
         self._tasks.pop(instance_id).cancel()
+        self.channels.retire(prober.link)
         group.create_task(self._close(prober.link), name=f"close {instance_id}")
 
     async def _close(self, link: Link) -> None:
@@ -136,7 +138,7 @@ class Table:
             used = tls.changed_at
             log.info("certificates have changed", certificate=str(tls.certificate))
             for prober in self._probers.values():
-                group.create_task(self._renew(prober.link), name=f"renew {prober.link.instance_id}")
+                group.create_task(self._renew(prober.link), name=f"renew {prober.link.endpoint.instance_id}")
 
     async def _renew(self, link: Link) -> None:
         try:
@@ -146,7 +148,7 @@ class Table:
 
     def _rebuild(self) -> None:
         """Make the next snapshot; callers see the old one or the new one, never a mixture."""
-        probers = sorted(self._probers.values(), key=lambda prober: (prober.described_first, prober.link.instance_id))
+        probers = sorted(self._probers.values(), key=lambda p: (p.described_first, p.instance.instance_id))
         self._remember(probers)
         before, self.snapshot = self.snapshot, assemble((prober.seen() for prober in probers), self._memory)
         _log_changes(before, self.snapshot)
@@ -172,10 +174,11 @@ def _way(instance: Instance) -> tuple[str, str]:
 
 
 def _log_changes(before: Snapshot, after: Snapshot) -> None:
-    old = {seen.link: seen for platform in before.platforms.values() for seen in platform.instances}
+    old = {seen.endpoint: seen for platform in before.platforms.values() for seen in platform.instances}
     for platform in after.platforms.values():
         for seen in platform.instances:
-            if seen.link not in old or (old[seen.link].state, old[seen.link].reason) != (seen.state, seen.reason):
+            known = old.get(seen.endpoint)
+            if known is None or (known.state, known.reason) != (seen.state, seen.reason):
                 _log_state(seen)
 
 

@@ -37,6 +37,10 @@ class Trust:
         """Return the only identity that may claim `platform`."""
         return self.claims.get(platform, platform)
 
+    def expected(self, platform: str) -> str:
+        """Return the identity that a certificate is checked for; empty where none is asked for."""
+        return self.identity(platform) if self.tls else ""
+
     def channel(self, instance: Instance, options: grpcs.Options) -> grpc.aio.Channel:
         """Return a channel that connects to nobody but who may claim the instance's platform."""
         if self.tls is None:

@@ -1,8 +1,8 @@
 """Services that the gateway answers itself: plain objects with a function per rpc, in snake case.
 
 `async def get_platform(self, request, call) -> Platform`, and for a stream
-`def watch_operation(self, request, call) -> AsyncIterator[Operation]`; errors are raised as CloudspanErrors. The
-server serves them through the same stages as everything else.
+`def watch_operation(self, request, call) -> AsyncIterator[Operation]`; errors are raised as CloudspanErrors. They are
+answered through the same stages as everything else.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import MethodDescriptor
 
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Answer, Call
 
 
 @dataclass(frozen=True, slots=True)
-class OwnMethod:
+class ServiceMethod:
     """One rpc of a service that the gateway answers itself."""
 
     path: str
     request: type[Message]
-    function: Callable[[Any, GatewayCall], Any]
+    function: Callable[[Any, Call], Any]
     streams: bool
 
-    async def answer(self, body: bytes, call: GatewayCall) -> bytes | None:
+    async def answer(self, call: Call) -> Answer:
         """Return the answer's bytes, or write the messages of a stream and return None.
 
         Raises:
-            CloudspanError: What the service's function raises; InvalidRequest for another message.
+            CloudspanError: What the service's function raises.
         """
-        request = self._parsed(body)
+        request = call.target.message
         with bound(request_id=call.request_id, method=call.path[1:]):
             if self.streams:
                 # No time-out of ours: a watch lasts until its caller leaves or its caller's deadline ends it.
@@ -50,32 +50,37 @@ class OwnMethod:
                 message: Message = await self.function(request, call)
         return message.SerializeToString()
 
-    def _parsed(self, body: bytes) -> Message:
+    def parse(self, body: bytes) -> Message:
+        """Return the request.
+
+        Raises:
+            InvalidRequest: Another message, or a REQUIRED field is empty.
+        """
         try:
             request = self.request.FromString(body)
         except DecodeError as error:
-            text = f"the request of {self.path[1:]} is no {self.request.DESCRIPTOR.full_name}: {error}"
+            text = f"the request of {self.path[1:]} is not a {self.request.DESCRIPTOR.full_name}: {error}"
             raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
         contract.check_required(request)
         return request
 
-    async def _write_all(self, request: Message, call: GatewayCall) -> None:
+    async def _write_all(self, request: Message, call: Call) -> None:
         await call.begin()
         async for message in self.function(request, call):
-            await call.context.write(message.SerializeToString())
+            await call.writer.write(message.SerializeToString())
 
 
-def own_methods(service: str, servicer: object) -> Iterator[OwnMethod]:
+def service_methods(service: str, servicer: object) -> Iterator[ServiceMethod]:
     """Return the rpcs of `service` (its full name) that `servicer` has a function for."""
     descriptor = descriptor_pool.Default().FindServiceByName(service)
     for method in descriptor.methods:
         function = getattr(servicer, contract.snake_case(method.name), None)
         if function is not None:
-            yield _own(method, function)
+            yield _method(method, function)
 
 
-def _own(method: MethodDescriptor, function: Callable[[Any, GatewayCall], Any]) -> OwnMethod:
-    return OwnMethod(
+def _method(method: MethodDescriptor, function: Callable[[Any, Call], Any]) -> ServiceMethod:
+    return ServiceMethod(
         path=f"/{method.containing_service.full_name}/{method.name}",
         request=message_factory.GetMessageClass(method.input_type),
         function=function,

@@ -1,7 +1,6 @@
-"""Where callers meet operations: read, awaited, cancelled, forgotten, watched.
+"""Operations as callers meet them: read, awaited, cancelled, forgotten, watched, explained.
 
-The composition root serves google.longrunning.Operations and cloudspan.v1.OperationService from here.
-Spec: design, section 4.
+Answers google.longrunning.Operations and cloudspan.v1.OperationService.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor
 
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.runner import Runner
     from cloudspan_gateway.operations.stores.base import OperationStore
@@ -47,14 +46,12 @@ class OperationsService:
     def __repr__(self) -> str:
         return f"<OperationsService over {self._store!r}>"
 
-    async def get_operation(
-        self, request: operations_pb2.GetOperationRequest, _: GatewayCall
-    ) -> operations_pb2.Operation:
+    async def get_operation(self, request: operations_pb2.GetOperationRequest, _: Call) -> operations_pb2.Operation:
         """Return one operation as it is."""
         return await told(self._store, await self._store.get(id_of(request.name)))
 
     async def list_operations(
-        self, request: operations_pb2.ListOperationsRequest, _: GatewayCall
+        self, request: operations_pb2.ListOperationsRequest, _: Call
     ) -> operations_pb2.ListOperationsResponse:
         """Return operations, newest first; `filter` takes the fields of OperationMetadata."""
         if request.name not in ("", _PARENT):
@@ -81,7 +78,7 @@ class OperationsService:
         return found[:count]
 
     async def wait_operation(
-        self, request: operations_pb2.WaitOperationRequest, call: GatewayCall
+        self, request: operations_pb2.WaitOperationRequest, call: Call
     ) -> operations_pb2.Operation:
         """Return an operation once it has ended, or as it is at the time-out or just before the deadline."""
         row = await self._store.get(id_of(request.name))
@@ -91,12 +88,12 @@ class OperationsService:
             budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)
         return await told(self._store, await ended(self._store, row, budget_s))
 
-    async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
+    async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: Call) -> empty_pb2.Empty:
         """Ask for an operation's end: what it has done is undone. It ends CANCELLED, or finished if it was faster."""
         await self._store.request_cancel(id_of(request.name))
         return empty_pb2.Empty()
 
-    async def delete_operation(self, request: operations_pb2.DeleteOperationRequest, _: GatewayCall) -> empty_pb2.Empty:
+    async def delete_operation(self, request: operations_pb2.DeleteOperationRequest, _: Call) -> empty_pb2.Empty:
         """Forget a finished operation; the resource it made stays."""
         await self._store.delete(id_of(request.name))
         return empty_pb2.Empty()
@@ -110,7 +107,7 @@ class OperationService:
         self._runner = runner
 
     async def watch_operation(
-        self, request: operation_pb2.WatchOperationRequest, _: GatewayCall
+        self, request: operation_pb2.WatchOperationRequest, _: Call
     ) -> AsyncIterator[operations_pb2.Operation]:
         """Yield an operation as it is, then at each change, until it has ended."""
         row = await self._store.get(id_of(request.name))
@@ -123,7 +120,7 @@ class OperationService:
             yield to_message(row)
 
     async def explain_operation(
-        self, request: operation_pb2.ExplainOperationRequest, _: GatewayCall
+        self, request: operation_pb2.ExplainOperationRequest, _: Call
     ) -> operation_pb2.OperationExplanation:
         """Return what an operation took: up to now where this gateway drives it, else up to its last new stage."""
         row = await self._store.get(id_of(request.name))
@@ -134,7 +131,7 @@ class OperationService:
         return explanation
 
     async def abandon_operation(
-        self, request: operation_pb2.AbandonOperationRequest, _: GatewayCall
+        self, request: operation_pb2.AbandonOperationRequest, _: Call
     ) -> operations_pb2.Operation:
         """End an operation as it is.
 

@@ -1,7 +1,6 @@
 """Finds and deletes what operations made and nobody has: answers cloudspan.v1.OrphanService.
 
 An adapter tells what carries this installation's marks; the store tells what the operations of those marks ended with.
-Spec: issue 4, 6 (an orphan finder with a reviewed clean-up).
 """
 
 from __future__ import annotations
@@ -16,14 +15,13 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import orphan_pb2
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_common.names import ClusterRef, encode_id, malformed, parse_cluster
-from cloudspan_gateway.call import REQUEST_ID, TRACEPARENT
 from cloudspan_gateway.operations.model import PREFIX, id_of
 from cloudspan_gateway.routing.forward import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.routing.forward import Forwarder
@@ -56,9 +54,7 @@ class OrphanService:
     def __repr__(self) -> str:
         return f"<OrphanService of {self._installation} over {self._store!r}>"
 
-    async def list_orphans(
-        self, request: orphan_pb2.ListOrphansRequest, call: GatewayCall
-    ) -> orphan_pb2.ListOrphansResponse:
+    async def list_orphans(self, request: orphan_pb2.ListOrphansRequest, call: Call) -> orphan_pb2.ListOrphansResponse:
         """Return what carries this installation's marks on a cluster and is nobody's."""
         ref = parse_cluster(request.parent)
         if ref.is_wildcard or str(ref) != request.parent:
@@ -70,7 +66,7 @@ class OrphanService:
         )
 
     async def delete_orphan(
-        self, request: orphan_pb2.DeleteOrphanRequest, call: GatewayCall
+        self, request: orphan_pb2.DeleteOrphanRequest, call: Call
     ) -> orphan_pb2.DeleteOrphanResponse:
         """Delete an orphan that is still one; wait until it is gone.
 
@@ -95,16 +91,15 @@ class OrphanService:
             except RateLimited as error:  # it goes, and is to be asked for again
                 await asyncio.sleep(min(error.retry_after_s or 1.0, call.deadline.remaining()))
 
-    async def _marks(self, ref: ClusterRef, call: GatewayCall) -> tuple[step_pb2.ListMarkedResponse, list[_Mark]]:
+    async def _marks(self, ref: ClusterRef, call: Call) -> tuple[step_pb2.ListMarkedResponse, list[_Mark]]:
         request = step_pb2.ListMarkedRequest(cluster=str(ref), installation=self._installation)
         answer = await self._ask(ref, LIST_MARKED, request.SerializeToString(), call)
         listed = step_pb2.ListMarkedResponse.FromString(answer)
         return listed, [mark for marked in listed.marked if (mark := self._read(marked)) is not None]
 
-    async def _ask(self, ref: ClusterRef, method: str, body: bytes, call: GatewayCall) -> bytes:
-        ids = ((REQUEST_ID, call.request_id), (TRACEPARENT, call.traceparent))
-        question = Question(f"/{method}", body, call.deadline, ids)
-        return await self._forwarder.ask(lambda: self._router.links(ref, method), question)
+    async def _ask(self, ref: ClusterRef, method: str, body: bytes, call: Call) -> bytes:
+        question = Question(f"/{method}", body, call.deadline, call.outgoing())
+        return await self._forwarder.ask(lambda: self._router.endpoints(ref, method), question)
 
     def _read(self, marked: step_pb2.Marked) -> _Mark | None:
         match = _MARKER.fullmatch(marked.marker)

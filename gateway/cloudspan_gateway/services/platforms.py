@@ -1,15 +1,15 @@
-"""PlatformService and ClusterService: what is plugged in, answered from the route table without asking anybody."""
+"""PlatformService: what is plugged in, answered from the route table without asking anybody."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from cloudspan.v1 import cluster_pb2, platform_pb2
-from cloudspan_common.names import WILDCARD, ClusterRef, malformed, parse_cluster
+from cloudspan.v1 import platform_pb2
+from cloudspan_common.names import WILDCARD, malformed
 
 if TYPE_CHECKING:
-    from cloudspan_gateway.call import GatewayCall
+    from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.snapshot import PlatformRoute, Seen
     from cloudspan_gateway.routing.table import Table
 
@@ -22,71 +22,54 @@ class PlatformService:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def get_platform(self, request: platform_pb2.GetPlatformRequest, _call: GatewayCall) -> platform_pb2.Platform:
-        tag = _platform_tag(request.name, "name")
+    async def get_platform(self, request: platform_pb2.GetPlatformRequest, _call: Call) -> platform_pb2.Platform:
+        tag = platform_tag(request.name, "name")
         if tag == WILDCARD:
             raise malformed(request.name, "name", "platforms/{platform} without a wildcard")
-        return _platform(self._table.snapshot.platform(tag))
+        return self._platform(self._table.snapshot.platform(tag))
 
     async def list_platforms(
-        self, _request: platform_pb2.ListPlatformsRequest, _call: GatewayCall
+        self, _request: platform_pb2.ListPlatformsRequest, _call: Call
     ) -> platform_pb2.ListPlatformsResponse:
         routes = self._table.snapshot.platforms.values()
-        return platform_pb2.ListPlatformsResponse(platforms=[_platform(route) for route in routes])
+        return platform_pb2.ListPlatformsResponse(platforms=[self._platform(route) for route in routes])
+
+    def _platform(self, route: PlatformRoute) -> platform_pb2.Platform:
+        ready, away = platform_pb2.Platform.STATE_READY, platform_pb2.Platform.STATE_UNAVAILABLE
+        return platform_pb2.Platform(
+            name=f"platforms/{route.tag}",
+            display_name=route.display_name,
+            state=ready if route.serving else away,
+            instances=[self._instance(seen) for seen in route.instances],
+            clusters=[str(cluster.ref) for cluster in route.clusters.values()],
+            services=sorted(route.services),
+        )
+
+    def _instance(self, seen: Seen) -> platform_pb2.AdapterInstance:
+        told = seen.description
+        low, high = told.contract if told else seen.instance.contract
+        instance = platform_pb2.AdapterInstance(
+            id=seen.instance.instance_id,
+            address=seen.instance.address,
+            state=seen.state,
+            reason=seen.reason,
+            build=(told.build if told else "") or seen.instance.build,
+            contract_min=low,
+            contract_max=high,
+            in_flight=self._table.channels.in_flight(seen.endpoint),
+        )
+        if told:
+            instance.describe_time.FromNanoseconds(round(told.at * 1e9))
+        return instance
 
 
-class ClusterService:
-    """Answers Get and List of cloudspan.v1.ClusterService; CheckCluster goes to the cluster's adapter."""
+def platform_tag(name: str, field: str) -> str:
+    """Return the tag in `platforms/{platform}`, which may be the wildcard.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    async def get_cluster(self, request: cluster_pb2.GetClusterRequest, _call: GatewayCall) -> cluster_pb2.Cluster:
-        ref = parse_cluster(request.name, "name")
-        if ref.is_wildcard or str(ref) != request.name:
-            raise malformed(request.name, "name", "platforms/{platform}/clusters/{cluster}")
-        return self._table.snapshot.cluster(ref).cluster
-
-    async def list_clusters(
-        self, request: cluster_pb2.ListClustersRequest, _call: GatewayCall
-    ) -> cluster_pb2.ListClustersResponse:
-        tag = _platform_tag(request.parent, "parent") if request.parent else WILDCARD
-        routes = self._table.snapshot.matching(ClusterRef(tag, WILDCARD))
-        return cluster_pb2.ListClustersResponse(clusters=[route.cluster for route in routes])
-
-
-def _platform_tag(name: str, field: str) -> str:
+    Raises:
+        InvalidRequest: Another form.
+    """
     match = _PLATFORM.fullmatch(name)
     if match is None:
         raise malformed(name, field, "platforms/{platform}")
     return match[1]
-
-
-def _platform(route: PlatformRoute) -> platform_pb2.Platform:
-    ready, away = platform_pb2.Platform.STATE_READY, platform_pb2.Platform.STATE_UNAVAILABLE
-    return platform_pb2.Platform(
-        name=f"platforms/{route.tag}",
-        display_name=route.display_name,
-        state=ready if route.serving else away,
-        instances=[_instance(seen) for seen in route.instances],
-        clusters=[str(cluster.ref) for cluster in route.clusters.values()],
-        services=sorted(route.services),
-    )
-
-
-def _instance(seen: Seen) -> platform_pb2.AdapterInstance:
-    told = seen.description
-    low, high = told.contract if told else seen.instance.contract
-    instance = platform_pb2.AdapterInstance(
-        id=seen.instance.instance_id,
-        address=seen.instance.address,
-        state=seen.state,
-        reason=seen.reason,
-        build=(told.build if told else "") or seen.instance.build,
-        contract_min=low,
-        contract_max=high,
-        in_flight=seen.link.in_flight,
-    )
-    if told:
-        instance.describe_time.FromNanoseconds(round(told.at * 1e9))
-    return instance

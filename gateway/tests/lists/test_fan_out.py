@@ -19,9 +19,9 @@ from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, OutOfTime, Unreachable, Unsupported
 from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, encode_token, hash_query
 from cloudspan_common.names import parse_cluster
-from cloudspan_gateway.call import GatewayCall
+from cloudspan_gateway.call import Call, Target
 from cloudspan_gateway.lists.fan_out import FanOut
-from cloudspan_gateway.routing.snapshot import ClusterRoute, PlatformRoute, Snapshot
+from cloudspan_gateway.routing.snapshot import ClusterRoute, Endpoint, PlatformRoute, Snapshot
 
 LIST = contract.methods()["cloudspan.v1.ServerService/ListServers"]
 Status = common_pb2.ClusterStatus
@@ -42,7 +42,7 @@ class Clouds:
         platforms: dict[str, dict[str, ClusterRoute]] = {}
         for name in self.sizes:
             ref = parse_cluster(f"platforms/{name.split('/')[0]}/clusters/{name.split('/')[1]}")
-            route = ClusterRoute(ref, cluster_pb2.Cluster(name=str(ref)), links=(object(),))
+            route = ClusterRoute(ref, cluster_pb2.Cluster(name=str(ref)), endpoints=(Endpoint("one", "127.0.0.1:1"),))
             platforms.setdefault(ref.platform, {})[ref.cluster] = route
         self.snapshot = Snapshot(
             MappingProxyType({tag: PlatformRoute(tag, clusters=MappingProxyType(c)) for tag, c in platforms.items()})
@@ -74,9 +74,9 @@ class Clouds:
         return answer
 
     async def page(self, deadline_s: float = 5.0, **request: Any) -> Response:
-        call = GatewayCall(LIST.path, None, deadline=Deadline.after(deadline_s))
-        asked = Request(**{"parent": ALL} | request)
-        return Response.FromString(await FanOut(self, self).list_across(LIST, asked, call))
+        call = Call(LIST.path, b"", (), "", Deadline.after(deadline_s), None)
+        call.target = Target(LIST.full_name, message=Request(**{"parent": ALL} | request))
+        return Response.FromString(await FanOut(self, self).list_across(LIST, call))
 
     async def traverse(self, **request: Any) -> list[Response]:
         pages = [await self.page(**request)]

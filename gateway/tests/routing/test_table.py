@@ -43,7 +43,9 @@ class Watched:
     @property
     def serving(self) -> list[str]:
         """The instances that calls to the cluster would go to."""
-        return [link.instance_id for link in self.table.snapshot.platforms["openstack"].clusters["east"].links]
+        return [
+            endpoint.instance_id for endpoint in self.table.snapshot.platforms["openstack"].clusters["east"].endpoints
+        ]
 
     @property
     def shown(self) -> str:
@@ -149,7 +151,7 @@ async def test_replicas_of_one_cluster_stand_side_by_side(watched):
     await watched.plug_in()
     await watched.plug_in(instance_id="os-2", build="2.0")
     await watched.until("[<os-1 READY>, <os-2 READY>]")
-    assert len(watched.table.snapshot.platforms["openstack"].clusters["east"].links) == 2
+    assert len(watched.table.snapshot.platforms["openstack"].clusters["east"].endpoints) == 2
 
 
 async def test_draining_is_believed_from_the_registry_and_from_health(watched):
@@ -212,11 +214,13 @@ async def test_an_instance_at_a_new_address_is_a_new_instance(watched):
     """The old channel is closed once it is idle; calls go to the new address."""
     old = await watched.plug_in()
     await watched.until("<os-1 READY>")
-    link = watched.table.snapshot.platforms["openstack"].instances[0].link
+    endpoint = watched.table.snapshot.platforms["openstack"].instances[0].endpoint
+    link = watched.table.channels.pick([endpoint])
     new = HandMadeAdapter(clusters=("east", "west"))
     watched.adapters.append(new)
     watched.registry.put(await new.start())
     await watched.until("CONNECTING")
     await watched.until("<os-1 READY>")
-    assert watched.table.snapshot.platforms["openstack"].instances[0].link is not link
+    assert watched.table.snapshot.platforms["openstack"].instances[0].endpoint.address == f"127.0.0.1:{new.port}"
+    assert watched.table.channels.in_flight(endpoint) == 0
     assert repr(link) == f"<Link os-1 at 127.0.0.1:{old.port}: 0 in flight>"

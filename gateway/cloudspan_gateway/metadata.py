@@ -1,0 +1,46 @@
+"""What metadata passes the gateway: which of a caller's reaches adapters, and which of an adapter's comes back.
+
+Whatever is sent to an adapter gets its metadata from `outgoing`: forwarded calls, parts of a list, steps, checks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+REQUEST_ID = "x-request-id"
+TRACEPARENT = "traceparent"
+PLATFORM, CLUSTER, POOL = "x-platform", "x-cluster", "x-pool"
+TAGS = frozenset({PLATFORM, CLUSTER, POOL})
+
+# The caller's `authorization` never reaches an adapter; what does is named here.
+_FORWARDED = frozenset({"tracestate"})
+_FORWARDED_PREFIX = "x-cloudspan-"
+# What a hop says of itself and not of the answer.
+_HOP_KEYS = frozenset({"date", "server", "content-type", "user-agent", "te", "via", REQUEST_ID})
+
+
+def is_forwarded(key: str) -> bool:
+    """Whether a caller's metadata under `key` goes on to adapters as it is."""
+    return key in _FORWARDED or key.startswith(_FORWARDED_PREFIX)
+
+
+def outgoing(request_id: str, traceparent: str, carried: Metadata = (), tags: Metadata = ()) -> Metadata:
+    """Return the metadata of a call to an adapter.
+
+    Args:
+        request_id: Of the caller's request, also where an operation of it goes on later.
+        traceparent: The trace that the call belongs to.
+        carried: What else of the caller's metadata goes on.
+        tags: Where a service beyond the contract is to be served.
+    """
+    return ((REQUEST_ID, request_id), (TRACEPARENT, traceparent), *carried, *tags)
+
+
+def passed_back(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
+    """Return what of an adapter's initial metadata or trailers concerns the caller."""
+    return tuple((key, value) for key, value in metadata or () if key not in _HOP_KEYS)

@@ -1,0 +1,83 @@
+"""Where a call leads: method, cluster and names, read from its request or its tags before anybody judges or acts.
+
+The one place that sets `Call.target`. Whether the target is there and alive is for dispatch to ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudspan_common import contract
+from cloudspan_common.errors import InvalidRequest, Unsupported
+from cloudspan_common.names import parse_cluster
+from cloudspan_gateway.call import Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.call import Answer, Call
+    from cloudspan_gateway.pipeline.stages import Proceed
+    from cloudspan_gateway.routing.router import Router
+    from cloudspan_gateway.services.methods import ServiceMethod
+
+
+class Route:
+    """The stage that sets the target."""
+
+    def __init__(self, router: Router, own: Mapping[str, ServiceMethod]) -> None:
+        self._router = router
+        self._own = own
+        self._methods = {method.path: method for method in contract.methods().values()}
+
+    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
+        own, method = self._own.get(call.path), self._methods.get(call.path)
+        if own is not None:
+            call.target = _target_of(own, await _only_message(call))
+        elif method is None:
+            call.target = self._router.tagged(call.path, call.tags)
+        elif not method.routed_field:
+            raise Unsupported(f"this gateway does not serve {call.path[1:]}", reason="METHOD_UNKNOWN")
+        elif method.client_streaming and not isinstance(call.payload, bytes):
+            # The first message says where to; the others follow it.
+            call.target = self._router.resolve(method, await _first(call.payload, call), call.tags)
+            call.payload = _chained(call.target.body, call.payload)
+        else:
+            call.target = self._router.resolve(method, await _only_message(call), call.tags)
+            call.payload = call.target.body
+        return await proceed(call)
+
+
+async def _only_message(call: Call) -> bytes:
+    return call.payload if isinstance(call.payload, bytes) else await _first(call.payload, call)
+
+
+async def _first(messages: AsyncIterator[bytes], call: Call) -> bytes:
+    first = await anext(messages, None)
+    if first is None:
+        raise InvalidRequest(f"{call.path[1:]} was called without a message", reason="NO_MESSAGE")
+    return first
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for message in rest:
+        yield message
+
+
+def _target_of(method: ServiceMethod, body: bytes) -> Target:
+    """What the gateway answers itself names its parent or its resource where the contract does; some name none."""
+    message = method.parse(body)
+    names = tuple(str(name) for field in ("name", "parent") if (name := getattr(message, field, "")))
+    return Target(method.path[1:], _cluster_of(names), names, message, body)
+
+
+def _cluster_of(names: tuple[str, ...]) -> ClusterRef | None:
+    for name in names:
+        if name.startswith("platforms/"):
+            try:
+                ref = parse_cluster(name)
+            except InvalidRequest:
+                continue  # a platform's own name, or one that the service refuses in words of its own
+            return None if ref.is_wildcard else ref
+    return None
