@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -33,13 +34,15 @@ from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.services.methods import ServiceMethod
+
+    Work = Callable[[], Coroutine[Any, Any, None]]
 
 OPERATIONS = "google.longrunning.Operations"
 _SIDE_SERVICES = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
@@ -53,6 +56,7 @@ class Gateway:
     store: OperationStore
     runner: Runner
     pipeline: Pipeline
+    """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
@@ -65,7 +69,7 @@ class Gateway:
         self.metrics.watch(self.table, self.forwarder)
         self._cipher = config.cipher()
         self._clock = clock
-        self._background: asyncio.Future[None]
+        self._background: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Gateway {self.config.listen} | {self.table!r}>"
@@ -74,7 +78,7 @@ class Gateway:
         self.store = store
         self.runner = Runner(store, self.router, self.forwarder, self.config.operations, self._clock)
         self.metrics.watch_operations(self.runner)
-        self.table.subscribe(lambda _: self.runner.bell.ring())
+        self.table.subscribe(lambda _: self.runner.wake_signal.send())
         self.pipeline = Pipeline(
             self.router,
             self.forwarder,
@@ -83,7 +87,6 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder),
         )
-        self.server = GatewayServer(self.pipeline, self._descriptors())
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
@@ -104,17 +107,19 @@ class Gateway:
         return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Gateway]:
-        """Serve inside the `with` block; drain at its end.
+    async def working(self) -> AsyncIterator[Gateway]:
+        """Run all of it but the doors: inside the `with` block `pipeline` answers calls.
 
         Raises:
-            CloudspanError: The address can't be listened on, or the operations' store can't be opened.
+            CloudspanError: The operations' store can't be opened.
         """
         try:
             store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease)
             try:
                 self._assemble(store)
-                async with self._served():
+                async with self._in_background(self.table.run, self.runner.run):
+                    # The first calls must not hear of unknown platforms only because nobody was asked yet.
+                    await self.table.settled(self.config.settle)
                     yield self
             finally:
                 await store.close()
@@ -122,35 +127,52 @@ class Gateway:
             await self.registry.close()
 
     @asynccontextmanager
-    async def _served(self) -> AsyncIterator[None]:
-        self._background = asyncio.ensure_future(self._work())
+    async def running(self) -> AsyncIterator[Gateway]:
+        """Serve gRPC inside the `with` block; drain at its end.
+
+        Raises:
+            CloudspanError: The address can't be listened on, or the operations' store can't be opened.
+        """
+        async with self.working():
+            self.server = GatewayServer(self.pipeline, self._descriptors())
+            async with self._in_background(partial(self.server.tell_health, self.table)):
+                try:
+                    await self.server.start(self.config.listen, self.config.own_tls)
+                    log.info(
+                        "gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table)
+                    )
+                    yield self
+                finally:
+                    await self.server.stop(self.config.drain)
+
+    @asynccontextmanager
+    async def _in_background(self, *works: Work) -> AsyncIterator[None]:
+        """Do work inside the `with` block; `until` raises what ends it early."""
+        task = asyncio.ensure_future(_all(works))
+        self._background.add(task)
         try:
-            # The first calls must not hear of unknown platforms only because nobody was asked yet.
-            await self.table.settled(self.config.settle)
-            await self.server.start(self.config.listen, self.config.own_tls)
-            log.info("gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table))
             yield
         finally:
-            try:
-                await self.server.stop(self.config.drain)
-            finally:
-                self._background.cancel()
-                await asyncio.wait({self._background})
-
-    async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for work in (self.table.run(), self.server.tell_health(self.table), self.runner.run()):
-                group.create_task(work)
+            task.cancel()
+            await asyncio.wait({task})
+            self._background.discard(task)
 
     async def until(self, stop: asyncio.Event) -> None:
         """Return once `stop` is set; raise what ended the work in the background, if that comes first."""
         stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         try:
-            await asyncio.wait((stopped, self._background), return_when=asyncio.FIRST_COMPLETED)
-            if self._background.done():
-                await self._background
+            await asyncio.wait({stopped, *self._background}, return_when=asyncio.FIRST_COMPLETED)
+            for task in self._background:
+                if task.done():
+                    await task
         finally:
             stopped.cancel()
+
+
+async def _all(works: Iterable[Work]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(work())
 
 
 def build(config: GatewayConfig, registry: Registry | None = None) -> Gateway:

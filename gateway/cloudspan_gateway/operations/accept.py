@@ -20,7 +20,7 @@ from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
-from cloudspan_gateway.operations.waiting import before_deadline, ended, told
+from cloudspan_gateway.operations.waiting import before_deadline, shown_to_caller, until_ended
 from cloudspan_gateway.routing.forward import Question
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class Acceptor:
         row = await self._accepted(method, request, intent)
         if budget_s:
             call.patient = True
-            row = await ended(self._store, row, budget_s)
-        return bytes((await told(self._store, row)).SerializeToString())
+            row = await until_ended(self._store, row, budget_s)
+        return bytes((await shown_to_caller(self._store, row)).SerializeToString())
 
     def _intent(self, method: Method, ref: ClusterRef, call: Call) -> Intent:
         request = call.target.message

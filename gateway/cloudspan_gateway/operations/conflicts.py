@@ -1,7 +1,7 @@
 """Mutations of one resource at the same time: which run, which queue, which are refused, which give way.
 
 A store judges within the write that accepts an intent, so that nothing comes between. What a method means to others is
-said in the contract (`cloudspan.v1.mutation`). Spec: design, section 4 (Mutations of one resource).
+said in the contract (`cloudspan.v1.mutation`).
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def judge(intent: Intent, others: Iterable[Row]) -> Verdict:
     Raises:
         Busy: It does not; the message names the one that stands in its way.
     """
-    rivals = sorted(others, key=lambda row: row.sequence)
+    met = sorted(others, key=lambda row: row.sequence)
     if _beside(intent.method) == Beside.BESIDE_NONE:
-        return _preempting(intent, rivals)
+        return _preempting(intent, met)
     waits_for = ""
-    for row in rivals:
+    for row in met:
         if _clash(intent, row):
             raise _busy(intent, row)
         if set(intent.also) & set(row.intent.also):
@@ -54,13 +54,13 @@ def judge(intent: Intent, others: Iterable[Row]) -> Verdict:
     return Verdict(waits_for)
 
 
-def _preempting(intent: Intent, rivals: Sequence[Row]) -> Verdict:
+def _preempting(intent: Intent, met: Sequence[Row]) -> Verdict:
     """A Delete ends what works on its resource, and queues behind another Delete of it.
 
     What only names the resource, such as the attachment of a volume that is to be deleted, is left alone: the
     platform refuses the Delete as long as the volume is in use, and says so.
     """
-    mine = [row for row in rivals if row.resource == intent.target]
+    mine = [row for row in met if row.resource == intent.target]
     leaving = [row.intent.id for row in mine if _beside(row.intent.method) == Beside.BESIDE_NONE]
     return Verdict(leaving[-1] if leaving else "", tuple(row.intent.id for row in mine if row.intent.id not in leaving))
 

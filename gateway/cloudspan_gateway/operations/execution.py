@@ -1,7 +1,7 @@
-"""Drives one operation to its end: one step at a time, each known to the store before it is sent.
+"""Takes one operation to its end: one step at a time, each known to the store before it is sent.
 
-The runner starts a `Drive` for each operation that it claimed. The store has the attempt before a step is sent, and
-the cursor before the next one is. Spec: design, section 4; ADR 1.
+The runner starts an `Execution` for each operation that it claimed. The store has the attempt before a step is sent,
+and the cursor before the next one is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cloudspan_common.polling import MAX_UNSEEN_S
 from cloudspan_gateway.metadata import outgoing
 from cloudspan_gateway.operations import outcomes
 from cloudspan_gateway.operations.model import Phase, Progress
-from cloudspan_gateway.operations.trace import Asked, Story
+from cloudspan_gateway.operations.trace import StepCall, Trace
 from cloudspan_gateway.routing.forward import INSTANCE_AWAY, Question
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.operations.model import Row
-    from cloudspan_gateway.operations.shared_waits import Observer
+    from cloudspan_gateway.operations.shared_waits import SharedWaits
     from cloudspan_gateway.operations.slots import Slots
     from cloudspan_gateway.operations.stores.base import Claim, OperationStore
     from cloudspan_gateway.routing.forward import Forwarder
@@ -50,32 +50,32 @@ MAKE_WAY_S = 60.0
 _STALLS = (Phase.PHASE_UNSPECIFIED, Phase.PHASE_QUEUED, Phase.PHASE_RUNNING, Phase.PHASE_RECONCILING)
 
 
-class Doorbell:
+class WakeSignal:
     """Wakes everybody who waits for something to be different: an adapter that came back, a cluster that is ready."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._sent = asyncio.Event()
 
-    def ring(self) -> None:
+    def send(self) -> None:
         """Wake all who wait now."""
-        rung, self._rung = self._rung, asyncio.Event()
-        rung.set()
+        sent, self._sent = self._sent, asyncio.Event()
+        sent.set()
 
-    async def heard(self) -> None:
+    async def received(self) -> None:
         """Return at the next ring."""
-        await self._rung.wait()
+        await self._sent.wait()
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What all drives of a runner share."""
+class Environment:
+    """What all executions of a runner share."""
 
     store: OperationStore
     router: Router
     forwarder: Forwarder
-    observer: Observer
+    shared_waits: SharedWaits
     slots: Slots
-    bell: Doorbell
+    wake_signal: WakeSignal
     clock: Clock
     installation: str
     step_timeout_s: float
@@ -83,19 +83,19 @@ class Parts:
     """How long a cluster must be missing, while its platform serves, to count as removed."""
 
 
-class Drive:
+class Execution:
     """One operation under way."""
 
-    def __init__(self, parts: Parts, claim: Claim, row: Row) -> None:
-        self._parts = parts
+    def __init__(self, environment: Environment, claim: Claim, row: Row) -> None:
+        self._environment = environment
         self._claim = claim
         self.row = row
-        self.story = Story()
+        self.trace = Trace()
         self._failures = 0
         self._lost_since: float | None = None
 
     def __repr__(self) -> str:
-        return f"<Drive {self.row.name} {self.row.progress.stage or 'queued'}, attempt {self.row.attempt}>"
+        return f"<Execution {self.row.name} {self.row.progress.stage or 'queued'}, attempt {self.row.attempt}>"
 
     async def run(self) -> None:
         """Take steps until the operation has ended.
@@ -104,9 +104,9 @@ class Drive:
             Fenced: Another runner has it, or it was ended.
             CloudspanError: The store can't be written.
         """
-        store = self._parts.store
+        store = self._environment.store
         if self.row.attempt or self.row.progress.cursor:
-            self.story = Story(await store.explained(self.row.intent.id))
+            self.trace = Trace(await store.explained(self.row.intent.id))
         if self._deletes() and not self.row.progress.cursor:
             await self._make_way()
         while not self.row.done:
@@ -118,16 +118,16 @@ class Drive:
         """Send one step, keep what came of it, and wait for as long as it says."""
         intent, before = self.row.intent, self.row.attempt
         asked: list[str] = []
-        async with self._parts.slots.taken(intent.cluster, intent.tenant):
-            began = self._parts.clock.now()
+        async with self._environment.slots.taken(intent.cluster, intent.tenant):
+            began = self._environment.clock.now()
             answer = await self._step(asked.append)
-        took = Asked(asked[-1] if asked else "", began, self._parts.clock.now())
+        took = StepCall(asked[-1] if asked else "", began, self._environment.clock.now())
         if isinstance(answer, CloudspanError):
-            self.story.failed(answer.message, took)
+            self.trace.failed(answer.message, took)
             await self._missed(answer, before, was_asked=bool(asked))
             return
         self._failures, self._lost_since = 0, None
-        self.story.answered(answer.stage, answer.calls, took)
+        self.trace.answered(answer.stage, answer.calls, took)
         await self._keep(answer)
         if not self.row.done:
             await self._wait(answer)
@@ -136,19 +136,19 @@ class Drive:
 
     async def _step(self, asks: Callable[[str], None]) -> step_pb2.StepResponse | CloudspanError:
         """Return the answer of a step, or why there is none; what the store can't write is raised."""
-        parts, intent = self._parts, self.row.intent
+        environment, intent = self._environment, self.row.intent
         # Before the attempt is counted: a process that sleeps in between must not send it afterwards.
-        deadline = Deadline.after(parts.step_timeout_s)
-        endpoints = partial(parts.router.endpoints, intent.cluster, intent.method)
+        deadline = Deadline.after(environment.step_timeout_s)
+        endpoints = partial(environment.router.endpoints, intent.cluster, intent.method)
         try:
             endpoints()  # with nobody to ask the cursor is not sent, nor counted
         except CloudspanError as error:
             return error
-        self.row = await parts.store.begin_attempt(self._claim)
+        self.row = await environment.store.begin_attempt(self._claim)
         metadata = outgoing(intent.request_id, intent.traceparent)
         question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
         try:
-            return step_pb2.StepResponse.FromString(await parts.forwarder.ask(endpoints, question, asks))
+            return step_pb2.StepResponse.FromString(await environment.forwarder.ask(endpoints, question, asks))
         except CloudspanError as error:
             return error
 
@@ -161,7 +161,7 @@ class Drive:
             request=row.intent.request,
             cursor=row.progress.cursor,
             undo=row.cancel_requested,
-            installation=self._parts.installation,
+            installation=self._environment.installation,
         )
 
     async def _keep(self, answer: step_pb2.StepResponse) -> None:
@@ -177,15 +177,15 @@ class Drive:
         if answer.done:
             await self._finish(progress, answer.error if answer.WhichOneof("result") == "error" else answer.response)
         else:
-            self.row = await self._parts.store.advance(self._claim, progress, self.story.fresh())
+            self.row = await self._environment.store.advance(self._claim, progress, self.trace.fresh())
 
     def _phase(self, told: Phase) -> Phase:
-        if told in _STALLS and self._parts.clock.now() > self.row.deadline_time:
+        if told in _STALLS and self._environment.clock.now() > self.row.deadline_time:
             return Phase.PHASE_STALLED
         return told or Phase.PHASE_RUNNING
 
     async def _finish(self, progress: Progress, outcome: any_pb2.Any | status_pb2.Status) -> None:
-        self.row = await self._parts.store.finish(self._claim, progress, outcome, self.story.whole())
+        self.row = await self._environment.store.finish(self._claim, progress, outcome, self.trace.whole())
 
     # ------------------------------------------------------------------ a step without an answer
 
@@ -206,10 +206,12 @@ class Drive:
         sent = was_asked and error.reason != INSTANCE_AWAY
         progress = dataclasses.replace(self.row.progress, stage=error.message, phase=self._phase(self._running()))
         is_counted = self.row.attempt > before
-        self.row = await self._parts.store.note(self._claim, progress, self.story.fresh(), sent=sent or not is_counted)
+        self.row = await self._environment.store.note(
+            self._claim, progress, self.trace.fresh(), sent=sent or not is_counted
+        )
         pause = max(error.retry_after_s or 0.0, BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)])
         self._failures += 1
-        await self._pause(pause, None if sent else self._parts.bell.heard())
+        await self._pause(pause, None if sent else self._environment.wake_signal.received())
 
     def _running(self) -> Phase:
         phase = self.row.progress.phase
@@ -219,9 +221,9 @@ class Drive:
         """End the operation if its platform has served without its cluster for long."""
         if error.reason != "CLUSTER_UNKNOWN":
             return False  # the platform may come back
-        now = self._parts.clock.monotonic()
+        now = self._environment.clock.monotonic()
         self._lost_since = now if self._lost_since is None else self._lost_since
-        if now - self._lost_since < self._parts.removed_after_s:
+        if now - self._lost_since < self._environment.removed_after_s:
             return False
         await self._finish(*outcomes.of_a_lost_cluster(self.row, error))
         return True
@@ -234,19 +236,19 @@ class Drive:
             if pause:
                 await self._pause(pause)
             return
-        settled = self._parts.observer.settled(
+        settled = self._environment.shared_waits.settled(
             self.row.intent.cluster, answer.transit.collection, answer.transit.native_id, not_before_s=pause
         )
         await self._pause(max(pause, MAX_UNSEEN_S), settled)
 
     async def _pause(self, seconds: float, sooner: Coroutine[Any, Any, None] | None = None) -> None:
         """Wait, but not past a cancel, nor past the end of `sooner`."""
-        row, parts = self.row, self._parts
-        changed = asyncio.ensure_future(parts.store.changed(row.intent.id, row.revision))
+        row, environment = self.row, self._environment
+        changed = asyncio.ensure_future(environment.store.changed(row.intent.id, row.revision))
         first = [changed, *([asyncio.ensure_future(sooner)] if sooner else [])]
         either = asyncio.ensure_future(asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED))
         try:
-            await finished(parts.clock, either, seconds)
+            await finished(environment.clock, either, seconds)
             if changed.done():
                 self.row = changed.result()
         finally:
@@ -261,15 +263,15 @@ class Drive:
 
     async def _make_way(self) -> None:
         """Wait until what worked on the resource has ended, and end it where that takes too long."""
-        parts, end = self._parts, self._parts.clock.monotonic() + MAKE_WAY_S
-        while rivals := await parts.store.preempted_by(self.row.intent.id):
-            rival, left = rivals[0], end - parts.clock.monotonic()
-            changed = asyncio.ensure_future(parts.store.changed(rival.intent.id, rival.revision))
+        environment, end = self._environment, self._environment.clock.monotonic() + MAKE_WAY_S
+        while others := await environment.store.preempted_by(self.row.intent.id):
+            other, left = others[0], end - environment.clock.monotonic()
+            changed = asyncio.ensure_future(environment.store.changed(other.intent.id, other.revision))
             try:
                 if left > 0:
-                    await finished(parts.clock, changed, left)
+                    await finished(environment.clock, changed, left)
                     continue
             finally:
                 changed.cancel()
-            log.warning("operation ended by a delete", operation=rival.name, by=self.row.name)
-            await parts.store.end(rival.intent.id, *outcomes.preempted(rival))
+            log.warning("operation ended by a delete", operation=other.name, by=self.row.name)
+            await environment.store.end(other.intent.id, *outcomes.preempted(other))

@@ -1,7 +1,7 @@
 """What is known of an operation: the row that a store keeps, how it changes, and the messages made from it.
 
 Stores keep rows and apply the changes below, whatever they keep them in; the runner and the doors read them. A row is
-never changed in place. Spec: design, section 4.
+never changed in place.
 """
 
 from __future__ import annotations

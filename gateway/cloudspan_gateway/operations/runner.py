@@ -1,7 +1,7 @@
-"""Takes operations from the store and has them driven: claims, leases, and what is to be forgotten.
+"""Takes operations from the store and has them executed: claims, leases, and what is to be forgotten.
 
 Started by the composition root; woken by the store. Several runners on one PostgreSQL share the work, and one that
-died loses its claims with its lease. Spec: design, section 4.
+died loses its claims with its lease.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.operations.execution import Doorbell, Drive, Parts
-from cloudspan_gateway.operations.shared_waits import Observer
+from cloudspan_gateway.operations.execution import Environment, Execution, WakeSignal
+from cloudspan_gateway.operations.shared_waits import SharedWaits
 from cloudspan_gateway.operations.slots import Slots
 from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationStore
 from cloudspan_gateway.routing.forward import Question
@@ -55,40 +55,40 @@ class Runner:
         self._store = store
         self._config = config
         self._clock = clock or SystemClock()
-        self.bell = Doorbell()
-        """To be rung when something changed that operations may wait for."""
-        self._parts = Parts(
+        self.wake_signal = WakeSignal()
+        """To be sent when something changed that operations may wait for."""
+        self._environment = Environment(
             store=store,
             router=router,
             forwarder=forwarder,
-            observer=Observer(self._observe, self._clock),
+            shared_waits=SharedWaits(self._observe, self._clock),
             slots=Slots(config.steps_per_cluster, config.steps_per_tenant),
-            bell=self.bell,
+            wake_signal=self.wake_signal,
             clock=self._clock,
             installation=config.installation,
             step_timeout_s=config.step_timeout_s,
             removed_after_s=config.removed_after_s,
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
-        self._drives: dict[str, Drive] = {}
+        self._executions: dict[str, Execution] = {}
         self.ended: Counter[str] = Counter()
         """How many operations it brought to an end, by outcome: done, failed."""
 
     def __repr__(self) -> str:
-        return f"<Runner {len(self._tasks)} running | {self._parts.slots!r} | {self._parts.observer!r}>"
+        return f"<Runner {len(self._tasks)} running | {self._environment.slots!r} | {self._environment.shared_waits!r}>"
 
     @property
     def running(self) -> Sequence[Row]:
-        """The operations that it drives, as they are now."""
-        return [drive.row for drive in tuple(self._drives.values())]
+        """The operations that it executions, as they are now."""
+        return [execution.row for execution in tuple(self._executions.values())]
 
-    def story(self, operation_id: str) -> bytes:
-        """Return what an operation took so far, where this runner drives it; else nothing."""
-        drive = self._drives.get(operation_id)
-        return drive.story.whole() if drive else b""
+    def trace(self, operation_id: str) -> bytes:
+        """Return what an operation took so far, where this runner executions it; else nothing."""
+        execution = self._executions.get(operation_id)
+        return execution.trace.whole() if execution else b""
 
     async def run(self) -> None:
-        """Claim and drive until cancelled; then lets go of what it held."""
+        """Claim and execution until cancelled; then lets go of what it held."""
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (self._claim(), self._beat(), self._purge()):
@@ -98,7 +98,7 @@ class Runner:
             for task in held:
                 task.cancel()
             await asyncio.gather(*held, return_exceptions=True)
-            await self._parts.observer.close()
+            await self._environment.shared_waits.close()
             await self._store.release(list(held.values()))
 
     async def _claim(self) -> None:
@@ -117,29 +117,29 @@ class Runner:
                 self._start(claim, row)
 
     def _start(self, claim: Claim, row: Row) -> None:
-        drive = Drive(self._parts, claim, row)
-        task = asyncio.create_task(self._held(claim, drive), name=row.name)
+        execution = Execution(self._environment, claim, row)
+        task = asyncio.create_task(self._held(claim, execution), name=row.name)
         self._tasks[task] = claim
-        self._drives[claim.id] = drive
+        self._executions[claim.id] = execution
         task.add_done_callback(self._tasks.pop)
 
-    async def _held(self, claim: Claim, drive: Drive) -> None:
-        """Drive one operation; whatever goes wrong with it is its own trouble."""
+    async def _held(self, claim: Claim, execution: Execution) -> None:
+        """Execution one operation; whatever goes wrong with it is its own trouble."""
         try:
-            await drive.run()
-            self.ended["failed" if drive.row.failed else "done"] += 1
+            await execution.run()
+            self.ended["failed" if execution.row.failed else "done"] += 1
         except Fenced:
-            log.warning("operation lost to another runner", operation=drive.row.name)
+            log.warning("operation lost to another runner", operation=execution.row.name)
         except CloudspanError as error:  # the store can't be written: what is kept there stands
             await self._store_is_away("operation", error)
             await self._let_go(claim)
         except Exception:  # one operation's defect must not end the others; it is tried again after a while
-            log.exception("operation failed by a defect of the gateway", operation=drive.row.name)
+            log.exception("operation failed by a defect of the gateway", operation=execution.row.name)
             await self._clock.sleep(self._config.lease_s)
             await self._let_go(claim)
         finally:
-            if self._drives.get(claim.id) is drive:
-                del self._drives[claim.id]
+            if self._executions.get(claim.id) is execution:
+                del self._executions[claim.id]
 
     async def _let_go(self, claim: Claim) -> None:
         """Release a claim, however long the store can't be written: the lease of this gateway goes on meanwhile."""
@@ -175,5 +175,7 @@ class Runner:
     async def _observe(self, ref: ClusterRef, collection: str, native_ids: Sequence[str]) -> Collection[str]:
         request = step_pb2.ObserveRequest(cluster=str(ref), collection=collection, native_ids=native_ids)
         question = Question(f"/{OBSERVE}", request.SerializeToString(), Deadline.after(_OBSERVE_S), again=True)
-        answer = await self._parts.forwarder.ask(lambda: self._parts.router.endpoints(ref, OBSERVE), question)
+        answer = await self._environment.forwarder.ask(
+            lambda: self._environment.router.endpoints(ref, OBSERVE), question
+        )
         return step_pb2.ObserveResponse.FromString(answer).in_transit

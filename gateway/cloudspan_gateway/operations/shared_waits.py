@@ -1,9 +1,8 @@
 """Looks after what operations wait for, together: for each cluster and collection one question to an adapter.
 
-A drive that waits for a resource asks `Observer.settled`, and steps its operation again once that returns. A few look
-for themselves, since one question each is what a shared one would cost; many share it, however many they are. What an
-adapter answers is a hint: the operation looks for itself before it goes on. Spec: design, section 4 (Waiting is
-adaptive and shared).
+An execution that waits for a resource asks `SharedWaits.settled`, and steps its operation again once that returns. A
+few look for themselves, since one question each is what a shared one would cost; many share it, however many they are.
+What an adapter answers is a hint: the operation looks for itself before it goes on.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class _Waiter:
     settled: asyncio.Future[None]
 
 
-class Observer:
+class SharedWaits:
     """All shared waits of one gateway."""
 
     def __init__(self, ask: Ask, clock: Clock) -> None:
@@ -51,7 +50,7 @@ class Observer:
         self._watches: dict[tuple[ClusterRef, str], _SharedWatch] = {}
 
     def __repr__(self) -> str:
-        return f"<Observer {', '.join(map(repr, self._watches.values())) or 'idle'}>"
+        return f"<SharedWaits {', '.join(map(repr, self._watches.values())) or 'idle'}>"
 
     async def settled(self, ref: ClusterRef, collection: str, native_id: str, *, not_before_s: float) -> None:
         """Return once the resource may no longer be in transit, at the earliest after `not_before_s` seconds."""

@@ -1,6 +1,6 @@
 """How many steps are under way at once: a limit for each cluster, and a fair share of it for each tenant.
 
-The drives take a slot for each step, never while they wait. Spec: issue 4, 2 (limits per cluster and per tenant, fair).
+Executions take a slot for each step, never while they wait.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an operation took: its stages, and under each the calls to the platform, as the steps tell them.
 
-A drive keeps a `Story` beside its operation and hands it to the store with each new stage; ExplainOperation tells it.
-Spec: design, section 1 (Explain).
+An execution keeps a `Trace` beside its operation and hands it to the store with each new stage; ExplainOperation
+tells it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 Explanation = operation_pb2.OperationExplanation
 NativeCall = operation_pb2.NativeCall
 
-# A story stays small whatever an operation goes through: at most 40 x 20 calls, some 100 bytes each.
+# A trace stays small whatever an operation goes through: at most 40 x 20 calls, some 100 bytes each.
 MAX_STAGES, MAX_CALLS = 40, 20
 _FIRST_KEPT = 20  # how it began is never forgotten
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StepCall:
     """Who was asked for a step, and when: Unix times in seconds."""
 
     instance: str
@@ -32,7 +32,7 @@ class Asked:
     ended: float
 
 
-class Story:
+class Trace:
     """The explanation of one operation, as it grows."""
 
     def __init__(self, kept: bytes = b"") -> None:
@@ -40,16 +40,16 @@ class Story:
         self._is_new = False
 
     def __repr__(self) -> str:
-        return f"<Story {', '.join(stage.stage for stage in self._told.stages) or 'nothing yet'}>"
+        return f"<Trace {', '.join(stage.stage for stage in self._told.stages) or 'nothing yet'}>"
 
-    def answered(self, stage: str, calls: Iterable[NativeCall], asked: Asked) -> None:
+    def answered(self, stage: str, calls: Iterable[NativeCall], asked: StepCall) -> None:
         """Add a step that was answered."""
         told = self._stage(stage, asked)
         told.steps += 1
         for call in calls:
             _count(told, call)
 
-    def failed(self, error: str, asked: Asked) -> None:
+    def failed(self, error: str, asked: StepCall) -> None:
         """Add a step that got no answer, to the stage that it stood at."""
         told = self._stage(self._told.stages[-1].stage if self._told.stages else "queued", asked)
         told.failures += 1
@@ -64,7 +64,7 @@ class Story:
         """Return what is to be kept at the end."""
         return self._told.SerializeToString()
 
-    def _stage(self, stage: str, asked: Asked) -> Explanation.Stage:
+    def _stage(self, stage: str, asked: StepCall) -> Explanation.Stage:
         if not self._told.stages or self._told.stages[-1].stage != stage:
             self._is_new = True
             if len(self._told.stages) >= MAX_STAGES:

@@ -24,7 +24,7 @@ def before_deadline(call: Call) -> float:
     return max(0.0, remaining - min(remaining * _KEPT_SHARE, _MOST_KEPT_S))
 
 
-async def ended(store: OperationStore, row: Row, budget_s: float) -> Row:
+async def until_ended(store: OperationStore, row: Row, budget_s: float) -> Row:
     """Return the operation once it has ended, or as it is when the budget is used up."""
     try:
         async with asyncio.timeout(budget_s):
@@ -35,7 +35,7 @@ async def ended(store: OperationStore, row: Row, budget_s: float) -> Row:
     return row
 
 
-async def told(store: OperationStore, row: Row) -> operations_pb2.Operation:
+async def shown_to_caller(store: OperationStore, row: Row) -> operations_pb2.Operation:
     """Return the operation as its caller gets it: the secrets of its result once, to whoever comes first."""
     if not row.secret:
         return to_message(row)

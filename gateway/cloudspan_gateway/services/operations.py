@@ -19,7 +19,7 @@ from cloudspan_common.listing.page_token import decode_token, effective_page_siz
 from cloudspan_gateway.operations import outcomes
 from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
 from cloudspan_gateway.operations.stores.base import Wanted
-from cloudspan_gateway.operations.waiting import before_deadline, ended, told
+from cloudspan_gateway.operations.waiting import before_deadline, shown_to_caller, until_ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -48,7 +48,7 @@ class OperationsService:
 
     async def get_operation(self, request: operations_pb2.GetOperationRequest, _: Call) -> operations_pb2.Operation:
         """Return one operation as it is."""
-        return await told(self._store, await self._store.get(id_of(request.name)))
+        return await shown_to_caller(self._store, await self._store.get(id_of(request.name)))
 
     async def list_operations(
         self, request: operations_pb2.ListOperationsRequest, _: Call
@@ -86,7 +86,7 @@ class OperationsService:
         budget_s = before_deadline(call)
         if request.HasField("timeout"):
             budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)
-        return await told(self._store, await ended(self._store, row, budget_s))
+        return await shown_to_caller(self._store, await until_ended(self._store, row, budget_s))
 
     async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: Call) -> empty_pb2.Empty:
         """Ask for an operation's end: what it has done is undone. It ends CANCELLED, or finished if it was faster."""
@@ -124,7 +124,7 @@ class OperationService:
     ) -> operation_pb2.OperationExplanation:
         """Return what an operation took: up to now where this gateway drives it, else up to its last new stage."""
         row = await self._store.get(id_of(request.name))
-        kept = self._runner.story(row.intent.id) or await self._store.explained(row.intent.id)
+        kept = self._runner.trace(row.intent.id) or await self._store.explained(row.intent.id)
         explanation = operation_pb2.OperationExplanation.FromString(kept)
         explanation.name = row.name
         explanation.metadata.CopyFrom(metadata_of(row))

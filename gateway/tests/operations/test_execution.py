@@ -72,7 +72,7 @@ async def test_whoever_waits_for_an_adapter_wakes_with_it(store: MemoryStore, cl
         await clock.advance(60)
         assert "no instance" in (await store.get(row.intent.id)).progress.stage
         adapter.away = None
-        runner.bell.ring()
+        runner.wake_signal.send()
         await clock.settle()
         assert (await store.get(row.intent.id)).done
 
@@ -204,7 +204,7 @@ async def test_what_queues_runs_when_its_turn_comes(store: MemoryStore, clock: F
 
 
 async def test_an_operation_is_explained_by_its_stages(store: MemoryStore, clock: FakeClock) -> None:
-    """Equal calls are counted, steps without an answer too; the next runner goes on with the story."""
+    """Equal calls are counted, steps without an answer too; the next runner goes on with the trace."""
     looks = [operation_pb2.NativeCall(service="compute", method="GET", template="/servers/{id}", status=200)]
     create = [operation_pb2.NativeCall(service="compute", method="POST", template="/servers", status=202)]
     adapter = Adapter(
@@ -216,7 +216,7 @@ async def test_an_operation_is_explained_by_its_stages(store: MemoryStore, clock
     row = await store.accept(intent())
     async with running(store, adapter, clock) as runner:
         await clock.advance(10)
-        told = operation_pb2.OperationExplanation.FromString(runner.story(row.intent.id))
+        told = operation_pb2.OperationExplanation.FromString(runner.trace(row.intent.id))
         assert [(s.stage, s.steps, s.failures, s.instance) for s in told.stages] == [
             ("server", 1, 0, "adapter-1"),
             ("active", 6, 1, "adapter-1"),

@@ -2,7 +2,7 @@
 
 The runner claims, steps and finishes through it; the doors accept, read and cancel. Every write of a runner carries
 the epoch of its claim and is refused with `Fenced` once another claim was made. `memory` keeps them for the life of the
-process, `sql` in a database. Spec: design, section 4.
+process, `sql` in a database.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class OperationStore(Protocol):
 
         Raises:
             AlreadyExists: The `request_id` was used for another request.
-            Busy: Another operation on its resource stands in the way (`rivals.judge`).
+            Busy: Another operation on its resource stands in the way (`conflicts.judge`).
         """
         ...
 

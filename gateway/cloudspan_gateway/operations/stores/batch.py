@@ -1,7 +1,7 @@
 """One transaction's worth of changes to operations: loads what they touch, applies them in order, writes the rows back.
 
-`SqlStore` hands its writer jobs; `Batch` runs in the transaction, on whatever thread that has. What a change does to a
-row stands in `model`, and who gives way to whom in `rivals`: pure functions, so a batch may run twice.
+`SqlStore` hands its writer commands; `Batch` runs in the transaction, on whatever thread that has. What a change does
+to a row stands in `model`, and who gives way to whom in `conflicts`: pure functions, so a batch may run twice.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores import rows
 from cloudspan_gateway.operations.stores.base import Fenced, check_same, not_ended
 from cloudspan_gateway.operations.stores.claims import Claims
-from cloudspan_gateway.operations.stores.commands import Accept, Change, Forget, Kept
+from cloudspan_gateway.operations.stores.commands import Accept, Change, Effects, Forget
 from cloudspan_gateway.operations.stores.statements import statements
-from cloudspan_gateway.operations.stores.unit_of_work import View
+from cloudspan_gateway.operations.stores.unit_of_work import UnitOfWork
 from cloudspan_gateway.storage.engine import listed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from cloudspan_gateway.operations.stores.commands import Job
+    from cloudspan_gateway.operations.stores.commands import Command
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
     from cloudspan_gateway.storage.leases import Leases
@@ -35,52 +35,52 @@ _NEWER_THAN_ALL = 2**62  # the place of what this batch accepts, until the datab
 
 
 class Batch:
-    """The jobs of one transaction."""
+    """The commands of one transaction."""
 
     def __init__(self, conn: Connection, database: Database, cipher: Cipher, leases: Leases) -> None:
-        self.kept = Kept()
+        self.kept = Effects()
         self._conn = conn
         self._database = database
         self._cipher = cipher
         self._say = statements(database.shared)
-        self._view = View(conn, database, cipher)
+        self._unit = UnitOfWork(conn, database, cipher)
         self._claims = Claims(conn, database, cipher, leases, self.kept)
         self._accepted: dict[str, Row] = {}
         self._altered: dict[str, Row] = {}
         self._ended: dict[str, Row] = {}
         self._explained: dict[str, bytes] = {}
 
-    def run(self, jobs: Sequence[Job]) -> list[Any]:
-        """Return each job's answer, or the error that it alone ends with."""
-        self._load(jobs)
-        answers: list[Any] = [self._tried(job) for job in jobs]
+    def run(self, commands: Sequence[Command]) -> list[Any]:
+        """Return each command's answer, or the error that it alone ends with."""
+        self._load(commands)
+        answers: list[Any] = [self._tried(command) for command in commands]
         self._write_back()
-        for place, (job, answer) in enumerate(zip(jobs, answers, strict=True)):
-            if isinstance(job, Accept) and isinstance(answer, Row):
+        for place, (command, answer) in enumerate(zip(commands, answers, strict=True)):
+            if isinstance(command, Accept) and isinstance(answer, Row):
                 answers[place] = self._numbered(answer)
-            elif not isinstance(job, Accept | Change) and not isinstance(answer, Exception):
+            elif not isinstance(command, Accept | Change) and not isinstance(answer, Exception):
                 # What works on many rows at once comes after the changes are in the tables.
-                answers[place] = self._claims.run(job)
+                answers[place] = self._claims.run(command)
         return answers
 
-    def _load(self, jobs: Sequence[Job]) -> None:
-        ids = {job.id for job in jobs if isinstance(job, Change | Forget)}
-        intents = [job.intent for job in jobs if isinstance(job, Accept)]
+    def _load(self, commands: Sequence[Command]) -> None:
+        ids = {command.id for command in commands if isinstance(command, Change | Forget)}
+        intents = [command.intent for command in commands if isinstance(command, Accept)]
         if intents:
             names = {name for intent in intents for name in names_of(intent)}
-            ids.update(self._view.find([intent.request_id for intent in intents], names))
-        self._view.load(ids)
-        self._view.load_behind([job.id for job in jobs if isinstance(job, Change) and job.ends])
+            ids.update(self._unit.find([intent.request_id for intent in intents], names))
+        self._unit.load(ids)
+        self._unit.load_behind([command.id for command in commands if isinstance(command, Change) and command.ends])
 
     # -------------------------------------------------------------- one after the other
 
-    def _tried(self, job: Job) -> Any:
+    def _tried(self, command: Command) -> Any:
         try:
-            if isinstance(job, Accept):
-                return self._accept(job)
-            if isinstance(job, Change):
-                return self._change(job)
-            return self._check_ended(self._view.row(job.id)) if isinstance(job, Forget) else None
+            if isinstance(command, Accept):
+                return self._accept(command)
+            if isinstance(command, Change):
+                return self._change(command)
+            return self._check_ended(self._unit.row(command.id)) if isinstance(command, Forget) else None
         except (CloudspanError, Fenced) as error:
             return error
 
@@ -88,42 +88,42 @@ class Batch:
         if not row.done:
             raise not_ended(row)
 
-    def _accept(self, job: Accept) -> Row:
-        intent, view = job.intent, self._view
-        known = view.of_request(intent.request_id)
+    def _accept(self, command: Accept) -> Row:
+        intent, unit = command.intent, self._unit
+        known = unit.of_request(intent.request_id)
         if known is not None:
             check_same(known, intent)
             return known
-        verdict = judge(intent, view.rivals(names_of(intent)))
+        verdict = judge(intent, unit.conflicting(names_of(intent)))
         place = _NEWER_THAN_ALL + len(self._accepted)
-        row = Row(intent, create_time=job.now, update_time=job.now, sequence=place, waits_for=verdict.waits_for)
+        row = Row(intent, create_time=command.now, update_time=command.now, sequence=place, waits_for=verdict.waits_for)
         self._accepted[intent.id] = row
-        view.put(row)
+        unit.put(row)
         self.kept.work |= not row.waits_for
         for other in verdict.preempts:
-            self._put(view.row(other), model.cancelled(view.row(other), job.now, preempted_by=intent.id))
+            self._put(unit.row(other), model.cancelled(unit.row(other), command.now, preempted_by=intent.id))
         return row
 
-    def _change(self, job: Change) -> Row:
-        if job.epoch is not None and job.id not in self._view:
-            raise Fenced(job.id)
-        before = self._view.row(job.id)
-        if job.epoch is not None and before.epoch != job.epoch:
-            raise Fenced(job.id)
-        after = job.to(before)
-        if job.explained:
-            self._explained[job.id] = job.explained
+    def _change(self, command: Change) -> Row:
+        if command.epoch is not None and command.id not in self._unit:
+            raise Fenced(command.id)
+        before = self._unit.row(command.id)
+        if command.epoch is not None and before.epoch != command.epoch:
+            raise Fenced(command.id)
+        after = command.to(before)
+        if command.explained:
+            self._explained[command.id] = command.explained
         self._put(before, after)
         if after.done and not before.done:
-            for behind in self._view.behind(job.id):
+            for behind in self._unit.behind(command.id):
                 self._put(behind, model.freed(behind, after.update_time))
-        return before if job.tells_before else after
+        return before if command.tells_before else after
 
     def _put(self, before: Row, after: Row) -> None:
         if after is before:
             return
         key = after.intent.id
-        self._view.put(after)
+        self._unit.put(after)
         if key in self._accepted:
             self._accepted[key] = after
         else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloudspan_gateway.operations.model import Row
-    from cloudspan_gateway.operations.stores.commands import Job, Kept
+    from cloudspan_gateway.operations.stores.commands import Command, Effects
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
     from cloudspan_gateway.storage.leases import Leases
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Claims:
     """The claims of one owner, within one transaction."""
 
-    def __init__(self, conn: Connection, database: Database, cipher: Cipher, leases: Leases, kept: Kept) -> None:
+    def __init__(self, conn: Connection, database: Database, cipher: Cipher, leases: Leases, kept: Effects) -> None:
         self._conn = conn
         self._shared = database.shared
         self._memo = database.memo
@@ -39,40 +39,40 @@ class Claims:
         self._leases = leases
         self._kept = kept
 
-    def run(self, job: Job) -> Any:
-        """Carry out a job that is none of a single row."""
-        if isinstance(job, Take):
-            return self._take(job)
-        if isinstance(job, Forget):
-            return self._delete([job.id])
-        if isinstance(job, Purge):
-            return self._purge(job)
-        if isinstance(job, Release):
-            return self._release(job.claims)
-        if isinstance(job, Renew):
+    def run(self, command: Command) -> Any:
+        """Carry out a command that is none of a single row."""
+        if isinstance(command, Take):
+            return self._take(command)
+        if isinstance(command, Forget):
+            return self._delete([command.id])
+        if isinstance(command, Purge):
+            return self._purge(command)
+        if isinstance(command, Release):
+            return self._release(command.claims)
+        if isinstance(command, Renew):
             self._free_lapsed()
             return self._leases.renew(self._conn)
-        return self._leave() if isinstance(job, Leave) else None
+        return self._leave() if isinstance(command, Leave) else None
 
-    def _take(self, job: Take) -> list[tuple[Claim, Row]]:
+    def _take(self, command: Take) -> list[tuple[Claim, Row]]:
         self._free_lapsed()
-        found = self._free(job)
+        found = self._free(command)
         if found:
             self._leases.start(self._conn)
             ids = [row.intent.id for row in found]
             self._conn.execute(self._say.own, {**self._listed(ids), "owner": self._leases.owner})
             self._memo.keep({row.intent.id: (row, len(row.intent.request)) for row in found})
-        self._kept.work |= len(found) == job.limit  # there may be more than was asked for
+        self._kept.work |= len(found) == command.limit  # there may be more than was asked for
         return [(Claim(row.intent.id, row.epoch), row) for row in found]
 
-    def _free(self, job: Take) -> list[Row]:
+    def _free(self, command: Take) -> list[Row]:
         """Return the oldest that are free, claimed; look again for as long as some turn out to be unreadable."""
         while True:
-            known = len(job.unreadable)
-            values = {"limit": job.limit, "unreadable": listed(job.unreadable, self._shared)}
+            known = len(command.unreadable)
+            values = {"limit": command.limit, "unreadable": listed(command.unreadable, self._shared)}
             records = self._conn.execute(self._say.free, values).all()
-            found = [row for record in records if (row := self._readable(record, job.unreadable))]
-            if len(job.unreadable) == known:
+            found = [row for record in records if (row := self._readable(record, command.unreadable))]
+            if len(command.unreadable) == known:
                 return found
 
     def _readable(self, record: Any, unreadable: set[str]) -> Row | None:
@@ -103,8 +103,8 @@ class Claims:
         self._free_of([self._leases.owner])
         self._leases.leave(self._conn)
 
-    def _purge(self, job: Purge) -> int:
-        old = self._conn.execute(self._say.ended, {"before": job.ended_before, "limit": job.limit})
+    def _purge(self, command: Purge) -> int:
+        old = self._conn.execute(self._say.ended, {"before": command.ended_before, "limit": command.limit})
         ids = list(old.scalars())
         self._delete(ids)
         return len(ids)

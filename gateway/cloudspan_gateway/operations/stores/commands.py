@@ -1,4 +1,4 @@
-"""What a store asks of a batch: one job a call, answered once its transaction is durable.
+"""What a store asks of a batch: one command a call, answered once its transaction is durable.
 
 Made by `SqlStore`, carried out by `batch` (what changes single rows) and `claims` (what goes over many).
 """
@@ -79,11 +79,11 @@ class Leave:
     """Let go of every claim, and of the lease."""
 
 
-Job = Accept | Change | Forget | Purge | Take | Release | Renew | Leave
+Command = Accept | Change | Forget | Purge | Take | Release | Renew | Leave
 
 
 @dataclass(slots=True)
-class Kept:
+class Effects:
     """What a batch did, beside its answers: what is to be told once it is durable."""
 
     changed: dict[str, Row] = field(default_factory=dict)

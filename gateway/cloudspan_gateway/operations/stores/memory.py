@@ -56,7 +56,7 @@ class MemoryStore:
         known = await self.known(intent)
         if known is not None:
             return known
-        verdict, now = judge(intent, self._rivals(names_of(intent))), self._clock.now()
+        verdict, now = judge(intent, self._conflicting(names_of(intent))), self._clock.now()
         row = Row(intent, create_time=now, update_time=now, sequence=next(self._sequence), waits_for=verdict.waits_for)
         self._kept[intent.id] = self._open[intent.id] = _Kept(row, asyncio.Event())
         self._by_request[intent.request_id] = intent.id
@@ -67,7 +67,7 @@ class MemoryStore:
         self._work.set()
         return row
 
-    def _rivals(self, names: Iterable[str]) -> list[Row]:
+    def _conflicting(self, names: Iterable[str]) -> list[Row]:
         wanted = set(names)
         rows = (kept.row for kept in self._open.values()) if wanted else ()
         return [row for row in rows if row.resource in wanted or wanted & set(row.intent.also)]

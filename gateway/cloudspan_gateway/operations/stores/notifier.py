@@ -44,7 +44,7 @@ class _Watched:
         self.changed = asyncio.Event()
 
 
-class Hub:
+class Notifier:
     """The watched operations of one store."""
 
     def __init__(self, find: Callable[[Sequence[str]], Awaitable[Sequence[Row]]], clock: Clock) -> None:
@@ -56,7 +56,7 @@ class Hub:
 
     def __repr__(self) -> str:
         waiters = sum(watched.waiters for watched in self._watched.values())
-        return f"<Hub {waiters} waiting for {len(self._watched)} operations>"
+        return f"<Notifier {waiters} waiting for {len(self._watched)} operations>"
 
     async def changed(self, operation_id: str, revision: int) -> Row:
         """Return the row as soon as its revision is above `revision`; NotFound once it is gone."""

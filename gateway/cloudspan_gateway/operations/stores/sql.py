@@ -1,8 +1,8 @@
 """Keeps operations in a database: SQLite for one gateway, PostgreSQL for many.
 
 Opened by the composition root with `open_store`. Writes queue at a `Writer`, which commits what came together in one
-transaction (`batch`); reads go beside them. Whoever waits is woken by the writes themselves (`hub`), those of other
-gateways included. Decisions: ADR 7.
+transaction (`batch`); reads go beside them. Whoever waits is woken by the writes themselves (`notifier`), those of
+other gateways included. Decisions: ADR 7.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from cloudspan_gateway.operations.stores.batch import Batch
 from cloudspan_gateway.operations.stores.commands import (
     Accept,
     Change,
+    Command,
+    Effects,
     Forget,
-    Job,
-    Kept,
     Leave,
     Purge,
     Release,
@@ -32,7 +32,7 @@ from cloudspan_gateway.operations.stores.commands import (
     Take,
 )
 from cloudspan_gateway.operations.stores.memory import LEASE_S, MemoryStore
-from cloudspan_gateway.operations.stores.notifier import Hub
+from cloudspan_gateway.operations.stores.notifier import Notifier
 from cloudspan_gateway.storage.engine import among, listed, open_database
 from cloudspan_gateway.storage.leases import Leases
 from cloudspan_gateway.storage.tables import explanations, operations
@@ -90,16 +90,16 @@ class SqlStore:
         self._clock = clock or SystemClock()
         self._owns_database = owns_database
         self._leases = Leases(database, self._clock, lease_s)
-        self._hub = Hub(self._read_shown, self._clock)
-        self._writer: Writer[Job, Any] = Writer(database, self._apply, self._tell)
-        self._kept = Kept()
+        self._notifier = Notifier(self._read_shown, self._clock)
+        self._writer: Writer[Command, Any] = Writer(database, self._apply, self._tell)
+        self._kept = Effects()
         self._unreadable: set[str] = set()
         self._work = asyncio.Event()
         self._work.set()  # what earlier processes left
         self._unsubscribe = database.subscribe(self._heard)
 
     def __repr__(self) -> str:
-        return f"<SqlStore {self._leases.owner} on {self._database!r}: {self._writer!r}, {self._hub!r}>"
+        return f"<SqlStore {self._leases.owner} on {self._database!r}: {self._writer!r}, {self._notifier!r}>"
 
     # -------------------------------------------------------------- writes
 
@@ -169,34 +169,34 @@ class SqlStore:
     async def purge(self, ended_before: float, limit: int) -> int:
         return await self._write(Purge(ended_before, limit))
 
-    async def _write(self, job: Job) -> Any:
-        return await self._writer.write(job)
+    async def _write(self, command: Command) -> Any:
+        return await self._writer.write(command)
 
     # -------------------------------------------------------------- within and after a transaction
 
-    def _apply(self, conn: Connection, jobs: Sequence[Job]) -> list[Any]:
+    def _apply(self, conn: Connection, commands: Sequence[Command]) -> list[Any]:
         batch = Batch(conn, self._database, self._cipher, self._leases)
-        answers = batch.run(jobs)
+        answers = batch.run(commands)
         self._kept = kept = batch.kept
         for message in _messages(self._leases.owner, kept):
             self._database.announce(conn, message)
         return answers
 
-    def _tell(self, jobs: Sequence[Job], answers: Sequence[Any]) -> None:
-        self._hub.tell(self._kept.changed.values(), self._kept.gone)
+    def _tell(self, commands: Sequence[Command], answers: Sequence[Any]) -> None:
+        self._notifier.tell(self._kept.changed.values(), self._kept.gone)
         if self._kept.work:
             self._work.set()
 
     def _heard(self, message: str | None) -> None:
         """Another store on this database wrote, or some that it wrote may have been missed."""
         if message is None:
-            self._hub.reread()
+            self._notifier.reread()
             self._work.set()
             return
         owner, work, ids = message.split("|")
         if owner == self._leases.owner:
             return
-        self._hub.reread(ids.split(","))
+        self._notifier.reread(ids.split(","))
         if work:
             self._work.set()
 
@@ -253,7 +253,7 @@ class SqlStore:
     # -------------------------------------------------------------- waiting
 
     async def changed(self, operation_id: str, revision: int) -> Row:
-        return await self._hub.changed(operation_id, revision)
+        return await self._notifier.changed(operation_id, revision)
 
     async def work(self) -> None:
         wanted = asyncio.ensure_future(self._work.wait())
@@ -269,7 +269,7 @@ class SqlStore:
         if self._writer.closed:
             return
         self._unsubscribe()
-        await self._hub.close()
+        await self._notifier.close()
         try:
             await self._write(Leave())
         except CloudspanError as error:
@@ -296,7 +296,7 @@ def _fitting(asked: Select[Any], wanted: Wanted) -> Select[Any]:
     return asked
 
 
-def _messages(owner: str, kept: Kept) -> list[str]:
+def _messages(owner: str, kept: Effects) -> list[str]:
     """Return what other stores are to hear of a batch: which operations changed, and whether there is work."""
     ids = [*kept.changed, *kept.gone]
     parts = [ids[at : at + _IDS_A_MESSAGE] for at in range(0, len(ids), _IDS_A_MESSAGE)]

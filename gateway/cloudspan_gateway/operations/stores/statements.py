@@ -1,6 +1,6 @@
 """What the store says to its database, made once for each kind of database.
 
-Built anew for each call a statement costs more than SQLite takes to run it. Used by `view`, `batch` and `claims`.
+Built anew for each call a statement costs more than SQLite takes to run it. Used by `unit`, `batch` and `claims`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Statements:
         of_requests = select(c.id).where(self._among(c.request_id))
         self.ids_of_requests = of_requests
         """Of those with one of these `request_ids`."""
-        self.ids_of_rivals = union(
+        self.ids_of_conflicts = union(
             of_requests,
             select(c.id).where(_NAMED, among(c.resource, "names", shared)),
             select(operation_names.c.operation_id).where(among(operation_names.c.name, "names", shared)),

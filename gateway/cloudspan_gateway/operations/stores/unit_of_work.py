@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.storage.engine import Database
 
 
-class View:
+class UnitOfWork:
     """Rows by id, and by what else they are looked for."""
 
     def __init__(self, conn: Connection, database: Database, cipher: Cipher) -> None:
@@ -49,7 +49,7 @@ class View:
         if self._shared:
             self._lock(names)
         values = {**self._values(request_ids), "names": listed(names, self._shared)}
-        return self._conn.execute(self._say.ids_of_rivals, values).scalars()
+        return self._conn.execute(self._say.ids_of_conflicts, values).scalars()
 
     def load(self, ids: Collection[str]) -> None:
         """Take the operations of these ids in."""
@@ -104,7 +104,7 @@ class View:
         known = self._by_request.get(request_id)
         return self.row(known) if known is not None else None
 
-    def rivals(self, names: Iterable[str]) -> list[Row]:
+    def conflicting(self, names: Iterable[str]) -> list[Row]:
         """Return the operations under way that work on or name one of these resources."""
         ids = {found for name in names for found in self._by_name.get(name, ())}
         met = [self.row(operation_id) for operation_id in ids]

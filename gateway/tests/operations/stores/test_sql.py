@@ -62,7 +62,7 @@ async def test_a_store_is_opened_by_its_url(file: Path) -> None:
     """What it is says its repr; an unknown form is refused with the ones there are."""
     assert isinstance(await open_store("memory:", Cipher.new()), MemoryStore)
     store = await open_store(f"sqlite:{file}", Cipher.new())
-    assert f"on <SqliteDatabase {file}>: <Writer 0 queued, 0 batches written>, <Hub 0 waiting" in repr(store)
+    assert f"on <SqliteDatabase {file}>: <Writer 0 queued, 0 batches written>, <Notifier 0 waiting" in repr(store)
     await store.close()
     for url in ("mysql://x", "sqlite:", "sqlite:///tmp/x.db", ""):
         with pytest.raises(InvalidRequest, match="sqlite:PATH"):
