@@ -1,8 +1,7 @@
-"""Pages: tokens that refuse another query, and traversals that lose and repeat nothing."""
+"""Pages: traversals lose and repeat nothing, and an answer fits in a message."""
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,15 +11,13 @@ from hypothesis import strategies as st
 from cloudspan.v1 import server_pb2
 from cloudspan_common import contract
 from cloudspan_common.deadlines import Deadline
-from cloudspan_common.errors import InvalidRequest, PlatformFault
+from cloudspan_common.errors import PlatformFault
 from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
-from cloudspan_common.listing.order import parse_order
+from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.listing.page_token import (
     MAX_ANSWER_BYTES,
     decode_token,
-    effective_page_size,
     encode_token,
-    hash_query,
 )
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
@@ -94,8 +91,8 @@ async def test_a_traversal_loses_and_repeats_nothing(
 ) -> None:
     """Whatever the sizes of our pages and the platform's, each match comes once and in order."""
     platform = Platform(count, at_most=at_most, more_than_asked=surplus)
-    wanted = Filter.parse(text, Server.DESCRIPTOR)
-    assert await traverse(platform, page_size, text) == [s.display_name for s in platform.servers if wanted.matches(s)]
+    wanted = predicate(Filter.parse(text, Server.DESCRIPTOR))
+    assert await traverse(platform, page_size, text) == [s.display_name for s in platform.servers if wanted(s)]
 
 
 async def test_without_a_filter_no_more_is_asked_than_is_missing() -> None:
@@ -191,72 +188,6 @@ async def test_no_filter_means_no_work_for_each_item() -> None:
     assert decode_token(listed.next_page_token, HASH) == "999"
 
 
-@pytest.mark.parametrize(("asked", "effective"), [(0, 100), (1, 1), (1000, 1000), (5000, 1000)])
-def test_page_sizes_have_a_default_and_a_ceiling(asked: int, effective: int) -> None:
-    """100 when none is asked, 1000 at most."""
-    assert effective_page_size(asked) == effective
-
-
-def test_a_negative_page_size_is_refused() -> None:
-    """The message says what to give."""
-    with pytest.raises(InvalidRequest, match="page_size is -1; give 1 to 1000") as refused:
-        effective_page_size(-1)
-    assert refused.value.reason == "NEGATIVE_PAGE_SIZE"
-
-
-@given(st.text(max_size=200))
-def test_a_token_gives_its_cursor_back(cursor: str) -> None:
-    """Any text of a platform survives, and the token fits in a URL."""
-    token = encode_token(HASH, cursor)
-    assert decode_token(token, HASH) == cursor
-    assert token.replace("-", "").replace("_", "").isalnum()
-
-
-def test_no_token_is_the_start() -> None:
-    """An empty token has the empty cursor."""
-    assert decode_token("", HASH) == ""
-
-
-def test_a_token_of_another_query_is_refused() -> None:
-    """The message says what must stay and what may change."""
-    with pytest.raises(InvalidRequest, match=r"keep parent, filter.*page_size may change") as refused:
-        decode_token(encode_token(b"87654321", "x"), HASH)
-    assert refused.value.reason == "PAGE_TOKEN_OTHER_QUERY"
-    assert refused.value.violations[0].field == "page_token"
-
-
-_GOOD = encode_token(HASH, "cursor-1")
-_NEWER = base64.urlsafe_b64encode(b"\x02" + base64.urlsafe_b64decode(_GOOD + "==")[1:]).decode()
-
-
-@pytest.mark.parametrize(
-    "token", ["x", "!!!", "ä", _GOOD[:-3], _GOOD + "AA", "B" + _GOOD[1:], _NEWER, "AQ", _GOOD + "\n"]
-)
-def test_a_token_that_is_not_whole_is_refused(token: str) -> None:
-    """Cut, lengthened, of another version or no token at all."""
-    with pytest.raises(InvalidRequest) as refused:
-        decode_token(token, HASH)
-    assert refused.value.reason == "PAGE_TOKEN_MALFORMED"
-
-
-@given(st.text(max_size=60))
-def test_no_text_as_token_does_more_than_be_refused(token: str) -> None:
-    """Only InvalidRequest comes of any other token."""
-    if token:
-        with pytest.raises(InvalidRequest):
-            decode_token(token, HASH)
-
-
-def test_the_hash_of_a_query_ignores_only_page_size_and_token() -> None:
-    """All else of a request must stay as it was during a traversal."""
-    request = server_pb2.ListServersRequest
-    base = hash_query("m", request(parent="p"))
-    assert hash_query("m", request(parent="p", page_size=5, page_token="t")) == base
-    others = [request(parent="q"), request(parent="p", filter="x"), request(parent="p", order_by="x")]
-    others += [request(parent="p", view=2), request(parent="p", read_mask={"paths": ["name"]})]
-    assert len({base, hash_query("n", request(parent="p")), *(hash_query("m", other) for other in others)}) == 7
-
-
 def test_a_page_too_large_to_send_is_cut_with_a_token_behind_the_cut() -> None:
     """The answer stays below 3 MiB and the next page begins with the first item left out."""
     items = [Server(display_name=str(n), native_state="x" * 10_000) for n in range(1000)]
@@ -306,38 +237,6 @@ async def test_a_cut_in_a_page_of_many_native_pages_goes_on_at_the_right_one() -
         assert following.items[0] == listed.items[index + 1]
     with pytest.raises(IndexError):
         listed.token_after(12)
-
-
-@pytest.mark.parametrize(
-    ("text", "order"),
-    [
-        ("", ()),
-        (" ", ()),
-        ("name", (("name", False),)),
-        ("create_time desc, name asc", (("create_time", True), ("name", False))),
-    ],
-)
-def test_an_order_is_read_as_fields_and_directions(text: str, order: tuple[tuple[str, bool], ...]) -> None:
-    """AIP-132's form."""
-    assert parse_order(text, ("name", "create_time")) == order
-
-
-@pytest.mark.parametrize(
-    ("text", "sortable", "reason", "part"),
-    [
-        ("vcpus", ("name",), "UNSORTABLE_FIELD", "can sort by: name"),
-        ("name", (), "UNSORTABLE_FIELD", "can sort by: nothing"),
-        ("name down", ("name",), "MALFORMED_ORDER", "'name down'"),
-        ("name,", ("name",), "MALFORMED_ORDER", "''"),
-    ],
-)
-def test_an_order_that_the_cluster_cannot_give_is_refused(
-    text: str, sortable: tuple[str, ...], reason: str, part: str
-) -> None:
-    """Never ignored: a list in another order than asked is a wrong answer."""
-    with pytest.raises(InvalidRequest, match=part) as refused:
-        parse_order(text, sortable)
-    assert refused.value.reason == reason
 
 
 async def test_a_list_request_becomes_a_masked_page_and_its_token_goes_on() -> None:

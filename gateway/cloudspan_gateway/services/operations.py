@@ -15,6 +15,7 @@ from cloudspan.v1 import operation_pb2
 from cloudspan.v1.operation_pb2 import OperationMetadata
 from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Violation
 from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.listing.page_token import decode_token, effective_page_size, encode_token, hash_query
 from cloudspan_gateway.operations import outcomes
 from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
@@ -68,11 +69,12 @@ class OperationsService:
 
     async def _matching(self, wanted: Filter, count: int, before: int | None) -> Sequence[Row]:
         found: list[Row] = []
+        matches = predicate(wanted)
         cluster, method, resource = (wanted.equal(field) or "" for field in ("cluster", "method", "resource"))
         pushed = Wanted(cluster, method, resource)
         while rows := await self._store.page(_READ_AT_ONCE, before, pushed):
             before = rows[-1].sequence
-            found += [row for row in rows if wanted.is_empty or wanted.matches(metadata_of(row))]
+            found += [row for row in rows if wanted.is_empty or matches(metadata_of(row))]
             if len(found) >= count or len(rows) < _READ_AT_ONCE:
                 break
         return found[:count]

@@ -13,6 +13,7 @@ import pytest
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_kit.driver import Call, Query
@@ -53,7 +54,7 @@ class Lab:
         query = self.query(kind, text, limit=limit, **more)
         while True:
             page = await function(self.call(), query)
-            items += [item for item in page.items if query.filter.matches(item)]
+            items += [item for item in page.items if predicate(query.filter)(item)]
             if not page.more:
                 return items
             query = self.query(kind, text, limit=limit, cursor=page.position(len(page.items) - 1), **more)

@@ -14,6 +14,7 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
 from cloudspan_kit.driver import Call, Query
@@ -77,7 +78,7 @@ class Bench:
         items, cursor = [], ""
         while True:
             page = await self.page(method, kind, text, limit=limit, cursor=cursor, **more)
-            items += [item for item in page.items if Filter.parse(text, kind.DESCRIPTOR).matches(item)]
+            items += [item for item in page.items if predicate(Filter.parse(text, kind.DESCRIPTOR))(item)]
             if not page.more:
                 return items
             cursor = page.position(len(page.items) - 1)

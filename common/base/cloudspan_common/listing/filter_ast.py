@@ -1,4 +1,4 @@
-r"""AIP-160 filters: the subset that lists take, parsed once, applied to messages.
+r"""AIP-160 filters: the subset that lists take, parsed once into a tree that others compile.
 
 `state = RUNNING AND (labels.team = "db" OR NOT display_name : "tmp")`. Comparisons: `=` `!=` `<` `<=` `>` `>=` and
 `:` (contains, case-insensitive for text; has for maps and lists; `field:*` means "is set"). `NOT` or `-` negates.
@@ -7,12 +7,14 @@ Precedence as in AIP-160: OR binds tighter than AND. Fields are those of the res
 RFC 3339. What is not set equals nothing and is neither more nor less than anything; `!=` is exactly NOT `=`.
 Unknown fields and values of the wrong type are InvalidRequest.
 
-The kit's servicer parses and `paging` applies; drivers ask `Filter.equal` for what their platform can do itself.
+`filter_match` makes a predicate over messages of the tree; drivers ask `Filter.equal` for what their platform can do
+itself. Whoever compiles it to something else (SQL, say) needs nothing but the nodes: a value has its field's type, a
+path tells lists, maps and presence, and `!=` is a `Not` already.
 """
 
 from __future__ import annotations
 
-import operator
+import enum
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,20 +24,21 @@ from google.protobuf.descriptor import FieldDescriptor as Fd
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_common.listing.filter_values import (
     Literal,
-    Test,
+    Value,
     filterable,
+    has_order,
     is_map,
     is_time,
     shown,
+    typed,
     unquoted,
-    value_test,
+    written,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from google.protobuf.descriptor import Descriptor
-    from google.protobuf.message import Message
 
 MAX_CHARS = 4096
 # Deeper nesting would only serve to exhaust the stack.
@@ -51,90 +54,36 @@ _MINUS, _OPEN, _CLOSE, _DOT = (re.compile(sign) for sign in ("-", r"\(", r"\)", 
 _BLANKS = re.compile(r"\s*")
 
 
-def _always(_: object) -> bool:
-    return True
+class Operator(enum.StrEnum):
+    """What a comparison asks of the values that its path names; true when one of them has it."""
+
+    EQUAL = "="
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
+    CONTAINS = "contains"
+    """Text contains the value, whatever the case; a pattern is matched whatever the case."""
+    HOLDS = "holds"
+    """One of the values is the value: `:` of lists, map entries and types that contain nothing."""
+    HAS_KEY = "has key"
+    """A map has the value as a key."""
+    IS_SET = "is set"
+    """There is a value, and not a default where presence is not kept. The comparison's own value is empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """A parsed filter; make one with `Filter.parse`."""
+class Path:
+    """The way to a field through the messages around it, and the key when it is an entry of a map."""
 
     text: str
-    _test: Test = field(default=_always, repr=False, compare=False)
-    _equalities: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def parse(cls, text: str, resource: Descriptor) -> Filter:
-        """Return the filter that `text` says of messages of `resource`; blank text filters nothing.
-
-        Raises:
-            InvalidRequest: UNKNOWN_FILTER_FIELD or MALFORMED_FILTER, with the position and what to write instead.
-        """
-        if not text or text.isspace():
-            return EVERYTHING
-        node = _Parser(text, resource).parse()
-        return cls(text, node.test, node.equalities)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it lets everything through: then nobody needs to ask `matches`."""
-        return not self.text
-
-    def matches(self, message: Message) -> bool:
-        """Whether `message` is wanted."""
-        return self._test(message)
-
-    def equal(self, path: str) -> str | None:
-        """Return what `path` equals in every match, so that the platform may be asked for just that.
-
-        An enum's value comes without its prefix (`RUNNING`). None when the filter requires no single value.
-        """
-        return self._equalities.get(path)
-
-
-EVERYTHING = Filter("")
-"""What blank text parses to."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A part of a filter: its test, and the equalities that hold whenever it does."""
-
-    test: Test
-    equalities: Mapping[str, str] = field(default_factory=dict)
-
-
-def _all_of(nodes: Sequence[_Node]) -> _Node:
-    if len(nodes) == 1:
-        return nodes[0]
-    # Of two values for one path either is right to push down: nothing can equal both.
-    equalities = {path: value for node in reversed(nodes) for path, value in node.equalities.items()}
-    tests = tuple(node.test for node in nodes)
-    return _Node(lambda message: all(test(message) for test in tests), equalities)
-
-
-def _any_of(nodes: Sequence[_Node]) -> _Node:
-    if len(nodes) == 1:
-        return nodes[0]
-    tests = tuple(node.test for node in nodes)
-    return _Node(lambda message: any(test(message) for test in tests))
-
-
-def _negated(test: Test) -> Test:
-    return lambda message: not test(message)
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The left side of a comparison: the way to a field, and the key when that is a map's entry."""
-
-    path: str
-    steps: Sequence[Fd]
+    steps: tuple[Fd, ...]
     field: Fd
     key: str | None = None
 
     @property
     def is_whole_map(self) -> bool:
+        """Whether it names a map and not an entry of it."""
         return self.key is None and is_map(self.field)
 
     @property
@@ -156,29 +105,84 @@ class _Target:
         fd = self.value_field
         return fd.message_type is not None and not is_map(fd) and not is_time(fd)
 
-    def reach(self, test: Test, key: str | None = None) -> Test:
-        """Return the predicate over a whole resource that applies `test` to what this names."""
-        test = _into(self.field, self.key if key is None else key, test)
-        for step in reversed(self.steps):
-            test = _into(step, None, test)
-        return test
 
-    def is_set(self) -> Test:
-        """Return the predicate of AIP-160's `:*`: present, and not a default where presence is not kept."""
-        is_plain = self.key is None and not self.field.is_repeated and not self.field.has_presence
-        return self.reach(bool if is_plain else _always)
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One field compared with one value of its type."""
+
+    path: Path
+    operator: Operator
+    value: Value = ""
 
 
-def _into(step: Fd, key: str | None, test: Test) -> Test:
-    """Turn a test of a field's value into a test of the message around it."""
-    get, name = operator.attrgetter(step.name), step.name
-    if key is not None:
-        return lambda message: key in (entries := get(message)) and test(entries[key])
-    if step.is_repeated:
-        return lambda message: any(map(test, get(message)))
-    if step.has_presence:
-        return lambda message: message.HasField(name) and test(get(message))
-    return lambda message: test(get(message))
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Whatever its node does not hold for, unset fields included."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two nodes or more."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two nodes or more."""
+
+    nodes: tuple[Node, ...]
+
+
+Node = And | Or | Not | Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed filter; make one with `Filter.parse`."""
+
+    text: str
+    root: Node | None = field(default=None, repr=False, compare=False)
+    """None lets everything through."""
+
+    @classmethod
+    def parse(cls, text: str, resource: Descriptor) -> Filter:
+        """Return the filter that `text` says of messages of `resource`; blank text filters nothing.
+
+        Raises:
+            InvalidRequest: UNKNOWN_FILTER_FIELD or MALFORMED_FILTER, with the position and what to write instead.
+        """
+        if not text or text.isspace():
+            return EVERYTHING
+        return cls(text, _Parser(text, resource).parse())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lets everything through: then nobody needs to match anything."""
+        return self.root is None
+
+    def equal(self, path: str) -> str | None:
+        """Return what `path` equals in every match, so that the platform may be asked for just that.
+
+        An enum's value comes without its prefix (`RUNNING`). None when the filter requires no single value.
+        """
+        return None if self.root is None else _equal(self.root, path)
+
+
+EVERYTHING = Filter("")
+"""What blank text parses to."""
+
+
+def _equal(node: Node, path: str) -> str | None:
+    if isinstance(node, Comparison):
+        is_said = node.operator is Operator.EQUAL and node.path.text == path
+        return written(node.value) if is_said else None
+    if isinstance(node, And):
+        # Of two values for one path either is right to push down: nothing can equal both.
+        return next((found for part in node.nodes if (found := _equal(part, path)) is not None), None)
+    return None
 
 
 class _Parser:
@@ -188,35 +192,35 @@ class _Parser:
         self._text, self._resource = text, resource
         self._at = self._depth = 0
 
-    def parse(self) -> _Node:
+    def parse(self) -> Node:
         if len(self._text) > MAX_CHARS:
             raise self._malformed(f"it is longer than {MAX_CHARS} characters", MAX_CHARS)
         self._take(_BLANKS)
         node = self._expression()
         if self._at < len(self._text):
-            raise self._malformed("this ) closes nothing")
+            raise self._malformed("this ) has no ( before it")
         return node
 
-    def _expression(self) -> _Node:
+    def _expression(self) -> Node:
         """Read `a OR b AND c`; factors without AND between them must hold as well."""
         nodes = [self._factor()]
         while self._at < len(self._text) and self._text[self._at] != ")":
             self._take(_AND)
             nodes.append(self._factor())
-        return _all_of(nodes)
+        return nodes[0] if len(nodes) == 1 else And(tuple(nodes))
 
-    def _factor(self) -> _Node:
+    def _factor(self) -> Node:
         nodes = [self._term()]
         while self._take(_OR):
             nodes.append(self._term())
-        return _any_of(nodes)
+        return nodes[0] if len(nodes) == 1 else Or(tuple(nodes))
 
-    def _term(self) -> _Node:
+    def _term(self) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._malformed(f"it is nested deeper than {MAX_DEPTH} levels")
         if self._take(_NOT) or self._take(_MINUS):
-            node = _Node(_negated(self._term().test))
+            node: Node = Not(self._term())
         elif self._take(_OPEN):
             node = self._expression()
             if not self._take(_CLOSE):
@@ -226,18 +230,16 @@ class _Parser:
         self._depth -= 1
         return node
 
-    def _restriction(self) -> _Node:
-        at, path = self._at, self._path()
-        comparator = self._take(_COMPARATOR)
-        if not comparator:
-            raise self._malformed(_without_comparison(".".join(path)), at)
-        target = self._resolve(path, at)
+    def _restriction(self) -> Node:
+        at, segments = self._at, self._path()
+        sign = self._take(_COMPARATOR)
+        if not sign:
+            raise self._malformed(_without_comparison(".".join(segments)), at)
+        path = self._resolve(segments, at)
         token = self._take(_VALUE)
         if not token:
-            raise self._malformed(
-                f"{target.path} {comparator} needs a value; quote one that is empty or has signs in it"
-            )
-        return self._compare(target, comparator, Literal.of(token), at)
+            raise self._malformed(f"{path.text} {sign} needs a value; quote one that is empty or has signs in it")
+        return self._compare(path, sign, Literal.of(token), at)
 
     def _path(self) -> list[str]:
         path = [self._segment()]
@@ -251,18 +253,18 @@ class _Parser:
             raise self._malformed('a comparison must start with a field here, as in display_name = "web-1"')
         return unquoted(token)
 
-    def _resolve(self, path: Sequence[str], at: int) -> _Target:
+    def _resolve(self, segments: Sequence[str], at: int) -> Path:
         """Follow a path through the resource's messages; what follows a map's field is the key, dots and all."""
         message, steps = self._resource, list[Fd]()
-        for index, segment in enumerate(path[:-1]):
-            fd = self._field(message, segment, path[:index], at)
+        for index, segment in enumerate(segments[:-1]):
+            fd = self._field(message, segment, segments[:index], at)
             if is_map(fd):
-                return _Target(".".join(path), steps, fd, ".".join(path[index + 1 :]))
+                return Path(".".join(segments), tuple(steps), fd, ".".join(segments[index + 1 :]))
             if fd.message_type is None or is_time(fd):
                 raise self._malformed(f"{segment} has no fields of its own; compare {segment} itself", at)
             steps.append(fd)
             message = fd.message_type
-        return _Target(".".join(path), steps, self._field(message, path[-1], path[:-1], at))
+        return Path(".".join(segments), tuple(steps), self._field(message, segments[-1], segments[:-1], at))
 
     def _field(self, message: Descriptor, segment: str, parents: Iterable[str], at: int) -> Fd:
         fields = filterable(message)
@@ -272,22 +274,26 @@ class _Parser:
         text = f"the filter names {shown(segment)} at position {at + 1}; {owner} can be filtered by {', '.join(fields)}"
         raise InvalidRequest(text, reason="UNKNOWN_FILTER_FIELD", violations=[Violation("filter", text)])
 
-    def _compare(self, target: _Target, comparator: str, literal: Literal, at: int) -> _Node:
-        if wrong := _misfit(target, comparator, literal):
+    def _compare(self, path: Path, sign: str, literal: Literal, at: int) -> Node:
+        if wrong := _misfit(path, sign, literal):
             raise self._malformed(wrong, at)
-        if comparator == ":" and literal.is_star:
-            return _Node(target.is_set())
-        if target.is_whole_map:
-            return _Node(target.reach(_always, literal.text))
-        contains = target.key is None and not target.is_in_list
+        if sign == ":" and literal.is_star:
+            return Comparison(path, Operator.IS_SET)
+        if path.is_whole_map:
+            return Comparison(path, Operator.HAS_KEY, literal.text)
         try:
-            test, only = value_test(target.value_field, comparator, literal, contains=contains)
+            value = typed(path.value_field, literal)
         except ValueError as error:
-            raise self._malformed(f"{target.path} {error}", at) from error
-        reached = target.reach(test)
-        if comparator == "!=":
-            return _Node(_negated(reached))
-        return _Node(reached, {target.path: only} if comparator == "=" and only is not None else {})
+            raise self._malformed(f"{path.text} {error}", at) from error
+        if sign == "!=":
+            return Not(Comparison(path, Operator.EQUAL, value))
+        is_text = path.value_field.cpp_type == Fd.CPPTYPE_STRING
+        if sign == ":":
+            contains = is_text and path.key is None and not path.is_in_list
+            return Comparison(path, Operator.CONTAINS if contains else Operator.HOLDS, value)
+        # Wildcards have no order: `<` compares with the star.
+        is_ordered_text = is_text and sign != "="
+        return Comparison(path, Operator(sign), literal.text if is_ordered_text else value)
 
     def _take(self, pattern: re.Pattern[str]) -> str:
         """Read `pattern` here, and the blanks behind it; empty when it is not here."""
@@ -305,17 +311,19 @@ class _Parser:
         return InvalidRequest(text, reason="MALFORMED_FILTER", violations=[Violation("filter", text)])
 
 
-def _misfit(target: _Target, comparator: str, literal: Literal) -> str:
-    """Say what to write instead of a comparison that the field's shape can't have; empty when it can."""
-    path = target.path
-    is_presence = comparator == ":" and literal.is_star
-    if target.is_whole_map and comparator != ":":
-        return f"{path} is a map: write {path}.key = value, or {path}:key for having the key"
-    if target.is_message and not is_presence:
-        inner = ", ".join(f"{path}.{name}" for name in filterable(target.value_field.message_type))
-        return f"{path} is a message: compare a field of it ({inner}), or write {path}:* for being set"
-    if target.is_in_list and comparator != ":":
-        return f"{path} is a list: write {path}:value for holding the value"
+def _misfit(path: Path, sign: str, literal: Literal) -> str:
+    """Say what to write instead of a comparison that the field can't have; empty when it can."""
+    text = path.text
+    is_presence = sign == ":" and literal.is_star
+    if path.is_whole_map and sign != ":":
+        return f"{text} is a map: write {text}.key = value, or {text}:key for having the key"
+    if path.is_message and not is_presence:
+        inner = ", ".join(f"{text}.{name}" for name in filterable(path.value_field.message_type))
+        return f"{text} is a message: compare a field of it ({inner}), or write {text}:* for being set"
+    if path.is_in_list and sign != ":":
+        return f"{text} is a list: write {text}:value for holding the value"
+    if sign not in ("=", "!=", ":") and not has_order(path.value_field):
+        return f"{text} has no order; {sign} can't compare it, = and != can"
     return ""
 
 

@@ -1,32 +1,25 @@
-"""The right side of a filter's comparison: its literal, and the test it makes of a field's value.
+"""The right side of a filter's comparison: a literal as written, and the value that it is for a field's type.
 
-Only `filters` uses it. What does not fit the field is a ValueError whose text goes on after the field's name.
+Only `filter_ast` and `filter_match` use it. What does not fit the field is a ValueError whose text goes on after the
+field's name.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor as Fd
 from google.protobuf.timestamp_pb2 import Timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-Test = Callable[[Any], bool]
-
-_ORDERED: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _INTEGERS = frozenset({Fd.CPPTYPE_INT32, Fd.CPPTYPE_INT64, Fd.CPPTYPE_UINT32, Fd.CPPTYPE_UINT64})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _FLOAT = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
@@ -36,6 +29,34 @@ _WELL_KNOWN = "google.protobuf."
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _FINAL_STAR = re.compile(r"(?<!\\)(?:\\\\)*\*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Text with a wildcard at one end or both."""
+
+    core: str
+    starts_open: bool
+    ends_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnumValue:
+    """A value of an enum; its name without the enum's prefix."""
+
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A time as nanoseconds since 1970, and as it was written."""
+
+    nanos: int
+    text: str
+
+
+Value = str | Pattern | bool | int | float | EnumValue | Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,101 +121,69 @@ def _is_hidden(fd: Fd) -> bool:
     return fd.message_type is not None and fd.message_type.full_name.startswith(_WELL_KNOWN) and not is_time(fd)
 
 
-def value_test(fd: Fd, comparator: str, literal: Literal, *, contains: bool) -> tuple[Test, str | None]:
-    """Return the test of one value of `fd`, and the value that it requires if that is a single one.
-
-    `!=` makes the test of `=`: only the whole way to the value can be negated.
-
-    Args:
-        fd: The field, or the value field of a map's entry.
-        comparator: One of `= != < <= > >= :`.
-        literal: The value as written.
-        contains: Whether `:` means "contains" for text; elsewhere it means "equals".
+def typed(fd: Fd, literal: Literal) -> Value:
+    """Return `literal` as a value of `fd`'s type; `fd` is the field, or the value field of a map's entry.
 
     Raises:
-        ValueError: The literal is none of the field's type, or the type has no such comparison.
+        ValueError: The literal does not have the field's type.
     """
     if fd.cpp_type == Fd.CPPTYPE_STRING:
-        return _text_test(comparator, literal, contains=contains)
-    if fd.cpp_type in (Fd.CPPTYPE_BOOL, Fd.CPPTYPE_ENUM) and comparator in _ORDERED:
-        raise ValueError(f"has no order; {comparator} can't compare it, = and != can")
+        return literal.text if literal.is_exact else Pattern(literal.core, literal.starts_open, literal.ends_open)
     if fd.cpp_type == Fd.CPPTYPE_BOOL:
-        return _equals(_bool_of(literal.text)), literal.text
+        return _bool_of(literal.text)
     if fd.enum_type is not None:
-        number, short = _enum_of(literal.text, fd.enum_type)
-        return _equals(number), short
+        return _enum_of(literal.text, fd.enum_type)
     if is_time(fd):
-        return _time_test(comparator, literal.text), literal.text
-    wanted = _integer_of(literal.text) if fd.cpp_type in _INTEGERS else _float_of(literal.text)
-    return _compares(comparator, wanted), str(wanted)
+        return _time_of(literal.text)
+    return _integer_of(literal.text) if fd.cpp_type in _INTEGERS else _float_of(literal.text)
 
 
-def _equals(wanted: Any) -> Test:
-    return lambda value: bool(value == wanted)
+def has_order(fd: Fd) -> bool:
+    """Whether values of a field are more or less than others."""
+    return fd.cpp_type not in (Fd.CPPTYPE_BOOL, Fd.CPPTYPE_ENUM)
 
 
-def _compares(comparator: str, wanted: Any) -> Test:
-    compare = _ORDERED.get(comparator)
-    return _equals(wanted) if compare is None else lambda value: compare(value, wanted)
+def written(value: Value) -> str | None:
+    """Return a value as text for a platform's own filter, an enum's without its prefix; None for a pattern."""
+    match value:
+        case Pattern():
+            return None
+        case EnumValue():
+            return value.name
+        case Time():
+            return value.text
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return str(value)
 
 
-def _text_test(comparator: str, literal: Literal, *, contains: bool) -> tuple[Test, str | None]:
-    if comparator in _ORDERED:
-        return _compares(comparator, literal.text), None
-    if comparator == ":" and contains:
-        return _found_in_text(literal), None
-    if literal.is_exact:
-        return _equals(literal.text), literal.text
-    return _open_ended(literal, literal.core), None
+def nanos(time: Timestamp) -> int:
+    """Return a time as nanoseconds since 1970."""
+    return time.seconds * 10**9 + time.nanos
 
 
-def _found_in_text(literal: Literal) -> Test:
-    """Test whether text contains the literal whatever the case; with a wildcard, whether it starts or ends so."""
-    core = literal.core.casefold()
-    if literal.is_exact:
-        return lambda value: core in value.casefold()
-    anchored = _open_ended(literal, core)
-    return lambda value: anchored(value.casefold())
-
-
-def _open_ended(literal: Literal, core: str) -> Test:
-    if literal.starts_open and literal.ends_open:
-        return lambda value: core in value
-    if literal.starts_open:
-        return lambda value: bool(value.endswith(core))
-    return lambda value: bool(value.startswith(core))
-
-
-def _time_test(comparator: str, text: str) -> Test:
-    compare = _compares(comparator, _nanos(_time_of(text)))
-    return lambda value: compare(_nanos(value))
-
-
-def _nanos(value: Timestamp) -> int:
-    return value.seconds * 10**9 + value.nanos
-
-
-def _time_of(text: str) -> Timestamp:
+def _time_of(text: str) -> Time:
     time = Timestamp()
-    wrong = f"is a time, and {shown(text)} is none in RFC 3339; write for example 2026-01-31T08:00:00Z"
+    wrong = f"is a time, and {shown(text)} is not in RFC 3339; write for example 2026-01-31T08:00:00Z"
     if not _TIME.fullmatch(text):
         raise ValueError(wrong)
     try:
         time.FromJsonString(text)
     except ValueError as error:
         raise ValueError(wrong) from error
-    return time
+    return Time(nanos(time), text)
 
 
 def _integer_of(text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError(f"is a whole number, and {shown(text)} is none")
+        raise ValueError(f"is a whole number, and {shown(text)} is not one")
     return int(text)
 
 
 def _float_of(text: str) -> float:
     if not _FLOAT.fullmatch(text):
-        raise ValueError(f"is a number, and {shown(text)} is none")
+        raise ValueError(f"is a number, and {shown(text)} is not one")
     return float(text)
 
 
@@ -204,14 +193,14 @@ def _bool_of(text: str) -> bool:
     return text == "true"
 
 
-def _enum_of(text: str, enum: EnumDescriptor) -> tuple[int, str]:
+def _enum_of(text: str, enum: EnumDescriptor) -> EnumValue:
     numbers = _enum_numbers(enum)
     number = numbers.get(text)
     if number is None:
         number = numbers.get(text.removeprefix(_enum_prefix(enum)))
     if number is None:
         raise ValueError(f"has no value {shown(text)}; it has {', '.join(numbers)}")
-    return number, text.removeprefix(_enum_prefix(enum))
+    return EnumValue(text.removeprefix(_enum_prefix(enum)), number)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from cloudspan_common.errors import PlatformFault
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
+from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.listing.order import parse_order
 from cloudspan_common.listing.page_token import (
     MAX_ANSWER_BYTES,
@@ -147,6 +148,7 @@ class _Filling(Generic[T]):
         self._ask = ask
         self._size = effective_page_size(ask.page_size)
         self._cursor = decode_token(ask.page_token, ask.query_hash)
+        self._matches = predicate(ask.filter)
         self._been = {"", self._cursor}
         self._limit = max(_MIN_SEARCHED, self._size)
         self._items: list[T] = []
@@ -182,7 +184,7 @@ class _Filling(Generic[T]):
             fits = len(page.items) <= missing
             self._items.extend(page.items if fits else page.items[:missing])
             return range(min(missing, len(page.items)))
-        matches: Callable[[Any], bool] = self._ask.filter.matches
+        matches = self._matches
         chosen = list(islice((i for i, item in enumerate(page.items) if matches(item)), missing))
         self._items.extend(page.items[i] for i in chosen)
         return chosen
