@@ -1,6 +1,6 @@
 """Filters applied to messages: a parsed filter becomes one predicate, compiled once for a whole listing.
 
-The kit's lists and the gateway's list of operations call `predicate`. 10 000 servers take 1 to 7 ms.
+The kit's lists and the gateway's list of operations call `predicate`. 10 000 servers take 1 to 9 ms.
 """
 
 from __future__ import annotations
