@@ -16,6 +16,7 @@ from google.protobuf import empty_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import contract, errors
 from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
+from cloudspan_common.logs import get_logger
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.operations.execution import STEP
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.router import Router
     from cloudspan_gateway.routing.table import Table
+
+log = get_logger(__name__)
 
 X_WAIT = "x-wait"
 # Believed as it comes until callers are identified; it decides about fairness and nothing else.
@@ -78,6 +81,8 @@ class Acceptor:
         if getattr(request, "validate_only", False):
             return await self._validated(method, request, intent, call)
         row = await self._accepted(method, request, intent)
+        # Its call's x-request-id is bound to the log; from here on everything goes by the operation.
+        log.info("operation accepted", operation=row.name, stored_request_id=row.intent.request_id)
         if budget_s:
             call.patient = True
             row = await until_ended(self._store, row, budget_s)

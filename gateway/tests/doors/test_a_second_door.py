@@ -10,6 +10,8 @@ from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.rpc import status_pb2
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 from tests.flows.memory_house import MAIN, House, memory_cluster
 
 from cloudspan_common.deadlines import Deadline
@@ -96,6 +98,15 @@ async def test_a_watch_tells_each_change_until_the_end(door: DictDoor) -> None:
     created = await door.ask(SERVERS, "CreateServer", {"parent": MAIN, "server": SMALL})
     watched = await door.ask(OPERATIONS, "WatchOperation", {"name": created["messages"][0]["name"]})
     assert [told.get("done", False) for told in watched["messages"]][-2:] == [False, True]
+
+
+async def test_the_log_leads_from_the_callers_request_id_to_the_operation(door: DictDoor) -> None:
+    """One event for each accepted mutation, with both."""
+    with capture_logs(processors=[merge_contextvars]) as logged:
+        created = await door.ask(SERVERS, "CreateServer", {"parent": MAIN, "server": SMALL}, x_request_id="mine")
+    (event,) = [told for told in logged if told["event"] == "operation accepted"]
+    assert event["request_id"] == "mine"
+    assert event["operation"] == created["messages"][0]["name"]
 
 
 async def test_a_failure_is_an_ending_with_its_details(door: DictDoor) -> None:
