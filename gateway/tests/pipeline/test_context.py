@@ -1,0 +1,38 @@
+"""What a caller says of itself, and what is made where it says nothing."""
+
+from __future__ import annotations
+
+import pytest
+from gateway.tests.calls import call
+
+from cloudspan_gateway.call import Call
+from cloudspan_gateway.metadata import Metadata
+from cloudspan_gateway.pipeline.context import add_context
+
+
+async def with_context(*metadata: tuple[str, str | bytes]) -> Call:
+    asked = call("/a.B/C", metadata=metadata)
+
+    async def proceed(_: Call) -> None:
+        return None
+
+    await add_context(asked, proceed)
+    return asked
+
+
+async def test_a_callers_ids_tags_and_context_are_sorted() -> None:
+    """The request id and the trace stay, tags route, listed metadata is carried on, the rest is not."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    metadata: Metadata = (("x-request-id", "mine"), ("traceparent", trace), ("x-platform", "p"), ("tracestate", "s"))
+    asked = await with_context(*metadata, ("authorization", "secret"))
+    assert asked.request_id == "mine"
+    assert asked.traceparent.split("-")[1] == trace.split("-")[1]
+    assert asked.tags == {"x-platform": "p"}
+    assert asked.carried == (("tracestate", "s"),)
+
+
+@pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "x" * 129])
+async def test_a_request_id_that_cannot_stand_in_a_log_is_replaced(bad: str) -> None:
+    """It would end up in headers and logs of others."""
+    asked = await with_context(("x-request-id", bad))
+    assert asked.request_id not in ("", bad)

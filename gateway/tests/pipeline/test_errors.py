@@ -1,0 +1,57 @@
+"""Whatever was raised, the caller gets an ending that says what to do."""
+
+from __future__ import annotations
+
+from gateway.tests.calls import call
+from google.rpc import status_pb2
+
+from cloudspan_common import errors
+from cloudspan_common.errors import Code, NotFound
+from cloudspan_common.names import ClusterRef
+from cloudspan_gateway.call import Call, Target
+from cloudspan_gateway.pipeline.errors import Errors
+from cloudspan_gateway.pipeline.metrics import GatewayMetrics
+
+
+async def ended_with(raised: Exception | None, metrics: GatewayMetrics | None = None) -> Call:
+    asked = call("/a.B/C")
+    asked.request_id, asked.target = "r", Target("a.B/C", ClusterRef("p", "c"))
+
+    async def proceed(_: Call) -> bytes:
+        if raised is not None:
+            raise raised
+        return b"answer"
+
+    answer = await Errors(metrics or GatewayMetrics())(asked, proceed)
+    assert answer == (None if raised else b"answer")
+    return asked
+
+
+def status(asked: Call) -> status_pb2.Status:
+    return status_pb2.Status.FromString(dict(asked.ending.trailers)[errors.DETAILS_KEY])
+
+
+async def test_an_error_of_the_tree_keeps_its_reason_and_learns_its_cluster() -> None:
+    """Programs read reason and metadata; both stand in the details."""
+    asked = await ended_with(NotFound("no such server", reason="SERVER_GONE"))
+    told = errors.from_status(status(asked))
+    assert (asked.ending.code, asked.reason, told.reason) == (Code.NOT_FOUND, "no such server", "SERVER_GONE")
+    assert told.metadata == {"platform": "p", "cluster": "c"}
+    assert dict(asked.ending.trailers)["x-request-id"] == "r"
+
+
+async def test_a_defect_is_counted_and_tells_no_more_than_its_kind() -> None:
+    """What an exception says is for the log: it may hold anything."""
+    metrics = GatewayMetrics()
+    asked = await ended_with(KeyError("a password"), metrics)
+    assert asked.ending.code is Code.INTERNAL
+    assert "KeyError" in asked.ending.message
+    assert "password" not in asked.ending.message
+    assert metrics.registry.get_sample_value("cloudspan_gateway_defects_total") == 1.0
+
+
+async def test_a_good_answer_carries_the_request_id() -> None:
+    """Behind it, with what the adapter sent there."""
+    asked = await ended_with(None)
+    assert asked.ending is None
+    assert asked.trailers == (("x-request-id", "r"),)

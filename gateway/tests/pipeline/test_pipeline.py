@@ -1,0 +1,25 @@
+"""The stages in their order."""
+
+from __future__ import annotations
+
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_gateway.pipeline.context import add_context
+from cloudspan_gateway.pipeline.errors import Errors
+from cloudspan_gateway.pipeline.metrics import GatewayMetrics
+from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.pipeline.route import Route
+from cloudspan_gateway.pipeline.telemetry import Telemetry
+from cloudspan_gateway.routing.forward import Forwarder
+from cloudspan_gateway.routing.router import Router
+from cloudspan_gateway.routing.table import Table
+
+
+async def test_every_call_passes_telemetry_errors_context_and_route() -> None:
+    """Policy has its places around `route`; each path of the contract is known with its shape."""
+    table = Table(MemoryRegistry())
+    pipeline = Pipeline(Router(table), Forwarder(table), GatewayMetrics())
+    assert [getattr(stage, "__name__", type(stage).__name__) for stage in pipeline.stages] == [
+        Telemetry.__name__, Errors.__name__, add_context.__name__, Route.__name__,
+    ]  # fmt: skip
+    assert "/cloudspan.v1.ServerService/GetServer" in pipeline.paths()
+    assert not pipeline.streams("/cloudspan.v1.ServerService/GetServer")

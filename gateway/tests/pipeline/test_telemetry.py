@@ -1,0 +1,53 @@
+"""What is seen of each call from outside."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from gateway.tests.calls import call
+from structlog.testing import capture_logs
+
+from cloudspan_common.errors import Code
+from cloudspan_gateway.call import Call, Ending
+from cloudspan_gateway.pipeline.metrics import GatewayMetrics
+from cloudspan_gateway.pipeline.telemetry import Telemetry
+
+GET = "/cloudspan.v1.ServerService/GetServer"
+
+
+def counted(metrics: GatewayMetrics, code: str) -> float | None:
+    labels = {"method": GET[1:], "platform": "", "cluster": "", "code": code}
+    return metrics.registry.get_sample_value("cloudspan_gateway_calls_total", labels)
+
+
+async def observed(metrics: GatewayMetrics, ending: Ending | None) -> list[str]:
+    async def proceed(asked: Call) -> None:
+        assert metrics.in_flight == 1
+        asked.ending = ending
+
+    with capture_logs() as logged:
+        await Telemetry(metrics)(call(GET), proceed)
+    assert metrics.in_flight == 0
+    return [event["event"] for event in logged if event["log_level"] == "warning"]
+
+
+async def test_a_call_is_counted_by_how_it_ended() -> None:
+    """A caller's own mistake is no event of ours; a failure of ours is."""
+    metrics = GatewayMetrics()
+    assert await observed(metrics, None) == []
+    assert await observed(metrics, Ending(Code.NOT_FOUND, "no")) == []
+    assert await observed(metrics, Ending(Code.INTERNAL, "oops")) == ["call failed"]
+    assert [counted(metrics, code) for code in ("OK", "NOT_FOUND", "INTERNAL")] == [1.0, 1.0, 1.0]
+
+
+async def test_a_caller_that_leaves_is_counted_as_cancelled() -> None:
+    """The cancel goes on: whoever runs the call must see it."""
+    metrics = GatewayMetrics()
+
+    async def proceed(_: Call) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await Telemetry(metrics)(call(GET), proceed)
+    assert counted(metrics, "CANCELLED") == 1.0

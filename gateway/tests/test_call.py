@@ -1,0 +1,42 @@
+"""One call, whatever its door."""
+
+from __future__ import annotations
+
+from gateway.tests.calls import call
+
+from cloudspan_common.errors import Code
+from cloudspan_common.names import ClusterRef
+from cloudspan_gateway.call import Ending, Target
+
+GET = "/cloudspan.v1.ServerService/GetServer"
+
+
+def test_a_call_is_good_until_it_has_an_ending() -> None:
+    """Its repr tells where it went and how it ended."""
+    asked = call(GET)
+    assert asked.code is Code.OK
+    asked.target, asked.tries = Target(GET[1:], ClusterRef("p", "c")), 2
+    asked.ending = Ending(Code.NOT_FOUND, "no such server")
+    assert repr(asked) == f"<Call {GET} to platforms/p/clusters/c: NOT_FOUND after 2 tries>"
+
+
+def test_a_header_that_is_not_text_counts_as_absent() -> None:
+    """Binary metadata under a text key is nobody's wait."""
+    asked = call(GET, metadata=(("x-wait", b"\x00"), ("x-wait", "3s"), ("x-tenant", "t")))
+    assert (asked.header("x-wait"), asked.header("x-tenant"), asked.header("x-none")) == ("3s", "t", "")
+
+
+async def test_a_streamed_answer_begins_with_the_request_id() -> None:
+    """And is noted as begun, so that it is not asked for again elsewhere."""
+    asked = call(GET)
+    asked.request_id = "r"
+    await asked.begin((("x-count", "3"),))
+    assert asked.answered
+    assert asked.writer.head == {"x-count": "3", "x-request-id": "r"}
+
+
+def test_what_goes_to_adapters_holds_the_targets_tags() -> None:
+    """Services beyond the contract are led by them."""
+    asked = call(GET)
+    asked.request_id, asked.traceparent, asked.target = "r", "t", Target("a.B/C", tags=(("x-platform", "p"),))
+    assert asked.outgoing() == (("x-request-id", "r"), ("traceparent", "t"), ("x-platform", "p"))

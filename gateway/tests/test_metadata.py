@@ -1,0 +1,34 @@
+"""What metadata passes the gateway, in either direction."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan_gateway.metadata import is_forwarded, outgoing, passed_back
+
+
+@pytest.mark.parametrize(
+    ("key", "goes_on"),
+    [
+        ("tracestate", True),
+        ("x-cloudspan-tenant", True),
+        ("authorization", False),
+        ("cookie", False),
+        ("x-wait", False),
+    ],
+)
+def test_only_listed_metadata_goes_on_to_adapters(key: str, goes_on: bool) -> None:
+    """An allow-list: what is not known stays here, a caller's credentials first of all."""
+    assert is_forwarded(key) is goes_on
+
+
+def test_outgoing_metadata_holds_the_ids_what_is_carried_and_the_tags() -> None:
+    """In this order, and nothing else."""
+    sent = outgoing("request", "trace", (("tracestate", "s"),), (("x-platform", "p"),))
+    assert sent == (("x-request-id", "request"), ("traceparent", "trace"), ("tracestate", "s"), ("x-platform", "p"))
+
+
+def test_what_a_hop_says_of_itself_does_not_come_back() -> None:
+    """The adapter's request id would stand beside the caller's own."""
+    assert passed_back((("server", "x"), ("x-request-id", "r"), ("x-served-by", "os-1"))) == (("x-served-by", "os-1"),)
+    assert passed_back(None) == ()
