@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cloudspan_common.errors import PreconditionFailed
-from cloudspan_gateway.demo import launcher, plan, sample_calls
+from cloudspan_gateway.demo import launcher
 from cloudspan_gateway.demo.launcher import Launcher
 from cloudspan_gateway.demo.plan import Child, Plan
 
@@ -134,17 +134,3 @@ def test_the_environment_of_children_holds_no_setting_of_ours(monkeypatch):
     monkeypatch.setenv("CLOUDSPAN_LISTEN", "127.0.0.1:1")
     assert "CLOUDSPAN_LISTEN" not in launcher._environment()
     assert "PATH" in launcher._environment()
-
-
-def test_the_demo_needs_each_port_once_and_shifts_them_all(tmp_path):
-    """Eight ports, all of them within 22 above the base."""
-    ports = plan.demo(tmp_path, 20_000).ports
-    assert sorted(ports) == [20_000, 20_001, 20_010, 20_011, 20_012, 20_020, 20_021, 20_022]
-
-
-def test_a_sample_call_can_be_pasted_into_a_shell():
-    """JSON is quoted, headers are kept, and a call without a request has no data."""
-    call = sample_calls.SampleCall("A", "a.B/C", {"name": "it's"}, ("x-wait: 30s",))
-    assert call.grpcurl("h:1") == """grpcurl -plaintext -H 'x-wait: 30s' -d '{"name":"it'"'"'s"}' h:1 a.B/C"""
-    assert call.buf_curl("h:1").endswith("http://h:1/a.B/C")
-    assert "-d" not in sample_calls.SampleCall("A", "a.B/C", {}).buf_curl("h:1")

@@ -1,0 +1,42 @@
+"""Ends that no adapter tells: each says what is left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from gateway.tests.operation_store_suite import intent
+from gateway.tests.operations_for_stores import CLUSTER, PROGRESS
+
+from cloudspan_common.errors import Code, NotFound, OutcomeUnknown, from_status
+from cloudspan_gateway.operations import outcomes
+from cloudspan_gateway.operations.model import Progress, Row
+
+
+def row(**fields: object) -> Row:
+    return dataclasses.replace(Row(intent(), create_time=1.0, update_time=1.0, progress=PROGRESS), **fields)
+
+
+def test_what_gave_way_to_a_delete_names_it() -> None:
+    """ABORTED, with the operation that ended it."""
+    progress, status = outcomes.preempted(row(preempted_by="2"))
+    assert (status.code, from_status(status).metadata["operation"]) == (Code.ABORTED.value[0], "operations/2")
+    assert PROGRESS.resource in {left.name for left in progress.left_overs}
+
+
+def test_an_abandoned_operation_tells_its_marker() -> None:
+    """By it whatever was made can be found on the cloud."""
+    given_up = row()
+    _, status = outcomes.abandoned(given_up, "no one knows")
+    error = from_status(status)
+    assert isinstance(error, OutcomeUnknown)
+    assert error.metadata["marker"] == given_up.intent.id.replace("-", "")
+    assert "no one knows" in error.message
+
+
+def test_what_was_never_sent_to_a_removed_cluster_was_not_done() -> None:
+    """Only what may have begun has an unknown outcome."""
+    gone = NotFound(f"there is no {CLUSTER}", reason="CLUSTER_UNKNOWN")
+    progress, status = outcomes.of_a_lost_cluster(row(progress=Progress()), gone)
+    assert (status.code, progress.left_overs) == (Code.NOT_FOUND.value[0], ())
+    _, begun = outcomes.of_a_lost_cluster(row(attempt=1), gone)
+    assert begun.code == Code.UNKNOWN.value[0]
