@@ -1,0 +1,79 @@
+"""A whole gateway: how it starts, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+from gateway.tests.callers import NAME, get_server
+from gateway.tests.hand_made_adapter import HandMadeAdapter
+
+from cloudspan_common import grpcs
+from cloudspan_common.errors import CloudspanError
+from cloudspan_common.registry import open_registry
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_gateway import app
+from cloudspan_gateway.config import GatewayConfig
+
+
+async def test_an_address_in_use_is_a_plain_error():
+    """Not an exception group: the process tells it in one line."""
+    taken = HandMadeAdapter()
+    await taken.start()
+    gateway = app.build(
+        GatewayConfig(listen=f"127.0.0.1:{taken.port}", metrics="", database="memory:"), MemoryRegistry()
+    )
+    with pytest.raises(CloudspanError, match="can't listen on"):
+        async with gateway.running():
+            pass
+    await taken.stop()
+
+
+async def test_the_process_serves_from_a_static_registry_and_drains_at_a_signal(tmp_path):
+    """`python -m cloudspan_gateway` answers for the adapter in the file, and exits 0 on SIGTERM."""
+    adapter = HandMadeAdapter()
+    url = f"static:{tmp_path}/registry.yaml"
+    registry = open_registry(url)
+    await registry.register(await adapter.start())
+    arguments = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--registry", url, "--database", "memory:")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cloudspan_gateway", *arguments, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(30):
+            port = await _port_of(process)
+            async with grpcs.new_channel(f"127.0.0.1:{port}") as channel:
+                assert (await get_server(channel)).name == NAME
+            process.terminate()
+            await process.stderr.read()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await registry.close()
+        await adapter.stop()
+
+
+async def _port_of(process):
+    async for line in process.stderr:
+        if b"gateway started" in line:
+            return int(line.split(b'"port":')[1].split(b",")[0])
+    raise AssertionError("the gateway ended before it started")
+
+
+async def test_work_in_the_background_that_fails_ends_the_process(house, monkeypatch):
+    """A gateway whose table has died must not go on with an old view: whoever waits for the stop learns why."""
+    async with house.opened():
+        await house.until(lambda: True)
+        house.gateway.table.subscribe(_explode)
+        ending = asyncio.ensure_future(house.gateway.until(asyncio.Event()))
+        await house.plug_in()
+        with pytest.raises(ExceptionGroup) as failed:
+            async with asyncio.timeout(5):
+                await ending
+    assert failed.group_contains(ZeroDivisionError)
+
+
+def _explode(_snapshot):
+    raise ZeroDivisionError
