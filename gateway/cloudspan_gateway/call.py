@@ -6,7 +6,7 @@ dispatch who served it, errors how it ended. Nothing here knows how a door speak
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -76,8 +76,8 @@ class Call:
     """`/cloudspan.v1.ServerService/GetServer`."""
     payload: Payload
     metadata: Iterable[tuple[str, str | bytes]]
-    peer: str
-    """Whom the door speaks with, for the log."""
+    peer: Callable[[], str]
+    """Tells whom the door speaks with; a call for it, since most calls never ask."""
     deadline: Deadline
     """When the caller stops waiting."""
     writer: Writer

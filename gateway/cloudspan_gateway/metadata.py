@@ -18,15 +18,10 @@ PLATFORM, CLUSTER, POOL = "x-platform", "x-cluster", "x-pool"
 TAGS = frozenset({PLATFORM, CLUSTER, POOL})
 
 # The caller's `authorization` never reaches an adapter; what does is named here.
-_FORWARDED = frozenset({"tracestate"})
-_FORWARDED_PREFIX = "x-cloudspan-"
+FORWARDED = frozenset({"tracestate"})
+FORWARDED_PREFIX = "x-cloudspan-"
 # What a hop says of itself and not of the answer.
 _HOP_KEYS = frozenset({"date", "server", "content-type", "user-agent", "te", "via", REQUEST_ID})
-
-
-def is_forwarded(key: str) -> bool:
-    """Whether a caller's metadata under `key` goes on to adapters as it is."""
-    return key in _FORWARDED or key.startswith(_FORWARDED_PREFIX)
 
 
 def outgoing(request_id: str, traceparent: str, carried: Metadata = (), tags: Metadata = ()) -> Metadata:

@@ -28,4 +28,4 @@ def call(
     path: str, payload: bytes | AsyncIterator[bytes] = b"", metadata: Metadata = (), *, deadline_s: float = 5.0
 ) -> Call:
     """Return a new call, whose answer is written to a `Written`."""
-    return Call(path, payload, metadata, "a test", Deadline.after(deadline_s), Written())
+    return Call(path, payload, metadata, lambda: "a test", Deadline.after(deadline_s), Written())

@@ -114,29 +114,29 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
 
         async def serve_stream(messages: AsyncIterator[bytes], context: Context) -> None:
             call = _call(path, messages, context, _StreamWriter(context))
-            await _finish(call, context, await answer(call))
+            await answer(call)
+            if call.ending is not None:
+                await context.abort(*call.ending)
+            context.set_trailing_metadata(call.trailers)
 
         return grpc.stream_stream_rpc_method_handler(serve_stream)
 
     async def serve(body: bytes, context: Context) -> Answer:
         call = _call(path, body, context, _UNARY)
-        return await _finish(call, context, await answer(call))
+        answered = await answer(call)
+        if call.ending is not None:
+            await context.abort(*call.ending)
+        if call.head:
+            await context.send_initial_metadata(call.head)
+        context.set_trailing_metadata(call.trailers)
+        return answered
 
     return grpc.unary_unary_rpc_method_handler(serve)
 
 
 def _call(path: str, payload: Payload, context: Context, writer: Writer) -> Call:
     metadata = context.invocation_metadata() or ()
-    return Call(path, payload, metadata, context.peer(), deadlines.of(context), writer)
-
-
-async def _finish(call: Call, context: Context, answer: Answer) -> Answer:
-    if call.ending is not None:
-        await context.abort(call.ending.code, call.ending.message, call.ending.trailers)
-    if call.head:
-        await context.send_initial_metadata(call.head)
-    context.set_trailing_metadata(call.trailers)
-    return answer
+    return Call(path, payload, metadata, context.peer, deadlines.of(context), writer)
 
 
 class _StreamWriter:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cloudspan_common import telemetry
-from cloudspan_gateway.metadata import REQUEST_ID, TAGS, TRACEPARENT, is_forwarded
+from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, REQUEST_ID, TAGS, TRACEPARENT
 
 if TYPE_CHECKING:
     from cloudspan_gateway.call import Answer, Call
@@ -27,7 +27,7 @@ async def add_context(call: Call, proceed: Proceed) -> Answer:
             traceparent = str(value)
         elif key in TAGS:
             tags[key] = str(value)
-        elif is_forwarded(key):
+        elif key in FORWARDED or key.startswith(FORWARDED_PREFIX):
             call.carried = (*call.carried, (key, value))
     call.tags = tags
     call.request_id = request_id if _GOOD_ID.fullmatch(request_id) else telemetry.new_request_id()

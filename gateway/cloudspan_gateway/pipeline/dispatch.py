@@ -14,7 +14,7 @@ from cloudspan_common.errors import Unsupported
 from cloudspan_common.logs import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Answer, Call
@@ -76,8 +76,8 @@ class Dispatch:
             return self._own[path].streams
         return self._methods[path].client_streaming or self._methods[path].server_streaming
 
-    async def __call__(self, call: Call) -> Answer:
-        return await self._answers.get(call.path, self._pass_through)(call)
+    def __call__(self, call: Call) -> Awaitable[Answer]:
+        return self._answers.get(call.path, self._pass_through)(call)
 
     def _answer_of(self, method: contract.Method) -> Proceed:
         if method.client_streaming or method.server_streaming:

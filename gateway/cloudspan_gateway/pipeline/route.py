@@ -31,25 +31,24 @@ class Route:
         self._methods = {method.path: method for method in contract.methods().values()}
 
     async def __call__(self, call: Call, proceed: Proceed) -> Answer:
-        own, method = self._own.get(call.path), self._methods.get(call.path)
-        if own is not None:
-            call.target = _target_of(own, await _only_message(call))
+        method = self._methods.get(call.path)
+        if method is not None and method.routed_field and call.path not in self._own:
+            rest = call.payload
+            first = rest if isinstance(rest, bytes) else await _first(rest, call)
+            call.target = self._router.resolve(method, first, call.tags)
+            # The first message says where to; of a client's stream the others follow it.
+            if isinstance(rest, bytes) or not method.client_streaming:
+                call.payload = call.target.body
+            else:
+                call.payload = _chained(call.target.body, rest)
+        elif call.path in self._own:
+            body = call.payload if isinstance(call.payload, bytes) else await _first(call.payload, call)
+            call.target = _target_of(self._own[call.path], body)
         elif method is None:
             call.target = self._router.tagged(call.path, call.tags)
-        elif not method.routed_field:
-            raise Unsupported(f"this gateway does not serve {call.path[1:]}", reason="METHOD_UNKNOWN")
-        elif method.client_streaming and not isinstance(call.payload, bytes):
-            # The first message says where to; the others follow it.
-            call.target = self._router.resolve(method, await _first(call.payload, call), call.tags)
-            call.payload = _chained(call.target.body, call.payload)
         else:
-            call.target = self._router.resolve(method, await _only_message(call), call.tags)
-            call.payload = call.target.body
+            raise Unsupported(f"this gateway does not serve {call.path[1:]}", reason="METHOD_UNKNOWN")
         return await proceed(call)
-
-
-async def _only_message(call: Call) -> bytes:
-    return call.payload if isinstance(call.payload, bytes) else await _first(call.payload, call)
 
 
 async def _first(messages: AsyncIterator[bytes], call: Call) -> bytes:

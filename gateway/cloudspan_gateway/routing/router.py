@@ -19,7 +19,7 @@ from cloudspan_gateway.routing.describe import is_reserved
 from cloudspan_gateway.routing.snapshot import check_served, nobody_serves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cloudspan_gateway.routing.snapshot import Endpoint
     from cloudspan_gateway.routing.table import Table
@@ -57,8 +57,8 @@ class Router:
             self._check_tags(ref, method.routed_field, tags)
         if ref.is_wildcard and method.kind is not Kind.LIST:
             raise names.malformed(value, method.routed_field, "one platform and one cluster: only lists take `-`")
-        also = tuple(str(name) for field in method.also_named if (name := getattr(message, field)))
-        return Target(method.full_name, ref, (value, *also), message, body)
+        named = (value, *_also_named(method, message)) if method.also_named else (value,)
+        return Target(method.full_name, ref, named, message, body)
 
     def check(self, ref: ClusterRef, method: str) -> None:
         """Raise NotFound or Unsupported unless the platform and the cluster are known and have `method` (full name).
@@ -162,6 +162,10 @@ class Router:
             if tag and tag != routed:
                 text = f"{field} says {routed!r} and metadata {key} says {tag!r}; leave one out or make them agree"
                 raise InvalidRequest(text, reason="TAG_DISAGREES", violations=[Violation(field, text)])
+
+
+def _also_named(method: contract.Method, message: Message) -> Iterator[str]:
+    return (str(name) for field in method.also_named if (name := getattr(message, field)))
 
 
 def _set_routed(method: contract.Method, message: Message, value: str) -> None:

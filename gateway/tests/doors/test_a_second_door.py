@@ -44,7 +44,7 @@ class DictDoor:
         payload = ParseDict(request, asked()).SerializeToString()
         metadata = tuple((key.replace("_", "-"), value) for key, value in headers.items())
         self._head, self._messages = {}, []
-        call = Call(f"/{service}/{method}", payload, metadata, "a test", Deadline.after(10), self)
+        call = Call(f"/{service}/{method}", payload, metadata, lambda: "a test", Deadline.after(10), self)
         answer = await self._answer(call)
         if call.ending is not None:
             details = status_pb2.Status.FromString(dict(call.ending.trailers)["grpc-status-details-bin"])

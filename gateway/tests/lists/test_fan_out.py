@@ -74,7 +74,7 @@ class Clouds:
         return answer
 
     async def page(self, deadline_s: float = 5.0, **request: Any) -> Response:
-        call = Call(LIST.path, b"", (), "", Deadline.after(deadline_s), None)
+        call = Call(LIST.path, b"", (), str, Deadline.after(deadline_s), None)
         call.target = Target(LIST.full_name, message=Request(**{"parent": ALL} | request))
         return Response.FromString(await FanOut(self, self).list_across(LIST, call))
 

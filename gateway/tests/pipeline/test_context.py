@@ -24,11 +24,11 @@ async def test_a_callers_ids_tags_and_context_are_sorted() -> None:
     """The request id and the trace stay, tags route, listed metadata is carried on, the rest is not."""
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     metadata: Metadata = (("x-request-id", "mine"), ("traceparent", trace), ("x-platform", "p"), ("tracestate", "s"))
-    asked = await with_context(*metadata, ("authorization", "secret"))
+    asked = await with_context(*metadata, ("authorization", "secret"), ("x-cloudspan-tenant", "t"), ("x-wait", "1s"))
     assert asked.request_id == "mine"
     assert asked.traceparent.split("-")[1] == trace.split("-")[1]
     assert asked.tags == {"x-platform": "p"}
-    assert asked.carried == (("tracestate", "s"),)
+    assert asked.carried == (("tracestate", "s"), ("x-cloudspan-tenant", "t"))
 
 
 @pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "x" * 129])
