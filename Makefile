@@ -32,8 +32,9 @@ check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code --path protos/cloudspan
 	@if git rev-parse --verify --quiet main:buf.yaml >/dev/null; then echo 'buf breaking'; .venv/bin/buf breaking --against '.git#branch=main'; fi
-	@$(MAKE) --no-print-directory proto GEN=.state/gen-check/contract OWN_GEN=.state/gen-check/
+	@$(MAKE) --no-print-directory proto GEN=.state/gen-check/contract OWN_GEN=.state/gen-check/ DRIVERS=.state/gen-check/drivers
 	diff -r -x __pycache__ protos/gen .state/gen-check/contract
+	diff -r -x __pycache__ common/kit/cloudspan_kit/drivers .state/gen-check/drivers
 	@cd .state/gen-check && for file in $$(find adapters -type f); do diff $$file ../../$$file || exit 1; done
 	@rm -r .state/gen-check
 
@@ -41,11 +42,14 @@ GEN := protos/gen
 # An adapter's own services: generated beside their .proto.
 ADAPTER_PROTOS = $(shell find adapters -name '*.proto' -not -path '*/node_modules/*' | sort)
 OWN_GEN :=
-proto: .venv/.ready ## generate protos/gen anew
+# What drivers implement, a protocol for each service of the contract.
+DRIVERS := common/kit/cloudspan_kit/drivers
+proto: .venv/.ready ## generate protos/gen and the drivers' protocols anew
 	@mkdir -p $(GEN) && rm -rf $(GEN)/cloudspan
 	@$(PY) -m grpc_tools.protoc -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	  --python_out=$(GEN) --pyi_out=$(GEN) --grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
 	@find $(GEN)/cloudspan -type d -exec touch {}/py.typed \;
+	@$(PY) common/kit/generate_drivers.py $(DRIVERS)
 	@for proto in $(ADAPTER_PROTOS); do root=$$(echo $$proto | cut -d/ -f1-2); out=$(OWN_GEN)$$root; mkdir -p $$out; \
 	  $(PY) -m grpc_tools.protoc -I$$root -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done

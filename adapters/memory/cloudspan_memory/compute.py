@@ -63,14 +63,14 @@ class Compute:
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
         server_id = await make_server(op, self._store, request)
-        op.touches(self._store.name("servers", server_id))
+        op.set_resource(self._store.name("servers", server_id))
         return await self._until(op, server_id, State.STATE_RUNNING)
 
     async def delete_server(self, op: Operation, _: server_pb2.DeleteServerRequest) -> None:
-        op.touches(self._store.name("servers", op.call.id))
+        op.set_resource(self._store.name("servers", op.call.id))
         parts = await look_at_parts(op, lambda: parts_of(self._store, op.call.id))
-        await op.act("delete", lambda: self._begin_delete(op.call.id))
-        await op.until("gone", lambda: self._gone(op.call.id), watch=Watch("servers", op.call.id))
+        await op.change("delete", lambda: self._begin_delete(op.call.id))
+        await op.wait_until("gone", lambda: self._gone(op.call.id), watch=Watch("servers", op.call.id))
         await delete_parts(op, self._store, parts)
 
     async def start_server(self, op: Operation, _: server_pb2.StartServerRequest) -> server_pb2.Server:
@@ -98,10 +98,10 @@ class Compute:
                 )
             plug_volume(server, volume, request.device)
 
-        op.touches(request.name)
+        op.set_resource(request.name)
         for collection, resource_id in (("servers", op.call.id), ("volumes", volume_id)):
             self._store.get(collection, resource_id)
-        await op.act("attach", attach)
+        await op.change("attach", attach)
         return self._shown(self._store.get("servers", op.call.id))
 
     async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
@@ -110,8 +110,8 @@ class Compute:
             if server is not None:
                 unplug_volume(self._store, server, request.volume)
 
-        op.touches(request.name)
-        await op.act("detach", detach)
+        op.set_resource(request.name)
+        await op.change("detach", detach)
         return self._shown(self._store.get("servers", op.call.id))
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
@@ -119,7 +119,7 @@ class Compute:
         if not name:
             raise InvalidRequest("key_pair.display_name is empty; here a key pair's name is its id")
 
-        async def send(_: str) -> Made:
+        async def send(_: str) -> Made[object]:
             there = self._store.find("keyPairs", name)
             if there is not None and there.public_key != request.key_pair.public_key:
                 raise AlreadyExists(f"{there.name} exists with another key; choose another name", resource=there.name)
@@ -131,15 +131,15 @@ class Compute:
             self._store.put("keyPairs", name, key_pair)
             return Made(name)
 
-        async def find(_: str) -> list[Made]:
+        async def find(_: str) -> list[Made[object]]:
             there = self._store.find("keyPairs", name)
             return [Made(name)] if there is not None and there.public_key == request.key_pair.public_key else []
 
-        made = await op.create("key", send=send, find=find, safety=BY_KEY, collection="keyPairs")
+        made = await op.create_step("key", send=send, find=find, safety=BY_KEY, collection="keyPairs")
         return copied(self._store.get("keyPairs", made.id))
 
     async def delete_key_pair(self, op: Operation, _: key_pair_pb2.DeleteKeyPairRequest) -> None:
-        await op.act("delete", lambda: delete(self._store, "keyPairs", op.call.id))
+        await op.change("delete", lambda: delete(self._store, "keyPairs", op.call.id))
 
     async def _change(
         self, op: Operation, step: str, through: State, to: State, *, only_from: State | None = None
@@ -154,14 +154,14 @@ class Compute:
             server.state = through
             self._store.later(server, lambda: set_state(server, to))
 
-        op.touches(self._store.name("servers", op.call.id))
+        op.set_resource(self._store.name("servers", op.call.id))
         self._store.get("servers", op.call.id)  # before the first step, so that a check alone misses it too
-        await op.act(step, begin)
+        await op.change(step, begin)
         return await self._until(op, op.call.id, to)
 
     async def _until(self, op: Operation, server_id: str, state: State) -> server_pb2.Server:
         word, watch = str(State.Name(state))[6:].lower(), Watch("servers", server_id)
-        return await op.until(word, lambda: self._reached(server_id, state), percent=50, watch=watch)
+        return await op.wait_until(word, lambda: self._reached(server_id, state), percent=50, watch=watch)
 
     async def _reached(self, server_id: str, state: State) -> server_pb2.Server | None:
         server = self._store.get("servers", server_id)

@@ -35,18 +35,18 @@ async def make(
     The id is chosen by us, out of the marker: BY_KEY. `find` decides after a lost reply, and nothing is made twice.
     """
 
-    async def send(marker: str) -> Made:
+    async def send(marker: str) -> Made[object]:
         made_id = store.id_for(marker)
         kept = store.put(collection, made_id, build(made_id), marker)
         if becomes is not None:
             store.later(kept, lambda: becomes(kept))
         return Made(made_id)
 
-    async def find(marker: str) -> list[Made]:
+    async def find(marker: str) -> list[Made[object]]:
         made_id = store.id_for(marker)
         return [Made(made_id)] if store.find(collection, made_id) is not None else []
 
-    made = await op.create(
+    made = await op.create_step(
         step,
         send=send,
         find=find,
@@ -69,14 +69,14 @@ async def look_at_parts(op: Operation, parts: Callable[[], Collection[tuple[str,
         found = parts()
         return {kind: [part_id for collection, part_id in found if collection == kind] for kind in _PARTS}
 
-    seen = await op.look("parts", look)
+    seen = await op.read_once("parts", look)
     return [(kind, part_id) for kind in _PARTS for part_id in seen[kind]]
 
 
 async def delete_parts(op: Operation, store: Store, parts: Sequence[tuple[str, str]]) -> None:
     """Delete what `look_at_parts` saw, one a step."""
     for collection, part_id in parts:
-        await op.act(f"delete {part_id}", functools.partial(delete, store, collection, part_id))
+        await op.change(f"delete {part_id}", functools.partial(delete, store, collection, part_id))
 
 
 def marked(store: Store, collection: str) -> MarkedKind:

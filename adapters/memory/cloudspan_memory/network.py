@@ -71,24 +71,24 @@ class Network:
 
     async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
         network_id = await make_network(op, self._store, request)
-        op.touches(self._store.name("networks", network_id))
+        op.set_resource(self._store.name("networks", network_id))
         return self._shown(self._store.get("networks", network_id))
 
     async def create_subnet(self, op: Operation, request: subnet_pb2.CreateSubnetRequest) -> subnet_pb2.Subnet:
         subnet_id = await make_subnet(op, self._store, "subnet", request.subnet, request.subnet.network)
-        op.touches(self._store.name("subnets", subnet_id))
+        op.set_resource(self._store.name("subnets", subnet_id))
         return copied(self._store.get("subnets", subnet_id))
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         # Its routers' interfaces would stand in the way, and a router that was made for it is nobody else's.
         parts = await look_at_parts(op, lambda: parts_of(self._store, op.call.id))
         await delete_parts(op, self._store, parts)
-        await op.act("delete", lambda: delete(self._store, "networks", op.call.id))
+        await op.change("delete", lambda: delete(self._store, "networks", op.call.id))
 
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
-        op.touches(request.name)
-        await op.act("delete", lambda: delete(self._store, "subnets", op.call.id))
+        op.set_resource(request.name)
+        await op.change("delete", lambda: delete(self._store, "subnets", op.call.id))
 
     def _let_go(self, network: network_pb2.Network) -> None:
         """Its subnets go with it; ports don't."""

@@ -35,7 +35,7 @@ async def make_network(op: Operation, store: Store, request: network_pb2.CreateN
         _check(store, request)
 
     # Looked at once: a router that is deleted behind the last step is no reason to undo them all.
-    await op.look("request", check)
+    await op.read_once("request", check)
     network_id = await make(op, store, "network", "networks", build)
     name = store.name("networks", network_id)
     subnets = [

@@ -48,7 +48,7 @@ async def make_server(op: Operation, store: Store, request: server_pb2.CreateSer
     server = request.server
     options = read_options(request.options, ServerOptions) or ServerOptions()
     # Looked at once: later our own steps have changed what was found, and a flavor that goes is no reason to stop.
-    seen = await op.look("size", functools.partial(_checked, store, server))
+    seen = await op.read_once("size", functools.partial(_checked, store, server))
     ports = [await _make_interface(op, store, server, n) for n in range(len(server.network_interfaces))]
     volumes = [await _make_volume(op, store, server, n) for n in range(len(server.new_volumes))]
 

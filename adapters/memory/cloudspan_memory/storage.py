@@ -56,12 +56,12 @@ class Storage:
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> volume_pb2.Volume:
         check_size(request.volume.size_bytes, "volume.size_bytes")
         volume_id = await make_volume(op, self._store, "volume", request.volume)
-        op.touches(self._store.name("volumes", volume_id))
+        op.set_resource(self._store.name("volumes", volume_id))
         return await until_available(op, self._store, "available", volume_id)
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
-        op.touches(request.name)
-        await op.act("delete", lambda: delete(self._store, "volumes", op.call.id))
+        op.set_resource(request.name)
+        await op.change("delete", lambda: delete(self._store, "volumes", op.call.id))
 
 
 def _refuse_attached(volume: volume_pb2.Volume) -> None:
@@ -98,4 +98,4 @@ async def until_available(op: Operation, store: Store, step: str, volume_id: str
         volume = store.get("volumes", volume_id)
         return copied(volume) if volume.state == volume.STATE_AVAILABLE else None
 
-    return await op.until(step, poll, percent=50, watch=Watch("volumes", volume_id))
+    return await op.wait_until(step, poll, percent=50, watch=Watch("volumes", volume_id))

@@ -56,16 +56,16 @@ class Compute:
         )
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
-        async def send(marker: str) -> Made:
+        async def send(marker: str) -> Made[object]:
             machine = await self._cloud.boot(request.server.display_name, marker)
             return Made(machine.id)
 
-        async def find(marker: str) -> list[Made]:
+        async def find(marker: str) -> list[Made[object]]:
             return [Made(machine.id) for machine in await self._cloud.tagged(marker) if machine.tag == marker]
 
-        made = await op.create("server", send=send, find=find, undo=self._cloud.destroy)
-        op.touches(self._ref.resource("servers", made.id))
-        return await op.until("running", lambda: self._running(made.id), watch=Watch("servers", made.id))
+        made = await op.create_step("server", send=send, find=find, undo=self._cloud.destroy)
+        op.set_resource(self._ref.resource("servers", made.id))
+        return await op.wait_until("running", lambda: self._running(made.id), watch=Watch("servers", made.id))
 
     async def _in_transit(self, _: Call, ids: Sequence[str]) -> set[str]:
         return await in_transit(ids, self._is_booting, self._each_booting)

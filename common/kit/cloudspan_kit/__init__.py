@@ -1,0 +1,102 @@
+"""What an adapter is written with: import from here, nothing deeper.
+
+`Kind` and `KindDriver` serve a collection, `Operation` is what a mutation is written with, the protocols in
+`cloudspan_kit.drivers` say which functions there are. docs/add-a-kind.md begins with an example.
+"""
+
+from cloudspan_kit import drivers
+from cloudspan_kit.cluster import (
+    ABSENT,
+    BY_KEY,
+    BY_MARKER,
+    EMULATED,
+    NATIVE,
+    UNSAFE,
+    Call,
+    Capability,
+    Cluster,
+    CreateSafety,
+    Driver,
+    Stage,
+)
+from cloudspan_kit.cluster_status import state_of, token_state_of
+from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
+from cloudspan_kit.engine.verbs import given_up, watch_of
+from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, path_of, unreadable
+from cloudspan_kit.http.connectivity import Way, check_clock, run_stages
+from cloudspan_kit.http.guards import Guards
+from cloudspan_kit.http.transport import Answer, Asked, NoReply, NoReplyInTime, Trust, Wire, connection_error
+from cloudspan_kit.kind import Kind, KindDriver, Marked, MarkedRows, Marker, Page, Query, RowPage, Source
+from cloudspan_kit.lists import push
+from cloudspan_kit.lists.rows import Rows, Unreadable, read_row, read_rows
+from cloudspan_kit.lists.transits import in_transit
+from cloudspan_kit.operation import Made, Operation, Watch
+from cloudspan_kit.serve.options import read_options
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
+from cloudspan_kit.values import GIB, MIB, converted, listed, native_id, tagged_cloud
+
+__all__ = [
+    "ABSENT",
+    "BY_KEY",
+    "BY_MARKER",
+    "EMULATED",
+    "GIB",
+    "MIB",
+    "NATIVE",
+    "NOT_CARRIED_OUT",
+    "TRANSIENT",
+    "UNSAFE",
+    "Adapter",
+    "AdapterConfig",
+    "Answer",
+    "Asked",
+    "Call",
+    "Capability",
+    "Cluster",
+    "CreateSafety",
+    "Driver",
+    "Guards",
+    "Kind",
+    "KindDriver",
+    "Made",
+    "Marked",
+    "MarkedRows",
+    "Marker",
+    "NativeCaller",
+    "NativeParts",
+    "NativeRequest",
+    "NoReply",
+    "NoReplyInTime",
+    "Operation",
+    "Page",
+    "Query",
+    "RowPage",
+    "Rows",
+    "Source",
+    "Stage",
+    "Trust",
+    "Unreadable",
+    "Watch",
+    "Way",
+    "Wire",
+    "check_clock",
+    "connection_error",
+    "converted",
+    "drivers",
+    "given_up",
+    "in_transit",
+    "listed",
+    "native_id",
+    "path_of",
+    "push",
+    "read_options",
+    "read_row",
+    "read_rows",
+    "run_stages",
+    "serve",
+    "state_of",
+    "tagged_cloud",
+    "token_state_of",
+    "unreadable",
+    "watch_of",
+]

@@ -73,7 +73,7 @@ class ScriptedCloud:
         self.looks += 1
         return {"plan": self.looks}
 
-    async def create(self, kind: str, marker: str, plan: int = 0) -> Made:
+    async def create(self, kind: str, marker: str, plan: int = 0) -> Made[object]:
         made: list[Row] = []
 
         def commit(fault: Fault) -> None:
@@ -88,7 +88,7 @@ class ScriptedCloud:
         await self.write(f"create {kind}", commit)
         return Made(made[0].id, {"kind": kind, "number": 5, "tags": ["a"]})
 
-    async def find(self, kind: str, marker: str) -> list[Made]:
+    async def find(self, kind: str, marker: str) -> list[Made[object]]:
         self.reads += 1
         if self.find_fault is not None:
             raise self.find_fault
@@ -216,9 +216,9 @@ def saga(
 
     async def mutation(op: Any, _request: Any) -> struct_pb2.Struct:
         result = struct_pb2.Struct()
-        seen = await op.look("plan", cloud.look)
+        seen = await op.read_once("plan", cloud.look)
         for kind in kinds:
-            made = await op.create(
+            made = await op.create_step(
                 kind,
                 send=lambda marker, kind=kind: cloud.create(kind, marker, seen["plan"]),
                 find=lambda marker, kind=kind: cloud.find(kind, marker),
@@ -231,9 +231,9 @@ def saga(
                 looked[kind] += 1
                 return True if looked[kind] > polls else None
 
-            await op.until(f"{kind} ready", ready, watch=Watch(f"{kind}s", made.id))
+            await op.wait_until(f"{kind} ready", ready, watch=Watch(f"{kind}s", made.id))
             result.update({kind: made.id})
-        op.touches(EAST.resource("servers", made.id))
+        op.set_resource(EAST.resource("servers", made.id))
         if fails is not None:
             raise fails
         return result
@@ -243,7 +243,7 @@ def saga(
 
 def one_server(cloud: ScriptedCloud, **given: Any) -> Any:
     async def mutation(op: Any, _: Any) -> None:
-        made = await op.create(
+        made = await op.create_step(
             "server",
             **{
                 "send": lambda marker: cloud.create("server", marker),
@@ -252,7 +252,7 @@ def one_server(cloud: ScriptedCloud, **given: Any) -> Any:
             }
             | given,
         )
-        op.touches(EAST.resource("servers", made.id))
+        op.set_resource(EAST.resource("servers", made.id))
 
     return mutation
 

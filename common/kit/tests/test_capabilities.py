@@ -137,10 +137,10 @@ def test_a_field_that_is_declared_absent_is_refused_when_it_is_set() -> None:
 
 
 def test_mistakes_of_an_author_are_found_at_the_start() -> None:
-    """A misspelt declaration, a function in two areas, options that would be ignored."""
+    """A misspelt declaration, a function in two drivers, options that would be ignored."""
     with pytest.raises(Defect, match="creat_server"):
         abilities(Area({"creat_server": Capability()}))
-    with pytest.raises(Defect, match="two areas"):
+    with pytest.raises(Defect, match="two drivers"):
         abilities(Area({}, "get_server"), Area({}, "get_server"))
     with pytest.raises(Defect, match="forbid_unknown_fields"):
         abilities(Area({"get_server": Capability(options=Careless)}, "get_server")).describe()

@@ -47,11 +47,11 @@ class Servers:
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> None:
         if op.call.id not in self.rows:
             raise errors.NotFound(f"{request.name} does not exist", resource=request.name)
-        await op.act("start", self._start)
-        await op.until("running", _not_yet, watch=Watch("servers", op.call.id))
+        await op.change("start", self._start)
+        await op.wait_until("running", _not_yet, watch=Watch("servers", op.call.id))
 
     async def stop_server(self, op: Operation, _: server_pb2.StopServerRequest) -> None:
-        await op.until("stopped", _not_yet, watch=Watch("stoppings", op.call.id))
+        await op.wait_until("stopped", _not_yet, watch=Watch("stoppings", op.call.id))
 
     async def _start(self) -> None:
         self.acted += 1

@@ -66,7 +66,7 @@ class Servers:
             if self.fault is not None:
                 raise self.fault
 
-        await op.act("delete", delete)
+        await op.change("delete", delete)
 
 
 @pytest.fixture

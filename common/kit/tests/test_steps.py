@@ -230,7 +230,7 @@ async def test_a_wait_survives_whatever_proves_nothing(cloud: ScriptedCloud) -> 
                 raise troubles.pop(0)
             return True
 
-        await op.until("ready", poll, percent=50)
+        await op.wait_until("ready", poll, percent=50)
 
     ended = await Gateway(cloud, mutation).drive()
     assert ended.ok

@@ -55,7 +55,7 @@ async def test_a_look_that_a_new_version_put_before_a_create_hides_nothing(
     assert await gateway.take() is None
 
     async def next_version(op: Any, request: Any) -> None:
-        await op.look("plan", cloud.look)
+        await op.read_once("plan", cloud.look)
         await one_server(cloud)(op, request)
 
     gateway.mutation = next_version
@@ -77,7 +77,7 @@ async def test_a_look_that_fails_under_suspicion_keeps_it(cloud: ScriptedCloud) 
             if troubles:
                 raise troubles.pop()
 
-        await op.look("plan", look)
+        await op.read_once("plan", look)
         await one_server(cloud)(op, request)
 
     gateway.mutation = next_version
@@ -96,7 +96,7 @@ async def test_a_look_waits_out_what_proves_nothing(cloud: ScriptedCloud) -> Non
                 raise troubles.pop(0)
             return {"zones": ["a"]}
 
-        assert await op.look("zones", look) == {"zones": ["a"]}
+        assert await op.read_once("zones", look) == {"zones": ["a"]}
 
     gateway = Gateway(cloud, mutation)
     assert (await gateway.drive()).ok
@@ -108,7 +108,7 @@ async def test_a_look_that_finds_something_wrong_ends_the_operation(cloud: Scrip
 
     async def mutation(op: Any, request: Any) -> None:
         await one_server(cloud)(op, request)
-        await op.look("volume", look)
+        await op.read_once("volume", look)
 
     async def look() -> None:
         raise errors.NotFound("the volume is gone")
@@ -153,7 +153,7 @@ async def test_a_wait_that_is_shared_tells_what_for_until_it_ends(cloud: Scripte
 
     async def mutation(op: Any, request: Any) -> None:
         await one_server(cloud)(op, request)
-        await op.until("running", poll, watch=Watch("servers", "server-0"))
+        await op.wait_until("running", poll, watch=Watch("servers", "server-0"))
 
     async def poll() -> object:
         look = looks.pop(0)
@@ -179,18 +179,18 @@ async def test_a_request_that_is_only_checked_writes_nothing(cloud: ScriptedClou
     assert (cloud.writes, cloud.reads, cloud.looks) == ([], 0, 1)
 
 
-@pytest.mark.parametrize("verb", ["create", "act", "until", "none"])
+@pytest.mark.parametrize("verb", ["create_step", "change", "wait_until", "none"])
 async def test_a_check_goes_up_to_the_first_step_and_swallows_nothing(verb: str) -> None:
     """What is wrong before it is told, with where it was; what lies behind it is not come to."""
     asked: list[str] = []
 
     async def mutation(op: Any, request: Any) -> None:
-        op.touches(EAST.resource("servers", "1"))
+        op.set_resource(EAST.resource("servers", "1"))
         if request.name == "bad":
             raise errors.NotFound("there is no such server")
         try:
             if verb != "none":
-                await getattr(op, verb)("step", *([never] if verb != "create" else []))
+                await getattr(op, verb)("step", *([never] if verb != "create_step" else []))
         except Exception:  # noqa: BLE001 - what a careless author writes
             asked.append("swallowed")
         asked.extend([] if verb == "none" else ["behind"])

@@ -40,7 +40,7 @@ async def test_a_failed_state_undoes_what_was_made(cloud: ScriptedCloud) -> None
         async def poll() -> bool:
             raise errors.GaveUp("server is in ERROR: no valid host")
 
-        await op.until("running", poll)
+        await op.wait_until("running", poll)
 
     ended = await Gateway(cloud, mutation).drive()
     assert ended.answer.error.message == "server is in ERROR: no valid host"
@@ -115,8 +115,8 @@ async def test_a_finished_wait_is_not_polled_again(cloud: ScriptedCloud) -> None
                 polls.append(str(number))
                 return value
 
-            values.append(await op.until(f"wait {number}", poll))
-            await op.create(
+            values.append(await op.wait_until(f"wait {number}", poll))
+            await op.create_step(
                 f"kind{number}",
                 send=lambda marker, number=number: cloud.create(f"kind{number}", marker),
                 find=lambda marker: cloud.find("any", marker),
@@ -138,7 +138,7 @@ async def test_undoing_reaches_what_was_made_behind_a_wait(cloud: ScriptedCloud)
         async def poll() -> object:
             return object() if holds else None
 
-        await op.until("odd", poll)
+        await op.wait_until("odd", poll)
         await one_server(cloud)(op, request)
         raise errors.GaveUp("broken")
 
@@ -164,7 +164,7 @@ async def test_an_action_without_a_reply_is_done_again(cloud: ScriptedCloud) -> 
             await cloud.write("stop", lambda _fault: None)
             return {"was": "RUNNING", "times": 2}
 
-        results.append(await op.act("stop", stop))
+        results.append(await op.change("stop", stop))
 
     assert (await Gateway(cloud, mutation).drive()).ok
     assert cloud.writes == ["stop"] * 3
@@ -176,7 +176,7 @@ async def test_an_action_that_may_have_been_done_is_undone_on_cancel(cloud: Scri
     cloud.faults = {0: Fault(loses_reply=True)}
 
     async def mutation(op: Any, _: Any) -> None:
-        await op.act(
+        await op.change(
             "attach",
             lambda: cloud.write("attach", lambda _fault: None),
             undo=lambda: cloud.write("detach", lambda _fault: None),
@@ -199,9 +199,9 @@ async def test_an_action_without_a_way_back_is_listed_on_cancel(cloud: ScriptedC
     """A cancelled stop has still stopped."""
 
     async def mutation(op: Any, _: Any) -> None:
-        op.touches("platforms/acme/clusters/east/servers/1")
-        await op.act("stop", lambda: cloud.write("stop", lambda _fault: None))
-        await op.until("stopped", _not_yet)
+        op.set_resource("platforms/acme/clusters/east/servers/1")
+        await op.change("stop", lambda: cloud.write("stop", lambda _fault: None))
+        await op.wait_until("stopped", _not_yet)
 
     ended = await Gateway(cloud, mutation).drive(cancel_at=2)
     assert [left.name for left in ended.answer.left_overs] == ["platforms/acme/clusters/east/servers/1"]
@@ -309,7 +309,7 @@ async def test_a_direct_call_out_of_time_says_what_was_made(cloud: ScriptedCloud
 
     async def mutation(op: Any, request: Any) -> None:
         await one_server(cloud)(op, request)
-        await op.until("never", _not_yet)
+        await op.wait_until("never", _not_yet)
 
     call = Call(cluster=EAST, deadline=Deadline.after(2.2))
     with pytest.raises(errors.OutOfTime, match="server server-0"):
@@ -320,7 +320,7 @@ async def test_a_defect_of_a_driver_is_raised_and_its_write_found_again(cloud: S
     """A KeyError behind the native create: the call fails, the next one finds what was made."""
     broken = [KeyError("id")]
 
-    async def send(marker: str) -> Made:
+    async def send(marker: str) -> Made[object]:
         made = await cloud.create("server", marker)
         if broken:
             raise broken.pop()

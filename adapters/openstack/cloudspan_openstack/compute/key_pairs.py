@@ -80,11 +80,11 @@ class KeyPairs:
         if not wanted.display_name:
             text = "Nova wants a name for a key pair"
             raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
-        before = await op.look("look", lambda: self._was_there(op.call, wanted))
+        before = await op.read_once("look", lambda: self._was_there(op.call, wanted))
         if before["there"]:  # not made by this operation, so never undone by it
-            op.touches(self._prefix + encode_id(wanted.display_name))
+            op.set_resource(self._prefix + encode_id(wanted.display_name))
             return self._message(op.call, await self._document(op.call, wanted.display_name))
-        made = await op.create(
+        made = await op.create_step(
             "key-pair",
             send=lambda _marker: self._import(op.call, wanted, options.type),
             find=lambda _marker: self._find(op.call, wanted),
@@ -92,17 +92,17 @@ class KeyPairs:
             safety=BY_KEY,
             collection="keyPairs",
         )
-        op.touches(self._prefix + encode_id(made.id))
+        op.set_resource(self._prefix + encode_id(made.id))
         return self._message(op.call, await self._document(op.call, made.id))
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
-        op.touches(request.name)
-        await op.act("delete", lambda: self._delete(op.call, op.call.id))
+        op.set_resource(request.name)
+        await op.change("delete", lambda: self._delete(op.call, op.call.id))
 
     async def _was_there(self, call: Call, wanted: key_pair_pb2.KeyPair) -> Mapping[str, bool]:
         return {"there": bool(await self._find(call, wanted))}
 
-    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair, kind: str | None) -> Made:
+    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair, kind: str | None) -> Made[object]:
         body = {"name": wanted.display_name, "public_key": wanted.public_key}
         if kind and await self._compute.version(call) >= _TYPES_SINCE:
             body["type"] = kind
@@ -115,7 +115,7 @@ class KeyPairs:
             return found[0]
         return Made(wanted.display_name)
 
-    async def _find(self, call: Call, wanted: key_pair_pb2.KeyPair) -> list[Made]:
+    async def _find(self, call: Call, wanted: key_pair_pb2.KeyPair) -> list[Made[object]]:
         """The name alone proves nothing: a key pair of that name is ours only with our key in it."""
         try:
             row = converted(await self._document(call, wanted.display_name), KeyPairRow)

@@ -54,30 +54,30 @@ class ServerChanges:
         self._leaving = ServerLeaving(compute.session, compute.ref)
 
     async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         server_id = op.call.id
-        with_it = await op.look("with it", lambda: self._leaving.look(op.call, server_id))
-        await op.act("delete", lambda: self._delete(op.call))
-        await op.until("gone", lambda: self._deleted(op.call, request.name), percent=50, watch=_watch(op))
+        with_it = await op.read_once("with it", lambda: self._leaving.look(op.call, server_id))
+        await op.change("delete", lambda: self._delete(op.call))
+        await op.wait_until("gone", lambda: self._deleted(op.call, request.name), percent=50, watch=_watch(op))
         await self._leaving.remove(op, with_it, server_id)
 
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> _S:
-        op.touches(request.name)
-        await op.act("start", lambda: self._power(op.call, request.name, on=True))
+        op.set_resource(request.name)
+        await op.change("start", lambda: self._power(op.call, request.name, on=True))
         return await self._settled(op, request.name, _S.STATE_RUNNING, "start")
 
     async def stop_server(self, op: Operation, request: server_pb2.StopServerRequest) -> _S:
-        op.touches(request.name)
-        await op.act("stop", lambda: self._power(op.call, request.name, on=False))
+        op.set_resource(request.name)
+        await op.change("stop", lambda: self._power(op.call, request.name, on=False))
         return await self._settled(op, request.name, _S.STATE_STOPPED, "stop")
 
     async def reboot_server(self, op: Operation, request: server_pb2.RebootServerRequest) -> _S:
         """Reboot once: a reboot without reply is looked for among Nova's recorded actions until it has settled."""
-        op.touches(request.name)
-        before = await op.look("look", lambda: self._look(op.call))
+        op.set_resource(request.name)
+        before = await op.read_once("look", lambda: self._look(op.call))
         kind = "HARD" if request.mode == _HARD else "SOFT"
         seen = frozenset(str(request_id) for request_id in before["reboots"])
-        await op.create(
+        await op.create_step(
             "reboot",
             send=lambda _marker: self._reboot(op.call, kind),
             find=lambda _marker: self._find_reboot(op.call, seen),
@@ -112,11 +112,11 @@ class ServerChanges:
     async def _look(self, call: Call) -> dict[str, Any]:
         return {"reboots": sorted(await self._reboots(call))}
 
-    async def _reboot(self, call: Call, kind: str) -> Made:
+    async def _reboot(self, call: Call, kind: str) -> Made[object]:
         await self._compute.action(call, call.id, {"reboot": {"type": kind}})
         return Made("")
 
-    async def _find_reboot(self, call: Call, seen: frozenset[str]) -> list[Made]:
+    async def _find_reboot(self, call: Call, seen: frozenset[str]) -> list[Made[object]]:
         return [Made("")] if await self._reboots(call) - seen else []
 
     async def _reboots(self, call: Call) -> set[str]:
@@ -126,8 +126,8 @@ class ServerChanges:
 
     async def _settled(self, op: Operation, name: str, wanted: _S.State, verb: str) -> _S:
         """Wait for the end of an action and return the server; an end in another state is its failure."""
-        row = await op.until("done", lambda: self._idle(op.call), percent=50, watch=_watch(op))
-        if row is None or row == "gone":
+        row: ServerRow | str = await op.wait_until("done", lambda: self._idle(op.call), percent=50, watch=_watch(op))
+        if isinstance(row, str):
             raise PreconditionFailed(f"{name} was deleted meanwhile", reason="DELETED_MEANWHILE", resource=name)
         if row.state != wanted:
             why = f": {row.fault.message}" if row.fault else ""

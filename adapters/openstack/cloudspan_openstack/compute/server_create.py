@@ -65,16 +65,16 @@ class ServerCreation:
         plan = plan_of(request.server, read_options(request.options, CreateServerOptions), self._compute.ref)
         plan.check(await self._compute.version(op.call))
         parts = await self._parts.make(op, plan)
-        made = await op.create(
+        made = await op.create_step(
             "server",
             send=lambda marker: self._send(op.call, plan, parts, marker),
             find=lambda marker: self._find(op.call, marker),
             undo=lambda server_id: self.undo(op.call, server_id),
             collection="servers",
         )
-        op.touches(self._compute.ref.resource("servers", made.id))
+        op.set_resource(self._compute.ref.resource("servers", made.id))
         watch = Watch("servers", made.id)
-        server: server_pb2.Server = await op.until(
+        server: server_pb2.Server = await op.wait_until(
             "active", lambda: self._built(op.call, made.id), percent=60, watch=watch
         )
         floating_ips = await self._parts.floating_ips(op, plan, parts, made.id)
@@ -82,7 +82,7 @@ class ServerCreation:
         show_floating_ips(server, floating_ips)
         return server
 
-    async def _send(self, call: Call, plan: ServerPlan, parts: Parts, marker: str) -> Made:
+    async def _send(self, call: Call, plan: ServerPlan, parts: Parts, marker: str) -> Made[object]:
         version = await self._compute.version(call)
         document = plan.document(version, parts)
         server = document["server"]
@@ -100,7 +100,7 @@ class ServerCreation:
             raise
         return Made(str(answer["server"]["id"]))
 
-    async def _find(self, call: Call, marker: str) -> list[Made]:
+    async def _find(self, call: Call, marker: str) -> list[Made[object]]:
         """Return the servers that carry the marker, oldest first; each row is checked, whatever the filter did."""
         version = await self._compute.version(call)
         params = {"limit": str(_PAGE), "sort_key": "created_at", "sort_dir": "asc"}

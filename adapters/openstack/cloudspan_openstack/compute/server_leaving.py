@@ -58,7 +58,7 @@ class ServerLeaving:
             if row.port_id in (None, "", port_id):
                 await self._network.remove(op.call, FLOATING_IP, address_id)
 
-        await op.act(step, lambda: _unless_gone(release()))
+        await op.change(step, lambda: _unless_gone(release()))
 
     async def _delete_port(self, op: Operation, step: str, port_id: str, server_id: str) -> None:
         async def delete() -> None:
@@ -66,7 +66,7 @@ class ServerLeaving:
             if row.device_id in (None, "", server_id):
                 await self._network.remove(op.call, PORT, port_id)
 
-        await op.act(step, lambda: _unless_gone(delete()))
+        await op.change(step, lambda: _unless_gone(delete()))
 
 
 async def _unless_gone(work: Any) -> None:

@@ -50,7 +50,9 @@ class ServerParts:
         ports = [await self._port(op, plan.interfaces[i], i, groups) for i in range(len(plan.interfaces))]
         return Parts(boot, data, ports)
 
-    async def floating_ips(self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str) -> Sequence[Made]:
+    async def floating_ips(
+        self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str
+    ) -> Sequence[Made[object]]:
         """Make the floating IPs that lead to a server's interfaces."""
         wanted = [i for i, interface in enumerate(plan.interfaces) if interface.floating_network_id]
         return [await self._floating_ip(op, plan, parts, server_id, i) for i in wanted]
@@ -90,7 +92,7 @@ class ServerParts:
         names = {group for one in plan.interfaces if one.new_port for group in one.new_port.named_groups}
         if not names:
             return {}
-        found = await op.look("security groups", lambda: self._group_ids(op.call, names))
+        found = await op.read_once("security groups", lambda: self._group_ids(op.call, names))
         return {str(name): str(group_id) for name, group_id in found.items()}
 
     async def _group_ids(self, call: Call, names: AbstractSet[str]) -> dict[str, str]:
@@ -119,9 +121,11 @@ class ServerParts:
 
     # ------------------------------------------------------------------ floating IPs
 
-    async def _floating_ip(self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str, index: int) -> Made:
+    async def _floating_ip(
+        self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str, index: int
+    ) -> Made[object]:
         step, interface = f"floating-ip-{index}", plan.interfaces[index]
-        place = await op.look(
+        place = await op.read_once(
             f"{step} port", lambda: self._place(op.call, interface, parts, server_id, parts.port_ids[index])
         )
         body: dict[str, Any] = {
@@ -155,7 +159,7 @@ def _leading_to(port: PortRow) -> Mapping[str, str]:
     return {"port": port.id, "address": address}
 
 
-def show_floating_ips(server: server_pb2.Server, made: Sequence[Made]) -> None:
+def show_floating_ips(server: server_pb2.Server, made: Sequence[Made[object]]) -> None:
     """Add new floating IPs to a server: Nova shows them seconds later."""
     for one in made:
         for interface in server.network_interfaces:

@@ -45,22 +45,22 @@ class ServerVolumes:
         self._session = compute.session
 
     async def attach_volume(self, op: Operation, request: server_pb2.AttachVolumeRequest) -> server_pb2.Server:
-        op.touches(request.name)
+        op.set_resource(request.name)
         volume_id = native_id(self._compute.ref, "volumes", request.volume, "volume")
         watch = Watch("volumes", volume_id)
-        await op.act("attach", lambda: self._attach(op.call, volume_id, request.device))
-        pair = await op.until("attached", lambda: self._attached(op.call, volume_id), percent=50, watch=watch)
+        await op.change("attach", lambda: self._attach(op.call, volume_id, request.device))
+        pair = await op.wait_until("attached", lambda: self._attached(op.call, volume_id), percent=50, watch=watch)
         if not pair.by_cinder or not pair.by_nova:
             text = f"{request.volume} did not attach to {request.name}: Cinder ended in status {pair.volume.status}"
             raise GaveUp(text, reason="ATTACH_FAILED", resource=request.volume)
         return await self._server(op.call)
 
     async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
-        op.touches(request.name)
+        op.set_resource(request.name)
         volume_id = native_id(self._compute.ref, "volumes", request.volume, "volume")
         watch = Watch("volumes", volume_id)
-        await op.act("detach", lambda: self._detach(op.call, volume_id))
-        pair = await op.until("detached", lambda: self._detached(op.call, volume_id), percent=50, watch=watch)
+        await op.change("detach", lambda: self._detach(op.call, volume_id))
+        pair = await op.wait_until("detached", lambda: self._detached(op.call, volume_id), percent=50, watch=watch)
         if pair is not None and isinstance(pair, _Pair) and (pair.by_cinder or pair.by_nova):
             text = (
                 f"{request.volume} did not detach from {request.name}: it is {pair.volume.status} again; "

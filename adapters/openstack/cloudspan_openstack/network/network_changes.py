@@ -45,9 +45,9 @@ class NetworkChanges:
         network_id = native_id(self._ref, "networks", wanted.network, "subnet.network")
         wish = subnet_wish(wanted, "subnet", {"network_id": network_id, **options.body()})
         made = await self._making.make(op, SUBNET, "subnet", wish, safety=SUBNET_SAFETY)
-        op.touches(self._ref.resource("subnets", made.id))
+        op.set_resource(self._ref.resource("subnets", made.id))
         await self._making.dress(op, SUBNET, "subnet", made.id, wish)
-        row = await op.until("readable", lambda: self._making.get(op.call, SUBNET, made.id), percent=90)
+        row = await op.wait_until("readable", lambda: self._making.get(op.call, SUBNET, made.id), percent=90)
         return self._mapper.subnet(row)
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
@@ -57,7 +57,7 @@ class NetworkChanges:
         await self._delete(op, SUBNET, request.name, "fixed_ips=subnet_id={id}")
 
     async def _delete(self, op: Operation, kind: Kind[Any], name: str, users: str) -> None:
-        op.touches(name)
+        op.set_resource(name)
         resource_id = native_id(self._ref, kind.collection, name, "name")
 
         async def delete() -> None:
@@ -66,8 +66,8 @@ class NetworkChanges:
             except PreconditionFailed as error:
                 raise await self._in_use(op.call, name, users.format(id=resource_id), error) from error
 
-        await op.act("delete", delete)
-        await op.until("gone", lambda: self._gone(op.call, kind, resource_id), percent=90)
+        await op.change("delete", delete)
+        await op.wait_until("gone", lambda: self._gone(op.call, kind, resource_id), percent=90)
 
     async def _gone(self, call: Call, kind: Kind[Any], resource_id: str) -> bool | None:
         try:

@@ -50,12 +50,12 @@ class NetworkCreation(NetworkChanges):
     ) -> network_pb2.Network | None:
         plan = _plan_of(request, self._ref)
         made = await self._making.make(op, NETWORK, "network", plan.network)
-        op.touches(self._ref.resource("networks", made.id))
+        op.set_resource(self._ref.resource("networks", made.id))
         await self._making.dress(op, NETWORK, "network", made.id, plan.network)
         subnet_ids = [await self._subnet(op, i, made.id, wish) for i, wish in enumerate(plan.subnets)]
         if plan.router is not None:
             await self._routers.connect(op, plan.router, subnet_ids)
-        row = await op.until("active", lambda: self._ended(op.call, made.id), percent=90)
+        row = await op.wait_until("active", lambda: self._ended(op.call, made.id), percent=90)
         if row.status == "ERROR":
             raise GaveUp(f"Neutron made network {made.id} and put it into ERROR; ask the cloud's operator")
         return self._mapper.network(row)

@@ -84,9 +84,9 @@ class NetworkMaking:
 
     async def make(
         self, op: Operation, kind: Kind[R], step: str, wish: Wish, *, safety: CreateSafety = BY_MARKER
-    ) -> Made:
+    ) -> Made[object]:
         """Make one as a step, which its removal undoes."""
-        return await op.create(
+        return await op.create_step(
             step,
             send=lambda marker: self._create(op.call, kind, dict(wish.body) | {"description": marker}),
             find=lambda marker: self.find(op.call, kind, marker),
@@ -97,7 +97,7 @@ class NetworkMaking:
 
     async def make_part(
         self, op: Operation, kind: Kind[R], step: str, wish: Wish, *, safety: CreateSafety = BY_MARKER
-    ) -> Made:
+    ) -> Made[object]:
         """Make one and dress it, as a part of something larger: all of it is named by the step."""
         made = await self.make(op, kind, step, wish, safety=safety)
         await self.dress(op, kind, step, made.id, wish, prefix=f"{step} ")
@@ -108,12 +108,14 @@ class NetworkMaking:
     ) -> None:
         """Put labels and marker into tags, then the description right; both may be done twice, and go with it."""
         marker = op.marker(step)
-        await op.act(
+        await op.change(
             f"{prefix}labels", lambda: self._tag(op.call, kind, made_id, [*wish.tags, marker]), undo=_goes_with_it
         )
-        await op.act(f"{prefix}description", lambda: self._describe(op.call, kind, made_id, wish), undo=_goes_with_it)
+        await op.change(
+            f"{prefix}description", lambda: self._describe(op.call, kind, made_id, wish), undo=_goes_with_it
+        )
 
-    async def find(self, call: Call, kind: Kind[R], marker: str) -> list[Made]:
+    async def find(self, call: Call, kind: Kind[R], marker: str) -> list[Made[object]]:
         """Return what carries the marker: in the description at first, as a tag once that is restored."""
         found: dict[str, R] = {}
         for field in ("description", "tags"):
@@ -148,7 +150,7 @@ class NetworkMaking:
         except NotFound:
             return
 
-    async def _create(self, call: Call, kind: Kind[R], body: Mapping[str, object]) -> Made:
+    async def _create(self, call: Call, kind: Kind[R], body: Mapping[str, object]) -> Made[object]:
         try:
             answer = await self._session.send(
                 call, "POST", "network", f"/{kind.many}", dict[str, Any], json={kind.one: body}

@@ -51,7 +51,7 @@ class Routers:
             await self._interface(op, f"interface-{i}", router_id, subnet_id)
 
     async def _interface(self, op: Operation, step: str, router_id: str, subnet_id: str) -> None:
-        await op.act(
+        await op.change(
             step,
             lambda: self._add(op.call, router_id, subnet_id),
             undo=lambda: self.disconnect(op.call, router_id, subnet_id),

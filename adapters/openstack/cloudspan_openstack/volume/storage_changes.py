@@ -54,18 +54,18 @@ class StorageChanges:
         body = self._body(request.volume)
         options = read_options(request.options, CreateVolumeOptions)
         made = await self._making.make(op, "volume", body, _hints(options))
-        op.touches(self._ref.resource("volumes", made.id))
+        op.set_resource(self._ref.resource("volumes", made.id))
         watch = Watch("volumes", made.id)
-        row = await op.until("available", lambda: self._making.made(op.call, made.id), percent=50, watch=watch)
+        row = await op.wait_until("available", lambda: self._making.made(op.call, made.id), percent=50, watch=watch)
         await know_types(self._session, op.call, self._mapper)
         return self._mapper.volume(row)
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         volume_id = native_id(self._ref, "volumes", request.name, "name")
-        await op.act("delete", lambda: self._making.delete(op.call, volume_id))
+        await op.change("delete", lambda: self._making.delete(op.call, volume_id))
         watch = Watch("volumes", volume_id)
-        status = await op.until("gone", lambda: self._gone(op.call, volume_id), percent=50, watch=watch)
+        status = await op.wait_until("gone", lambda: self._gone(op.call, volume_id), percent=50, watch=watch)
         if status != "gone":
             text = f"Cinder could not delete {request.name}: it is in state {status}; ask the cloud's operator"
             raise GaveUp(text, reason="VOLUME_ERROR", resource=request.name)

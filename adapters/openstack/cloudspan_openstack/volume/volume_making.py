@@ -33,9 +33,9 @@ class VolumeMaking:
 
     async def make(
         self, op: Operation, step: str, body: Mapping[str, Any], more: Mapping[str, Any] | None = None
-    ) -> Made:
+    ) -> Made[object]:
         """Make one as a step, which its removal undoes; `more` stands beside the volume in the request."""
-        return await op.create(
+        return await op.create_step(
             step,
             send=lambda marker: self._create(op.call, body, more or {}, marker),
             find=lambda marker: self._find(op.call, marker),
@@ -53,7 +53,7 @@ class VolumeMaking:
         async def ready() -> bool | None:
             return await self.made(op.call, volume_id) is not None or None
 
-        await op.until(step, ready, percent=percent, watch=Watch("volumes", volume_id))
+        await op.wait_until(step, ready, percent=percent, watch=Watch("volumes", volume_id))
 
     async def made(self, call: Call, volume_id: str) -> VolumeRow | None:
         """Return a new volume once it can be used.
@@ -114,7 +114,7 @@ class VolumeMaking:
         text = f"volume {volume_id} is in state {row.status} and was not deleted"
         raise refused or PreconditionFailed(text, reason="NOT_DELETED")
 
-    async def _create(self, call: Call, body: Mapping[str, Any], more: Mapping[str, Any], marker: str) -> Made:
+    async def _create(self, call: Call, body: Mapping[str, Any], more: Mapping[str, Any], marker: str) -> Made[object]:
         volume = {**body, "metadata": {**body.get("metadata", {}), MARKER_KEY: marker}}
         if "imageRef" in body and "size" not in body:
             volume["size"] = await self._image_gib(call, body["imageRef"])
@@ -128,7 +128,7 @@ class VolumeMaking:
         size = image.get("virtual_size") or image.get("size") or 0
         return max(int(image.get("min_disk") or 0), -(-int(size) // GIB), 1)
 
-    async def _find(self, call: Call, marker: str) -> list[Made]:
+    async def _find(self, call: Call, marker: str) -> list[Made[object]]:
         """Return what carries the marker; a marker holds no quote, so the filter's Python dict is safe to write."""
         params = (("metadata", repr({MARKER_KEY: marker})),)
         page = await self._session.get(call, "volume", "/volumes/detail", Volumes, params=params)

@@ -73,17 +73,17 @@ class Creation:
             GaveUp: The platform took it, and what came of it is nothing.
         """
 
-        async def send(marker: str) -> Made:
+        async def send(marker: str) -> Made[object]:
             uuid = resource_uuid(marker)
             job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
             return Made(uuid, job.kept())
 
-        async def find(marker: str) -> list[Made]:
+        async def find(marker: str) -> list[Made[object]]:
             row = await self.row(op.call, kind, resource_uuid(marker))
             return [] if row is None else [Made(row.uuid)]
 
         marker = op.marker(step)
-        made = await op.create(
+        made = await op.create_step(
             step,
             send=send,
             find=find,
@@ -93,7 +93,7 @@ class Creation:
         )
         job = Job.of(made.data)
         watch = Watch(kind.collection, made.id) if kind.passes else None
-        await op.until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50, watch=watch)
+        await op.wait_until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50, watch=watch)
         return made.id
 
     async def remove(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
@@ -103,8 +103,8 @@ class Creation:
             job = await self._begin_delete(op.call, kind, uuid, op.marker(step))
             return {} if job is None else job.kept()
 
-        job = Job.of(await op.act(step, delete))
-        await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job), percent=50)
+        job = Job.of(await op.change(step, delete))
+        await op.wait_until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job), percent=50)
 
     async def expunge(self, op: Operation, step: str, kind: Kind[R], uuid: str) -> None:
         """Remove what is softly deleted for good; done as well when it is gone."""
@@ -114,8 +114,8 @@ class Creation:
                 return {}
             return (await self._session.send(op.call, _expunging(kind, uuid), job=op.marker(step))).kept()
 
-        job = Job.of(await op.act(step, expunge))
-        await op.until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job, for_good=True), percent=90)
+        job = Job.of(await op.change(step, expunge))
+        await op.wait_until(f"{step}d", lambda: self._is_gone(op.call, kind, uuid, job, for_good=True), percent=90)
 
     async def apply(
         self,
@@ -144,9 +144,9 @@ class Creation:
             if undo is not None:
                 await undo(done)
 
-        done = await op.act(step, send, undo=back)
+        done = await op.change(step, send, undo=back)
         job = Job.of(done)
-        await op.until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
+        await op.wait_until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
 
     async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
         """Take back what a create made; done as well when it is gone.

@@ -78,11 +78,11 @@ class KeyPairs:
             return Change("POST", _PATH, params=params)
 
         uuid = await self._creation.make(op, "key-pair", _KEY_PAIR, change)
-        op.touches(self._prefix + uuid)
+        op.set_resource(self._prefix + uuid)
         return await read_one(self._session, replace(op.call, id=uuid), self._key_pairs)
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         # Unlike most deletes this one fails when there is none; so it is looked for first.
         await self._creation.remove(op, "delete", _KEY_PAIR, op.call.id)
 

@@ -42,51 +42,57 @@ class ServerChanges:
 
     async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
         """Destroy a server; it stays recoverable unless the cluster is configured to purge."""
-        op.touches(request.name)
-        along = await op.look("along", lambda: self._along.look(op.call, op.call.id))
-        kept, watch = await op.act("delete", lambda: self._destroy(op)), _watch(op)
-        state = await op.until("deleted", lambda: self._destroyed(op.call, kept, request.name), percent=50, watch=watch)
+        op.set_resource(request.name)
+        along = await op.read_once("along", lambda: self._along.look(op.call, op.call.id))
+        kept, watch = await op.change("delete", lambda: self._destroy(op)), _watch(op)
+        state = await op.wait_until(
+            "deleted", lambda: self._destroyed(op.call, kept, request.name), percent=50, watch=watch
+        )
         if self._purge and state != _GONE:
-            kept = await op.act("expunge", lambda: self._expunge(op))
-            await op.until("expunged", lambda: self._expunged(op.call, kept, request.name), percent=75, watch=watch)
+            kept = await op.change("expunge", lambda: self._expunge(op))
+            await op.wait_until(
+                "expunged", lambda: self._expunged(op.call, kept, request.name), percent=75, watch=watch
+            )
         await self._along.remove(op, along)
 
     async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> server_pb2.Server:
-        op.touches(request.name)
-        await op.look("check", lambda: self._check(op.call, "startVmInstance"))
+        op.set_resource(request.name)
+        await op.read_once("check", lambda: self._check(op.call, "startVmInstance"))
         await self._start(op, request.name)
         return await self._reader.server(op.call, op.call.id)
 
     async def stop_server(self, op: Operation, request: server_pb2.StopServerRequest) -> server_pb2.Server:
-        op.touches(request.name)
-        await op.look("check", lambda: self._check(op.call, "stopVmInstance"))
-        kept = await op.act("stop", lambda: self._power(op, "stopVmInstance", "stop", _STOPPED | {"Stopping"}))
-        await op.until(
+        op.set_resource(request.name)
+        await op.read_once("check", lambda: self._check(op.call, "stopVmInstance"))
+        kept = await op.change("stop", lambda: self._power(op, "stopVmInstance", "stop", _STOPPED | {"Stopping"}))
+        await op.wait_until(
             "stopped", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=50, watch=_watch(op)
         )
         return await self._reader.server(op.call, op.call.id)
 
     async def reboot_server(self, op: Operation, request: server_pb2.RebootServerRequest) -> server_pb2.Server:
         """Reboot once: the job's uuid is the operation's, so the same reboot asked twice is one."""
-        op.touches(request.name)
+        op.set_resource(request.name)
         if request.mode == _HARD:
-            await op.look("check", lambda: self._check(op.call, "stopVmInstance"))
-            kept = await op.act("power-off", lambda: self._power(op, "stopVmInstance", "power-off", _STOPPED, _COLD))
-            await op.until(
+            await op.read_once("check", lambda: self._check(op.call, "stopVmInstance"))
+            kept = await op.change("power-off", lambda: self._power(op, "stopVmInstance", "power-off", _STOPPED, _COLD))
+            await op.wait_until(
                 "off", lambda: self._settled(op.call, kept, _STOPPED, request.name), percent=30, watch=_watch(op)
             )
             await self._start(op, request.name)
         else:
-            before = await op.look("look", lambda: self._look(op.call))
-            kept = await op.act("reboot", lambda: self._power(op, "rebootVmInstance", "reboot", frozenset()))
-            await op.until(
+            before = await op.read_once("look", lambda: self._look(op.call))
+            kept = await op.change("reboot", lambda: self._power(op, "rebootVmInstance", "reboot", frozenset()))
+            await op.wait_until(
                 "rebooted", lambda: self._rebooted(op.call, kept, before, request.name), percent=50, watch=_watch(op)
             )
         return await self._reader.server(op.call, op.call.id)
 
     async def _start(self, op: Operation, name: str) -> None:
-        kept = await op.act("start", lambda: self._power(op, "startVmInstance", "start", _RUNNING | {"Starting"}))
-        await op.until("running", lambda: self._settled(op.call, kept, _RUNNING, name), percent=60, watch=_watch(op))
+        kept = await op.change("start", lambda: self._power(op, "startVmInstance", "start", _RUNNING | {"Starting"}))
+        await op.wait_until(
+            "running", lambda: self._settled(op.call, kept, _RUNNING, name), percent=60, watch=_watch(op)
+        )
 
     # ------------------------------------------------------------------ power
 

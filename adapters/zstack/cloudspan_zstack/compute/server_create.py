@@ -62,7 +62,7 @@ class ServerCreation:
         plan = plan_of(request.server, read_options(request.options, CreateServerOptions), self._reader.ref)
         if not plan.has_parts:
             return await self._reader.server(op.call, await self._make(op, plan))
-        await op.look("check", lambda: self._parts.check(op.call, plan))
+        await op.read_once("check", lambda: self._parts.check(op.call, plan))
         uuid = resource_uuid(op.marker("server"))
         volumes = await self._parts.make_volumes(op, plan, uuid)
         addresses = await self._parts.make_addresses(op, plan, uuid)
@@ -72,7 +72,7 @@ class ServerCreation:
 
     async def _make(self, op: Operation, plan: ServerPlan) -> str:
         """Make the server itself, and wait until it runs, or stands still where it shall; return its uuid."""
-        made = await op.create(
+        made = await op.create_step(
             "server",
             send=lambda marker: self._send(op.call, plan, marker),
             find=lambda marker: self._find(op.call, plan, marker),
@@ -81,10 +81,10 @@ class ServerCreation:
             collection="servers",
         )
         name = self._reader.ref.resource("servers", made.id)
-        op.touches(name)
+        op.set_resource(name)
         # A create that takes longer than a refusal would has its row by now, which passes until it is over.
         watch = Watch("servers", made.id)
-        state = await op.until("built", lambda: self._built(op.call, made, plan), percent=50, watch=watch)
+        state = await op.wait_until("built", lambda: self._built(op.call, made, plan), percent=50, watch=watch)
         if state in _LEFT:
             text = f"{name} was deleted by someone else while it was being built"
             raise PreconditionFailed(text, reason="DELETED_MEANWHILE", resource=name)
@@ -98,7 +98,7 @@ class ServerCreation:
         key = f"{uuid} {call.request_id}"
         await erase_server(self._reader, call, uuid, (f"{key} undo", f"{key} expunge"))
 
-    async def _send(self, call: Call, plan: ServerPlan, marker: str) -> Made:
+    async def _send(self, call: Call, plan: ServerPlan, marker: str) -> Made[object]:
         uuid = resource_uuid(marker)
         params = {**plan.params, "resourceUuid": uuid}
         change = Change("POST", plan.template, params=params, system_tags=plan.system_tags, user_tags=plan.user_tags)
@@ -111,12 +111,12 @@ class ServerCreation:
             return found[0]
         return Made(uuid, job.kept())
 
-    async def _find(self, call: Call, plan: ServerPlan, marker: str) -> list[Made]:
+    async def _find(self, call: Call, plan: ServerPlan, marker: str) -> list[Made[object]]:
         """The uuid is ours alone, so whatever has it was made by this step, a destroyed server too."""
         row = await self._reader.row_or_none(call, resource_uuid(marker))
         return [Made(row.uuid, Job(job_uuid(marker), "POST", plan.template).kept())] if row else []
 
-    async def _built(self, call: Call, made: Made, plan: ServerPlan) -> str | None:
+    async def _built(self, call: Call, made: Made[object], plan: ServerPlan) -> str | None:
         try:
             done = await self._session.follow(call, Job.of(made.data))
         except (LostJob, JobNotBegun) as error:

@@ -68,7 +68,7 @@ class ServerParts:
             await self._attach(op, f"attach-{i}", volume, server)
         if not vips:
             return
-        nics = await op.look("nics", lambda: self._nics(op.call, server))
+        nics = await op.read_once("nics", lambda: self._nics(op.call, server))
         for interface in plan.interfaces:
             if interface.number in vips:
                 nic = self._nic_of(interface, nics, server)

@@ -43,20 +43,20 @@ class ServerVolumes:
         self._session = reader.session
 
     async def attach_volume(self, op: Operation, request: server_pb2.AttachVolumeRequest) -> server_pb2.Server:
-        op.touches(request.name)
+        op.set_resource(request.name)
         if request.device:
             raise Unsupported("device: ZStack chooses the device itself; leave it out", reason="DEVICE_NOT_CHOSEN")
         volume = native_id(self._reader.ref, "volumes", request.volume, "volume")
-        await op.look("check", lambda: self._check(op.call, volume))
-        kept = await op.act("attach", lambda: self._attach(op, volume))
-        await op.until("attached", lambda: self._reached(op.call, volume, kept, attached=True), percent=50)
+        await op.read_once("check", lambda: self._check(op.call, volume))
+        kept = await op.change("attach", lambda: self._attach(op, volume))
+        await op.wait_until("attached", lambda: self._reached(op.call, volume, kept, attached=True), percent=50)
         return await self._reader.server(op.call, op.call.id)
 
     async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
-        op.touches(request.name)
+        op.set_resource(request.name)
         volume = native_id(self._reader.ref, "volumes", request.volume, "volume")
-        kept = await op.act("detach", lambda: self._detach(op, volume))
-        await op.until("detached", lambda: self._reached(op.call, volume, kept, attached=False), percent=50)
+        kept = await op.change("detach", lambda: self._detach(op, volume))
+        await op.wait_until("detached", lambda: self._reached(op.call, volume, kept, attached=False), percent=50)
         return await self._reader.server(op.call, op.call.id)
 
     async def _attach(self, op: Operation, volume: str) -> dict[str, Any]:

@@ -72,22 +72,22 @@ class NetworkChanges(Changes):
             return _l3_change(wanted, options, l2, uuid, tags)
 
         uuid = await self._creation.make(op, "network", L3, change)
-        op.touches(self._ref.resource("networks", uuid))
+        op.set_resource(self._ref.resource("networks", uuid))
         await self._serve(op, uuid, options)
         if wanted.mtu:
             await self._set_mtu(op, uuid, wanted.mtu)
         for number, subnet in enumerate(subnets):
             await self._subnets.make(op, subnet, uuid, f"-{number}")
-        row = await op.until("readable", lambda: self._creation.row(op.call, L3, uuid), percent=95)
+        row = await op.wait_until("readable", lambda: self._creation.row(op.call, L3, uuid), percent=95)
         (message,) = await self._messages.networks(op.call, [row])
         return message
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         uuid = native_id(self._ref, "networks", request.name, "name")
-        await op.look("check", lambda: self._refuse_users(op.call, request.name, uuid))
+        await op.read_once("check", lambda: self._refuse_users(op.call, request.name, uuid))
         await self._creation.remove(op, "delete", L3, uuid)
-        below = await op.look("l2", lambda: self._l2_made_for(op.call, uuid))
+        below = await op.read_once("l2", lambda: self._l2_made_for(op.call, uuid))
         if below["uuid"]:
             await self._creation.remove(op, "delete-l2", L2, below["uuid"])
 
@@ -103,7 +103,7 @@ class NetworkChanges(Changes):
 
     async def _make_l2(self, op: Operation, name: str, options: CreateNetworkOptions) -> str:
         """Make the L2 network that the network will stand on; undone with it."""
-        place = await op.look("place", lambda: self._place(op.call, options))
+        place = await op.read_once("place", lambda: self._place(op.call, options))
         tag = _L2_OF + resource_uuid(op.marker("network"))
 
         async def change(_call: Call, uuid: str) -> Change:
@@ -175,7 +175,7 @@ class NetworkChanges(Changes):
             _refuse_dhcp(chosen, subnets)
             return chosen
 
-        return await op.look("choose", choose)
+        return await op.read_once("choose", choose)
 
     async def _serve(self, op: Operation, uuid: str, options: CreateNetworkOptions) -> None:
         """Give a new network its services, all in one call."""

@@ -36,17 +36,17 @@ class SubnetChanges(Changes):
         network = native_id(self._ref, "networks", name, "subnet.network")
         wish = subnet_wish(request.subnet, "subnet", read_options(request.options, CreateSubnetOptions))
         own = resource_uuid(op.marker("subnet"))
-        await op.look("check", lambda: self._check_network(op.call, name, network, wish, own))
+        await op.read_once("check", lambda: self._check_network(op.call, name, network, wish, own))
         uuid = await self._subnets.make(op, wish, network)
-        op.touches(self._ref.resource("subnets", uuid))
-        row = await op.until("readable", lambda: self._creation.row(op.call, IP_RANGE, uuid), percent=90)
+        op.set_resource(self._ref.resource("subnets", uuid))
+        row = await op.wait_until("readable", lambda: self._creation.row(op.call, IP_RANGE, uuid), percent=90)
         (message,) = await self._messages.subnets(op.call, [row])
         return message
 
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         uuid = native_id(self._ref, "subnets", request.name, "name")
-        await op.look("check", lambda: self._refuse_addresses(op.call, request.name, uuid))
+        await op.read_once("check", lambda: self._refuse_addresses(op.call, request.name, uuid))
         await self._creation.remove(op, "delete", IP_RANGE, uuid)
 
     async def _discard_subnet(self, call: Call, uuid: str) -> None:

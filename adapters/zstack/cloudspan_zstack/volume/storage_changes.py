@@ -52,21 +52,21 @@ class StorageChanges:
         wish = wish_of(request, self._ref)
         storage = wish.options.primary_storage
         if wish.needs_a_storage or wish.names_its_size_twice:
-            storage = (await op.look("place", lambda: self._place(op.call, wish)))["storage"]
+            storage = (await op.read_once("place", lambda: self._place(op.call, wish)))["storage"]
 
         async def change(_call: Call, uuid: str) -> Change:
             return volume_change(wish, storage, uuid)
 
         uuid = await self._creation.make(op, "volume", VOLUME, change)
-        op.touches(self._ref.resource("volumes", uuid))
-        row = await op.until("readable", lambda: self._creation.row(op.call, VOLUME, uuid), percent=90)
+        op.set_resource(self._ref.resource("volumes", uuid))
+        row = await op.wait_until("readable", lambda: self._creation.row(op.call, VOLUME, uuid), percent=90)
         (message,) = await self._messages.volumes(op.call, [row])
         return message
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
-        op.touches(request.name)
+        op.set_resource(request.name)
         uuid = native_id(self._ref, "volumes", request.name, "name")
-        await op.look("check", lambda: self._refuse_users(op.call, request.name, uuid))
+        await op.read_once("check", lambda: self._refuse_users(op.call, request.name, uuid))
         await self._creation.remove(op, "delete", VOLUME, uuid)
 
     async def _remove_marked(self, call: Call, uuid: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cloudspan_common import errors
 from cloudspan_common.polling import poll_interval
-from cloudspan_kit.driver import BY_KEY, BY_MARKER, UNSAFE
+from cloudspan_kit.cluster import BY_KEY, BY_MARKER, UNSAFE
 from cloudspan_kit.engine import cursor as cursors
 from cloudspan_kit.engine.suspension import (
     FIRST_LOOK_S,
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloudspan.v1 import operation_pb2
-    from cloudspan_kit.driver import CreateSafety, Made
+    from cloudspan_kit.cluster import CreateSafety
     from cloudspan_kit.engine.run import OperationRun
+    from cloudspan_kit.operation import Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ async def reconcile(run: OperationRun, record: Record, trip: Create) -> NoReturn
     run.suspend(record, Record.STATE_SENT)
 
 
-async def weed(run: OperationRun, trip: Create, kept_id: str, found: Sequence[Made], phase: Phase) -> None:
+async def weed(run: OperationRun, trip: Create, kept_id: str, found: Sequence[Made[object]], phase: Phase) -> None:
     """Remove duplicates, one a step; each is listed in the stored cursor before it goes."""
     reason = f"{trip.step} is a duplicate of a create without a reply"
     extras = {run.name(trip.collection, made.id): made for made in found if made.id != kept_id}
@@ -111,7 +112,9 @@ async def weed(run: OperationRun, trip: Create, kept_id: str, found: Sequence[Ma
             await _remove(run, trip, made, known[name], phase)
 
 
-async def _remove(run: OperationRun, trip: Create, made: Made, left: operation_pb2.LeftOver, phase: Phase) -> NoReturn:
+async def _remove(
+    run: OperationRun, trip: Create, made: Made[object], left: operation_pb2.LeftOver, phase: Phase
+) -> NoReturn:
     run.check_time(trip.step)
     try:
         if trip.undo is not None:
@@ -124,17 +127,17 @@ async def _remove(run: OperationRun, trip: Create, made: Made, left: operation_p
     raise Suspended(trip.step, phase, 0.0)
 
 
-async def _settle_on(run: OperationRun, record: Record, trip: Create, found: Sequence[Made]) -> NoReturn:
+async def _settle_on(run: OperationRun, record: Record, trip: Create, found: Sequence[Made[object]]) -> NoReturn:
     kept = next((made for made in found if made.id == record.native_id), found[0])
     record.native_id = kept.id
     await weed(run, trip, kept.id, found, Phase.PHASE_RECONCILING)
     _keep(run, record, kept)
 
 
-async def _find(run: OperationRun, record: Record, trip: Create) -> Sequence[Made]:
+async def _find(run: OperationRun, record: Record, trip: Create) -> Sequence[Made[object]]:
     """Look for the marker of a create without a reply; nothing is decided while it can't be looked for."""
     try:
-        found: Sequence[Made] = await trip.find(run.marker(trip.step))
+        found: Sequence[Made[object]] = await trip.find(run.marker(trip.step))
     except errors.CloudspanError as error:
         if not isinstance(error, TRANSIENT) and cursors.waited(record, run.clock) >= run.settle_s:
             _give_up(run, record, trip, f"it can't be looked for: {error.message}")
@@ -144,7 +147,7 @@ async def _find(run: OperationRun, record: Record, trip: Create) -> Sequence[Mad
     return found
 
 
-def _keep(run: OperationRun, record: Record, made: Made) -> NoReturn:
+def _keep(run: OperationRun, record: Record, made: Made[object]) -> NoReturn:
     record.native_id = made.id
     record.result.update(dict(made.data))
     cursors.forget_waiting(record)

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.errors import Defect
 from cloudspan_common.polling import poll_interval
-from cloudspan_kit.driver import Made
+from cloudspan_kit.operation import Made
 
 if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
@@ -59,7 +59,7 @@ def forget_waiting(record: Record) -> None:
     record.ClearField("last_look")
 
 
-def made_of(record: Record) -> Made:
+def made_of(record: Record) -> Made[Any]:
     """Return what a finished create made."""
     return Made(record.native_id, result_of(record))
 

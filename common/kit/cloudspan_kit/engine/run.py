@@ -1,6 +1,6 @@
 """Runs a driver's mutation one step at a time, each write at most once: the kit's side of `StepService`.
 
-`OperationRun` is what a mutation's function is handed (`driver.Operation`). It lives for one Step call: finished steps
+`OperationRun` is what a mutation's function is handed (`Operation`). It lives for one Step call: finished steps
 are answered from the cursor, the next missing one is done, and `Suspended` leaves the function so that the gateway
 stores the outcome before the next side effect. How a create gets there is in `creating`, undoing in `undoing`.
 Spec: design, section 4.
@@ -9,11 +9,11 @@ Spec: design, section 4.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cloudspan_common import errors
 from cloudspan_common.polling import poll_interval
-from cloudspan_kit.driver import BY_MARKER
+from cloudspan_kit.cluster import BY_MARKER
 from cloudspan_kit.engine import create as creating
 from cloudspan_kit.engine import cursor as cursors
 from cloudspan_kit.engine.create import Create
@@ -27,16 +27,18 @@ from cloudspan_kit.engine.suspension import (
     Suspended,
     Unwound,
 )
+from cloudspan_kit.engine.verbs import KindVerbs
 from cloudspan_kit.error_context import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from google.rpc import status_pb2
 
     from cloudspan.adapter.v1 import step_pb2
     from cloudspan_common.clock import Clock
-    from cloudspan_kit.driver import Call, CreateSafety, Made, Watch
+    from cloudspan_kit.cluster import Call, CreateSafety
+    from cloudspan_kit.operation import Made, Watch
 
 __all__ = [
     "MAX_MARKER_CHARS",
@@ -52,6 +54,9 @@ MAX_MARKER_CHARS = 60
 # A write that is cut off by the call's own deadline has an unknown outcome; with less time left it is not begun.
 MIN_WRITE_S = 2.0
 
+T = TypeVar("T")
+V = TypeVar("V")
+
 _OPEN = (Record.STATE_UNSPECIFIED, Record.STATE_SENT, Record.STATE_RECONCILING)
 
 
@@ -64,8 +69,8 @@ class Begun:
     create: Create | None = None
 
 
-class OperationRun:
-    """One Step call of one operation; implements `driver.Operation`."""
+class OperationRun(KindVerbs):
+    """One Step call of one operation; implements `Operation`."""
 
     def __init__(self, call: Call, request: step_pb2.StepRequest, *, settle_s: float, clock: Clock) -> None:
         self._call = call
@@ -124,7 +129,7 @@ class OperationRun:
         """What the markers of all steps of this operation begin with."""
         return f"{installation_prefix(self._request.installation)}{self._request.operation_id.replace('-', '')}-"
 
-    def touches(self, resource: str) -> None:
+    def set_resource(self, resource: str) -> None:
         self.resource = resource
 
     def status_of(self, error: errors.CloudspanError) -> status_pb2.Status:
@@ -133,16 +138,16 @@ class OperationRun:
 
     # ------------------------------------------------------------------ the four kinds of steps
 
-    async def create(
+    async def create_step(
         self,
         step: str,
         *,
-        send: Callable[[str], Any],
-        find: Callable[[str], Any],
-        undo: Callable[[str], Any] | None = None,
+        send: Callable[[str], Awaitable[Made[T]]],
+        find: Callable[[str], Awaitable[Sequence[Made[T]]]],
+        undo: Callable[[str], Awaitable[None]] | None = None,
         safety: CreateSafety = BY_MARKER,
         collection: str = "",
-    ) -> Made:
+    ) -> Made[T]:
         trip = Create(step, collection or f"{step}s", send, find, undo, safety)
         record = self._find_record(step)
         if record is None or record.state in _OPEN:
@@ -154,9 +159,13 @@ class OperationRun:
             await creating.send(self, trip)
         return cursors.made_of(self._done(record, undo, trip))
 
-    async def act(
-        self, step: str, do: Callable[[], Any], *, undo: Callable[[], Any] | None = None
-    ) -> Mapping[str, Any]:
+    async def change(
+        self,
+        step: str,
+        do: Callable[[], Awaitable[Mapping[str, V] | None]],
+        *,
+        undo: Callable[[], Awaitable[None]] | None = None,
+    ) -> Mapping[str, V]:
         back = (lambda _id: undo()) if undo else None
         record = self._find_record(step)
         if record is None or record.state in _OPEN:
@@ -172,7 +181,7 @@ class OperationRun:
             await self._do(step, do)
         return cursors.result_of(self._done(record, back))
 
-    async def look(self, step: str, look: Callable[[], Any]) -> Mapping[str, Any]:
+    async def read_once(self, step: str, look: Callable[[], Awaitable[Mapping[str, V] | None]]) -> Mapping[str, V]:
         record = self._read_record(step)
         if record is None or record.state != Record.STATE_DONE:
             # A version before this one may have had no look here, and sent what now comes behind it.
@@ -183,10 +192,12 @@ class OperationRun:
             except TRANSIENT as error:
                 self._look_again(step, error)
             record = self._done_reading(step)
-            record.result.update(dict(result or {}))
+            record.result.update(_kept(result))
         return cursors.result_of(record)
 
-    async def until(self, step: str, poll: Callable[[], Any], *, percent: int = 0, watch: Watch | None = None) -> Any:
+    async def wait_until(
+        self, step: str, poll: Callable[[], Awaitable[T | None]], *, percent: int = 0, watch: Watch | None = None
+    ) -> T:
         record = self._read_record(step)
         is_done = record is not None and record.state == Record.STATE_DONE
         if record is not None and is_done and cursors.has_value(record):
@@ -269,7 +280,7 @@ class OperationRun:
             pause = max(error.retry_after_s or RETRY_S, poll_interval(total))
             self.suspend(record, Record.STATE_RECONCILING, Phase.PHASE_RECONCILING, retry_after_s=pause)
         record = self.record(step)
-        record.result.update(dict(result or {}))
+        record.result.update(_kept(result))
         cursors.forget_waiting(record)
         self.suspend(record, Record.STATE_DONE)
 
@@ -312,6 +323,10 @@ class OperationRun:
         """List something that the operation leaves behind, or removed."""
         if not any(left.name == name and left.reason == why for left in self.cursor.left_overs):
             self.cursor.left_overs.add(name=name, reason=why, removed=removed)
+
+
+def _kept(result: Mapping[str, Any] | None) -> dict[str, Any]:
+    return dict(result or {})
 
 
 def installation_prefix(installation: str) -> str:

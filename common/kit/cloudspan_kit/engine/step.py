@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
 
     from cloudspan_common.clock import Clock
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit.cluster import Call
+    from cloudspan_kit.operation import Operation
 
     Mutation = Callable[[Operation, Any], Awaitable[Message | None]]
 

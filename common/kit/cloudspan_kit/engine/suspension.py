@@ -12,7 +12,7 @@ from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Watch
+    from cloudspan_kit.operation import Watch
 
 Record = step_pb2.Cursor.Step
 Phase = operation_pb2.OperationMetadata.Phase

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cloudspan_common import errors
 from cloudspan_common.polling import poll_interval
-from cloudspan_kit.driver import BY_KEY
+from cloudspan_kit.cluster import BY_KEY
 from cloudspan_kit.engine import create as creating
 from cloudspan_kit.engine import cursor as cursors
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, RETRY_S, TRANSIENT, Phase, Record, Suspended

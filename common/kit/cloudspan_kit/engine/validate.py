@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from cloudspan_kit.engine.verbs import KindVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from google.protobuf.message import Message
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit.cluster import Call
+    from cloudspan_kit.operation import Operation
+
+V = TypeVar("V")
 
 
 async def validate(mutation: Callable[[Operation, Any], Awaitable[Any]], request: Message, call: Call) -> str:
@@ -32,8 +37,8 @@ class _Checked(BaseException):  # a driver's `except Exception` must not catch i
     """Leaves the function: what comes next would change something."""
 
 
-class Validation:
-    """Implements `driver.Operation` for a function that must not act."""
+class Validation(KindVerbs):
+    """Implements `Operation` for a function that must not act."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -50,18 +55,18 @@ class Validation:
         """No create is sent, so none is found by it."""
         return f"cs-check-{step}"
 
-    def touches(self, resource: str) -> None:
-        self.resource = resource
+    def set_resource(self, name: str) -> None:
+        self.resource = name
 
-    async def look(self, step: str, look: Callable[[], Any]) -> Mapping[str, Any]:
+    async def read_once(self, step: str, look: Callable[[], Awaitable[Mapping[str, V] | None]]) -> Mapping[str, V]:
         """A look changes nothing, and what it finds missing is worth knowing."""
         return dict(await look() or {})
 
-    async def create(self, *_: Any, **__: Any) -> NoReturn:
+    async def create_step(self, *_: object, **__: object) -> NoReturn:
         raise _Checked
 
-    async def act(self, *_: Any, **__: Any) -> NoReturn:
+    async def change(self, *_: object, **__: object) -> NoReturn:
         raise _Checked
 
-    async def until(self, *_: Any, **__: Any) -> NoReturn:
+    async def wait_until(self, *_: object, **__: object) -> NoReturn:
         raise _Checked

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cloudspan_common.limits import Limiter
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.tokens import Token, TokenKeeper
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit.cluster import Call
     from cloudspan_kit.http.guards import Guards
     from cloudspan_kit.http.transport import Answer, Wire
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_kit.driver import Stage
+from cloudspan_kit.cluster import Stage
 from cloudspan_kit.http.transport import connection_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from cloudspan_common.tokens import TokenKeeper
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit.cluster import Call
     from cloudspan_kit.http.transport import Trust
 
     Step = tuple[str, Callable[[], Awaitable[str]]]

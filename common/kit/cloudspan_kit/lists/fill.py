@@ -26,7 +26,7 @@ from cloudspan_common.listing.page_token import (
     encode_token,
     hash_query,
 )
-from cloudspan_kit.driver import Page, Query
+from cloudspan_kit.kind import Page, Query
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cloudspan_common.contract import Method
     from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit.cluster import Call
 
 T = TypeVar("T")
 Fetch = Callable[[Query], Awaitable[Page[T]]]
@@ -70,6 +70,8 @@ class Listed(Generic[T]):
     partial: str = ""
     token_after: Callable[[int], str] = field(default=lambda _: "", repr=False, compare=False)
     """The token that goes on after one of `items`, for cutting the page short."""
+    unread: Sequence[str] = ()
+    """Rows and fields that could not be read, for a person."""
     encoded: Sequence[bytes] = field(default=(), repr=False, compare=False)
     """The items as bytes, once `cut_to_fit` has measured them."""
 
@@ -154,6 +156,7 @@ class _Filling(Generic[T]):
         self._items: list[T] = []
         self._sources: list[tuple[Page[T], Sequence[int]]] = []
         self._partial: dict[str, None] = {}
+        self._unread: dict[str, None] = {}
         self.is_done = False
 
     def __repr__(self) -> str:
@@ -172,8 +175,9 @@ class _Filling(Generic[T]):
         self._sources.append((page, chosen))
         if page.partial:
             self._partial[page.partial] = None
+        self._unread |= dict.fromkeys(page.unread)
         is_full = len(self._items) == self._size
-        last = chosen[-1] if is_full else len(page.items) - 1
+        last = chosen[-1] if is_full and chosen else len(page.items) - 1
         is_end = last == len(page.items) - 1 and not page.more
         self._cursor = "" if is_end else self._moved(page, last)
         self.is_done = is_full or is_end
@@ -192,6 +196,8 @@ class _Filling(Generic[T]):
     def _moved(self, page: Page[T], last: int) -> str:
         """Return the cursor behind item `last`: a new one, else the traversal would never end."""
         cursor = page.position(last) if last >= 0 else self._cursor
+        if page.end and last == len(page.items) - 1:
+            cursor = page.end
         if cursor in self._been:
             raise _loop(self._ask.cluster, cursor)
         self._been.add(cursor)
@@ -199,7 +205,7 @@ class _Filling(Generic[T]):
 
     def listed(self) -> Listed[T]:
         token = encode_token(self._ask.query_hash, self._cursor) if self._cursor else ""
-        return Listed(self._items, token, "; ".join(self._partial), self._token_after)
+        return Listed(self._items, token, "; ".join(self._partial), self._token_after, list(self._unread))
 
     def _token_after(self, index: int) -> str:
         for page, chosen in self._sources:

@@ -1,64 +1,122 @@
-"""What a cluster can do, read off its areas: the function table that the servicer calls, and what Describe tells.
+"""What a cluster can do, read off its drivers: the function table that the servicer calls, and what Describe tells.
 
-A method is served when an area has a function of its name; anything else is what the area declares in
-`capabilities`. Spec: design, section 3 (What one platform has and another has not).
+A method is served when a driver has a function of its name, or serves a kind that has it; anything else is what a
+driver declares in `capabilities`. What does not fit together is refused at the start, by name.
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common import contract
-from cloudspan_common.errors import Defect, Unsupported, Violation
-from cloudspan_kit.driver import ABSENT, Capability
+from cloudspan_common.errors import Defect, InvalidRequest, Unsupported, Violation
+from cloudspan_kit import drivers as protocols
+from cloudspan_kit.cluster import ABSENT, BY_MARKER, UNDECLARED, Capability
+from cloudspan_kit.driver import MarkedKind
+from cloudspan_kit.kind import KindDriver
+from cloudspan_kit.lists.resources import get_resource, list_resources
 from cloudspan_kit.serve.options import options_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-    from cloudspan_kit.driver import Cluster, MarkedKind, Transits
+    from cloudspan_kit.cluster import Call, Cluster
+    from cloudspan_kit.driver import Transits
+    from cloudspan_kit.kind import Kind, Marked
+
+AnyDriver = KindDriver[Any, Any]
 
 
 class Abilities:
     """The functions of one cluster by method, and what is said of each."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self._ref = str(cluster.ref)
+        self.cloud: object = getattr(cluster, "cloud", None)
+        """What the sources of its kinds work with."""
         self._functions: dict[str, Callable[..., Any]] = {}
         self._capabilities: dict[str, Capability] = {}
         self.transits: dict[str, Transits] = {}
         """What tells of a collection's resources in transit."""
         self.marked: dict[str, MarkedKind] = {}
         """What finds a collection's marked resources."""
-        names = {method.python_name: method.full_name for method in contract.methods().values()}
-        for area in cluster.areas:
-            for name, capability in area.capabilities.items():
-                if name not in names:
-                    raise Defect(
-                        f"{type(area).__name__}.capabilities names {name!r}, which is no method of the contract"
-                    )
-                self._capabilities[names[name]] = capability
-            for name, full_name in names.items():
-                function = getattr(area, name, None)
-                if function is None:
-                    continue
-                if full_name in self._functions:
-                    raise Defect(f"two areas of {cluster.ref} have {name}; a function may stand in one only")
-                self._functions[full_name] = function
-            self.transits |= getattr(area, "transits", {})
-            self.marked |= getattr(area, "marked", {})
-        self._ref = str(cluster.ref)
+        # Areas are what drivers are called in adapters that are not yet written with kinds.
+        for area in getattr(cluster, "areas", ()):
+            self._add_area(area)
+        for driver in getattr(cluster, "drivers", ()):
+            self._add_driver(driver)
 
     def __repr__(self) -> str:
         return f"<Abilities {self._ref}: {len(self._functions)} of {len(contract.methods())} methods>"
+
+    def _add_area(self, area: Any) -> None:
+        self._declare(area)
+        for name in _methods():
+            if (function := getattr(area, name, None)) is not None:
+                self._serve(name, function)
+        self.transits |= getattr(area, "transits", {})
+        self.marked |= getattr(area, "marked", {})
+
+    def _add_driver(self, driver: Any) -> None:
+        own = list(_own_functions(driver))
+        for name in own:
+            self._serve(name, getattr(driver, name))
+        if isinstance(driver, KindDriver):
+            self._add_kind(driver, own)
+        self._declare(driver)
+
+    def _add_kind(self, driver: AnyDriver, own: Sequence[str]) -> None:
+        kind = driver.kind
+        get, lists = _check_kind(driver, own)
+        if get not in own:
+            self._serve(get, lambda call, _request: get_resource(driver, call))
+        if lists not in own:
+            self._serve(lists, functools.partial(list_resources, driver))
+        self._say(lists, Capability(sortable=tuple(kind.sort)))
+        if (create := f"create_{contract.snake_case(kind.message.DESCRIPTOR.name)}") in own:
+            self._say(create, Capability(create_safety=kind.safety))
+        if kind.settled is not None:
+            self.transits[kind.collection] = lambda call, ids: kind.source.in_transit(call, kind, ids)
+        if kind.marker is not None:
+            self.marked[kind.collection] = _marked(driver)
+
+    def _serve(self, name: str, function: Callable[..., Any]) -> None:
+        full_name = _methods()[name]
+        if full_name in self._functions:
+            raise Defect(f"two drivers of {self._ref} have {name}; a function may stand in one only")
+        self._functions[full_name] = function
+
+    def _declare(self, driver: Any) -> None:
+        for name, capability in driver.capabilities.items():
+            if name not in _methods():
+                who = type(driver).__name__
+                raise Defect(f"{who}.capabilities names {name!r}, which is not a method of the contract; {_like(name)}")
+            self._say(name, capability)
+
+    def _say(self, name: str, capability: Capability) -> None:
+        """Add what a driver says to what its kind says of the same method."""
+        before = self._capabilities.get(_methods()[name], _NATIVE)
+        self._capabilities[_methods()[name]] = Capability(
+            level=capability.level,
+            reason=capability.reason or before.reason,
+            create_safety=capability.create_safety or before.create_safety,
+            options=capability.options or before.options,
+            sortable=capability.sortable or before.sortable,
+            fields={**before.fields, **capability.fields},
+        )
 
     def function(self, method: contract.Method) -> Callable[..., Any]:
         """Return the function that serves `method`.
 
         Raises:
-            Unsupported: No area has one, or its capability says ABSENT; with the reason declared.
+            Unsupported: No driver has one, or its capability says ABSENT; with the reason declared.
         """
         function = self._functions.get(method.full_name)
         capability = self.capability(method)
@@ -93,6 +151,98 @@ class Abilities:
 
 
 _NATIVE = Capability()
+
+
+@functools.cache
+def _methods() -> Mapping[str, str]:
+    """Full names of the contract's methods by what a driver calls them."""
+    return {method.python_name: method.full_name for method in contract.methods().values()}
+
+
+# ---------------------------------------------------------------------- what fits together
+
+
+def _own_functions(driver: Any) -> Iterator[str]:
+    """Yield the contract's functions that a driver has, not those that it only inherits from its protocol.
+
+    Raises:
+        Defect: It has a public function that is not a method of the contract: a misspelt one would be served by nobody.
+    """
+    for name in dir(type(driver)):
+        function = inspect.getattr_static(type(driver), name)
+        if name.startswith("_") or not inspect.isfunction(function) or _is_inherited(type(driver), name):
+            continue
+        if name in _methods():
+            yield name
+        elif inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            text = f"{type(driver).__name__}.{name} is not a method of the contract; {_like(name)}"
+            raise Defect(f"{text}; begin the names of its own functions with an underscore")
+
+
+def _is_inherited(driver: type, name: str) -> bool:
+    owner = next(base for base in driver.__mro__ if name in vars(base))
+    return owner.__module__.startswith(protocols.__name__) or issubclass(KindDriver, owner) or hasattr(KindDriver, name)
+
+
+def _like(name: str) -> str:
+    close = difflib.get_close_matches(name, _methods(), n=2)
+    return (
+        f"did you mean {' or '.join(close)}?" if close else "the protocols in cloudspan_kit.drivers say which there are"
+    )
+
+
+def _check_kind(driver: AnyDriver, own: Sequence[str]) -> tuple[str, str]:
+    """Return what get and list of the driver's kind are called.
+
+    Raises:
+        Defect: The kind lacks something that its functions need, or names what its message does not have.
+    """
+    who, kind = type(driver).__name__, getattr(driver, "kind", None)
+    if kind is None:
+        raise Defect(f"{who} has no `kind`")
+    get, lists = _reads_of(kind, who)
+    told = type(driver)
+    if told.message is KindDriver.message and told.messages is KindDriver.messages and get not in own:
+        raise Defect(f"{who} overrides neither `message` nor `messages`: its rows can't be told")
+    descriptor: Descriptor = kind.message.DESCRIPTOR
+    for table in ("push", "sort"):
+        for path in getattr(kind, table):
+            if path.partition(".")[0] not in descriptor.fields_by_name:
+                raise Defect(f"{table} of {kind!r} names {path!r}, which {descriptor.name} does not have")
+    create = f"create_{contract.snake_case(descriptor.name)}"
+    if create in own and kind.safety == UNDECLARED:
+        raise Defect(f"{who} has {create} and its kind no `safety`: say BY_KEY, BY_MARKER or UNSAFE")
+    if kind.safety == BY_MARKER and kind.marker is None:
+        raise Defect(f"{kind!r} is created BY_MARKER and has no `marker` to find it by")
+    return get, lists
+
+
+def _reads_of(kind: Kind[Any, Any, Any], who: str) -> tuple[str, str]:
+    try:
+        getter = contract.getter(kind.collection)
+    except InvalidRequest as error:
+        raise Defect(f"the kind of {who} is of {kind.collection!r}: {error.message}") from error
+    if getter.response is not kind.message:
+        told, expected = kind.message.DESCRIPTOR.name, getter.response.DESCRIPTOR.name
+        raise Defect(f"the kind of {who} tells a {told}; a resource of {kind.collection} is a {expected}")
+    lists = next(m for m in contract.methods().values() if m.kind is contract.Kind.LIST and m.item is kind.message)
+    return getter.python_name, lists.python_name
+
+
+def _marked(driver: AnyDriver) -> MarkedKind:
+    kind = driver.kind
+
+    async def find(call: Call, prefix: str) -> Sequence[Marked]:
+        return () if kind.marker is None else await kind.marker.find(call, kind, prefix)
+
+    async def remove(call: Call, native_id: str) -> None:
+        await driver.refuse_users(call, native_id)
+        await kind.source.discard(call, kind, native_id)
+
+    return MarkedKind(find, remove)
+
+
+# ---------------------------------------------------------------------- what is told
 
 
 def _is_set(message: Message, path: str) -> bool:

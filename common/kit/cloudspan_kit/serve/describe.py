@@ -10,7 +10,7 @@ from cloudspan_common import contract, deadlines
 from cloudspan_common.errors import NotFound
 from cloudspan_common.names import WILDCARD, parse_cluster
 from cloudspan_common.reflection import file_descriptor_set
-from cloudspan_kit.driver import Call
+from cloudspan_kit.cluster import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import grpc
 
     from cloudspan_common.registry import Instance
-    from cloudspan_kit.driver import Cluster, Stage
+    from cloudspan_kit.cluster import Cluster, Stage
     from cloudspan_kit.serve.capabilities import Abilities
     from cloudspan_kit.serve.servicer import Clusters, ContractServicer
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from cloudspan_common.registry import Registry
-    from cloudspan_kit.driver import Cluster
+    from cloudspan_kit.cluster import Cluster
 
 log = structlog.get_logger(__name__)
 

@@ -20,11 +20,12 @@ from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotF
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
 from cloudspan_common.telemetry import new_request_id
-from cloudspan_kit.driver import Call
+from cloudspan_kit.cluster import Call
 from cloudspan_kit.engine.step import drive, take_step
 from cloudspan_kit.error_context import located
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve.options import read_options
+from cloudspan_kit.values import listed as named
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from cloudspan.adapter.v1 import step_pb2
-    from cloudspan_kit.driver import Cluster, Page, Query
+    from cloudspan_kit.cluster import Cluster
+    from cloudspan_kit.kind import Page, Query
     from cloudspan_kit.serve.capabilities import Abilities
 
 log = structlog.get_logger(__name__)
@@ -157,6 +159,7 @@ class ContractServicer:
             request_id=tags.get("x-request-id") or new_request_id(),
             id=native_id,
             full=getattr(request, "view", 0) == common_pb2.RESOURCE_VIEW_FULL,
+            cloud=abilities.cloud,
         )
         return call, abilities, cluster
 
@@ -245,11 +248,14 @@ def _listed(method: contract.Method, listed: paging.Listed[Any], call: Call, sta
     response = method.response(next_page_token=listed.next_page_token)
     status = common_pb2.ClusterStatus(
         cluster=str(call.cluster),
-        state=common_pb2.ClusterStatus.STATE_PARTIAL if listed.partial else common_pb2.ClusterStatus.STATE_OK,
-        reason="LISTING_NOT_PROVEN" if listed.partial else "",
-        message=listed.partial,
+        state=common_pb2.ClusterStatus.STATE_OK,
         source=common_pb2.ClusterStatus.SOURCE_LIVE,
     )
+    if listed.partial or listed.unread:
+        status.state = common_pb2.ClusterStatus.STATE_PARTIAL
+        status.reason = "LISTING_NOT_PROVEN" if listed.partial else "ROWS_UNREADABLE"
+        unread = f"the cloud sent what can't be read: {named(listed.unread)}" if listed.unread else ""
+        status.message = "; ".join(filter(None, (listed.partial, unread)))
     status.observe_time.GetCurrentTime()
     status.took.FromMicroseconds(round((time.perf_counter() - started) * 1e6))
     response.cluster_status.append(status)  # type: ignore[attr-defined] # what makes it a LIST

@@ -23,7 +23,7 @@ from cloudspan_common.errors import (
 )
 from cloudspan_common.names import parse_cluster, parse_resource
 from cloudspan_common.telemetry import collecting, counted
-from cloudspan_kit.driver import Call
+from cloudspan_kit.cluster import Call
 from cloudspan_kit.engine.run import MIN_WRITE_S, installation_prefix
 from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     import grpc
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Marked, MarkedKind
+    from cloudspan_kit.driver import MarkedKind
+    from cloudspan_kit.kind import Marked
     from cloudspan_kit.serve.capabilities import Abilities
     from cloudspan_kit.serve.servicer import Clusters, ContractServicer
 
@@ -132,7 +133,8 @@ def _called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
 ) -> tuple[Call, Abilities]:
     _, abilities = clusters.get(ref, field)
-    return Call(cluster=ref, deadline=deadlines.of(context), id=native_id), abilities
+    call = Call(cluster=ref, deadline=deadlines.of(context), id=native_id, cloud=abilities.cloud)
+    return call, abilities
 
 
 async def _found(kind: MarkedKind, call: Call, prefix: str) -> tuple[Sequence[Marked], str]:

@@ -1,0 +1,127 @@
+"""A cluster of an adapter: what its author implements so that the kit can serve it, and the context of each call.
+
+The kit finds a cluster's functions in its `drivers`: classes that implement the protocols of `cloudspan_kit.drivers`,
+most of them on top of a `Kind`. `serve.capabilities` reads them at the start and refuses what does not fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from cloudspan.v1 import cluster_pb2
+from cloudspan_common.errors import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import msgspec
+
+    from cloudspan_common.deadlines import Deadline
+    from cloudspan_common.names import ClusterRef
+
+Level = cluster_pb2.MethodCapability.Level
+CreateSafety = cluster_pb2.MethodCapability.CreateSafety
+
+NATIVE = cluster_pb2.MethodCapability.LEVEL_NATIVE
+EMULATED = cluster_pb2.MethodCapability.LEVEL_EMULATED
+ABSENT = cluster_pb2.MethodCapability.LEVEL_ABSENT
+
+UNDECLARED = cluster_pb2.MethodCapability.CREATE_SAFETY_UNSPECIFIED
+BY_KEY = cluster_pb2.MethodCapability.CREATE_SAFETY_NATIVE
+"""We choose the id, or the platform refuses the natural key a second time."""
+BY_MARKER = cluster_pb2.MethodCapability.CREATE_SAFETY_MARKER
+"""A marker travels in the create and is looked up before it is sent again."""
+UNSAFE = cluster_pb2.MethodCapability.CREATE_SAFETY_NONE
+"""Nothing keeps a create from leaving two: an unknown outcome stays OUTCOME_UNKNOWN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The context of one call; immutable, handed down, never ambient."""
+
+    cluster: ClusterRef
+    deadline: Deadline
+    request_id: str = ""
+    id: str = ""
+    """The platform's own id out of the routed name; empty where a parent was routed."""
+    full: bool = False
+    """Whether `native` is wanted (view FULL)."""
+    cloud: object = field(default=None, repr=False)
+    """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a driver says of one of its functions, or a cluster of any method."""
+
+    level: Level = NATIVE
+    reason: str = ""
+    create_safety: CreateSafety = UNDECLARED
+    """Of a create; a `Kind` says it for the create of its own collection."""
+    options: type[msgspec.Struct] | None = None
+    """Declares the request's `options`; needs `forbid_unknown_fields=True`."""
+    sortable: Sequence[str] = ()
+    """Of a list; a `Kind` says it for its own."""
+    fields: Mapping[str, tuple[Level, str]] = field(default_factory=dict)
+    """Fields that differ from the method's level: path -> (level, reason)."""
+
+
+class Driver(Protocol):
+    """Functions of one cluster, named as the rpcs that they serve; the protocols of `drivers` say which there are."""
+
+    capabilities: ClassVar[Mapping[str, Capability]] = {}
+    """By function name, what can't be read off it: `{"create_volume": Capability(options=VolumeOptions)}`."""
+
+
+def not_driven(function: str) -> Unsupported:
+    """Return what the functions of the generated protocols raise; the kit refuses such a call before it gets there."""
+    return Unsupported(f"{function} is not implemented on this platform", reason="METHOD_ABSENT")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of CheckCluster."""
+
+    name: str
+    ok: bool
+    message: str
+    took_s: float
+
+
+class Cluster(Protocol):
+    """One cluster of an adapter: endpoint, credentials, scope."""
+
+    @property
+    def ref(self) -> ClusterRef: ...
+
+    # Read where they are there, until no adapter is without them:
+    #   drivers: Sequence[Driver], everything that it serves; a function may stand in one driver only
+    #   cloud: object, what the sources of its kinds work with, handed to them as `Call.cloud`
+    #   areas: Sequence[Area], drivers of before kinds
+
+    @property
+    def digest(self) -> str:
+        """A digest of endpoint and scope: two instances that claim one name must agree on it."""
+        ...
+
+    @property
+    def settle_s(self) -> float:
+        """How long a lost create may still appear, in seconds (120 where nothing else was measured)."""
+        ...
+
+    async def open(self) -> None:
+        """Begin to log in, in the background; must not wait for the cloud."""
+        ...
+
+    async def close(self) -> None:
+        """Log out and let go of connections."""
+        ...
+
+    def describe(self) -> cluster_pb2.Cluster:
+        """Return its health as of now, from memory; the kit adds name and capabilities."""
+        ...
+
+    async def check(self, call: Call) -> Sequence[Stage]:
+        """Check the connection to the cloud stage by stage; never raises for a broken cloud."""
+        ...

@@ -1,0 +1,129 @@
+"""Get and list of a kind: what `serve.capabilities` puts into the function table for a `KindDriver`.
+
+Rows become messages a page at a time. When that fails the page is halved until the odd row stands alone: a number that
+its field can't hold is left away and named, and a row that still can't be told is left out and named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+import structlog
+from google.protobuf.message import Message
+
+from cloudspan_common.errors import PlatformFault
+from cloudspan_kit.kind import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudspan_kit.cluster import Call
+    from cloudspan_kit.kind import KindDriver, Query
+    from cloudspan_kit.lists.rows import Rows
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Message)
+
+log = structlog.get_logger(__name__)
+
+# What a mapping raises for a value that it did not expect.
+_ODD = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+_LARGE = (1 << 31) - 1
+
+
+@dataclass(slots=True)
+class _Told(Generic[M]):
+    """Messages, and which rows they are of; what could not be told of the others."""
+
+    items: list[M] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+async def get_resource(driver: KindDriver[R, M], call: Call) -> M:
+    """Return the resource of `call.id`.
+
+    Raises:
+        NotFound: There is none of that id under the cluster's scope.
+        PlatformFault: What the platform says of it can't be read.
+    """
+    kind = driver.kind
+    found = await kind.source.one(call, kind, call.id)
+    told = await _tell(driver, call, found)
+    if not told.items:
+        text = f"{call.cluster.resource(kind.collection, call.id)} can't be read: {'; '.join(told.unread)}"
+        raise PlatformFault(text, reason="UNEXPECTED_SHAPE")
+    if told.unread:
+        log.warning("resource read in part", collection=kind.collection, unread=told.unread)
+    return told.items[0]
+
+
+async def list_resources(driver: KindDriver[R, M], call: Call, query: Query) -> Page[M]:
+    """Return the native page that `query` asks for, as messages."""
+    page = await driver.kind.source.page(call, driver.kind, query)
+    told = await _tell(driver, call, page.rows)
+    if told.unread:
+        log.warning("rows read in part", collection=driver.kind.collection, unread=told.unread)
+    if len(told.items) == len(page.rows.rows):
+        return Page(told.items, page.more, page.position, page.partial, page.end, told.unread)
+    kept = told.rows
+    end = page.end or (page.position(len(page.rows.rows) - 1) if page.more else "")
+    return Page(told.items, page.more, lambda i: page.position(kept[i]), page.partial, end, told.unread)
+
+
+async def _tell(driver: KindDriver[R, M], call: Call, rows: Rows[R]) -> _Told[M]:
+    told: _Told[M] = _Told(unread=list(rows.unread))
+    if rows.rows:
+        await _tell_some(driver, call, rows.rows, 0, told)
+    for item, index in zip(told.items, told.rows, strict=True):
+        if rows.documents:
+            item.native.update(rows.documents[index])  # type: ignore[attr-defined] # every resource has it
+    return told
+
+
+async def _tell_some(driver: KindDriver[R, M], call: Call, rows: Sequence[R], start: int, told: _Told[M]) -> None:
+    try:
+        messages = await driver.messages(call, rows)
+    except _ODD as error:
+        if len(rows) > 1:
+            half = len(rows) // 2
+            await _tell_some(driver, call, rows[:half], start, told)
+            await _tell_some(driver, call, rows[half:], start + half, told)
+        else:
+            await _tell_odd(driver, call, rows[0], start, told, error)
+        return
+    told.items += messages
+    told.rows += range(start, start + len(rows))
+
+
+async def _tell_odd(driver: KindDriver[R, M], call: Call, row: R, index: int, told: _Told[M], error: Exception) -> None:
+    """Tell one row without the numbers that no field holds; else name it as left out."""
+    name, left = driver.kind.source.id_of(row), row
+    for path, value in _large_numbers(row):
+        left = _without(left, path)
+        try:
+            messages = await driver.messages(call, [left])
+        except _ODD:
+            continue
+        told.items += messages
+        told.rows.append(index)
+        told.unread.append(f"{name} ({path}: {value} is too large)")
+        return
+    log.warning("row left out", collection=driver.kind.collection, id=name, exc_info=error)
+    told.unread.append(f"{name} was left out ({error})")
+
+
+def _large_numbers(row: object) -> list[tuple[str, int | float]]:
+    """Return the numbers of a row that a field may be too small for, the largest first."""
+    if not isinstance(row, msgspec.Struct):
+        return []
+    found = [(name, value) for name, value in msgspec.structs.asdict(row).items() if isinstance(value, int | float)]
+    return sorted([(n, v) for n, v in found if abs(v) > _LARGE], key=lambda part: -abs(part[1]))
+
+
+def _without(row: R, name: str) -> R:
+    found = next(field for field in msgspec.structs.fields(row) if field.name == name)  # type: ignore[arg-type]
+    value = 0 if found.default is msgspec.NODEFAULT else found.default
+    return msgspec.structs.replace(row, **{name: value})  # type: ignore[type-var]
