@@ -18,7 +18,7 @@ help: ## say what the targets do
 	touch $@
 
 up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
-	@$(PY) -m cloudspan_gateway.cli up
+	@$(PY) -m cloudspan.cli up
 
 test: .venv/.ready ## run the tests
 	@$(PY) -m pytest -n 2 --dist worksteal -m "not faults and not e2e and not bench and not soak" $(ARGS)
@@ -26,7 +26,7 @@ test: .venv/.ready ## run the tests
 check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	$(PY) -m mypy $(wildcard common/*/cloudspan_* gateway/cloudspan_* adapters/*/cloudspan_* adapters/*/fake/cloudspan_*)
+	$(PY) -m mypy $(wildcard common/*/cloudspan_* common/client/cloudspan gateway/cloudspan_* adapters/*/cloudspan_* adapters/*/fake/cloudspan_*)
 	.venv/bin/lint-imports
 	.venv/bin/docker-compose config --quiet
 	.venv/bin/buf lint
@@ -35,7 +35,7 @@ check: .venv/.ready ## lint, types, layers, contract, compose file
 	@$(MAKE) --no-print-directory proto GEN=.state/gen-check/contract OWN_GEN=.state/gen-check/ DRIVERS=.state/gen-check/drivers
 	diff -r -x __pycache__ protos/gen .state/gen-check/contract
 	diff -r -x __pycache__ common/kit/cloudspan_kit/drivers .state/gen-check/drivers
-	@cd .state/gen-check && for file in $$(find adapters -type f); do diff $$file ../../$$file || exit 1; done
+	@cd .state/gen-check && for file in $$(find adapters common -type f); do diff $$file ../../$$file || exit 1; done
 	@rm -r .state/gen-check
 
 GEN := protos/gen
@@ -44,7 +44,7 @@ ADAPTER_PROTOS = $(shell find adapters -name '*.proto' -not -path '*/node_module
 OWN_GEN :=
 # What drivers implement, a protocol for each service of the contract.
 DRIVERS := common/kit/cloudspan_kit/drivers
-proto: .venv/.ready ## generate protos/gen and the drivers' protocols anew
+proto: .venv/.ready ## generate protos/gen and the drivers' protocols and the Python client's services anew
 	@mkdir -p $(GEN) && rm -rf $(GEN)/cloudspan
 	@$(PY) -m grpc_tools.protoc -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	  --python_out=$(GEN) --pyi_out=$(GEN) --grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
@@ -53,9 +53,10 @@ proto: .venv/.ready ## generate protos/gen and the drivers' protocols anew
 	@for proto in $(ADAPTER_PROTOS); do root=$$(echo $$proto | cut -d/ -f1-2); out=$(OWN_GEN)$$root; mkdir -p $$out; \
 	  $(PY) -m grpc_tools.protoc -I$$root -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done
+	@$(PY) common/client/generate.py $(OWN_GEN)common/client/cloudspan/client/generated
 
 capabilities: .venv/.ready ## write the README's table from running adapters
-	@mkdir -p .state; $(PY) -m cloudspan_gateway.cli up --no-seed >.state/capabilities.log 2>&1 & up=$$!; trap "kill $$up" EXIT; \
+	@mkdir -p .state; $(PY) -m cloudspan.cli up --no-seed >.state/capabilities.log 2>&1 & up=$$!; trap "kill $$up" EXIT; \
 	  for try in $$(seq 120); do grep -q '^ready' .state/capabilities.log && break; sleep 0.5; done; \
 	  .venv/bin/cloudspan capabilities --write README.md
 

@@ -1,4 +1,4 @@
-"""Give the root distribution the union of its members' requirements and scripts.
+"""Give the root distribution the union of its members' requirements, those of extras too, and scripts.
 
 `pip install -e .` reads only the root's metadata; without this it would look for the members on an index.
 """
@@ -18,7 +18,8 @@ class WorkspaceMetadataHook(MetadataHookInterface):
         for pattern in MEMBERS:
             for path in sorted(Path(self.root).glob(f"{pattern}/pyproject.toml")):
                 project = tomllib.loads(path.read_text())["project"]
-                requirements |= {r for r in project.get("dependencies", []) if not r.startswith("cloudspan-")}
+                wanted = [project.get("dependencies", []), *project.get("optional-dependencies", {}).values()]
+                requirements |= {r for each in wanted for r in each if not r.startswith("cloudspan")}
                 scripts |= project.get("scripts", {})
         metadata["dependencies"] = sorted(requirements)
         metadata["scripts"] = scripts

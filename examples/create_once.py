@@ -11,27 +11,27 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from cloudspan.client import DEFAULT_ADDRESS, AsyncClient, waiting
 from cloudspan.v1.flavor_pb2 import ListFlavorsRequest
 from cloudspan.v1.image_pb2 import ListImagesRequest
 from cloudspan.v1.network_pb2 import ListNetworksRequest
 from cloudspan.v1.server_pb2 import CreateServerRequest, Server
-from cloudspan_common.client import DEFAULT_ADDRESS, Client, waiting
 
 
 async def main(cluster: str, request_id: str, gateway: str = DEFAULT_ADDRESS) -> None:
     """Create a server of the smallest flavor and the first image."""
     platform, tag = cluster.split("/")
     parent = f"platforms/{platform}/clusters/{tag}"
-    async with Client(gateway) as cloud:
+    async with AsyncClient(gateway) as cloud:
         wanted = await smallest(cloud, parent)
         request = CreateServerRequest(parent=parent, server=wanted, request_id=request_id)
         # Done within 10 s the answer holds the server; else the operation goes on and is waited for below.
         operation = await cloud.servers.CreateServer(request, metadata=waiting(10))
-        server = await cloud.finished(operation, timeout_s=120)
+        server = await operation.result(120)
         print(f"{operation.name}: {server.name} is {Server.State.Name(server.state)}")
 
 
-async def smallest(cloud: Client, parent: str) -> Server:
+async def smallest(cloud: AsyncClient, parent: str) -> Server:
     """Return what to ask for; the same each time, since a request id stands for one request."""
     flavors = [f async for f in cloud.each(cloud.flavors.ListFlavors, ListFlavorsRequest(parent=parent))]
     images = [i async for i in cloud.each(cloud.images.ListImages, ListImagesRequest(parent=parent))]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from cloudspan.client import DEFAULT_ADDRESS, AsyncClient, result_of
 from cloudspan.v1.operation_pb2 import OperationMetadata
 from cloudspan.v1.volume_pb2 import CreateVolumeRequest, Volume
-from cloudspan_common.client import DEFAULT_ADDRESS, Client, result_of
 
 GIB = 1024**3
 
@@ -19,10 +19,10 @@ async def main(cluster: str, gateway: str = DEFAULT_ADDRESS) -> None:
     """Print each change of the operation, then what it made."""
     platform, tag = cluster.split("/")
     parent = f"platforms/{platform}/clusters/{tag}"
-    async with Client(gateway) as cloud:
+    async with AsyncClient(gateway) as cloud:
         volume = Volume(display_name="followed", size_bytes=GIB)
         accepted = await cloud.volumes.CreateVolume(CreateVolumeRequest(parent=parent, volume=volume))
-        async for operation in cloud.changes(accepted.name):
+        async for operation in accepted.changes():
             at = OperationMetadata()
             operation.metadata.Unpack(at)
             print(f"{operation.name}: {OperationMetadata.Phase.Name(at.phase)} {at.percent} % {at.stage}")

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from cloudspan.client import DEFAULT_ADDRESS, AsyncClient
 from cloudspan.v1.common_pb2 import ClusterStatus
 from cloudspan.v1.server_pb2 import ListServersRequest, Server
-from cloudspan_common.client import DEFAULT_ADDRESS, Client
 
 
 async def main(gateway: str = DEFAULT_ADDRESS) -> None:
     """Print a line for each server, then a line for each cluster."""
-    async with Client(gateway) as cloud:
+    async with AsyncClient(gateway) as cloud:
         servers = cloud.each(cloud.servers.ListServers, ListServersRequest(parent="platforms/-/clusters/-"))
         async for server in servers:
             print(f"{server.name}  {server.display_name}  {Server.State.Name(server.state)}")

@@ -9,8 +9,8 @@ import pytest
 from tests.bench.measure import cpu_s, credentials, fake, peer
 from tests.e2e.running import openstack, world
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2
-from cloudspan_common.client import Client
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
 
@@ -54,7 +54,7 @@ async def _ours(big, directory):
     """Measure the adapter's process, read through its own port."""
     with world(directory) as running:
         adapter = await asyncio.to_thread(running.adapter, *openstack(big.clouds, ["big"]))
-        async with Client(running.addresses()[0]) as client:
+        async with AsyncClient(running.addresses()[0], retries=False) as client:
             await _until_ready(client)
             rest_mb, spent = adapter.rss_mb, []
             first, _ = await _list(client)

@@ -9,9 +9,8 @@ import pytest
 from tests.bench.measure import fake, p50, quantile
 from tests.e2e.running import openstack, world
 
+from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import server_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(240)]
 
@@ -57,7 +56,7 @@ async def test_a_thousand_calls_do_not_notice_that_their_token_ends(tmp_path, ta
     """One login each time, no failed call, and hardly a slower one."""
     with fake(tmp_path, "east", "--seed", "1", "servers", "--token-ttl", "3600") as cloud, world(tmp_path) as running:
         await asyncio.to_thread(running.adapter, *openstack(cloud.clouds, ["east"]))
-        async with cloud.controlled(), Client(running.address) as client:
+        async with cloud.controlled(), AsyncClient(running.address, retries=False) as client:
             crowd = _Crowd(client, cloud, await _a_server(client))
             quiet = [await crowd.batch() for _ in range(ROUNDS + 1)][1:]
             revoked, logins = await _revocations(crowd)
@@ -107,7 +106,7 @@ async def _renewals(directory, cloud):
     (directory / "short").mkdir()
     with world(directory / "short") as running:
         await asyncio.to_thread(running.adapter, *openstack(cloud.clouds, ["west"]))
-        async with cloud.controlled(), Client(running.address) as client:
+        async with cloud.controlled(), AsyncClient(running.address, retries=False) as client:
             crowd = _Crowd(client, cloud, await _a_server(client))
             await crowd.batch()
             found, began, first = {"during": [], "beside": []}, time.monotonic(), await cloud.logins()

@@ -11,9 +11,8 @@ import pytest
 from tests.bench.measure import fake, p50
 from tests.e2e.running import openstack, world
 
+from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import server_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(180)]
 
@@ -40,7 +39,7 @@ async def test_a_new_adapter_process_serves_its_first_call_soon(tmp_path, table)
     """Process start to first routed call: log in to a cloud included; its libraries' imports alone as a measure."""
     took, imports = [], []
     with fake(tmp_path, "east", "--seed", "3", "servers") as cloud, world(tmp_path) as running:
-        async with Client(running.address) as client:
+        async with AsyncClient(running.address, retries=False) as client:
             for round_number in range(ROUNDS):
                 imports.append(await asyncio.to_thread(_imports_s))
                 tag = f"openstack{round_number}"
@@ -69,7 +68,7 @@ async def test_an_adapter_is_called_at_once_after_its_registration(tmp_path, tab
             lambda: running.spawn("cloudspan_memory", "--registry", "memory:", name="memory")
         )
         address = (await asyncio.to_thread(adapter.event, "adapter serves"))["address"]
-        async with Client(running.address) as client:
+        async with AsyncClient(running.address, retries=False) as client:
             for _ in range(ROUNDS):
                 took.append(await _plug_in(running.registry, client, address))
                 running.registry.write_text("adapters: []\n")
@@ -104,7 +103,7 @@ async def test_killing_one_of_two_replicas_under_load_fails_no_read(tmp_path, ta
     with world(tmp_path) as running:
         for name in ("one", "two"):
             await asyncio.to_thread(lambda n=name: running.adapter("cloudspan_memory", "--servers", "5", name=n))
-        async with Client(running.address) as client:
+        async with AsyncClient(running.address, retries=False) as client:
             await _until_called(client, "platforms/memory/clusters/main")
             load = _Load(client)
             work = asyncio.gather(*(load.run() for _ in range(30)))

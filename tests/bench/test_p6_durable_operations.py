@@ -11,8 +11,8 @@ from google.longrunning import operations_pb2
 from tests.bench.measure import p50, peer
 from tests.e2e.running import world
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2
-from cloudspan_common.client import Client
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
@@ -26,7 +26,7 @@ async def test_a_cast_is_answered_as_soon_as_it_is_durable(tmp_path, table):
     """One at a time over gRPC, beside what a forwarded read and a bare commit take."""
     with world(tmp_path) as running:
         await asyncio.to_thread(running.adapter, "cloudspan_memory", "--servers", "1")
-        async with Client(running.address) as client:
+        async with AsyncClient(running.address, retries=False) as client:
             hop, cast = await _casts(client)
     commit = peer("bare_commits", str(tmp_path / "bare.db"), "300")["p50_ms"]
     found = table("P6: a mutation accepted", "what", "p50 ms", "x floor")

@@ -8,9 +8,8 @@ import pytest
 from tests.bench.measure import fake
 from tests.e2e.running import Program, openstack, world
 
+from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import server_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(120)]
 
@@ -23,7 +22,7 @@ async def test_gateway_and_adapter_are_small_at_rest(tmp_path, table):
     """After the first calls, with one cluster logged in."""
     with fake(tmp_path, "east", "--seed", "100", "servers") as cloud, world(tmp_path) as running:
         adapter = await asyncio.to_thread(running.adapter, *openstack(cloud.clouds, ["east"]))
-        async with Client(running.address) as client:
+        async with AsyncClient(running.address, retries=False) as client:
             await _until_listed(client)
         with Program(tmp_path / "imports.log", "-c", REST) as imports:
             await asyncio.to_thread(imports.event, "at rest")

@@ -16,9 +16,8 @@ import pytest
 from tests.e2e.running import World, openstack, world
 from tests.e2e.sites import PREFIX, VARIABLE, Site, sites, sweep, write_clouds
 
+from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import cluster_pb2, flavor_pb2, image_pb2, network_pb2, server_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -61,9 +60,9 @@ def shared(clusters: list[Site], tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-async def cloud(shared: World) -> AsyncIterator[Client]:
+async def cloud(shared: World) -> AsyncIterator[AsyncClient]:
     """A client of the shared gateway, once every cluster is logged in."""
-    async with Client(shared.address) as client:
+    async with AsyncClient(shared.address, retries=False) as client:
         await ready(client)
         yield client
 
@@ -82,7 +81,7 @@ def apart(tmp_path: Path) -> Callable[..., AbstractContextManager[World]]:
     return make
 
 
-async def ready(client: Client, *names: str, limit_s: float = READY_S) -> None:
+async def ready(client: AsyncClient, *names: str, limit_s: float = READY_S) -> None:
     """Wait until all clusters, or those named, answer."""
     parents = [f"platforms/openstack/clusters/{name}" for name in names] or [EVERYWHERE]
     async with asyncio.timeout(limit_s):
@@ -91,7 +90,7 @@ async def ready(client: Client, *names: str, limit_s: float = READY_S) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def _answers(client: Client, parent: str) -> bool:
+async def _answers(client: AsyncClient, parent: str) -> bool:
     try:
         answer = await client.flavors.ListFlavors(flavor_pb2.ListFlavorsRequest(parent=parent), timeout=10)
     except CloudspanError:
@@ -99,7 +98,7 @@ async def _answers(client: Client, parent: str) -> bool:
     return bool(answer.flavors) and not answer.unreachable
 
 
-async def clusters_of(client: Client) -> dict[str, cluster_pb2.Cluster]:
+async def clusters_of(client: AsyncClient) -> dict[str, cluster_pb2.Cluster]:
     """Return each cluster by its tag, as the gateway last heard of it."""
     answer = await client.clusters.ListClusters(cluster_pb2.ListClustersRequest(parent="platforms/openstack"))
     return {cluster.name.rpartition("/")[2]: cluster for cluster in answer.clusters}
@@ -126,7 +125,7 @@ class Parts:
         return server_pb2.Server(**(wanted | {"network_interfaces": [interface]} | more))
 
 
-async def parts_of(client: Client, ref: str) -> Parts:
+async def parts_of(client: AsyncClient, ref: str) -> Parts:
     """Look up what to build servers of."""
     flavors = client.each(client.flavors.ListFlavors, flavor_pb2.ListFlavorsRequest(parent=ref))
     by_name = {flavor.display_name: flavor.name async for flavor in flavors}
@@ -137,12 +136,12 @@ async def parts_of(client: Client, ref: str) -> Parts:
     return Parts(by_name["m1.tiny"], by_name["m1.large"], named["cirros"], private)
 
 
-async def build(client: Client, ref: str, server: server_pb2.Server, **more: Any) -> server_pb2.Server:
+async def build(client: AsyncClient, ref: str, server: server_pb2.Server, **more: Any) -> server_pb2.Server:
     """Create a server and wait until it runs."""
     request = server_pb2.CreateServerRequest(parent=ref, server=server, **more)
-    return await client.finished(await client.servers.CreateServer(request), BUILD_S)
+    return await (await client.servers.CreateServer(request)).result(BUILD_S)
 
 
-async def remove(client: Client, name: str) -> None:
+async def remove(client: AsyncClient, name: str) -> None:
     """Delete a server and wait until it is gone."""
-    await client.finished(await client.servers.DeleteServer(server_pb2.DeleteServerRequest(name=name)), BUILD_S)
+    await (await client.servers.DeleteServer(server_pb2.DeleteServerRequest(name=name))).result(BUILD_S)

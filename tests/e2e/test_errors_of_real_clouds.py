@@ -7,14 +7,14 @@ import asyncio
 import pytest
 from tests.e2e.conftest import build, fresh, parts_of, remove
 
-from cloudspan.v1 import network_pb2, port_pb2, server_pb2, subnet_pb2
-from cloudspan_common.errors import (
+from cloudspan.client import (
     AlreadyExists,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
     QuotaExceeded,
 )
+from cloudspan.v1 import network_pb2, port_pb2, server_pb2, subnet_pb2
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -90,14 +90,14 @@ async def test_a_network_in_use_is_not_deleted_and_its_ports_are_named(clusters,
 
 async def _network(cloud, ref):
     request = network_pb2.CreateNetworkRequest(parent=ref, network=network_pb2.Network(display_name=fresh("net")))
-    return (await cloud.finished(await cloud.networks.CreateNetwork(request), 60)).name
+    return (await (await cloud.networks.CreateNetwork(request)).result(60)).name
 
 
 async def _subnet(cloud, ref, network, cidr):
     subnet = subnet_pb2.Subnet(display_name=fresh("sub"), network=network, cidr=cidr)
     request = subnet_pb2.CreateSubnetRequest(parent=ref, subnet=subnet)
-    return await cloud.finished(await cloud.subnets.CreateSubnet(request), 60)
+    return await (await cloud.subnets.CreateSubnet(request)).result(60)
 
 
 async def _delete(cloud, network):
-    await cloud.finished(await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=network)), 60)
+    await (await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=network))).result(60)

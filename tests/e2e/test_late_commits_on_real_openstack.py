@@ -17,9 +17,8 @@ from tests.e2e.sites import write_clouds
 from tests.faults.crash_kinds import call, network, volume
 from tests.faults.doubling import Doubling
 
+from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import network_pb2, server_pb2, volume_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -45,7 +44,7 @@ async def _behind(make_relay, site, directory):
         running = stack.enter_context(world(directory))
         options = ("--clouds", str(file), "--cluster", site.name, "--settle-s", str(SETTLE_S))
         await asyncio.to_thread(running.adapter, "cloudspan_openstack", *options)
-        client = await stack.enter_async_context(Client(running.address))
+        client = await stack.enter_async_context(AsyncClient(running.address, retries=False))
         await ready(client)
         yield client, relays
 
@@ -80,7 +79,7 @@ async def _made(client, request):
     while True:
         request.request_id = str(uuid.uuid4())
         try:
-            return await client.finished(await call(client, request), LIMIT_S)
+            return await (await call(client, request)).result(LIMIT_S)
         except CloudspanError as error:
             if error.reason != "BREAKER_OPEN":
                 raise
@@ -104,7 +103,7 @@ async def _removed(client, name):
         "networks": network_pb2.DeleteNetworkRequest,
         "volumes": volume_pb2.DeleteVolumeRequest,
     }
-    await client.finished(await call(client, requests[kind](name=name)), LIMIT_S)
+    await (await call(client, requests[kind](name=name))).result(LIMIT_S)
 
 
 async def _all_made_once(client, site, asked):

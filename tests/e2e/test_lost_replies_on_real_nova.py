@@ -12,8 +12,8 @@ import pytest
 from tests.e2e.conftest import build, fresh, parts_of, ready, remove
 from tests.e2e.relay import Relay
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import network_pb2, operation_pb2, server_pb2, volume_pb2
-from cloudspan_common.client import Client
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
@@ -34,7 +34,7 @@ async def _behind_relays(apart, site):
             overrides[f"{key}_endpoint_override"] = url.replace(f":{port}", f":{relay.port}", 1)
         entries = {site.name: site.entry(**overrides)}
         running = stack.enter_context(apart(entries, "--settle-s", str(SETTLE_S)))
-        cloud = await stack.enter_async_context(Client(running.address))
+        cloud = await stack.enter_async_context(AsyncClient(running.address, retries=False))
         await ready(cloud)
         yield cloud, relays
 
@@ -42,12 +42,10 @@ async def _behind_relays(apart, site):
 async def _watched(cloud, operation):
     """Wait for an operation; return its result and the phases that it went through."""
     phases = []
-    async for change in cloud.changes(operation):
-        metadata = operation_pb2.OperationMetadata()
-        change.metadata.Unpack(metadata)
-        phases.append(metadata.phase)
+    async for change in operation.changes():
+        phases.append(change.metadata.phase)
         if change.done:
-            return await cloud.finished(change), phases
+            return await change.result(), phases
     raise AssertionError("the watch ended before the operation")
 
 
@@ -104,10 +102,8 @@ async def test_a_volume_and_a_network_whose_creates_got_no_reply_are_there_once(
             names = await asyncio.to_thread(_native_names, site, kind)
             assert names.count(made.display_name) == 1
         assert network.description == "one of its kind"
-        await cloud.finished(await cloud.volumes.DeleteVolume(volume_pb2.DeleteVolumeRequest(name=volume.name)), 60)
-        await cloud.finished(
-            await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=network.name)), 60
-        )
+        await (await cloud.volumes.DeleteVolume(volume_pb2.DeleteVolumeRequest(name=volume.name))).result(60)
+        await (await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=network.name))).result(60)
 
 
 async def _volume(cloud, ref):

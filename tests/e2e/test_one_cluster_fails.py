@@ -11,9 +11,8 @@ from tests.e2e.certificates import self_signed
 from tests.e2e.conftest import EVERYWHERE, clusters_of, ready
 from tests.e2e.relay import Mode, Relay
 
+from cloudspan.client import AsyncClient, CloudspanError, OutOfTime, PreconditionFailed, Unreachable
 from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError, LoginRefused, OutOfTime, Unreachable
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
@@ -41,7 +40,7 @@ async def _with_relays(apart, ill, well):
         override = url.replace(f":{port}", f":{nova.port}", 1)
         entry = ill.entry(auth_url=f"http://127.0.0.1:{keystone.port}/v3", compute_endpoint_override=override)
         with apart({"ill": entry, "well": well.entry()}) as running:
-            async with Client(running.address) as cloud:
+            async with AsyncClient(running.address, retries=False) as cloud:
                 await ready(cloud)
                 yield cloud, keystone, nova
 
@@ -103,12 +102,12 @@ async def test_a_wrong_password_is_tried_once_however_many_call(pair, apart):
         url = f"http://127.0.0.1:{keystone.port}/v3"
         entries = {"ill": ill.entry(auth_url=url, password="no-such-password"), "well": well.entry()}
         with apart(entries) as running:
-            async with Client(running.address) as cloud:
+            async with AsyncClient(running.address, retries=False) as cloud:
                 await ready(cloud, "well")
                 ref = "platforms/openstack/clusters/ill"
                 errors = await asyncio.gather(*(_failed(_list(cloud, ref)) for _ in range(50)))
                 assert {(error.code, error.reason) for error in errors} == {
-                    (LoginRefused.code, "CLUSTER_LOGIN_REFUSED")
+                    (PreconditionFailed.default_code, "CLUSTER_LOGIN_REFUSED")
                 }
                 assert not any("no-such-password" in error.message for error in errors)
                 assert keystone.count("POST", LOGIN) == 1
@@ -144,7 +143,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_
             "friend": site.entry(auth_url=url, cacert=str(authority)),
         }
         with apart(entries) as running:
-            async with Client(running.address) as cloud:
+            async with AsyncClient(running.address, retries=False) as cloud:
                 await ready(cloud, "friend")
                 error = await _failed(_list(cloud, "platforms/openstack/clusters/stranger"))
                 assert isinstance(error, Unreachable)

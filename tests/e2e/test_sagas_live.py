@@ -10,9 +10,10 @@ import pytest
 from tests.e2e.conftest import build, fresh, parts_of, remove
 from tests.e2e.sites import write_clouds
 
-from cloudspan.v1 import floating_ip_pb2, network_pb2, operation_pb2, port_pb2, router_pb2, server_pb2, subnet_pb2
+from cloudspan.client import CloudspanError, InvalidRequest
+from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, server_pb2, subnet_pb2
 from cloudspan_common.deadlines import Deadline
-from cloudspan_common.errors import CloudspanError, InvalidRequest, RateLimited
+from cloudspan_common.errors import RateLimited
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.driver import Call
 from cloudspan_kit.engine.step import drive
@@ -111,7 +112,7 @@ async def test_a_server_whose_floating_ip_is_refused_leaves_nothing(clusters, cl
         network=network_pb2.Network(display_name=fresh("island")),
         subnets=[Subnet(cidr="10.66.0.0/24")],
     )
-    island = await cloud.finished(await cloud.networks.CreateNetwork(request), 60)
+    island = await (await cloud.networks.CreateNetwork(request)).result(60)
     try:
         before = await _ours(site)
         interface = Interface(network=island.name, new_port=NewPort(), floating_network=public)
@@ -119,7 +120,7 @@ async def test_a_server_whose_floating_ip_is_refused_leaves_nothing(clusters, cl
         request = server_pb2.CreateServerRequest(parent=site.ref, server=wanted)
         operation = await cloud.servers.CreateServer(request)
         with pytest.raises(CloudspanError, match="is not reachable from subnet"):
-            await cloud.finished(operation, 120)
+            await operation.result(120)
         removed = [left.name.split("/")[4] for left in await _left_overs(cloud, operation)]
         assert removed == ["servers", "ports", "volumes"]
         assert await _ours(site) == before
@@ -128,22 +129,21 @@ async def test_a_server_whose_floating_ip_is_refused_leaves_nothing(clusters, cl
 
 
 async def _left_overs(cloud, operation):
-    async for change in cloud.changes(operation):
-        metadata = operation_pb2.OperationMetadata()
-        change.metadata.Unpack(metadata)
+    async for change in operation.changes():
+        metadata = change.metadata
     assert all(left.removed for left in metadata.left_overs), metadata.left_overs
     return metadata.left_overs
 
 
 async def _delete_network(cloud, name):
-    await cloud.finished(await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=name)), 60)
+    await (await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=name))).result(60)
 
 
 async def test_a_network_comes_with_subnets_and_a_router(clusters, cloud):
     """The router leads out; everything is shown, and no mark of ours."""
     site = clusters[0]
     request = await _whole_network(cloud, site.ref)
-    network = await cloud.finished(await cloud.networks.CreateNetwork(request), 60)
+    network = await (await cloud.networks.CreateNetwork(request)).result(60)
     try:
         assert len(network.subnets) == 2
         routers = cloud.each(cloud.routers.ListRouters, router_pb2.ListRoutersRequest(parent=site.ref))
@@ -178,7 +178,7 @@ async def test_a_network_whose_second_subnet_is_refused_leaves_nothing(clusters,
     request = await _whole_network(cloud, site.ref, allocation_pools=pools)
     operation = await cloud.networks.CreateNetwork(request)
     with pytest.raises(InvalidRequest):
-        await cloud.finished(operation, 60)
+        await operation.result(60)
     assert [left.name.split("/")[4] for left in await _left_overs(cloud, operation)] == ["subnets", "networks"]
     assert await _ours(site) == before
 

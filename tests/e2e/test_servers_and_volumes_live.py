@@ -9,9 +9,8 @@ import pytest
 from google.protobuf import struct_pb2
 from tests.e2e.conftest import build, fresh, parts_of, remove
 
+from cloudspan.client import AlreadyExists, NotFound, PreconditionFailed, waiting
 from cloudspan.v1 import key_pair_pb2, network_pb2, port_pb2, server_pb2, subnet_pb2, volume_pb2, volume_type_pb2
-from cloudspan_common.client import waiting
-from cloudspan_common.errors import AlreadyExists, NotFound, PreconditionFailed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -53,12 +52,12 @@ async def _life_of_a_server(cloud, ref):
         (cloud.servers.RebootServer, server_pb2.RebootServerRequest(name=server.name, mode=HARD), State.STATE_RUNNING),
     )
     for method, request, state in steps:
-        changed = await cloud.finished(await method(request, metadata=waiting(30)), 60)
+        changed = await (await method(request, metadata=waiting(30))).result(60)
         assert changed.state == state, method
         assert (await _get(cloud, server.name)).state == state
     await remove(cloud, server.name)
     await _gone(_get(cloud, server.name))
-    await cloud.finished(await cloud.key_pairs.DeleteKeyPair(key_pair_pb2.DeleteKeyPairRequest(name=key.name)), 30)
+    await (await cloud.key_pairs.DeleteKeyPair(key_pair_pb2.DeleteKeyPairRequest(name=key.name))).result(30)
 
 
 async def _get(cloud, name):
@@ -169,14 +168,14 @@ async def _life_of_a_volume(cloud, ref):
     server, volume = await asyncio.gather(build(cloud, ref, parts.server()), _volume(cloud, ref, description="e2e"))
     assert (volume.size_bytes, volume.state, volume.description) == (GIB, volume_pb2.Volume.STATE_AVAILABLE, "e2e")
     attach = server_pb2.AttachVolumeRequest(name=server.name, volume=volume.name)
-    attached = await cloud.finished(await cloud.servers.AttachVolume(attach), 60)
+    attached = await (await cloud.servers.AttachVolume(attach)).result(60)
     assert [one.volume for one in attached.volume_attachments] == [volume.name]
     in_use = await _get_volume(cloud, volume.name)
     assert (in_use.state, [one.server for one in in_use.attachments]) == (volume_pb2.Volume.STATE_IN_USE, [server.name])
     with pytest.raises(PreconditionFailed):
         await _delete_volume(cloud, volume.name)
     detach = server_pb2.DetachVolumeRequest(name=server.name, volume=volume.name)
-    detached = await cloud.finished(await cloud.servers.DetachVolume(detach), 60)
+    detached = await (await cloud.servers.DetachVolume(detach)).result(60)
     assert list(detached.volume_attachments) == []
     await asyncio.gather(_delete_volume(cloud, volume.name), remove(cloud, server.name))
     await _gone(_get_volume(cloud, volume.name))
@@ -185,7 +184,7 @@ async def _life_of_a_volume(cloud, ref):
 async def _volume(cloud, ref, **more):
     volume = volume_pb2.Volume(display_name=fresh("volume"), size_bytes=GIB, **more)
     request = volume_pb2.CreateVolumeRequest(parent=ref, volume=volume)
-    return await cloud.finished(await cloud.volumes.CreateVolume(request), 60)
+    return await (await cloud.volumes.CreateVolume(request)).result(60)
 
 
 async def _get_volume(cloud, name):
@@ -193,7 +192,7 @@ async def _get_volume(cloud, name):
 
 
 async def _delete_volume(cloud, name):
-    await cloud.finished(await cloud.volumes.DeleteVolume(volume_pb2.DeleteVolumeRequest(name=name)), 60)
+    await (await cloud.volumes.DeleteVolume(volume_pb2.DeleteVolumeRequest(name=name))).result(60)
 
 
 async def test_a_network_and_its_subnet_are_made_and_deleted(clusters, cloud):
@@ -204,18 +203,18 @@ async def test_a_network_and_its_subnet_are_made_and_deleted(clusters, cloud):
 async def _life_of_a_network(cloud, ref):
     network = network_pb2.Network(display_name=fresh("net"), description="made by a test")
     request = network_pb2.CreateNetworkRequest(parent=ref, network=network)
-    made = await cloud.finished(await cloud.networks.CreateNetwork(request), 60)
+    made = await (await cloud.networks.CreateNetwork(request)).result(60)
     assert (made.display_name, made.description) == (network.display_name, "made by a test")
     pools = [subnet_pb2.Subnet.AllocationPool(start="10.77.0.10", end="10.77.0.99")]
     subnet = subnet_pb2.Subnet(
         display_name=fresh("sub"), network=made.name, cidr="10.77.0.0/24", allocation_pools=pools
     )
     asked = subnet_pb2.CreateSubnetRequest(parent=ref, subnet=subnet)
-    cut = await cloud.finished(await cloud.subnets.CreateSubnet(asked), 60)
+    cut = await (await cloud.subnets.CreateSubnet(asked)).result(60)
     assert (cut.cidr, cut.gateway_ip, cut.ip_version) == ("10.77.0.0/24", "10.77.0.1", 4)
     assert list(cut.allocation_pools) == pools
-    await cloud.finished(await cloud.subnets.DeleteSubnet(subnet_pb2.DeleteSubnetRequest(name=cut.name)), 60)
-    await cloud.finished(await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=made.name)), 60)
+    await (await cloud.subnets.DeleteSubnet(subnet_pb2.DeleteSubnetRequest(name=cut.name))).result(60)
+    await (await cloud.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=made.name))).result(60)
     await _gone(cloud.networks.GetNetwork(network_pb2.GetNetworkRequest(name=made.name)))
 
 
@@ -231,14 +230,14 @@ async def _life_of_a_key_pair(cloud, ref):
     assert (first.name, first.fingerprint) == (again.name, again.fingerprint)
     with pytest.raises(AlreadyExists):
         await _import_key(cloud, ref, name, "B")
-    await cloud.finished(await cloud.key_pairs.DeleteKeyPair(key_pair_pb2.DeleteKeyPairRequest(name=first.name)), 30)
+    await (await cloud.key_pairs.DeleteKeyPair(key_pair_pb2.DeleteKeyPairRequest(name=first.name))).result(30)
     await _gone(cloud.key_pairs.GetKeyPair(key_pair_pb2.GetKeyPairRequest(name=first.name)))
 
 
 async def _import_key(cloud, ref, name, letter):
     pair = key_pair_pb2.KeyPair(display_name=name, public_key=_public_key(letter))
     request = key_pair_pb2.CreateKeyPairRequest(parent=ref, key_pair=pair)
-    return await cloud.finished(await cloud.key_pairs.CreateKeyPair(request), 30)
+    return await (await cloud.key_pairs.CreateKeyPair(request)).result(30)
 
 
 def _public_key(letter):

@@ -15,9 +15,8 @@ import pytest
 from tests.e2e.conftest import clusters_of, ready
 from tests.e2e.relay import Relay
 
+from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import flavor_pb2, network_pb2, server_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +30,7 @@ async def _behind_a_relay(apart, site):
     async with Relay(*site.keystone) as keystone:
         url = f"http://127.0.0.1:{keystone.port}/v3"
         with apart({site.name: site.entry(auth_url=url)}) as running:
-            async with Client(running.address) as cloud:
+            async with AsyncClient(running.address, retries=False) as cloud:
                 await ready(cloud)
                 yield cloud, keystone
 

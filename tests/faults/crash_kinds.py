@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cloudspan.client import CloudspanError
 from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
-from cloudspan_common.errors import CloudspanError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from tests.faults.fake_sites import Site
 
-    from cloudspan_common.client import Client
+    from cloudspan.client import AsyncClient
 
 GIB = 1024**3
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB test"
@@ -40,7 +40,7 @@ class Kind:
     """Whether the cloud refuses the last part of it, so that it ends undone."""
 
 
-def call(client: Client, request: Message) -> Awaitable[Any]:
+def call(client: AsyncClient, request: Message) -> Awaitable[Any]:
     """Cast a request at the gateway, by the rpc that takes it."""
     rpc = request.DESCRIPTOR.name.removesuffix("Request")
     stub = next(getattr(client, stub) for kind, stub in _SERVICES.items() if hasattr(getattr(client, stub), rpc))
@@ -140,7 +140,7 @@ KINDS = {
 }
 
 
-async def listed(client: Client, site: Site, kind: str) -> list[str]:
+async def listed(client: AsyncClient, site: Site, kind: str) -> list[str]:
     """Return the display names of what the gateway lists of a kind."""
     stub, method, request = {
         "server": (client.servers, "ListServers", server_pb2.ListServersRequest),

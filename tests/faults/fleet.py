@@ -17,18 +17,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from google.longrunning import operations_pb2
 from tests.e2e.running import free_port
 from tests.faults import crash_kinds
 
+from cloudspan.client import AsyncClient, CloudspanError, OutOfTime, Unreachable, result_of
 from cloudspan.v1 import operation_pb2
-from cloudspan_common.client import Client, result_of
-from cloudspan_common.errors import CloudspanError, OutOfTime, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from google.longrunning import operations_pb2
     from google.protobuf.message import Message
     from tests.faults.fake_sites import Site
     from tests.faults.nursery import Child, Nursery
@@ -59,7 +58,7 @@ class Fleet:
     def __init__(self, nursery: Nursery, site: Site, directory: Path, *options: str, database: str = "") -> None:
         self.nursery, self.site, self.directory = nursery, site, directory
         self.children: dict[str, Child] = {}
-        self.clients: dict[str, Client] = {}
+        self.clients: dict[str, AsyncClient] = {}
         self._database = database or f"sqlite:{directory / 'operations.db'}"
         self._options = options
         self._addresses: dict[str, str] = {}
@@ -85,13 +84,13 @@ class Fleet:
             child.close()
 
     @property
-    def client(self) -> Client:
+    def client(self) -> AsyncClient:
         """A client of the first gateway."""
         return next(iter(self.clients.values()))
 
     # ------------------------------------------------------------------ processes
 
-    async def gateway(self, name: str = "gateway", *, prepare: Prepare = ()) -> Client:
+    async def gateway(self, name: str = "gateway", *, prepare: Prepare = ()) -> AsyncClient:
         """Start a gateway, again where it was if it was there before; return a client of it."""
         options = ("--listen", self.address(name), "--metrics", "", "--settle", "0", "--drain", "0")
         key = ("--operations-key", str(self.directory / "operations.key"))
@@ -99,7 +98,7 @@ class Fleet:
         self.children[name] = child = self._start(name, "cloudspan_gateway", words, prepare)
         await child.event("gateway started")
         if name not in self.clients:
-            self.clients[name] = Client(self.address(name), timeout_s=_ROUND_S)
+            self.clients[name] = AsyncClient(self.address(name), timeout_s=_ROUND_S, retries=False)
         return self.clients[name]
 
     async def adapter(self, name: str = "adapter", *, prepare: Prepare = (), site: Site | None = None) -> Child:
@@ -125,13 +124,13 @@ class Fleet:
 
     # ------------------------------------------------------------------ what a caller does
 
-    async def ask(self, request: Any, client: Client | None = None, limit_s: float = LIMIT_S) -> Run:
+    async def ask(self, request: Any, client: AsyncClient | None = None, limit_s: float = LIMIT_S) -> Run:
         """Ask until the operation has ended, whatever dies meanwhile."""
         request.request_id = request.request_id or str(uuid.uuid4())
         async with asyncio.timeout(limit_s):
             return _seen(await _patiently(client or self.client, request), request)
 
-    async def listed(self, kind: str, client: Client | None = None) -> list[str]:
+    async def listed(self, kind: str, client: AsyncClient | None = None) -> list[str]:
         """Return the names of what the gateway lists, as soon as it can."""
         asked, problem = client or self.client, "nothing was asked"
         try:
@@ -160,12 +159,14 @@ async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
     return [task.result() for task in tasks]
 
 
-async def _patiently(client: Client, request: Message) -> operations_pb2.Operation:
+async def _patiently(client: AsyncClient, request: Message) -> operations_pb2.Operation:
     while True:
         try:
-            operation = await crash_kinds.call(client, request)
+            operation = (await crash_kinds.call(client, request)).proto
+            wait = operations_pb2.WaitOperationRequest(name=operation.name)
+            wait.timeout.FromNanoseconds(int(_ROUND_S / 2 * 1e9))
             while not operation.done:
-                operation = await client._wait(operation.name, _ROUND_S / 2)
+                operation = await client.operations.WaitOperation(wait)
             return operation
         except (Unreachable, OutOfTime):
             await asyncio.sleep(AGAIN_S)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import cluster_pb2, server_pb2
-from cloudspan_common.client import Client
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_common.telemetry import new_registry
@@ -37,7 +37,7 @@ AT_ONCE = Timing(build_s=0, power_s=0, delete_s=0, volume_s=0, attach_s=0, image
 class House:
     """What a test works with."""
 
-    client: Client
+    client: AsyncClient
     clusters: dict[str, OpenStackCluster]
     metrics: tuple[CollectorRegistry, CollectorRegistry]
     """The gateway's and the adapter's."""
@@ -77,7 +77,7 @@ async def house(
         await stack.enter_async_context(_adapter_runs(adapter, registry, stop))
         settings = GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0, database="memory:")
         gateway = await stack.enter_async_context(app.build(settings, registry).running())
-        client = await stack.enter_async_context(Client(f"127.0.0.1:{gateway.server.port}"))
+        client = await stack.enter_async_context(AsyncClient(f"127.0.0.1:{gateway.server.port}", retries=False))
         made = House(client, {c.ref.cluster: c for c in clusters}, (gateway.metrics.registry, metrics))
         if ready:
             await made.ready()

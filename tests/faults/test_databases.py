@@ -16,7 +16,8 @@ from tests.faults.crash_kinds import KINDS, call
 from tests.faults.fake_sites import OpenStack, ZStack
 from tests.faults.fleet import Fleet, together, until
 
-from cloudspan_common.errors import QuotaExceeded
+from cloudspan.client import QuotaExceeded
+from cloudspan.v1 import server_pb2
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
 
@@ -59,7 +60,7 @@ async def test_what_a_killed_gateway_drove_the_other_one_ends_within_two_leases(
         other = await fleet.gateway("other")
         fleet.children["killed"].kill()
         began = asyncio.get_running_loop().time()
-        await together(*(other.finished(operation, 2 * LEASE_S + 10) for operation in accepted))
+        await together(*(other.operation(each.name, server_pb2.Server).result(2 * LEASE_S + 10) for each in accepted))
         took_s = asyncio.get_running_loop().time() - began
         assert _once(site, 12)
         assert took_s <= 2 * LEASE_S + 1.0  # a second for what was left of the build
@@ -179,7 +180,7 @@ async def test_a_full_disk_refuses_what_is_new_and_loses_nothing_that_was_accept
             await asyncio.sleep(2)  # what was accepted can't be told to have ended
             (disk / "filler").unlink()
             for operation in accepted:
-                await fleet.client.finished(operation, 30)
+                await operation.result(30)
             assert _once(site, 5)
             assert len(site.cloud.store.volumes) == len(accepted) - 5
             assert (await fleet.ask(KINDS["volume"].request(site, "after", 0))).error is None

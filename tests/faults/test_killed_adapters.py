@@ -18,10 +18,9 @@ from tests.e2e.running import world
 from tests.faults import fake_sites
 from tests.faults.crash_kinds import KINDS, call
 
-from cloudspan.v1 import key_pair_pb2, operation_pb2
-from cloudspan_common.client import Client
+from cloudspan.client import AsyncClient, CloudspanError
+from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.clock import SystemClock
-from cloudspan_common.errors import CloudspanError
 
 # Three processes are started one after the other: seconds on a machine at rest, half a minute on a busy one.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
@@ -95,7 +94,7 @@ async def _running(site, directory):
         with world(directory) as running:
             await asyncio.to_thread(running.adapter, site.module, *site.adapter(directory), name="first")
             try:
-                async with Client(running.address) as client:
+                async with AsyncClient(running.address, retries=False) as client:
                     await _logged_in(client, site.ref)
                     yield running, client
             finally:
@@ -131,7 +130,7 @@ async def _until(condition, limit_s=20.0):
 async def _cast_for(site, client, kind):
     """Return how to cast a create of one kind, the same one each time."""
     wanted = KINDS[kind]
-    there = [await client.finished(await call(client, make(site, "below", 1)), LIMIT_S) for make in wanted.before]
+    there = [await (await call(client, make(site, "below", 1))).result(LIMIT_S) for make in wanted.before]
     request = wanted.request(site, NAME, 0, *(made.name for made in there))
     request.request_id = str(uuid.uuid4())
     return lambda: call(client, request)
@@ -231,7 +230,7 @@ async def _killed_and_followed(site, name, point, directory):
         if point == "received":
             await _until(lambda: _looked(site, create, seen))
             site.cloud.store.clock.let_go.set()
-        made = await client.finished(operation, LIMIT_S)
+        made = await operation.result(LIMIT_S)
         await _until(lambda: _all_noted(site, create, seen, noted))
         assert made.display_name == NAME
         assert site.named(create.kind, NAME) == 1
@@ -256,9 +255,8 @@ async def _all_noted(site, create, seen, before):
 
 
 async def _left_overs(client, operation):
-    metadata = operation_pb2.OperationMetadata()
-    async for change in client.changes(operation):
-        change.metadata.Unpack(metadata)
+    async for change in operation.changes():
+        metadata = change.metadata
     return list(metadata.left_overs)
 
 

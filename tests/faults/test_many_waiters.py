@@ -9,7 +9,7 @@ import pytest
 from google.longrunning import operations_pb2
 from tests.faults.openstack_house import entry, fake, house, ref
 
-from cloudspan.v1 import operation_pb2, server_pb2
+from cloudspan.v1 import server_pb2
 from cloudspan_common.testing import FakeClock
 from cloudspan_openstack_fake import Timing
 
@@ -33,10 +33,8 @@ async def _cast(client, cloud, number):
 
 
 async def _waits_for_the_cloud(client, operation):
-    metadata = operation_pb2.OperationMetadata()
-    async for change in client.changes(operation):
-        change.metadata.Unpack(metadata)
-        if metadata.stage == "active":
+    async for change in operation.changes():
+        if change.metadata.stage == "active":
             return
 
 

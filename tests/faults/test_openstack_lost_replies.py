@@ -111,7 +111,7 @@ async def test_there_is_exactly_one_whatever_became_of_the_reply(tmp_path, kind,
         rule = FAULTS[fault]
         met = cloud.control.fault(service=service, method="POST", path=path, count=1, **rule)
         operation = await make(made.client, "only-one", cloud)
-        result = await made.client.finished(operation, 20)
+        result = await operation.result(20)
         assert met.hits == 1
         assert result.display_name == "only-one"
         # What may still come, comes.
@@ -121,9 +121,8 @@ async def test_there_is_exactly_one_whatever_became_of_the_reply(tmp_path, kind,
 
 
 async def _left_overs(client, operation):
-    async for change in client.changes(operation):
-        metadata = operation_pb2.OperationMetadata()
-        change.metadata.Unpack(metadata)
+    async for change in operation.changes():
+        metadata = change.metadata
     return list(metadata.left_overs)
 
 
@@ -133,7 +132,7 @@ async def test_a_create_that_comes_later_than_the_settle_time_leaves_one_and_say
         cloud.control.set_timing(volume_s=3.0)
         cloud.control.fault(Kind.LATE_COMMIT, service="volume", method="POST", path="/volumes$", count=1, seconds=1.5)
         operation = await _make_volume(made.client, "only-one", cloud)
-        await made.client.finished(operation, 20)
+        await operation.result(20)
         names = [row["name"] for row in cloud.store.volumes if row["status"] != "deleting"]
         assert names.count("only-one") == 1
         [left] = await _left_overs(made.client, operation)
@@ -147,6 +146,6 @@ async def test_thirty_creates_of_which_every_third_gets_no_reply_make_thirty(tmp
         cloud.control.fault(Kind.LOST_REPLY, service="volume", method="POST", path="/volumes$", probability=0.34)
         wanted = [f"one-of-thirty-{n}" for n in range(30)]
         operations = await asyncio.gather(*(_make_volume(made.client, name, cloud) for name in wanted))
-        volumes = await asyncio.gather(*(made.client.finished(operation, 30) for operation in operations))
+        volumes = await asyncio.gather(*(operation.result(30) for operation in operations))
         assert sorted(volume.display_name for volume in volumes) == sorted(wanted)
         assert sorted(row["name"] for row in cloud.store.volumes) == sorted(wanted)

@@ -12,9 +12,8 @@ from google.protobuf import json_format
 from tests.e2e.running import free_port, openstack, world
 from tests.faults.openstack_house import AT_ONCE, entry, ref
 
+from cloudspan.client import AsyncClient, CloudspanError, waiting
 from cloudspan.v1 import cluster_pb2, operation_pb2, server_pb2
-from cloudspan_common.client import Client, waiting
-from cloudspan_common.errors import CloudspanError, to_status
 from cloudspan_openstack_fake import Body, FakeCloud, Kind
 
 # Three bytes each, so that base64 keeps its shape wherever it stands in a longer text.
@@ -49,7 +48,7 @@ async def _told(call, told):
     try:
         return await call
     except CloudspanError as error:
-        told.append(f"{error!r} {error.metadata} {json_format.MessageToJson(to_status(error))}")
+        told.append(f"{error!r} {error.metadata} {[json_format.MessageToJson(detail) for detail in error.details]}")
         return None
 
 
@@ -114,7 +113,10 @@ async def test_no_secret_shows_in_logs_errors_or_metrics_however_calls_fail(tmp_
         options = ("--settle-s", "0.2", "--log-level", "debug", "--metrics", metrics)
         with world(tmp_path, "--log-level", "debug") as running:
             await asyncio.to_thread(running.adapter, *openstack(file, ["east"], *options))
-            async with Client(running.address) as client, Client(running.addresses()[0]) as direct:
+            async with (
+                AsyncClient(running.address, retries=False) as client,
+                AsyncClient(running.addresses()[0], retries=False) as direct,
+            ):
                 await _until_listed(client)
                 await _fail_in_every_way(cloud, client, direct, told)
                 await _refuse_the_password(cloud, client, told)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.flows.demo import Demo
 
+from cloudspan.client import AsyncClient, Unreachable
 from cloudspan.v1 import platform_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -38,20 +37,20 @@ async def program(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 @asynccontextmanager
-async def gateway(registry: str) -> AsyncIterator[Client]:
+async def gateway(registry: str) -> AsyncIterator[AsyncClient]:
     """A gateway over `registry` as a process, and a client of it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     arguments = ("--listen", address, "--metrics", "", "--registry", registry, "--drain", "0", "--database", "memory:")
-    async with program("-m", "cloudspan_gateway", *arguments) as process, Client(address) as cloud:
+    async with program("-m", "cloudspan_gateway", *arguments) as process, AsyncClient(address, retries=False) as cloud:
         async with asyncio.timeout(10):
             while not await _answers(cloud):
                 assert process.returncode is None
         yield cloud
 
 
-async def _answers(cloud: Client) -> bool:
+async def _answers(cloud: AsyncClient) -> bool:
     try:
         await cloud.platforms.ListPlatforms(platform_pb2.ListPlatformsRequest(), timeout=1)
     except Unreachable:

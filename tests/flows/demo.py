@@ -16,7 +16,7 @@ from cloudspan_gateway.demo import plan
 from cloudspan_gateway.demo.launcher import check_free
 
 ROOT = Path(__file__).parents[2]
-_CLI = (sys.executable, "-m", "cloudspan_gateway.cli")
+_CLI = (sys.executable, "-m", "cloudspan.cli")
 _LAST_LINE = "Ctrl-C ends all of it."
 
 

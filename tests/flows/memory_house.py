@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import operation_pb2, server_pb2
-from cloudspan_common.client import Client
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway.app import Gateway, build
@@ -36,7 +36,7 @@ class House:
 
     gateway: Gateway
     registry: MemoryRegistry
-    client: Client
+    client: AsyncClient
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def plug(self, clusters: Sequence[Cluster], instance: str = "memory-1") -> str:
@@ -76,7 +76,10 @@ async def open_house(*clusters: Cluster) -> AsyncIterator[House]:
     gateway = build(
         GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0, settle=0.2, database="memory:"), registry
     )
-    async with gateway.running(), Client(f"127.0.0.1:{gateway.server.port}", timeout_s=10) as client:
+    async with (
+        gateway.running(),
+        AsyncClient(f"127.0.0.1:{gateway.server.port}", timeout_s=10, retries=False) as client,
+    ):
         house = House(gateway, registry, client)
         if clusters:
             await house.plug(clusters)
@@ -88,5 +91,5 @@ async def open_house(*clusters: Cluster) -> AsyncIterator[House]:
 def metadata_of(operation: Any) -> Any:
     """Return an operation's metadata."""
     metadata = operation_pb2.OperationMetadata()
-    assert operation.metadata.Unpack(metadata)
+    assert getattr(operation, "proto", operation).metadata.Unpack(metadata)
     return metadata

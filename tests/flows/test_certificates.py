@@ -16,11 +16,11 @@ from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.client import AsyncClient, CloudspanError, Forbidden, Unreachable, result_of, waiting
 from cloudspan.v1 import platform_pb2, server_pb2, volume_pb2
 from cloudspan_common import grpcs
-from cloudspan_common.client import Client, result_of, waiting
 from cloudspan_common.config import config_command
-from cloudspan_common.errors import CloudspanError, Forbidden, InvalidRequest, Unreachable
+from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry import Instance
 from cloudspan_common.registry.memory import MemoryRegistry
@@ -92,7 +92,10 @@ class Site:
         settings = GatewayConfig(**{**base, **_files(self._ours, GATEWAY), **config})
         gateway = app.Gateway(settings, self.registry, self.clock)
         self.table = gateway.table
-        async with gateway.running(), Client(f"127.0.0.1:{gateway.server.port}", tls=client_tls, timeout_s=10) as cloud:
+        async with (
+            gateway.running(),
+            AsyncClient(f"127.0.0.1:{gateway.server.port}", tls=client_tls, timeout_s=10, retries=False) as cloud,
+        ):
             yield cloud
 
 
@@ -219,7 +222,7 @@ async def test_a_known_instance_that_changes_its_claim_is_asked_for_the_other_ce
 
 @asynccontextmanager
 async def _straight(address, tls):
-    async with Client(address, platform="memory", cluster="main", tls=tls, timeout_s=10) as cloud:
+    async with AsyncClient(address, platform="memory", cluster="main", tls=tls, timeout_s=10, retries=False) as cloud:
         yield cloud
 
 
@@ -300,7 +303,7 @@ async def test_the_command_line_shows_its_certificate_to_a_gateway(site, certifi
     await site.adapter(**_files(certificates["ours"], "adapter-7"))
     async with site.gateway(tls_listen="mutual", client_tls=_tls(certificates["ours"], "auditor")) as cloud:
         await _instance(cloud, QUARANTINED)
-        words = ("-m", "cloudspan_gateway.cli", "platforms", "--gateway", f"https://{cloud.address}")
+        words = ("-m", "cloudspan.cli", "platforms", "--gateway", f"https://{cloud.address}")
         process = await asyncio.create_subprocess_exec(
             sys.executable, *words, env={**os.environ, **files, "COLUMNS": "300"}, stdout=asyncio.subprocess.PIPE
         )

@@ -8,9 +8,8 @@ import shlex
 from tests.flows.conftest import program
 from tests.flows.demo import ROOT
 
+from cloudspan.client import AsyncClient, Unreachable
 from cloudspan.v1 import platform_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import Unreachable
 from cloudspan_common.trial_certificates import main as make_certificates
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
@@ -48,7 +47,11 @@ async def test_the_commands_of_the_document_bring_up_a_pair_that_trusts_each_oth
         "--registry",
         f"static:{tmp_path}/registry.yaml",
     )
-    async with program(*_module(gateway, *ours)), program(*_module(memory, "--drain-s", "0")), Client(address) as cloud:
+    async with (
+        program(*_module(gateway, *ours)),
+        program(*_module(memory, "--drain-s", "0")),
+        AsyncClient(address, retries=False) as cloud,
+    ):
 
         async def ready():
             try:

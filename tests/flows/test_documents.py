@@ -11,8 +11,8 @@ import pytest
 from tests.flows.conftest import gateway, program
 from tests.flows.demo import ROOT, cli
 
+from cloudspan.cli import capability_table
 from cloudspan.v1 import zone_pb2
-from cloudspan_gateway import capability_table
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_memory.__main__ import MemoryConfig
 from cloudspan_openstack.config import OpenStackConfig

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from tests.flows.memory_house import MAIN, create_request, memory_cluster, open_house
 
+from cloudspan.client import errors, result_of, waiting
 from cloudspan.v1 import cluster_pb2, common_pb2, platform_pb2, server_pb2, volume_pb2
-from cloudspan_common import errors
-from cloudspan_common.client import result_of, waiting
 
 ALL = "platforms/-/clusters/-"
 Lists = server_pb2.ListServersRequest
@@ -73,5 +72,5 @@ async def test_many_servers_at_once_are_each_made_once() -> None:
     async with open_house(cluster) as house:
         casts = [house.client.servers.CreateServer(create_request(f"s{n}")) for n in range(50)]
         operations = await asyncio.gather(*casts)
-        servers = await asyncio.gather(*(house.client.finished(operation, timeout_s=10) for operation in operations))
+        servers = await asyncio.gather(*(operation.result(10) for operation in operations))
         assert len({server.name for server in servers}) == len(cluster.store.all("servers")) == 50

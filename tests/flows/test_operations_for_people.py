@@ -10,8 +10,8 @@ import pytest
 import yaml
 from tests.flows.conftest import gateway, program
 
+from cloudspan.client import waiting
 from cloudspan.v1 import server_pb2
-from cloudspan_common.client import waiting
 
 MAIN = "platforms/memory/clusters/main"
 NEVER_S = "1000"
@@ -19,7 +19,7 @@ NEVER_S = "1000"
 
 async def _cli(address, *words, fails=False):
     """Run a command against a gateway; return what it printed, on stdout and stderr."""
-    command = (sys.executable, "-m", "cloudspan_gateway.cli", *words, "--gateway", address)
+    command = (sys.executable, "-m", "cloudspan.cli", *words, "--gateway", address)
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

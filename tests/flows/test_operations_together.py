@@ -9,9 +9,8 @@ import pytest
 from google.longrunning import operations_pb2
 from tests.flows.memory_house import MAIN, House, create_request, memory_cluster, metadata_of, open_house
 
+from cloudspan.client import errors, result_of, waiting
 from cloudspan.v1 import operation_pb2, server_pb2, volume_pb2
-from cloudspan_common import errors
-from cloudspan_common.client import result_of, waiting
 from cloudspan_memory.driver import MemoryCluster
 
 Outcome = operation_pb2.OperationMetadata.CancelOutcome
@@ -41,7 +40,7 @@ async def volume_of(house: House, name: str) -> str:
 
 async def until(house: House, operation: operations_pb2.Operation, stage: str) -> None:
     async with asyncio.timeout(5):
-        async for change in house.client.changes(operation):
+        async for change in operation.changes():
             if metadata_of(change).stage == stage:
                 return
 
@@ -68,7 +67,7 @@ async def test_two_changes_of_a_server_do_not_meet(house: House, cluster: Memory
     assert (caught.value.reason, caught.value.metadata["operation"]) == ("OPERATION_IN_PROGRESS", stop.name)
     for name, (_, change) in list(cluster.store._due.items()):
         cluster.store._due[name] = (0.0, change)
-    await house.client.finished(stop, timeout_s=5)
+    await stop.result(5)
     cluster.store._delay_s = 0.02
     start = server_pb2.StartServerRequest(name=server.name)
     assert (await house.client.servers.StartServer(start, metadata=waiting(5))).done
@@ -81,9 +80,9 @@ async def test_five_volumes_are_attached_at_once(house: House) -> None:
     attach = [server_pb2.AttachVolumeRequest(name=server.name, volume=volume) for volume in volumes]
     begun = await asyncio.gather(*(house.client.servers.AttachVolume(request) for request in attach))
     detach = server_pb2.DetachVolumeRequest(name=server.name, volume=volumes[0])
-    await house.client.finished(await house.client.servers.DetachVolume(detach), timeout_s=5)
+    await (await house.client.servers.DetachVolume(detach)).result(5)
     for operation in begun:
-        await house.client.finished(operation, timeout_s=5)
+        await operation.result(5)
     shown = await house.client.servers.GetServer(server_pb2.GetServerRequest(name=server.name))
     assert sorted(a.volume for a in shown.volume_attachments) == sorted(volumes[1:])
 
@@ -96,7 +95,7 @@ async def test_a_delete_ends_what_is_under_way(house: House, cluster: MemoryClus
     name = metadata_of(await house.client.operations.GetOperation(Get(name=create.name))).resource
     cluster.store._delay_s = 0.02
     delete = await house.client.servers.DeleteServer(server_pb2.DeleteServerRequest(name=name))
-    await house.client.finished(delete, timeout_s=10)
+    await delete.result(10)
     ended = await house.client.operations.GetOperation(Get(name=create.name))
     metadata = metadata_of(ended)
     assert ended.HasField("error")
@@ -111,7 +110,7 @@ async def test_a_cancel_says_what_came_of_it(house: House, cluster: MemoryCluste
     await until(house, create, "running")
     await house.client.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=create.name))
     with pytest.raises(errors.Cancelled):
-        await house.client.finished(create, timeout_s=5)
+        await create.result(5)
     ended = await house.client.operations.GetOperation(Get(name=create.name))
     assert metadata_of(ended).cancel_outcome == Outcome.CANCEL_OUTCOME_UNDONE
 
@@ -121,7 +120,7 @@ async def test_an_operation_is_abandoned_as_it_is(house: House, cluster: MemoryC
     cluster.store._delay_s = 60.0
     create = await house.client.servers.CreateServer(create_request())
     await until(house, create, "running")
-    changes = house.client.operation_changes
+    changes = house.client.operations
     ended = await changes.AbandonOperation(
         operation_pb2.AbandonOperationRequest(name=create.name, reason="the cloud is being moved")
     )
@@ -137,7 +136,7 @@ async def test_an_operation_is_explained(house: House) -> None:
     """Its stages in order, who took them, and how often; of the memory platform there are no native calls."""
     operation = await house.client.servers.CreateServer(create_request(), metadata=waiting(5))
     request = operation_pb2.ExplainOperationRequest(name=operation.name)
-    told = await house.client.operation_changes.ExplainOperation(request)
+    told = await house.client.operations.ExplainOperation(request)
     assert [stage.stage for stage in told.stages] == ["server", "running", "done"]
     assert {stage.instance for stage in told.stages} == {"memory-1"}
     assert told.metadata.phase == operation_pb2.OperationMetadata.PHASE_DONE

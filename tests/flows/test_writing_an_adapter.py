@@ -16,7 +16,7 @@ from tests.flows.demo import ROOT
 
 from cloudspan.v1 import platform_pb2
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed
-from cloudspan_gateway import newadapter
+from cloudspan_kit import new_adapter
 
 GUIDE = (ROOT / "docs" / "writing-an-adapter.md").read_text()
 BIN = Path(sys.executable).parent
@@ -98,7 +98,7 @@ async def test_the_guide_s_commands_make_an_adapter_that_serves_through_a_gatewa
 
 def test_a_name_of_several_words_is_told_in_the_form_that_each_place_needs(tmp_path):
     """The tag has hyphens, modules have underscores, classes capitals; nothing of the template's name is left."""
-    folder = newadapter.make("my-cloud", tmp_path)
+    folder = new_adapter.make("my-cloud", tmp_path)
     assert 'default="my-cloud"' in (folder / "cloudspan_my_cloud" / "__main__.py").read_text()
     assert "class MyCloudCluster" in (folder / "cloudspan_my_cloud" / "driver.py").read_text()
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -108,7 +108,7 @@ def test_a_name_of_several_words_is_told_in_the_form_that_each_place_needs(tmp_p
 
 def test_an_adapter_outside_the_repository_finds_it_by_path(tmp_path):
     """Its environment takes common and the contract from there, and so does its image."""
-    folder = newadapter.make("acme", tmp_path)
+    folder = new_adapter.make("acme", tmp_path)
     (there,) = re.findall(r'cloudspan-kit = \{ path = "(.*)/common/kit"', (folder / "pyproject.toml").read_text())
     assert (folder / there).resolve() == ROOT
     dockerfile = (folder / "Dockerfile").read_text()
@@ -120,16 +120,16 @@ def test_an_adapter_beside_the_template_is_a_member_of_the_workspace(tmp_path):
     """It stays as the template is."""
     template = tmp_path / "adapters" / "template"
     template.mkdir(parents=True)
-    for path in newadapter.TEMPLATE.glob("*.toml"):
+    for path in new_adapter.TEMPLATE.glob("*.toml"):
         (template / path.name).write_text(path.read_text())
-    folder = newadapter.make("acme", tmp_path / "adapters", template)
+    folder = new_adapter.make("acme", tmp_path / "adapters", template)
     assert "cloudspan-kit = { workspace = true }" in (folder / "pyproject.toml").read_text()
 
 
 def test_a_name_that_is_no_tag_is_refused(tmp_path):
     """It says what a name looks like."""
     with pytest.raises(InvalidRequest, match="lower-case letters"):
-        newadapter.make("My Cloud", tmp_path)
+        new_adapter.make("My Cloud", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,5 +137,5 @@ def test_what_exists_is_not_written_over(tmp_path):
     """The folder is left as it is."""
     (tmp_path / "acme").mkdir()
     with pytest.raises(PreconditionFailed, match="exists; choose another name"):
-        newadapter.make("acme", tmp_path)
+        new_adapter.make("acme", tmp_path)
     assert list((tmp_path / "acme").iterdir()) == []

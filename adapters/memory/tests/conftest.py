@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cloudspan_common.client import Client
+from cloudspan.client import AsyncClient
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
@@ -21,13 +21,13 @@ def cluster() -> MemoryCluster:
 
 
 @pytest.fixture
-async def client(cluster: MemoryCluster) -> AsyncIterator[Client]:
+async def client(cluster: MemoryCluster) -> AsyncIterator[AsyncClient]:
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     adapter = Adapter("memory", "Memory", "cloudspan-memory", [cluster], seeding.services([cluster]))
     config = AdapterConfig(drain_s=0.0)
     task = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
-    async with Client(await bound, timeout_s=10) as opened:
+    async with AsyncClient(await bound, timeout_s=10) as opened:
         yield opened
     stop.set()
     await task

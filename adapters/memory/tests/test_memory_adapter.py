@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf import message_factory
 
+from cloudspan.client import AsyncClient, result_of
 from cloudspan.v1 import (
     key_pair_pb2,
     network_pb2,
@@ -17,7 +18,6 @@ from cloudspan.v1 import (
     volume_pb2,
 )
 from cloudspan_common import contract, errors
-from cloudspan_common.client import Client, result_of
 from cloudspan_common.contract import Kind
 from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_memory.driver import MemoryCluster
@@ -28,7 +28,7 @@ ROUTED = [m for m in contract.methods().values() if m.routed_field and m.service
 State = server_pb2.Server.State
 
 
-def call(client: Client, method: contract.Method, request: Any) -> Any:
+def call(client: AsyncClient, method: contract.Method, request: Any) -> Any:
     return client.channel.unary_unary(method.path, type(request).SerializeToString, method.response.FromString)(
         request, timeout=5
     )
@@ -38,20 +38,20 @@ async def changed(operation: Any) -> Any:
     return result_of(await operation)
 
 
-async def make_server(client: Client, name: str = "web", **fields: Any) -> server_pb2.Server:
+async def make_server(client: AsyncClient, name: str = "web", **fields: Any) -> server_pb2.Server:
     server = server_pb2.Server(display_name=name, flavor=f"{MAIN}/flavors/small")
     return await changed(
         client.servers.CreateServer(server_pb2.CreateServerRequest(**{"parent": MAIN, "server": server} | fields))
     )
 
 
-async def make_volume(client: Client) -> volume_pb2.Volume:
+async def make_volume(client: AsyncClient) -> volume_pb2.Volume:
     volume = volume_pb2.Volume(display_name="data", size_bytes=2**30)
     return await changed(client.volumes.CreateVolume(volume_pb2.CreateVolumeRequest(parent=MAIN, volume=volume)))
 
 
 @pytest.mark.parametrize("method", [m for m in ROUTED if m.kind is Kind.LIST], ids=lambda m: m.name)
-async def test_every_kind_is_listed_and_what_is_listed_is_got(client: Client, method: contract.Method) -> None:
+async def test_every_kind_is_listed_and_what_is_listed_is_got(client: AsyncClient, method: contract.Method) -> None:
     """The same resource both ways, but for the time it was observed at."""
     page = await call(client, method, method.request(parent=MAIN))
     assert page.cluster_status[0].cluster == MAIN
@@ -65,14 +65,14 @@ async def test_every_kind_is_listed_and_what_is_listed_is_got(client: Client, me
         await call(client, get, get.request(name=f"{MAIN}/{get.collection}/none"))
 
 
-async def test_every_method_of_the_contract_is_served(client: Client, cluster: MemoryCluster) -> None:
+async def test_every_method_of_the_contract_is_served(client: AsyncClient, cluster: MemoryCluster) -> None:
     """The adapter to copy leaves nothing out."""
     told = {capability.method for capability in Abilities(cluster).describe()}
     assert told == {method.full_name for method in ROUTED}
     assert len([m for m in ROUTED if m.kind is Kind.MUTATION]) >= 15
 
 
-async def test_a_server_lives_through_all_its_changes(client: Client, cluster: MemoryCluster) -> None:
+async def test_a_server_lives_through_all_its_changes(client: AsyncClient, cluster: MemoryCluster) -> None:
     """Made, stopped, started, rebooted, with a volume on and off, deleted."""
     server = await make_server(client)
     volume = await make_volume(client)
@@ -100,7 +100,7 @@ async def test_a_server_lives_through_all_its_changes(client: Client, cluster: M
     assert not cluster.store.all("volumes")
 
 
-async def test_secrets_of_a_create_are_not_kept(client: Client) -> None:
+async def test_secrets_of_a_create_are_not_kept(client: AsyncClient) -> None:
     """User data and password are told to the platform once, and never read back."""
     server = server_pb2.Server(
         display_name="web", flavor=f"{MAIN}/flavors/small", user_data="#!secret", admin_password="hunter2"
@@ -111,7 +111,7 @@ async def test_secrets_of_a_create_are_not_kept(client: Client) -> None:
     assert b"hunter2" not in got.SerializeToString()
 
 
-async def test_networks_refuse_what_overlaps_and_take_their_subnets_along(client: Client) -> None:
+async def test_networks_refuse_what_overlaps_and_take_their_subnets_along(client: AsyncClient) -> None:
     """A subnet's range, its gateway, and its end."""
     made = await changed(
         client.networks.CreateNetwork(network_pb2.CreateNetworkRequest(parent=MAIN, network={"display_name": "n"}))
@@ -136,7 +136,7 @@ async def test_networks_refuse_what_overlaps_and_take_their_subnets_along(client
     assert [s.name for s in left.subnets] == [f"{MAIN}/subnets/{name}-v4" for name in ("private", "public")]
 
 
-async def test_a_key_pairs_name_is_its_key(client: Client) -> None:
+async def test_a_key_pairs_name_is_its_key(client: AsyncClient) -> None:
     """The same key again is the same; another key under the name is refused."""
     key = {"display_name": "me", "public_key": "ssh-ed25519 AAAA"}
     create = key_pair_pb2.CreateKeyPairRequest(parent=MAIN, key_pair=key)
@@ -149,7 +149,7 @@ async def test_a_key_pairs_name_is_its_key(client: Client) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1])
-async def test_a_volume_without_a_size_is_refused(client: Client, size: int) -> None:
+async def test_a_volume_without_a_size_is_refused(client: AsyncClient, size: int) -> None:
     """With the field named."""
     request = volume_pb2.CreateVolumeRequest(parent=MAIN, volume={"display_name": "x", "size_bytes": size})
     with pytest.raises(errors.InvalidRequest) as caught:
@@ -157,7 +157,9 @@ async def test_a_volume_without_a_size_is_refused(client: Client, size: int) -> 
     assert "size_bytes" in caught.value.message
 
 
-async def test_2500_servers_are_all_listed_though_some_go_meanwhile(client: Client, cluster: MemoryCluster) -> None:
+async def test_2500_servers_are_all_listed_though_some_go_meanwhile(
+    client: AsyncClient, cluster: MemoryCluster
+) -> None:
     """Deleted between two pages: the rest comes once each, and a page emptied by deletions is no loop."""
     cluster.seed_servers(2500)
     request = server_pb2.ListServersRequest(parent=MAIN, page_size=1000)
@@ -175,7 +177,7 @@ async def test_2500_servers_are_all_listed_though_some_go_meanwhile(client: Clie
     assert len(seen) == len(set(seen)) == 2500 - sum(int(i[5:]) >= 1000 for i in gone)
 
 
-async def test_what_a_caller_gets_is_a_copy(client: Client, cluster: MemoryCluster) -> None:
+async def test_what_a_caller_gets_is_a_copy(client: AsyncClient, cluster: MemoryCluster) -> None:
     """The store's own rows have no time of observation."""
     await client.servers.ListServers(server_pb2.ListServersRequest(parent=MAIN))
     for method in ROUTED:
@@ -185,14 +187,14 @@ async def test_what_a_caller_gets_is_a_copy(client: Client, cluster: MemoryClust
                 assert "observe_time" not in {field.name for field, _ in row.ListFields()}
 
 
-async def test_quotas_count_what_is_there(client: Client, cluster: MemoryCluster) -> None:
+async def test_quotas_count_what_is_there(client: AsyncClient, cluster: MemoryCluster) -> None:
     """Nothing is limited; three servers are three."""
     cluster.seed_servers(3)
     quota = await client.quotas.GetQuota(quota_pb2.GetQuotaRequest(name=f"{MAIN}/quotas/main"))
     assert {item.metric: (item.used, item.limit) for item in quota.items}["servers"] == (3, -1)
 
 
-async def test_its_own_service_seeds_servers(client: Client, cluster: MemoryCluster) -> None:
+async def test_its_own_service_seeds_servers(client: AsyncClient, cluster: MemoryCluster) -> None:
     """What an adapter may have beside the contract."""
     seed = seed_pb2_grpc.SeedServiceStub(client.channel)
     assert (await seed.Seed(seed_pb2.SeedRequest(servers=4))).servers == 4

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cloudspan.adapter.v1 import step_pb2
+from cloudspan.client import AsyncClient, result_of
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, server_pb2, volume_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.client import Client, result_of
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
@@ -175,7 +175,7 @@ async def test_what_is_wrong_is_told_before_anything_is_made(request_: Any, word
     assert steps.made() == {}
 
 
-async def test_a_check_makes_nothing(client: Client, cluster: MemoryCluster) -> None:
+async def test_a_check_makes_nothing(client: AsyncClient, cluster: MemoryCluster) -> None:
     """Of a good request; a start of what is not there is refused."""
     request = a_server()
     request.validate_only = True
@@ -186,7 +186,9 @@ async def test_a_check_makes_nothing(client: Client, cluster: MemoryCluster) -> 
         result_of(await client.servers.StartServer(start))
 
 
-async def test_a_server_has_what_was_made_for_it_and_takes_it_along(client: Client, cluster: MemoryCluster) -> None:
+async def test_a_server_has_what_was_made_for_it_and_takes_it_along(
+    client: AsyncClient, cluster: MemoryCluster
+) -> None:
     """A volume that shall stay stays, free for others."""
     server = result_of(await client.servers.CreateServer(a_server()))
     first, second = server.network_interfaces
@@ -209,7 +211,7 @@ async def test_a_server_has_what_was_made_for_it_and_takes_it_along(client: Clie
     assert (volume.size_bytes, volume.state) == (2 * GIB, volume_pb2.Volume.STATE_AVAILABLE)
 
 
-async def test_a_port_in_use_is_refused(client: Client) -> None:
+async def test_a_port_in_use_is_refused(client: AsyncClient) -> None:
     """A router's interface is one."""
     made = result_of(await client.networks.CreateNetwork(a_network()))
     ports = (await client.ports.ListPorts(port_pb2.ListPortsRequest(parent=MAIN))).ports
@@ -218,12 +220,12 @@ async def test_a_port_in_use_is_refused(client: Client) -> None:
         result_of(await client.servers.CreateServer(a_server(network_interfaces=[{"port": taken.name}])))
 
 
-async def _server_with(client: Client, **interface: Any) -> server_pb2.Server:
+async def _server_with(client: AsyncClient, **interface: Any) -> server_pb2.Server:
     interface = {"network": f"{MAIN}/networks/private"} | interface
     return result_of(await client.servers.CreateServer(a_server(network_interfaces=[interface], new_volumes=[])))
 
 
-async def test_a_port_outlives_a_server_that_only_used_it(client: Client, cluster: MemoryCluster) -> None:
+async def test_a_port_outlives_a_server_that_only_used_it(client: AsyncClient, cluster: MemoryCluster) -> None:
     """It was there before, it is there after, and free."""
     store = cluster.store
     port = store.put("ports", "mine", port_pb2.Port(network=f"{MAIN}/networks/private"))
@@ -235,7 +237,7 @@ async def test_a_port_outlives_a_server_that_only_used_it(client: Client, cluste
     assert store.get("ports", "mine").device_id == ""
 
 
-async def test_a_network_has_its_router_and_takes_it_along(client: Client, cluster: MemoryCluster) -> None:
+async def test_a_network_has_its_router_and_takes_it_along(client: AsyncClient, cluster: MemoryCluster) -> None:
     """Unless another network needs it; a network in use is refused, with its ports named."""
     first = result_of(await client.networks.CreateNetwork(a_network()))
     (router,) = cluster.store.all("routers")
@@ -253,7 +255,7 @@ async def test_a_network_has_its_router_and_takes_it_along(client: Client, clust
     assert [r.name for r in cluster.store.all("routers")] == [router.name]
 
 
-async def test_what_memory_has_not_is_refused_by_field(client: Client) -> None:
+async def test_what_memory_has_not_is_refused_by_field(client: AsyncClient) -> None:
     """With the reason that the capabilities give."""
     for fields in (
         {"boot_volume": {"size_bytes": GIB}},

@@ -7,9 +7,8 @@ import asyncio
 import pytest
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.client import AsyncClient, NotFound, PreconditionFailed, Unsupported, result_of, waiting
 from cloudspan.v1 import flavor_pb2, server_pb2
-from cloudspan_common.client import Client, result_of, waiting
-from cloudspan_common.errors import NotFound, PreconditionFailed, Unsupported
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
@@ -28,7 +27,7 @@ async def cloud():
     )
     config = AdapterConfig(drain_s=0.0)
     serving = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
-    async with Client(await bound, timeout_s=10) as client:
+    async with AsyncClient(await bound, timeout_s=10) as client:
         yield client
     stop.set()
     await serving

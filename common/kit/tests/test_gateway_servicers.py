@@ -11,9 +11,9 @@ import pytest
 from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2
 from cloudspan_common import errors, grpcs
-from cloudspan_common.client import Client
 from cloudspan_common.telemetry import NativeCall, record_native_call
 from cloudspan_common.trial_certificates import Authority
 from cloudspan_kit.driver import Call, Capability, Marked, MarkedKind, Operation, Watch
@@ -85,18 +85,18 @@ def cluster() -> AcmeCluster[Servers]:
 
 
 @pytest.fixture
-async def client(cluster: AcmeCluster[Servers]) -> AsyncIterator[Client]:
-    async with serving(cluster) as address, Client(address, timeout_s=5) as opened:
+async def client(cluster: AcmeCluster[Servers]) -> AsyncIterator[AsyncClient]:
+    async with serving(cluster) as address, AsyncClient(address, timeout_s=5) as opened:
         yield opened
 
 
 @pytest.fixture
-def steps(client: Client) -> Any:
+def steps(client: AsyncClient) -> Any:
     return step_pb2_grpc.StepServiceStub(client.channel)
 
 
 @pytest.fixture
-def marks(client: Client) -> Any:
+def marks(client: AsyncClient) -> Any:
     return step_pb2_grpc.MarkServiceStub(client.channel)
 
 
@@ -117,7 +117,7 @@ async def test_a_step_that_only_checks_acts_never(steps: Any, cluster: AcmeClust
 
 
 async def test_a_mutation_called_straight_with_validate_only_never_acts(
-    client: Client, cluster: AcmeCluster[Servers]
+    client: AsyncClient, cluster: AcmeCluster[Servers]
 ) -> None:
     """The adapter is asked without a gateway."""
     request = server_pb2.StartServerRequest(name=f"{PARENT}/servers/1", validate_only=True)
@@ -222,9 +222,9 @@ async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(
 
     request = step_pb2.ListMarkedRequest(cluster=PARENT, installation="mine")
     async with serving(cluster, tls_caller=("auditor",), **files("acme")) as address:
-        async with Client(address, tls=grpcs.Tls(*files("auditor").values())) as auditor:
+        async with AsyncClient(address, tls=grpcs.Tls(*files("auditor").values())) as auditor:
             await auditor.servers.GetServer(server_pb2.GetServerRequest(name=f"{PARENT}/servers/1"))
             with pytest.raises(errors.Forbidden, match="MarkService/ListMarked is not for auditor"):
                 await step_pb2_grpc.MarkServiceStub(auditor.channel).ListMarked(request)
-        async with Client(address, tls=grpcs.Tls(*files("gateway.cloudspan").values())) as gateway:
+        async with AsyncClient(address, tls=grpcs.Tls(*files("gateway.cloudspan").values())) as gateway:
             assert (await step_pb2_grpc.MarkServiceStub(gateway.channel).ListMarked(request)).marked

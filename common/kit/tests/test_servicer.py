@@ -12,9 +12,9 @@ from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
 from google.protobuf import struct_pb2
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import common_pb2, server_pb2, server_pb2_grpc, volume_pb2, volume_pb2_grpc
 from cloudspan_common import errors, grpcs
-from cloudspan_common.client import Client
 from cloudspan_kit.driver import ABSENT, Call, Capability, Operation, Page, Query
 
 Lists, Gets = server_pb2.ListServersRequest, server_pb2.GetServerRequest
@@ -81,8 +81,8 @@ async def address(cluster: AcmeCluster[Servers]) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def client(address: str) -> AsyncIterator[Client]:
-    async with Client(address, timeout_s=5) as opened:
+async def client(address: str) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(address, timeout_s=5) as opened:
         yield opened
 
 
@@ -111,7 +111,7 @@ async def refused(call: Any) -> errors.CloudspanError:
         (Gets(name=f"{PARENT}/servers/1", read_mask={"paths": ["colour"]}), errors.InvalidRequest, "UNKNOWN_MASK_PATH"),
     ],
 )
-async def test_a_bad_get_is_refused(client: Client, request_: Gets, kind: type, reason: str) -> None:
+async def test_a_bad_get_is_refused(client: AsyncClient, request_: Gets, kind: type, reason: str) -> None:
     """Each with its own reason."""
     error = await refused(client.servers.GetServer(request_))
     assert (type(error), error.reason) == (kind, reason)
@@ -130,14 +130,14 @@ async def test_a_bad_get_is_refused(client: Client, request_: Gets, kind: type, 
         ({"read_mask": {"paths": ["colour"]}}, "UNKNOWN_MASK_PATH"),
     ],
 )
-async def test_a_bad_list_is_refused(client: Client, fields: dict[str, Any], reason: str) -> None:
+async def test_a_bad_list_is_refused(client: AsyncClient, fields: dict[str, Any], reason: str) -> None:
     """Each with its own reason."""
     error = await refused(client.servers.ListServers(Lists(**{"parent": PARENT} | fields)))
     assert isinstance(error, errors.InvalidRequest)
     assert reason in ("", error.reason)
 
 
-async def test_a_page_token_serves_its_own_query_only(client: Client) -> None:
+async def test_a_page_token_serves_its_own_query_only(client: AsyncClient) -> None:
     """Another filter with it is refused; another page size is fine."""
     page = await client.servers.ListServers(Lists(parent=PARENT, page_size=2))
     error = await refused(
@@ -148,7 +148,7 @@ async def test_a_page_token_serves_its_own_query_only(client: Client) -> None:
     assert [server.display_name for server in rest.servers] == ["s2", "s3", "s4"]
 
 
-async def test_tags_fill_an_empty_parent_and_must_agree_with_a_full_one(client: Client) -> None:
+async def test_tags_fill_an_empty_parent_and_must_agree_with_a_full_one(client: AsyncClient) -> None:
     """As at the gateway."""
     tags = (("x-platform", "acme"), ("x-cluster", "east"))
     assert len((await client.servers.ListServers(Lists(), metadata=tags)).servers) == 5
@@ -158,7 +158,7 @@ async def test_tags_fill_an_empty_parent_and_must_agree_with_a_full_one(client: 
     assert "west" in error.message
 
 
-async def test_a_list_tells_how_its_cluster_took_part(client: Client) -> None:
+async def test_a_list_tells_how_its_cluster_took_part(client: AsyncClient) -> None:
     """PARTIAL with the driver's doubt, live, observed now."""
     page = await client.servers.ListServers(Lists(parent=PARENT))
     (status,) = page.cluster_status
@@ -171,7 +171,7 @@ async def test_a_list_tells_how_its_cluster_took_part(client: Client) -> None:
     assert all(server.observe_time.seconds for server in page.servers)
 
 
-async def test_view_and_mask_shape_the_answer(client: Client) -> None:
+async def test_view_and_mask_shape_the_answer(client: AsyncClient) -> None:
     """`native` under FULL only; a mask keeps what it names, and the name."""
     name = f"{PARENT}/servers/a%2Fb"
     basic = await client.servers.GetServer(Gets(name=name))
@@ -182,7 +182,7 @@ async def test_view_and_mask_shape_the_answer(client: Client) -> None:
     assert masked == server_pb2.Server(name=name, vcpus=2)
 
 
-async def test_an_answer_stays_below_three_mebibytes(client: Client, cluster: AcmeCluster[Servers]) -> None:
+async def test_an_answer_stays_below_three_mebibytes(client: AsyncClient, cluster: AcmeCluster[Servers]) -> None:
     """Cut, with a token that goes on: nothing is lost."""
     cluster.servers.size, cluster.servers.weight = 40, 200_000
     seen: list[str] = []
@@ -197,7 +197,7 @@ async def test_an_answer_stays_below_three_mebibytes(client: Client, cluster: Ac
     assert len(seen) == len(set(seen)) == 40
 
 
-async def test_what_a_cluster_has_not_is_unimplemented_with_its_reason(client: Client) -> None:
+async def test_what_a_cluster_has_not_is_unimplemented_with_its_reason(client: AsyncClient) -> None:
     """The declared reason, or none."""
     error = await refused(client.volumes.ListVolumes(volume_pb2.ListVolumesRequest(parent=PARENT)))
     assert isinstance(error, errors.Unsupported)
@@ -219,7 +219,7 @@ async def test_every_answer_carries_the_stamp(stub: Any, cluster: AcmeCluster[Se
 
 
 async def test_a_defect_of_a_driver_leaks_nothing(
-    client: Client, cluster: AcmeCluster[Servers], caplog: pytest.LogCaptureFixture
+    client: AsyncClient, cluster: AcmeCluster[Servers], caplog: pytest.LogCaptureFixture
 ) -> None:
     """INTERNAL with the kind of fault and the request id, not its words."""
     cluster.servers.fault = KeyError("password=hunter2")
@@ -248,14 +248,14 @@ async def test_a_status_fits_into_four_kibibytes(stub: Any, cluster: AcmeCluster
     assert len(trailers[errors.DETAILS_KEY]) <= errors.MAX_STATUS_BYTES
 
 
-async def test_a_caller_without_time_is_told_so(client: Client, cluster: AcmeCluster[Servers]) -> None:
+async def test_a_caller_without_time_is_told_so(client: AsyncClient, cluster: AcmeCluster[Servers]) -> None:
     """1 ms is over during the call; a driver that answers faster would be in time."""
     cluster.servers.hold.clear()
     error = await refused(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1"), timeout=0.001))
     assert isinstance(error, errors.OutOfTime)
 
 
-async def test_a_deadline_ends_the_drivers_call(client: Client, cluster: AcmeCluster[Servers]) -> None:
+async def test_a_deadline_ends_the_drivers_call(client: AsyncClient, cluster: AcmeCluster[Servers]) -> None:
     """Nothing goes on for a caller that is gone; a caller's cancel does the same."""
     cluster.servers.hold.clear()
     error = await refused(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1"), timeout=0.05))
@@ -278,7 +278,7 @@ async def test_bytes_that_are_no_request_are_the_callers_fault(address: str) -> 
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_direct_mutation_is_driven_to_its_end(client: Client, cluster: AcmeCluster[Servers]) -> None:
+async def test_a_direct_mutation_is_driven_to_its_end(client: AsyncClient, cluster: AcmeCluster[Servers]) -> None:
     """Finished in one call; what the driver refuses is the operation's error."""
     delete = server_pb2.DeleteServerRequest(name=f"{PARENT}/servers/1")
     operation = await client.servers.DeleteServer(delete)

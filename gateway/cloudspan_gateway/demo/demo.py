@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloudspan import client
 from cloudspan.v1 import flavor_pb2, image_pb2, network_pb2, volume_pb2
-from cloudspan_common.client import Client
-from cloudspan_common.errors import CloudspanError, GaveUp, OutOfTime
+from cloudspan_common.errors import GaveUp, OutOfTime
 from cloudspan_gateway.demo.launcher import Launcher
 from cloudspan_gateway.demo.sample_calls import Ingredients, sample_calls
 
@@ -29,7 +29,9 @@ async def up(plan: Plan, stop: asyncio.Event, *, seed: bool) -> None:
     """Run the plan until `stop`, then end all of it.
 
     Raises:
-        CloudspanError: Something did not start, or ended by itself; everything else was ended.
+        PreconditionFailed: A child did not start, or ended by itself; everything else was ended.
+        OutOfTime: A child, or a cluster behind it, does not answer; everything else was ended.
+        GaveUp: A cluster can't be seeded; everything else was ended.
     """
     launcher = Launcher(plan)
     try:
@@ -43,7 +45,7 @@ async def _bring_up(launcher: Launcher, plan: Plan, *, seed: bool) -> None:
     started = time.monotonic()
     click.echo(f"starting {', '.join(child.name for child in plan.children)}; logs in {plan.state / 'logs'}")
     await launcher.start()
-    async with Client(plan.gateway) as cloud:
+    async with client.AsyncClient(plan.gateway) as cloud:
         await asyncio.gather(*(_answering(cloud, cluster) for cluster in plan.clusters))
         if seed:
             await asyncio.gather(*(_seed(cloud, cluster) for cluster in plan.clusters))
@@ -64,13 +66,13 @@ async def _first_of(*works: Awaitable[object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _answering(cloud: Client, cluster: ClusterRef) -> None:
+async def _answering(cloud: client.AsyncClient, cluster: ClusterRef) -> None:
     """Wait until the cluster itself answers a call through the gateway."""
     give_up = time.monotonic() + READY_S
     while True:
         try:
             await cloud.flavors.ListFlavors(flavor_pb2.ListFlavorsRequest(parent=str(cluster), page_size=1), timeout=5)
-        except CloudspanError as error:
+        except client.CloudspanError as error:
             if time.monotonic() > give_up:
                 text = f"{cluster} does not answer after {READY_S:g} s: {error.message}"
                 raise OutOfTime(text, reason="CLUSTER_NOT_READY") from error
@@ -79,18 +81,18 @@ async def _answering(cloud: Client, cluster: ClusterRef) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-async def _seed(cloud: Client, cluster: ClusterRef) -> None:
+async def _seed(cloud: client.AsyncClient, cluster: ClusterRef) -> None:
     """Make a volume the way a caller would, so that there is an operation to look at."""
     volume = volume_pb2.Volume(display_name="demo-data", size_bytes=_GIB)
     request = volume_pb2.CreateVolumeRequest(parent=str(cluster), volume=volume)
     try:
-        await cloud.finished(await cloud.volumes.CreateVolume(request), READY_S)
-    except CloudspanError as error:
+        await (await cloud.volumes.CreateVolume(request)).result(READY_S)
+    except client.CloudspanError as error:
         text = f"{cluster} can't be seeded: {error.message}; try again with --no-seed"
         raise GaveUp(text, reason="SEEDING_FAILED") from error
 
 
-async def _ingredients(cloud: Client, cluster: ClusterRef) -> Ingredients:
+async def _ingredients(cloud: client.AsyncClient, cluster: ClusterRef) -> Ingredients:
     parent = str(cluster)
     flavors = await cloud.flavors.ListFlavors(flavor_pb2.ListFlavorsRequest(parent=parent))
     images = await cloud.images.ListImages(image_pb2.ListImagesRequest(parent=parent))

@@ -12,9 +12,8 @@ from google.longrunning import operations_pb2
 from google.protobuf import struct_pb2
 from tests.flows.memory_house import MAIN, House, create_request, memory_cluster, metadata_of, open_house
 
+from cloudspan.client import errors, result_of, waiting
 from cloudspan.v1 import operation_pb2, server_pb2
-from cloudspan_common import errors
-from cloudspan_common.client import result_of, waiting
 from cloudspan_memory.driver import MemoryCluster
 
 Phase = operation_pb2.OperationMetadata.Phase
@@ -46,7 +45,7 @@ def hurry(cluster: MemoryCluster) -> None:
 async def until_phase(house: House, name: str, **expected: Any) -> Any:
     """Return the metadata as soon as its fields are as expected."""
     async with asyncio.timeout(5):
-        async for operation in house.client.changes(name):
+        async for operation in house.client.operation(name, server_pb2.Server).changes():
             metadata = metadata_of(operation)
             if all(getattr(metadata, key) == value for key, value in expected.items()):
                 return metadata
@@ -58,7 +57,7 @@ async def test_a_cast_answers_at_once_and_ends_later(house: House, cluster: Memo
     operation = await house.client.servers.CreateServer(create_request())
     assert not operation.done
     assert metadata_of(operation).phase == Phase.PHASE_QUEUED
-    server = await house.client.finished(operation, timeout_s=5)
+    server = await operation.result(5)
     assert (server.display_name, server.state) == ("web", server_pb2.Server.STATE_RUNNING)
     ended = await house.client.operations.GetOperation(Get(name=operation.name))
     metadata = metadata_of(ended)
@@ -98,7 +97,7 @@ async def test_the_same_request_id_is_the_same_operation(house: House, cluster: 
     request.server.labels.update({f"k{n}": "v" for n in range(20)})
     found = await asyncio.gather(*(house.client.servers.CreateServer(request) for _ in range(50)))
     assert len({operation.name for operation in found}) == 1
-    await house.client.finished(found[0], timeout_s=5)
+    await found[0].result(5)
     assert len(cluster.store.all("servers")) == 1
     assert (await house.client.servers.CreateServer(request)).done
     request.server.display_name = "other"
@@ -170,7 +169,7 @@ async def test_a_cancel_undoes_what_was_done(house: House, cluster: MemoryCluste
     assert cluster.store.all("servers")
     await house.client.operations.CancelOperation(Cancel(name=operation.name))
     with pytest.raises(errors.Cancelled):
-        await house.client.finished(operation, timeout_s=5)
+        await operation.result(5)
     assert not cluster.store.all("servers")
     metadata = metadata_of(await house.client.operations.GetOperation(Get(name=operation.name)))
     assert metadata.cancel_requested
@@ -195,7 +194,7 @@ async def test_only_what_has_ended_can_be_deleted(house: House, cluster: MemoryC
         await house.client.operations.DeleteOperation(delete)
     await until_phase(house, operation.name, stage="running")
     hurry(cluster)
-    await house.client.finished(operation, timeout_s=5)
+    await operation.result(5)
     await house.client.operations.DeleteOperation(delete)
     with pytest.raises(errors.NotFound):
         await house.client.operations.GetOperation(Get(name=operation.name))
@@ -217,13 +216,13 @@ async def test_a_watch_tells_each_change_and_ends_with_the_operation(house: Hous
     """From accepted to done, in order."""
     operation = await house.client.servers.CreateServer(create_request())
     async with asyncio.timeout(5):
-        seen = [change async for change in house.client.changes(operation)]
+        seen = [change async for change in operation.changes()]
     assert [change.done for change in seen].count(True) == 1
     assert seen[-1].done
     percents = [metadata_of(change).percent for change in seen]
     assert percents == sorted(percents)
     async with asyncio.timeout(5):
-        assert len([change async for change in house.client.changes(operation)]) == 1
+        assert len([change async for change in operation.changes()]) == 1
 
 
 async def test_a_failed_state_is_the_operations_error(house: House, cluster: MemoryCluster) -> None:
@@ -279,7 +278,7 @@ async def test_an_operation_outlives_its_adapter(house: House, cluster: MemoryCl
     await house.forget()
     await house.plug([cluster], "memory-2")
     hurry(cluster)
-    server = await house.client.finished(operation, timeout_s=10)
+    server = await operation.result(10)
     assert server.name == metadata.resource
     assert len(cluster.store.all("servers")) == 1
 
@@ -293,7 +292,7 @@ async def test_an_operation_waits_for_an_adapter_that_is_away(house: House, clus
     await house.kill()
     await house.forget()
     async with asyncio.timeout(5):
-        async for change in house.client.changes(operation):
+        async for change in operation.changes():
             if "no instance serves" in metadata_of(change).stage:
                 break
     assert (await house.client.servers.CreateServer(request)).name == operation.name
@@ -301,7 +300,7 @@ async def test_an_operation_waits_for_an_adapter_that_is_away(house: House, clus
         await house.client.servers.CreateServer(create_request("second"))
     hurry(cluster)
     await house.plug([cluster], "memory-2")
-    assert (await house.client.finished(operation, timeout_s=10)).display_name == "web"
+    assert (await operation.result(10)).display_name == "web"
 
 
 def _fail() -> struct_pb2.Struct:

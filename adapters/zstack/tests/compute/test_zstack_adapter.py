@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudspan.client import AsyncClient, result_of
 from cloudspan.v1 import cluster_pb2, server_pb2, volume_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.client import Client, result_of
 from cloudspan_common.contract import Kind
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_kit.serve.capabilities import Abilities
@@ -44,25 +44,25 @@ def cluster(real_time_cloud: FakeCloud) -> ZStackCluster:
 
 
 @pytest.fixture
-async def client(cluster: ZStackCluster) -> AsyncIterator[Client]:
+async def client(cluster: ZStackCluster) -> AsyncIterator[AsyncClient]:
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     adapter = Adapter("zstack", "ZStack", "cloudspan-zstack", [cluster])
     config = AdapterConfig(drain_s=0.0)
     task = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
-    async with Client(await bound, timeout_s=20) as opened:
+    async with AsyncClient(await bound, timeout_s=20) as opened:
         yield opened
     stop.set()
     await task
 
 
-def _call(client: Client, method: contract.Method, request: Any) -> Any:
+def _call(client: AsyncClient, method: contract.Method, request: Any) -> Any:
     make = client.channel.unary_unary(method.path, type(request).SerializeToString, method.response.FromString)
     return make(request, timeout=20)
 
 
 @pytest.mark.parametrize("method", [m for m in _ROUTED if m.kind is Kind.LIST], ids=lambda m: m.name)
-async def test_every_kind_is_listed_and_what_is_listed_is_got(client: Client, method: contract.Method) -> None:
+async def test_every_kind_is_listed_and_what_is_listed_is_got(client: AsyncClient, method: contract.Method) -> None:
     """The same resource both ways, but for the time it was observed at."""
     page = await _call(client, method, method.request(parent=str(REF)))
     get = contract.methods()[f"{method.service}/Get{method.item.DESCRIPTOR.name}"]
@@ -81,7 +81,7 @@ def test_every_method_of_the_contract_is_served_and_every_create_is_safe(cluster
     assert set(creates.values()) == {cluster_pb2.MethodCapability.CREATE_SAFETY_NATIVE}
 
 
-async def test_a_server_lives_through_all_its_changes(client: Client) -> None:
+async def test_a_server_lives_through_all_its_changes(client: AsyncClient) -> None:
     """Made, with a volume on and off, stopped, deleted: each call is driven to its end."""
     flavor, image, network = [
         (await _call(client, contract.methods()[f"cloudspan.v1.{kind}"], request))
@@ -114,7 +114,7 @@ async def test_a_server_lives_through_all_its_changes(client: Client) -> None:
     assert (got.state, b"hunter2" in got.SerializeToString()) == (_State.STATE_SOFT_DELETED, False)
 
 
-async def test_an_option_that_nobody_knows_is_refused(client: Client) -> None:
+async def test_an_option_that_nobody_knows_is_refused(client: AsyncClient) -> None:
     """Never ignored; the known ones are named."""
     request = server_pb2.CreateServerRequest(parent=str(REF), server=_State(display_name="web"))
     request.options.update({"cpus": 4})
@@ -122,7 +122,7 @@ async def test_an_option_that_nobody_knows_is_refused(client: Client) -> None:
         await client.servers.CreateServer(request)
 
 
-async def test_the_cluster_tells_how_it_stands(client: Client, real_time_cloud: FakeCloud) -> None:
+async def test_the_cluster_tells_how_it_stands(client: AsyncClient, real_time_cloud: FakeCloud) -> None:
     """State, version and session, and the check goes the whole way."""
     checked = await client.clusters.CheckCluster(cluster_pb2.CheckClusterRequest(name=str(REF)))
     told = await client.clusters.GetCluster(cluster_pb2.GetClusterRequest(name=str(REF)))
@@ -132,7 +132,7 @@ async def test_the_cluster_tells_how_it_stands(client: Client, real_time_cloud: 
 
 
 async def test_passwords_and_sessions_do_not_reach_the_log(
-    client: Client, cluster: ZStackCluster, capsys: pytest.CaptureFixture[str]
+    client: AsyncClient, cluster: ZStackCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nor user data."""
     server = _State(display_name="web", user_data="#!canary", admin_password="hunter2-canary")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.errors import PreconditionFailed
-from cloudspan_common.names import parse_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,13 +44,13 @@ def write(document: Path, table: str) -> bool:
     """Put `table` between the markers of `document`; return whether that changed anything.
 
     Raises:
-        PreconditionFailed: It has no such markers.
+        click.ClickException: It has no such markers.
     """
     text = document.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
     _, end, foot = rest.partition(END)
     if not begin or not end:
-        raise PreconditionFailed(f"{document} has no line {BEGIN} with a line {END} below it", reason="NO_MARKERS")
+        raise click.ClickException(f"{document} has no line {BEGIN} with a line {END} below it")
     changed = f"{head}{BEGIN}\n\n{table}\n\n{END}{foot}"
     document.write_text(changed, encoding="utf-8")
     return changed != text
@@ -60,7 +60,7 @@ def _by_platform(clusters: Iterable[Cluster]) -> _Found:
     """The best that any cluster of a platform says of each method."""
     found: _Found = {}
     for cluster in clusters:
-        methods = found.setdefault(parse_cluster(cluster.name, "name").platform, {})
+        methods = found.setdefault(cluster.name.split("/")[1], {})
         for capability in cluster.capabilities:
             known = methods.get(capability.method)
             if capability.level != _ABSENT and (known is None or capability.level < known.level):

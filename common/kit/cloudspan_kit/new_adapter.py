@@ -1,7 +1,7 @@
-"""Makes a new adapter: `adapters/template`, which is a working one, copied under another name.
+"""`cloudspan new-adapter`: `adapters/template`, which is a working adapter, copied under another name.
 
-`cloudspan new-adapter` calls it. The copy stands anywhere; beside the template it becomes a member of the workspace,
-elsewhere it finds this repository by path.
+Needs a checkout, since no distribution holds the template. The copy stands anywhere; beside the template it becomes a
+member of the workspace, elsewhere it finds this repository by path.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudspan_common.errors import InvalidRequest, PreconditionFailed
+import click
+
+from cloudspan_common.errors import CloudspanError, InvalidRequest, PreconditionFailed
 from cloudspan_common.names import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEMPLATE = Path(__file__).parents[2] / "adapters" / "template"
+TEMPLATE = Path(__file__).parents[3] / "adapters" / "template"
 _WORKSPACE_SOURCE = "cloudspan-kit = { workspace = true }"
 _PARTS = {"kit": "common/kit", "common": "common/base", "protos": "protos"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info")
@@ -35,6 +37,23 @@ RUN /opt/cloudspan/bin/pip install --no-cache-dir /src/protos /src/common/base /
 """
 
 
+@click.command("new-adapter")
+@click.argument("name")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="Where its folder is made; here by default.",
+)
+def new_adapter(name: str, directory: Path) -> None:
+    """Make a new adapter that runs as it stands; see docs/writing-an-adapter.md."""
+    try:
+        folder = make(name, directory)
+    except CloudspanError as error:
+        raise click.ClickException(error.message) from error
+    click.echo(f"{folder} is an adapter for the platform {name}; its README.md says what is where")
+
+
 def make(name: str, directory: Path, template: Path = TEMPLATE) -> Path:
     """Write the adapter `name` into a new folder of that name in `directory`, and return the folder.
 
@@ -43,7 +62,9 @@ def make(name: str, directory: Path, template: Path = TEMPLATE) -> Path:
         PreconditionFailed: The folder exists, or the template is not here.
     """
     if not is_tag(name):
-        text = f"{name!r} is no name of an adapter; it becomes the platform tag: lower-case letters, digits, hyphens"
+        text = (
+            f"{name!r} is not a name for an adapter; it becomes the platform tag: lower-case letters, digits, hyphens"
+        )
         raise InvalidRequest(text, reason="BAD_NAME")
     if not template.is_dir():
         text = f"there is no template in {template}; run this in a checkout of Cloudspan, with its environment"

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.tree import Tree
 
 from cloudspan.v1 import cluster_pb2, operation_pb2, orphan_pb2, platform_pb2
-from cloudspan_common.names import parse_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,8 +129,8 @@ def kind_of(orphan: orphan_pb2.Orphan) -> str:
 
 def cluster_tags(name: str) -> str:
     """`platforms/openstack/clusters/alpha` -> `openstack/alpha`, as `cloudspan check` takes it."""
-    ref = parse_cluster(name, "name")
-    return f"{ref.platform}/{ref.cluster}"
+    _, platform, _, cluster = name.split("/")
+    return f"{platform}/{cluster}"
 
 
 def _table(*columns: str) -> Table:

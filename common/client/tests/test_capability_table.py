@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cloudspan.cli import capability_table
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.errors import PreconditionFailed
-from cloudspan_gateway import capability_table
 
 M = cluster_pb2.MethodCapability
 SERVERS = "cloudspan.v1.ServerService"

@@ -9,10 +9,24 @@ import grpc
 import pytest
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
+from cloudspan.client import (
+    AsyncClient,
+    Client,
+    CloudspanError,
+    InvalidRequest,
+    NotFound,
+    OutOfTime,
+    QuotaExceeded,
+    Recovery,
+    Unreachable,
+    Violation,
+    errors,
+    waiting,
+)
 from cloudspan.v1 import common_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc
+from cloudspan_common import errors as server_errors
 from cloudspan_common import grpcs
-from cloudspan_common.client import Client, waiting
-from cloudspan_common.errors import DETAILS_KEY, NotFound, OutOfTime, QuotaExceeded, Unreachable, to_status
+from cloudspan_common.errors import DETAILS_KEY, to_status
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_memory.driver import MemoryCluster
@@ -27,6 +41,15 @@ class Servers(server_pb2_grpc.ServerServiceServicer):
     def __init__(self):
         self.metadata = {}
         self.remaining = None
+        self.attempts = 0
+        self.unavailable = 0
+        self.refusal = server_errors.Unreachable("nobody there", metadata={"cluster": "two"}, retry_after_s=2.0)
+
+    async def _answer_or_fail(self, context):
+        """Fail the first `unavailable` attempts as a connection that breaks does: without details."""
+        self.attempts += 1
+        if self.attempts <= self.unavailable:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
 
     async def ListServers(self, request, context):
         self.metadata = dict(context.invocation_metadata())
@@ -41,11 +64,15 @@ class Servers(server_pb2_grpc.ServerServiceServicer):
         return answer
 
     async def GetServer(self, request, context):
-        error = Unreachable("nobody there", metadata={"cluster": "two"}, retry_after_s=2.0)
-        context.set_trailing_metadata(((DETAILS_KEY, to_status(error).SerializeToString()),))
-        await context.abort(error.code, error.message)
+        await self._answer_or_fail(context)
+        if request.name == "there":
+            return server_pb2.Server(name="there")
+        message, trailers = server_errors.ending(self.refusal, "call-1")
+        context.set_trailing_metadata(trailers)
+        return await context.abort(self.refusal.code, message)
 
     async def CreateServer(self, request, context):
+        await self._answer_or_fail(context)
         self.metadata = dict(context.invocation_metadata())
         return operations_pb2.Operation(name=NAME)
 
@@ -64,7 +91,7 @@ class Operations(operations_pb2_grpc.OperationsServicer, operation_pb2_grpc.Oper
     async def WatchOperation(self, request, context):
         yield operations_pb2.Operation(name=request.name)
         if self.end.HasField("error"):
-            error = NotFound("no such operation")
+            error = server_errors.NotFound("no such operation")
             context.set_trailing_metadata(((DETAILS_KEY, to_status(error).SerializeToString()),))
             await context.abort(error.code, error.message)
         yield self.end
@@ -86,7 +113,7 @@ async def fake():
 
 @pytest.fixture
 async def cloud(fake):
-    async with Client(fake.address, platform="openstack", cluster="alpha") as client:
+    async with AsyncClient(fake.address, platform="openstack", cluster="alpha", retries=False) as client:
         yield client
 
 
@@ -132,7 +159,7 @@ async def test_an_error_comes_as_one_of_ours(cloud):
 
 async def test_nobody_at_the_address_is_unreachable():
     """A refused connection is the same kind of error as a cloud that does not answer."""
-    async with Client("127.0.0.1:1") as cloud:
+    async with AsyncClient("127.0.0.1:1") as cloud:
         with pytest.raises(Unreachable):
             await cloud.servers.GetServer(server_pb2.GetServerRequest(name="x"))
 
@@ -143,38 +170,40 @@ async def test_waiting_says_how_long(cloud, fake):
     assert fake.servers.metadata["x-wait"] == "30s"
 
 
-async def test_finished_returns_the_result_that_the_operation_holds(cloud, fake):
+async def test_result_returns_what_the_operation_holds(cloud, fake):
     """It asks until the operation is done and unpacks the server."""
     fake.operations.end.response.Pack(server_pb2.Server(name="made"))
     operation = await cloud.servers.CreateServer(server_pb2.CreateServerRequest())
-    assert await cloud.finished(operation, 5) == server_pb2.Server(name="made")
+    assert not operation.done
+    assert await operation.result(5) == server_pb2.Server(name="made")
+    assert operation.done
     assert fake.operations.looks == 2
 
 
-async def test_finished_raises_what_the_operation_ended_with(cloud, fake):
+async def test_result_raises_what_the_operation_ended_with(cloud, fake):
     """An operation's error is an error of the tree, as if the call itself had failed."""
-    fake.operations.end.error.CopyFrom(to_status(QuotaExceeded("no cores left", reason="CORES")))
+    fake.operations.end.error.CopyFrom(to_status(server_errors.QuotaExceeded("no cores left", reason="CORES")))
     with pytest.raises(QuotaExceeded, match="no cores left") as raised:
-        await cloud.finished(operations_pb2.Operation(name=NAME), 5)
+        await cloud.operation(NAME, server_pb2.Server).result(5)
     assert raised.value.reason == "CORES"
 
 
-async def test_finished_gives_up_but_says_that_the_operation_goes_on(cloud):
+async def test_result_gives_up_but_says_that_the_operation_goes_on(cloud):
     """After its time it names the operation, and asks nothing more."""
     with pytest.raises(OutOfTime, match="operations/42 is not done after 0 s; it goes on"):
-        await cloud.finished(operations_pb2.Operation(name=NAME), 0)
+        await cloud.operation(NAME, server_pb2.Server).result(0)
 
 
 async def test_changes_ends_when_the_operation_is_done(cloud):
     """The stream gives each state once."""
-    assert [operation.done async for operation in cloud.changes(NAME)] == [False, True]
+    assert [operation.done async for operation in cloud.operation(NAME, server_pb2.Server).changes()] == [False, True]
 
 
 async def test_a_stream_s_error_comes_as_one_of_ours(cloud, fake):
     """What breaks a stream in the middle is mapped as well."""
     fake.operations.end.error.code = 5
     with pytest.raises(NotFound, match="no such operation"):
-        [operation async for operation in cloud.changes(operations_pb2.Operation(name=NAME))]
+        [operation async for operation in cloud.operation(NAME, server_pb2.Server).changes()]
 
 
 async def test_a_call_that_is_cancelled_is_cancelled_at_the_server_too(cloud, fake):
@@ -201,6 +230,110 @@ async def _call(cloud, path):
     return await cloud.channel.unary_unary(path)(b"")
 
 
+async def test_an_error_tells_everything_that_its_details_hold(cloud, fake):
+    """Reason, violations, resource, what to do, and the request id under which the log has it."""
+    fake.servers.refusal = server_errors.InvalidRequest(
+        "page_size is -1",
+        reason="BAD_PAGE_SIZE",
+        violations=[server_errors.Violation("page_size", "is below 0")],
+        resource="platforms/a",
+    )
+    with pytest.raises(InvalidRequest) as raised:
+        await cloud.servers.GetServer(server_pb2.GetServerRequest(name="x"))
+    error = raised.value
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BAD_PAGE_SIZE")
+    assert error.violations == (Violation("page_size", "is below 0"),)
+    assert (error.resource, error.recovery, error.request_id) == ("platforms/a", Recovery.FIX_REQUEST, "call-1")
+    assert {type(detail).__name__ for detail in error.details} == {
+        "ErrorInfo",
+        "BadRequest",
+        "ResourceInfo",
+        "RequestInfo",
+    }
+    assert repr(error) == "<InvalidRequest BAD_PAGE_SIZE: page_size is -1>"
+
+
+def test_each_error_of_the_client_means_what_the_server_s_of_that_name_means():
+    """Same code and same recovery; and each code of the server's tree has a class here."""
+    ours = {cls.__name__: cls for cls in CloudspanError.__subclasses__()}
+    theirs = {cls.__name__: cls for cls in server_errors.CloudspanError.__subclasses__()}
+    assert set(ours) <= set(theirs)
+    for name, cls in ours.items():
+        assert (cls.default_code, cls.default_recovery) == (theirs[name].code, theirs[name].recovery), name
+    assert {cls.code for cls in theirs.values()} == {cls.default_code for cls in ours.values()}
+    assert {word.value for word in errors.Recovery} == {word.value for word in server_errors.Recovery}
+
+
+async def test_a_read_is_sent_again_when_nobody_answered(fake):
+    """Two broken connections and then an answer: the caller sees the answer."""
+    fake.servers.unavailable = 2
+    async with AsyncClient(fake.address) as cloud:
+        assert (await cloud.servers.GetServer(server_pb2.GetServerRequest(name="there"))).name == "there"
+    assert fake.servers.attempts == 3
+
+
+async def test_without_retries_a_read_is_sent_once(cloud, fake):
+    """`retries=False` leaves sending again to the caller."""
+    fake.servers.unavailable = 1
+    with pytest.raises(Unreachable, match="connection reset"):
+        await cloud.servers.GetServer(server_pb2.GetServerRequest(name="there"))
+    assert fake.servers.attempts == 1
+
+
+async def test_a_change_is_sent_again_only_with_a_request_id(fake):
+    """Without one a second effect could not be ruled out."""
+    fake.servers.unavailable = 1
+    async with AsyncClient(fake.address) as cloud:
+        with pytest.raises(Unreachable):
+            await cloud.servers.CreateServer(server_pb2.CreateServerRequest())
+        assert fake.servers.attempts == 1
+        fake.servers.attempts = 0
+        request = server_pb2.CreateServerRequest(request_id="6f1c4b0a-38a5-4a0e-9c0f-1d9a3a1b2c3d")
+        assert (await cloud.servers.CreateServer(request)).name == NAME
+        assert fake.servers.attempts == 2
+
+
+async def test_a_change_with_a_request_id_gives_up_with_the_last_error(fake):
+    """After four attempts, or when the call's time is used up."""
+    fake.servers.unavailable = 9
+    request = server_pb2.CreateServerRequest(request_id="6f1c4b0a-38a5-4a0e-9c0f-1d9a3a1b2c3d")
+    async with AsyncClient(fake.address) as cloud:
+        with pytest.raises(Unreachable):
+            await cloud.servers.CreateServer(request, timeout=0.05)
+        assert fake.servers.attempts == 1
+        with pytest.raises(Unreachable):
+            await cloud.servers.CreateServer(request)
+    assert fake.servers.attempts == 5
+
+
+async def test_the_blocking_client_does_the_same_from_a_thread(fake):
+    """Pages, missing clusters, an operation's result and changes, errors, and retries."""
+    fake.operations.end.response.Pack(server_pb2.Server(name="made"))
+    fake.servers.unavailable = 1
+
+    def block():
+        with Client(fake.address, platform="openstack", pool="blue") as client:
+            assert client.servers.GetServer(server_pb2.GetServerRequest(name="there")).name == "there"
+            listing = client.each(client.servers.ListServers, server_pb2.ListServersRequest(parent=ALL))
+            names = [server.name for server in listing]
+            operation = client.servers.CreateServer(server_pb2.CreateServerRequest(), metadata=waiting(1))
+            made = operation.result(5)
+            changes = [change.done for change in operation.changes()]
+            with pytest.raises(OutOfTime):
+                client.operation(NAME, server_pb2.Server).result(0)
+            fake.servers.refusal = server_errors.NotFound("gone")
+            with pytest.raises(NotFound):
+                client.servers.GetServer(server_pb2.GetServerRequest(name="x"))
+            return names, listing.unreachable, made, changes
+
+    names, unreachable, made, changes = await asyncio.to_thread(block)
+    assert (names, list(unreachable)) == (["a", "b", "c"], ["two"])
+    assert made == server_pb2.Server(name="made")
+    assert changes == [False, True]
+    assert (fake.servers.metadata["x-platform"], fake.servers.metadata["x-pool"]) == ("openstack", "blue")
+    assert fake.servers.metadata["x-wait"] == "1s"
+
+
 async def test_an_adapter_is_spoken_to_as_a_gateway_is():
     """250 servers of a real adapter come over three pages, and a create ends with the server that runs."""
     cluster = MemoryCluster(ClusterRef("memory", "main"), delay_s=0.0)
@@ -209,12 +342,12 @@ async def test_an_adapter_is_spoken_to_as_a_gateway_is():
     config = AdapterConfig(listen="127.0.0.1:0", drain_s=0.0)
     adapter = Adapter("memory", "Memory", "cloudspan-memory", [cluster])
     serving = asyncio.ensure_future(serve(adapter, config, stop, ready=bound.set_result))
-    async with Client(await asyncio.wait_for(bound, 5)) as cloud:
+    async with AsyncClient(await asyncio.wait_for(bound, 5)) as cloud:
         listed = cloud.each(cloud.servers.ListServers, server_pb2.ListServersRequest(parent=str(cluster.ref)))
         assert len([server async for server in listed]) == 250
         wanted = server_pb2.Server(display_name="web", flavor=cluster.ref.resource("flavors", "small"))
         request = server_pb2.CreateServerRequest(parent=str(cluster.ref), server=wanted)
-        made = await cloud.finished(await cloud.servers.CreateServer(request, metadata=waiting(5)), 5)
+        made = await (await cloud.servers.CreateServer(request, metadata=waiting(5))).result(5)
         assert made.state == server_pb2.Server.STATE_RUNNING
     stop.set()
     await asyncio.wait_for(serving, 5)

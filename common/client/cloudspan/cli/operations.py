@@ -1,4 +1,4 @@
-"""`cloudspan operations`, `explain`, `cancel`, `abandon`, `orphans`: what was changed, seen and mended by people."""
+"""`cloudspan operations`, `explain`, `cancel`, `abandon`, `orphans`: operations and what they left behind."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import click
 import yaml
 from google.longrunning import operations_pb2
 
+from cloudspan.cli import tables
+from cloudspan.cli.connection import asked, cluster_name, display, gateway_option, show
+from cloudspan.client import CloudspanError
 from cloudspan.v1 import operation_pb2, orphan_pb2
-from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway import tables
-from cloudspan_gateway.asking import asked, cluster_name, display, gateway_option, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.tree import Tree
 
-    from cloudspan_common.client import Client
+    from cloudspan.client import Client
 
 _PREFIX = "operations/"
 _PLAN_HEAD = """# Orphans of {cluster}: made by operations of this installation, and nobody's.
@@ -42,9 +42,9 @@ _operation = click.argument("name", metavar="OPERATION", callback=_operation_nam
 def operations(wanted: str, count: int, gateway: str) -> None:
     """Show the newest operations."""
 
-    async def ask(cloud: Client) -> Tree:
+    def ask(client: Client) -> Tree:
         request = operations_pb2.ListOperationsRequest(filter=wanted, page_size=count)
-        return tables.operations((await cloud.operations.ListOperations(request)).operations)
+        return tables.operations((client.operations.ListOperations(request)).operations)
 
     show(gateway, ask)
 
@@ -55,9 +55,9 @@ def operations(wanted: str, count: int, gateway: str) -> None:
 def explain(name: str, gateway: str) -> None:
     """Show what an operation took: its stages, and the platform's calls under each."""
 
-    async def ask(cloud: Client) -> Tree:
+    def ask(client: Client) -> Tree:
         request = operation_pb2.ExplainOperationRequest(name=name)
-        return tables.explanation(await cloud.operation_changes.ExplainOperation(request))
+        return tables.explanation(client.operations.ExplainOperation(request))
 
     show(gateway, ask)
 
@@ -66,13 +66,13 @@ def explain(name: str, gateway: str) -> None:
 @_operation
 @gateway_option
 def cancel(name: str, gateway: str) -> None:
-    """Ask for an operation's end, wait for it, and show what came of it."""
+    """Cancel an operation, wait for its end, and show how it ended."""
 
-    async def ask(cloud: Client) -> Tree:
-        await cloud.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=name))
+    def ask(client: Client) -> Tree:
+        client.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=name))
         request = operations_pb2.WaitOperationRequest(name=name)
         request.timeout.FromSeconds(30)
-        return tables.operations([await cloud.operations.WaitOperation(request)])
+        return tables.operations([client.operations.WaitOperation(request)])
 
     show(gateway, ask)
 
@@ -84,9 +84,9 @@ def cancel(name: str, gateway: str) -> None:
 def abandon(name: str, reason: str, gateway: str) -> None:
     """End an operation that nobody can go on with, as it is: nothing is undone, and it says what it leaves."""
 
-    async def ask(cloud: Client) -> Tree:
+    def ask(client: Client) -> Tree:
         request = operation_pb2.AbandonOperationRequest(name=name, reason=reason)
-        return tables.operations([await cloud.operation_changes.AbandonOperation(request)])
+        return tables.operations([client.operations.AbandonOperation(request)])
 
     show(gateway, ask)
 
@@ -113,8 +113,8 @@ def orphans(cluster: str, plan: Path | None, reviewed: Path | None, *, even_unkn
         _apply(gateway, _marked(reviewed, cluster), even_unknown=even_unknown)
         return
 
-    async def ask(cloud: Client) -> orphan_pb2.ListOrphansResponse:
-        return await cloud.orphans.ListOrphans(orphan_pb2.ListOrphansRequest(parent=cluster))
+    def ask(client: Client) -> orphan_pb2.ListOrphansResponse:
+        return client.orphans.ListOrphans(orphan_pb2.ListOrphansRequest(parent=cluster))
 
     found = asked(gateway, ask)
     display(tables.orphans(found))
@@ -152,14 +152,14 @@ def _marked(reviewed: Path, cluster: str) -> list[dict[str, Any]]:
 
 
 def _apply(gateway: str, entries: Sequence[dict[str, Any]], *, even_unknown: bool) -> None:
-    async def ask(cloud: Client) -> int:
+    def ask(client: Client) -> int:
         failed = 0
         for entry in entries:
             request = orphan_pb2.DeleteOrphanRequest(
                 name=entry["name"], operation=entry["operation"], even_unknown=even_unknown
             )
             try:
-                await cloud.orphans.DeleteOrphan(request)
+                client.orphans.DeleteOrphan(request)
             except CloudspanError as error:
                 failed += 1
                 click.echo(f"kept     {entry['name']}: {error.message}")
@@ -170,6 +170,3 @@ def _apply(gateway: str, entries: Sequence[dict[str, Any]], *, even_unknown: boo
     failed = asked(gateway, ask)
     if failed:
         raise click.ClickException(f"{failed} of {len(entries)} were kept")
-
-
-COMMANDS = (operations, explain, cancel, abandon, orphans)

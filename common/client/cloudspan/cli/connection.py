@@ -1,0 +1,81 @@
+"""How the command line asks a gateway: its options, one connection a command, errors as one line for people."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+from rich.console import Console
+from rich.tree import Tree
+
+from cloudspan.client import DEFAULT_ADDRESS, Client, CloudspanError, Tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.table import Table
+
+AnswerT = TypeVar("AnswerT")
+
+_TLS = "https://"
+_UNBROKEN = 2_000
+_CLUSTER = re.compile(r"([a-z][a-z0-9-]{0,38})/([a-z][a-z0-9-]{0,38})")
+
+gateway_option = click.option(
+    "--gateway",
+    default=DEFAULT_ADDRESS,
+    envvar="CLOUDSPAN_GATEWAY",
+    show_default=True,
+    show_envvar=True,
+    help="host:port of the gateway to ask; https://host:port with CLOUDSPAN_TLS_AUTHORITY, _CERTIFICATE and _KEY.",
+)
+
+
+def cluster_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
+    """Return the resource name of the cluster that an argument names."""
+    tags = _CLUSTER.fullmatch(text)
+    if tags is None:
+        raise click.BadParameter(f"{text!r} is not a cluster name; expected PLATFORM/CLUSTER such as openstack/alpha")
+    return f"platforms/{tags[1]}/clusters/{tags[2]}"
+
+
+def show(gateway: str, ask: Callable[[Client], Table | Tree]) -> None:
+    """Print what `ask` makes of the gateway's answers."""
+    display(asked(gateway, ask))
+
+
+def display(shown: Table | Tree) -> None:
+    """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted."""
+    Console(width=_UNBROKEN if isinstance(shown, Tree) else None).print(shown)
+
+
+def asked(gateway: str, ask: Callable[[Client], AnswerT]) -> AnswerT:
+    """Return what `ask` returns; an error becomes one line on stderr and exit code 1."""
+    with errors_for_people(), _client(gateway) as client:
+        return ask(client)
+
+
+@contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Turn an error of a call, or of a file that it needs, into one line on stderr and exit code 1."""
+    try:
+        yield
+    except CloudspanError as error:
+        raise click.ClickException(error.message) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
+def _client(gateway: str) -> Client:
+    if not gateway.startswith(_TLS):
+        return Client(gateway)
+    named = (os.environ.get(f"CLOUDSPAN_TLS_{what}") for what in ("AUTHORITY", "CERTIFICATE", "KEY"))
+    tls = Tls(*(Path(path) if path else None for path in named))
+    try:
+        return Client(gateway.removeprefix(_TLS), tls=tls)
+    except ValueError as error:
+        raise click.ClickException(f"{error}; see CLOUDSPAN_TLS_CERTIFICATE and CLOUDSPAN_TLS_KEY") from error

@@ -1,0 +1,83 @@
+"""The commands of `cloudspan` by name. A command's module is imported when the command runs: `--help` is at once there.
+
+Other distributions add commands by an entry point of the group `cloudspan.commands`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib import metadata
+
+import click
+
+GROUP = "cloudspan.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where a command is, and what the list of commands says of it."""
+
+    help: str
+    module: str = ""
+    """Empty for a command of another distribution."""
+    distribution: str = ""
+    """What to install for it."""
+
+
+_CLUSTERS, _OPERATIONS = "cloudspan.cli.clusters", "cloudspan.cli.operations"
+COMMANDS = {
+    "abandon": Command("End an operation that nobody can go on with.", _OPERATIONS),
+    "cancel": Command("Cancel an operation and show how it ended.", _OPERATIONS),
+    "capabilities": Command("Show what each platform can do, as a Markdown table.", _CLUSTERS),
+    "check": Command("Check a cluster's health, stage by stage.", _CLUSTERS),
+    "clusters": Command("Show the clusters and their state.", _CLUSTERS),
+    "explain": Command("Show an operation's stages and its calls to the platform.", _OPERATIONS),
+    "new-adapter": Command("Make a new adapter that runs as it stands.", distribution="cloudspan-kit"),
+    "operations": Command("Show the newest operations.", _OPERATIONS),
+    "orphans": Command("Find resources that operations left behind; clean up.", _OPERATIONS),
+    "platforms": Command("Show the platforms and their adapter instances.", _CLUSTERS),
+    "up": Command("Start a demo here: gateway, adapters, fake clouds.", distribution="cloudspan-gateway[demo]"),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, those of other distributions too."""
+        return sorted({*COMMANDS, *metadata.entry_points(group=GROUP).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        known = COMMANDS.get(cmd_name)
+        if known and known.module:
+            command = getattr(importlib.import_module(known.module), cmd_name)
+        else:
+            found = metadata.entry_points(group=GROUP, name=cmd_name)
+            if not found:
+                return _missing(cmd_name, known.distribution) if known else None
+            command = next(iter(found)).load()
+        assert isinstance(command, click.Command)  # noqa: S101 - what an entry point of this group is
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        rows = [(name, COMMANDS[name].help if name in COMMANDS else "") for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _missing(name: str, distribution: str) -> click.Command:
+    """Return a command that says what to install."""
+
+    def refuse() -> None:
+        raise click.ClickException(f"`cloudspan {name}` is part of another package; pip install '{distribution}'")
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=refuse, context_settings=settings, help=COMMANDS[name].help)
+
+
+@click.group(cls=Commands)
+def cli() -> None:
+    """One gRPC API over many private clouds."""

@@ -1,0 +1,222 @@
+"""The calls of `AsyncClient`: each method of a service is one of these, and they return answers, pages, operations."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import grpc
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from cloudspan.client import answers
+from cloudspan.client.answers import DEFAULT_RESULT_TIMEOUT_S, ItemT, ResultT
+from cloudspan.client.errors import Unreachable, from_call
+from cloudspan.v1 import operation_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from google.protobuf.message import Message
+
+    from cloudspan.client.connection import CallDefaults, Metadata
+
+RequestT = TypeVar("RequestT", bound="Message")
+AnswerT = TypeVar("AnswerT", bound="Message")
+
+
+class Unary(Generic[RequestT, AnswerT]):
+    """A method with one answer."""
+
+    def __init__(self, call: Any, defaults: CallDefaults) -> None:
+        self._call = call
+        self._defaults = defaults
+
+    async def __call__(
+        self,
+        request: RequestT,
+        *,
+        metadata: Metadata = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC's
+    ) -> AnswerT:
+        """Send the request; `timeout` in seconds."""
+        defaults = self._defaults
+        timeout_s = defaults.timeout_s if timeout is None else timeout
+        try:
+            return await self._call(request, metadata=defaults.metadata(metadata), timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from error
+
+
+class Paged(Unary[RequestT, AnswerT], Generic[RequestT, AnswerT, ItemT]):
+    """A method that answers with a page; `AsyncClient.each` walks them all."""
+
+
+class Mutation(Generic[RequestT, ResultT]):
+    """A method that changes something, and answers with its operation."""
+
+    def __init__(self, calls: Calls, path: str, request: type[RequestT]) -> None:
+        self._calls = calls
+        self._send: Unary[RequestT, Any] = calls.unary(path, request, operations_pb2.Operation)
+
+    async def __call__(
+        self,
+        request: RequestT,
+        *,
+        metadata: Metadata = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC's
+    ) -> AsyncOperation[ResultT]:
+        """Send the request; again when nobody answered and it has a `request_id`. `timeout` in seconds, for all."""
+        left = self._calls.defaults.timeout_s if timeout is None else timeout
+        give_up, attempt = time.monotonic() + left, 1
+        while True:
+            try:
+                proto = await self._send(request, metadata=metadata, timeout=left)
+            except Unreachable:
+                pause_s = self._calls.defaults.pause_s(attempt, request)
+                left = give_up - time.monotonic() - (pause_s or 0.0)
+                if pause_s is None or left <= 0:
+                    raise
+                await asyncio.sleep(pause_s)
+                attempt += 1
+            else:
+                return AsyncOperation(self._calls, proto)
+
+
+class Stream(Generic[RequestT, AnswerT]):
+    """A method that answers with a stream. It has no deadline unless it is given one."""
+
+    def __init__(self, call: Any, defaults: CallDefaults) -> None:
+        self._call = call
+        self._defaults = defaults
+
+    async def __call__(
+        self,
+        request: RequestT,
+        *,
+        metadata: Metadata = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC's
+    ) -> AsyncIterator[AnswerT]:
+        """Yield the answers; leaving the loop early cancels the call."""
+        call = self._call(request, metadata=self._defaults.metadata(metadata), timeout=timeout)
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from error
+        finally:
+            call.cancel()
+
+
+class AsyncListing(answers.Pages[ItemT]):
+    """The resources of a list, page after page, and how each cluster took part."""
+
+    def __init__(self, method: Paged[Any, Any, ItemT], request: Message) -> None:
+        super().__init__(request)
+        self._method = method
+
+    async def __aiter__(self) -> AsyncIterator[ItemT]:
+        request: Any = type(self._request)()
+        request.CopyFrom(self._request)
+        while True:
+            answer = await self._method(request)
+            for item in self._note(answer):
+                yield item
+            request.page_token = getattr(answer, "next_page_token", "")
+            if not request.page_token:
+                return
+
+
+class AsyncOperation(answers.OperationState[ResultT]):
+    """An operation: what came of a change, or is still to come."""
+
+    def __init__(self, calls: Calls, proto: operations_pb2.Operation) -> None:
+        super().__init__(proto)
+        self._calls = calls
+
+    async def result(self, timeout_s: float = DEFAULT_RESULT_TIMEOUT_S) -> ResultT:
+        """Wait until it is done and return what it made.
+
+        Raises:
+            OutOfTime: It is not done after `timeout_s`; it goes on, and can be waited for again.
+            CloudspanError: It failed.
+        """
+        give_up = time.monotonic() + timeout_s
+        while not self.done:
+            left = give_up - time.monotonic()
+            if left <= 0:
+                raise self._not_done(timeout_s)
+            seconds = min(left, answers.WAIT_ROUND_S)
+            request = answers.wait_request(self.name, seconds)
+            self.proto = await self._calls.wait_operation(request, timeout=seconds + answers.WAIT_MARGIN_S)
+        return answers.result_of(self)
+
+    async def changes(self) -> AsyncIterator[AsyncOperation[ResultT]]:
+        """Yield it as it is now, then at each change, until it is done."""
+        async for proto in self._calls.watch_operation(operation_pb2.WatchOperationRequest(name=self.name)):
+            self.proto = proto
+            yield AsyncOperation(self._calls, proto)
+
+    async def cancel(self) -> None:
+        """Ask for its end; `result` tells what came of it."""
+        await self._calls.cancel_operation(operations_pb2.CancelOperationRequest(name=self.name))
+
+
+class Channel:
+    """A channel for generated stubs: their calls get the client's tags, deadline and errors too."""
+
+    def __init__(self, channel: grpc.aio.Channel, defaults: CallDefaults) -> None:
+        self._channel = channel
+        self._defaults = defaults
+
+    def __getattr__(self, name: str) -> Any:
+        # What it does not change itself: calls that stream requests, the state of the connection, close.
+        return getattr(self._channel, name)
+
+    def unary_unary(self, *arguments: Any, **named: Any) -> Unary[Any, Any]:
+        """Return a call with one answer."""
+        return Unary(self._channel.unary_unary(*arguments, **named), self._defaults)
+
+    def unary_stream(self, *arguments: Any, **named: Any) -> Stream[Any, Any]:
+        """Return a call that streams its answers."""
+        return Stream(self._channel.unary_stream(*arguments, **named), self._defaults)
+
+
+class Calls:
+    """Makes the methods of services over one channel."""
+
+    def __init__(self, channel: grpc.aio.Channel, defaults: CallDefaults) -> None:
+        self._channel = channel
+        self.defaults = defaults
+        operation: Any = operations_pb2.Operation
+        longrunning = "/google.longrunning.Operations"
+        self.wait_operation = self.unary(f"{longrunning}/WaitOperation", operations_pb2.WaitOperationRequest, operation)
+        self.cancel_operation = self.unary(
+            f"{longrunning}/CancelOperation", operations_pb2.CancelOperationRequest, empty_pb2.Empty
+        )
+        self.watch_operation = self.stream(
+            "/cloudspan.v1.OperationService/WatchOperation", operation_pb2.WatchOperationRequest, operation
+        )
+
+    def unary(self, path: str, _request: type[RequestT], answer: type[AnswerT]) -> Unary[RequestT, AnswerT]:
+        """Return a method with one answer."""
+        return Unary(self._channel.unary_unary(path, _serialized, answer.FromString), self.defaults)
+
+    def pages(
+        self, path: str, _request: type[RequestT], answer: type[AnswerT], _item: type[ItemT]
+    ) -> Paged[RequestT, AnswerT, ItemT]:
+        """Return a method that answers with a page of items."""
+        return Paged(self._channel.unary_unary(path, _serialized, answer.FromString), self.defaults)
+
+    def mutation(self, path: str, request: type[RequestT], _result: type[ResultT]) -> Mutation[RequestT, ResultT]:
+        """Return a method whose operation has that result."""
+        return Mutation(self, path, request)
+
+    def stream(self, path: str, _request: type[RequestT], answer: type[AnswerT]) -> Stream[RequestT, AnswerT]:
+        """Return a method that streams its answers."""
+        return Stream(self._channel.unary_stream(path, _serialized, answer.FromString), self.defaults)
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()

@@ -1,0 +1,111 @@
+"""What sync and asyncio share about answers: the pages of a list, and operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from google.longrunning import operations_pb2
+from google.protobuf import symbol_database
+
+from cloudspan.client.errors import CloudspanError, OutOfTime, from_status
+from cloudspan.v1 import operation_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.message import Message
+
+    from cloudspan.v1 import common_pb2
+
+ResultT = TypeVar("ResultT")
+ItemT = TypeVar("ItemT")
+
+# A wait is renewed this often: a proxy on the way may cut what is silent for longer.
+WAIT_ROUND_S = 20.0
+# Room for the answer of a wait that used up its time.
+WAIT_MARGIN_S = 5.0
+DEFAULT_RESULT_TIMEOUT_S = 600.0
+
+
+class Pages(Generic[ItemT]):
+    """Where a listing is, and how each cluster took part so far."""
+
+    def __init__(self, request: Message) -> None:
+        self._request: Any = type(request)()
+        self._request.CopyFrom(request)
+        self.unreachable: Sequence[str] = ()
+        """Names of the clusters that did not answer."""
+        self.cluster_status: Sequence[common_pb2.ClusterStatus] = ()
+        """How each cluster took part: its state, the age of its part, why something is missing."""
+
+    def __repr__(self) -> str:
+        missing = f", without {', '.join(self.unreachable)}" if self.unreachable else ""
+        return f"<Listing {self._request.DESCRIPTOR.name}{missing}>"
+
+    def _note(self, answer: Any) -> Sequence[ItemT]:
+        """Keep the last word on each cluster, a later page knows of those that failed since; return the items."""
+        self.unreachable = tuple(getattr(answer, "unreachable", ()))
+        known = {status.cluster: status for status in self.cluster_status}
+        known |= {status.cluster: status for status in getattr(answer, "cluster_status", ())}
+        self.cluster_status = tuple(known.values())
+        items: Sequence[ItemT] = getattr(answer, answer.DESCRIPTOR.fields_by_number[1].name)
+        return items
+
+
+class OperationState(Generic[ResultT]):
+    """An operation as it was last seen."""
+
+    def __init__(self, proto: operations_pb2.Operation) -> None:
+        self.proto = proto
+        """The `google.longrunning.Operation` itself."""
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else operation_pb2.OperationMetadata.Phase.Name(self.metadata.phase)
+        return f"<{type(self).__name__} {self.name or 'without a name'}: {'failed' if self.error else state}>"
+
+    @property
+    def name(self) -> str:
+        """`operations/{uuid}`."""
+        return self.proto.name
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, with a result or an error."""
+        return self.proto.done
+
+    @property
+    def metadata(self) -> operation_pb2.OperationMetadata:
+        """Where it is: phase, stage, percent, resource."""
+        metadata = operation_pb2.OperationMetadata()
+        self.proto.metadata.Unpack(metadata)
+        return metadata
+
+    @property
+    def error(self) -> CloudspanError | None:
+        """What it failed with; None while it runs and when it succeeded."""
+        return from_status(self.proto.error) if self.proto.HasField("error") else None
+
+    def _not_done(self, timeout_s: float) -> OutOfTime:
+        text = f"{self.name} is not done after {timeout_s:g} s; it goes on, wait again or watch it"
+        return OutOfTime(text, reason="OPERATION_NOT_DONE")
+
+
+def result_of(operation: operations_pb2.Operation | OperationState[ResultT]) -> ResultT:
+    """Return the result of an operation that is done.
+
+    Raises:
+        CloudspanError: It failed.
+    """
+    proto = operation.proto if isinstance(operation, OperationState) else operation
+    if proto.HasField("error"):
+        raise from_status(proto.error)
+    result: Any = symbol_database.Default().GetSymbol(proto.response.TypeName())()
+    proto.response.Unpack(result)
+    return result
+
+
+def wait_request(name: str, seconds: float) -> operations_pb2.WaitOperationRequest:
+    """Return the request that waits for an operation."""
+    request = operations_pb2.WaitOperationRequest(name=name)
+    request.timeout.FromNanoseconds(int(seconds * 1e9))
+    return request

@@ -1,0 +1,86 @@
+# Written by `make proto` from its asyncio twin; do not edit.
+"""`Client`: one channel, and an attribute for each service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import grpc
+from google.longrunning import operations_pb2
+
+from cloudspan.client.generated import sync_calls
+from cloudspan.client.connection import (
+    DEFAULT_ADDRESS,
+    DEFAULT_TIMEOUT_S,
+    Credentials,
+    call_defaults,
+    channel_options,
+)
+from cloudspan.client.generated import sync_services
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from cloudspan.client.answers import ItemT, ResultT
+
+
+class Client(sync_services.Services):
+    """Calls a gateway, or one adapter: `client.servers.GetServer(request)`.
+
+    Args:
+        address: host:port of a gateway, or of one adapter.
+        platform: Tag sent with each call, for requests that leave their parent empty.
+        cluster: Tag of a cluster, the same way.
+        pool: Name that the gateway's configuration gives to a cluster, in place of platform and cluster.
+        tls: Certificates; none for plain text.
+        timeout_s: Deadline of each call that brings none. Streams have none.
+        retries: Whether reads, and changes with a `request_id`, are sent again when nobody answered.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has a default and a name
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        platform: str = "",
+        cluster: str = "",
+        pool: str = "",
+        tls: Credentials | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: bool = True,
+    ) -> None:
+        self.address = address
+        options = channel_options(retries=retries)
+        self._channel: grpc.Channel = (
+            grpc.secure_channel(address, tls.channel_credentials(), options)
+            if tls
+            else grpc.insecure_channel(address, options)
+        )
+        defaults = call_defaults(platform, cluster, pool, timeout_s, retries=retries)
+        self.channel = cast("grpc.Channel", sync_calls.Channel(self._channel, defaults))
+        """For stubs of services beyond the contract: `SeedServiceStub(client.channel)`."""
+        self._calls = sync_calls.Calls(self._channel, defaults)
+        super().__init__(self._calls)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.address}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the channel; calls under way are cancelled."""
+        self._channel.close()
+
+    def each(self, method: sync_calls.Paged[Any, Any, ItemT], request: Message) -> sync_calls.Listing[ItemT]:
+        """Return the resources of all pages of a list, from the page that `request` asks for.
+
+        The listing tells afterwards what is missing: `unreachable`, `cluster_status`.
+        """
+        return sync_calls.Listing(method, request)
+
+    def operation(self, name: str, _result: type[ResultT]) -> sync_calls.Operation[ResultT]:
+        """Return the operation of that name, whose result is known to the caller; nothing is asked yet."""
+        return sync_calls.Operation(self._calls, operations_pb2.Operation(name=name))

@@ -1,0 +1,318 @@
+"""The services of the contract. Written by `make proto`; do not edit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudspan.v1 import cluster_pb2
+from cloudspan.v1 import flavor_pb2
+from cloudspan.v1 import floating_ip_pb2
+from cloudspan.v1 import image_pb2
+from cloudspan.v1 import key_pair_pb2
+from cloudspan.v1 import network_pb2
+from cloudspan.v1 import operation_pb2
+from cloudspan.v1 import orphan_pb2
+from cloudspan.v1 import platform_pb2
+from cloudspan.v1 import port_pb2
+from cloudspan.v1 import project_pb2
+from cloudspan.v1 import quota_pb2
+from cloudspan.v1 import router_pb2
+from cloudspan.v1 import security_group_pb2
+from cloudspan.v1 import server_pb2
+from cloudspan.v1 import snapshot_pb2
+from cloudspan.v1 import subnet_pb2
+from cloudspan.v1 import volume_pb2
+from cloudspan.v1 import volume_type_pb2
+from cloudspan.v1 import zone_pb2
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+if TYPE_CHECKING:
+    from cloudspan.client.generated.sync_calls import Calls
+
+
+class ClusterService:
+    """Tells which clusters there are, what they can do, and what is wrong with one."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetCluster = calls.unary("/cloudspan.v1.ClusterService/GetCluster", cluster_pb2.GetClusterRequest, cluster_pb2.Cluster)
+        """Gets one cluster."""
+        self.ListClusters = calls.unary("/cloudspan.v1.ClusterService/ListClusters", cluster_pb2.ListClustersRequest, cluster_pb2.ListClustersResponse)
+        """Lists the clusters of one platform, or of all with the wildcard `platforms/-`."""
+        self.CheckCluster = calls.unary("/cloudspan.v1.ClusterService/CheckCluster", cluster_pb2.CheckClusterRequest, cluster_pb2.CheckClusterResponse)
+        """Tries the way to a cluster stage by stage and tells where it ends and what to do."""
+
+
+class FlavorService:
+    """Tells which sizes servers come in."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetFlavor = calls.unary("/cloudspan.v1.FlavorService/GetFlavor", flavor_pb2.GetFlavorRequest, flavor_pb2.Flavor)
+        """Gets one flavor."""
+        self.ListFlavors = calls.pages("/cloudspan.v1.FlavorService/ListFlavors", flavor_pb2.ListFlavorsRequest, flavor_pb2.ListFlavorsResponse, flavor_pb2.Flavor)
+        """Lists flavors of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class FloatingIpService:
+    """Tells which public addresses there are."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetFloatingIp = calls.unary("/cloudspan.v1.FloatingIpService/GetFloatingIp", floating_ip_pb2.GetFloatingIpRequest, floating_ip_pb2.FloatingIp)
+        """Gets one floating IP."""
+        self.ListFloatingIps = calls.pages("/cloudspan.v1.FloatingIpService/ListFloatingIps", floating_ip_pb2.ListFloatingIpsRequest, floating_ip_pb2.ListFloatingIpsResponse, floating_ip_pb2.FloatingIp)
+        """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class ImageService:
+    """Tells which images servers boot from."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetImage = calls.unary("/cloudspan.v1.ImageService/GetImage", image_pb2.GetImageRequest, image_pb2.Image)
+        """Gets one image."""
+        self.ListImages = calls.pages("/cloudspan.v1.ImageService/ListImages", image_pb2.ListImagesRequest, image_pb2.ListImagesResponse, image_pb2.Image)
+        """Lists images of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class OperationService:
+    """Tells how operations go on, beyond what google.longrunning.Operations can."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.ListOperations = calls.pages("/google.longrunning.Operations/ListOperations", operations_pb2.ListOperationsRequest, operations_pb2.ListOperationsResponse, operations_pb2.Operation)
+        """Lists operations that match the specified filter in the request. If the server doesn't support this method,
+        it returns `UNIMPLEMENTED`."""
+        self.GetOperation = calls.unary("/google.longrunning.Operations/GetOperation", operations_pb2.GetOperationRequest, operations_pb2.Operation)
+        """Gets the latest state of a long-running operation. Clients can use this method to poll the operation result
+        at intervals as recommended by the API service."""
+        self.DeleteOperation = calls.unary("/google.longrunning.Operations/DeleteOperation", operations_pb2.DeleteOperationRequest, empty_pb2.Empty)
+        """Deletes a long-running operation. This method indicates that the client is no longer interested in the
+        operation result. It does not cancel the operation. If the server doesn't support this method, it returns
+        `google.rpc.Code.UNIMPLEMENTED`."""
+        self.CancelOperation = calls.unary("/google.longrunning.Operations/CancelOperation", operations_pb2.CancelOperationRequest, empty_pb2.Empty)
+        """Starts asynchronous cancellation on a long-running operation. The server makes a best effort to cancel the
+        operation, but success is not guaranteed. If the server doesn't support this method, it returns
+        `google.rpc.Code.UNIMPLEMENTED`. Clients can use
+        [Operations.GetOperation][google.longrunning.Operations.GetOperation] or other methods to check whether the
+        cancellation succeeded or whether the operation completed despite cancellation. On successful cancellation,
+        the operation is not deleted; instead, it becomes an operation with an
+        [Operation.error][google.longrunning.Operation.error] value with a
+        [google.rpc.Status.code][google.rpc.Status.code] of `1`, corresponding to `Code.CANCELLED`."""
+        self.WaitOperation = calls.unary("/google.longrunning.Operations/WaitOperation", operations_pb2.WaitOperationRequest, operations_pb2.Operation)
+        """Waits until the specified long-running operation is done or reaches at most a specified timeout, returning
+        the latest state. If the operation is already done, the latest state is immediately returned. If the timeout
+        specified is greater than the default HTTP/RPC timeout, the HTTP/RPC timeout is used. If the server does not
+        support this method, it returns `google.rpc.Code.UNIMPLEMENTED`. Note that this method is on a best-effort
+        basis. It may return the latest state before the specified timeout (including immediately), meaning even an
+        immediate response is no guarantee that the operation is done."""
+        self.WatchOperation = calls.stream("/cloudspan.v1.OperationService/WatchOperation", operation_pb2.WatchOperationRequest, operations_pb2.Operation)
+        """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+        self.ExplainOperation = calls.unary("/cloudspan.v1.OperationService/ExplainOperation", operation_pb2.ExplainOperationRequest, operation_pb2.OperationExplanation)
+        """Tells what an operation took: its stages, and under each the calls to the platform."""
+        self.AbandonOperation = calls.unary("/cloudspan.v1.OperationService/AbandonOperation", operation_pb2.AbandonOperationRequest, operations_pb2.Operation)
+        """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good."""
+
+
+class KeyPairService:
+    """Keeps public keys for new servers."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetKeyPair = calls.unary("/cloudspan.v1.KeyPairService/GetKeyPair", key_pair_pb2.GetKeyPairRequest, key_pair_pb2.KeyPair)
+        """Gets one key pair."""
+        self.ListKeyPairs = calls.pages("/cloudspan.v1.KeyPairService/ListKeyPairs", key_pair_pb2.ListKeyPairsRequest, key_pair_pb2.ListKeyPairsResponse, key_pair_pb2.KeyPair)
+        """Lists key pairs of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateKeyPair = calls.mutation("/cloudspan.v1.KeyPairService/CreateKeyPair", key_pair_pb2.CreateKeyPairRequest, key_pair_pb2.KeyPair)
+        """Imports a public key; `display_name` becomes its id on platforms that name them so."""
+        self.DeleteKeyPair = calls.mutation("/cloudspan.v1.KeyPairService/DeleteKeyPair", key_pair_pb2.DeleteKeyPairRequest, empty_pb2.Empty)
+        """Deletes a key pair. Done as well when it is already gone."""
+
+
+class SubnetService:
+    """Keeps ranges of addresses."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetSubnet = calls.unary("/cloudspan.v1.SubnetService/GetSubnet", subnet_pb2.GetSubnetRequest, subnet_pb2.Subnet)
+        """Gets one subnet."""
+        self.ListSubnets = calls.pages("/cloudspan.v1.SubnetService/ListSubnets", subnet_pb2.ListSubnetsRequest, subnet_pb2.ListSubnetsResponse, subnet_pb2.Subnet)
+        """Lists subnets of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateSubnet = calls.mutation("/cloudspan.v1.SubnetService/CreateSubnet", subnet_pb2.CreateSubnetRequest, subnet_pb2.Subnet)
+        """Creates a subnet in a network."""
+        self.DeleteSubnet = calls.mutation("/cloudspan.v1.SubnetService/DeleteSubnet", subnet_pb2.DeleteSubnetRequest, empty_pb2.Empty)
+        """Deletes a subnet."""
+
+
+class NetworkService:
+    """Keeps networks."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetNetwork = calls.unary("/cloudspan.v1.NetworkService/GetNetwork", network_pb2.GetNetworkRequest, network_pb2.Network)
+        """Gets one network."""
+        self.ListNetworks = calls.pages("/cloudspan.v1.NetworkService/ListNetworks", network_pb2.ListNetworksRequest, network_pb2.ListNetworksResponse, network_pb2.Network)
+        """Lists networks of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateNetwork = calls.mutation("/cloudspan.v1.NetworkService/CreateNetwork", network_pb2.CreateNetworkRequest, network_pb2.Network)
+        """Creates a network and waits until it is active."""
+        self.DeleteNetwork = calls.mutation("/cloudspan.v1.NetworkService/DeleteNetwork", network_pb2.DeleteNetworkRequest, empty_pb2.Empty)
+        """Deletes a network."""
+
+
+class OrphanService:
+    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not
+    be undone. Goes by the marks that creates carry; what other installations or people made is never told."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.ListOrphans = calls.unary("/cloudspan.v1.OrphanService/ListOrphans", orphan_pb2.ListOrphansRequest, orphan_pb2.ListOrphansResponse)
+        """Lists the orphans of one cluster."""
+        self.DeleteOrphan = calls.unary("/cloudspan.v1.OrphanService/DeleteOrphan", orphan_pb2.DeleteOrphanRequest, orphan_pb2.DeleteOrphanResponse)
+        """Deletes one orphan, if it is still one."""
+
+
+class PlatformService:
+    """Tells which platforms are plugged in."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetPlatform = calls.unary("/cloudspan.v1.PlatformService/GetPlatform", platform_pb2.GetPlatformRequest, platform_pb2.Platform)
+        """Gets one platform."""
+        self.ListPlatforms = calls.unary("/cloudspan.v1.PlatformService/ListPlatforms", platform_pb2.ListPlatformsRequest, platform_pb2.ListPlatformsResponse)
+        """Lists the platforms known now, those without a living instance included."""
+
+
+class PortService:
+    """Tells what is plugged into networks."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetPort = calls.unary("/cloudspan.v1.PortService/GetPort", port_pb2.GetPortRequest, port_pb2.Port)
+        """Gets one port."""
+        self.ListPorts = calls.pages("/cloudspan.v1.PortService/ListPorts", port_pb2.ListPortsRequest, port_pb2.ListPortsResponse, port_pb2.Port)
+        """Lists ports of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class ProjectService:
+    """Tells who owns resources."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetProject = calls.unary("/cloudspan.v1.ProjectService/GetProject", project_pb2.GetProjectRequest, project_pb2.Project)
+        """Gets one project."""
+        self.ListProjects = calls.pages("/cloudspan.v1.ProjectService/ListProjects", project_pb2.ListProjectsRequest, project_pb2.ListProjectsResponse, project_pb2.Project)
+        """Lists projects of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class QuotaService:
+    """Tells what projects may use."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetQuota = calls.unary("/cloudspan.v1.QuotaService/GetQuota", quota_pb2.GetQuotaRequest, quota_pb2.Quota)
+        """Gets one quota."""
+        self.ListQuotas = calls.pages("/cloudspan.v1.QuotaService/ListQuotas", quota_pb2.ListQuotasRequest, quota_pb2.ListQuotasResponse, quota_pb2.Quota)
+        """Lists quotas of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class RouterService:
+    """Tells how networks are joined."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetRouter = calls.unary("/cloudspan.v1.RouterService/GetRouter", router_pb2.GetRouterRequest, router_pb2.Router)
+        """Gets one router."""
+        self.ListRouters = calls.pages("/cloudspan.v1.RouterService/ListRouters", router_pb2.ListRoutersRequest, router_pb2.ListRoutersResponse, router_pb2.Router)
+        """Lists routers of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class SecurityGroupService:
+    """Tells which packets are let through."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetSecurityGroup = calls.unary("/cloudspan.v1.SecurityGroupService/GetSecurityGroup", security_group_pb2.GetSecurityGroupRequest, security_group_pb2.SecurityGroup)
+        """Gets one security group."""
+        self.ListSecurityGroups = calls.pages("/cloudspan.v1.SecurityGroupService/ListSecurityGroups", security_group_pb2.ListSecurityGroupsRequest, security_group_pb2.ListSecurityGroupsResponse, security_group_pb2.SecurityGroup)
+        """Lists security groups of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class ServerService:
+    """Runs virtual machines."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetServer = calls.unary("/cloudspan.v1.ServerService/GetServer", server_pb2.GetServerRequest, server_pb2.Server)
+        """Gets one server."""
+        self.ListServers = calls.pages("/cloudspan.v1.ServerService/ListServers", server_pb2.ListServersRequest, server_pb2.ListServersResponse, server_pb2.Server)
+        """Lists servers of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateServer = calls.mutation("/cloudspan.v1.ServerService/CreateServer", server_pb2.CreateServerRequest, server_pb2.Server)
+        """Creates a server and waits until it runs."""
+        self.DeleteServer = calls.mutation("/cloudspan.v1.ServerService/DeleteServer", server_pb2.DeleteServerRequest, empty_pb2.Empty)
+        """Deletes a server and waits until the platform no longer knows it."""
+        self.StartServer = calls.mutation("/cloudspan.v1.ServerService/StartServer", server_pb2.StartServerRequest, server_pb2.Server)
+        """Starts a stopped server and waits until it runs. Done at once when it runs already."""
+        self.StopServer = calls.mutation("/cloudspan.v1.ServerService/StopServer", server_pb2.StopServerRequest, server_pb2.Server)
+        """Stops a running server and waits until it is shut off. Done at once when it is stopped already."""
+        self.RebootServer = calls.mutation("/cloudspan.v1.ServerService/RebootServer", server_pb2.RebootServerRequest, server_pb2.Server)
+        """Reboots a running server and waits until it runs again."""
+        self.AttachVolume = calls.mutation("/cloudspan.v1.ServerService/AttachVolume", server_pb2.AttachVolumeRequest, server_pb2.Server)
+        """Attaches a volume to a server and waits until the platform calls it in use."""
+        self.DetachVolume = calls.mutation("/cloudspan.v1.ServerService/DetachVolume", server_pb2.DetachVolumeRequest, server_pb2.Server)
+        """Detaches a volume from a server and waits until the volume is available again."""
+
+
+class SnapshotService:
+    """Tells which states of volumes were kept."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetSnapshot = calls.unary("/cloudspan.v1.SnapshotService/GetSnapshot", snapshot_pb2.GetSnapshotRequest, snapshot_pb2.Snapshot)
+        """Gets one snapshot."""
+        self.ListSnapshots = calls.pages("/cloudspan.v1.SnapshotService/ListSnapshots", snapshot_pb2.ListSnapshotsRequest, snapshot_pb2.ListSnapshotsResponse, snapshot_pb2.Snapshot)
+        """Lists snapshots of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class VolumeService:
+    """Keeps block devices."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetVolume = calls.unary("/cloudspan.v1.VolumeService/GetVolume", volume_pb2.GetVolumeRequest, volume_pb2.Volume)
+        """Gets one volume."""
+        self.ListVolumes = calls.pages("/cloudspan.v1.VolumeService/ListVolumes", volume_pb2.ListVolumesRequest, volume_pb2.ListVolumesResponse, volume_pb2.Volume)
+        """Lists volumes of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateVolume = calls.mutation("/cloudspan.v1.VolumeService/CreateVolume", volume_pb2.CreateVolumeRequest, volume_pb2.Volume)
+        """Creates a volume, empty or from an image or snapshot, and waits until it is available."""
+        self.DeleteVolume = calls.mutation("/cloudspan.v1.VolumeService/DeleteVolume", volume_pb2.DeleteVolumeRequest, empty_pb2.Empty)
+        """Deletes a volume and waits until the platform no longer knows it."""
+
+
+class VolumeTypeService:
+    """Tells which classes of storage there are."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetVolumeType = calls.unary("/cloudspan.v1.VolumeTypeService/GetVolumeType", volume_type_pb2.GetVolumeTypeRequest, volume_type_pb2.VolumeType)
+        """Gets one volume type."""
+        self.ListVolumeTypes = calls.pages("/cloudspan.v1.VolumeTypeService/ListVolumeTypes", volume_type_pb2.ListVolumeTypesRequest, volume_type_pb2.ListVolumeTypesResponse, volume_type_pb2.VolumeType)
+        """Lists volume types of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class ZoneService:
+    """Tells which parts a cluster has."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetZone = calls.unary("/cloudspan.v1.ZoneService/GetZone", zone_pb2.GetZoneRequest, zone_pb2.Zone)
+        """Gets one zone."""
+        self.ListZones = calls.pages("/cloudspan.v1.ZoneService/ListZones", zone_pb2.ListZonesRequest, zone_pb2.ListZonesResponse, zone_pb2.Zone)
+        """Lists zones of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class Services:
+    """An attribute for each service of the contract."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.clusters = ClusterService(calls)
+        self.flavors = FlavorService(calls)
+        self.floating_ips = FloatingIpService(calls)
+        self.images = ImageService(calls)
+        self.operations = OperationService(calls)
+        self.key_pairs = KeyPairService(calls)
+        self.subnets = SubnetService(calls)
+        self.networks = NetworkService(calls)
+        self.orphans = OrphanService(calls)
+        self.platforms = PlatformService(calls)
+        self.ports = PortService(calls)
+        self.projects = ProjectService(calls)
+        self.quotas = QuotaService(calls)
+        self.routers = RouterService(calls)
+        self.security_groups = SecurityGroupService(calls)
+        self.servers = ServerService(calls)
+        self.snapshots = SnapshotService(calls)
+        self.volumes = VolumeService(calls)
+        self.volume_types = VolumeTypeService(calls)
+        self.zones = ZoneService(calls)
