@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from cloudspan.client import DEFAULT_ADDRESS, AsyncClient, result_of
+from cloudspan.client import DEFAULT_ADDRESS, AsyncClient
 from cloudspan.v1.operation_pb2 import OperationMetadata
 from cloudspan.v1.volume_pb2 import CreateVolumeRequest, Volume
 
@@ -23,10 +23,9 @@ async def main(cluster: str, gateway: str = DEFAULT_ADDRESS) -> None:
         volume = Volume(display_name="followed", size_bytes=GIB)
         accepted = await cloud.volumes.CreateVolume(CreateVolumeRequest(parent=parent, volume=volume))
         async for operation in accepted.changes():
-            at = OperationMetadata()
-            operation.metadata.Unpack(at)
+            at = operation.metadata
             print(f"{operation.name}: {OperationMetadata.Phase.Name(at.phase)} {at.percent} % {at.stage}")
-        print(f"made {result_of(operation).name}")
+        print(f"made {(await accepted.result()).name}")
 
 
 if __name__ == "__main__":

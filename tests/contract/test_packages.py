@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.flows.memory_house import memory_cluster, open_house
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
@@ -165,3 +166,42 @@ def test_what_a_dockerfile_copies_reaches_the_build(folder, tmp_path):
     assert re.search(r"^USER 10001", image.text, re.MULTILINE)
     # Fakes speak no gRPC: the compose file probes their port.
     assert ("cloudspan_common.healthcheck" in image.text) == (folder in SERVICES)
+
+
+# What the client may bring along, beside what is ours.
+OF_OTHERS = {"googleapis-common-protos", "grpcio", "protobuf", "typing-extensions"}
+LISTING = """
+import sys
+from cloudspan.client import Client
+from cloudspan.v1.server_pb2 import ListServersRequest
+with Client(sys.argv[1]) as client:
+    for server in client.each(client.servers.ListServers, ListServersRequest(parent="platforms/-/clusters/-")):
+        print(server.display_name)
+"""
+
+
+async def _run(*words, fails=False):
+    process = await asyncio.create_subprocess_exec(
+        *map(str, words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    assert bool(process.returncode) == fails, out.decode()
+    return out.decode()
+
+
+async def test_the_client_installed_alone_from_its_wheel_lists_servers(tmp_path):
+    """The environment holds gRPC, the contract and the client; the command line says that it is an extra."""
+    for folder in ("protos", "common/client"):
+        await _run(UV, "build", "--wheel", "--offline", "--out-dir", tmp_path / "wheels", ROOT / folder)
+    environment = Image("gateway", tmp_path)
+    python = environment.program("python")
+    await _run(UV, "venv", "--python", sys.executable, environment.environment)
+    await _run(UV, "pip", "install", "--offline", "--python", python, "--find-links", tmp_path / "wheels", "cloudspan")
+    assert environment.distributions - {"cloudspan", "cloudspan-protos"} <= OF_OTHERS
+    assert {"cloudspan", "cloudspan-protos", "grpcio"} <= environment.distributions
+    cluster = memory_cluster()
+    cluster.seed_servers(3)
+    async with open_house(cluster) as house:
+        listed = await _run(python, "-c", LISTING, house.client.address)
+    assert listed.split() == ["seed-000000", "seed-000001", "seed-000002"]
+    assert "pip install 'cloudspan[cli]'" in await _run(environment.program("cloudspan"), fails=True)

@@ -9,8 +9,8 @@ import pytest
 from common.base.tests.registry.conftest import ConsulServer, find_consul
 from tests.flows.conftest import buf_curl, gateway, program
 
+from cloudspan.client import NotFound, Unreachable
 from cloudspan.v1 import platform_pb2, server_pb2
-from cloudspan_common.errors import NotFound, Unreachable
 from cloudspan_memory.seed.v1 import seed_pb2, seed_pb2_grpc
 
 MAIN = "platforms/acme/clusters/main"

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import message_factory
 
 from cloudspan.client import AsyncClient, result_of
+from cloudspan.client import errors as client_errors
 from cloudspan.v1 import (
     key_pair_pb2,
     network_pb2,
@@ -17,7 +18,7 @@ from cloudspan.v1 import (
     subnet_pb2,
     volume_pb2,
 )
-from cloudspan_common import contract, errors
+from cloudspan_common import contract
 from cloudspan_common.contract import Kind
 from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_memory.driver import MemoryCluster
@@ -80,7 +81,7 @@ async def test_a_server_lives_through_all_its_changes(client: AsyncClient, clust
     assert (server.state, server.vcpus, server.memory_mib) == (State.STATE_RUNNING, 2, 2048)
     stopped = await changed(client.servers.StopServer(server_pb2.StopServerRequest(name=name)))
     assert stopped.state == State.STATE_STOPPED
-    with pytest.raises(errors.PreconditionFailed, match="STOPPED"):
+    with pytest.raises(client_errors.PreconditionFailed, match="STOPPED"):
         await changed(client.servers.RebootServer(server_pb2.RebootServerRequest(name=name)))
     started = await changed(client.servers.StartServer(server_pb2.StartServerRequest(name=name)))
     assert started.state == State.STATE_RUNNING
@@ -90,7 +91,7 @@ async def test_a_server_lives_through_all_its_changes(client: AsyncClient, clust
     attach = server_pb2.AttachVolumeRequest(name=name, volume=volume.name, device="/dev/vdc")
     attached = await changed(client.servers.AttachVolume(attach))
     assert [(a.volume, a.device) for a in attached.volume_attachments] == [(volume.name, "/dev/vdc")]
-    with pytest.raises(errors.PreconditionFailed, match=name):
+    with pytest.raises(client_errors.PreconditionFailed, match=name):
         await changed(client.volumes.DeleteVolume(volume_pb2.DeleteVolumeRequest(name=volume.name)))
     detach = server_pb2.DetachVolumeRequest(name=name, volume=volume.name)
     assert not (await changed(client.servers.DetachVolume(detach))).volume_attachments
@@ -123,9 +124,9 @@ async def test_networks_refuse_what_overlaps_and_take_their_subnets_along(client
 
     first = await subnet("10.1.0.0/24")
     assert (first.gateway_ip, first.ip_version) == ("10.1.0.1", 4)
-    with pytest.raises(errors.AlreadyExists, match="choose a free range"):
+    with pytest.raises(client_errors.AlreadyExists, match="choose a free range"):
         await subnet("10.1.0.128/25")
-    with pytest.raises(errors.InvalidRequest, match=r"10\.0\.0\.0/24"):
+    with pytest.raises(client_errors.InvalidRequest, match=r"10\.0\.0\.0/24"):
         await subnet("10.1.0.0/99")
     second = await subnet("10.1.1.0/24")
     got = await client.networks.GetNetwork(network_pb2.GetNetworkRequest(name=made.name))
@@ -143,7 +144,7 @@ async def test_a_key_pairs_name_is_its_key(client: AsyncClient) -> None:
     made = await changed(client.key_pairs.CreateKeyPair(create))
     assert await changed(client.key_pairs.CreateKeyPair(create)) == made
     create.key_pair.public_key = "ssh-ed25519 BBBB"
-    with pytest.raises(errors.AlreadyExists, match="another"):
+    with pytest.raises(client_errors.AlreadyExists, match="another"):
         await changed(client.key_pairs.CreateKeyPair(create))
     await changed(client.key_pairs.DeleteKeyPair(key_pair_pb2.DeleteKeyPairRequest(name=made.name)))
 
@@ -152,7 +153,7 @@ async def test_a_key_pairs_name_is_its_key(client: AsyncClient) -> None:
 async def test_a_volume_without_a_size_is_refused(client: AsyncClient, size: int) -> None:
     """With the field named."""
     request = volume_pb2.CreateVolumeRequest(parent=MAIN, volume={"display_name": "x", "size_bytes": size})
-    with pytest.raises(errors.InvalidRequest) as caught:
+    with pytest.raises(client_errors.InvalidRequest) as caught:
         await changed(client.volumes.CreateVolume(request))
     assert "size_bytes" in caught.value.message
 
@@ -199,7 +200,7 @@ async def test_its_own_service_seeds_servers(client: AsyncClient, cluster: Memor
     seed = seed_pb2_grpc.SeedServiceStub(client.channel)
     assert (await seed.Seed(seed_pb2.SeedRequest(servers=4))).servers == 4
     for request in (seed_pb2.SeedRequest(servers=-1), seed_pb2.SeedRequest(cluster="none")):
-        with pytest.raises(errors.CloudspanError):
+        with pytest.raises(client_errors.CloudspanError):
             await seed.Seed(request)
     assert repr(cluster.store).startswith("<Store platforms/memory/clusters/main: ")
     assert message_factory.GetMessageClass(seed_pb2.SeedRequest.DESCRIPTOR) is seed_pb2.SeedRequest

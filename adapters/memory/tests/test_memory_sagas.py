@@ -9,6 +9,7 @@ import pytest
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.client import AsyncClient, result_of
+from cloudspan.client import errors as client_errors
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, server_pb2, volume_pb2
 from cloudspan_common import contract, errors
 from cloudspan_common.deadlines import Deadline
@@ -182,7 +183,7 @@ async def test_a_check_makes_nothing(client: AsyncClient, cluster: MemoryCluster
     result_of(await client.servers.CreateServer(request))
     assert not cluster.store.all("ports")
     start = server_pb2.StartServerRequest(name=f"{MAIN}/servers/none", validate_only=True)
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(client_errors.NotFound):
         result_of(await client.servers.StartServer(start))
 
 
@@ -216,7 +217,7 @@ async def test_a_port_in_use_is_refused(client: AsyncClient) -> None:
     made = result_of(await client.networks.CreateNetwork(a_network()))
     ports = (await client.ports.ListPorts(port_pb2.ListPortsRequest(parent=MAIN))).ports
     taken = next(port for port in ports if port.network == made.name)
-    with pytest.raises(errors.PreconditionFailed, match="choose a free one"):
+    with pytest.raises(client_errors.PreconditionFailed, match="choose a free one"):
         result_of(await client.servers.CreateServer(a_server(network_interfaces=[{"port": taken.name}])))
 
 
@@ -248,7 +249,7 @@ async def test_a_network_has_its_router_and_takes_it_along(client: AsyncClient, 
     other = result_of(await client.networks.CreateNetwork(second))
     await _server_with(client, network=other.name, new_port={})
     ports = len(cluster.store.all("ports"))
-    with pytest.raises(errors.PreconditionFailed, match=r"in use by .*ports"):
+    with pytest.raises(client_errors.PreconditionFailed, match=r"in use by .*ports"):
         result_of(await client.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=other.name)))
     assert len(cluster.store.all("ports")) == ports
     result_of(await client.networks.DeleteNetwork(network_pb2.DeleteNetworkRequest(name=first.name)))
@@ -261,7 +262,7 @@ async def test_what_memory_has_not_is_refused_by_field(client: AsyncClient) -> N
         {"boot_volume": {"size_bytes": GIB}},
         {"network_interfaces": [{"network": "n", "new_port": {"security_groups": ["g"]}}]},
     ):
-        with pytest.raises(errors.Unsupported, match="does not serve") as caught:
+        with pytest.raises(client_errors.Unsupported, match="does not serve") as caught:
             await client.servers.CreateServer(a_server(**fields))
         assert caught.value.reason == "FIELD_ABSENT"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from cloudspan.cli import capability_table
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.errors import PreconditionFailed
 
 M = cluster_pb2.MethodCapability
 SERVERS = "cloudspan.v1.ServerService"
@@ -64,6 +64,6 @@ def test_a_document_without_markers_is_left_alone(tmp_path):
     """The error says which lines it misses."""
     document = tmp_path / "README.md"
     document.write_text("nothing here\n")
-    with pytest.raises(PreconditionFailed, match="has no line <!-- capabilities"):
+    with pytest.raises(click.ClickException, match="has no line <!-- capabilities"):
         capability_table.write(document, "| new |")
     assert document.read_text() == "nothing here\n"

@@ -12,6 +12,7 @@ from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.client import AsyncClient
+from cloudspan.client import errors as client_errors
 from cloudspan.v1 import server_pb2
 from cloudspan_common import errors, grpcs
 from cloudspan_common.telemetry import NativeCall, record_native_call
@@ -146,9 +147,9 @@ async def test_many_waits_take_one_observation(steps: Any) -> None:
 
 async def test_what_cannot_be_observed_is_unsupported(steps: Any) -> None:
     """With what can."""
-    with pytest.raises(errors.Unsupported, match="it can: servers"):
+    with pytest.raises(client_errors.Unsupported, match="it can: servers"):
         await steps.Observe(step_pb2.ObserveRequest(cluster=PARENT, collection="ports", native_ids=["1"]))
-    with pytest.raises(errors.NotFound, match="known"):
+    with pytest.raises(client_errors.NotFound, match="known"):
         await steps.Observe(step_pb2.ObserveRequest(cluster="platforms/acme/clusters/west", collection="servers"))
 
 
@@ -179,7 +180,7 @@ async def test_only_what_carries_the_mark_is_removed(marks: Any, cluster: AcmeCl
         await marks.RemoveMarked(step_pb2.RemoveMarkedRequest(name=f"{PARENT}/servers/{server}", marker=marker))
 
     for other in "234":
-        with pytest.raises(errors.PreconditionFailed, match="left alone"):
+        with pytest.raises(client_errors.PreconditionFailed, match="left alone"):
             await remove(other)
     await remove("none")
     cluster.servers.states["3"] = State.STATE_SOFT_DELETED
@@ -224,7 +225,7 @@ async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(
     async with serving(cluster, tls_caller=("auditor",), **files("acme")) as address:
         async with AsyncClient(address, tls=grpcs.Tls(*files("auditor").values())) as auditor:
             await auditor.servers.GetServer(server_pb2.GetServerRequest(name=f"{PARENT}/servers/1"))
-            with pytest.raises(errors.Forbidden, match="MarkService/ListMarked is not for auditor"):
+            with pytest.raises(client_errors.Forbidden, match="MarkService/ListMarked is not for auditor"):
                 await step_pb2_grpc.MarkServiceStub(auditor.channel).ListMarked(request)
         async with AsyncClient(address, tls=grpcs.Tls(*files("gateway.cloudspan").values())) as gateway:
             assert (await step_pb2_grpc.MarkServiceStub(gateway.channel).ListMarked(request)).marked

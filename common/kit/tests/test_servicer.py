@@ -13,6 +13,7 @@ from google.protobuf import struct_pb2
 
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.client import AsyncClient
+from cloudspan.client import errors as client_errors
 from cloudspan.v1 import common_pb2, server_pb2, server_pb2_grpc, volume_pb2, volume_pb2_grpc
 from cloudspan_common import errors, grpcs
 from cloudspan_kit.driver import ABSENT, Call, Capability, Operation, Page, Query
@@ -92,8 +93,8 @@ async def stub(address: str) -> AsyncIterator[server_pb2_grpc.ServerServiceAsync
         yield server_pb2_grpc.ServerServiceStub(channel)
 
 
-async def refused(call: Any) -> errors.CloudspanError:
-    with pytest.raises(errors.CloudspanError) as caught:
+async def refused(call: Any) -> client_errors.CloudspanError:
+    with pytest.raises(client_errors.CloudspanError) as caught:
         await call
     return caught.value
 
@@ -101,14 +102,18 @@ async def refused(call: Any) -> errors.CloudspanError:
 @pytest.mark.parametrize(
     ("request_", "kind", "reason"),
     [
-        (Gets(), errors.InvalidRequest, "REQUIRED_FIELD_MISSING"),
-        (Gets(name="servers/1"), errors.InvalidRequest, "MALFORMED_NAME"),
-        (Gets(name=f"{PARENT}/volumes/1"), errors.InvalidRequest, "MALFORMED_NAME"),
-        (Gets(name=f"{PARENT}/servers/"), errors.InvalidRequest, "MALFORMED_NAME"),
-        (Gets(name="platforms/acme/clusters/-/servers/1"), errors.InvalidRequest, "MALFORMED_NAME"),
-        (Gets(name="platforms/acme/clusters/west/servers/1"), errors.NotFound, "CLUSTER_UNKNOWN"),
-        (Gets(name="platforms/other/clusters/east/servers/1"), errors.NotFound, "CLUSTER_UNKNOWN"),
-        (Gets(name=f"{PARENT}/servers/1", read_mask={"paths": ["colour"]}), errors.InvalidRequest, "UNKNOWN_MASK_PATH"),
+        (Gets(), client_errors.InvalidRequest, "REQUIRED_FIELD_MISSING"),
+        (Gets(name="servers/1"), client_errors.InvalidRequest, "MALFORMED_NAME"),
+        (Gets(name=f"{PARENT}/volumes/1"), client_errors.InvalidRequest, "MALFORMED_NAME"),
+        (Gets(name=f"{PARENT}/servers/"), client_errors.InvalidRequest, "MALFORMED_NAME"),
+        (Gets(name="platforms/acme/clusters/-/servers/1"), client_errors.InvalidRequest, "MALFORMED_NAME"),
+        (Gets(name="platforms/acme/clusters/west/servers/1"), client_errors.NotFound, "CLUSTER_UNKNOWN"),
+        (Gets(name="platforms/other/clusters/east/servers/1"), client_errors.NotFound, "CLUSTER_UNKNOWN"),
+        (
+            Gets(name=f"{PARENT}/servers/1", read_mask={"paths": ["colour"]}),
+            client_errors.InvalidRequest,
+            "UNKNOWN_MASK_PATH",
+        ),
     ],
 )
 async def test_a_bad_get_is_refused(client: AsyncClient, request_: Gets, kind: type, reason: str) -> None:
@@ -133,7 +138,7 @@ async def test_a_bad_get_is_refused(client: AsyncClient, request_: Gets, kind: t
 async def test_a_bad_list_is_refused(client: AsyncClient, fields: dict[str, Any], reason: str) -> None:
     """Each with its own reason."""
     error = await refused(client.servers.ListServers(Lists(**{"parent": PARENT} | fields)))
-    assert isinstance(error, errors.InvalidRequest)
+    assert isinstance(error, client_errors.InvalidRequest)
     assert reason in ("", error.reason)
 
 
@@ -200,10 +205,10 @@ async def test_an_answer_stays_below_three_mebibytes(client: AsyncClient, cluste
 async def test_what_a_cluster_has_not_is_unimplemented_with_its_reason(client: AsyncClient) -> None:
     """The declared reason, or none."""
     error = await refused(client.volumes.ListVolumes(volume_pb2.ListVolumesRequest(parent=PARENT)))
-    assert isinstance(error, errors.Unsupported)
+    assert isinstance(error, client_errors.Unsupported)
     assert "no block storage" in error.message
     error = await refused(client.volumes.GetVolume(volume_pb2.GetVolumeRequest(name=f"{PARENT}/volumes/1")))
-    assert isinstance(error, errors.Unsupported)
+    assert isinstance(error, client_errors.Unsupported)
 
 
 async def test_every_answer_carries_the_stamp(stub: Any, cluster: AcmeCluster[Servers]) -> None:
@@ -252,14 +257,14 @@ async def test_a_caller_without_time_is_told_so(client: AsyncClient, cluster: Ac
     """1 ms is over during the call; a driver that answers faster would be in time."""
     cluster.servers.hold.clear()
     error = await refused(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1"), timeout=0.001))
-    assert isinstance(error, errors.OutOfTime)
+    assert isinstance(error, client_errors.OutOfTime)
 
 
 async def test_a_deadline_ends_the_drivers_call(client: AsyncClient, cluster: AcmeCluster[Servers]) -> None:
     """Nothing goes on for a caller that is gone; a caller's cancel does the same."""
     cluster.servers.hold.clear()
     error = await refused(client.servers.GetServer(Gets(name=f"{PARENT}/servers/1"), timeout=0.05))
-    assert isinstance(error, errors.OutOfTime)
+    assert isinstance(error, client_errors.OutOfTime)
     await asyncio.wait_for(cluster.servers.cancelled.wait(), 1)
     cluster.servers.cancelled.clear()
     cluster.servers.called.clear()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudspan.client import AsyncClient, result_of
+from cloudspan.client import errors as client_errors
 from cloudspan.v1 import cluster_pb2, server_pb2, volume_pb2
-from cloudspan_common import contract, errors
+from cloudspan_common import contract
 from cloudspan_common.contract import Kind
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_kit.serve.capabilities import Abilities
@@ -136,7 +137,7 @@ async def test_passwords_and_sessions_do_not_reach_the_log(
 ) -> None:
     """Nor user data."""
     server = _State(display_name="web", user_data="#!canary", admin_password="hunter2-canary")
-    with pytest.raises(errors.CloudspanError):
+    with pytest.raises(client_errors.CloudspanError):
         result_of(await client.servers.CreateServer(server_pb2.CreateServerRequest(parent=str(REF), server=server)))
     await _call(client, contract.methods()["cloudspan.v1.ZoneService/ListZones"], _list("Zone"))
     token = cluster._keeper.current()
