@@ -180,9 +180,11 @@ with Client(sys.argv[1]) as client:
 """
 
 
-async def _run(*words, fails=False):
+async def _run(*words, fails=False, **told):
+    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"} | told
+    pipe, same = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
     process = await asyncio.create_subprocess_exec(
-        *map(str, words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *map(str, words), cwd=ROOT, env=environment, stdout=pipe, stderr=same
     )
     out, _ = await process.communicate()
     assert bool(process.returncode) == fails, out.decode()
@@ -195,8 +197,12 @@ async def test_the_client_installed_alone_from_its_wheel_lists_servers(tmp_path)
         await _run(UV, "build", "--wheel", "--offline", "--out-dir", tmp_path / "wheels", ROOT / folder)
     environment = Image("gateway", tmp_path)
     python = environment.program("python")
-    await _run(UV, "venv", "--python", sys.executable, environment.environment)
-    await _run(UV, "pip", "install", "--offline", "--python", python, "--find-links", tmp_path / "wheels", "cloudspan")
+    # What others make comes as the lock names it, ours from the wheels.
+    sync = ("sync", "--frozen", "--no-dev", "--no-install-workspace", "--package", "cloudspan")
+    await _run(UV, *sync, UV_PROJECT_ENVIRONMENT=str(environment.environment), UV_PYTHON=sys.executable)
+    wheels = (tmp_path / "wheels").glob("*.whl")
+    await _run(UV, "pip", "install", "--offline", "--no-deps", "--python", python, *wheels)
+    await _run(UV, "pip", "check", "--python", python)
     assert environment.distributions - {"cloudspan", "cloudspan-protos"} <= OF_OTHERS
     assert {"cloudspan", "cloudspan-protos", "grpcio"} <= environment.distributions
     cluster = memory_cluster()
