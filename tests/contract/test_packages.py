@@ -209,5 +209,5 @@ async def test_the_client_installed_alone_from_its_wheel_lists_servers(tmp_path)
     cluster.seed_servers(3)
     async with open_house(cluster) as house:
         listed = await _run(python, "-c", LISTING, house.client.address)
-    assert listed.split() == ["seed-000000", "seed-000001", "seed-000002"]
+    assert listed.split() == ["server-00000", "server-00001", "server-00002"]
     assert "pip install 'cloudspan[cli]'" in await _run(environment.program("cloudspan"), fails=True)
