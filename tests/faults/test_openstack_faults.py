@@ -10,15 +10,14 @@ import pytest
 from tests.e2e.certificates import self_signed
 from tests.faults.openstack_house import entry, fake, house, list_servers, ref
 
-from cloudspan.v1 import cluster_pb2, common_pb2, network_pb2, server_pb2, volume_pb2
-from cloudspan_common.errors import (
+from cloudspan.client import (
     CloudspanError,
-    LoginRefused,
     OutOfTime,
     PlatformFault,
-    RateLimited,
+    PreconditionFailed,
     Unreachable,
 )
+from cloudspan.v1 import cluster_pb2, common_pb2, network_pb2, server_pb2, volume_pb2
 from cloudspan_openstack_fake import Body, Kind
 
 Status = common_pb2.ClusterStatus
@@ -151,7 +150,7 @@ async def test_too_many_requests_are_told_with_the_time_to_wait(tmp_path):
         cloud.control.fault(Kind.RATE_LIMIT, service="compute", path=SERVERS, retry_after="30")
         cloud.control.clear_requests()
         errors = await asyncio.gather(*(_failure(list_servers(made, timeout=2)) for _ in range(20)))
-        assert {(error.code, error.reason) for error in errors} == {(RateLimited.code, "RATE_LIMITED")}
+        assert {(error.code, error.reason) for error in errors} == {(Unreachable.default_code, "RATE_LIMITED")}
         assert all(20 < error.retry_after_s <= 31 for error in errors)
         assert cloud.control.count("compute", path=SERVERS) <= 20
         cloud.control.clear_requests()
@@ -178,7 +177,7 @@ async def test_a_wrong_password_is_tried_once_however_many_call(tmp_path):
             for _ in range(2):
                 errors = await asyncio.gather(*(_failure(list_servers(made, timeout=5)) for _ in range(50)))
                 assert {(error.code, error.reason) for error in errors} == {
-                    (LoginRefused.code, "CLUSTER_LOGIN_REFUSED")
+                    (PreconditionFailed.default_code, "CLUSTER_LOGIN_REFUSED")
                 }
             assert cloud.control.logins() == 1
             assert made.clusters["east"].describe().state == cluster_pb2.Cluster.STATE_LOGIN_REFUSED

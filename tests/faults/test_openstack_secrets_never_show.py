@@ -13,7 +13,7 @@ from tests.e2e.running import free_port, openstack, world
 from tests.faults.openstack_house import AT_ONCE, entry, ref
 
 from cloudspan.client import AsyncClient, CloudspanError, waiting
-from cloudspan.v1 import cluster_pb2, operation_pb2, server_pb2
+from cloudspan.v1 import cluster_pb2, server_pb2
 from cloudspan_openstack_fake import Body, FakeCloud, Kind
 
 # Three bytes each, so that base64 keeps its shape wherever it stands in a longer text.
@@ -59,9 +59,7 @@ async def _create(client, told, **changes):
     request = server_pb2.CreateServerRequest(parent=ref(), server=server_pb2.Server(**(wanted | secrets | changes)))
     operation = await _told(client.servers.CreateServer(request, metadata=waiting(0.5), timeout=10), told)
     if operation is not None:
-        metadata = operation_pb2.OperationMetadata()
-        operation.metadata.Unpack(metadata)
-        told.append(f"{json_format.MessageToJson(metadata)} {operation.error}")
+        told.append(f"{json_format.MessageToJson(operation.metadata)} {operation.proto.error}")
 
 
 async def _fail_in_every_way(cloud, client, direct, told):

@@ -21,7 +21,7 @@ from tests.faults.fake_sites import OpenStack, ZStack
 from tests.faults.fleet import Fleet
 from tests.soak.workers import Score, Worker
 
-from cloudspan_common.errors import CloudspanError
+from cloudspan.client import CloudspanError
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 
