@@ -17,19 +17,19 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_kit.fakes.faults import NOT_CARRIED_OUT, REFUSALS, SILENT
 from cloudspan_kit.fakes.serving import FakeServer
 from cloudspan_openstack_fake import seed, tamper
-from cloudspan_openstack_fake.cinder import Cinder
-from cloudspan_openstack_fake.cinder_lifecycle import VolumeLife
+from cloudspan_openstack_fake.compute.nova import Nova
 from cloudspan_openstack_fake.control import Control
 from cloudspan_openstack_fake.control_api import ControlApi
-from cloudspan_openstack_fake.discovery import REGION
 from cloudspan_openstack_fake.faults import Kind
-from cloudspan_openstack_fake.glance import Glance
-from cloudspan_openstack_fake.keystone import Keystone
-from cloudspan_openstack_fake.neutron import Neutron
-from cloudspan_openstack_fake.neutron_ports import PortDesk
-from cloudspan_openstack_fake.nova import Nova
+from cloudspan_openstack_fake.identity.discovery import REGION
+from cloudspan_openstack_fake.identity.projects import Keystone
+from cloudspan_openstack_fake.identity.tokens import TokenMint
+from cloudspan_openstack_fake.image.images import Glance
+from cloudspan_openstack_fake.network.neutron import Neutron
+from cloudspan_openstack_fake.network.ports import PortDesk
 from cloudspan_openstack_fake.store import Store, Timing
-from cloudspan_openstack_fake.tokens import TokenMint
+from cloudspan_openstack_fake.volume.volume_lifecycle import VolumeLife
+from cloudspan_openstack_fake.volume.volumes import Cinder
 from cloudspan_openstack_fake.wire import Call, Refused, Reply, Service
 
 if TYPE_CHECKING:

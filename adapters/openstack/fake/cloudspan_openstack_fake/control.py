@@ -13,8 +13,8 @@ from cloudspan_openstack_fake.faults import Fault
 from cloudspan_openstack_fake.journal import Journal, Request
 
 if TYPE_CHECKING:
+    from cloudspan_openstack_fake.identity.tokens import TokenMint
     from cloudspan_openstack_fake.store import Store
-    from cloudspan_openstack_fake.tokens import TokenMint
 
 _BULK = {
     "volumes": seed.bulk_volumes,

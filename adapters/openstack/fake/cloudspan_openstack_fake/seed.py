@@ -9,17 +9,17 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudspan_openstack_fake.neutron_groups import new_group, new_rule
-from cloudspan_openstack_fake.neutron_routers import Routers
-from cloudspan_openstack_fake.nova_lifecycle import HOST
+from cloudspan_openstack_fake.compute.server_lifecycle import HOST
+from cloudspan_openstack_fake.network.routers import Routers
+from cloudspan_openstack_fake.network.security_groups import new_group, new_rule
 from cloudspan_openstack_fake.rows import AppCredential, Flavor, Project, Server, User
 from cloudspan_openstack_fake.store import micros
 
 if TYPE_CHECKING:
-    from cloudspan_openstack_fake.cinder_lifecycle import VolumeLife
-    from cloudspan_openstack_fake.glance import Glance
-    from cloudspan_openstack_fake.neutron_ports import PortDesk
+    from cloudspan_openstack_fake.image.images import Glance
+    from cloudspan_openstack_fake.network.ports import PortDesk
     from cloudspan_openstack_fake.store import Store
+    from cloudspan_openstack_fake.volume.volume_lifecycle import VolumeLife
     from cloudspan_openstack_fake.wire import Json
 
 PASSWORD = "demo-password"  # noqa: S105 - of a fake

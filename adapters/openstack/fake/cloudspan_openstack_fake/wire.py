@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from cloudspan_openstack_fake.tokens import Identity
+    from cloudspan_openstack_fake.identity.tokens import Identity
 
 Json = dict[str, Any]
 Handler = Callable[["Call"], "Reply"]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from cloudspan_kit.fakes.control import CloudControl
 from cloudspan_zstack_fake import seed
 from cloudspan_zstack_fake.faults import Fault
+from cloudspan_zstack_fake.identity.sessions import digest
 from cloudspan_zstack_fake.journal import Journal, Request
-from cloudspan_zstack_fake.sessions import digest
 
 if TYPE_CHECKING:
-    from cloudspan_zstack_fake.jobs import JobDesk
+    from cloudspan_zstack_fake.api.jobs import JobDesk
     from cloudspan_zstack_fake.store import Store
     from cloudspan_zstack_fake.wire import Json
 

@@ -9,24 +9,24 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_zstack_fake.sessions import digest
+from cloudspan_zstack_fake.compute.server_create import Plan
+from cloudspan_zstack_fake.identity.sessions import digest
 from cloudspan_zstack_fake.store import ADMIN
-from cloudspan_zstack_fake.vm_create import Plan
 
 if TYPE_CHECKING:
-    from cloudspan_zstack_fake.images import Images
-    from cloudspan_zstack_fake.ip_ranges import IpRanges
-    from cloudspan_zstack_fake.l2_networks import L2Networks
-    from cloudspan_zstack_fake.l3_networks import L3Networks
-    from cloudspan_zstack_fake.machines import Machines
-    from cloudspan_zstack_fake.offerings import Offerings
-    from cloudspan_zstack_fake.quotas import Quotas
-    from cloudspan_zstack_fake.security_groups import SecurityGroups
-    from cloudspan_zstack_fake.sessions import Sessions
-    from cloudspan_zstack_fake.snapshots import Snapshots
+    from cloudspan_zstack_fake.compute.flavors import Offerings
+    from cloudspan_zstack_fake.compute.server_create import VmCreation
+    from cloudspan_zstack_fake.compute.servers import Machines
+    from cloudspan_zstack_fake.identity.quotas import Quotas
+    from cloudspan_zstack_fake.identity.sessions import Sessions
+    from cloudspan_zstack_fake.image.images import Images
+    from cloudspan_zstack_fake.network.l2_networks import L2Networks
+    from cloudspan_zstack_fake.network.networks import L3Networks
+    from cloudspan_zstack_fake.network.security_groups import SecurityGroups
+    from cloudspan_zstack_fake.network.subnets import IpRanges
     from cloudspan_zstack_fake.store import Store, Table
-    from cloudspan_zstack_fake.vm_create import VmCreation
-    from cloudspan_zstack_fake.volumes import Volumes
+    from cloudspan_zstack_fake.volume.snapshots import Snapshots
+    from cloudspan_zstack_fake.volume.volumes import Volumes
     from cloudspan_zstack_fake.wire import Json
 
 PASSWORD = "password"  # noqa: S105 - of a fake; every account has it

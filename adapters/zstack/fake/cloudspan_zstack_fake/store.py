@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_kit.fakes.timeline import Timeline
-from cloudspan_zstack_fake import stamps
+from cloudspan_zstack_fake.api import stamps
 from cloudspan_zstack_fake.wire import Failure
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from cloudspan_zstack_fake.api.reference import Api
     from cloudspan_zstack_fake.faults import Fault
-    from cloudspan_zstack_fake.reference import Api
 
 Json = dict[str, Any]
 Work = Generator[float, None, Json]

@@ -1,0 +1,1 @@
+"""The fake cloud's image side."""

@@ -1,0 +1,83 @@
+"""L2 networks, which the administrator makes and attaches to clusters; deleting one takes its L3 networks along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudspan_zstack_fake.wire import Call, Failure, Handler, Json, Work
+
+if TYPE_CHECKING:
+    from cloudspan_zstack_fake.api.views import Views
+    from cloudspan_zstack_fake.network.networks import L3Networks
+    from cloudspan_zstack_fake.store import Store
+
+_INTERFACES = frozenset({"eth0", "eth1", "bond0"})
+"""What the hosts have; checked when an L2 network is attached to their cluster."""
+
+
+class L2Networks:
+    """The L2 network calls."""
+
+    def __init__(self, store: Store, views: Views, l3_networks: L3Networks) -> None:
+        self._store, self._views, self._l3_networks = store, views, l3_networks
+        self.handlers: dict[str, Handler] = {
+            "CreateL2NoVlanNetwork": self._create_plain,
+            "CreateL2VlanNetwork": self._create_vlan,
+            "UpdateL2Network": self._update,
+            "DeleteL2Network": self._delete,
+            "AttachL2NetworkToCluster": self._attach,
+            "DetachL2NetworkFromCluster": self._detach,
+        }
+
+    def _result(self, row: Json) -> Json:
+        return {"inventory": self._views.l2(row)}
+
+    def _create_plain(self, call: Call) -> Json:
+        return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
+
+    def _create_vlan(self, call: Call) -> Json:
+        vlan, interface = call.params["vlan"], call.params["physicalInterface"]
+        if self._store.l2_networks.where(vlan=vlan, physicalInterface=interface, zoneUuid=call.params["zoneUuid"]):
+            raise Failure("SYS.1007", f"there is already an L2 network with vlan[{vlan}] on {interface}")
+        return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
+
+    def row(self, params: Json) -> Json:
+        """Return the fields of an L2 network beside those that every resource has; with `vlan` of the VLAN type."""
+        vlan = params.get("vlan")
+        kind: Json = {"type": "L2NoVlanNetwork"} if vlan is None else {"type": "L2VlanNetwork", "vlan": vlan}
+        return {
+            "zoneUuid": params["zoneUuid"], "physicalInterface": params["physicalInterface"], **kind,
+            "vSwitchType": params.get("vSwitchType", "LinuxBridge"), "virtualNetworkId": vlan or 0,
+            "isolated": params.get("isolated", False), "pvlan": params.get("pvlan"), "attachedClusterUuids": [],
+        }  # fmt: skip
+
+    def _update(self, call: Call) -> Json:
+        wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}
+        return self._result(self._store.touch(self._store.l2_networks.present(call.uuid()), **wanted))
+
+    def _delete(self, call: Call) -> Work:
+        uuid = call.uuid()
+        yield self._store.timing.delete_s
+        for l3 in self._store.l3_networks.where(l2NetworkUuid=uuid):
+            self._l3_networks.remove(l3)
+        self._store.drop(self._store.l2_networks, uuid)
+        return {}
+
+    def _both(self, call: Call) -> tuple[Json, str]:
+        return self._store.l2_networks.present(call.params["l2NetworkUuid"]), call.params["clusterUuid"]
+
+    def _attach(self, call: Call) -> Json:
+        network, cluster = self._both(call)
+        if cluster in network["attachedClusterUuids"]:
+            text = f"l2Network[uuid:{network['uuid']}] has attached to cluster[uuid:{cluster}], can't attach again"
+            raise Failure("SYS.1006", text)
+        if network["physicalInterface"] not in _INTERFACES:
+            raise Failure("SYS.1006", f"cannot find physical interface[{network['physicalInterface']}] on the hosts")
+        network["attachedClusterUuids"].append(cluster)
+        return self._result(self._store.touch(network))
+
+    def _detach(self, call: Call) -> Json:
+        network, cluster = self._both(call)
+        if cluster in network["attachedClusterUuids"]:
+            network["attachedClusterUuids"].remove(cluster)
+        return self._result(self._store.touch(network))

@@ -1,0 +1,175 @@
+"""IP ranges of L3 networks: added by CIDR or by start and end, all of one network in one CIDR with one gateway."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from cloudspan_zstack_fake.wire import Call, Failure, Handler, Json
+
+if TYPE_CHECKING:
+    from cloudspan_zstack_fake.api.views import Views
+    from cloudspan_zstack_fake.compute.servers import Machines
+    from cloudspan_zstack_fake.network.addresses import Addresses
+    from cloudspan_zstack_fake.network.floating_ips import Vips
+    from cloudspan_zstack_fake.store import Store
+
+Address = ipaddress.IPv4Address
+Network = ipaddress.IPv4Network
+
+
+class IpRanges:
+    """The IP range and address calls."""
+
+    def __init__(self, store: Store, views: Views, addresses: Addresses, machines: Machines, vips: Vips) -> None:
+        self._store, self._views, self._addresses = store, views, addresses
+        self._machines, self._vips = machines, vips
+        self.handlers: dict[str, Handler] = {
+            "AddIpRange": self._add,
+            "AddIpRangeByNetworkCidr": self._add_by_cidr,
+            "UpdateIpRange": self._update,
+            "DeleteIpRange": self._delete,
+            "GetFreeIp": self._free,
+            "CheckIpAvailability": self._check_availability,
+            "GetIpAddressCapacity": self._capacity,
+        }
+
+    def _add(self, call: Call) -> Json:
+        params = call.params
+        l3 = self._store.l3_networks.present(params["l3NetworkUuid"])
+        try:
+            start, end = Address(params["startIp"]), Address(params["endIp"])
+            network = Network(f"{start}/{params['netmask']}", strict=False)
+            gateway = Address(params["gateway"]) if params.get("gateway") else None
+        except ValueError as error:
+            raise Failure("SYS.1007", str(error)) from None
+        if start > end or end not in network or start.is_multicast or start.is_reserved or start.is_link_local:
+            raise Failure("SYS.1007", f"the range {start} - {end} is not one of usable addresses in {network}")
+        if gateway is None and l3["category"] == "Public":
+            raise Failure("SYS.1007", "a public L3 network needs a gateway")
+        if gateway is not None and start <= gateway <= end:
+            raise Failure("SYS.1007", f"gateway[{gateway}] must not be in the range {start} - {end}")
+        self._check_fit(l3, network, gateway, start, end)
+        self._tag_network(l3, call)
+        span = self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end))
+        l3["_ranges"].append(span["uuid"])
+        return {"inventory": self._views.plain(span)}
+
+    def _add_by_cidr(self, call: Call) -> Json:
+        params = call.params
+        l3 = self._store.l3_networks.present(params["l3NetworkUuid"])
+        try:
+            network = Network(params["networkCidr"], strict=False)
+            gateway = Address(params["gateway"]) if params.get("gateway") else network[1]
+        except (ValueError, IndexError) as error:
+            raise Failure("SYS.1007", f"networkCidr[{params['networkCidr']}]: {error}") from None
+        if network.num_addresses < 4 or gateway not in network:
+            raise Failure("SYS.1007", f"networkCidr[{network}] is too small or gateway[{gateway}] is not in it")
+        parts = [part for part in _around(network[1], network[-2], gateway) if part[0] <= part[1]]
+        for start, end in parts:
+            self._check_fit(l3, network, gateway, start, end)
+        self._tag_network(l3, call)
+        spans = []
+        for place, (start, end) in enumerate(parts):
+            if place:
+                call.params = {name: value for name, value in params.items() if name != "resourceUuid"}
+            spans.append(self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end)))
+            l3["_ranges"].append(spans[-1]["uuid"])
+        shown = [self._views.plain(span) for span in spans]
+        return {"inventory": shown[0], "inventories": shown}
+
+    def _tag_network(self, l3: Json, call: Call) -> None:
+        """Give the tags of a range to its network, as the server does, which refuses those that are there already."""
+        texts = call.params.pop("userTags", None) or []
+        there = set(self._store.tags(l3["uuid"], self._store.user_tags))
+        for text in texts:
+            if text in there:
+                raise Failure("SYS.1006", f"Duplicated Tag[tag:{text}, type:User, resourceUuid:{l3['uuid']}]")
+        self._store.tag("L3NetworkVO", l3["uuid"], texts, self._store.user_tags)
+
+    def row(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> Json:
+        """Return the fields of a range beside those that every resource has."""
+        return {
+            "l3NetworkUuid": l3["uuid"], "startIp": str(start), "endIp": str(end), "netmask": str(network.netmask),
+            "gateway": gateway and str(gateway), "networkCidr": str(network), "ipVersion": 4,
+            "prefixLen": network.prefixlen, "ipRangeType": "Normal", "_start": int(start), "_end": int(end),
+            "_next": int(start), "_used": set(),
+        }  # fmt: skip
+
+    def _check_fit(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> None:
+        for span in self._store.ip_ranges.some(l3["_ranges"]):
+            if span["networkCidr"] != str(network) or span["gateway"] != (gateway and str(gateway)):
+                text = f"the range must be in {span['networkCidr']} with gateway {span['gateway']} as the others"
+                raise Failure("SYS.1007", f"new add ip range gateway {gateway} or CIDR {network} is different: {text}")
+            if int(start) <= span["_end"] and span["_start"] <= int(end):
+                raise Failure(
+                    "SYS.1007", f"overlap with ip range[uuid:{span['uuid']}, {span['startIp']} - {span['endIp']}]"
+                )
+
+    def _update(self, call: Call) -> Json:
+        wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}
+        span = self._store.touch(self._store.ip_ranges.present(call.uuid()), **wanted)
+        return {"inventory": self._views.plain(span)}
+
+    def _delete(self, call: Call) -> Json:
+        """Remove a range with the VIPs and NICs whose addresses are of it."""
+        store = self._store
+        span = store.ip_ranges.present(call.uuid())
+        for used in store.used_ips.where(ipRangeUuid=span["uuid"]):
+            for vip in store.vips.where(_used=used["uuid"]):
+                self._vips.remove(vip)
+            for nic in store.nics.some([used["vmNicUuid"]] if used["vmNicUuid"] else []):
+                self._machines.remove_nic(nic)
+            store.used_ips.remove(used["uuid"])
+        store.l3_networks.present(span["l3NetworkUuid"])["_ranges"].remove(span["uuid"])
+        store.drop(store.ip_ranges, span["uuid"])
+        return {}
+
+    def _spans(self, call: Call) -> list[Json]:
+        params, store = call.params, self._store
+        if params.get("ipRangeUuid"):
+            return [store.ip_ranges.present(params["ipRangeUuid"])]
+        return store.ip_ranges.some(store.l3_networks.present(params.get("l3NetworkUuid", ""))["_ranges"])
+
+    def _free(self, call: Call) -> Json:
+        limit = call.params.get("limit", 100)
+        rows: list[Json] = []
+        for span in self._spans(call):
+            for address in self._addresses.free(span):
+                if len(rows) == limit:
+                    break
+                rows.append(
+                    {"ipRangeUuid": span["uuid"], "ip": address, "netmask": span["netmask"], "gateway": span["gateway"]}
+                )
+        return {"inventories": rows}
+
+    def _check_availability(self, call: Call) -> Json:
+        l3 = self._store.l3_networks.present(call.params["l3NetworkUuid"])
+        try:
+            number = int(Address(call.params["ip"]))
+        except ValueError:
+            raise Failure("SYS.1007", f"invalid IP[{call.params['ip']}]") from None
+        for span in self._store.ip_ranges.some(l3["_ranges"]):
+            if span["_start"] <= number <= span["_end"]:
+                used = number in span["_used"]
+                return {"available": not used, **({"reason": "USED"} if used else {})}
+        return {"available": False, "reason": "IP_NOT_IN_RANGE"}
+
+    def _capacity(self, call: Call) -> Json:
+        chosen, store = call.params, self._store
+        spans = [
+            span for span in store.ip_ranges
+            if chosen.get("all") or span["uuid"] in chosen.get("ipRangeUuids", ())
+            or span["l3NetworkUuid"] in chosen.get("l3NetworkUuids", ())
+        ]  # fmt: skip
+        total = sum(span["_end"] - span["_start"] + 1 for span in spans)
+        used = sum(len(span["_used"]) for span in spans)
+        numbers = {"TotalCapacity": total, "AvailableCapacity": total - used, "UsedIpAddressNumber": used}
+        plain = {name[0].lower() + name[1:]: number for name, number in numbers.items()}
+        return plain | {f"ipv4{name}": number for name, number in numbers.items()}
+
+
+def _around(first: Address, last: Address, gateway: Address) -> list[tuple[Address, Address]]:
+    if not first <= gateway <= last:
+        return [(first, last)]
+    return [(first, gateway - 1), (gateway + 1, last)]
