@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from cloudspan_kit.fakes.faults import Body
 from cloudspan_openstack_fake.app import FakeCloud
-from cloudspan_openstack_fake.control import Control
+from cloudspan_openstack_fake.control import Control, Request
 from cloudspan_openstack_fake.faults import Fault, Kind
-from cloudspan_openstack_fake.journal import Request
 from cloudspan_openstack_fake.store import Timing
 
 __all__ = ["Body", "Control", "FakeCloud", "Fault", "Kind", "Request", "Timing"]

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from cloudspan_common.clock import SystemClock
-from cloudspan_kit.fakes.faults import NOT_CARRIED_OUT, REFUSALS, SILENT
 from cloudspan_kit.fakes.serving import FakeServer
-from cloudspan_openstack_fake import seed, tamper
+from cloudspan_kit.fakes.wire import Reply
+from cloudspan_openstack_fake import seed
 from cloudspan_openstack_fake.compute.nova import Nova
 from cloudspan_openstack_fake.control import Control
-from cloudspan_openstack_fake.control_api import ControlApi
-from cloudspan_openstack_fake.faults import Kind
+from cloudspan_openstack_fake.faults import Fault, Kind
 from cloudspan_openstack_fake.identity.discovery import REGION
 from cloudspan_openstack_fake.identity.projects import Keystone
 from cloudspan_openstack_fake.identity.tokens import TokenMint
@@ -30,7 +29,7 @@ from cloudspan_openstack_fake.network.ports import PortDesk
 from cloudspan_openstack_fake.store import Store, Timing
 from cloudspan_openstack_fake.volume.volume_lifecycle import VolumeLife
 from cloudspan_openstack_fake.volume.volumes import Cinder
-from cloudspan_openstack_fake.wire import Call, Refused, Reply, Service
+from cloudspan_openstack_fake.wire import Call, Refused, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,15 +38,16 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from cloudspan_common.clock import Clock
-    from cloudspan_openstack_fake.faults import Fault
-    from cloudspan_openstack_fake.wire import Json
+    from cloudspan_kit.fakes.wire import Json
 
 log = logging.getLogger(__name__)
 
 
-class FakeCloud(FakeServer):
+class FakeCloud(FakeServer[Call, Fault]):
     """One OpenStack, in memory."""
 
+    control: Control
+    _page_faults = frozenset({Kind.HALF_PAGE, Kind.MISSING_NEXT, Kind.REPEATED_MARKER})
     _max_body = 64 * 1024 * 1024  # an image upload
 
     def __init__(  # noqa: PLR0913 - all optional, named, and told apart by their names
@@ -72,7 +72,6 @@ class FakeCloud(FakeServer):
         if demo:
             seed.demo(tools)
         self.control = Control(tools, self._mint)
-        self._control_api = ControlApi(self.control)
         self._request_ids = 0
 
     def __repr__(self) -> str:
@@ -121,57 +120,42 @@ class FakeCloud(FakeServer):
         path.touch(mode=0o600)
         path.write_text(self.clouds_yaml())
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        call = await self._read(request)
-        self.store.timeline.catch_up()
-        if call.service == "_control":
-            return self._response(await self._control_api.answer(call))
-        service = self._services.get(call.service)
-        if service is None:
-            return self._response(Reply(404, b"404: Not Found", "text/plain"))
-        return await self._meet_faults(request, call, service)
-
-    async def _read(self, request: web.Request) -> Call:
+    def _read(self, request: web.Request, raw: bytes) -> Call:
         head, _, tail = request.path.lstrip("/").partition("/")
         self._request_ids += 1
         request_id = f"req-{self.store.fixed_id('request', str(self._request_ids))}"
         base = self._advertise or f"{request.scheme}://{request.host}"
         query = list(request.rel_url.query.items())
-        raw = await request.read()
         return Call(head, request.method, f"/{tail}", query, request.headers, raw, base, request_id)
 
-    async def _meet_faults(self, request: web.Request, call: Call, service: Service) -> web.StreamResponse:
-        decisive = await self._sit_out(self.control.faults.match(call))
-        if decisive is None:
-            answer = self._carry_out(call, service)
-            self.control.journal.note(self.store.now(), call, answer, "")
-            return self._response(answer)
-        return await self._commit_fault(request, call, service, decisive)
+    def _turn_away(self, request: web.Request, call: Call) -> Reply | None:
+        return None if call.service in self._services else Reply(404, b"404: Not Found", "text/plain")
 
-    async def _commit_fault(
-        self, request: web.Request, call: Call, service: Service, fault: Fault
-    ) -> web.StreamResponse:
-        if fault.kind is Kind.REVOKED_TOKEN:
-            self._revoke(call, fault)
-        if fault.kind is Kind.LATE_COMMIT:
-            self._commit_late(call, service, fault.seconds)
-        answer = Reply(500)
-        if fault.kind not in NOT_CARRIED_OUT or fault.carried_out:
-            answer = tamper.spoil(fault, call, self._carry_out(call, service))
-        if fault.kind in REFUSALS:
-            answer = tamper.refusal(fault, call, service)
-            service.decorate(call, answer)
-        silent = fault.kind in SILENT
-        self.control.journal.note(self.store.now(), call, None if silent else answer, fault.kind.value)
-        return await self._deliver(request, fault, answer)
-
-    def _revoke(self, call: Call, fault: Fault) -> None:
-        if fault.scope == "all":
+    def _revoke(self, call: Call, *, everyone: bool) -> None:
+        if everyone:
             self._mint.revoke_all()
         else:
             self._mint.revoke(call.headers.get("X-Auth-Token", ""))
 
-    def _carry_out(self, call: Call, service: Service) -> Reply:
+    def _native_error(self, call: Call, status: int) -> Reply:
+        text = "This request was rate-limited." if status == 429 else _unexpected(call.service)
+        return self._services[call.service].refusal(call, Refused(status, text))
+
+    def _decorate(self, call: Call, answer: Reply) -> None:
+        self._services[call.service].decorate(call, answer)
+
+    def _spoil_page(self, kind: str, call: Call, document: Json) -> None:
+        if kind == Kind.REPEATED_MARKER:
+            _lead_back(document, call)
+        else:
+            _drop_next(document)
+        if kind == Kind.HALF_PAGE:
+            for key, value in document.items():
+                if isinstance(value, list) and not key.endswith("_links"):
+                    document[key] = value[: len(value) // 2]
+
+    def _carry_out(self, call: Call) -> Reply:
+        service = self._services[call.service]
         try:
             answer = service.public(call) or self._admit(call, service)(call)
         except Refused as refused:
@@ -191,10 +175,10 @@ class FakeCloud(FakeServer):
         handler, call.params = found
         return handler
 
-    def _commit_late(self, call: Call, service: Service, delay_s: float) -> None:
+    def _commit_late(self, call: Call, delay_s: float) -> None:
         """Admit now, as the real service has, and carry out later; a refusal then has no one to be told."""
         try:
-            handler = self._admit(call, service)
+            handler = self._admit(call, self._services[call.service])
         except Refused as refused:
             log.info("late commit refused", extra={"request_id": call.request_id, "reason": refused.message})
             return
@@ -212,3 +196,31 @@ def _services(tools: seed.Tools, mint: TokenMint) -> tuple[Service, ...]:
     store = tools.store
     nova = Nova(store, tools.ports, tools.volumes, tools.glance)
     return Keystone(store, mint), nova, tools.glance, Neutron(store), Cinder(store, tools.volumes)
+
+
+def _unexpected(service: str) -> str:
+    if service == "network":
+        return "Request Failed: internal server error while processing your request."
+    return (
+        "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log if "
+        "possible.\n<class 'oslo_messaging.exceptions.MessagingTimeout'>"
+    )
+
+
+def _drop_next(document: Json) -> None:
+    document.pop("next", None)
+    for key in [key for key in document if key.endswith("_links")]:
+        document[key] = [link for link in document[key] if link["rel"] != "next"]
+        if not document[key]:
+            del document[key]
+
+
+def _lead_back(document: Json, call: Call) -> None:
+    query = "&".join(f"{name}={value}" for name, value in call.query)
+    here = f"{call.path}?{query}" if query else call.path
+    if "next" in document:
+        document["next"] = here
+    for key in [key for key in document if key.endswith("_links")]:
+        for link in document[key]:
+            if link["rel"] == "next":
+                link["href"] = call.url + here

@@ -1,27 +1,38 @@
 """The handle on a fake cloud: faults, the log of requests, time, seeding, quotas, revocation.
 
-Tests use it as `cloud.control`; the same is served at `/_control` (see `control_api`).
+Tests use it as `cloud.control`; the same is served at `/_control`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_kit.fakes.control import CloudControl
+from cloudspan_kit.fakes.journal import RequestLog, Seen
 from cloudspan_openstack_fake import seed
 from cloudspan_openstack_fake.faults import Fault
-from cloudspan_openstack_fake.journal import Journal, Request
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.control import Command
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.identity.tokens import TokenMint
     from cloudspan_openstack_fake.store import Store
 
-_BULK = {
-    "volumes": seed.bulk_volumes,
-    "networks": seed.bulk_networks,
-    "ports": seed.bulk_ports,
-    "images": seed.bulk_images,
-}
+_SECRET = frozenset(
+    {"password", "original_password", "secret", "adminPass", "private_key", "user_data", "passcode", "token.id"}
+)
+_COUNTED = (
+    "servers", "images", "networks", "subnets", "ports", "routers", "floating_ips", "volumes", "snapshots",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Seen):
+    """One native request as it was answered, with what only this platform tells of it."""
+
+    microversion: str
+    request_id: str
 
 
 class Control(CloudControl[Fault, Request]):
@@ -31,27 +42,28 @@ class Control(CloudControl[Fault, Request]):
     """
 
     store: Store
-    journal: Journal
+    _tools: seed.Tools
+    bulk = seed.BULK
 
     def __init__(self, tools: seed.Tools, mint: TokenMint) -> None:
-        self._tools, self._mint = tools, mint
-        super().__init__(tools.store, Journal(), Fault)
+        self._mint = mint
+        super().__init__(tools.store, RequestLog(Request, _SECRET), Fault, tools)
+
+    def commands(self) -> dict[str, Command]:
+        def set_quota(service: str, limits: dict[str, int], project: str = "demo") -> None:
+            self.set_quota(service, project, **limits)
+
+        more: dict[str, Command] = {
+            "POST quota": set_quota, "POST tokens/revoke": self.revoke_tokens, "POST cell": self.set_cell_down,
+        }  # fmt: skip
+        return super().commands() | more
+
+    def counts(self) -> Json:
+        return {"name": self.store.name, **{name: len(getattr(self.store, name)) for name in _COUNTED}}
 
     def logins(self) -> int:
         """Return how many tokens were asked for."""
         return self.count("identity", "POST", "^/v3/auth/tokens$")
-
-    def seed(self, project: str = "demo", *, with_ports: bool = False, **counts: int) -> dict[str, list[str]]:
-        """Add servers, volumes, networks, ports, images; return their ids by kind."""
-        return {kind: self.seed_kind(kind, count, project, with_ports=with_ports) for kind, count in counts.items()}
-
-    def seed_kind(self, kind: str, count: int, project: str = "demo", *, with_ports: bool = False) -> list[str]:
-        """Add rows of one kind; return their ids."""
-        if kind == "servers":
-            return seed.bulk_servers(self._tools, count, project, with_ports=with_ports)
-        if kind not in _BULK:
-            raise ValueError(f"cannot seed {kind!r}; servers, {', '.join(_BULK)} can be")
-        return _BULK[kind](self._tools, count, project)
 
     def set_quota(self, service: str, project: str = "demo", **limits: int) -> None:
         """Set limits of a project by its name, in service compute, network or volume."""

@@ -1,7 +1,6 @@
 """The faults that the fake OpenStack commits when told to: those of every fake, and broken pages.
 
-`Control` adds rules; `app` asks for those that meet a call and carries them out.
-What a rule does to an answer is in `tamper`.
+`Control` adds rules; what a broken page looks like is in `app`.
 """
 
 from __future__ import annotations

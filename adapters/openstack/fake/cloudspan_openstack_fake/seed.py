@@ -16,11 +16,11 @@ from cloudspan_openstack_fake.rows import AppCredential, Flavor, Project, Server
 from cloudspan_openstack_fake.store import micros
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.image.images import Glance
     from cloudspan_openstack_fake.network.ports import PortDesk
     from cloudspan_openstack_fake.store import Store
     from cloudspan_openstack_fake.volume.volume_lifecycle import VolumeLife
-    from cloudspan_openstack_fake.wire import Json
 
 PASSWORD = "demo-password"  # noqa: S105 - of a fake
 _FLAVORS = (
@@ -192,7 +192,7 @@ def _server(store: Store, name: str, owner: str, user: str, flavor: Flavor, imag
     )  # fmt: skip
 
 
-def bulk_servers(tools: Tools, count: int, project: str, *, with_ports: bool) -> list[str]:
+def bulk_servers(tools: Tools, count: int, project: str, *, with_ports: bool = False) -> list[str]:
     """Add `count` active servers at once; without ports their addresses are made up and os-interface is empty."""
     store = tools.store
     owner = project_id(store, project)
@@ -272,3 +272,13 @@ def bulk_images(tools: Tools, count: int, project: str) -> list[str]:
         tools.glance.fill(row, b"bulk")
         made.append(row["id"])
     return made
+
+
+BULK = {
+    "servers": bulk_servers,
+    "volumes": bulk_volumes,
+    "networks": bulk_networks,
+    "ports": bulk_ports,
+    "images": bulk_images,
+}
+"""What can be seeded by its kind."""

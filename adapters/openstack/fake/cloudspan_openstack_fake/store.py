@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloudspan_common.clock import Clock
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.rows import AppCredential, Flavor, Project, Server, User
-    from cloudspan_openstack_fake.wire import Json
 
 Row = TypeVar("Row")
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from cloudspan_kit.fakes import wire as kit
+from cloudspan_kit.fakes.wire import HTML, JSON, Json, Reply
+
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.identity.tokens import Identity
 
-Json = dict[str, Any]
 Handler = Callable[["Call"], "Reply"]
 
-JSON = "application/json"
-HTML = "text/html; charset=UTF-8"
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     406: "Not Acceptable", 409: "Conflict", 413: "Request Entity Too Large", 415: "Unsupported Media Type",
@@ -38,21 +38,18 @@ class Refused(Exception):
 
 
 @dataclass(slots=True)
-class Call:
+class Call(kit.Call):
     """One native request."""
 
-    service: str
-    method: str
-    path: str
-    query: list[tuple[str, str]]
-    headers: Mapping[str, str]
-    raw: bytes
-    base: str
     request_id: str
     version: tuple[int, int] = (0, 0)
     params: dict[str, str] = field(default_factory=dict)
     who: Identity | None = None
     bad_json: str = "Malformed request body"
+
+    def notes(self) -> Mapping[str, Any]:
+        version = ".".join(str(part) for part in self.version) if self.version[0] else ""
+        return {"microversion": version, "request_id": self.request_id}
 
     @property
     def url(self) -> str:
@@ -70,13 +67,6 @@ class Call:
         """The project the token is scoped to; empty for an unscoped one."""
         return self.identity.project_id
 
-    def one(self, name: str, default: str = "") -> str:
-        """Return the last value of a query parameter."""
-        return next((value for key, value in reversed(self.query) if key == name), default)
-
-    def many(self, name: str) -> list[str]:
-        return [value for key, value in self.query if key == name]
-
     def document(self) -> Json:
         """Return the body as an object."""
         try:
@@ -86,22 +76,6 @@ class Call:
         if not isinstance(decoded, dict):
             raise Refused(400, self.bad_json)
         return decoded
-
-
-@dataclass(slots=True)
-class Reply:
-    """One answer; `headers` are those beyond what the service always sends."""
-
-    status: int = 200
-    payload: bytes = b""
-    content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def reply(document: Any, status: int = 200, **headers: str) -> Reply:
-    """Return `document` as a JSON answer; header names are given with underscores."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, msgspec.json.encode(document), JSON, named)
 
 
 def empty(status: int = 204, content_type: str = JSON, **headers: str) -> Reply:

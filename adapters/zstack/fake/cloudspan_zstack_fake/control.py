@@ -1,63 +1,69 @@
 """The handle on a fake cloud: faults, the log of requests, time, seeding, quotas, sessions, hosts.
 
-Tests use it as `cloud.control`; the same is served at `/_control` (see `control_api`).
+Tests use it as `cloud.control`; the same is served at `/_control`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_kit.fakes.control import CloudControl
+from cloudspan_kit.fakes.journal import RequestLog, Seen
 from cloudspan_zstack_fake import seed
 from cloudspan_zstack_fake.faults import Fault
 from cloudspan_zstack_fake.identity.sessions import digest
-from cloudspan_zstack_fake.journal import Journal, Request
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.control import Command
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.api.jobs import JobDesk
     from cloudspan_zstack_fake.store import Store
-    from cloudspan_zstack_fake.wire import Json
 
-_BULK = {
-    "servers": seed.bulk_servers,
-    "volumes": seed.bulk_volumes,
-    "networks": seed.bulk_networks,
-    "ports": seed.bulk_ports,
-    "images": seed.bulk_images,
-}
+_SECRET = frozenset({"password", "oldPassword", "consolePassword", "privateKey", "AccessKeySecret", "SshKey"})
+_SECRET_TAG = re.compile(r"^((?:userdata|rootPassword|consolePassword|sshkey)::).*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Seen):
+    """One native request as it was answered, with what only this platform tells of it."""
+
+    call: str
+    job_uuid: str
 
 
 class Control(CloudControl[Fault, Request]):
     """What a test or an operator may do to the cloud from outside."""
 
     store: Store
-    journal: Journal
+    _tools: seed.Tools
+    bulk = seed.BULK
 
     def __init__(self, tools: seed.Tools, jobs: JobDesk) -> None:
-        self._tools, self.jobs = tools, jobs
-        super().__init__(tools.store, Journal(), Fault)
+        self.jobs = jobs
+        super().__init__(tools.store, RequestLog(Request, _SECRET, _SECRET_TAG), Fault, tools)
 
-    def requests(self, service: str = "", method: str = "", path: str = "", call: str = "") -> list[Request]:
-        """Return the requests so far: of a service (vm, volume, l3, auth, job, ...), method, path regex, call name."""
-        return self.journal.requests(service, method, path, call)
+    def commands(self) -> dict[str, Command]:
+        def set_quota(limits: dict[str, int], project: str = "demo") -> None:
+            self.set_quota(project, **limits)
 
-    def count(self, service: str = "", method: str = "", path: str = "", call: str = "") -> int:
-        return len(self.requests(service, method, path, call))
+        def set_installation(**settings: Any) -> Json:
+            self.set_installation(**settings)
+            return asdict(self.store.settings)
+
+        more: dict[str, Command] = {
+            "POST quota": set_quota, "POST installation": set_installation, "POST tokens/revoke": self.revoke_tokens,
+            "POST hosts": self.set_host_down, "DELETE jobs": self.jobs.forget,
+        }  # fmt: skip
+        return super().commands() | more
+
+    def counts(self) -> Json:
+        return {"name": self.store.name, **{kind: len(table) for kind, table in self.store.tables.items()}}
 
     def logins(self) -> int:
         """Return how many sessions were asked for."""
         return self.count("auth", "PUT", "login$")
-
-    def seed(self, project: str = "demo", **counts: int) -> dict[str, list[str]]:
-        """Add servers (VMs), volumes, networks (L3), ports (NICs), images to an account; return their uuids by kind."""
-        return {kind: self.seed_kind(kind, count, project) for kind, count in counts.items()}
-
-    def seed_kind(self, kind: str, count: int, project: str = "demo") -> list[str]:
-        """Add rows of one kind; return their uuids."""
-        if kind not in _BULK:
-            raise ValueError(f"cannot seed {kind!r}; {', '.join(_BULK)} can be")
-        return _BULK[kind](self._tools, count, project)
 
     def set_quota(self, project: str = "demo", **limits: int) -> None:
         """Set limits of an account by its name; `vm.totalNum` is given as `vm__totalNum`."""

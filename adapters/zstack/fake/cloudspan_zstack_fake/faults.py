@@ -1,7 +1,6 @@
 """The faults that the fake ZStack commits when told to: those of every fake, and broken jobs.
 
-`Control` adds rules; `app` asks for those that meet a call and carries them out.
-What a rule does to an answer is in `tamper`, what it does to a job in `jobs`.
+`Control` adds rules; what one does to a job is in `jobs`.
 """
 
 from __future__ import annotations

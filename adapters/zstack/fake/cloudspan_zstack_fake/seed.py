@@ -14,6 +14,7 @@ from cloudspan_zstack_fake.identity.sessions import digest
 from cloudspan_zstack_fake.store import ADMIN
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.compute.flavors import Offerings
     from cloudspan_zstack_fake.compute.server_create import VmCreation
     from cloudspan_zstack_fake.compute.servers import Machines
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from cloudspan_zstack_fake.store import Store, Table
     from cloudspan_zstack_fake.volume.snapshots import Snapshots
     from cloudspan_zstack_fake.volume.volumes import Volumes
-    from cloudspan_zstack_fake.wire import Json
 
 PASSWORD = "password"  # noqa: S105 - of a fake; every account has it
 GIB = 1024**3
@@ -292,3 +292,13 @@ def bulk_images(tools: Tools, count: int, account: str) -> list[str]:
         tools.images.fill(row, GIB)
         made.append(row["uuid"])
     return made
+
+
+BULK = {
+    "servers": bulk_servers,
+    "volumes": bulk_volumes,
+    "networks": bulk_networks,
+    "ports": bulk_ports,
+    "images": bulk_images,
+}
+"""What can be seeded by its kind."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cloudspan_common.clock import Clock
-    from cloudspan_zstack_fake.wire import Call, Json
+    from cloudspan_kit.fakes.wire import Json
+    from cloudspan_zstack_fake.wire import Call
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 """Account and user uuid of the built-in administrator, the same on every installation."""

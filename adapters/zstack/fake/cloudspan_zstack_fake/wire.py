@@ -6,24 +6,26 @@ raises `Failure` for a business error (JSON, 503) or `BadRequest` for a malforme
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cloudspan_kit.fakes import wire as kit
+from cloudspan_kit.fakes.journal import MASK
+from cloudspan_kit.fakes.wire import TEXT, Json, Reply
+
 if TYPE_CHECKING:
     from cloudspan_zstack_fake.api.reference import Api
     from cloudspan_zstack_fake.faults import Fault
 
-Json = dict[str, Any]
 Work = Generator[float, None, Json]
 """A job in stages: yields how many seconds the next stage takes, returns the result."""
 Handler = Callable[["Call"], "Json | Work"]
 
-JSON = "application/json;charset=utf-8"
-TEXT = "text/plain;charset=utf-8"
-HTML = "text/html;charset=utf-8"
+_SESSION_PATH = re.compile("(?<=/sessions/)[^/]+")
 
 
 class BadRequest(Exception):
@@ -84,18 +86,13 @@ class Identity:
 
 
 @dataclass(slots=True)
-class Call:
-    """One native request; `api` and what follows it are filled in on the way."""
+class Call(kit.Call):
+    """One native request; `service`, `api` and what follows it are filled in on the way.
 
-    method: str
-    path: str
-    """What follows the context path, in clear: `/v1/vm-instances`."""
-    query: list[tuple[str, str]]
-    headers: Mapping[str, str]
-    raw: bytes
-    base: str
-    service: str = ""
-    """The reference's category of the call (vm, volume, l3, auth, ...), or `job` for a job that is polled."""
+    `service` is the reference's category of the call (vm, volume, l3, auth, ...), or `job` for a job that is polled;
+    `path` is what follows the context path, in clear: `/v1/vm-instances`.
+    """
+
     name: str = ""
     """The call's name in the reference: `CreateVmInstance`."""
     job_uuid: str = ""
@@ -116,12 +113,9 @@ class Call:
         """Return the uuid in the path, whatever the reference names it there."""
         return self.path_params.get("uuid") or next(iter(self.path_params.values()), "")
 
-    def one(self, name: str, default: str = "") -> str:
-        """Return the last value of a query parameter."""
-        return next((value for key, value in reversed(self.query) if key == name), default)
-
-    def many(self, name: str) -> list[str]:
-        return [value for key, value in self.query if key == name]
+    def notes(self) -> Mapping[str, Any]:
+        job = self.headers.get("X-Job-UUID", "") or self.job_uuid
+        return {"call": self.name, "job_uuid": job, "path": _SESSION_PATH.sub(MASK, self.path)}
 
     def document(self) -> Json:
         """Return the body as an object; an empty body is an empty object."""
@@ -132,20 +126,6 @@ class Call:
         if not isinstance(decoded, dict):
             raise BadRequest("the body must be a JSON object")
         return decoded
-
-
-@dataclass(slots=True)
-class Reply:
-    """One answer."""
-
-    status: int = 200
-    payload: bytes = b""
-    content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def reply(document: Any, status: int = 200) -> Reply:
-    return Reply(status, msgspec.json.encode(document))
 
 
 def text(message: str, status: int = 400) -> Reply:

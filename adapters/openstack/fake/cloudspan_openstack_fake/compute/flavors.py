@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.compute.server_views import links_of
 from cloudspan_openstack_fake.compute.servers import next_link, page_limit
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, reply
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.rows import Flavor

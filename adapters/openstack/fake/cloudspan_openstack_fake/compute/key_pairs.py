@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.compute.flavors import checked_limit
 from cloudspan_openstack_fake.compute.server_create import bad_field
 from cloudspan_openstack_fake.compute.servers import next_link
 from cloudspan_openstack_fake.store import micros
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, empty, reply
+from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.store import Store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import JSON, Reply, reply
 from cloudspan_openstack_fake.compute.flavors import Flavors
 from cloudspan_openstack_fake.compute.key_pairs import KeyPairs
 from cloudspan_openstack_fake.compute.server_actions import Actions
@@ -13,17 +14,7 @@ from cloudspan_openstack_fake.compute.server_parts import Attaching
 from cloudspan_openstack_fake.compute.servers import Servers
 from cloudspan_openstack_fake.identity import discovery
 from cloudspan_openstack_fake.identity.quotas import Quotas
-from cloudspan_openstack_fake.wire import (
-    JSON,
-    Call,
-    Refused,
-    Reply,
-    Routes,
-    faults_document,
-    html,
-    parse_version,
-    reply,
-)
+from cloudspan_openstack_fake.wire import Call, Refused, Routes, faults_document, html, parse_version
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.image.images import Glance

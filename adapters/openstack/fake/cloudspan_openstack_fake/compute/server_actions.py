@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Reply, reply
 from cloudspan_openstack_fake.compute.server_create import bad_field
 from cloudspan_openstack_fake.compute.servers import find_server
-from cloudspan_openstack_fake.wire import Call, Refused, Reply, empty, reply
+from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.compute.server_lifecycle import Lifecycle
     from cloudspan_openstack_fake.image.images import Glance
     from cloudspan_openstack_fake.rows import Server
     from cloudspan_openstack_fake.store import Store
-    from cloudspan_openstack_fake.wire import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.compute import server_views as views
 from cloudspan_openstack_fake.rows import Attachment, Server
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, python_repr, reply
+from cloudspan_openstack_fake.wire import Call, Refused, python_repr
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.compute.server_lifecycle import Lifecycle

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from cloudspan_openstack_fake.store import micros, zulu
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.network.ports import PortDesk
     from cloudspan_openstack_fake.rows import Attachment, Server
     from cloudspan_openstack_fake.store import Store
     from cloudspan_openstack_fake.volume.volume_lifecycle import VolumeLife
-    from cloudspan_openstack_fake.wire import Json
 
 HOST = "compute-1"
 # Servers whose name holds this word find no host: the way to an ERROR server with a fault.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.compute.server_create import UUID, bad_field, new_attachment
 from cloudspan_openstack_fake.compute.servers import find_server
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, empty, reply
+from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.compute.server_lifecycle import Lifecycle

@@ -15,9 +15,10 @@ import msgspec
 from cloudspan_openstack_fake.store import micros, zulu
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.rows import Flavor, Server
     from cloudspan_openstack_fake.store import Store
-    from cloudspan_openstack_fake.wire import Call, Json
+    from cloudspan_openstack_fake.wire import Call
 
 # Minor versions at which a server's shape changes.
 _SHAPES = (1, 3, 9, 16, 19, 26, 47, 63, 71, 73, 90, 96)

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from cloudspan_kit.fakes.wire import HTML, JSON, Json, Reply, reply
 from cloudspan_openstack_fake.compute import server_filters as filters
 from cloudspan_openstack_fake.compute import server_views as views
-from cloudspan_openstack_fake.wire import HTML, JSON, Call, Json, Refused, Reply, empty, reply
+from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

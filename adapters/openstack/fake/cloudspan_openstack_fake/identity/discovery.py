@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_openstack_fake.wire import Json, Reply, reply
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

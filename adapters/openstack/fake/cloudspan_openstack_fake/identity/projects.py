@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.identity import discovery
 from cloudspan_openstack_fake.rows import AppCredential
 from cloudspan_openstack_fake.store import micros, parse_time
-from cloudspan_openstack_fake.wire import TITLES, Call, Json, Refused, Reply, Routes, empty, html, reply
+from cloudspan_openstack_fake.wire import TITLES, Call, Refused, Routes, empty, html
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.identity.tokens import Token, TokenMint

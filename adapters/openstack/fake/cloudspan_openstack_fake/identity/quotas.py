@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.compute.server_create import usage
 from cloudspan_openstack_fake.store import NOVA_QUOTA
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, reply
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.store import Store

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from cloudspan_kit.fakes.wire import HTML, Json, Reply, reply
 from cloudspan_openstack_fake.identity import discovery
-from cloudspan_openstack_fake.wire import HTML, Call, Json, Refused, Reply, Routes, empty, html, reply
+from cloudspan_openstack_fake.wire import Call, Refused, Routes, empty, html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cloudspan_openstack_fake.wire import Refused
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.store import Store
-    from cloudspan_openstack_fake.wire import Json
 
 _RANDOM_TRIES = 20
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, reply
+from cloudspan_kit.fakes.wire import Json, Reply, reply
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

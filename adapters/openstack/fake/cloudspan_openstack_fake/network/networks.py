@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudspan_openstack_fake.network.resource import COMMON, Resource, invalid_input
-from cloudspan_openstack_fake.wire import Call, Json, Refused
+from cloudspan_openstack_fake.wire import Call, Refused
+
+if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
 
 
 class Networks(Resource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.compute.nova import unauthorized
 from cloudspan_openstack_fake.identity import discovery
 from cloudspan_openstack_fake.network.floating_ips import FloatingIps
@@ -13,7 +14,7 @@ from cloudspan_openstack_fake.network.routers import Routers
 from cloudspan_openstack_fake.network.security_groups import SecurityGroupRules, SecurityGroups
 from cloudspan_openstack_fake.network.subnets import Subnets
 from cloudspan_openstack_fake.store import NEUTRON_QUOTA
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, Routes, reply
+from cloudspan_openstack_fake.wire import Call, Refused, Routes
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.network.resource import Resource

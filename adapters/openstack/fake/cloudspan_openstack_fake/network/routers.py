@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.network import addresses
 from cloudspan_openstack_fake.network.ports import forget_port, new_port
 from cloudspan_openstack_fake.network.resource import COMMON, Resource
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, reply
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.wire import Handler

@@ -6,9 +6,10 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from cloudspan_openstack_fake.network.resource import COMMON, Resource, bad_request
-from cloudspan_openstack_fake.wire import Call, Json, Refused
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.store import Store
 
 _PROTOCOLS = [

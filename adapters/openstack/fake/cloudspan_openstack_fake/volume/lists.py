@@ -6,7 +6,8 @@ import ast
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from cloudspan_openstack_fake.wire import Call, Json, Refused, Reply, reply
+from cloudspan_kit.fakes.wire import Json, Reply, reply
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.store import Store, Table

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import HTML, Json, Reply, reply
 from cloudspan_openstack_fake.compute.server_create import UUID, bad_field
 from cloudspan_openstack_fake.store import micros
 from cloudspan_openstack_fake.volume import lists
 from cloudspan_openstack_fake.volume.volume_create import check_quota
-from cloudspan_openstack_fake.wire import HTML, Call, Json, Refused, Reply, empty, reply
+from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.store import Store

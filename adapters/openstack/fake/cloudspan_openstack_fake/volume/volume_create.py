@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_openstack_fake.compute.server_create import bad_field
-from cloudspan_openstack_fake.wire import Call, Json, Refused
+from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.store import Store
 
 _KNOWN = {

@@ -8,9 +8,9 @@ from cloudspan_openstack_fake.compute.server_create import new_attachment
 from cloudspan_openstack_fake.store import micros
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_openstack_fake.rows import Attachment, Server
     from cloudspan_openstack_fake.store import Store
-    from cloudspan_openstack_fake.wire import Json
 
 
 class VolumeLife:

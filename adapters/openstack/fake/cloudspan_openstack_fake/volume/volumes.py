@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import HTML, JSON, Json, Reply, reply
 from cloudspan_openstack_fake.compute.nova import FAULT_KEYS, unauthorized
 from cloudspan_openstack_fake.identity import discovery
 from cloudspan_openstack_fake.store import CINDER_QUOTA
 from cloudspan_openstack_fake.volume import lists
 from cloudspan_openstack_fake.volume.snapshots import Snapshots
 from cloudspan_openstack_fake.volume.volume_create import check_quota, check_volume, quota_shown, usage, with_types
-from cloudspan_openstack_fake.wire import (
-    HTML,
-    JSON,
-    Call,
-    Json,
-    Refused,
-    Reply,
-    Routes,
-    empty,
-    faults_document,
-    html,
-    parse_version,
-    reply,
-)
+from cloudspan_openstack_fake.wire import Call, Refused, Routes, empty, faults_document, html, parse_version
 
 if TYPE_CHECKING:
     from cloudspan_openstack_fake.store import Store

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_zstack_fake.api.reference import bind, check, well_formed
 from cloudspan_zstack_fake.api.relations import by_parameter, main_table
 from cloudspan_zstack_fake.faults import JOB_KINDS, Kind
-from cloudspan_zstack_fake.wire import BadRequest, Call, Failure, Json, Reply, Work, reply, text
+from cloudspan_zstack_fake.wire import BadRequest, Call, Failure, Work, text
 
 if TYPE_CHECKING:
     from cloudspan_zstack_fake.api.jobs import JobDesk

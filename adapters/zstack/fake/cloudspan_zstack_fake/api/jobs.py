@@ -10,15 +10,17 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudspan_kit.fakes.wire import Reply, reply
 from cloudspan_zstack_fake.faults import Kind
-from cloudspan_zstack_fake.wire import BadRequest, Failure, Reply, reply
+from cloudspan_zstack_fake.wire import BadRequest, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.faults import Fault
     from cloudspan_zstack_fake.store import Store
-    from cloudspan_zstack_fake.wire import Json, Work
+    from cloudspan_zstack_fake.wire import Work
 
 log = logging.getLogger(__name__)
 EXPIRES_S = 10800.0

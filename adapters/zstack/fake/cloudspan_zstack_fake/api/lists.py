@@ -10,10 +10,11 @@ from cloudspan_zstack_fake.store import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.api.query import Queries
     from cloudspan_zstack_fake.identity.projects import Accounts
     from cloudspan_zstack_fake.store import Store
-    from cloudspan_zstack_fake.wire import Call, Handler, Json
+    from cloudspan_zstack_fake.wire import Call, Handler
 
     Rows = Table | Callable[[], Iterable[Json]]
 

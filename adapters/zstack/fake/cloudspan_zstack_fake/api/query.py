@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan_zstack_fake.api import stamps
 from cloudspan_zstack_fake.api.relations import plain_value, relations
-from cloudspan_zstack_fake.wire import BadRequest, Call, Failure, Json
+from cloudspan_zstack_fake.wire import BadRequest, Call, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.api.views import Views
     from cloudspan_zstack_fake.store import Store
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cloudspan_zstack_fake.wire import BadRequest, Failure, Json
+from cloudspan_zstack_fake.wire import BadRequest, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from cloudspan_kit.fakes.wire import Json
 
 EXCERPT = Path(__file__).with_name("calls.json")
 _UUID = re.compile("[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")

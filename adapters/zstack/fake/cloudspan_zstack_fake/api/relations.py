@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.api.reference import Api
     from cloudspan_zstack_fake.store import Store, Table
-    from cloudspan_zstack_fake.wire import Json
 
 Follow = Callable[["Json"], "list[Json]"]
 Relation = tuple[str, Follow]

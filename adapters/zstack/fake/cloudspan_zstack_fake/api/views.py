@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.store import Store
-    from cloudspan_zstack_fake.wire import Json
 
 _TIMES = frozenset(
     {"createDate", "lastOpDate", "expiredDate", "lastAttachDate", "lastDetachDate", "joinDate", "heartBeat"}

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_zstack_fake.wire import Call, Failure, Json
+from cloudspan_zstack_fake.wire import Call, Failure
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.network.addresses import Addresses
     from cloudspan_zstack_fake.store import Store
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack_fake.store import ADMIN
-from cloudspan_zstack_fake.wire import Call, Failure, Handler, Json
+from cloudspan_zstack_fake.wire import Call, Failure, Handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.api.views import Views
     from cloudspan_zstack_fake.identity.quotas import Quotas
     from cloudspan_zstack_fake.identity.sessions import Sessions

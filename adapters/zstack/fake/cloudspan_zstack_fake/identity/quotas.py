@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack_fake.store import ADMIN
-from cloudspan_zstack_fake.wire import Call, Failure, Handler, Json
+from cloudspan_zstack_fake.wire import Call, Failure, Handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.store import Store, Table
 
 DEFAULTS = {

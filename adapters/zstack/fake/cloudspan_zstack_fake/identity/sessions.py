@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from cloudspan_zstack_fake.api import stamps
 from cloudspan_zstack_fake.store import ADMIN
-from cloudspan_zstack_fake.wire import BadRequest, Call, Failure, Handler, Identity, Json
+from cloudspan_zstack_fake.wire import BadRequest, Call, Failure, Handler, Identity
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.store import Store
 
 _MAX_SKEW_S = 900

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from cloudspan_zstack_fake.wire import Failure, Json
+from cloudspan_zstack_fake.wire import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.store import Store
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from cloudspan_zstack_fake.wire import Call, Failure, Handler, Json
+from cloudspan_zstack_fake.wire import Call, Failure, Handler
 
 if TYPE_CHECKING:
+    from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.api.views import Views
     from cloudspan_zstack_fake.compute.servers import Machines
     from cloudspan_zstack_fake.network.addresses import Addresses
