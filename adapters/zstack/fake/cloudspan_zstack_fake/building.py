@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack_fake import seed
+from cloudspan_zstack_fake.api.changes import Changes
 from cloudspan_zstack_fake.api.gate import Gate
 from cloudspan_zstack_fake.api.jobs import JobDesk
 from cloudspan_zstack_fake.api.lists import Lists
@@ -57,7 +58,8 @@ class Building:
         for part in (
             self.sessions, quotas, groups, vips, l3, l2, ranges, creation, volumes, snapshots, images, offerings,
             accounts, VmPower(store, views, machines, quotas), VmSettings(store, views, machines),
-            VmNics(store, views, machines), SshKeys(store, views, quotas), System(store, views, self.handlers),
+            VmNics(store, views, machines), SshKeys(store, views, quotas),
+            System(store, views, self.handlers), Changes(store, views),
         ):  # fmt: skip
             self.handlers.update(part.handlers)
         self.tools = seed.Tools(

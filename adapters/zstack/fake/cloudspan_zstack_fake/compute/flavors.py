@@ -19,12 +19,8 @@ class Offerings:
         self._store, self._views = store, views
         self.handlers: dict[str, Handler] = {
             "CreateInstanceOffering": self._create_instance,
-            "UpdateInstanceOffering": self._update,
-            "ChangeInstanceOfferingState": self._change_state,
             "DeleteInstanceOffering": self._delete_instance,
             "CreateDiskOffering": self._create_disk,
-            "UpdateDiskOffering": self._update,
-            "ChangeDiskOfferingState": self._change_state,
             "DeleteDiskOffering": self._delete_disk,
         }
 
@@ -62,15 +58,6 @@ class Offerings:
         return self._result(
             self._store.create(self._store.disk_offerings, call, **self.disk_row(call.params["diskSize"]))
         )
-
-    def _update(self, call: Call) -> Json:
-        names = ("name", "description", "allocatorStrategy")
-        wanted = {name: call.params[name] for name in names if name in call.params}
-        return self._result(self._store.touch(self._table(call).present(call.uuid()), **wanted))
-
-    def _change_state(self, call: Call) -> Json:
-        state = "Enabled" if call.params["stateEvent"] == "enable" else "Disabled"
-        return self._result(self._store.touch(self._table(call).present(call.uuid()), state=state))
 
     def _delete_instance(self, call: Call) -> Json:
         # VMs of a deleted offering keep their size and lose the reference.

@@ -24,7 +24,6 @@ class SshKeys:
         self.handlers: dict[str, Handler] = {
             "CreateSshKeyPair": self._create,
             "GenerateSshKeyPair": self._generate,
-            "UpdateSshKeyPair": self._update,
             "DeleteSshKeyPair": self._delete,
             "AttachSshKeyPairToVmInstance": self._attach,
             "DetachSshKeyPairFromVmInstance": self._detach,
@@ -48,10 +47,6 @@ class SshKeys:
         words = "RSA PRIVATE KEY"
         secret = f"-----BEGIN {words}-----\n{noise}\n-----END {words}-----\n"
         return {"inventory": {**self._views.plain(row), "privateKey": secret}}
-
-    def _update(self, call: Call) -> Json:
-        wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}
-        return self._result(self._store.touch(self._store.ssh_keys.present(call.uuid()), **wanted))
 
     def _delete(self, call: Call) -> Json:
         uuid = call.uuid()

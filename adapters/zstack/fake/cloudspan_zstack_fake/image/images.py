@@ -24,8 +24,6 @@ class Images:
         self._store, self._views, self._quotas = store, views, quotas
         self.handlers: dict[str, Handler] = {
             "AddImage": self._add,
-            "UpdateImage": self._update,
-            "ChangeImageState": self._change_state,
             "DeleteImage": self._delete,
             "RecoverImage": self._recover,
             "ExpungeImage": self._expunge,
@@ -95,25 +93,6 @@ class Images:
         image["url"] = f"volume://{volume['uuid']}"
         yield self._store.timing.image_s
         return self._ready(image, volume["size"], call.params.get("backupStorageUuids"))
-
-    def _update(self, call: Call) -> Json:
-        names = (
-            "name",
-            "description",
-            "guestOsType",
-            "mediaType",
-            "format",
-            "system",
-            "platform",
-            "architecture",
-            "virtio",
-        )
-        wanted = {name: call.params[name] for name in names if name in call.params}
-        return self._result(self._store.touch(self._of(call), **wanted))
-
-    def _change_state(self, call: Call) -> Json:
-        state = "Enabled" if call.params["stateEvent"] == "enable" else "Disabled"
-        return self._result(self._store.touch(self._of(call), state=state))
 
     def _delete(self, call: Call) -> Work:
         image = self._of(call)

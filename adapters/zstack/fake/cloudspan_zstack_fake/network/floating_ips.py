@@ -22,12 +22,8 @@ class Vips:
         self._store, self._views, self._addresses, self._quotas = store, views, addresses, quotas
         self.handlers: dict[str, Handler] = {
             "CreateVip": self._create_vip,
-            "UpdateVip": self._update,
-            "ChangeVipState": self._change_state,
             "DeleteVip": self._delete_vip,
             "CreateEip": self._create_eip,
-            "UpdateEip": self._update,
-            "ChangeEipState": self._change_state,
             "AttachEip": self._attach,
             "DetachEip": self._detach,
             "DeleteEip": self._delete_eip,
@@ -54,14 +50,6 @@ class Vips:
             system=False, _used=used["uuid"], _eip=None,
         )  # fmt: skip
         return self._result(call, row)
-
-    def _update(self, call: Call) -> Json:
-        wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}
-        return self._result(call, self._store.touch(self._table(call).present(call.uuid()), **wanted))
-
-    def _change_state(self, call: Call) -> Json:
-        state = "Enabled" if call.params["stateEvent"] == "enable" else "Disabled"
-        return self._result(call, self._store.touch(self._table(call).present(call.uuid()), state=state))
 
     def _delete_vip(self, call: Call) -> Json:
         vip = self._store.vips.present(call.uuid())

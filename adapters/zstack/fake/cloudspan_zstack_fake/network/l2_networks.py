@@ -24,7 +24,6 @@ class L2Networks:
         self.handlers: dict[str, Handler] = {
             "CreateL2NoVlanNetwork": self._create_plain,
             "CreateL2VlanNetwork": self._create_vlan,
-            "UpdateL2Network": self._update,
             "DeleteL2Network": self._delete,
             "AttachL2NetworkToCluster": self._attach,
             "DetachL2NetworkFromCluster": self._detach,
@@ -51,10 +50,6 @@ class L2Networks:
             "vSwitchType": params.get("vSwitchType", "LinuxBridge"), "virtualNetworkId": vlan or 0,
             "isolated": params.get("isolated", False), "pvlan": params.get("pvlan"), "attachedClusterUuids": [],
         }  # fmt: skip
-
-    def _update(self, call: Call) -> Json:
-        wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}
-        return self._result(self._store.touch(self._store.l2_networks.present(call.uuid()), **wanted))
 
     def _delete(self, call: Call) -> Work:
         uuid = call.uuid()

@@ -26,8 +26,6 @@ class L3Networks:
         self._quotas, self._vips = quotas, vips
         self.handlers: dict[str, Handler] = {
             "CreateL3Network": self._create,
-            "UpdateL3Network": self._update,
-            "ChangeL3NetworkState": self._change_state,
             "DeleteL3Network": self._delete,
             "AddDnsToL3Network": self._add_dns,
             "RemoveDnsFromL3Network": self._remove_dns,
@@ -63,15 +61,6 @@ class L3Networks:
             "enableIPAM": params.get("enableIPAM", True), "isolated": False, "dns": [], "_ranges": [],
             "_services": [], "_routes": [], "_mtu": _MTU, "_dhcp": None,
         }  # fmt: skip
-
-    def _update(self, call: Call) -> Json:
-        names = ("name", "description", "dnsDomain", "category", "system")
-        wanted = {name: call.params[name] for name in names if name in call.params}
-        return self._result(self._store.touch(self._of(call), **wanted))
-
-    def _change_state(self, call: Call) -> Json:
-        state = "Enabled" if call.params["stateEvent"] == "enable" else "Disabled"
-        return self._result(self._store.touch(self._of(call), state=state))
 
     def _delete(self, call: Call) -> Work:
         l3 = self._of(call)

@@ -34,8 +34,6 @@ class SecurityGroups:
         self._store, self._views, self._quotas = store, views, quotas
         self.handlers: dict[str, Handler] = {
             "CreateSecurityGroup": self._create,
-            "UpdateSecurityGroup": self._update,
-            "ChangeSecurityGroupState": self._change_state,
             "DeleteSecurityGroup": self._delete,
             "AddSecurityGroupRule": self._add_rules,
             "DeleteSecurityGroupRule": self._delete_rules,
@@ -79,14 +77,6 @@ class SecurityGroups:
         )  # fmt: skip
         group["_rules"].append(rule["uuid"])
         return rule
-
-    def _update(self, call: Call) -> Json:
-        wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}
-        return self._result(self._store.touch(self._of(call), **wanted))
-
-    def _change_state(self, call: Call) -> Json:
-        state = "Enabled" if call.params["stateEvent"] == "enable" else "Disabled"
-        return self._result(self._store.touch(self._of(call), state=state))
 
     def _delete(self, call: Call) -> Json:
         store, group = self._store, self._of(call)

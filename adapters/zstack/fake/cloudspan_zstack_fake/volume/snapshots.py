@@ -20,7 +20,6 @@ class Snapshots:
         self._store, self._views, self._quotas = store, views, quotas
         self.handlers: dict[str, Handler] = {
             "CreateVolumeSnapshot": self._create,
-            "UpdateVolumeSnapshot": self._update,
             "RevertVolumeFromSnapshot": self._revert,
             "DeleteVolumeSnapshot": self._delete,
         }
@@ -55,11 +54,6 @@ class Snapshots:
         if latest is not None:
             latest["latest"] = False
         return snapshot
-
-    def _update(self, call: Call) -> Json:
-        params = call.params
-        wanted = {name: params[name] for name in ("name", "description") if name in params}
-        return self._result(self._store.touch(self._store.snapshots.present(call.uuid()), **wanted))
 
     def _revert(self, call: Call) -> Work:
         store = self._store

@@ -27,8 +27,6 @@ class Volumes:
             "CreateDataVolume": self._create,
             "CreateDataVolumeFromVolumeSnapshot": self._from_snapshot,
             "CreateDataVolumeFromVolumeTemplate": self._from_template,
-            "UpdateVolume": self._update,
-            "ChangeVolumeState": self._change_state,
             "AttachDataVolumeToVm": self._attach,
             "DetachDataVolumeFromVm": self._detach,
             "DeleteDataVolume": self._delete,
@@ -100,15 +98,6 @@ class Volumes:
             volume, status="Ready", primaryStorageUuid=storage, installPath=path, format="qcow2",
             actualSize=volume["size"] // 10,
         )  # fmt: skip
-
-    def _update(self, call: Call) -> Json:
-        volume, params = self._of(call), call.params
-        self._store.touch(volume, **{name: params[name] for name in ("name", "description") if name in params})
-        return self._result(volume)
-
-    def _change_state(self, call: Call) -> Json:
-        state = "Enabled" if call.params["stateEvent"] == "enable" else "Disabled"
-        return self._result(self._store.touch(self._of(call), state=state))
 
     def _attach(self, call: Call) -> Work:
         volume = self._store.volumes.present(call.params["volumeUuid"])
