@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_openstack_fake.compute.server_lifecycle import HOST
+from cloudspan_openstack_fake.network.networks import Networks
 from cloudspan_openstack_fake.network.routers import Routers
 from cloudspan_openstack_fake.network.security_groups import new_group, new_rule
 from cloudspan_openstack_fake.rows import AppCredential, Flavor, Project, Server, User
@@ -121,11 +122,8 @@ def _image(tools: Tools, name: str) -> None:
 
 
 def _network(store: Store, name: str, owner: str, cidr: str, *, external: bool) -> Json:
-    row = _common(store, name, owner) | {
-        "admin_state_up": True, "mtu": 1500 if external else 1450, "status": "ACTIVE", "subnets": [], "shared": False,
-        "availability_zone_hints": [], "availability_zones": [], "ipv4_address_scope": None,
-        "ipv6_address_scope": None, "router:external": external, "port_security_enabled": True, "is_default": False,
-    }  # fmt: skip
+    asked = {"mtu": 1500 if external else 1450, "router:external": external}
+    row = _common(store, name, owner) | Networks.blank(asked)
     span = ipaddress.ip_network(cidr)
     subnet = _common(store, f"{name}-subnet", owner) | {
         "network_id": row["id"], "ip_version": 4, "subnetpool_id": None, "enable_dhcp": not external,
@@ -142,10 +140,7 @@ def _network(store: Store, name: str, owner: str, cidr: str, *, external: bool) 
 def _router(store: Store, owner: str, private: Json, public: Json) -> None:
     # Through the API's own code: the ports that a router needs come with it.
     routers = Routers(store, store.routers)
-    row = _common(store, "router1", owner) | {
-        "admin_state_up": True, "status": "ACTIVE", "external_gateway_info": None, "availability_zones": [],
-        "availability_zone_hints": [], "routes": [], "flavor_id": None,
-    }  # fmt: skip
+    row = _common(store, "router1", owner) | Routers.blank({})
     routers.keep(row)
     routers.connect(row, private["subnets"][0], public["id"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cloudspan_openstack_fake.network import addresses
@@ -20,10 +21,11 @@ class FloatingIps(Resource):
     one, many = "floatingip", "floatingips"
     required = ("floating_network_id",)
     missing_kind, missing_text = "FloatingIPNotFound", "Floating IP {} could not be found"
-    attributes = COMMON | {
-        "floating_ip_address", "floating_network_id", "router_id", "port_id", "fixed_ip_address", "status",
-        "port_details", "subnet_id", "dns_name", "dns_domain",
-    }  # fmt: skip
+    fresh = MappingProxyType({
+        "floating_ip_address": None, "floating_network_id": None, "router_id": None, "port_id": None,
+        "fixed_ip_address": None, "status": "DOWN", "port_details": None, "revision_number": 0,
+    })  # fmt: skip
+    attributes = COMMON | fresh.keys() | {"subnet_id", "dns_name", "dns_domain"}
 
     def __init__(self, store: Store, routers: Routers) -> None:
         super().__init__(store, store.floating_ips)
@@ -37,16 +39,7 @@ class FloatingIps(Resource):
         if not network["router:external"]:
             text = f"Bad floatingip request: Network {network_id} is not a valid external network."
             raise Refused(400, text, "BadRequest")
-        row = self.common(call, asked) | {
-            "floating_ip_address": None,
-            "floating_network_id": network_id,
-            "router_id": None,
-            "port_id": None,
-            "fixed_ip_address": None,
-            "status": "DOWN",
-            "port_details": None,
-            "revision_number": 0,
-        }
+        row = super().make(call, asked) | {"floating_network_id": network_id}
         del row["name"]
         if asked.get("port_id"):
             self._check_free(row, asked)

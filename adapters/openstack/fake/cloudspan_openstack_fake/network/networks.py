@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cloudspan_openstack_fake.network.resource import COMMON, Resource, invalid_input
@@ -16,9 +17,13 @@ class Networks(Resource):
 
     one, many = "network", "networks"
     missing_kind, missing_text = "NetworkNotFound", "Network {} could not be found."
-    attributes = COMMON | {
-        "admin_state_up", "mtu", "status", "subnets", "shared", "availability_zone_hints", "availability_zones",
-        "ipv4_address_scope", "ipv6_address_scope", "router:external", "port_security_enabled", "is_default",
+    fresh = MappingProxyType({
+        "admin_state_up": True, "mtu": 1450, "status": "ACTIVE", "subnets": [], "shared": False,
+        "availability_zone_hints": [], "availability_zones": [], "ipv4_address_scope": None,
+        "ipv6_address_scope": None, "router:external": False, "port_security_enabled": True, "is_default": False,
+    })  # fmt: skip
+    settable = frozenset({"admin_state_up", "mtu", "shared", "router:external", "port_security_enabled"})
+    attributes = COMMON | fresh.keys() | {
         "provider:network_type", "provider:physical_network", "provider:segmentation_id", "dns_domain",
     }  # fmt: skip
     admin_only = frozenset(
@@ -32,22 +37,7 @@ class Networks(Resource):
         up = asked.get("admin_state_up", True)
         if not isinstance(up, bool):
             raise invalid_input(f"'{up}' cannot be converted to boolean.")
-        common = self.common(call, asked)
-        shown = {
-            "admin_state_up": up,
-            "mtu": asked.get("mtu", 1450),
-            "status": "ACTIVE",
-            "subnets": [],
-            "shared": bool(asked.get("shared", False)),
-            "availability_zone_hints": [],
-            "availability_zones": [],
-            "ipv4_address_scope": None,
-            "ipv6_address_scope": None,
-            "router:external": bool(asked.get("router:external", False)),
-            "port_security_enabled": asked.get("port_security_enabled", True),
-            "is_default": False,
-        }
-        return common | shown
+        return super().make(call, asked)
 
     def check_deletable(self, row: Json) -> None:
         ports = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cloudspan_openstack_fake.network import addresses
@@ -26,9 +27,16 @@ class Ports(Resource):
     required = ("network_id",)
     ignores_tags = True
     missing_kind, missing_text = "PortNotFound", "Port {} could not be found."
-    attributes = COMMON | {
-        "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "fixed_ips",
-        "allowed_address_pairs", "extra_dhcp_opts", "security_groups", "binding:vnic_type", "port_security_enabled",
+    fresh = MappingProxyType({
+        "network_id": None, "mac_address": None, "admin_state_up": True, "status": "DOWN", "device_id": "",
+        "device_owner": "", "fixed_ips": [], "allowed_address_pairs": [], "extra_dhcp_opts": [],
+        "security_groups": [], "binding:vnic_type": "normal", "port_security_enabled": True,
+    })  # fmt: skip
+    settable = frozenset({
+        "admin_state_up", "device_id", "device_owner", "allowed_address_pairs", "extra_dhcp_opts",
+        "binding:vnic_type", "port_security_enabled",
+    })  # fmt: skip
+    attributes = COMMON | fresh.keys() | {
         "binding:host_id", "binding:profile", "dns_name", "ip_allocation", "qos_policy_id",
     }  # fmt: skip
 
@@ -41,17 +49,8 @@ class Ports(Resource):
             raise bad_request(f"Invalid input for mac_address. Reason: '{mac}' is not a valid MAC address.")
         groups = self._groups(call.project_id, asked.get("security_groups"))
         fixed = fixed_ips(self._store, network, asked.get("fixed_ips"))
-        row = self.common(call, asked)
-        return row | new_port(self._store, network["id"], fixed, groups) | {
-            "mac_address": mac or self._store.new_mac(),
-            "admin_state_up": asked.get("admin_state_up", True),
-            "device_id": asked.get("device_id", ""),
-            "device_owner": asked.get("device_owner", ""),
-            "allowed_address_pairs": asked.get("allowed_address_pairs") or [],
-            "extra_dhcp_opts": asked.get("extra_dhcp_opts") or [],
-            "binding:vnic_type": asked.get("binding:vnic_type", "normal"),
-            "port_security_enabled": asked.get("port_security_enabled", True),
-        }  # fmt: skip
+        row = super().make(call, asked) | {"network_id": network["id"], "fixed_ips": fixed, "security_groups": groups}
+        return row | {"mac_address": mac or self._store.new_mac()}
 
     def _groups(self, project_id: str, asked: list[str] | None) -> list[str]:
         if asked is None:
@@ -160,20 +159,8 @@ class PortDesk:
 
 def new_port(store: Store, network_id: str, fixed: list[Json], groups: list[str]) -> Json:
     """Return the attributes of a port that is not bound yet."""
-    return {
-        "network_id": network_id,
-        "mac_address": store.new_mac(),
-        "admin_state_up": True,
-        "status": "DOWN",
-        "device_id": "",
-        "device_owner": "",
-        "fixed_ips": fixed,
-        "allowed_address_pairs": [],
-        "extra_dhcp_opts": [],
-        "security_groups": groups,
-        "binding:vnic_type": "normal",
-        "port_security_enabled": True,
-    }
+    placed = {"network_id": network_id, "mac_address": store.new_mac(), "fixed_ips": fixed, "security_groups": groups}
+    return Ports.blank({}) | placed
 
 
 def default_groups(store: Store, project_id: str) -> list[str]:

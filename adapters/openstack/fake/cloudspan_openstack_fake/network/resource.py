@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_openstack_fake.network.lists import listing, public
 from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cloudspan_openstack_fake.store import Store, Table
     from cloudspan_openstack_fake.wire import Handler
 
@@ -35,6 +38,10 @@ class Resource:
     missing_kind: ClassVar[str]
     missing_text: ClassVar[str]
     admin_only: ClassVar[frozenset[str]] = frozenset()
+    fresh: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What a new row shows beside the attributes that all have."""
+    settable: ClassVar[frozenset[str]] = frozenset()
+    """Which of `fresh` a create may set."""
     ignores_tags: ClassVar[bool] = False
     """Whether tags in a create are dropped without a word instead of refused."""
 
@@ -57,7 +64,13 @@ class Resource:
 
     def make(self, call: Call, asked: Json) -> Json:
         """Return a new row, not yet kept."""
-        raise NotImplementedError
+        return self.common(call, asked) | self.blank(asked)
+
+    @classmethod
+    def blank(cls, asked: Json) -> Json:
+        """Return the attributes of `fresh`, as asked where they are settable; null asks for the default."""
+        row = {name: list(value) if isinstance(value, list) else value for name, value in cls.fresh.items()}
+        return row | {name: asked[name] for name in cls.settable & asked.keys() if asked[name] is not None}
 
     def change(self, call: Call, row: Json, asked: Json) -> None:
         """Apply an update; the base has taken care of unknown attributes."""

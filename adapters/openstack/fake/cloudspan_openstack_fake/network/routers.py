@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cloudspan_kit.fakes.wire import Json, Reply, reply
@@ -21,10 +22,12 @@ class Routers(Resource):
 
     one, many = "router", "routers"
     missing_kind, missing_text = "RouterNotFound", "Router {} could not be found"
-    attributes = COMMON | {
-        "admin_state_up", "status", "external_gateway_info", "availability_zones", "availability_zone_hints", "routes",
-        "flavor_id", "distributed", "ha",
-    }  # fmt: skip
+    fresh = MappingProxyType({
+        "admin_state_up": True, "status": "ACTIVE", "external_gateway_info": None, "availability_zones": [],
+        "availability_zone_hints": [], "routes": [], "flavor_id": None,
+    })  # fmt: skip
+    settable = frozenset({"admin_state_up"})
+    attributes = COMMON | fresh.keys() | {"distributed", "ha"}
 
     def table(self) -> dict[str, Handler]:
         one = "/v2.0/routers/{id}"
@@ -35,15 +38,7 @@ class Routers(Resource):
         }
 
     def make(self, call: Call, asked: Json) -> Json:
-        row = self.common(call, asked) | {
-            "admin_state_up": asked.get("admin_state_up", True),
-            "status": "ACTIVE",
-            "external_gateway_info": None,
-            "availability_zones": [],
-            "availability_zone_hints": [],
-            "routes": [],
-            "flavor_id": None,
-        }
+        row = super().make(call, asked)
         if asked.get("external_gateway_info"):
             self._set_gateway(row, asked["external_gateway_info"])
         return row

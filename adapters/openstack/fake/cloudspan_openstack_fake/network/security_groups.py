@@ -53,8 +53,12 @@ class SecurityGroups(Resource):
             raise Refused(409, text, "SecurityGroupCannotRemoveDefault")
 
     def removed(self, row: Json) -> None:
-        for rule in row["security_group_rules"]:
-            self._store.security_group_rules.remove(rule["id"])
+        rules = self._store.security_group_rules
+        for rule in [r for r in rules if row["id"] in (r["security_group_id"], r["remote_group_id"])]:
+            rules.remove(rule["id"])
+            group = self._store.security_groups.get(rule["security_group_id"])
+            if group is not None:  # of another group that named this one: the database cascades
+                group["security_group_rules"].remove(rule)
 
 
 class SecurityGroupRules(Resource):

@@ -153,3 +153,26 @@ async def test_a_volume_path_works_with_and_without_the_project(client, cloud):
     assert (await client.cinder("GET", f"/{projects['demo']}/volumes"))[0] == 200
     status, _, headers = await client.cinder("GET", f"/{projects['demo2']}/volumes")
     assert (status, headers["Content-Type"]) == (404, "text/html; charset=UTF-8")
+
+
+async def test_a_deleted_group_takes_the_rules_that_name_it_along(client):
+    async def group(name):
+        return (await client.neutron("POST", "/security-groups", {"security_group": {"name": name}}))[1][
+            "security_group"
+        ]
+
+    web, db = await group("web"), await group("db")
+    rule = {"security_group_id": db["id"], "direction": "ingress", "remote_group_id": web["id"]}
+    made = (await client.neutron("POST", "/security-group-rules", {"security_group_rule": rule}))[1][
+        "security_group_rule"
+    ]
+    assert (await client.neutron("DELETE", f"/security-groups/{web['id']}"))[0] == 204
+    assert (await client.neutron("GET", f"/security-group-rules/{made['id']}"))[0] == 404
+    shown = (await client.neutron("GET", f"/security-groups/{db['id']}"))[1]["security_group"]
+    assert made["id"] not in [one["id"] for one in shown["security_group_rules"]]
+
+
+async def test_a_network_asks_for_a_default_with_null(client):
+    asked = {"network": {"name": "n", "mtu": None, "port_security_enabled": False}}
+    made = (await client.neutron("POST", "/networks", asked))[1]["network"]
+    assert (made["mtu"], made["port_security_enabled"], made["status"], made["subnets"]) == (1450, False, "ACTIVE", [])
