@@ -32,13 +32,15 @@ check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code --path protos/cloudspan
 	@if git rev-parse --verify --quiet main:buf.yaml >/dev/null; then echo 'buf breaking'; .venv/bin/buf breaking --against '.git#branch=main'; fi
-	@$(MAKE) --no-print-directory proto GEN=.state/gen-check/contract OWN_GEN=.state/gen-check/ DRIVERS=.state/gen-check/drivers
+	@$(MAKE) --no-print-directory proto GEN=.state/gen-check/contract OWN_GEN=.state/gen-check/ DRIVERS=.state/gen-check/drivers ERRORS_PAGE=.state/gen-check/errors.md
+	diff docs/errors.md .state/gen-check/errors.md
 	diff -r -x __pycache__ protos/gen .state/gen-check/contract
 	diff -r -x __pycache__ common/kit/cloudspan_kit/drivers .state/gen-check/drivers
 	@cd .state/gen-check && for file in $$(find adapters common -type f); do diff $$file ../../$$file || exit 1; done
 	@rm -r .state/gen-check
 
 GEN := protos/gen
+ERRORS_PAGE := docs/errors.md
 # An adapter's own services: generated beside their .proto.
 ADAPTER_PROTOS = $(shell find adapters -name '*.proto' -not -path '*/node_modules/*' | sort)
 OWN_GEN :=
@@ -50,6 +52,7 @@ proto: .venv/.ready ## generate protos/gen and the drivers' protocols and the Py
 	  --python_out=$(GEN) --pyi_out=$(GEN) --grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
 	@find $(GEN)/cloudspan -type d -exec touch {}/py.typed \;
 	@$(PY) common/kit/generate_drivers.py $(DRIVERS)
+	@$(PY) protos/errors_page.py $(ERRORS_PAGE)
 	@for proto in $(ADAPTER_PROTOS); do root=$$(echo $$proto | cut -d/ -f1-2); out=$(OWN_GEN)$$root; mkdir -p $$out; \
 	  $(PY) -m grpc_tools.protoc -I$$root -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done

@@ -108,7 +108,7 @@ class WritesSuite:
     async def test_secrets_of_an_outcome_are_told_once(self, store: OperationStore) -> None:
         """Of many that ask at once one gets them; afterwards the outcome is there without them."""
         outcome = any_pb2.Any()
-        outcome.Pack(server_pb2.Server(name="http://c", admin_password="hidden"))
+        outcome.Pack(server_pb2.Server(name="http://c", generated_password="hidden"))
         row = await ended(store, outcome)
         assert row.secret
         told = await asyncio.gather(*(store.reveal(row.intent.id) for _ in range(5)))

@@ -160,7 +160,7 @@ async def test_a_page_token_of_another_query_is_refused(servers: Any) -> None:
 async def test_a_message_of_ten_megabytes_is_refused_and_the_gateway_lives_on(servers: Any) -> None:
     """By gRPC itself, before anything of ours is spent on it."""
     request = create_request()
-    request.server.user_data = "x" * 10 * 2**20
+    request.user_data = b"x" * 10 * 2**20
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await servers.CreateServer(request)
     assert caught.value.code() is Code.RESOURCE_EXHAUSTED

@@ -24,11 +24,11 @@ def check_external(store: Store, name: str, field: str) -> network_pb2.Network:
 
     Raises:
         NotFound: There is none of that name.
-        InvalidRequest: It is no external one.
+        InvalidRequest: It is not an external one.
     """
     network: network_pb2.Network = store.get("networks", parse_resource(name, "networks", field)[1])
     if not network.external:
-        text = f"{field} is {name}, which is no external network; list those with the filter `external = true`"
+        text = f"{field} is {name}, which is not an external network; list those with the filter `external = true`"
         raise InvalidRequest(text, violations=[Violation(field, text)])
     return network
 
@@ -39,7 +39,9 @@ async def make_port(
     """Make a port with these addresses, or with a free one where none is asked for; return its id."""
 
     def build(port_id: str) -> port_pb2.Port:
-        port = port_pb2.Port(display_name=display_name, network=network, state=port_pb2.Port.STATE_ACTIVE)
+        port = port_pb2.Port(
+            display_name=display_name, network=network, state=port_pb2.Port.STATE_ACTIVE, admin_up=True
+        )
         port.mac_address = ":".join((_MAC_PREFIX, *(port_id.replace("-", "")[i : i + 2] for i in (0, 2, 4))))
         _give_addresses(store, port, addresses)
         return port
@@ -52,7 +54,9 @@ async def make_interface(op: Operation, store: Store, step: str, router: str, su
 
     def build(_: str) -> port_pb2.Port:
         subnet = store.get("subnets", subnet_id)
-        port = port_pb2.Port(network=subnet.network, device_id=router, device_owner="router")
+        port = port_pb2.Port(
+            network=subnet.network, device=router, device_id=router, device_owner="router", admin_up=True
+        )
         port.state = port_pb2.Port.STATE_ACTIVE
         port.fixed_ips.add(ip_address=subnet.gateway_ip, subnet=subnet.name)
         return port
@@ -60,24 +64,34 @@ async def make_interface(op: Operation, store: Store, step: str, router: str, su
     return await make(op, store, step, "ports", build)
 
 
-async def make_floating_ip(op: Operation, store: Store, step: str, network: str, port_id: str) -> str:
-    """Take a floating IP from an external network that leads to a port; return its id."""
+async def make_floating_ip(
+    op: Operation, store: Store, step: str, wanted: floating_ip_pb2.FloatingIp, port_id: str = ""
+) -> str:
+    """Take a floating IP from an external network, lead it to a port if there is one; return its id."""
 
     def build(_: str) -> floating_ip_pb2.FloatingIp:
-        floating = floating_ip_pb2.FloatingIp(external_network=network, port=store.name("ports", port_id))
+        floating = floating_ip_pb2.FloatingIp()
+        floating.CopyFrom(wanted)
         floating.state = floating_ip_pb2.FloatingIp.STATE_ACTIVE
-        _, floating.ip_address = free_address(store, network)
-        fixed = store.get("ports", port_id).fixed_ips
-        floating.fixed_ip_address = fixed[0].ip_address if fixed else ""
+        floating.ip_address = wanted.ip_address or free_address(store, wanted.external_network)[1]
+        if port_id:
+            fixed = store.get("ports", port_id).fixed_ips
+            floating.port = store.name("ports", port_id)
+            floating.fixed_ip_address = fixed[0].ip_address if fixed else ""
         return floating
 
     return await make(op, store, step, "floatingIps", build)
 
 
-def check_addresses(store: Store, network: str, addresses: Sequence[str]) -> None:
+def is_taken(store: Store, address: str) -> bool:
+    """Whether a port or a floating IP has an address."""
+    return address in _taken(store)
+
+
+def check_addresses(store: Store, network: str, addresses: Sequence[str], field: str) -> None:
     """Raise InvalidRequest for an address that is in no subnet of a network."""
     for address in addresses:
-        _subnet_of(store, network, address)
+        _subnet_of(store, network, address, field)
 
 
 def free_address(store: Store, network: str) -> tuple[str, str]:
@@ -113,10 +127,10 @@ def _subnets(store: Store, network: str) -> list[subnet_pb2.Subnet]:
     return [subnet for subnet in store.all("subnets") if subnet.network == network]
 
 
-def _subnet_of(store: Store, network: str, address: str) -> str:
+def _subnet_of(store: Store, network: str, address: str, field: str = "network_interfaces.ip_addresses") -> str:
     try:
         wanted = ipaddress.ip_address(address)
         return next(s.name for s in _subnets(store, network) if wanted in ipaddress.ip_network(s.cidr))
     except (ValueError, StopIteration) as error:
-        text = f"{address!r} is no address in a subnet of {network}; leave it out, or choose one that is"
-        raise InvalidRequest(text, violations=[Violation("server.network_interfaces.ip_addresses", text)]) from error
+        text = f"{address!r} is not an address in a subnet of {network}; leave it out, or choose one that is"
+        raise InvalidRequest(text, violations=[Violation(field, text)]) from error

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import flavor_pb2, key_pair_pb2, server_pb2
-from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, PreconditionFailed
+from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_kit.driver import BY_KEY, Call, Capability, Made, Operation, Page, Query, Watch
 from cloudspan_memory.making import delete, delete_parts, look_at_parts, marked, transits
@@ -26,6 +26,12 @@ _MOVING = (
     State.STATE_REBOOTING,
     State.STATE_DELETING,
 )
+
+_POWER = {
+    State.STATE_BUILDING: server_pb2.Server.POWER_STATE_SHUTDOWN,
+    State.STATE_STOPPED: server_pb2.Server.POWER_STATE_SHUTDOWN,
+    State.STATE_ERROR: server_pb2.Server.POWER_STATE_UNKNOWN,
+}
 
 
 class Compute:
@@ -115,9 +121,10 @@ class Compute:
         return self._shown(self._store.get("servers", op.call.id))
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
-        name = request.key_pair.display_name
+        name = request.key_pair_id or request.key_pair.display_name
         if not name:
-            raise InvalidRequest("key_pair.display_name is empty; here a key pair's name is its id")
+            text = "key_pair_id and key_pair.display_name are empty; here a key pair's name is its id"
+            raise InvalidRequest(text, violations=[Violation("key_pair_id", text)])
 
         async def send(_: str) -> Made[object]:
             there = self._store.find("keyPairs", name)
@@ -126,7 +133,7 @@ class Compute:
             if there is not None:
                 return Made(name)
             key_pair = copied(request.key_pair)
-            key_pair.key_type = "ssh"
+            key_pair.display_name, key_pair.key_type = name, key_pair_pb2.KeyPair.KEY_TYPE_SSH
             key_pair.fingerprint = hashlib.sha256(key_pair.public_key.encode()).hexdigest()[:32]
             self._store.put("keyPairs", name, key_pair)
             return Made(name)
@@ -181,6 +188,7 @@ class Compute:
     def _shown(self, server: server_pb2.Server) -> server_pb2.Server:
         shown = copied(server)
         shown.native_state = State.Name(server.state)[6:].lower()
+        shown.power_state = _POWER.get(server.state, server_pb2.Server.POWER_STATE_RUNNING)
         for interface in shown.network_interfaces:
             show_addresses(self._store, interface)
         return shown

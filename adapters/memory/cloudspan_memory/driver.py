@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from cloudspan.v1 import (
     cluster_pb2,
+    common_pb2,
     flavor_pb2,
     image_pb2,
     network_pb2,
     project_pb2,
+    security_group_pb2,
     server_pb2,
     subnet_pb2,
     volume_type_pb2,
@@ -18,8 +20,10 @@ from cloudspan.v1 import (
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_kit.driver import Area, Call, Stage
 from cloudspan_memory.compute import Compute
+from cloudspan_memory.floating_ips import FloatingIps
 from cloudspan_memory.identity import Identity
 from cloudspan_memory.network import Network
+from cloudspan_memory.security_groups import SecurityGroups
 from cloudspan_memory.storage import Storage
 from cloudspan_memory.store import Store
 
@@ -44,6 +48,8 @@ class MemoryCluster:
             Compute(self.store),
             Storage(self.store),
             Network(self.store),
+            FloatingIps(self.store),
+            SecurityGroups(self.store),
             Identity(self.store),
         )
         _furnish(self.store)
@@ -58,7 +64,8 @@ class MemoryCluster:
         return cluster_pb2.Cluster(
             display_name=f"{self.ref.cluster} (in memory)",
             endpoint="memory:",
-            project="main",
+            project=self.ref.resource("projects", "main"),
+            zones=[self.ref.resource("zones", "main")],
             state=cluster_pb2.Cluster.STATE_READY,
         )
 
@@ -87,22 +94,36 @@ def _furnish(store: Store) -> None:
     """What a cloud has before anyone comes: sizes, an image, networks, a project."""
     project = store.name("projects", "main")
     store.put("projects", "main", project_pb2.Project(display_name="main", enabled=True))
-    store.put("zones", "main", zone_pb2.Zone(display_name="main", available=True, scopes=["compute", "volume"]))
+    store.put(
+        "zones",
+        "main",
+        zone_pb2.Zone(
+            display_name="main", available=True, scopes=[zone_pb2.Zone.SCOPE_COMPUTE, zone_pb2.Zone.SCOPE_VOLUME]
+        ),
+    )
     for name, vcpus in (("small", 2), ("large", 8)):
         flavor = flavor_pb2.Flavor(
-            display_name=name, vcpus=vcpus, memory_mib=1024 * vcpus, disk_bytes=20 * GIB, public=True
+            display_name=name,
+            vcpus=vcpus,
+            memory_mib=1024 * vcpus,
+            disk_bytes=20 * GIB,
+            visibility=flavor_pb2.Flavor.VISIBILITY_PUBLIC,
         )
         store.put("flavors", name, flavor)
     image = image_pb2.Image(
         display_name="linux",
         state=image_pb2.Image.STATE_ACTIVE,
         size_bytes=GIB,
-        disk_format="raw",
-        container_format="bare",
-        visibility="public",
+        disk_format=image_pb2.Image.DISK_FORMAT_RAW,
+        container_format=image_pb2.Image.CONTAINER_FORMAT_BARE,
+        visibility=image_pb2.Image.VISIBILITY_PUBLIC,
+        kind=image_pb2.Image.KIND_ROOT,
+        os_distro="debian",
     )
     store.put("images", "linux", image)
-    store.put("volumeTypes", "default", volume_type_pb2.VolumeType(display_name="default", public=True, default=True))
+    store.put("volumeTypes", "default", _default_type())
+    default = security_group_pb2.SecurityGroup(display_name="default", is_default=True, project=project, stateful=True)
+    store.put("securityGroups", "default", default)
     for name, prefix in (("private", "10.0.0"), ("public", "203.0.113")):
         network = network_pb2.Network(
             display_name=name,
@@ -110,14 +131,24 @@ def _furnish(store: Store) -> None:
             mtu=1500,
             project=project,
             external=name == "public",
+            shared=False,
+            admin_up=True,
+            kind=network_pb2.Network.KIND_ROUTED,
+            network_type=network_pb2.Network.NETWORK_TYPE_FLAT,
         )
         store.put("networks", name, network)
         subnet = subnet_pb2.Subnet(
             display_name=f"{name}-v4",
             network=network.name,
             cidr=f"{prefix}.0/24",
-            ip_version=4,
+            ip_version=common_pb2.IP_VERSION_IPV4,
+            dhcp_enabled=True,
             gateway_ip=f"{prefix}.1",
             project=project,
         )
         store.put("subnets", f"{name}-v4", subnet)
+
+
+def _default_type() -> volume_type_pb2.VolumeType:
+    public = volume_type_pb2.VolumeType.VISIBILITY_PUBLIC
+    return volume_type_pb2.VolumeType(display_name="default", visibility=public, is_default=True)

@@ -11,6 +11,12 @@ from cloudspan_memory.store import Store, copied
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_COUNTED = (
+    (quota_pb2.Quota.METRIC_SERVERS, "servers"),
+    (quota_pb2.Quota.METRIC_VOLUMES, "volumes"),
+    (quota_pb2.Quota.METRIC_NETWORKS, "networks"),
+)
+
 
 class Identity:
     """Who owns what, and how much of it there may be."""
@@ -44,6 +50,6 @@ class Identity:
     def _quota(self, project: str) -> quota_pb2.Quota:
         """Nothing is limited here; the use is counted."""
         quota = quota_pb2.Quota(name=self._store.name("quotas", project), project=self._store.name("projects", project))
-        for metric, collection in (("servers", "servers"), ("volumes", "volumes"), ("networks", "networks")):
-            quota.items.add(metric=metric, limit=-1, used=len(self._store.all(collection)), used_known=True)
+        for metric, collection in _COUNTED:
+            quota.items.add(metric=metric, limit=-1, used=len(self._store.all(collection)))
         return quota

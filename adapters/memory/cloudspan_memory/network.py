@@ -1,7 +1,8 @@
-"""Networks, subnets, ports, routers, floating IPs and security groups."""
+"""Networks, subnets, ports and routers."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from cloudspan_common.names import parse_resource
@@ -13,7 +14,9 @@ from cloudspan_memory.store import Store, copied
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+    from cloudspan.v1 import network_pb2, port_pb2, router_pb2, subnet_pb2
+
+_NOT_HOSTS = 2  # the network's own address and the broadcast
 
 
 class Network:
@@ -28,7 +31,7 @@ class Network:
         self._store = store
         store.before_delete("networks", self._let_go)
         store.before_delete("subnets", self._refuse_used)
-        self.marked = {kind: marked(store, kind) for kind in ("networks", "subnets", "ports", "routers", "floatingIps")}
+        self.marked = {kind: marked(store, kind) for kind in ("networks", "subnets", "ports", "routers")}
 
     async def get_network(self, call: Call, _: network_pb2.GetNetworkRequest) -> network_pb2.Network:
         return self._shown(self._store.get("networks", call.id))
@@ -38,10 +41,11 @@ class Network:
         return Page([self._shown(row) for row in page.items], page.more, page.position)
 
     async def get_subnet(self, call: Call, _: subnet_pb2.GetSubnetRequest) -> subnet_pb2.Subnet:
-        return copied(self._store.get("subnets", call.id))
+        return self._counted(self._store.get("subnets", call.id))
 
     async def list_subnets(self, _: Call, query: Query) -> Page[subnet_pb2.Subnet]:
-        return self._store.page("subnets", query)
+        page = self._store.page("subnets", query)
+        return Page([self._counted(row) for row in page.items], page.more, page.position)
 
     async def get_port(self, call: Call, _: port_pb2.GetPortRequest) -> port_pb2.Port:
         return copied(self._store.get("ports", call.id))
@@ -50,24 +54,11 @@ class Network:
         return self._store.page("ports", query)
 
     async def get_router(self, call: Call, _: router_pb2.GetRouterRequest) -> router_pb2.Router:
-        return copied(self._store.get("routers", call.id))
+        return self._joined(self._store.get("routers", call.id))
 
     async def list_routers(self, _: Call, query: Query) -> Page[router_pb2.Router]:
-        return self._store.page("routers", query)
-
-    async def get_floating_ip(self, call: Call, _: floating_ip_pb2.GetFloatingIpRequest) -> floating_ip_pb2.FloatingIp:
-        return copied(self._store.get("floatingIps", call.id))
-
-    async def list_floating_ips(self, _: Call, query: Query) -> Page[floating_ip_pb2.FloatingIp]:
-        return self._store.page("floatingIps", query)
-
-    async def get_security_group(
-        self, call: Call, _: security_group_pb2.GetSecurityGroupRequest
-    ) -> security_group_pb2.SecurityGroup:
-        return copied(self._store.get("securityGroups", call.id))
-
-    async def list_security_groups(self, _: Call, query: Query) -> Page[security_group_pb2.SecurityGroup]:
-        return self._store.page("securityGroups", query)
+        page = self._store.page("routers", query)
+        return Page([self._joined(row) for row in page.items], page.more, page.position)
 
     async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
         network_id = await make_network(op, self._store, request)
@@ -77,7 +68,7 @@ class Network:
     async def create_subnet(self, op: Operation, request: subnet_pb2.CreateSubnetRequest) -> subnet_pb2.Subnet:
         subnet_id = await make_subnet(op, self._store, "subnet", request.subnet, request.subnet.network)
         op.set_resource(self._store.name("subnets", subnet_id))
-        return copied(self._store.get("subnets", subnet_id))
+        return self._counted(self._store.get("subnets", subnet_id))
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
         op.set_resource(request.name)
@@ -108,4 +99,25 @@ class Network:
     def _shown(self, network: network_pb2.Network) -> network_pb2.Network:
         shown = copied(network)
         shown.subnets[:] = self._subnets(network.name)
+        return shown
+
+    def _counted(self, subnet: subnet_pb2.Subnet) -> subnet_pb2.Subnet:
+        """With the addresses that ports and floating IPs have taken."""
+        shown, net = copied(subnet), ipaddress.ip_network(subnet.cidr)
+        fixed = [ip.ip_address for p in self._store.all("ports") for ip in p.fixed_ips if ip.subnet == subnet.name]
+        floating = [ip.ip_address for ip in self._store.all("floatingIps") if ip.external_network == subnet.network]
+        used = {address for address in (*fixed, *floating) if ipaddress.ip_address(address) in net}
+        shown.total_address_count = max(net.num_addresses - _NOT_HOSTS, 0)
+        shown.used_address_count = len(used | {subnet.gateway_ip} - {""})
+        shown.available_address_count = max(shown.total_address_count - shown.used_address_count, 0)
+        return shown
+
+    def _joined(self, router: router_pb2.Router) -> router_pb2.Router:
+        """With its interfaces."""
+        shown = copied(router)
+        for port in self._store.all("ports"):
+            if port.device == router.name:
+                shown.interfaces.add(
+                    port=port.name, network=port.network, fixed_ips=port.fixed_ips, mac_address=port.mac_address
+                )
         return shown

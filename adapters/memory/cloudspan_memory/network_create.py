@@ -8,9 +8,10 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from cloudspan.v1 import network_pb2, router_pb2
+from cloudspan.v1 import common_pb2, network_pb2, router_pb2, subnet_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
+from cloudspan_kit.values import copy_fields
 from cloudspan_memory.addresses import check_external, make_interface
 from cloudspan_memory.making import make
 from cloudspan_memory.store import copied
@@ -18,9 +19,10 @@ from cloudspan_memory.store import copied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import subnet_pb2
     from cloudspan_kit.driver import Operation
     from cloudspan_memory.store import Store
+
+_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 
 
 async def make_network(op: Operation, store: Store, request: network_pb2.CreateNetworkRequest) -> str:
@@ -28,7 +30,9 @@ async def make_network(op: Operation, store: Store, request: network_pb2.CreateN
 
     def build(_: str) -> network_pb2.Network:
         network = copied(request.network)
-        network.state = network_pb2.Network.STATE_ACTIVE
+        network.state, network.kind = network_pb2.Network.STATE_ACTIVE, network_pb2.Network.KIND_ROUTED
+        if not network.HasField("admin_up"):
+            network.admin_up = True
         return network
 
     async def check() -> None:
@@ -39,7 +43,8 @@ async def make_network(op: Operation, store: Store, request: network_pb2.CreateN
     network_id = await make(op, store, "network", "networks", build)
     name = store.name("networks", network_id)
     subnets = [
-        await make_subnet(op, store, f"subnet-{number}", subnet, name) for number, subnet in enumerate(request.subnets)
+        await make_subnet(op, store, f"subnet-{number}", copy_fields(subnet, subnet_pb2.Subnet()), name)
+        for number, subnet in enumerate(request.subnets)
     ]
     if request.HasField("router"):
         router = await _make_router(op, store, request)
@@ -59,9 +64,11 @@ async def make_subnet(op: Operation, store: Store, step: str, wanted: subnet_pb2
                 text = f"{cidr} overlaps {other.cidr} of {other.name}; choose a free range"
                 raise AlreadyExists(text, reason="SUBNET_OVERLAPS", resource=other.name)
         subnet = copied(wanted)
-        subnet.network, subnet.ip_version = network, cidr.version
-        if not subnet.no_gateway and not subnet.gateway_ip:
+        subnet.network, subnet.ip_version = network, _VERSIONS[cidr.version]
+        if not subnet.HasField("gateway_ip"):
             subnet.gateway_ip = str(cidr[1])
+        if not subnet.HasField("dhcp_enabled"):
+            subnet.dhcp_enabled = True
         return subnet
 
     return await make(op, store, step, "subnets", build)
@@ -91,9 +98,6 @@ def refuse_used(name: str, users: Sequence[str]) -> None:
 def _check(store: Store, request: network_pb2.CreateNetworkRequest) -> None:
     """Raise what is wrong with a request; what its parts would do to each other shows when they are made."""
     for number, subnet in enumerate(request.subnets):
-        if subnet.network:
-            text = f"subnets[{number}].network is {subnet.network}; it is the network that is made, leave it empty"
-            raise InvalidRequest(text, violations=[Violation(f"subnets[{number}].network", text)])
         _cidr(subnet.cidr, f"subnets[{number}].cidr")
     router = request.router
     if router.router and (router.display_name or router.external_network):
@@ -114,6 +118,7 @@ async def _make_router(op: Operation, store: Store, request: network_pb2.CreateN
             display_name=wanted.display_name or request.network.display_name,
             state=router_pb2.Router.STATE_ACTIVE,
             external_network=wanted.external_network,
+            admin_up=True,
         )
 
     return wanted.router or store.name("routers", await make(op, store, "router", "routers", build))

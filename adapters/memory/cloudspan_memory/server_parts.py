@@ -10,26 +10,30 @@ if TYPE_CHECKING:
     from cloudspan.v1 import server_pb2, volume_pb2
     from cloudspan_memory.store import Store
 
-    Interface = server_pb2.Server.NetworkInterface
+    Wanted = server_pb2.CreateServerRequest.NetworkInterface
 
 
-def plug_in(store: Store, server: server_pb2.Server, wanted: Interface, port_id: str) -> None:
+def plug_in(store: Store, server: server_pb2.Server, wanted: Wanted, port_id: str) -> None:
     """Give a server an interface, at a port if there is one."""
+    index = len(server.network_interfaces)
     if not port_id:
-        server.network_interfaces.add(network=wanted.network, ip_addresses=wanted.ip_addresses)
+        interface = server.network_interfaces.add(network=wanted.network, index=index)
+        for address in wanted.ip_addresses:
+            interface.fixed_ips.add(ip_address=address)
         return
     port = store.get("ports", port_id)
-    port.server, port.device_id, port.device_owner = server.name, server.name, "server"
-    server.network_interfaces.add(network=port.network, port=port.name)
+    port.server, port.device, port.device_id, port.device_owner = server.name, server.name, server.name, "server"
+    server.network_interfaces.add(network=port.network, port=port.name, index=index)
 
 
 def plug_volume(
     server: server_pb2.Server, volume: volume_pb2.Volume, device: str = "", *, delete_with_server: bool = False
 ) -> None:
     """Attach a volume to a server."""
+    number = len(server.volume_attachments) + 1
     device = device or f"/dev/vd{chr(ord('b') + len(server.volume_attachments))}"
-    server.volume_attachments.add(volume=volume.name, device=device, delete_with_server=delete_with_server)
-    volume.attachments.add(server=server.name, device=device)
+    server.volume_attachments.add(volume=volume.name, device=device, delete_with_server=delete_with_server, boot=False)
+    volume.attachments.add(server=server.name, device=device, id=f"{volume.name.rpartition('/')[2]}-{number}")
     volume.state = volume.STATE_IN_USE
 
 
@@ -52,7 +56,7 @@ def unplug_all(store: Store, server: server_pb2.Server) -> None:
         unplug_volume(store, server, attachment.volume)
     for port in store.all("ports"):
         if port.server == server.name:
-            for field in ("server", "device_id", "device_owner"):
+            for field in ("server", "device", "device_id", "device_owner"):
                 port.ClearField(field)
 
 
@@ -66,13 +70,19 @@ def parts_of(store: Store, server_id: str) -> list[tuple[str, str]]:
     return parts + [("volumes", parse_resource(volume, "volumes")[1]) for volume in volumes]
 
 
-def show_addresses(store: Store, interface: Interface) -> None:
-    """Fill in what an interface's port and the floating IPs that lead to it tell."""
+def show_addresses(store: Store, interface: server_pb2.Server.NetworkInterface) -> None:
+    """Fill in what an interface's network, its port and the floating IPs that lead to it tell."""
+    network = store.find("networks", parse_resource(interface.network, "networks")[1])
+    interface.network_display_name = network.display_name if network is not None else ""
+    interface.is_default = interface.index == 0
     if not interface.port:
         return
     port = store.find("ports", parse_resource(interface.port, "ports")[1])
     if port is not None:
-        interface.ip_addresses.extend(ip.ip_address for ip in port.fixed_ips)
+        for ip in port.fixed_ips:
+            subnet = store.find("subnets", parse_resource(ip.subnet, "subnets")[1]) if ip.subnet else None
+            gateway = subnet.gateway_ip if subnet is not None else ""
+            interface.fixed_ips.add(ip_address=ip.ip_address, subnet=ip.subnet, gateway_ip=gateway)
         interface.mac_address = port.mac_address
     interface.floating_ip_addresses.extend(
         ip.ip_address for ip in store.all("floatingIps") if ip.port == interface.port

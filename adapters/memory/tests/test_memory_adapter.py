@@ -61,6 +61,8 @@ async def test_every_kind_is_listed_and_what_is_listed_is_got(client: AsyncClien
         got = await call(client, get, get.request(name=item.name))
         for one in (item, got):
             one.ClearField("observe_time")
+            if "etag" in one.DESCRIPTOR.fields_by_name:  # a digest comes with a Get alone
+                one.ClearField("etag")
         assert got == item
     with pytest.raises(Exception, match=r"(?i)does not exist"):
         await call(client, get, get.request(name=f"{MAIN}/{get.collection}/none"))
@@ -103,10 +105,8 @@ async def test_a_server_lives_through_all_its_changes(client: AsyncClient, clust
 
 async def test_secrets_of_a_create_are_not_kept(client: AsyncClient) -> None:
     """User data and password are told to the platform once, and never read back."""
-    server = server_pb2.Server(
-        display_name="web", flavor=f"{MAIN}/flavors/small", user_data="#!secret", admin_password="hunter2"
-    )
-    made = await make_server(client, server=server)
+    server = server_pb2.Server(display_name="web", flavor=f"{MAIN}/flavors/small")
+    made = await make_server(client, server=server, user_data=b"#!secret", admin_password="hunter2")
     got = await client.servers.GetServer(server_pb2.GetServerRequest(name=made.name))
     assert b"secret" not in got.SerializeToString()
     assert b"hunter2" not in got.SerializeToString()
@@ -192,7 +192,7 @@ async def test_quotas_count_what_is_there(client: AsyncClient, cluster: MemoryCl
     """Nothing is limited; three servers are three."""
     cluster.seed_servers(3)
     quota = await client.quotas.GetQuota(quota_pb2.GetQuotaRequest(name=f"{MAIN}/quotas/main"))
-    assert {item.metric: (item.used, item.limit) for item in quota.items}["servers"] == (3, -1)
+    assert {item.metric: (item.used, item.limit) for item in quota.items}[quota_pb2.Quota.METRIC_SERVERS] == (3, -1)
 
 
 async def test_its_own_service_seeds_servers(client: AsyncClient, cluster: MemoryCluster) -> None:

@@ -36,12 +36,12 @@ PACKAGE = "cloudspan.v1"
 DEFAULT_DEADLINE_S = 3600.0
 """How long a mutation may take that says nothing else."""
 
-Beside = annotations_pb2.Mutation.Beside
+Concurrency = annotations_pb2.Mutation.Concurrency
 
 _OPERATION = operations_pb2.Operation.DESCRIPTOR.full_name
 _NO_SIDE_EFFECTS = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
 _RESOURCE_SEGMENTS = 6  # platforms/{}/clusters/{}/servers/{}
-_REQUIRED = field_behavior_pb2.REQUIRED
+_REQUIRED, _IDENTIFIER = field_behavior_pb2.REQUIRED, field_behavior_pb2.IDENTIFIER
 
 
 class Kind(enum.Enum):
@@ -78,11 +78,11 @@ class Method:
     """The repeated field of a list's response that holds the resources."""
     client_streaming: bool
     server_streaming: bool
-    beside: Beside = annotations_pb2.Mutation.BESIDE_UNSPECIFIED
+    concurrency: Concurrency = annotations_pb2.Mutation.CONCURRENCY_UNSPECIFIED
     """What a mutation means to others on the same resource; elsewhere unspecified."""
     deadline_s: float = DEFAULT_DEADLINE_S
     """How long a mutation usually takes at most; past it its operation is STALLED."""
-    also_named: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     """Fields of the request that name a second resource: `volume` of AttachVolume."""
 
     @property
@@ -148,7 +148,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
     response = message_factory.GetMessageClass(descriptor.output_type)
     kind = _kind(descriptor)
     service = descriptor.containing_service.full_name
-    mutation = _mutation(descriptor, routed_field) if kind is Kind.MUTATION else {}
+    mutation = _mutation(descriptor) if kind is Kind.MUTATION else {}
     return Method(
         full_name=f"{service}/{descriptor.name}",
         service=service,
@@ -158,7 +158,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         response=response,
         result=_result(descriptor) if kind is Kind.MUTATION else response,
         routed_field=routed_field,
-        collection=_collection(descriptor.input_type.fields_by_name[routed_field]) if routed_field else "",
+        collection=_collection(_field_at(descriptor.input_type, routed_field)) if routed_field else "",
         items_field=next((f.name for f in descriptor.output_type.fields if f.number == 1), "")
         if kind is Kind.LIST
         else "",
@@ -173,14 +173,13 @@ def _routed_field(descriptor: MethodDescriptor) -> str:
     return str(routing[0].field) if routing else ""
 
 
-def _mutation(descriptor: MethodDescriptor, routed_field: str) -> dict[str, Any]:
-    """What the `mutation` option says, and the second resources that the request names."""
+def _mutation(descriptor: MethodDescriptor) -> dict[str, Any]:
+    """What the `mutation` option says."""
     said: annotations_pb2.Mutation = descriptor.GetOptions().Extensions[annotations_pb2.mutation]  # type: ignore[index]
-    texts = [f for f in descriptor.input_type.fields if f.type == f.TYPE_STRING and not f.is_repeated]
     return {
-        "beside": said.beside or annotations_pb2.Mutation.BESIDE_ALONE,
+        "concurrency": said.concurrency or annotations_pb2.Mutation.CONCURRENCY_EXCLUSIVE,
         "deadline_s": said.deadline.ToNanoseconds() / 1e9 or DEFAULT_DEADLINE_S,
-        "also_named": tuple(f.name for f in texts if f.name != routed_field and _collection(f)),
+        "also": tuple(said.also),
     }
 
 
@@ -201,18 +200,42 @@ def _result(descriptor: MethodDescriptor) -> type[Message]:
     return symbol_database.Default().GetSymbol(name)
 
 
+def _field_at(message: Descriptor, path: str) -> FieldDescriptor:
+    """Return the field that a dotted path leads to: `server.name` of an Update."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        message = cast("Descriptor", message.fields_by_name[parent].message_type)
+    return message.fields_by_name[last]
+
+
 def _collection(field: FieldDescriptor) -> str:
-    """Follow a field's resource_reference to the pattern of the resource that it names; empty for a cluster's."""
-    kind = field.GetOptions().Extensions[resource_pb2.resource_reference].type.rpartition("/")[2]
-    if not kind:
+    """Return the collection whose resources a field names; empty where it names a cluster.
+
+    A field refers to a resource, or it is the identifier of one (the `name` in the resource of an Update).
+    """
+    message = _referenced(field)
+    if message is None:
         return ""
-    message = symbol_database.Default().GetSymbol(f"{PACKAGE}.{kind}")
-    segments = message.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].pattern[0].split("/")
+    segments = message.GetOptions().Extensions[resource_pb2.resource].pattern[0].split("/")
     return str(segments[4]) if len(segments) == _RESOURCE_SEGMENTS else ""
 
 
+def _referenced(field: FieldDescriptor) -> Descriptor | None:
+    """The message of the resource that a field names; None for a cluster's children and for what has no message."""
+    if _IDENTIFIER in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]:
+        return cast("Descriptor", field.containing_type)
+    kind = field.GetOptions().Extensions[resource_pb2.resource_reference].type.rpartition("/")[2]
+    try:
+        return cast("Descriptor", symbol_database.Default().GetSymbol(f"{PACKAGE}.{kind}").DESCRIPTOR) if kind else None
+    except KeyError:
+        return None  # any resource ("*"), or one that only clouds have: a host
+
+
 def check_required(request: Message) -> None:
-    """Raise InvalidRequest that names every REQUIRED field left empty, nested ones included."""
+    """Raise InvalidRequest that names every REQUIRED field left empty, nested and repeated ones included.
+
+    Of the resource in an Update only its name and what `update_mask` names can be missing (AIP-134).
+    """
     violations = [Violation(path, "is required and empty") for path in _missing(request)]
     if violations:
         names = ", ".join(v.field for v in violations)
@@ -220,14 +243,31 @@ def check_required(request: Message) -> None:
         raise InvalidRequest(text, reason="REQUIRED_FIELD_MISSING", violations=violations)
 
 
-def _missing(message: Message, prefix: str = "") -> Iterator[str]:
+def _missing(request: Message) -> Iterator[str]:
+    mask = request.DESCRIPTOR.fields_by_name.get("update_mask")
+    if mask is None:
+        yield from _missing_in(request, "")
+        return
+    asked = {"name", *getattr(request, mask.name).paths}
+    for path in _missing_in(request, ""):
+        _, _, inner = path.partition(".")
+        if not inner or inner in asked:
+            yield path
+
+
+def _missing_in(message: Message, prefix: str) -> Iterator[str]:
     present = {field.name: value for field, value in message.ListFields()}
     for name in _required_fields(message.DESCRIPTOR):
         if name not in present:
             yield prefix + name
-    for field in _checked_fields(message.DESCRIPTOR):
-        if field in present:
-            yield from _missing(present[field], f"{prefix}{field}.")
+    for field, repeated in _checked_fields(message.DESCRIPTOR):
+        if field not in present:
+            continue
+        if not repeated:
+            yield from _missing_in(present[field], f"{prefix}{field}.")
+            continue
+        for index, item in enumerate(present[field]):
+            yield from _missing_in(item, f"{prefix}{field}[{index}].")
 
 
 @functools.cache
@@ -237,12 +277,14 @@ def _required_fields(descriptor: Descriptor) -> tuple[str, ...]:
 
 
 @functools.cache
-def _checked_fields(descriptor: Descriptor) -> tuple[str, ...]:
-    """Singular messages of the contract inside `descriptor`; lists hold none that REQUIRED could be said of."""
+def _checked_fields(descriptor: Descriptor) -> tuple[tuple[str, bool], ...]:
+    """(name, whether repeated) of the contract's messages inside `descriptor`; maps hold none of them."""
     return tuple(
-        f.name
+        (f.name, f.is_repeated)
         for f in descriptor.fields
-        if f.message_type is not None and not f.is_repeated and f.message_type.full_name.startswith(PACKAGE)
+        if f.message_type is not None
+        and f.message_type.full_name.startswith(f"{PACKAGE}.")
+        and not f.message_type.GetOptions().map_entry
     )
 
 
@@ -252,3 +294,14 @@ def routed_value(method: Method, request: Message) -> str:
     for part in method.routed_field.split("."):
         value = getattr(value, part)
     return str(value)
+
+
+def check_routed(method: Method, request: Message) -> None:
+    """Raise InvalidRequest when nothing says which cluster the request is for."""
+    field = method.routed_field
+    if not routed_value(method, request):
+        text = (
+            f"{method.name}: {field} is empty, and no metadata names a cluster; set {field}, or send x-pool, or "
+            "x-platform and x-cluster"
+        )
+        raise InvalidRequest(text, reason="REQUIRED_FIELD_MISSING", violations=[Violation(field, text)])

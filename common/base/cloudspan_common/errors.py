@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 Code = grpc.StatusCode
 """How a call ends, by any door: the canonical codes. Only doors and channels need more of gRPC than these."""
 
-DOMAIN = "cloudspan"
+DOMAIN = "cloudspan.dev"
+"""Of reasons and of resource types, `cloudspan.dev/Server`."""
 DETAILS_KEY = "grpc-status-details-bin"
 # gRPC peers drop a call whose status and trailers exceed 8 KiB; half of it leaves room for the caller's own.
 MAX_STATUS_BYTES = 4096
-_MAX_MESSAGE_BYTES = 1024
 _MAX_METADATA_BYTES, _MAX_METADATA_ENTRIES = 200, 10  # ErrorInfo is what programs read: it must always fit
-# Beside the details, which hold all of it, the message travels once more, percent-encoded: thrice as long at worst.
-_MAX_BARE_MESSAGE_BYTES = 512
+# It travels twice, once percent-encoded (thrice as long at worst); both must be the same, else the standard helpers of
+# grpc-status refuse the details.
+_MAX_MESSAGE_BYTES = 512
 
 
 class Recovery(enum.StrEnum):
@@ -246,7 +247,7 @@ def to_status(error: CloudspanError) -> status_pb2.Status:
 def ending(error: CloudspanError, request_id: str) -> tuple[str, tuple[tuple[str, bytes], ...]]:
     """Return the message and the trailers that a call ends with for `error`: what doors hand to `context.abort`."""
     status = with_request_id(to_status(error), request_id)
-    return _cut(status.message, _MAX_BARE_MESSAGE_BYTES), ((DETAILS_KEY, status.SerializeToString()),)
+    return status.message, ((DETAILS_KEY, status.SerializeToString()),)
 
 
 def _cut(text: str, size: int) -> str:
@@ -270,11 +271,19 @@ def _details(error: CloudspanError) -> Iterable[Message]:
             ]
         )
     if error.resource:
-        yield error_details_pb2.ResourceInfo(resource_name=error.resource, description=error.reason)
+        yield error_details_pb2.ResourceInfo(
+            resource_type=resource_type(error.resource), resource_name=error.resource, description=error.reason
+        )
     if isinstance(error, QuotaExceeded):
         subject = error.metadata.get("cluster", "")
         violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message[:512])
         yield error_details_pb2.QuotaFailure(violations=[violation])
+
+
+def resource_type(name: str) -> str:
+    """Return the type of a resource by its name: `cloudspan.dev/KeyPair` for `platforms/p/clusters/c/keyPairs/k`."""
+    collection = ("", *name.split("/"))[-2]
+    return f"{DOMAIN}/{collection[0].upper()}{collection[1:].removesuffix('s')}" if collection else ""
 
 
 def with_request_id(status: status_pb2.Status, request_id: str) -> status_pb2.Status:

@@ -16,22 +16,22 @@ MUTATIONS = [method for method in METHODS.values() if method.kind is Kind.MUTATI
 def test_an_attach_tells_what_else_it_names_and_how_it_gets_on_with_others() -> None:
     """The volume is a second resource; the routed server is not said twice."""
     attach = METHODS["cloudspan.v1.ServerService/AttachVolume"]
-    assert attach.also_named == ("volume",)
-    assert (attach.beside, attach.deadline_s) == (annotations_pb2.Mutation.BESIDE_OTHERS, 600.0)
+    assert attach.also == ("volume",)
+    assert (attach.concurrency, attach.deadline_s) == (annotations_pb2.Mutation.CONCURRENCY_SHARED, 600.0)
 
 
 def test_a_create_names_no_second_resource() -> None:
     """Its parent is a cluster."""
     create = METHODS["cloudspan.v1.ServerService/CreateServer"]
-    assert create.also_named == ()
-    assert create.beside == annotations_pb2.Mutation.BESIDE_ALONE
+    assert create.also == ()
+    assert create.concurrency == annotations_pb2.Mutation.CONCURRENCY_EXCLUSIVE
 
 
 @pytest.mark.parametrize("method", MUTATIONS, ids=lambda m: m.name)
 def test_every_mutation_says_how_it_gets_on_and_can_be_checked_only(method: contract.Method) -> None:
     """A delete ends what is under way; nothing is left unsaid."""
-    assert method.beside != annotations_pb2.Mutation.BESIDE_UNSPECIFIED
-    assert (method.beside == annotations_pb2.Mutation.BESIDE_NONE) == method.name.startswith("Delete")
+    assert method.concurrency != annotations_pb2.Mutation.CONCURRENCY_UNSPECIFIED
+    assert (method.concurrency == annotations_pb2.Mutation.CONCURRENCY_PREEMPTING) == method.name.startswith("Delete")
     assert 60 <= method.deadline_s <= 7200
     assert "validate_only" in method.request.DESCRIPTOR.fields_by_name
 

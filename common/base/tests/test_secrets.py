@@ -11,13 +11,10 @@ from cloudspan_common.redaction import has_secrets, without_secrets
 
 CREATE = server_pb2.CreateServerRequest(
     parent="platforms/a/clusters/b",
-    server={
-        "display_name": "web",
-        "labels": {"team": "db"},
-        "network_interfaces": [{"network": "n"}],
-        "user_data": "#!secret",
-        "admin_password": "hunter2",
-    },
+    server={"display_name": "web", "labels": {"team": "db"}, "generated_password": "correct horse"},
+    network_interfaces=[{"network": "n"}],
+    user_data=b"#!secret",
+    admin_password="hunter2",
 )
 
 
@@ -27,9 +24,9 @@ def test_marked_fields_are_left_out_of_a_copy_at_any_depth() -> None:
     bare = without_secrets(CREATE)
     assert has_secrets(CREATE)
     assert not has_secrets(bare)
-    assert (bare.server.user_data, bare.server.admin_password) == ("", "")
+    assert (bare.user_data, bare.admin_password, bare.server.generated_password) == (b"", "", "")
     assert bare.server.labels["team"] == "db"
-    assert bare.server.network_interfaces[0].network == "n"
+    assert bare.network_interfaces[0].network == "n"
     assert CREATE.SerializeToString() == before
 
 
@@ -41,7 +38,7 @@ def test_what_is_packed_is_looked_into() -> None:
     bare = without_secrets(operation)
     server = server_pb2.Server()
     assert bare.response.Unpack(server)
-    assert (server.display_name, server.admin_password) == ("web", "")
+    assert (server.display_name, server.generated_password) == ("web", "")
     assert not has_secrets(bare)
 
 

@@ -47,8 +47,14 @@ class Call:
     """The platform's own id out of the routed name; empty where a parent was routed."""
     full: bool = False
     """Whether `native` is wanted (view FULL)."""
+    fields: frozenset[str] = frozenset()
+    """The resource's fields that the caller asks for by a read mask; empty for all of them."""
     cloud: object = field(default=None, repr=False)
     """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
+
+    def wants(self, *fields: str) -> bool:
+        """Whether one of these fields is asked for: what costs a native call more need not be read otherwise."""
+        return not self.fields or not self.fields.isdisjoint(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,12 @@ class Stage:
     """One stage of CheckCluster."""
 
     name: str
+    """One of the contract's kinds in lower case, `login`; anything else is OTHER."""
     ok: bool
     message: str
     took_s: float
+    reason: str = ""
+    """Why it failed, UPPER_SNAKE_CASE."""
 
 
 class Cluster(Protocol):

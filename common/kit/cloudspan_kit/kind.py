@@ -47,6 +47,8 @@ class Query:
     """Where the driver's last page ended: what its `Page` gave for that item. Empty at the start."""
     order_by: tuple[tuple[str, bool], ...] = ()
     """(field, descending), only fields that the kind's `sort` names."""
+    show_deleted: bool = False
+    """Whether resources that are deleted and can still be restored are wanted too."""
 
 
 @dataclass(frozen=True, slots=True)

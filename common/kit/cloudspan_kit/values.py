@@ -15,9 +15,12 @@ from cloudspan_common.names import is_tag, parse_resource
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from google.protobuf.message import Message
+
     from cloudspan_common.names import ClusterRef
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Message")
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -50,6 +53,20 @@ def tagged_cloud(text: str) -> tuple[str, str]:
         text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
         raise ValueError(text)
     return tag, cloud
+
+
+def copy_fields(source: Message, into: M) -> M:
+    """Copy the set fields of `source` to the fields of the same names in `into`, and return it.
+
+    What a request asks for a part, NewSubnet, is what the part's own create takes.
+    """
+    for field, _ in source.ListFields():
+        value, target = getattr(source, field.name), into.DESCRIPTOR.fields_by_name[field.name]
+        if target.is_repeated or target.message_type is not None:
+            getattr(into, field.name).MergeFrom(value)
+        else:
+            setattr(into, field.name, value)
+    return into
 
 
 def listed(names: Iterable[str], most: int = 10) -> str:

@@ -43,7 +43,7 @@ class Compute:
             create_safety=BY_MARKER,
             options=Options,
             sortable=("name",),
-            fields={"server.user_data": (ABSENT, "no metadata service")},
+            fields={"user_data": (ABSENT, "no metadata service")},
         ),
         "list_volumes": Capability(reason="no block storage here"),
     }
@@ -110,7 +110,7 @@ def test_describe_tells_all_that_was_declared() -> None:
     assert list(create.sortable_fields) == ["name"]
     assert "colour" in create.options_schema.fields["properties"].struct_value.fields
     assert list(create.fields) == [
-        cluster_pb2.MethodCapability.Field(path="server.user_data", level=ABSENT, reason="no metadata service")
+        cluster_pb2.MethodCapability.Field(path="user_data", level=ABSENT, reason="no metadata service")
     ]
     assert told[LIST_VOLUMES.full_name].level == ABSENT
     assert told[GET.full_name].level == NATIVE
@@ -119,21 +119,21 @@ def test_describe_tells_all_that_was_declared() -> None:
 def test_a_field_that_is_declared_absent_is_refused_when_it_is_set() -> None:
     """With the reason declared; also inside the parts of a list. What only differs is let through."""
     fields = {
-        "server.user_data": (ABSENT, "no metadata service"),
-        "server.network_interfaces.new_port.ip_addresses": (ABSENT, "addresses are drawn"),
+        "user_data": (ABSENT, "no metadata service"),
+        "network_interfaces.new_port.security_groups": (ABSENT, "addresses are drawn"),
         "server.zone": (EMULATED, "by a label"),
     }
     found = abilities(Area({"create_server": Capability(fields=fields)}, "create_server"))
 
-    def check(**server: Any) -> None:
-        found.check_fields(CREATE, CREATE.request(server=server))
+    def check(**fields: Any) -> None:
+        found.check_fields(CREATE, CREATE.request(**fields))
 
-    check(zone="a", network_interfaces=[{"network": "n", "new_port": {"display_name": "p"}}])
-    with pytest.raises(Unsupported, match=r"does not serve server\.user_data \(no metadata service\)") as caught:
-        check(user_data="#!")
-    assert [violation.field for violation in caught.value.violations] == ["server.user_data"]
+    check(server={"zone": "a"}, network_interfaces=[{"network": "n", "new_port": {"display_name": "p"}}])
+    with pytest.raises(Unsupported, match=r"does not serve user_data \(no metadata service\)") as caught:
+        check(user_data=b"#!")
+    assert [violation.field for violation in caught.value.violations] == ["user_data"]
     with pytest.raises(Unsupported, match="addresses are drawn"):
-        check(network_interfaces=[{"network": "n"}, {"new_port": {"ip_addresses": ["10.0.0.1"]}}])
+        check(network_interfaces=[{"network": "n"}, {"new_port": {"security_groups": ["g"]}}])
 
 
 def test_mistakes_of_an_author_are_found_at_the_start() -> None:

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from google.longrunning import operations_pb2
-from google.protobuf import empty_pb2
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import contract, errors
-from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
+from cloudspan_common.deadlines import Deadline
+from cloudspan_common.errors import CloudspanError, Code, InvalidRequest, Violation
 from cloudspan_common.logs import get_logger
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
@@ -45,6 +45,15 @@ X_WAIT = "x-wait"
 # Believed as it comes until callers are identified; it decides about fairness and nothing else.
 X_TENANT = "x-tenant"
 _MAX_TENANT = 64
+AT_ONCE_S = 1.0
+"""How long a cast waits for the cloud to say that its request can never be carried out, in seconds."""
+_FOR_GOOD = frozenset({
+    Code.INVALID_ARGUMENT,
+    Code.NOT_FOUND,
+    Code.UNIMPLEMENTED,
+    Code.PERMISSION_DENIED,
+    Code.ABORTED,
+})  # fmt: skip
 _WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
@@ -80,7 +89,7 @@ class Acceptor:
         intent = self._intent(method, ref, call)
         if getattr(request, "validate_only", False):
             return await self._validated(method, request, intent, call)
-        row = await self._accepted(method, request, intent)
+        row = await self._accepted(method, request, intent, call)
         # Its call's x-request-id is bound to the log; from here on everything goes by the operation.
         log.info("operation accepted", operation=row.name, stored_request_id=row.intent.request_id)
         if budget_s:
@@ -105,18 +114,30 @@ class Acceptor:
             traceparent=call.traceparent,
             tenant=call.header(X_TENANT)[:_MAX_TENANT],
             target=target,
-            also=tuple(str(name) for field in method.also_named if (name := getattr(request, field))),
+            also=tuple(str(name) for field in method.also if (name := getattr(request, field))),
         )
 
-    async def _accepted(self, method: Method, request: Message, intent: Intent) -> Row:
-        try:
-            self._check(method, request, intent.cluster)
-        except CloudspanError:
-            known = await self._store.known(intent)
-            if known is None:
-                raise
-            return known  # asked again it is answered from the store, whoever is alive
+    async def _accepted(self, method: Method, request: Message, intent: Intent, call: Call) -> Row:
+        """Keep an intent that nothing speaks against; asked again it is answered from the store, whoever is alive."""
+        if getattr(request, "request_id", "") and (known := await self._store.known(intent)) is not None:
+            return known
+        self._check(method, request, intent.cluster)
+        await self._refuse_at_once(intent, call)
         return await self._store.accept(intent)
+
+    async def _refuse_at_once(self, intent: Intent, call: Call) -> None:
+        """Raise what no later attempt could change: a malformed field, a flavor or a resource that does not exist.
+
+        The cloud is given `AT_ONCE_S` to answer; without one, or when what stands in the way may pass (a volume that
+        is still attached, a cloud that is away), the intent is accepted, and its operation finds out.
+        """
+        within = Deadline.after(min(AT_ONCE_S, call.deadline.remaining()))
+        try:
+            await self._ask_for_check(intent, call, within)
+        except CloudspanError as error:
+            if error.code in _FOR_GOOD:
+                raise
+            log.debug("request not checked before it was accepted", reason=error.reason, error=error.message)
 
     def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
         self._router.endpoints(ref, method.full_name)
@@ -125,17 +146,21 @@ class Acceptor:
     async def _validated(self, method: Method, request: Message, intent: Intent, call: Call) -> bytes:
         """Have the adapter check the request; nothing is kept and nothing is done."""
         self._check(method, request, intent.cluster)
+        answer = await self._ask_for_check(intent, call, call.deadline)
+        operation = operations_pb2.Operation(done=True)
+        operation.response.CopyFrom(answer.response)
+        return bytes(operation.SerializeToString())
+
+    async def _ask_for_check(self, intent: Intent, call: Call, deadline: Deadline) -> step_pb2.StepResponse:
         step = step_pb2.StepRequest(
             operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
         )
-        question = Question(f"/{STEP}", step.SerializeToString(), call.deadline, call.outgoing())
+        question = Question(f"/{STEP}", step.SerializeToString(), deadline, call.outgoing())
         endpoints = partial(self._router.endpoints, intent.cluster, intent.method)
         answer = step_pb2.StepResponse.FromString(await self._forwarder.ask(endpoints, question))
-        operation = operations_pb2.Operation(done=True)
         if answer.HasField("error"):
             raise errors.from_status(answer.error)
-        operation.response.Pack(empty_pb2.Empty())
-        return bytes(operation.SerializeToString())
+        return answer
 
     def _check_options(self, method: Method, options: Struct | None, ref: ClusterRef) -> None:
         """Refuse unknown options before anything is accepted; their types are the adapter's to check."""

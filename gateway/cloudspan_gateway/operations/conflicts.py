@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cloudspan_gateway.operations.model import Intent, Row
 
-Beside = annotations_pb2.Mutation.Beside
+Concurrency = annotations_pb2.Mutation.Concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def judge(intent: Intent, others: Iterable[Row]) -> Verdict:
         Busy: It does not; the message names the one that stands in its way.
     """
     met = sorted(others, key=lambda row: row.sequence)
-    if _beside(intent.method) == Beside.BESIDE_NONE:
+    if _concurrency(intent.method) == Concurrency.CONCURRENCY_PREEMPTING:
         return _preempting(intent, met)
     waits_for = ""
     for row in met:
@@ -61,20 +61,20 @@ def _preempting(intent: Intent, met: Sequence[Row]) -> Verdict:
     platform refuses the Delete as long as the volume is in use, and says so.
     """
     mine = [row for row in met if row.resource == intent.target]
-    leaving = [row.intent.id for row in mine if _beside(row.intent.method) == Beside.BESIDE_NONE]
+    leaving = [row.intent.id for row in mine if _concurrency(row.intent.method) == Concurrency.CONCURRENCY_PREEMPTING]
     return Verdict(leaving[-1] if leaving else "", tuple(row.intent.id for row in mine if row.intent.id not in leaving))
 
 
 def _clash(intent: Intent, row: Row) -> bool:
-    both = {_beside(intent.method), _beside(row.intent.method)}
-    if Beside.BESIDE_NONE in both:
+    both = {_concurrency(intent.method), _concurrency(row.intent.method)}
+    if Concurrency.CONCURRENCY_PREEMPTING in both:
         return True  # what is named is being deleted
-    return intent.target == row.resource and both != {Beside.BESIDE_OTHERS}
+    return intent.target == row.resource and both != {Concurrency.CONCURRENCY_SHARED}
 
 
-def _beside(method: str) -> Beside:
+def _concurrency(method: str) -> Concurrency:
     known = contract.methods().get(method)
-    return known.beside if known else Beside.BESIDE_ALONE
+    return known.concurrency if known else Concurrency.CONCURRENCY_EXCLUSIVE
 
 
 def _busy(intent: Intent, row: Row) -> Busy:

@@ -259,7 +259,7 @@ class Execution:
 
     def _deletes(self) -> bool:
         method = contract.methods().get(self.row.intent.method)
-        return method is not None and method.beside == annotations_pb2.Mutation.BESIDE_NONE
+        return method is not None and method.concurrency == annotations_pb2.Mutation.CONCURRENCY_PREEMPTING
 
     async def _make_way(self) -> None:
         """Wait until what worked on the resource has ended, and end it where that takes too long."""

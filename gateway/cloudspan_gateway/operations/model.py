@@ -14,7 +14,7 @@ from google.longrunning import operations_pb2
 from google.rpc import code_pb2, status_pb2
 
 from cloudspan.v1 import operation_pb2
-from cloudspan_common import contract
+from cloudspan_common import contract, errors
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_common.redaction import has_secrets, without_secrets
 
@@ -208,12 +208,24 @@ def metadata_of(row: Row) -> operation_pb2.OperationMetadata:
         left_overs=progress.left_overs,
         waits_for=PREFIX + row.waits_for if row.waits_for else "",
         preempted_by=PREFIX + row.preempted_by if row.preempted_by else "",
+        tenant=row.intent.tenant,
     )
+    if isinstance(row.outcome, status_pb2.Status):
+        metadata.error_summary.CopyFrom(_summary(row.outcome, row.end_time))
     times = {"create_time": row.create_time, "update_time": row.update_time, "deadline_time": row.deadline_time}
     for name, seconds in {**times, "contact_time": row.contact_time, "end_time": row.end_time}.items():
         if seconds is not None:
             getattr(metadata, name).FromMilliseconds(round(seconds * 1000))
     return metadata
+
+
+def _summary(error: status_pb2.Status, end_time: float | None) -> operation_pb2.ErrorSummary:
+    summary = operation_pb2.ErrorSummary(
+        code=code_pb2.Code.Name(error.code), reason=errors.from_status(error).reason, message=error.message
+    )
+    if end_time is not None:
+        summary.create_time.FromMilliseconds(round(end_time * 1000))
+    return summary
 
 
 def _cancel_outcome(row: Row) -> CancelOutcome:

@@ -52,12 +52,13 @@ class Router:
             _set_routed(method, message, value)
             body = message.SerializeToString()
         contract.check_required(message)
+        contract.check_routed(method, message)
         ref = parse_cluster(value, method.routed_field)
         if tags:
             self._check_tags(ref, method.routed_field, tags)
         if ref.is_wildcard and method.kind is not Kind.LIST:
             raise names.malformed(value, method.routed_field, "one platform and one cluster: only lists take `-`")
-        named = (value, *_also_named(method, message)) if method.also_named else (value,)
+        named = (value, *_also(method, message)) if method.also else (value,)
         return Target(method.full_name, ref, named, message, body)
 
     def check(self, ref: ClusterRef, method: str) -> None:
@@ -128,8 +129,17 @@ class Router:
         """A parent can be made from tags, a resource's name can't; a list without a cluster means all of them."""
         if not tags or method.routed_field != "parent":
             return ""
+        return self.parent_of(tags, or_all=method.kind is Kind.LIST)
+
+    def parent_of(self, tags: Mapping[str, str], *, or_all: bool = False) -> str:
+        """Return the cluster's name that tags say, all of a platform's with `or_all`; empty where they say too little.
+
+        Raises:
+            InvalidRequest: Malformed tags, or tags that disagree.
+            NotFound: The pool is not known.
+        """
         platform, cluster = self._tags(tags)
-        if not cluster and method.kind is Kind.LIST:
+        if not cluster and or_all:
             cluster = WILDCARD
         return str(ClusterRef(platform, cluster)) if platform and cluster else ""
 
@@ -164,8 +174,8 @@ class Router:
                 raise InvalidRequest(text, reason="TAG_DISAGREES", violations=[Violation(field, text)])
 
 
-def _also_named(method: contract.Method, message: Message) -> Iterator[str]:
-    return (str(name) for field in method.also_named if (name := getattr(message, field)))
+def _also(method: contract.Method, message: Message) -> Iterator[str]:
+    return (str(name) for field in method.also if (name := getattr(message, field)))
 
 
 def _set_routed(method: contract.Method, message: Message, value: str) -> None:

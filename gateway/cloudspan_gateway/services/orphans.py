@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import orphan_pb2
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
+from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import ClusterRef, encode_id, malformed, parse_cluster
 from cloudspan_gateway.operations.model import PREFIX, id_of
 from cloudspan_gateway.routing.forward import Question
@@ -56,13 +57,14 @@ class OrphanService:
 
     async def list_orphans(self, request: orphan_pb2.ListOrphansRequest, call: Call) -> orphan_pb2.ListOrphansResponse:
         """Return what carries this installation's marks on a cluster and is nobody's."""
-        ref = parse_cluster(request.parent)
-        if ref.is_wildcard or str(ref) != request.parent:
-            raise malformed(request.parent, "parent", "platforms/{platform}/clusters/{cluster}, one cluster at a time")
+        parent = request.parent or self._router.parent_of(call.tags)
+        ref = parse_cluster(parent)
+        if ref.is_wildcard or str(ref) != parent:
+            raise malformed(parent, "parent", "platforms/{platform}/clusters/{cluster}, one cluster at a time")
         listed, marks = await self._marks(ref, call)
-        orphans = sorted(await self._orphans(marks), key=lambda orphan: orphan.name)
+        page, token = page_by_name(call.path[1:], request, await self._orphans(marks))
         return orphan_pb2.ListOrphansResponse(
-            orphans=orphans, marked=len(listed.marked), incomplete=list(listed.incomplete)
+            orphans=page, marked=len(listed.marked), incomplete=list(listed.incomplete), next_page_token=token
         )
 
     async def delete_orphan(

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import platform_pb2
+from cloudspan_common.cluster_views import LIST_PLATFORMS
+from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import WILDCARD, malformed
 
 if TYPE_CHECKING:
@@ -29,10 +31,11 @@ class PlatformService:
         return self._platform(self._table.snapshot.platform(tag))
 
     async def list_platforms(
-        self, _request: platform_pb2.ListPlatformsRequest, _call: Call
+        self, request: platform_pb2.ListPlatformsRequest, _call: Call
     ) -> platform_pb2.ListPlatformsResponse:
-        routes = self._table.snapshot.platforms.values()
-        return platform_pb2.ListPlatformsResponse(platforms=[self._platform(route) for route in routes])
+        platforms = (self._platform(route) for route in self._table.snapshot.platforms.values())
+        page, token = page_by_name(LIST_PLATFORMS, request, platforms)
+        return platform_pb2.ListPlatformsResponse(platforms=page, next_page_token=token)
 
     def _platform(self, route: PlatformRoute) -> platform_pb2.Platform:
         ready, away = platform_pb2.Platform.STATE_READY, platform_pb2.Platform.STATE_UNAVAILABLE

@@ -234,13 +234,32 @@ async def test_a_failed_state_is_the_operations_error(house: House, cluster: Mem
     assert not cluster.store.all("servers")
 
 
-async def test_what_an_adapter_refuses_is_the_operations_error(house: House) -> None:
-    """A flavor that is not there."""
+async def test_what_can_never_succeed_is_the_calls_own_error(house: House) -> None:
+    """A flavor or a server that does not exist, an option of the wrong type: nothing is accepted."""
     request = create_request()
     request.server.flavor = f"{MAIN}/flavors/none"
-    operation = await house.client.servers.CreateServer(request, metadata=waiting(5))
-    with pytest.raises(errors.NotFound, match="flavors/none"):
-        result_of(operation)
+    options = struct_pb2.Struct()
+    options.update({"fail": "yes"})
+    missing = server_pb2.DeleteServerRequest(name=f"{MAIN}/servers/none")
+    for refused, reason in (
+        (house.client.servers.CreateServer(request), "NOT_FOUND"),
+        (house.client.servers.DeleteServer(missing), "NOT_FOUND"),
+        (house.client.servers.CreateServer(create_request(options=options)), "BAD_OPTION"),
+    ):
+        with pytest.raises(errors.CloudspanError) as caught:
+            await refused
+        assert caught.value.reason == reason
+    assert not (await house.client.operations.ListOperations(operations_pb2.ListOperationsRequest())).operations
+
+
+async def test_a_delete_of_what_may_be_missing_succeeds(house: House) -> None:
+    """`allow_missing` says so; the same request id gives the same operation, and no second look."""
+    delete = server_pb2.DeleteServerRequest(
+        name=f"{MAIN}/servers/none", allow_missing=True, request_id=str(uuid.uuid4())
+    )
+    first = await house.client.servers.DeleteServer(delete, metadata=waiting(5))
+    result_of(first)
+    assert (await house.client.servers.DeleteServer(delete)).name == first.name
 
 
 async def test_what_can_be_refused_is_refused_before_anything_is_kept(house: House) -> None:
@@ -259,14 +278,28 @@ async def test_what_can_be_refused_is_refused_before_anything_is_kept(house: Hou
     assert not (await house.client.operations.ListOperations(operations_pb2.ListOperationsRequest())).operations
 
 
-async def test_an_option_of_the_wrong_type_ends_the_operation(house: House) -> None:
-    """The adapter checks types; nothing was begun."""
-    options = struct_pb2.Struct()
-    options.update({"fail": "yes"})
-    operation = await house.client.servers.CreateServer(create_request(options=options), metadata=waiting(5))
-    with pytest.raises(errors.InvalidRequest) as caught:
-        result_of(operation)
-    assert caught.value.reason == "BAD_OPTION"
+async def test_a_check_answers_what_the_result_would_be(house: House) -> None:
+    """Of the declared type: a create's resource as asked, of another change the resource as it is now."""
+    request = create_request(validate_only=True)
+    planned = result_of(await house.client.servers.CreateServer(request))
+    assert (planned.name, planned.display_name, planned.flavor) == ("", "web", request.server.flavor)
+    made = result_of(await house.client.servers.CreateServer(create_request(), metadata=waiting(5)))
+    stop = server_pb2.StopServerRequest(name=made.name, validate_only=True)
+    checked = result_of(await house.client.servers.StopServer(stop))
+    assert (checked.name, checked.state) == (made.name, server_pb2.Server.STATE_RUNNING)
+
+
+async def test_a_change_of_what_changed_meanwhile_is_refused(house: House) -> None:
+    """A delete with an old etag; with the one that a Get gives it goes through."""
+    made = result_of(await house.client.servers.CreateServer(create_request(), metadata=waiting(5)))
+    seen = await house.client.servers.GetServer(server_pb2.GetServerRequest(name=made.name))
+    result_of(await house.client.servers.StopServer(server_pb2.StopServerRequest(name=made.name), metadata=waiting(5)))
+    delete = server_pb2.DeleteServerRequest(name=made.name, etag=seen.etag)
+    with pytest.raises(errors.Busy, match="has changed") as caught:
+        await house.client.servers.DeleteServer(delete)
+    assert caught.value.reason == "ETAG_MISMATCH"
+    delete.etag = (await house.client.servers.GetServer(server_pb2.GetServerRequest(name=made.name))).etag
+    result_of(await house.client.servers.DeleteServer(delete, metadata=waiting(5)))
 
 
 async def test_an_operation_outlives_its_adapter(house: House, cluster: MemoryCluster) -> None:

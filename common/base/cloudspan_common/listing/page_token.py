@@ -8,12 +8,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cloudspan_common.errors import InvalidRequest, Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.message import Message
+
+
+class Named(Protocol):
+    """A resource as far as a list by name is concerned."""
+
+    @property
+    def name(self) -> str: ...
+
+
+R = TypeVar("R", bound=Named)
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -96,3 +108,18 @@ def _checksum(body: bytes) -> bytes:
 
 def _bad_field(path: str, text: str, reason: str) -> InvalidRequest:
     return InvalidRequest(text, reason=reason, violations=[Violation(path, text)])
+
+
+def page_by_name(method: str, request: Any, rows: Iterable[R]) -> tuple[list[R], str]:
+    """Return the page of `rows` that a list request asks for, in the order of their names, and its next_page_token.
+
+    For lists that are answered from memory: a row that comes or goes between two pages moves no other.
+
+    Raises:
+        InvalidRequest: Page size or token can't be used.
+    """
+    size, query = effective_page_size(request.page_size), hash_query(method, request)
+    after = decode_token(request.page_token, query)
+    rest = sorted((row for row in rows if row.name > after), key=lambda row: row.name)
+    page = rest[:size]
+    return page, encode_token(query, page[-1].name) if len(rest) > size else ""

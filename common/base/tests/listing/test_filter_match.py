@@ -9,7 +9,7 @@ from google.protobuf import timestamp_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudspan.v1 import server_pb2
+from cloudspan.v1 import common_pb2, server_pb2
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.listing.filter_ast import EVERYTHING, MAX_CHARS, Filter
 from cloudspan_common.listing.filter_match import predicate
@@ -33,14 +33,14 @@ def a_server() -> Server:
         display_name="Web-1",
         state=Server.STATE_RUNNING,
         labels={"team": "db", "app.kubernetes.io/name": "pg", "empty": ""},
-        fault=Server.Fault(code=500, message="No valid host"),
+        fault=common_pb2.Fault(code="500", message="No valid host"),
         locked=True,
         vcpus=4,
         memory_mib=8192,
         security_groups=["default", "web"],
         network_interfaces=[
-            Server.NetworkInterface(ip_addresses=["10.0.0.5"], mac_address="fa:16:3e:00:00:01"),
-            Server.NetworkInterface(ip_addresses=["fe80::1"], port="p2"),
+            Server.NetworkInterface(fixed_ips=[Server.FixedIp(ip_address="10.0.0.5")], mac_address="fa:16:3e:00:00:01"),
+            Server.NetworkInterface(fixed_ips=[Server.FixedIp(ip_address="fe80::1")], port="p2"),
         ],
     )
     server.create_time.FromJsonString("2026-01-31T08:00:00.5Z")
@@ -96,8 +96,8 @@ def a_server() -> Server:
         "fault . code = 500",
         'fault.message : "valid HOST"',
         "fault:*",
-        "network_interfaces.ip_addresses : 10.0.0.*",
-        "network_interfaces.ip_addresses : fe80::1",
+        "network_interfaces.fixed_ips.ip_address : 10.0.0.*",
+        "network_interfaces.fixed_ips.ip_address : fe80::1",
         "network_interfaces.mac_address:fa:16:3e:00:00:01",
         "network_interfaces.port:*",
         "network_interfaces:*",
@@ -139,7 +139,7 @@ def test_a_filter_finds_what_it_describes(text: str) -> None:
         "update_time < 2030-01-01T00:00:00Z",
         "volume_attachments:*",
         "volume_attachments.volume:*",
-        "network_interfaces.ip_addresses : 10.0.0.6",
+        "network_interfaces.fixed_ips.ip_address : 10.0.0.6",
         "-locked = true",
         "zone:*",
     ],

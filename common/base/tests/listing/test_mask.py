@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from cloudspan.v1 import cluster_pb2, server_pb2
+from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.listing import mask as masks
 
@@ -18,7 +18,7 @@ def a_server() -> Server:
         display_name="web",
         vcpus=4,
         labels={"team": "db", "a.b": "c"},
-        fault=Server.Fault(code=500, message="No valid host"),
+        fault=common_pb2.Fault(code="500", message="No valid host"),
         security_groups=["default", "web"],
         network_interfaces=[Server.NetworkInterface(port="p1")],
     )
@@ -30,9 +30,9 @@ def a_server() -> Server:
         (["display_name"], Server(name="n", display_name="web")),
         (["name"], Server(name="n")),
         (["vcpus", "zone"], Server(name="n", vcpus=4)),
-        (["fault.code"], Server(name="n", fault=Server.Fault(code=500))),
-        (["fault.code", "fault"], Server(name="n", fault=Server.Fault(code=500, message="No valid host"))),
-        (["fault", "fault.code"], Server(name="n", fault=Server.Fault(code=500, message="No valid host"))),
+        (["fault.code"], Server(name="n", fault=common_pb2.Fault(code="500"))),
+        (["fault.code", "fault"], Server(name="n", fault=common_pb2.Fault(code="500", message="No valid host"))),
+        (["fault", "fault.code"], Server(name="n", fault=common_pb2.Fault(code="500", message="No valid host"))),
         (["labels"], Server(name="n", labels={"team": "db", "a.b": "c"})),
         (["labels.team", "labels.absent"], Server(name="n", labels={"team": "db"})),
         (["labels.a.b"], Server(name="n", labels={"a.b": "c"})),
@@ -76,7 +76,7 @@ def test_a_message_without_a_name_is_masked_too() -> None:
     ("path", "part"),
     [
         ("colour", "'colour'; Server has name, display_name, state"),
-        ("fault.kode", "'fault.kode'; Server.fault has code, message, create_time"),
+        ("fault.kode", "'fault.kode'; Server.fault has code, message, details, create_time"),
         ("vcpus.x", "'vcpus.x'; Server.vcpus has nothing below it"),
         ("network_interfaces.port", "Server.network_interfaces has nothing below it"),
         ("", "''; Server has name"),

@@ -59,7 +59,8 @@ def stages(answer: cluster_pb2.CheckClusterResponse) -> Table:
     table = _table("stage", "", "took", "found")
     for stage in answer.stages:
         verdict = "[green]ok[/]" if stage.ok else "[red]failed[/]"
-        table.add_row(stage.stage, verdict, f"{stage.took.ToTimedelta().total_seconds() * 1000:.0f} ms", stage.message)
+        kind = cluster_pb2.CheckClusterResponse.Stage.Kind.Name(stage.kind).removeprefix("KIND_").lower()
+        table.add_row(kind, verdict, f"{stage.took.ToTimedelta().total_seconds() * 1000:.0f} ms", stage.message)
     return table
 
 

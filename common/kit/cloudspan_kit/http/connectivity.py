@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from cloudspan_common.errors import CloudspanError, Unreachable
+from cloudspan_common.errors import CloudspanError, OutOfTime, Unreachable
 from cloudspan_kit.cluster import Stage
 from cloudspan_kit.http.transport import connection_error
 
@@ -33,20 +33,21 @@ async def run_stages(steps: Iterable[Step]) -> list[Stage]:
     stages: list[Stage] = []
     for name, step in steps:
         began = time.perf_counter()
-        ok, message = await _outcome(step)
-        stages.append(Stage(name, ok, message, time.perf_counter() - began))
-        if not ok:
+        reason, message = await _outcome(step)
+        stages.append(Stage(name, not reason, message, time.perf_counter() - began, reason))
+        if reason:
             break
     return stages
 
 
-async def _outcome(step: Callable[[], Awaitable[str]]) -> tuple[bool, str]:
+async def _outcome(step: Callable[[], Awaitable[str]]) -> tuple[str, str]:
+    """Return why a stage failed, empty when it did not, and what was found."""
     try:
-        return True, await step()
+        return "", await step()
     except CloudspanError as error:
-        return False, f"{error.reason}: {error.message}"
+        return error.reason, error.message
     except TimeoutError:
-        return False, "no answer in the time that the caller gave; does a firewall drop packets?"
+        return OutOfTime.default_reason, "no answer in the time that the caller gave; does a firewall drop packets?"
 
 
 class Way:

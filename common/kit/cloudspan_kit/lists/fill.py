@@ -59,6 +59,7 @@ class Ask:
     page_token: str = ""
     filter: Filter = EVERYTHING
     order_by: tuple[tuple[str, bool], ...] = ()
+    show_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ async def list_page(
         page_token=request.page_token,
         filter=Filter.parse(getattr(request, "filter", ""), resource),
         order_by=parse_order(getattr(request, "order_by", ""), sortable),
+        show_deleted=getattr(request, "show_deleted", False),
     )
     listed: Listed[Any] = await fill(lambda query: function(call, query), ask)
     if mask is not None:
@@ -167,7 +169,7 @@ class _Filling(Generic[T]):
         if not self._ask.filter.is_empty:
             limit = self._limit
             self._limit = min(2 * limit, MAX_PAGE_SIZE)  # the rarer the matches, the fewer round trips
-        return Query(self._ask.filter, limit, self._cursor, self._ask.order_by)
+        return Query(self._ask.filter, limit, self._cursor, self._ask.order_by, self._ask.show_deleted)
 
     def take(self, page: Page[T]) -> None:
         """Choose what is wanted from `page`, and go on behind the last item that was looked at."""

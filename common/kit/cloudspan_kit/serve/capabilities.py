@@ -126,6 +126,10 @@ class Abilities:
             raise Unsupported(text, reason="METHOD_ABSENT", metadata={"method": method.full_name})
         return function
 
+    def has(self, method: contract.Method) -> bool:
+        """Whether `function` would return one."""
+        return method.full_name in self._functions and self.capability(method).level != ABSENT
+
     def capability(self, method: contract.Method) -> Capability:
         """Return what is said of `method`; NATIVE where nothing is."""
         return self._capabilities.get(method.full_name, _NATIVE)

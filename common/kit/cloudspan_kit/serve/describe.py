@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from cloudspan.adapter.v1 import adapter_pb2, adapter_pb2_grpc
 from cloudspan.v1 import cluster_pb2, cluster_pb2_grpc, platform_pb2, platform_pb2_grpc
 from cloudspan_common import contract, deadlines
+from cloudspan_common.cluster_views import LIST_CLUSTERS, LIST_PLATFORMS, capabilities, viewed
 from cloudspan_common.errors import NotFound
+from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import WILDCARD, parse_cluster
 from cloudspan_common.reflection import file_descriptor_set
 from cloudspan_kit.cluster import Call
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 _GATEWAY_ONLY = ("cloudspan.v1.OperationService", "cloudspan.v1.OrphanService")
 SERVICES = tuple(name for name in contract.services() if name not in _GATEWAY_ONLY)
 """What every adapter serves of the contract; a method that its cluster lacks answers UNIMPLEMENTED."""
+
+
+_STAGES = {
+    name.removeprefix("KIND_").lower(): number for name, number in cluster_pb2.CheckClusterResponse.Stage.Kind.items()
+}
 
 
 class Describer(adapter_pb2_grpc.AdapterServiceServicer):
@@ -109,7 +116,11 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
     async def ListPlatforms(  # noqa: N802 - the rpc's name
         self, request: platform_pb2.ListPlatformsRequest, context: Context
     ) -> platform_pb2.ListPlatformsResponse:
-        return platform_pb2.ListPlatformsResponse(platforms=[self._describer.platform()])
+        async def answer() -> platform_pb2.ListPlatformsResponse:
+            page, token = page_by_name(LIST_PLATFORMS, request, [self._describer.platform()])
+            return platform_pb2.ListPlatformsResponse(platforms=page, next_page_token=token)
+
+        return await self._servicer.answered(context, answer)
 
 
 class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
@@ -122,7 +133,8 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         self, request: cluster_pb2.GetClusterRequest, context: Context
     ) -> cluster_pb2.Cluster:
         async def answer() -> cluster_pb2.Cluster:
-            return described(*self._clusters.get(parse_cluster(request.name, "name"), "name"))
+            contract.check_required(request)
+            return viewed(self._cluster(request.name), request.view, cluster_pb2.CLUSTER_VIEW_FULL)
 
         return await self._servicer.answered(context, answer)
 
@@ -133,9 +145,23 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             mine = f"platforms/{self._clusters.platform}"
             if request.parent not in ("", mine, f"platforms/{WILDCARD}"):
                 raise NotFound(f"there is no {request.parent!r} here; this adapter serves {mine}")
-            return cluster_pb2.ListClustersResponse(clusters=self._describer.clusters())
+            page, token = page_by_name(LIST_CLUSTERS, request, self._describer.clusters())
+            shown = [viewed(cluster, request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for cluster in page]
+            return cluster_pb2.ListClustersResponse(clusters=shown, next_page_token=token)
 
         return await self._servicer.answered(context, answer)
+
+    async def GetCapabilities(  # noqa: N802 - the rpc's name
+        self, request: cluster_pb2.GetCapabilitiesRequest, context: Context
+    ) -> cluster_pb2.GetCapabilitiesResponse:
+        async def answer() -> cluster_pb2.GetCapabilitiesResponse:
+            contract.check_required(request)
+            return capabilities(self._cluster(request.name).capabilities, request)
+
+        return await self._servicer.answered(context, answer)
+
+    def _cluster(self, name: str) -> cluster_pb2.Cluster:
+        return described(*self._clusters.get(parse_cluster(name, "name"), "name"))
 
     async def CheckCluster(  # noqa: N802 - the rpc's name
         self, request: cluster_pb2.CheckClusterRequest, context: Context
@@ -154,6 +180,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
 def _checked(stages: Sequence[Stage]) -> cluster_pb2.CheckClusterResponse:
     response = cluster_pb2.CheckClusterResponse(ok=all(stage.ok for stage in stages))
     for stage in stages:
-        told = response.stages.add(stage=stage.name, ok=stage.ok, message=stage.message)
+        kind = _STAGES.get(stage.name, cluster_pb2.CheckClusterResponse.Stage.KIND_OTHER)
+        told = response.stages.add(kind=kind, ok=stage.ok, message=stage.message, reason=stage.reason)
         told.took.FromMicroseconds(round(stage.took_s * 1e6))
     return response

@@ -24,6 +24,7 @@ from cloudspan_kit.cluster import Call
 from cloudspan_kit.engine.step import drive, take_step
 from cloudspan_kit.error_context import located
 from cloudspan_kit.lists import fill as paging
+from cloudspan_kit.serve import preconditions
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import listed as named
 
@@ -125,6 +126,7 @@ class ContractServicer:
         tags = _tags(context)
         _fill_parent(method, request, tags)
         contract.check_required(request)
+        contract.check_routed(method, request)
         call, abilities, cluster = self._call(method, request, context, tags)
         with located(call.cluster):
             function = abilities.function(method)
@@ -135,9 +137,13 @@ class ContractServicer:
                     listed = await paging.list_page(method, request, call, _observing(function), sortable)
                     return _listed(method, listed, call, started)
                 if method.kind is contract.Kind.MUTATION:
-                    settle_s = cluster.settle_s
-                    return await drive(function, request, method.full_name, call, settle_s=settle_s)
+                    guarded = preconditions.guarded(function, method, abilities, is_first=True, must_exist=True)
+                    done = await drive(guarded, request, method.full_name, call, settle_s=cluster.settle_s)
+                    if request.validate_only and not done.HasField("error"):  # type: ignore[attr-defined]
+                        done.response.Pack(await preconditions.preview(call, method, request, abilities))
+                    return done
                 resource = await function(call, request)
+            preconditions.fill_etag(resource)
             _observed(resource)
             masks.apply(getattr(request, "read_mask", None), resource)
         return resource
@@ -159,6 +165,7 @@ class ContractServicer:
             request_id=tags.get("x-request-id") or new_request_id(),
             id=native_id,
             full=getattr(request, "view", 0) == common_pb2.RESOURCE_VIEW_FULL,
+            fields=_wanted(request),
             cloud=abilities.cloud,
         )
         return call, abilities, cluster
@@ -174,13 +181,18 @@ class ContractServicer:
             raise Unsupported(f"{step.method!r} is no mutation that this adapter knows; update the adapter")
         request = _parsed(method, step.request)
         contract.check_required(request)
+        contract.check_routed(method, request)
         call, abilities, cluster = self._call(method, request, context, _tags(context))
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
         with located(call.cluster):
             function = abilities.function(method)
             check_served(abilities, method, request)
+        is_first = step.validate_only or (step.attempt <= 1 and not step.cursor)
+        guarded = preconditions.guarded(function, method, abilities, is_first=is_first, must_exist=step.validate_only)
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
-            answer = await take_step(function, request, step, call, settle_s=cluster.settle_s)
+            answer = await take_step(guarded, request, step, call, settle_s=cluster.settle_s)
+            if step.validate_only and not answer.HasField("error"):
+                answer.response.Pack(await preconditions.preview(call, method, request, abilities))
         if answer.transit.collection not in abilities.transits:
             answer.ClearField("transit")  # it can't be observed together with others: its operation looks for itself
         return answer
@@ -212,6 +224,14 @@ def _fill_parent(method: contract.Method, request: Message, tags: Mapping[str, s
     platform, cluster = tags.get("x-platform"), tags.get("x-cluster")
     if method.routed_field == "parent" and platform and cluster and not contract.routed_value(method, request):
         request.parent = str(ClusterRef(platform, cluster))  # type: ignore[attr-defined] # routed_field says so
+
+
+def _wanted(request: Any) -> frozenset[str]:
+    """The fields of a read mask; all where there is none, or a filter that may look at others."""
+    if "read_mask" not in request.DESCRIPTOR.fields_by_name or getattr(request, "filter", None):
+        return frozenset()
+    paths = request.read_mask.paths
+    return frozenset() if "*" in paths else frozenset(path.partition(".")[0] for path in paths)
 
 
 def _check_tags(ref: ClusterRef, tags: Mapping[str, str], field: str) -> None:

@@ -285,7 +285,7 @@ def test_a_file_that_is_no_database_is_refused(file: Path) -> None:
 
 def _secret(text: bytes) -> any_pb2.Any:
     outcome = any_pb2.Any()
-    outcome.Pack(server_pb2.Server(admin_password=text.decode()))
+    outcome.Pack(server_pb2.Server(generated_password=text.decode()))
     return outcome
 
 

@@ -47,7 +47,7 @@ CIPHER = Cipher.new()
 
 def _with_secret() -> any_pb2.Any:
     outcome = any_pb2.Any()
-    outcome.Pack(server_pb2.Server(name="s", admin_password="hidden"))
+    outcome.Pack(server_pb2.Server(name="s", generated_password="hidden"))
     return outcome
 
 

@@ -26,15 +26,16 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/annotations.proto\x12\x0c\x63loudspan.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xbe\x01\n\x08Mutation\x12-\n\x06\x62\x65side\x18\x01 \x01(\x0e\x32\x1d.cloudspan.v1.Mutation.Beside\x12+\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"V\n\x06\x42\x65side\x12\x16\n\x12\x42\x45SIDE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x42\x45SIDE_ALONE\x10\x01\x12\x11\n\rBESIDE_OTHERS\x10\x02\x12\x0f\n\x0b\x42\x45SIDE_NONE\x10\x03:J\n\x08mutation\x12\x1e.google.protobuf.MethodOptions\x18\xec\x8f\x03 \x01(\x0b\x32\x16.cloudspan.v1.Mutationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/annotations.proto\x12\x0c\x63loudspan.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf9\x01\n\x08Mutation\x12\x37\n\x0b\x63oncurrency\x18\x01 \x01(\x0e\x32\".cloudspan.v1.Mutation.Concurrency\x12+\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x61lso\x18\x03 \x03(\t\"y\n\x0b\x43oncurrency\x12\x1b\n\x17\x43ONCURRENCY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONCURRENCY_EXCLUSIVE\x10\x01\x12\x16\n\x12\x43ONCURRENCY_SHARED\x10\x02\x12\x1a\n\x16\x43ONCURRENCY_PREEMPTING\x10\x03:J\n\x08mutation\x12\x1e.google.protobuf.MethodOptions\x18\xec\x8f\x03 \x01(\x0b\x32\x16.cloudspan.v1.MutationBQ\n\x10\x64\x65v.cloudspan.v1B\x10\x41nnotationsProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.annotations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\020AnnotationsProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_MUTATION']._serialized_start=115
-  _globals['_MUTATION']._serialized_end=305
-  _globals['_MUTATION_BESIDE']._serialized_start=219
-  _globals['_MUTATION_BESIDE']._serialized_end=305
+  _globals['_MUTATION']._serialized_end=364
+  _globals['_MUTATION_CONCURRENCY']._serialized_start=243
+  _globals['_MUTATION_CONCURRENCY']._serialized_end=364
 # @@protoc_insertion_point(module_scope)

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -31,13 +32,18 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/cluster.proto\x12\x0c\x63loudspan.v1\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x04\n\x07\x43luster\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65ndpoint\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06region\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32\x1b.cloudspan.v1.Cluster.StateB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0enative_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x05token\x18\t \x01(\x0b\x32\x18.cloudspan.v1.TokenStateB\x04\xe2\x41\x01\x03\x12:\n\x0c\x63\x61pabilities\x18\n \x03(\x0b\x32\x1e.cloudspan.v1.MethodCapabilityB\x04\xe2\x41\x01\x03\"u\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10STATE_CONNECTING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x17\n\x13STATE_LOGIN_REFUSED\x10\x03\x12\x15\n\x11STATE_UNREACHABLE\x10\x04:M\xea\x41J\n\x15\x63loudspan.dev/Cluster\x12\'platforms/{platform}/clusters/{cluster}*\x08\x63lusters\"\x8c\x02\n\nTokenState\x12&\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06logins\x18\x03 \x01(\x03\x12\x10\n\x08renewals\x18\x04 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x03\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12.\n\nretry_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nclock_skew\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x04\n\x10MethodCapability\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x33\n\x05level\x18\x02 \x01(\x0e\x32$.cloudspan.v1.MethodCapability.Level\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x34\n\x06\x66ields\x18\x04 \x03(\x0b\x32$.cloudspan.v1.MethodCapability.Field\x12\x42\n\rcreate_safety\x18\x05 \x01(\x0e\x32+.cloudspan.v1.MethodCapability.CreateSafety\x12/\n\x0eoptions_schema\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\x0fsortable_fields\x18\x07 \x03(\t\x1aZ\n\x05\x46ield\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x33\n\x05level\x18\x02 \x01(\x0e\x32$.cloudspan.v1.MethodCapability.Level\x12\x0e\n\x06reason\x18\x03 \x01(\t\"V\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x10\n\x0cLEVEL_NATIVE\x10\x01\x12\x12\n\x0eLEVEL_EMULATED\x10\x02\x12\x10\n\x0cLEVEL_ABSENT\x10\x03\"y\n\x0c\x43reateSafety\x12\x1d\n\x19\x43REATE_SAFETY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43REATE_SAFETY_NATIVE\x10\x01\x12\x18\n\x14\x43REATE_SAFETY_MARKER\x10\x02\x12\x16\n\x12\x43REATE_SAFETY_NONE\x10\x03\"A\n\x11GetClusterRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\"%\n\x13ListClustersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"?\n\x14ListClustersResponse\x12\'\n\x08\x63lusters\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Cluster\"C\n\x13\x43heckClusterRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\"\xba\x01\n\x14\x43heckClusterResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x38\n\x06stages\x18\x02 \x03(\x0b\x32(.cloudspan.v1.CheckClusterResponse.Stage\x1a\\\n\x05Stage\x12\r\n\x05stage\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\'\n\x04took\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x04 \x01(\t2\xdb\x02\n\x0e\x43lusterService\x12P\n\nGetCluster\x12\x1f.cloudspan.v1.GetClusterRequest\x1a\x15.cloudspan.v1.Cluster\"\n\x90\x02\x01\xda\x41\x04name\x12\x63\n\x0cListClusters\x12!.cloudspan.v1.ListClustersRequest\x1a\".cloudspan.v1.ListClustersResponse\"\x0c\x90\x02\x01\xda\x41\x06parent\x12\x91\x01\n\x0c\x43heckCluster\x12!.cloudspan.v1.CheckClusterRequest\x1a\".cloudspan.v1.CheckClusterResponse\":\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02*\x12(\n\x04name\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/cluster.proto\x12\x0c\x63loudspan.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x07\n\x07\x43luster\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65ndpoint\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06region\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32\x1b.cloudspan.v1.Cluster.StateB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0enative_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x05token\x18\t \x01(\x0b\x32\x18.cloudspan.v1.TokenStateB\x04\xe2\x41\x01\x03\x12:\n\x0c\x63\x61pabilities\x18\n \x03(\x0b\x32\x1e.cloudspan.v1.MethodCapabilityB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x64isabled\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x17\n\tread_only\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12*\n\x05zones\x18\r \x03(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12\x37\n\x06labels\x18\x0e \x03(\x0b\x32!.cloudspan.v1.Cluster.LabelsEntryB\x04\xe2\x41\x01\x03\x12O\n\x13native_api_versions\x18\x0f \x03(\x0b\x32,.cloudspan.v1.Cluster.NativeApiVersionsEntryB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16NativeApiVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x88\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10STATE_CONNECTING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x17\n\x13STATE_LOGIN_REFUSED\x10\x03\x12\x15\n\x11STATE_UNREACHABLE\x10\x04\x12\x11\n\rSTATE_UNKNOWN\x10\x05:V\xea\x41S\n\x15\x63loudspan.dev/Cluster\x12\'platforms/{platform}/clusters/{cluster}*\x08\x63lusters2\x07\x63luster\"\x8c\x02\n\nTokenState\x12&\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06logins\x18\x03 \x01(\x03\x12\x10\n\x08renewals\x18\x04 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x03\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12.\n\nretry_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nclock_skew\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x04\n\x10MethodCapability\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x33\n\x05level\x18\x02 \x01(\x0e\x32$.cloudspan.v1.MethodCapability.Level\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x34\n\x06\x66ields\x18\x04 \x03(\x0b\x32$.cloudspan.v1.MethodCapability.Field\x12\x42\n\rcreate_safety\x18\x05 \x01(\x0e\x32+.cloudspan.v1.MethodCapability.CreateSafety\x12/\n\x0eoptions_schema\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\x0fsortable_fields\x18\x07 \x03(\t\x1aZ\n\x05\x46ield\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x33\n\x05level\x18\x02 \x01(\x0e\x32$.cloudspan.v1.MethodCapability.Level\x12\x0e\n\x06reason\x18\x03 \x01(\t\"V\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x10\n\x0cLEVEL_NATIVE\x10\x01\x12\x12\n\x0eLEVEL_EMULATED\x10\x02\x12\x10\n\x0cLEVEL_ABSENT\x10\x03\"y\n\x0c\x43reateSafety\x12\x1d\n\x19\x43REATE_SAFETY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43REATE_SAFETY_NATIVE\x10\x01\x12\x18\n\x14\x43REATE_SAFETY_MARKER\x10\x02\x12\x16\n\x12\x43REATE_SAFETY_NONE\x10\x03\"j\n\x11GetClusterRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\'\n\x04view\x18\x02 \x01(\x0e\x32\x19.cloudspan.v1.ClusterView\"\x95\x01\n\x13ListClustersRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\x12\x15\x63loudspan.dev/Cluster\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.cloudspan.v1.ClusterView\"X\n\x14ListClustersResponse\x12\'\n\x08\x63lusters\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Cluster\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x16GetCapabilitiesRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x0e\n\x06method\x18\x02 \x01(\t\"O\n\x17GetCapabilitiesResponse\x12\x34\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x1e.cloudspan.v1.MethodCapability\"C\n\x13\x43heckClusterRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\"\xa0\x03\n\x14\x43heckClusterResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x38\n\x06stages\x18\x02 \x03(\x0b\x32(.cloudspan.v1.CheckClusterResponse.Stage\x1a\xc1\x02\n\x05Stage\x12;\n\x04kind\x18\x01 \x01(\x0e\x32-.cloudspan.v1.CheckClusterResponse.Stage.Kind\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\'\n\x04took\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\xa4\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_DNS\x10\x01\x12\x10\n\x0cKIND_CONNECT\x10\x02\x12\x0c\n\x08KIND_TLS\x10\x03\x12\x0e\n\nKIND_LOGIN\x10\x04\x12\x12\n\x0eKIND_CATALOGUE\x10\x05\x12\x14\n\x10KIND_PERMISSIONS\x10\x06\x12\x0e\n\nKIND_CLOCK\x10\x07\x12\x0e\n\nKIND_OTHER\x10\x08*Z\n\x0b\x43lusterView\x12\x1c\n\x18\x43LUSTER_VIEW_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43LUSTER_VIEW_BASIC\x10\x01\x12\x15\n\x11\x43LUSTER_VIEW_FULL\x10\x02\x32\x80\x05\n\x0e\x43lusterService\x12y\n\nGetCluster\x12\x1f.cloudspan.v1.GetClusterRequest\x1a\x15.cloudspan.v1.Cluster\"3\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02#\x12!/v1/{name=platforms/*/clusters/*}\x12\x8c\x01\n\x0cListClusters\x12!.cloudspan.v1.ListClustersRequest\x1a\".cloudspan.v1.ListClustersResponse\"5\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02#\x12!/v1/{parent=platforms/*}/clusters\x12\xa0\x01\n\x0fGetCapabilities\x12$.cloudspan.v1.GetCapabilitiesRequest\x1a%.cloudspan.v1.GetCapabilitiesResponse\"@\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02\x30\x12./v1/{name=platforms/*/clusters/*}/capabilities\x12\xc0\x01\n\x0c\x43heckCluster\x12!.cloudspan.v1.CheckClusterRequest\x1a\".cloudspan.v1.CheckClusterResponse\"i\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02)\x12\'/v1/{name=platforms/*/clusters/*}:check\x8a\xd3\xe4\x93\x02*\x12(\n\x04name\x12 {cluster=platforms/*/clusters/*}BM\n\x10\x64\x65v.cloudspan.v1B\x0c\x43lusterProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.cluster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\014ClusterProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_CLUSTER_LABELSENTRY']._loaded_options = None
+  _globals['_CLUSTER_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CLUSTER_NATIVEAPIVERSIONSENTRY']._loaded_options = None
+  _globals['_CLUSTER_NATIVEAPIVERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_CLUSTER'].fields_by_name['name']._loaded_options = None
   _globals['_CLUSTER'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_CLUSTER'].fields_by_name['display_name']._loaded_options = None
@@ -47,7 +53,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLUSTER'].fields_by_name['region']._loaded_options = None
   _globals['_CLUSTER'].fields_by_name['region']._serialized_options = b'\342A\001\003'
   _globals['_CLUSTER'].fields_by_name['project']._loaded_options = None
-  _globals['_CLUSTER'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_CLUSTER'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_CLUSTER'].fields_by_name['state']._loaded_options = None
   _globals['_CLUSTER'].fields_by_name['state']._serialized_options = b'\342A\001\003'
   _globals['_CLUSTER'].fields_by_name['message']._loaded_options = None
@@ -58,44 +64,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLUSTER'].fields_by_name['token']._serialized_options = b'\342A\001\003'
   _globals['_CLUSTER'].fields_by_name['capabilities']._loaded_options = None
   _globals['_CLUSTER'].fields_by_name['capabilities']._serialized_options = b'\342A\001\003'
+  _globals['_CLUSTER'].fields_by_name['disabled']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['disabled']._serialized_options = b'\342A\001\003'
+  _globals['_CLUSTER'].fields_by_name['read_only']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['read_only']._serialized_options = b'\342A\001\003'
+  _globals['_CLUSTER'].fields_by_name['zones']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['zones']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Zone'
+  _globals['_CLUSTER'].fields_by_name['labels']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['labels']._serialized_options = b'\342A\001\003'
+  _globals['_CLUSTER'].fields_by_name['native_api_versions']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['native_api_versions']._serialized_options = b'\342A\001\003'
   _globals['_CLUSTER']._loaded_options = None
-  _globals['_CLUSTER']._serialized_options = b'\352AJ\n\025cloudspan.dev/Cluster\022\'platforms/{platform}/clusters/{cluster}*\010clusters'
+  _globals['_CLUSTER']._serialized_options = b'\352AS\n\025cloudspan.dev/Cluster\022\'platforms/{platform}/clusters/{cluster}*\010clusters2\007cluster'
   _globals['_GETCLUSTERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETCLUSTERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_LISTCLUSTERSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_LISTCLUSTERSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\027\022\025cloudspan.dev/Cluster'
+  _globals['_GETCAPABILITIESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETCAPABILITIESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_CHECKCLUSTERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CHECKCLUSTERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_CLUSTERSERVICE'].methods_by_name['GetCluster']._loaded_options = None
-  _globals['_CLUSTERSERVICE'].methods_by_name['GetCluster']._serialized_options = b'\220\002\001\332A\004name'
+  _globals['_CLUSTERSERVICE'].methods_by_name['GetCluster']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002#\022!/v1/{name=platforms/*/clusters/*}'
   _globals['_CLUSTERSERVICE'].methods_by_name['ListClusters']._loaded_options = None
-  _globals['_CLUSTERSERVICE'].methods_by_name['ListClusters']._serialized_options = b'\220\002\001\332A\006parent'
+  _globals['_CLUSTERSERVICE'].methods_by_name['ListClusters']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002#\022!/v1/{parent=platforms/*}/clusters'
+  _globals['_CLUSTERSERVICE'].methods_by_name['GetCapabilities']._loaded_options = None
+  _globals['_CLUSTERSERVICE'].methods_by_name['GetCapabilities']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\0020\022./v1/{name=platforms/*/clusters/*}/capabilities'
   _globals['_CLUSTERSERVICE'].methods_by_name['CheckCluster']._loaded_options = None
-  _globals['_CLUSTERSERVICE'].methods_by_name['CheckCluster']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002*\022(\n\004name\022 {cluster=platforms/*/clusters/*}'
-  _globals['_CLUSTER']._serialized_start=251
-  _globals['_CLUSTER']._serialized_end=785
-  _globals['_CLUSTER_STATE']._serialized_start=589
-  _globals['_CLUSTER_STATE']._serialized_end=706
-  _globals['_TOKENSTATE']._serialized_start=788
-  _globals['_TOKENSTATE']._serialized_end=1056
-  _globals['_METHODCAPABILITY']._serialized_start=1059
-  _globals['_METHODCAPABILITY']._serialized_end=1661
-  _globals['_METHODCAPABILITY_FIELD']._serialized_start=1360
-  _globals['_METHODCAPABILITY_FIELD']._serialized_end=1450
-  _globals['_METHODCAPABILITY_LEVEL']._serialized_start=1452
-  _globals['_METHODCAPABILITY_LEVEL']._serialized_end=1538
-  _globals['_METHODCAPABILITY_CREATESAFETY']._serialized_start=1540
-  _globals['_METHODCAPABILITY_CREATESAFETY']._serialized_end=1661
-  _globals['_GETCLUSTERREQUEST']._serialized_start=1663
-  _globals['_GETCLUSTERREQUEST']._serialized_end=1728
-  _globals['_LISTCLUSTERSREQUEST']._serialized_start=1730
-  _globals['_LISTCLUSTERSREQUEST']._serialized_end=1767
-  _globals['_LISTCLUSTERSRESPONSE']._serialized_start=1769
-  _globals['_LISTCLUSTERSRESPONSE']._serialized_end=1832
-  _globals['_CHECKCLUSTERREQUEST']._serialized_start=1834
-  _globals['_CHECKCLUSTERREQUEST']._serialized_end=1901
-  _globals['_CHECKCLUSTERRESPONSE']._serialized_start=1904
-  _globals['_CHECKCLUSTERRESPONSE']._serialized_end=2090
-  _globals['_CHECKCLUSTERRESPONSE_STAGE']._serialized_start=1998
-  _globals['_CHECKCLUSTERRESPONSE_STAGE']._serialized_end=2090
-  _globals['_CLUSTERSERVICE']._serialized_start=2093
-  _globals['_CLUSTERSERVICE']._serialized_end=2440
+  _globals['_CLUSTERSERVICE'].methods_by_name['CheckCluster']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002)\022\'/v1/{name=platforms/*/clusters/*}:check\212\323\344\223\002*\022(\n\004name\022 {cluster=platforms/*/clusters/*}'
+  _globals['_CLUSTERVIEW']._serialized_start=3091
+  _globals['_CLUSTERVIEW']._serialized_end=3181
+  _globals['_CLUSTER']._serialized_start=281
+  _globals['_CLUSTER']._serialized_end=1206
+  _globals['_CLUSTER_LABELSENTRY']._serialized_start=876
+  _globals['_CLUSTER_LABELSENTRY']._serialized_end=921
+  _globals['_CLUSTER_NATIVEAPIVERSIONSENTRY']._serialized_start=923
+  _globals['_CLUSTER_NATIVEAPIVERSIONSENTRY']._serialized_end=979
+  _globals['_CLUSTER_STATE']._serialized_start=982
+  _globals['_CLUSTER_STATE']._serialized_end=1118
+  _globals['_TOKENSTATE']._serialized_start=1209
+  _globals['_TOKENSTATE']._serialized_end=1477
+  _globals['_METHODCAPABILITY']._serialized_start=1480
+  _globals['_METHODCAPABILITY']._serialized_end=2082
+  _globals['_METHODCAPABILITY_FIELD']._serialized_start=1781
+  _globals['_METHODCAPABILITY_FIELD']._serialized_end=1871
+  _globals['_METHODCAPABILITY_LEVEL']._serialized_start=1873
+  _globals['_METHODCAPABILITY_LEVEL']._serialized_end=1959
+  _globals['_METHODCAPABILITY_CREATESAFETY']._serialized_start=1961
+  _globals['_METHODCAPABILITY_CREATESAFETY']._serialized_end=2082
+  _globals['_GETCLUSTERREQUEST']._serialized_start=2084
+  _globals['_GETCLUSTERREQUEST']._serialized_end=2190
+  _globals['_LISTCLUSTERSREQUEST']._serialized_start=2193
+  _globals['_LISTCLUSTERSREQUEST']._serialized_end=2342
+  _globals['_LISTCLUSTERSRESPONSE']._serialized_start=2344
+  _globals['_LISTCLUSTERSRESPONSE']._serialized_end=2432
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2434
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2520
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2522
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2601
+  _globals['_CHECKCLUSTERREQUEST']._serialized_start=2603
+  _globals['_CHECKCLUSTERREQUEST']._serialized_end=2670
+  _globals['_CHECKCLUSTERRESPONSE']._serialized_start=2673
+  _globals['_CHECKCLUSTERRESPONSE']._serialized_end=3089
+  _globals['_CHECKCLUSTERRESPONSE_STAGE']._serialized_start=2768
+  _globals['_CHECKCLUSTERRESPONSE_STAGE']._serialized_end=3089
+  _globals['_CHECKCLUSTERRESPONSE_STAGE_KIND']._serialized_start=2925
+  _globals['_CHECKCLUSTERRESPONSE_STAGE_KIND']._serialized_end=3089
+  _globals['_CLUSTERSERVICE']._serialized_start=3184
+  _globals['_CLUSTERSERVICE']._serialized_end=3824
 # @@protoc_insertion_point(module_scope)

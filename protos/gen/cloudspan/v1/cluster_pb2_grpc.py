@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ClusterServiceStub:
-    """Tells which clusters there are, what they can do, and what is wrong with one.
+    """Lists clusters and what they can do, and checks the connection to one.
     """
 
     def __init__(self, channel):
@@ -45,6 +45,11 @@ class ClusterServiceStub:
                 request_serializer=cloudspan_dot_v1_dot_cluster__pb2.ListClustersRequest.SerializeToString,
                 response_deserializer=cloudspan_dot_v1_dot_cluster__pb2.ListClustersResponse.FromString,
                 _registered_method=True)
+        self.GetCapabilities = channel.unary_unary(
+                '/cloudspan.v1.ClusterService/GetCapabilities',
+                request_serializer=cloudspan_dot_v1_dot_cluster__pb2.GetCapabilitiesRequest.SerializeToString,
+                response_deserializer=cloudspan_dot_v1_dot_cluster__pb2.GetCapabilitiesResponse.FromString,
+                _registered_method=True)
         self.CheckCluster = channel.unary_unary(
                 '/cloudspan.v1.ClusterService/CheckCluster',
                 request_serializer=cloudspan_dot_v1_dot_cluster__pb2.CheckClusterRequest.SerializeToString,
@@ -53,7 +58,7 @@ class ClusterServiceStub:
 
 
 class ClusterServiceServicer:
-    """Tells which clusters there are, what they can do, and what is wrong with one.
+    """Lists clusters and what they can do, and checks the connection to one.
     """
 
     def GetCluster(self, request, context):
@@ -70,10 +75,19 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CheckCluster(self, request, context):
-        """Tries the way to a cluster stage by stage and tells where it ends and what to do.
+    def GetCapabilities(self, request, context):
+        """Gets what can be called on a cluster, and how well each method and field is served.
 
-        Answers OK with the failed stage in it: a broken cluster is a result, not an error.
+        Answered from what the cluster's adapter reported last; the cloud is not asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckCluster(self, request, context):
+        """Checks the connection to a cluster stage by stage and reports where it fails and what to do.
+
+        Returns OK with the failed stage in it: a broken cluster is a result, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +106,11 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     request_deserializer=cloudspan_dot_v1_dot_cluster__pb2.ListClustersRequest.FromString,
                     response_serializer=cloudspan_dot_v1_dot_cluster__pb2.ListClustersResponse.SerializeToString,
             ),
+            'GetCapabilities': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCapabilities,
+                    request_deserializer=cloudspan_dot_v1_dot_cluster__pb2.GetCapabilitiesRequest.FromString,
+                    response_serializer=cloudspan_dot_v1_dot_cluster__pb2.GetCapabilitiesResponse.SerializeToString,
+            ),
             'CheckCluster': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckCluster,
                     request_deserializer=cloudspan_dot_v1_dot_cluster__pb2.CheckClusterRequest.FromString,
@@ -106,7 +125,7 @@ def add_ClusterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ClusterService:
-    """Tells which clusters there are, what they can do, and what is wrong with one.
+    """Lists clusters and what they can do, and checks the connection to one.
     """
 
     @staticmethod
@@ -153,6 +172,33 @@ class ClusterService:
             '/cloudspan.v1.ClusterService/ListClusters',
             cloudspan_dot_v1_dot_cluster__pb2.ListClustersRequest.SerializeToString,
             cloudspan_dot_v1_dot_cluster__pb2.ListClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCapabilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.ClusterService/GetCapabilities',
+            cloudspan_dot_v1_dot_cluster__pb2.GetCapabilitiesRequest.SerializeToString,
+            cloudspan_dot_v1_dot_cluster__pb2.GetCapabilitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

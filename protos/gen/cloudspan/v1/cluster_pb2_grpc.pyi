@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ClusterServiceStub:
-    """Tells which clusters there are, what they can do, and what is wrong with one."""
+    """Lists clusters and what they can do, and checks the connection to one."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,29 +37,39 @@ class ClusterServiceStub:
     """Gets one cluster."""
     ListClusters: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.ListClustersRequest, _cluster_pb2.ListClustersResponse]
     """Lists the clusters of one platform, or of all with the wildcard `platforms/-`."""
-    CheckCluster: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CheckClusterRequest, _cluster_pb2.CheckClusterResponse]
-    """Tries the way to a cluster stage by stage and tells where it ends and what to do.
+    GetCapabilities: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.GetCapabilitiesRequest, _cluster_pb2.GetCapabilitiesResponse]
+    """Gets what can be called on a cluster, and how well each method and field is served.
 
-    Answers OK with the failed stage in it: a broken cluster is a result, not an error.
+    Answered from what the cluster's adapter reported last; the cloud is not asked.
+    """
+    CheckCluster: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CheckClusterRequest, _cluster_pb2.CheckClusterResponse]
+    """Checks the connection to a cluster stage by stage and reports where it fails and what to do.
+
+    Returns OK with the failed stage in it: a broken cluster is a result, not an error.
     """
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
-    """Tells which clusters there are, what they can do, and what is wrong with one."""
+    """Lists clusters and what they can do, and checks the connection to one."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.GetClusterRequest, _cluster_pb2.Cluster]  # type: ignore[assignment]
     """Gets one cluster."""
     ListClusters: _aio.UnaryUnaryMultiCallable[_cluster_pb2.ListClustersRequest, _cluster_pb2.ListClustersResponse]  # type: ignore[assignment]
     """Lists the clusters of one platform, or of all with the wildcard `platforms/-`."""
-    CheckCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CheckClusterRequest, _cluster_pb2.CheckClusterResponse]  # type: ignore[assignment]
-    """Tries the way to a cluster stage by stage and tells where it ends and what to do.
+    GetCapabilities: _aio.UnaryUnaryMultiCallable[_cluster_pb2.GetCapabilitiesRequest, _cluster_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
+    """Gets what can be called on a cluster, and how well each method and field is served.
 
-    Answers OK with the failed stage in it: a broken cluster is a result, not an error.
+    Answered from what the cluster's adapter reported last; the cloud is not asked.
+    """
+    CheckCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CheckClusterRequest, _cluster_pb2.CheckClusterResponse]  # type: ignore[assignment]
+    """Checks the connection to a cluster stage by stage and reports where it fails and what to do.
+
+    Returns OK with the failed stage in it: a broken cluster is a result, not an error.
     """
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which clusters there are, what they can do, and what is wrong with one."""
+    """Lists clusters and what they can do, and checks the connection to one."""
 
     @_abc_1.abstractmethod
     def GetCluster(
@@ -78,14 +88,25 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the clusters of one platform, or of all with the wildcard `platforms/-`."""
 
     @_abc_1.abstractmethod
+    def GetCapabilities(
+        self,
+        request: _cluster_pb2.GetCapabilitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.GetCapabilitiesResponse, _abc.Awaitable[_cluster_pb2.GetCapabilitiesResponse]]:
+        """Gets what can be called on a cluster, and how well each method and field is served.
+
+        Answered from what the cluster's adapter reported last; the cloud is not asked.
+        """
+
+    @_abc_1.abstractmethod
     def CheckCluster(
         self,
         request: _cluster_pb2.CheckClusterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CheckClusterResponse, _abc.Awaitable[_cluster_pb2.CheckClusterResponse]]:
-        """Tries the way to a cluster stage by stage and tells where it ends and what to do.
+        """Checks the connection to a cluster stage by stage and reports where it fails and what to do.
 
-        Answers OK with the failed stage in it: a broken cluster is a result, not an error.
+        Returns OK with the failed stage in it: a broken cluster is a result, not an error.
         """
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,13 +33,16 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/flavor.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x04\n\x06\x46lavor\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x05vcpus\x18\x0b \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x18\n\nmemory_mib\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\ndisk_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x65phemeral_bytes\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nswap_bytes\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06public\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x64isabled\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12?\n\x0b\x65xtra_specs\x18\x12 \x03(\x0b\x32$.cloudspan.v1.Flavor.ExtraSpecsEntryB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\\\xea\x41Y\n\x14\x63loudspan.dev/Flavor\x12\x38platforms/{platform}/clusters/{cluster}/flavors/{flavor}*\x07\x66lavors\"\x98\x01\n\x10GetFlavorRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Flavor\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcc\x01\n\x12ListFlavorsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9f\x01\n\x13ListFlavorsResponse\x12%\n\x07\x66lavors\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Flavor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xa7\x02\n\rFlavorService\x12\x80\x01\n\tGetFlavor\x12\x1e.cloudspan.v1.GetFlavorRequest\x1a\x14.cloudspan.v1.Flavor\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x92\x01\n\x0bListFlavors\x12 .cloudspan.v1.ListFlavorsRequest\x1a!.cloudspan.v1.ListFlavorsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/flavor.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x07\n\x06\x46lavor\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Flavor.LabelsEntry\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x05vcpus\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nmemory_mib\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\ndisk_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\"\n\x0f\x65phemeral_bytes\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x1d\n\nswap_bytes\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12\x39\n\nvisibility\x18\x10 \x01(\x0e\x32\x1f.cloudspan.v1.Flavor.VisibilityB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x64isabled\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12?\n\x0b\x65xtra_specs\x18\x12 \x03(\x0b\x32$.cloudspan.v1.Flavor.ExtraSpecsEntryB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x14 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12\x16\n\x12VISIBILITY_PRIVATE\x10\x02\x12\x16\n\x12VISIBILITY_UNKNOWN\x10\x03:d\xea\x41\x61\n\x14\x63loudspan.dev/Flavor\x12\x38platforms/{platform}/clusters/{cluster}/flavors/{flavor}*\x07\x66lavors2\x06\x66lavorB\r\n\x0b_disk_bytesB\x12\n\x10_ephemeral_bytesB\r\n\x0b_swap_bytes\"\x98\x01\n\x10GetFlavorRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Flavor\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe5\x01\n\x12ListFlavorsRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Flavor\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xbb\x01\n\x13ListFlavorsResponse\x12%\n\x07\x66lavors\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Flavor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x8d\x03\n\rFlavorService\x12\xb3\x01\n\tGetFlavor\x12\x1e.cloudspan.v1.GetFlavorRequest\x1a\x14.cloudspan.v1.Flavor\"p\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02-\x12+/v1/{name=platforms/*/clusters/*/flavors/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc5\x01\n\x0bListFlavors\x12 .cloudspan.v1.ListFlavorsRequest\x1a!.cloudspan.v1.ListFlavorsResponse\"q\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/flavors\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BL\n\x10\x64\x65v.cloudspan.v1B\x0b\x46lavorProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.flavor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\013FlavorProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_FLAVOR_LABELSENTRY']._loaded_options = None
+  _globals['_FLAVOR_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_FLAVOR_EXTRASPECSENTRY']._loaded_options = None
   _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_options = b'8\001'
   _globals['_FLAVOR'].fields_by_name['name']._loaded_options = None
@@ -57,32 +61,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLAVOR'].fields_by_name['ephemeral_bytes']._serialized_options = b'\342A\001\003'
   _globals['_FLAVOR'].fields_by_name['swap_bytes']._loaded_options = None
   _globals['_FLAVOR'].fields_by_name['swap_bytes']._serialized_options = b'\342A\001\003'
-  _globals['_FLAVOR'].fields_by_name['public']._loaded_options = None
-  _globals['_FLAVOR'].fields_by_name['public']._serialized_options = b'\342A\001\003'
+  _globals['_FLAVOR'].fields_by_name['visibility']._loaded_options = None
+  _globals['_FLAVOR'].fields_by_name['visibility']._serialized_options = b'\342A\001\003'
   _globals['_FLAVOR'].fields_by_name['disabled']._loaded_options = None
   _globals['_FLAVOR'].fields_by_name['disabled']._serialized_options = b'\342A\001\003'
   _globals['_FLAVOR'].fields_by_name['extra_specs']._loaded_options = None
   _globals['_FLAVOR'].fields_by_name['extra_specs']._serialized_options = b'\342A\001\003'
+  _globals['_FLAVOR'].fields_by_name['description']._loaded_options = None
+  _globals['_FLAVOR'].fields_by_name['description']._serialized_options = b'\342A\001\003'
   _globals['_FLAVOR']._loaded_options = None
-  _globals['_FLAVOR']._serialized_options = b'\352AY\n\024cloudspan.dev/Flavor\0228platforms/{platform}/clusters/{cluster}/flavors/{flavor}*\007flavors'
+  _globals['_FLAVOR']._serialized_options = b'\352Aa\n\024cloudspan.dev/Flavor\0228platforms/{platform}/clusters/{cluster}/flavors/{flavor}*\007flavors2\006flavor'
   _globals['_GETFLAVORREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETFLAVORREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Flavor'
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTFLAVORSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTFLAVORSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Flavor'
+  _globals['_LISTFLAVORSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTFLAVORSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_FLAVORSERVICE'].methods_by_name['GetFlavor']._loaded_options = None
-  _globals['_FLAVORSERVICE'].methods_by_name['GetFlavor']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_FLAVORSERVICE'].methods_by_name['GetFlavor']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002-\022+/v1/{name=platforms/*/clusters/*/flavors/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_FLAVORSERVICE'].methods_by_name['ListFlavors']._loaded_options = None
-  _globals['_FLAVORSERVICE'].methods_by_name['ListFlavors']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_FLAVOR']._serialized_start=279
-  _globals['_FLAVOR']._serialized_end=818
-  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_start=675
-  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_end=724
-  _globals['_GETFLAVORREQUEST']._serialized_start=821
-  _globals['_GETFLAVORREQUEST']._serialized_end=973
-  _globals['_LISTFLAVORSREQUEST']._serialized_start=976
-  _globals['_LISTFLAVORSREQUEST']._serialized_end=1180
-  _globals['_LISTFLAVORSRESPONSE']._serialized_start=1183
-  _globals['_LISTFLAVORSRESPONSE']._serialized_end=1342
-  _globals['_FLAVORSERVICE']._serialized_start=1345
-  _globals['_FLAVORSERVICE']._serialized_end=1640
+  _globals['_FLAVORSERVICE'].methods_by_name['ListFlavors']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002-\022+/v1/{parent=platforms/*/clusters/*}/flavors\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_FLAVOR']._serialized_start=309
+  _globals['_FLAVOR']._serialized_end=1209
+  _globals['_FLAVOR_LABELSENTRY']._serialized_start=848
+  _globals['_FLAVOR_LABELSENTRY']._serialized_end=893
+  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_start=895
+  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_end=944
+  _globals['_FLAVOR_VISIBILITY']._serialized_start=946
+  _globals['_FLAVOR_VISIBILITY']._serialized_end=1057
+  _globals['_GETFLAVORREQUEST']._serialized_start=1212
+  _globals['_GETFLAVORREQUEST']._serialized_end=1364
+  _globals['_LISTFLAVORSREQUEST']._serialized_start=1367
+  _globals['_LISTFLAVORSREQUEST']._serialized_end=1596
+  _globals['_LISTFLAVORSRESPONSE']._serialized_start=1599
+  _globals['_LISTFLAVORSRESPONSE']._serialized_end=1786
+  _globals['_FLAVORSERVICE']._serialized_start=1789
+  _globals['_FLAVORSERVICE']._serialized_end=2186
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from cloudspan.v1 import common_pb2 as _common_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -9,6 +10,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -17,7 +19,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Flavor(_message.Message):
-    __slots__ = ("name", "display_name", "observe_time", "native", "vcpus", "memory_mib", "disk_bytes", "ephemeral_bytes", "swap_bytes", "public", "disabled", "extra_specs")
+    __slots__ = ("name", "display_name", "labels", "observe_time", "native", "vcpus", "memory_mib", "disk_bytes", "ephemeral_bytes", "swap_bytes", "visibility", "disabled", "extra_specs", "description", "etag")
+    class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VISIBILITY_UNSPECIFIED: _ClassVar[Flavor.Visibility]
+        VISIBILITY_PUBLIC: _ClassVar[Flavor.Visibility]
+        VISIBILITY_PRIVATE: _ClassVar[Flavor.Visibility]
+        VISIBILITY_UNKNOWN: _ClassVar[Flavor.Visibility]
+    VISIBILITY_UNSPECIFIED: Flavor.Visibility
+    VISIBILITY_PUBLIC: Flavor.Visibility
+    VISIBILITY_PRIVATE: Flavor.Visibility
+    VISIBILITY_UNKNOWN: Flavor.Visibility
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     class ExtraSpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +46,7 @@ class Flavor(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
     NATIVE_FIELD_NUMBER: _ClassVar[int]
     VCPUS_FIELD_NUMBER: _ClassVar[int]
@@ -34,11 +54,14 @@ class Flavor(_message.Message):
     DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     SWAP_BYTES_FIELD_NUMBER: _ClassVar[int]
-    PUBLIC_FIELD_NUMBER: _ClassVar[int]
+    VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     EXTRA_SPECS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
+    labels: _containers.ScalarMap[str, str]
     observe_time: _timestamp_pb2.Timestamp
     native: _struct_pb2.Struct
     vcpus: int
@@ -46,10 +69,12 @@ class Flavor(_message.Message):
     disk_bytes: int
     ephemeral_bytes: int
     swap_bytes: int
-    public: bool
+    visibility: Flavor.Visibility
     disabled: bool
     extra_specs: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., ephemeral_bytes: _Optional[int] = ..., swap_bytes: _Optional[int] = ..., public: _Optional[bool] = ..., disabled: _Optional[bool] = ..., extra_specs: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    description: str
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., ephemeral_bytes: _Optional[int] = ..., swap_bytes: _Optional[int] = ..., visibility: _Optional[_Union[Flavor.Visibility, str]] = ..., disabled: _Optional[bool] = ..., extra_specs: _Optional[_Mapping[str, str]] = ..., description: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetFlavorRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")

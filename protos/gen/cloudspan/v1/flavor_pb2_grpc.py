@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FlavorServiceStub:
-    """Tells which sizes servers come in.
+    """Reads the sizes that servers come in.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class FlavorServiceStub:
 
 
 class FlavorServiceServicer:
-    """Tells which sizes servers come in.
+    """Reads the sizes that servers come in.
     """
 
     def GetFlavor(self, request, context):
@@ -63,8 +63,8 @@ class FlavorServiceServicer:
     def ListFlavors(self, request, context):
         """Lists flavors of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_FlavorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FlavorService:
-    """Tells which sizes servers come in.
+    """Reads the sizes that servers come in.
     """
 
     @staticmethod

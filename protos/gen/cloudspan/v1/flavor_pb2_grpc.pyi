@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FlavorServiceStub:
-    """Tells which sizes servers come in."""
+    """Reads the sizes that servers come in."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +41,13 @@ class FlavorServiceStub:
     ListFlavors: _grpc.UnaryUnaryMultiCallable[_flavor_pb2.ListFlavorsRequest, _flavor_pb2.ListFlavorsResponse]
     """Lists flavors of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 @_typing.type_check_only
 class FlavorServiceAsyncStub(FlavorServiceStub):
-    """Tells which sizes servers come in."""
+    """Reads the sizes that servers come in."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetFlavor: _aio.UnaryUnaryMultiCallable[_flavor_pb2.GetFlavorRequest, _flavor_pb2.Flavor]  # type: ignore[assignment]
@@ -58,12 +58,12 @@ class FlavorServiceAsyncStub(FlavorServiceStub):
     ListFlavors: _aio.UnaryUnaryMultiCallable[_flavor_pb2.ListFlavorsRequest, _flavor_pb2.ListFlavorsResponse]  # type: ignore[assignment]
     """Lists flavors of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 class FlavorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which sizes servers come in."""
+    """Reads the sizes that servers come in."""
 
     @_abc_1.abstractmethod
     def GetFlavor(
@@ -84,8 +84,8 @@ class FlavorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_flavor_pb2.ListFlavorsResponse, _abc.Awaitable[_flavor_pb2.ListFlavorsResponse]]:
         """Lists flavors of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
 def add_FlavorServiceServicer_to_server(servicer: FlavorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,23 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/floating_ip.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x07\n\nFloatingIp\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x1e.cloudspan.v1.FloatingIp.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\x06labels\x18\x06 \x03(\x0b\x32$.cloudspan.v1.FloatingIp.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nip_address\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x10\x65xternal_network\x18\r \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12)\n\x04port\x18\x0e \x01(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12\x1e\n\x10\x66ixed_ip_address\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x06router\x18\x10 \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:m\xea\x41j\n\x18\x63loudspan.dev/FloatingIp\x12\x41platforms/{platform}/clusters/{cluster}/floatingIps/{floating_ip}*\x0b\x66loatingIps\"\xa0\x01\n\x14GetFloatingIpRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/FloatingIp\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xd0\x01\n\x16ListFloatingIpsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xac\x01\n\x17ListFloatingIpsResponse\x12.\n\x0c\x66loating_ips\x18\x01 \x03(\x0b\x32\x18.cloudspan.v1.FloatingIp\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xc3\x02\n\x11\x46loatingIpService\x12\x8c\x01\n\rGetFloatingIp\x12\".cloudspan.v1.GetFloatingIpRequest\x1a\x18.cloudspan.v1.FloatingIp\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x9e\x01\n\x0fListFloatingIps\x12$.cloudspan.v1.ListFloatingIpsRequest\x1a%.cloudspan.v1.ListFloatingIpsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/floating_ip.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x08\n\nFloatingIp\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x1e.cloudspan.v1.FloatingIp.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x34\n\x06labels\x18\x06 \x03(\x0b\x32$.cloudspan.v1.FloatingIp.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x18\n\nip_address\x18\x0c \x01(\tB\x04\xe2\x41\x01\x05\x12\x39\n\x10\x65xternal_network\x18\r \x01(\tB\x1f\xe2\x41\x02\x02\x05\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12)\n\x04port\x18\x0e \x01(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12\x1e\n\x10\x66ixed_ip_address\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x06router\x18\x10 \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x12-\n\x06server\x18\x11 \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x16\n\x08\x64ns_name\x18\x12 \x01(\tB\x04\xe2\x41\x01\x05\x12\x18\n\ndns_domain\x18\x13 \x01(\tB\x04\xe2\x41\x01\x05\x12(\n\x05\x66\x61ult\x18\x14 \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x15 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:y\xea\x41v\n\x18\x63loudspan.dev/FloatingIp\x12\x41platforms/{platform}/clusters/{cluster}/floatingIps/{floating_ip}*\x0b\x66loatingIps2\nfloatingIp\"\xa0\x01\n\x14GetFloatingIpRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/FloatingIp\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xed\x01\n\x16ListFloatingIpsRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\x12\x18\x63loudspan.dev/FloatingIp\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xc8\x01\n\x17ListFloatingIpsResponse\x12.\n\x0c\x66loating_ips\x18\x01 \x03(\x0b\x32\x18.cloudspan.v1.FloatingIp\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xe0\x01\n\x17\x43reateFloatingIpRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\x12\x18\x63loudspan.dev/FloatingIp\x12\x33\n\x0b\x66loating_ip\x18\x02 \x01(\x0b\x32\x18.cloudspan.v1.FloatingIpB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xde\x01\n\x17UpdateFloatingIpRequest\x12\x33\n\x0b\x66loating_ip\x18\x01 \x01(\x0b\x32\x18.cloudspan.v1.FloatingIpB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xce\x01\n\x17\x44\x65leteFloatingIpRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/FloatingIp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xb8\x02\n\x1a\x41ssociateFloatingIpRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/FloatingIp\x12\'\n\x04port\x18\x02 \x01(\tB\x17\xfa\x41\x14\n\x12\x63loudspan.dev/PortH\x00\x12+\n\x06server\x18\x03 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/ServerH\x00\x12\x18\n\x10\x66ixed_ip_address\x18\x04 \x01(\t\x12\x10\n\x08reassign\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x42\x08\n\x06target\"\xaf\x01\n\x1d\x44isassociateFloatingIpRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/FloatingIp\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\xa3\x0e\n\x11\x46loatingIpService\x12\xc3\x01\n\rGetFloatingIp\x12\".cloudspan.v1.GetFloatingIpRequest\x1a\x18.cloudspan.v1.FloatingIp\"t\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02\x31\x12//v1/{name=platforms/*/clusters/*/floatingIps/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xd5\x01\n\x0fListFloatingIps\x12$.cloudspan.v1.ListFloatingIpsRequest\x1a%.cloudspan.v1.ListFloatingIpsResponse\"u\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02\x31\x12//v1/{parent=platforms/*/clusters/*}/floatingIps\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\x89\x02\n\x10\x43reateFloatingIp\x12%.cloudspan.v1.CreateFloatingIpRequest\x1a\x1d.google.longrunning.Operation\"\xae\x01\xca\x41\x1f\n\nFloatingIp\x12\x11OperationMetadata\xda\x41\x12parent,floating_ip\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x34\"//v1/{parent=platforms/*/clusters/*}/floatingIps:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xa7\x02\n\x10UpdateFloatingIp\x12%.cloudspan.v1.UpdateFloatingIpRequest\x1a\x1d.google.longrunning.Operation\"\xcc\x01\xca\x41\x1f\n\nFloatingIp\x12\x11OperationMetadata\xda\x41\x17\x66loating_ip,update_mask\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02@2;/v1/{floating_ip.name=platforms/*/clusters/*/floatingIps/*}:\x01*\x8a\xd3\xe4\x93\x02\x39\x12\x37\n\x10\x66loating_ip.name\x12#{cluster=platforms/*/clusters/*}/**\x12\x84\x02\n\x10\x44\x65leteFloatingIp\x12%.cloudspan.v1.DeleteFloatingIpRequest\x1a\x1d.google.longrunning.Operation\"\xa9\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x31*//v1/{name=platforms/*/clusters/*/floatingIps/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x9a\x02\n\x13\x41ssociateFloatingIp\x12(.cloudspan.v1.AssociateFloatingIpRequest\x1a\x1d.google.longrunning.Operation\"\xb9\x01\xca\x41\x1f\n\nFloatingIp\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x15\x08\x01\x12\x03\x08\x84\x07\x1a\x04port\x1a\x06server\x82\xd3\xe4\x93\x02>\"9/v1/{name=platforms/*/clusters/*/floatingIps/*}:associate:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x95\x02\n\x16\x44isassociateFloatingIp\x12+.cloudspan.v1.DisassociateFloatingIpRequest\x1a\x1d.google.longrunning.Operation\"\xae\x01\xca\x41\x1f\n\nFloatingIp\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x41\"</v1/{name=platforms/*/clusters/*/floatingIps/*}:disassociate:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**BP\n\x10\x64\x65v.cloudspan.v1B\x0f\x46loatingIpProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.floating_ip_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\017FloatingIpProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_FLOATINGIP_LABELSENTRY']._loaded_options = None
   _globals['_FLOATINGIP_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_FLOATINGIP'].fields_by_name['name']._loaded_options = None
@@ -48,7 +53,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOATINGIP'].fields_by_name['native_state']._loaded_options = None
   _globals['_FLOATINGIP'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_FLOATINGIP'].fields_by_name['project']._loaded_options = None
-  _globals['_FLOATINGIP'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_FLOATINGIP'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_FLOATINGIP'].fields_by_name['create_time']._loaded_options = None
   _globals['_FLOATINGIP'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_FLOATINGIP'].fields_by_name['update_time']._loaded_options = None
@@ -57,40 +62,94 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOATINGIP'].fields_by_name['observe_time']._serialized_options = b'\342A\001\003'
   _globals['_FLOATINGIP'].fields_by_name['native']._loaded_options = None
   _globals['_FLOATINGIP'].fields_by_name['native']._serialized_options = b'\342A\001\003'
-  _globals['_FLOATINGIP'].fields_by_name['description']._loaded_options = None
-  _globals['_FLOATINGIP'].fields_by_name['description']._serialized_options = b'\342A\001\003'
   _globals['_FLOATINGIP'].fields_by_name['ip_address']._loaded_options = None
-  _globals['_FLOATINGIP'].fields_by_name['ip_address']._serialized_options = b'\342A\001\003'
+  _globals['_FLOATINGIP'].fields_by_name['ip_address']._serialized_options = b'\342A\001\005'
   _globals['_FLOATINGIP'].fields_by_name['external_network']._loaded_options = None
-  _globals['_FLOATINGIP'].fields_by_name['external_network']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Network'
+  _globals['_FLOATINGIP'].fields_by_name['external_network']._serialized_options = b'\342A\002\002\005\372A\027\n\025cloudspan.dev/Network'
   _globals['_FLOATINGIP'].fields_by_name['port']._loaded_options = None
   _globals['_FLOATINGIP'].fields_by_name['port']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Port'
   _globals['_FLOATINGIP'].fields_by_name['fixed_ip_address']._loaded_options = None
   _globals['_FLOATINGIP'].fields_by_name['fixed_ip_address']._serialized_options = b'\342A\001\003'
   _globals['_FLOATINGIP'].fields_by_name['router']._loaded_options = None
   _globals['_FLOATINGIP'].fields_by_name['router']._serialized_options = b'\342A\001\003\372A\026\n\024cloudspan.dev/Router'
+  _globals['_FLOATINGIP'].fields_by_name['server']._loaded_options = None
+  _globals['_FLOATINGIP'].fields_by_name['server']._serialized_options = b'\342A\001\003\372A\026\n\024cloudspan.dev/Server'
+  _globals['_FLOATINGIP'].fields_by_name['dns_name']._loaded_options = None
+  _globals['_FLOATINGIP'].fields_by_name['dns_name']._serialized_options = b'\342A\001\005'
+  _globals['_FLOATINGIP'].fields_by_name['dns_domain']._loaded_options = None
+  _globals['_FLOATINGIP'].fields_by_name['dns_domain']._serialized_options = b'\342A\001\005'
+  _globals['_FLOATINGIP'].fields_by_name['fault']._loaded_options = None
+  _globals['_FLOATINGIP'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_FLOATINGIP']._loaded_options = None
-  _globals['_FLOATINGIP']._serialized_options = b'\352Aj\n\030cloudspan.dev/FloatingIp\022Aplatforms/{platform}/clusters/{cluster}/floatingIps/{floating_ip}*\013floatingIps'
+  _globals['_FLOATINGIP']._serialized_options = b'\352Av\n\030cloudspan.dev/FloatingIp\022Aplatforms/{platform}/clusters/{cluster}/floatingIps/{floating_ip}*\013floatingIps2\nfloatingIp'
   _globals['_GETFLOATINGIPREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETFLOATINGIPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\032\n\030cloudspan.dev/FloatingIp'
   _globals['_LISTFLOATINGIPSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTFLOATINGIPSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTFLOATINGIPSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\032\022\030cloudspan.dev/FloatingIp'
+  _globals['_LISTFLOATINGIPSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTFLOATINGIPSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_CREATEFLOATINGIPREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_CREATEFLOATINGIPREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\032\022\030cloudspan.dev/FloatingIp'
+  _globals['_CREATEFLOATINGIPREQUEST'].fields_by_name['floating_ip']._loaded_options = None
+  _globals['_CREATEFLOATINGIPREQUEST'].fields_by_name['floating_ip']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEFLOATINGIPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEFLOATINGIPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_UPDATEFLOATINGIPREQUEST'].fields_by_name['floating_ip']._loaded_options = None
+  _globals['_UPDATEFLOATINGIPREQUEST'].fields_by_name['floating_ip']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATEFLOATINGIPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEFLOATINGIPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_DELETEFLOATINGIPREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEFLOATINGIPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\032\n\030cloudspan.dev/FloatingIp'
+  _globals['_DELETEFLOATINGIPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEFLOATINGIPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\032\n\030cloudspan.dev/FloatingIp'
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['port']._loaded_options = None
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['port']._serialized_options = b'\372A\024\n\022cloudspan.dev/Port'
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['server']._loaded_options = None
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['server']._serialized_options = b'\372A\026\n\024cloudspan.dev/Server'
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ASSOCIATEFLOATINGIPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_DISASSOCIATEFLOATINGIPREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DISASSOCIATEFLOATINGIPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\032\n\030cloudspan.dev/FloatingIp'
+  _globals['_DISASSOCIATEFLOATINGIPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DISASSOCIATEFLOATINGIPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_FLOATINGIPSERVICE'].methods_by_name['GetFloatingIp']._loaded_options = None
-  _globals['_FLOATINGIPSERVICE'].methods_by_name['GetFloatingIp']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['GetFloatingIp']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\0021\022//v1/{name=platforms/*/clusters/*/floatingIps/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_FLOATINGIPSERVICE'].methods_by_name['ListFloatingIps']._loaded_options = None
-  _globals['_FLOATINGIPSERVICE'].methods_by_name['ListFloatingIps']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_FLOATINGIP']._serialized_start=284
-  _globals['_FLOATINGIP']._serialized_end=1243
-  _globals['_FLOATINGIP_LABELSENTRY']._serialized_start=944
-  _globals['_FLOATINGIP_LABELSENTRY']._serialized_end=989
-  _globals['_FLOATINGIP_STATE']._serialized_start=992
-  _globals['_FLOATINGIP_STATE']._serialized_end=1132
-  _globals['_GETFLOATINGIPREQUEST']._serialized_start=1246
-  _globals['_GETFLOATINGIPREQUEST']._serialized_end=1406
-  _globals['_LISTFLOATINGIPSREQUEST']._serialized_start=1409
-  _globals['_LISTFLOATINGIPSREQUEST']._serialized_end=1617
-  _globals['_LISTFLOATINGIPSRESPONSE']._serialized_start=1620
-  _globals['_LISTFLOATINGIPSRESPONSE']._serialized_end=1792
-  _globals['_FLOATINGIPSERVICE']._serialized_start=1795
-  _globals['_FLOATINGIPSERVICE']._serialized_end=2118
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['ListFloatingIps']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\0021\022//v1/{parent=platforms/*/clusters/*}/floatingIps\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['CreateFloatingIp']._loaded_options = None
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['CreateFloatingIp']._serialized_options = b'\312A\037\n\nFloatingIp\022\021OperationMetadata\332A\022parent,floating_ip\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\0024\"//v1/{parent=platforms/*/clusters/*}/floatingIps:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['UpdateFloatingIp']._loaded_options = None
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['UpdateFloatingIp']._serialized_options = b'\312A\037\n\nFloatingIp\022\021OperationMetadata\332A\027floating_ip,update_mask\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\002@2;/v1/{floating_ip.name=platforms/*/clusters/*/floatingIps/*}:\001*\212\323\344\223\0029\0227\n\020floating_ip.name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['DeleteFloatingIp']._loaded_options = None
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['DeleteFloatingIp']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\204\007\202\323\344\223\0021*//v1/{name=platforms/*/clusters/*/floatingIps/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['AssociateFloatingIp']._loaded_options = None
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['AssociateFloatingIp']._serialized_options = b'\312A\037\n\nFloatingIp\022\021OperationMetadata\332A\004name\342\376\030\025\010\001\022\003\010\204\007\032\004port\032\006server\202\323\344\223\002>\"9/v1/{name=platforms/*/clusters/*/floatingIps/*}:associate:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['DisassociateFloatingIp']._loaded_options = None
+  _globals['_FLOATINGIPSERVICE'].methods_by_name['DisassociateFloatingIp']._serialized_options = b'\312A\037\n\nFloatingIp\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\002A\"</v1/{name=platforms/*/clusters/*/floatingIps/*}:disassociate:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_FLOATINGIP']._serialized_start=412
+  _globals['_FLOATINGIP']._serialized_end=1557
+  _globals['_FLOATINGIP_LABELSENTRY']._serialized_start=1246
+  _globals['_FLOATINGIP_LABELSENTRY']._serialized_end=1291
+  _globals['_FLOATINGIP_STATE']._serialized_start=1294
+  _globals['_FLOATINGIP_STATE']._serialized_end=1434
+  _globals['_GETFLOATINGIPREQUEST']._serialized_start=1560
+  _globals['_GETFLOATINGIPREQUEST']._serialized_end=1720
+  _globals['_LISTFLOATINGIPSREQUEST']._serialized_start=1723
+  _globals['_LISTFLOATINGIPSREQUEST']._serialized_end=1960
+  _globals['_LISTFLOATINGIPSRESPONSE']._serialized_start=1963
+  _globals['_LISTFLOATINGIPSRESPONSE']._serialized_end=2163
+  _globals['_CREATEFLOATINGIPREQUEST']._serialized_start=2166
+  _globals['_CREATEFLOATINGIPREQUEST']._serialized_end=2390
+  _globals['_UPDATEFLOATINGIPREQUEST']._serialized_start=2393
+  _globals['_UPDATEFLOATINGIPREQUEST']._serialized_end=2615
+  _globals['_DELETEFLOATINGIPREQUEST']._serialized_start=2618
+  _globals['_DELETEFLOATINGIPREQUEST']._serialized_end=2824
+  _globals['_ASSOCIATEFLOATINGIPREQUEST']._serialized_start=2827
+  _globals['_ASSOCIATEFLOATINGIPREQUEST']._serialized_end=3139
+  _globals['_DISASSOCIATEFLOATINGIPREQUEST']._serialized_start=3142
+  _globals['_DISASSOCIATEFLOATINGIPREQUEST']._serialized_end=3317
+  _globals['_FLOATINGIPSERVICE']._serialized_start=3320
+  _globals['_FLOATINGIPSERVICE']._serialized_end=5147
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from cloudspan.v1 import floating_ip_pb2 as cloudspan_dot_v1_dot_floating__ip__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class FloatingIpServiceStub:
-    """Tells which public addresses there are.
+    """Manages public addresses.
     """
 
     def __init__(self, channel):
@@ -45,10 +46,35 @@ class FloatingIpServiceStub:
                 request_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.ListFloatingIpsRequest.SerializeToString,
                 response_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.ListFloatingIpsResponse.FromString,
                 _registered_method=True)
+        self.CreateFloatingIp = channel.unary_unary(
+                '/cloudspan.v1.FloatingIpService/CreateFloatingIp',
+                request_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.CreateFloatingIpRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.UpdateFloatingIp = channel.unary_unary(
+                '/cloudspan.v1.FloatingIpService/UpdateFloatingIp',
+                request_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.UpdateFloatingIpRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DeleteFloatingIp = channel.unary_unary(
+                '/cloudspan.v1.FloatingIpService/DeleteFloatingIp',
+                request_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.DeleteFloatingIpRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.AssociateFloatingIp = channel.unary_unary(
+                '/cloudspan.v1.FloatingIpService/AssociateFloatingIp',
+                request_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.AssociateFloatingIpRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DisassociateFloatingIp = channel.unary_unary(
+                '/cloudspan.v1.FloatingIpService/DisassociateFloatingIp',
+                request_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.DisassociateFloatingIpRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class FloatingIpServiceServicer:
-    """Tells which public addresses there are.
+    """Manages public addresses.
     """
 
     def GetFloatingIp(self, request, context):
@@ -63,8 +89,51 @@ class FloatingIpServiceServicer:
     def ListFloatingIps(self, request, context):
         """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateFloatingIp(self, request, context):
+        """Allocates a floating IP from an external network. It leads nowhere until AssociateFloatingIp.
+
+        ALREADY_EXISTS when the `ip_address` asked for is in use, RESOURCE_EXHAUSTED when the network has none left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFloatingIp(self, request, context):
+        """Changes a floating IP's name, description or labels.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteFloatingIp(self, request, context):
+        """Releases a floating IP, associated or not.
+
+        NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+        `request_id` still gets its operation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssociateFloatingIp(self, request, context):
+        """Makes a floating IP lead to a port, or to a server's port.
+
+        FAILED_PRECONDITION when it leads elsewhere already, unless `reassign` is set; succeeds when it leads there
+        already. INVALID_ARGUMENT when a server has several ports or addresses that it could lead to, which are listed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisassociateFloatingIp(self, request, context):
+        """Makes a floating IP lead nowhere; succeeds when it already does. The address stays allocated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,6 +152,31 @@ def add_FloatingIpServiceServicer_to_server(servicer, server):
                     request_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.ListFloatingIpsRequest.FromString,
                     response_serializer=cloudspan_dot_v1_dot_floating__ip__pb2.ListFloatingIpsResponse.SerializeToString,
             ),
+            'CreateFloatingIp': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateFloatingIp,
+                    request_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.CreateFloatingIpRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UpdateFloatingIp': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFloatingIp,
+                    request_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.UpdateFloatingIpRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DeleteFloatingIp': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteFloatingIp,
+                    request_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.DeleteFloatingIpRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'AssociateFloatingIp': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssociateFloatingIp,
+                    request_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.AssociateFloatingIpRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DisassociateFloatingIp': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisassociateFloatingIp,
+                    request_deserializer=cloudspan_dot_v1_dot_floating__ip__pb2.DisassociateFloatingIpRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'cloudspan.v1.FloatingIpService', rpc_method_handlers)
@@ -92,7 +186,7 @@ def add_FloatingIpServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FloatingIpService:
-    """Tells which public addresses there are.
+    """Manages public addresses.
     """
 
     @staticmethod
@@ -139,6 +233,141 @@ class FloatingIpService:
             '/cloudspan.v1.FloatingIpService/ListFloatingIps',
             cloudspan_dot_v1_dot_floating__ip__pb2.ListFloatingIpsRequest.SerializeToString,
             cloudspan_dot_v1_dot_floating__ip__pb2.ListFloatingIpsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateFloatingIp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.FloatingIpService/CreateFloatingIp',
+            cloudspan_dot_v1_dot_floating__ip__pb2.CreateFloatingIpRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFloatingIp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.FloatingIpService/UpdateFloatingIp',
+            cloudspan_dot_v1_dot_floating__ip__pb2.UpdateFloatingIpRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteFloatingIp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.FloatingIpService/DeleteFloatingIp',
+            cloudspan_dot_v1_dot_floating__ip__pb2.DeleteFloatingIpRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssociateFloatingIp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.FloatingIpService/AssociateFloatingIp',
+            cloudspan_dot_v1_dot_floating__ip__pb2.AssociateFloatingIpRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisassociateFloatingIp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.FloatingIpService/DisassociateFloatingIp',
+            cloudspan_dot_v1_dot_floating__ip__pb2.DisassociateFloatingIpRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from cloudspan.v1 import floating_ip_pb2 as _floating_ip_pb2
 from collections import abc as _abc
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FloatingIpServiceStub:
-    """Tells which public addresses there are."""
+    """Manages public addresses."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +42,34 @@ class FloatingIpServiceStub:
     ListFloatingIps: _grpc.UnaryUnaryMultiCallable[_floating_ip_pb2.ListFloatingIpsRequest, _floating_ip_pb2.ListFloatingIpsResponse]
     """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
+    CreateFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_pb2.CreateFloatingIpRequest, _operations_pb2.Operation]
+    """Allocates a floating IP from an external network. It leads nowhere until AssociateFloatingIp.
+
+    ALREADY_EXISTS when the `ip_address` asked for is in use, RESOURCE_EXHAUSTED when the network has none left.
+    """
+    UpdateFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_pb2.UpdateFloatingIpRequest, _operations_pb2.Operation]
+    """Changes a floating IP's name, description or labels."""
+    DeleteFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_pb2.DeleteFloatingIpRequest, _operations_pb2.Operation]
+    """Releases a floating IP, associated or not.
+
+    NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+    `request_id` still gets its operation.
+    """
+    AssociateFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_pb2.AssociateFloatingIpRequest, _operations_pb2.Operation]
+    """Makes a floating IP lead to a port, or to a server's port.
+
+    FAILED_PRECONDITION when it leads elsewhere already, unless `reassign` is set; succeeds when it leads there
+    already. INVALID_ARGUMENT when a server has several ports or addresses that it could lead to, which are listed.
+    """
+    DisassociateFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_pb2.DisassociateFloatingIpRequest, _operations_pb2.Operation]
+    """Makes a floating IP lead nowhere; succeeds when it already does. The address stays allocated."""
 
 @_typing.type_check_only
 class FloatingIpServiceAsyncStub(FloatingIpServiceStub):
-    """Tells which public addresses there are."""
+    """Manages public addresses."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.GetFloatingIpRequest, _floating_ip_pb2.FloatingIp]  # type: ignore[assignment]
@@ -58,12 +80,33 @@ class FloatingIpServiceAsyncStub(FloatingIpServiceStub):
     ListFloatingIps: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.ListFloatingIpsRequest, _floating_ip_pb2.ListFloatingIpsResponse]  # type: ignore[assignment]
     """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
+    CreateFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.CreateFloatingIpRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Allocates a floating IP from an external network. It leads nowhere until AssociateFloatingIp.
+
+    ALREADY_EXISTS when the `ip_address` asked for is in use, RESOURCE_EXHAUSTED when the network has none left.
+    """
+    UpdateFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.UpdateFloatingIpRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Changes a floating IP's name, description or labels."""
+    DeleteFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.DeleteFloatingIpRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Releases a floating IP, associated or not.
+
+    NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+    `request_id` still gets its operation.
+    """
+    AssociateFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.AssociateFloatingIpRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a floating IP lead to a port, or to a server's port.
+
+    FAILED_PRECONDITION when it leads elsewhere already, unless `reassign` is set; succeeds when it leads there
+    already. INVALID_ARGUMENT when a server has several ports or addresses that it could lead to, which are listed.
+    """
+    DisassociateFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_pb2.DisassociateFloatingIpRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a floating IP lead nowhere; succeeds when it already does. The address stays allocated."""
 
 class FloatingIpServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which public addresses there are."""
+    """Manages public addresses."""
 
     @_abc_1.abstractmethod
     def GetFloatingIp(
@@ -84,8 +127,59 @@ class FloatingIpServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_floating_ip_pb2.ListFloatingIpsResponse, _abc.Awaitable[_floating_ip_pb2.ListFloatingIpsResponse]]:
         """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
+
+    @_abc_1.abstractmethod
+    def CreateFloatingIp(
+        self,
+        request: _floating_ip_pb2.CreateFloatingIpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Allocates a floating IP from an external network. It leads nowhere until AssociateFloatingIp.
+
+        ALREADY_EXISTS when the `ip_address` asked for is in use, RESOURCE_EXHAUSTED when the network has none left.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateFloatingIp(
+        self,
+        request: _floating_ip_pb2.UpdateFloatingIpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Changes a floating IP's name, description or labels."""
+
+    @_abc_1.abstractmethod
+    def DeleteFloatingIp(
+        self,
+        request: _floating_ip_pb2.DeleteFloatingIpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Releases a floating IP, associated or not.
+
+        NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+        `request_id` still gets its operation.
+        """
+
+    @_abc_1.abstractmethod
+    def AssociateFloatingIp(
+        self,
+        request: _floating_ip_pb2.AssociateFloatingIpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a floating IP lead to a port, or to a server's port.
+
+        FAILED_PRECONDITION when it leads elsewhere already, unless `reassign` is set; succeeds when it leads there
+        already. INVALID_ARGUMENT when a server has several ports or addresses that it could lead to, which are listed.
+        """
+
+    @_abc_1.abstractmethod
+    def DisassociateFloatingIp(
+        self,
+        request: _floating_ip_pb2.DisassociateFloatingIpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a floating IP lead nowhere; succeeds when it already does. The address stays allocated."""
 
 def add_FloatingIpServiceServicer_to_server(servicer: FloatingIpServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,15 +33,24 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63loudspan/v1/image.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x08\n\x05Image\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x19.cloudspan.v1.Image.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06labels\x18\x06 \x03(\x0b\x32\x1f.cloudspan.v1.Image.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\x12virtual_size_bytes\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0emin_disk_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0emin_memory_mib\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64isk_format\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63ontainer_format\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nvisibility\x18\x11 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprotected\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63hecksum\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12 \n\x12\x63hecksum_algorithm\x18\x14 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07os_type\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x61rchitecture\x18\x16 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04tags\x18\x17 \x03(\tB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xab\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x15\n\x11STATE_DEACTIVATED\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x16\n\x12STATE_SOFT_DELETED\x10\x05\x12\x0f\n\x0bSTATE_ERROR\x10\x06\x12\x11\n\rSTATE_UNKNOWN\x10\x07:X\xea\x41U\n\x13\x63loudspan.dev/Image\x12\x36platforms/{platform}/clusters/{cluster}/images/{image}*\x06images\"\x96\x01\n\x0fGetImageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63loudspan.dev/Image\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcb\x01\n\x11ListImagesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9c\x01\n\x12ListImagesResponse\x12#\n\x06images\x18\x01 \x03(\x0b\x32\x13.cloudspan.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x9f\x02\n\x0cImageService\x12}\n\x08GetImage\x12\x1d.cloudspan.v1.GetImageRequest\x1a\x13.cloudspan.v1.Image\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x8f\x01\n\nListImages\x12\x1f.cloudspan.v1.ListImagesRequest\x1a .cloudspan.v1.ListImagesResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63loudspan/v1/image.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x19\n\x05Image\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x19.cloudspan.v1.Image.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12/\n\x06labels\x18\x06 \x03(\x0b\x32\x1f.cloudspan.v1.Image.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x1d\n\nsize_bytes\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12%\n\x12virtual_size_bytes\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12!\n\x0emin_disk_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12!\n\x0emin_memory_mib\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12\x39\n\x0b\x64isk_format\x18\x0f \x01(\x0e\x32\x1e.cloudspan.v1.Image.DiskFormatB\x04\xe2\x41\x01\x03\x12\x43\n\x10\x63ontainer_format\x18\x10 \x01(\x0e\x32#.cloudspan.v1.Image.ContainerFormatB\x04\xe2\x41\x01\x03\x12\x38\n\nvisibility\x18\x11 \x01(\x0e\x32\x1e.cloudspan.v1.Image.VisibilityB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x64\x65lete_protected\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63hecksum\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12G\n\x12\x63hecksum_algorithm\x18\x14 \x01(\x0e\x32%.cloudspan.v1.Image.ChecksumAlgorithmB\x04\xe2\x41\x01\x03\x12\x15\n\x07os_type\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x61rchitecture\x18\x16 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04tags\x18\x17 \x03(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x18 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x19 \x01(\x0e\x32\x18.cloudspan.v1.Image.KindB\x04\xe2\x41\x01\x03\x12\x17\n\tos_distro\x18\x1a \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nos_version\x18\x1b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\tboot_mode\x18\x1c \x01(\x0e\x32\x1c.cloudspan.v1.Image.BootModeB\x04\xe2\x41\x01\x03\x12\x14\n\x06hidden\x18\x1d \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x30\n\x06source\x18\x1e \x01(\x0b\x32\x1a.cloudspan.v1.Image.SourceB\x04\xe2\x41\x01\x03\x12\x14\n\x06stores\x18\x1f \x03(\tB\x04\xe2\x41\x01\x03\x12=\n\nproperties\x18  \x03(\x0b\x32#.cloudspan.v1.Image.PropertiesEntryB\x04\xe2\x41\x01\x03\x12#\n\x10progress_percent\x18! \x01(\x05\x42\x04\xe2\x41\x01\x03H\x04\x88\x01\x01\x12(\n\x05\x66\x61ult\x18\" \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18# \x01(\t\x1a\xac\x01\n\x06Source\x12\r\n\x03uri\x18\x01 \x01(\tH\x00\x12+\n\x06server\x18\x02 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/ServerH\x00\x12+\n\x06volume\x18\x03 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/VolumeH\x00\x12/\n\x08snapshot\x18\x04 \x01(\tB\x1b\xfa\x41\x18\n\x16\x63loudspan.dev/SnapshotH\x00\x42\x08\n\x06source\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xab\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x15\n\x11STATE_DEACTIVATED\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x16\n\x12STATE_SOFT_DELETED\x10\x05\x12\x0f\n\x0bSTATE_ERROR\x10\x06\x12\x11\n\rSTATE_UNKNOWN\x10\x07\"Z\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_ROOT\x10\x01\x12\r\n\tKIND_DATA\x10\x02\x12\x0c\n\x08KIND_ISO\x10\x03\x12\x10\n\x0cKIND_UNKNOWN\x10\x04\"\xa0\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12\x16\n\x12VISIBILITY_PRIVATE\x10\x02\x12\x15\n\x11VISIBILITY_SHARED\x10\x03\x12\x18\n\x14VISIBILITY_COMMUNITY\x10\x04\x12\x16\n\x12VISIBILITY_UNKNOWN\x10\x05\"\xc5\x02\n\nDiskFormat\x12\x1b\n\x17\x44ISK_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44ISK_FORMAT_RAW\x10\x01\x12\x15\n\x11\x44ISK_FORMAT_QCOW2\x10\x02\x12\x13\n\x0f\x44ISK_FORMAT_ISO\x10\x03\x12\x14\n\x10\x44ISK_FORMAT_VMDK\x10\x04\x12\x13\n\x0f\x44ISK_FORMAT_VHD\x10\x05\x12\x14\n\x10\x44ISK_FORMAT_VHDX\x10\x06\x12\x13\n\x0f\x44ISK_FORMAT_VDI\x10\x07\x12\x15\n\x11\x44ISK_FORMAT_PLOOP\x10\x08\x12\x13\n\x0f\x44ISK_FORMAT_AMI\x10\t\x12\x13\n\x0f\x44ISK_FORMAT_ARI\x10\n\x12\x13\n\x0f\x44ISK_FORMAT_AKI\x10\x0b\x12\x14\n\x10\x44ISK_FORMAT_VMTX\x10\x0c\x12\x17\n\x13\x44ISK_FORMAT_UNKNOWN\x10\r\"\xac\x02\n\x0f\x43ontainerFormat\x12 \n\x1c\x43ONTAINER_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTAINER_FORMAT_BARE\x10\x01\x12\x18\n\x14\x43ONTAINER_FORMAT_OVF\x10\x02\x12\x18\n\x14\x43ONTAINER_FORMAT_OVA\x10\x03\x12\x18\n\x14\x43ONTAINER_FORMAT_AMI\x10\x04\x12\x18\n\x14\x43ONTAINER_FORMAT_ARI\x10\x05\x12\x18\n\x14\x43ONTAINER_FORMAT_AKI\x10\x06\x12\x1b\n\x17\x43ONTAINER_FORMAT_DOCKER\x10\x07\x12\x1f\n\x1b\x43ONTAINER_FORMAT_COMPRESSED\x10\x08\x12\x1c\n\x18\x43ONTAINER_FORMAT_UNKNOWN\x10\t\"\xed\x01\n\x11\x43hecksumAlgorithm\x12\"\n\x1e\x43HECKSUM_ALGORITHM_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HECKSUM_ALGORITHM_MD5\x10\x01\x12\x1b\n\x17\x43HECKSUM_ALGORITHM_SHA1\x10\x02\x12\x1d\n\x19\x43HECKSUM_ALGORITHM_SHA256\x10\x03\x12\x1d\n\x19\x43HECKSUM_ALGORITHM_SHA384\x10\x04\x12\x1d\n\x19\x43HECKSUM_ALGORITHM_SHA512\x10\x05\x12\x1e\n\x1a\x43HECKSUM_ALGORITHM_UNKNOWN\x10\x06\"\x81\x01\n\x08\x42ootMode\x12\x19\n\x15\x42OOT_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x42OOT_MODE_BIOS\x10\x01\x12\x12\n\x0e\x42OOT_MODE_UEFI\x10\x02\x12\x1b\n\x17\x42OOT_MODE_UEFI_WITH_CSM\x10\x03\x12\x15\n\x11\x42OOT_MODE_UNKNOWN\x10\x04:_\xea\x41\\\n\x13\x63loudspan.dev/Image\x12\x36platforms/{platform}/clusters/{cluster}/images/{image}*\x06images2\x05imageB\r\n\x0b_size_bytesB\x15\n\x13_virtual_size_bytesB\x11\n\x0f_min_disk_bytesB\x11\n\x0f_min_memory_mibB\x13\n\x11_progress_percent\"\x96\x01\n\x0fGetImageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63loudspan.dev/Image\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xf9\x01\n\x11ListImagesRequest\x12,\n\x06parent\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x01\xfa\x41\x15\x12\x13\x63loudspan.dev/Image\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cshow_deleted\x18\x08 \x01(\x08\"\xb8\x01\n\x12ListImagesResponse\x12#\n\x06images\x18\x01 \x03(\x0b\x32\x13.cloudspan.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x84\x03\n\x0cImageService\x12\xaf\x01\n\x08GetImage\x12\x1d.cloudspan.v1.GetImageRequest\x1a\x13.cloudspan.v1.Image\"o\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02,\x12*/v1/{name=platforms/*/clusters/*/images/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc1\x01\n\nListImages\x12\x1f.cloudspan.v1.ListImagesRequest\x1a .cloudspan.v1.ListImagesResponse\"p\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=platforms/*/clusters/*}/images\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BK\n\x10\x64\x65v.cloudspan.v1B\nImageProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.image_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\nImageProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_IMAGE_SOURCE'].fields_by_name['server']._loaded_options = None
+  _globals['_IMAGE_SOURCE'].fields_by_name['server']._serialized_options = b'\372A\026\n\024cloudspan.dev/Server'
+  _globals['_IMAGE_SOURCE'].fields_by_name['volume']._loaded_options = None
+  _globals['_IMAGE_SOURCE'].fields_by_name['volume']._serialized_options = b'\372A\026\n\024cloudspan.dev/Volume'
+  _globals['_IMAGE_SOURCE'].fields_by_name['snapshot']._loaded_options = None
+  _globals['_IMAGE_SOURCE'].fields_by_name['snapshot']._serialized_options = b'\372A\030\n\026cloudspan.dev/Snapshot'
   _globals['_IMAGE_LABELSENTRY']._loaded_options = None
   _globals['_IMAGE_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_IMAGE_PROPERTIESENTRY']._loaded_options = None
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_IMAGE'].fields_by_name['name']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_IMAGE'].fields_by_name['state']._loaded_options = None
@@ -48,7 +58,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].fields_by_name['native_state']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE'].fields_by_name['project']._loaded_options = None
-  _globals['_IMAGE'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_IMAGE'].fields_by_name['create_time']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE'].fields_by_name['update_time']._loaded_options = None
@@ -71,8 +81,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].fields_by_name['container_format']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE'].fields_by_name['visibility']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['visibility']._serialized_options = b'\342A\001\003'
-  _globals['_IMAGE'].fields_by_name['protected']._loaded_options = None
-  _globals['_IMAGE'].fields_by_name['protected']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['delete_protected']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['delete_protected']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE'].fields_by_name['checksum']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['checksum']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE'].fields_by_name['checksum_algorithm']._loaded_options = None
@@ -83,28 +93,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].fields_by_name['architecture']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE'].fields_by_name['tags']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['tags']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['description']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['description']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['kind']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['os_distro']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['os_distro']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['os_version']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['os_version']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['boot_mode']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['boot_mode']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['hidden']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['hidden']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['source']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['source']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['stores']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['stores']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['properties']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['properties']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['progress_percent']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['progress_percent']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['fault']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE']._loaded_options = None
-  _globals['_IMAGE']._serialized_options = b'\352AU\n\023cloudspan.dev/Image\0226platforms/{platform}/clusters/{cluster}/images/{image}*\006images'
+  _globals['_IMAGE']._serialized_options = b'\352A\\\n\023cloudspan.dev/Image\0226platforms/{platform}/clusters/{cluster}/images/{image}*\006images2\005image'
   _globals['_GETIMAGEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETIMAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023cloudspan.dev/Image'
   _globals['_LISTIMAGESREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTIMAGESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\025\022\023cloudspan.dev/Image'
+  _globals['_LISTIMAGESRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTIMAGESRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_IMAGESERVICE'].methods_by_name['GetImage']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['GetImage']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_IMAGESERVICE'].methods_by_name['GetImage']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002,\022*/v1/{name=platforms/*/clusters/*/images/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_IMAGESERVICE'].methods_by_name['ListImages']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['ListImages']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_IMAGE']._serialized_start=278
-  _globals['_IMAGE']._serialized_end=1358
-  _globals['_IMAGE_LABELSENTRY']._serialized_start=1049
-  _globals['_IMAGE_LABELSENTRY']._serialized_end=1094
-  _globals['_IMAGE_STATE']._serialized_start=1097
-  _globals['_IMAGE_STATE']._serialized_end=1268
-  _globals['_GETIMAGEREQUEST']._serialized_start=1361
-  _globals['_GETIMAGEREQUEST']._serialized_end=1511
-  _globals['_LISTIMAGESREQUEST']._serialized_start=1514
-  _globals['_LISTIMAGESREQUEST']._serialized_end=1717
-  _globals['_LISTIMAGESRESPONSE']._serialized_start=1720
-  _globals['_LISTIMAGESRESPONSE']._serialized_end=1876
-  _globals['_IMAGESERVICE']._serialized_start=1879
-  _globals['_IMAGESERVICE']._serialized_end=2166
+  _globals['_IMAGESERVICE'].methods_by_name['ListImages']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002,\022*/v1/{parent=platforms/*/clusters/*}/images\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_IMAGE']._serialized_start=308
+  _globals['_IMAGE']._serialized_end=3598
+  _globals['_IMAGE_SOURCE']._serialized_start=1702
+  _globals['_IMAGE_SOURCE']._serialized_end=1874
+  _globals['_IMAGE_LABELSENTRY']._serialized_start=1876
+  _globals['_IMAGE_LABELSENTRY']._serialized_end=1921
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_start=1923
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_end=1972
+  _globals['_IMAGE_STATE']._serialized_start=1975
+  _globals['_IMAGE_STATE']._serialized_end=2146
+  _globals['_IMAGE_KIND']._serialized_start=2148
+  _globals['_IMAGE_KIND']._serialized_end=2238
+  _globals['_IMAGE_VISIBILITY']._serialized_start=2241
+  _globals['_IMAGE_VISIBILITY']._serialized_end=2401
+  _globals['_IMAGE_DISKFORMAT']._serialized_start=2404
+  _globals['_IMAGE_DISKFORMAT']._serialized_end=2729
+  _globals['_IMAGE_CONTAINERFORMAT']._serialized_start=2732
+  _globals['_IMAGE_CONTAINERFORMAT']._serialized_end=3032
+  _globals['_IMAGE_CHECKSUMALGORITHM']._serialized_start=3035
+  _globals['_IMAGE_CHECKSUMALGORITHM']._serialized_end=3272
+  _globals['_IMAGE_BOOTMODE']._serialized_start=3275
+  _globals['_IMAGE_BOOTMODE']._serialized_end=3404
+  _globals['_GETIMAGEREQUEST']._serialized_start=3601
+  _globals['_GETIMAGEREQUEST']._serialized_end=3751
+  _globals['_LISTIMAGESREQUEST']._serialized_start=3754
+  _globals['_LISTIMAGESREQUEST']._serialized_end=4003
+  _globals['_LISTIMAGESRESPONSE']._serialized_start=4006
+  _globals['_LISTIMAGESRESPONSE']._serialized_end=4190
+  _globals['_IMAGESERVICE']._serialized_start=4193
+  _globals['_IMAGESERVICE']._serialized_end=4581
 # @@protoc_insertion_point(module_scope)

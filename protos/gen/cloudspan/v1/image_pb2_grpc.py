@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ImageServiceStub:
-    """Tells which images servers boot from.
+    """Reads the images that servers boot from.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class ImageServiceStub:
 
 
 class ImageServiceServicer:
-    """Tells which images servers boot from.
+    """Reads the images that servers boot from.
     """
 
     def GetImage(self, request, context):
@@ -63,8 +63,8 @@ class ImageServiceServicer:
     def ListImages(self, request, context):
         """Lists images of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_ImageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ImageService:
-    """Tells which images servers boot from.
+    """Reads the images that servers boot from.
     """
 
     @staticmethod

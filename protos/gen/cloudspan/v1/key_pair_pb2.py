@@ -24,8 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
@@ -34,13 +36,16 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63loudspan/v1/key_pair.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x03\n\x07KeyPair\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\npublic_key\x18\x0b \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x19\n\x0b\x66ingerprint\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08key_type\x18\r \x01(\tB\x04\xe2\x41\x01\x03:a\xea\x41^\n\x15\x63loudspan.dev/KeyPair\x12;platforms/{platform}/clusters/{cluster}/keyPairs/{key_pair}*\x08keyPairs\"\x9a\x01\n\x11GetKeyPairRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/KeyPair\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcd\x01\n\x13ListKeyPairsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa3\x01\n\x14ListKeyPairsResponse\x12(\n\tkey_pairs\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.KeyPair\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xb0\x01\n\x14\x43reateKeyPairRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12-\n\x08key_pair\x18\x02 \x01(\x0b\x32\x15.cloudspan.v1.KeyPairB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"o\n\x14\x44\x65leteKeyPairRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/KeyPair\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xbc\x05\n\x0eKeyPairService\x12\x83\x01\n\nGetKeyPair\x12\x1f.cloudspan.v1.GetKeyPairRequest\x1a\x15.cloudspan.v1.KeyPair\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x95\x01\n\x0cListKeyPairs\x12!.cloudspan.v1.ListKeyPairsRequest\x1a\".cloudspan.v1.ListKeyPairsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc2\x01\n\rCreateKeyPair\x12\".cloudspan.v1.CreateKeyPairRequest\x1a\x1d.google.longrunning.Operation\"n\xca\x41\x1c\n\x07KeyPair\x12\x11OperationMetadata\xda\x41\x0fparent,key_pair\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\xac\x02\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc6\x01\n\rDeleteKeyPair\x12\".cloudspan.v1.DeleteKeyPairRequest\x1a\x1d.google.longrunning.Operation\"r\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63loudspan/v1/key_pair.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x05\n\x07KeyPair\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.KeyPair.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\npublic_key\x18\x0b \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x19\n\x0b\x66ingerprint\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x08key_type\x18\r \x01(\x0e\x32\x1d.cloudspan.v1.KeyPair.KeyTypeB\x04\xe2\x41\x01\x05\x12\x12\n\x04user\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"^\n\x07KeyType\x12\x18\n\x14KEY_TYPE_UNSPECIFIED\x10\x00\x12\x10\n\x0cKEY_TYPE_SSH\x10\x01\x12\x11\n\rKEY_TYPE_X509\x10\x02\x12\x14\n\x10KEY_TYPE_UNKNOWN\x10\x03:j\xea\x41g\n\x15\x63loudspan.dev/KeyPair\x12;platforms/{platform}/clusters/{cluster}/keyPairs/{key_pair}*\x08keyPairs2\x07keyPair\"\x9a\x01\n\x11GetKeyPairRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/KeyPair\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe7\x01\n\x13ListKeyPairsRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\x12\x15\x63loudspan.dev/KeyPair\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xbf\x01\n\x14ListKeyPairsResponse\x12(\n\tkey_pairs\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.KeyPair\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xe9\x01\n\x14\x43reateKeyPairRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\x12\x15\x63loudspan.dev/KeyPair\x12-\n\x08key_pair\x18\x02 \x01(\x0b\x32\x15.cloudspan.v1.KeyPairB\x04\xe2\x41\x01\x02\x12\x13\n\x0bkey_pair_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xc8\x01\n\x14\x44\x65leteKeyPairRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/KeyPair\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\x9d\x07\n\x0eKeyPairService\x12\xb7\x01\n\nGetKeyPair\x12\x1f.cloudspan.v1.GetKeyPairRequest\x1a\x15.cloudspan.v1.KeyPair\"q\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02.\x12,/v1/{name=platforms/*/clusters/*/keyPairs/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc9\x01\n\x0cListKeyPairs\x12!.cloudspan.v1.ListKeyPairsRequest\x1a\".cloudspan.v1.ListKeyPairsResponse\"r\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=platforms/*/clusters/*}/keyPairs\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\x86\x02\n\rCreateKeyPair\x12\".cloudspan.v1.CreateKeyPairRequest\x1a\x1d.google.longrunning.Operation\"\xb1\x01\xca\x41\x1c\n\x07KeyPair\x12\x11OperationMetadata\xda\x41\x1bparent,key_pair,key_pair_id\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\xac\x02\x82\xd3\xe4\x93\x02\x31\",/v1/{parent=platforms/*/clusters/*}/keyPairs:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xfb\x01\n\rDeleteKeyPair\x12\".cloudspan.v1.DeleteKeyPairRequest\x1a\x1d.google.longrunning.Operation\"\xa6\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x82\xd3\xe4\x93\x02.*,/v1/{name=platforms/*/clusters/*/keyPairs/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**BM\n\x10\x64\x65v.cloudspan.v1B\x0cKeyPairProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.key_pair_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\014KeyPairProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_KEYPAIR_LABELSENTRY']._loaded_options = None
+  _globals['_KEYPAIR_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_KEYPAIR'].fields_by_name['name']._loaded_options = None
   _globals['_KEYPAIR'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_KEYPAIR'].fields_by_name['create_time']._loaded_options = None
@@ -54,39 +59,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYPAIR'].fields_by_name['fingerprint']._loaded_options = None
   _globals['_KEYPAIR'].fields_by_name['fingerprint']._serialized_options = b'\342A\001\003'
   _globals['_KEYPAIR'].fields_by_name['key_type']._loaded_options = None
-  _globals['_KEYPAIR'].fields_by_name['key_type']._serialized_options = b'\342A\001\003'
+  _globals['_KEYPAIR'].fields_by_name['key_type']._serialized_options = b'\342A\001\005'
+  _globals['_KEYPAIR'].fields_by_name['user']._loaded_options = None
+  _globals['_KEYPAIR'].fields_by_name['user']._serialized_options = b'\342A\001\003'
   _globals['_KEYPAIR']._loaded_options = None
-  _globals['_KEYPAIR']._serialized_options = b'\352A^\n\025cloudspan.dev/KeyPair\022;platforms/{platform}/clusters/{cluster}/keyPairs/{key_pair}*\010keyPairs'
+  _globals['_KEYPAIR']._serialized_options = b'\352Ag\n\025cloudspan.dev/KeyPair\022;platforms/{platform}/clusters/{cluster}/keyPairs/{key_pair}*\010keyPairs2\007keyPair'
   _globals['_GETKEYPAIRREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETKEYPAIRREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/KeyPair'
   _globals['_LISTKEYPAIRSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTKEYPAIRSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTKEYPAIRSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\027\022\025cloudspan.dev/KeyPair'
+  _globals['_LISTKEYPAIRSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTKEYPAIRSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\027\022\025cloudspan.dev/KeyPair'
   _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['key_pair']._loaded_options = None
   _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['key_pair']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEKEYPAIRREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_DELETEKEYPAIRREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEKEYPAIRREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/KeyPair'
+  _globals['_DELETEKEYPAIRREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEKEYPAIRREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_KEYPAIRSERVICE'].methods_by_name['GetKeyPair']._loaded_options = None
-  _globals['_KEYPAIRSERVICE'].methods_by_name['GetKeyPair']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_KEYPAIRSERVICE'].methods_by_name['GetKeyPair']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002.\022,/v1/{name=platforms/*/clusters/*/keyPairs/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_KEYPAIRSERVICE'].methods_by_name['ListKeyPairs']._loaded_options = None
-  _globals['_KEYPAIRSERVICE'].methods_by_name['ListKeyPairs']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_KEYPAIRSERVICE'].methods_by_name['ListKeyPairs']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002.\022,/v1/{parent=platforms/*/clusters/*}/keyPairs\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_KEYPAIRSERVICE'].methods_by_name['CreateKeyPair']._loaded_options = None
-  _globals['_KEYPAIRSERVICE'].methods_by_name['CreateKeyPair']._serialized_options = b'\312A\034\n\007KeyPair\022\021OperationMetadata\332A\017parent,key_pair\342\376\030\007\010\001\022\003\010\254\002\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_KEYPAIRSERVICE'].methods_by_name['CreateKeyPair']._serialized_options = b'\312A\034\n\007KeyPair\022\021OperationMetadata\332A\033parent,key_pair,key_pair_id\342\376\030\007\010\001\022\003\010\254\002\202\323\344\223\0021\",/v1/{parent=platforms/*/clusters/*}/keyPairs:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_KEYPAIRSERVICE'].methods_by_name['DeleteKeyPair']._loaded_options = None
-  _globals['_KEYPAIRSERVICE'].methods_by_name['DeleteKeyPair']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
-  _globals['_KEYPAIR']._serialized_start=350
-  _globals['_KEYPAIR']._serialized_end=736
-  _globals['_GETKEYPAIRREQUEST']._serialized_start=739
-  _globals['_GETKEYPAIRREQUEST']._serialized_end=893
-  _globals['_LISTKEYPAIRSREQUEST']._serialized_start=896
-  _globals['_LISTKEYPAIRSREQUEST']._serialized_end=1101
-  _globals['_LISTKEYPAIRSRESPONSE']._serialized_start=1104
-  _globals['_LISTKEYPAIRSRESPONSE']._serialized_end=1267
-  _globals['_CREATEKEYPAIRREQUEST']._serialized_start=1270
-  _globals['_CREATEKEYPAIRREQUEST']._serialized_end=1446
-  _globals['_DELETEKEYPAIRREQUEST']._serialized_start=1448
-  _globals['_DELETEKEYPAIRREQUEST']._serialized_end=1559
-  _globals['_KEYPAIRSERVICE']._serialized_start=1562
-  _globals['_KEYPAIRSERVICE']._serialized_end=2262
+  _globals['_KEYPAIRSERVICE'].methods_by_name['DeleteKeyPair']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\202\323\344\223\002.*,/v1/{name=platforms/*/clusters/*/keyPairs/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_KEYPAIR']._serialized_start=409
+  _globals['_KEYPAIR']._serialized_end=1063
+  _globals['_KEYPAIR_LABELSENTRY']._serialized_start=814
+  _globals['_KEYPAIR_LABELSENTRY']._serialized_end=859
+  _globals['_KEYPAIR_KEYTYPE']._serialized_start=861
+  _globals['_KEYPAIR_KEYTYPE']._serialized_end=955
+  _globals['_GETKEYPAIRREQUEST']._serialized_start=1066
+  _globals['_GETKEYPAIRREQUEST']._serialized_end=1220
+  _globals['_LISTKEYPAIRSREQUEST']._serialized_start=1223
+  _globals['_LISTKEYPAIRSREQUEST']._serialized_end=1454
+  _globals['_LISTKEYPAIRSRESPONSE']._serialized_start=1457
+  _globals['_LISTKEYPAIRSRESPONSE']._serialized_end=1648
+  _globals['_CREATEKEYPAIRREQUEST']._serialized_start=1651
+  _globals['_CREATEKEYPAIRREQUEST']._serialized_end=1884
+  _globals['_DELETEKEYPAIRREQUEST']._serialized_start=1887
+  _globals['_DELETEKEYPAIRREQUEST']._serialized_end=2087
+  _globals['_KEYPAIRSERVICE']._serialized_start=2090
+  _globals['_KEYPAIRSERVICE']._serialized_end=3015
 # @@protoc_insertion_point(module_scope)

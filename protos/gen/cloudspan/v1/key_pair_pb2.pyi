@@ -2,8 +2,10 @@ import datetime
 
 from cloudspan.v1 import annotations_pb2 as _annotations_pb2
 from cloudspan.v1 import common_pb2 as _common_pb2
+from google.api import annotations_pb2 as _annotations_pb2_1
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import field_info_pb2 as _field_info_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.api import routing_pb2 as _routing_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
@@ -11,6 +13,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -19,24 +22,47 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class KeyPair(_message.Message):
-    __slots__ = ("name", "display_name", "create_time", "observe_time", "native", "public_key", "fingerprint", "key_type")
+    __slots__ = ("name", "display_name", "labels", "create_time", "observe_time", "native", "public_key", "fingerprint", "key_type", "user", "etag")
+    class KeyType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KEY_TYPE_UNSPECIFIED: _ClassVar[KeyPair.KeyType]
+        KEY_TYPE_SSH: _ClassVar[KeyPair.KeyType]
+        KEY_TYPE_X509: _ClassVar[KeyPair.KeyType]
+        KEY_TYPE_UNKNOWN: _ClassVar[KeyPair.KeyType]
+    KEY_TYPE_UNSPECIFIED: KeyPair.KeyType
+    KEY_TYPE_SSH: KeyPair.KeyType
+    KEY_TYPE_X509: KeyPair.KeyType
+    KEY_TYPE_UNKNOWN: KeyPair.KeyType
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
     NATIVE_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     KEY_TYPE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
+    labels: _containers.ScalarMap[str, str]
     create_time: _timestamp_pb2.Timestamp
     observe_time: _timestamp_pb2.Timestamp
     native: _struct_pb2.Struct
     public_key: str
     fingerprint: str
-    key_type: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., public_key: _Optional[str] = ..., fingerprint: _Optional[str] = ..., key_type: _Optional[str] = ...) -> None: ...
+    key_type: KeyPair.KeyType
+    user: str
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., public_key: _Optional[str] = ..., fingerprint: _Optional[str] = ..., key_type: _Optional[_Union[KeyPair.KeyType, str]] = ..., user: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetKeyPairRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")
@@ -79,25 +105,33 @@ class ListKeyPairsResponse(_message.Message):
     def __init__(self, key_pairs: _Optional[_Iterable[_Union[KeyPair, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreachable: _Optional[_Iterable[str]] = ..., cluster_status: _Optional[_Iterable[_Union[_common_pb2.ClusterStatus, _Mapping]]] = ...) -> None: ...
 
 class CreateKeyPairRequest(_message.Message):
-    __slots__ = ("parent", "key_pair", "validate_only", "options", "request_id")
+    __slots__ = ("parent", "key_pair", "key_pair_id", "validate_only", "options", "request_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     KEY_PAIR_FIELD_NUMBER: _ClassVar[int]
+    KEY_PAIR_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     parent: str
     key_pair: KeyPair
+    key_pair_id: str
     validate_only: bool
     options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., key_pair: _Optional[_Union[KeyPair, _Mapping]] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., key_pair: _Optional[_Union[KeyPair, _Mapping]] = ..., key_pair_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DeleteKeyPairRequest(_message.Message):
-    __slots__ = ("name", "validate_only", "request_id")
+    __slots__ = ("name", "etag", "allow_missing", "validate_only", "options", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    etag: str
+    allow_missing: bool
     validate_only: bool
+    options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

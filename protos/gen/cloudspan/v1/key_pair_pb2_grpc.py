@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class KeyPairServiceStub:
-    """Keeps public keys for new servers.
+    """Manages public keys for new servers.
     """
 
     def __init__(self, channel):
@@ -59,7 +59,7 @@ class KeyPairServiceStub:
 
 
 class KeyPairServiceServicer:
-    """Keeps public keys for new servers.
+    """Manages public keys for new servers.
     """
 
     def GetKeyPair(self, request, context):
@@ -74,24 +74,27 @@ class KeyPairServiceServicer:
     def ListKeyPairs(self, request, context):
         """Lists key pairs of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateKeyPair(self, request, context):
-        """Imports a public key; `display_name` becomes its id on platforms that name them so.
+        """Imports a public key.
 
-        ALREADY_EXISTS when the name is taken by another key; done when by the same one.
+        ALREADY_EXISTS when the id is taken by another key; succeeds when it is taken by the same one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteKeyPair(self, request, context):
-        """Deletes a key pair. Done as well when it is already gone.
+        """Deletes a key pair. Servers that have the key keep it.
+
+        NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+        `request_id` still gets its operation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +132,7 @@ def add_KeyPairServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyPairService:
-    """Keeps public keys for new servers.
+    """Manages public keys for new servers.
     """
 
     @staticmethod

@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyPairServiceStub:
-    """Keeps public keys for new servers."""
+    """Manages public keys for new servers."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,20 +42,24 @@ class KeyPairServiceStub:
     ListKeyPairs: _grpc.UnaryUnaryMultiCallable[_key_pair_pb2.ListKeyPairsRequest, _key_pair_pb2.ListKeyPairsResponse]
     """Lists key pairs of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateKeyPair: _grpc.UnaryUnaryMultiCallable[_key_pair_pb2.CreateKeyPairRequest, _operations_pb2.Operation]
-    """Imports a public key; `display_name` becomes its id on platforms that name them so.
+    """Imports a public key.
 
-    ALREADY_EXISTS when the name is taken by another key; done when by the same one.
+    ALREADY_EXISTS when the id is taken by another key; succeeds when it is taken by the same one.
     """
     DeleteKeyPair: _grpc.UnaryUnaryMultiCallable[_key_pair_pb2.DeleteKeyPairRequest, _operations_pb2.Operation]
-    """Deletes a key pair. Done as well when it is already gone."""
+    """Deletes a key pair. Servers that have the key keep it.
+
+    NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+    `request_id` still gets its operation.
+    """
 
 @_typing.type_check_only
 class KeyPairServiceAsyncStub(KeyPairServiceStub):
-    """Keeps public keys for new servers."""
+    """Manages public keys for new servers."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetKeyPair: _aio.UnaryUnaryMultiCallable[_key_pair_pb2.GetKeyPairRequest, _key_pair_pb2.KeyPair]  # type: ignore[assignment]
@@ -66,19 +70,23 @@ class KeyPairServiceAsyncStub(KeyPairServiceStub):
     ListKeyPairs: _aio.UnaryUnaryMultiCallable[_key_pair_pb2.ListKeyPairsRequest, _key_pair_pb2.ListKeyPairsResponse]  # type: ignore[assignment]
     """Lists key pairs of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateKeyPair: _aio.UnaryUnaryMultiCallable[_key_pair_pb2.CreateKeyPairRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Imports a public key; `display_name` becomes its id on platforms that name them so.
+    """Imports a public key.
 
-    ALREADY_EXISTS when the name is taken by another key; done when by the same one.
+    ALREADY_EXISTS when the id is taken by another key; succeeds when it is taken by the same one.
     """
     DeleteKeyPair: _aio.UnaryUnaryMultiCallable[_key_pair_pb2.DeleteKeyPairRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Deletes a key pair. Done as well when it is already gone."""
+    """Deletes a key pair. Servers that have the key keep it.
+
+    NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+    `request_id` still gets its operation.
+    """
 
 class KeyPairServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps public keys for new servers."""
+    """Manages public keys for new servers."""
 
     @_abc_1.abstractmethod
     def GetKeyPair(
@@ -99,8 +107,8 @@ class KeyPairServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_key_pair_pb2.ListKeyPairsResponse, _abc.Awaitable[_key_pair_pb2.ListKeyPairsResponse]]:
         """Lists key pairs of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
     @_abc_1.abstractmethod
@@ -109,9 +117,9 @@ class KeyPairServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pair_pb2.CreateKeyPairRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Imports a public key; `display_name` becomes its id on platforms that name them so.
+        """Imports a public key.
 
-        ALREADY_EXISTS when the name is taken by another key; done when by the same one.
+        ALREADY_EXISTS when the id is taken by another key; succeeds when it is taken by the same one.
         """
 
     @_abc_1.abstractmethod
@@ -120,6 +128,10 @@ class KeyPairServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pair_pb2.DeleteKeyPairRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Deletes a key pair. Done as well when it is already gone."""
+        """Deletes a key pair. Servers that have the key keep it.
+
+        NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+        `request_id` still gets its operation.
+        """
 
 def add_KeyPairServiceServicer_to_server(servicer: KeyPairServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

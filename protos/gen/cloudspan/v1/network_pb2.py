@@ -25,8 +25,10 @@ _sym_db = _symbol_database.Default()
 from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
 from cloudspan.v1 import subnet_pb2 as cloudspan_dot_v1_dot_subnet__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
@@ -35,13 +37,14 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/network.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x19\x63loudspan/v1/subnet.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x07\n\x07Network\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32\x1b.cloudspan.v1.Network.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.Network.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x14\n\x06shared\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65xternal\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0b\n\x03mtu\x18\x0e \x01(\x05\x12\x18\n\nadmin_down\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12$\n\x16port_security_disabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12.\n\x07subnets\x18\x11 \x03(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12\x1a\n\x0cnetwork_type\x18\x12 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fsegmentation_id\x18\x13 \x01(\x05\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:`\xea\x41]\n\x15\x63loudspan.dev/Network\x12:platforms/{platform}/clusters/{cluster}/networks/{network}*\x08networks\"\x9a\x01\n\x11GetNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcd\x01\n\x13ListNetworksRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa2\x01\n\x14ListNetworksResponse\x12\'\n\x08networks\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Network\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xff\x01\n\x14\x43reateNetworkRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x07network\x18\x02 \x01(\x0b\x32\x15.cloudspan.v1.NetworkB\x04\xe2\x41\x01\x02\x12%\n\x07subnets\x18\x03 \x03(\x0b\x32\x14.cloudspan.v1.Subnet\x12\'\n\x06router\x18\x04 \x01(\x0b\x32\x17.cloudspan.v1.NewRouter\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"\x82\x01\n\tNewRouter\x12)\n\x06router\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x34\n\x10\x65xternal_network\x18\x03 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\"o\n\x14\x44\x65leteNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xbb\x05\n\x0eNetworkService\x12\x83\x01\n\nGetNetwork\x12\x1f.cloudspan.v1.GetNetworkRequest\x1a\x15.cloudspan.v1.Network\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x95\x01\n\x0cListNetworks\x12!.cloudspan.v1.ListNetworksRequest\x1a\".cloudspan.v1.ListNetworksResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc1\x01\n\rCreateNetwork\x12\".cloudspan.v1.CreateNetworkRequest\x1a\x1d.google.longrunning.Operation\"m\xca\x41\x1c\n\x07Network\x12\x11OperationMetadata\xda\x41\x0eparent,network\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc6\x01\n\rDeleteNetwork\x12\".cloudspan.v1.DeleteNetworkRequest\x1a\x1d.google.longrunning.Operation\"r\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/network.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x19\x63loudspan/v1/subnet.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x0c\n\x07Network\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32\x1b.cloudspan.v1.Network.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.Network.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x19\n\x06shared\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x16\n\x08\x65xternal\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x10\n\x03mtu\x18\x0e \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x08\x61\x64min_up\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12(\n\x15port_security_enabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12.\n\x07subnets\x18\x11 \x03(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12=\n\x0cnetwork_type\x18\x12 \x01(\x0e\x32!.cloudspan.v1.Network.NetworkTypeB\x04\xe2\x41\x01\x03\x12\"\n\x0fsegmentation_id\x18\x13 \x01(\x03\x42\x04\xe2\x41\x01\x03H\x04\x88\x01\x01\x12!\n\x13native_network_type\x18\x14 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10physical_network\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04kind\x18\x16 \x01(\x0e\x32\x1a.cloudspan.v1.Network.KindB\x04\xe2\x41\x01\x03\x12*\n\x05zones\x18\x17 \x03(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12\x12\n\ndns_domain\x18\x18 \x01(\t\x12(\n\x05\x66\x61ult\x18\x19 \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x1a \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06\"N\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_FLAT\x10\x01\x12\x0f\n\x0bKIND_ROUTED\x10\x02\x12\x10\n\x0cKIND_UNKNOWN\x10\x03\"\xd2\x01\n\x0bNetworkType\x12\x1c\n\x18NETWORK_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11NETWORK_TYPE_FLAT\x10\x01\x12\x15\n\x11NETWORK_TYPE_VLAN\x10\x02\x12\x16\n\x12NETWORK_TYPE_VXLAN\x10\x03\x12\x14\n\x10NETWORK_TYPE_GRE\x10\x04\x12\x17\n\x13NETWORK_TYPE_GENEVE\x10\x05\x12\x16\n\x12NETWORK_TYPE_LOCAL\x10\x06\x12\x18\n\x14NETWORK_TYPE_UNKNOWN\x10\x07:i\xea\x41\x66\n\x15\x63loudspan.dev/Network\x12:platforms/{platform}/clusters/{cluster}/networks/{network}*\x08networks2\x07networkB\t\n\x07_sharedB\x06\n\x04_mtuB\x0b\n\t_admin_upB\x18\n\x16_port_security_enabledB\x12\n\x10_segmentation_id\"\x9a\x01\n\x11GetNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe7\x01\n\x13ListNetworksRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\x12\x15\x63loudspan.dev/Network\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xbe\x01\n\x14ListNetworksResponse\x12\'\n\x08networks\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Network\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xa6\x02\n\x14\x43reateNetworkRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\x12\x15\x63loudspan.dev/Network\x12,\n\x07network\x18\x02 \x01(\x0b\x32\x15.cloudspan.v1.NetworkB\x04\xe2\x41\x01\x02\x12(\n\x07subnets\x18\x03 \x03(\x0b\x32\x17.cloudspan.v1.NewSubnet\x12\'\n\x06router\x18\x04 \x01(\x0b\x32\x17.cloudspan.v1.NewRouter\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xbc\x03\n\tNewSubnet\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x33\n\x06labels\x18\x03 \x03(\x0b\x32#.cloudspan.v1.NewSubnet.LabelsEntry\x12\x12\n\x04\x63idr\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\nip_version\x18\x05 \x01(\x0e\x32\x17.cloudspan.v1.IpVersion\x12\x17\n\ngateway_ip\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x19\n\x0c\x64hcp_enabled\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12=\n\x10\x61llocation_pools\x18\x08 \x03(\x0b\x32#.cloudspan.v1.Subnet.AllocationPool\x12\x17\n\x0f\x64ns_nameservers\x18\t \x03(\t\x12\x33\n\x0bhost_routes\x18\n \x03(\x0b\x32\x1e.cloudspan.v1.Subnet.HostRoute\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_gateway_ipB\x0f\n\r_dhcp_enabled\"\x82\x01\n\tNewRouter\x12)\n\x06router\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x34\n\x10\x65xternal_network\x18\x03 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\"\xc8\x01\n\x14\x44\x65leteNetworkRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\x90\x07\n\x0eNetworkService\x12\xb7\x01\n\nGetNetwork\x12\x1f.cloudspan.v1.GetNetworkRequest\x1a\x15.cloudspan.v1.Network\"q\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02.\x12,/v1/{name=platforms/*/clusters/*/networks/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc9\x01\n\x0cListNetworks\x12!.cloudspan.v1.ListNetworksRequest\x1a\".cloudspan.v1.ListNetworksResponse\"r\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=platforms/*/clusters/*}/networks\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf9\x01\n\rCreateNetwork\x12\".cloudspan.v1.CreateNetworkRequest\x1a\x1d.google.longrunning.Operation\"\xa4\x01\xca\x41\x1c\n\x07Network\x12\x11OperationMetadata\xda\x41\x0eparent,network\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x82\xd3\xe4\x93\x02\x31\",/v1/{parent=platforms/*/clusters/*}/networks:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xfb\x01\n\rDeleteNetwork\x12\".cloudspan.v1.DeleteNetworkRequest\x1a\x1d.google.longrunning.Operation\"\xa6\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x82\xd3\xe4\x93\x02.*,/v1/{name=platforms/*/clusters/*/networks/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**BM\n\x10\x64\x65v.cloudspan.v1B\x0cNetworkProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.network_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\014NetworkProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_NETWORK_LABELSENTRY']._loaded_options = None
   _globals['_NETWORK_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_NETWORK'].fields_by_name['name']._loaded_options = None
@@ -51,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NETWORK'].fields_by_name['native_state']._loaded_options = None
   _globals['_NETWORK'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_NETWORK'].fields_by_name['project']._loaded_options = None
-  _globals['_NETWORK'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_NETWORK'].fields_by_name['create_time']._loaded_options = None
   _globals['_NETWORK'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_NETWORK'].fields_by_name['update_time']._loaded_options = None
@@ -64,58 +67,86 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NETWORK'].fields_by_name['shared']._serialized_options = b'\342A\001\003'
   _globals['_NETWORK'].fields_by_name['external']._loaded_options = None
   _globals['_NETWORK'].fields_by_name['external']._serialized_options = b'\342A\001\003'
-  _globals['_NETWORK'].fields_by_name['admin_down']._loaded_options = None
-  _globals['_NETWORK'].fields_by_name['admin_down']._serialized_options = b'\342A\001\003'
-  _globals['_NETWORK'].fields_by_name['port_security_disabled']._loaded_options = None
-  _globals['_NETWORK'].fields_by_name['port_security_disabled']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['admin_up']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['admin_up']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['port_security_enabled']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['port_security_enabled']._serialized_options = b'\342A\001\003'
   _globals['_NETWORK'].fields_by_name['subnets']._loaded_options = None
   _globals['_NETWORK'].fields_by_name['subnets']._serialized_options = b'\342A\001\003\372A\026\n\024cloudspan.dev/Subnet'
   _globals['_NETWORK'].fields_by_name['network_type']._loaded_options = None
   _globals['_NETWORK'].fields_by_name['network_type']._serialized_options = b'\342A\001\003'
   _globals['_NETWORK'].fields_by_name['segmentation_id']._loaded_options = None
   _globals['_NETWORK'].fields_by_name['segmentation_id']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['native_network_type']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['native_network_type']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['physical_network']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['physical_network']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['kind']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_NETWORK'].fields_by_name['zones']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['zones']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Zone'
+  _globals['_NETWORK'].fields_by_name['fault']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_NETWORK']._loaded_options = None
-  _globals['_NETWORK']._serialized_options = b'\352A]\n\025cloudspan.dev/Network\022:platforms/{platform}/clusters/{cluster}/networks/{network}*\010networks'
+  _globals['_NETWORK']._serialized_options = b'\352Af\n\025cloudspan.dev/Network\022:platforms/{platform}/clusters/{cluster}/networks/{network}*\010networks2\007network'
   _globals['_GETNETWORKREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETNETWORKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Network'
   _globals['_LISTNETWORKSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTNETWORKSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTNETWORKSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\027\022\025cloudspan.dev/Network'
+  _globals['_LISTNETWORKSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTNETWORKSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_CREATENETWORKREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_CREATENETWORKREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_CREATENETWORKREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\027\022\025cloudspan.dev/Network'
   _globals['_CREATENETWORKREQUEST'].fields_by_name['network']._loaded_options = None
   _globals['_CREATENETWORKREQUEST'].fields_by_name['network']._serialized_options = b'\342A\001\002'
+  _globals['_CREATENETWORKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATENETWORKREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_NEWSUBNET_LABELSENTRY']._loaded_options = None
+  _globals['_NEWSUBNET_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_NEWSUBNET'].fields_by_name['cidr']._loaded_options = None
+  _globals['_NEWSUBNET'].fields_by_name['cidr']._serialized_options = b'\342A\001\002'
   _globals['_NEWROUTER'].fields_by_name['router']._loaded_options = None
   _globals['_NEWROUTER'].fields_by_name['router']._serialized_options = b'\372A\026\n\024cloudspan.dev/Router'
   _globals['_NEWROUTER'].fields_by_name['external_network']._loaded_options = None
   _globals['_NEWROUTER'].fields_by_name['external_network']._serialized_options = b'\372A\027\n\025cloudspan.dev/Network'
   _globals['_DELETENETWORKREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETENETWORKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Network'
+  _globals['_DELETENETWORKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETENETWORKREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_NETWORKSERVICE'].methods_by_name['GetNetwork']._loaded_options = None
-  _globals['_NETWORKSERVICE'].methods_by_name['GetNetwork']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_NETWORKSERVICE'].methods_by_name['GetNetwork']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002.\022,/v1/{name=platforms/*/clusters/*/networks/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_NETWORKSERVICE'].methods_by_name['ListNetworks']._loaded_options = None
-  _globals['_NETWORKSERVICE'].methods_by_name['ListNetworks']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_NETWORKSERVICE'].methods_by_name['ListNetworks']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002.\022,/v1/{parent=platforms/*/clusters/*}/networks\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_NETWORKSERVICE'].methods_by_name['CreateNetwork']._loaded_options = None
-  _globals['_NETWORKSERVICE'].methods_by_name['CreateNetwork']._serialized_options = b'\312A\034\n\007Network\022\021OperationMetadata\332A\016parent,network\342\376\030\007\010\001\022\003\010\220\034\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_NETWORKSERVICE'].methods_by_name['CreateNetwork']._serialized_options = b'\312A\034\n\007Network\022\021OperationMetadata\332A\016parent,network\342\376\030\007\010\001\022\003\010\220\034\202\323\344\223\0021\",/v1/{parent=platforms/*/clusters/*}/networks:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_NETWORKSERVICE'].methods_by_name['DeleteNetwork']._loaded_options = None
-  _globals['_NETWORKSERVICE'].methods_by_name['DeleteNetwork']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
-  _globals['_NETWORK']._serialized_start=376
-  _globals['_NETWORK']._serialized_end=1331
-  _globals['_NETWORK_LABELSENTRY']._serialized_start=1045
-  _globals['_NETWORK_LABELSENTRY']._serialized_end=1090
-  _globals['_NETWORK_STATE']._serialized_start=1093
-  _globals['_NETWORK_STATE']._serialized_end=1233
-  _globals['_GETNETWORKREQUEST']._serialized_start=1334
-  _globals['_GETNETWORKREQUEST']._serialized_end=1488
-  _globals['_LISTNETWORKSREQUEST']._serialized_start=1491
-  _globals['_LISTNETWORKSREQUEST']._serialized_end=1696
-  _globals['_LISTNETWORKSRESPONSE']._serialized_start=1699
-  _globals['_LISTNETWORKSRESPONSE']._serialized_end=1861
-  _globals['_CREATENETWORKREQUEST']._serialized_start=1864
-  _globals['_CREATENETWORKREQUEST']._serialized_end=2119
-  _globals['_NEWROUTER']._serialized_start=2122
-  _globals['_NEWROUTER']._serialized_end=2252
-  _globals['_DELETENETWORKREQUEST']._serialized_start=2254
-  _globals['_DELETENETWORKREQUEST']._serialized_end=2365
-  _globals['_NETWORKSERVICE']._serialized_start=2368
-  _globals['_NETWORKSERVICE']._serialized_end=3067
+  _globals['_NETWORKSERVICE'].methods_by_name['DeleteNetwork']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\202\323\344\223\002.*,/v1/{name=platforms/*/clusters/*/networks/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_NETWORK']._serialized_start=435
+  _globals['_NETWORK']._serialized_end=2088
+  _globals['_NETWORK_LABELSENTRY']._serialized_start=1422
+  _globals['_NETWORK_LABELSENTRY']._serialized_end=1467
+  _globals['_NETWORK_STATE']._serialized_start=1470
+  _globals['_NETWORK_STATE']._serialized_end=1610
+  _globals['_NETWORK_KIND']._serialized_start=1612
+  _globals['_NETWORK_KIND']._serialized_end=1690
+  _globals['_NETWORK_NETWORKTYPE']._serialized_start=1693
+  _globals['_NETWORK_NETWORKTYPE']._serialized_end=1903
+  _globals['_GETNETWORKREQUEST']._serialized_start=2091
+  _globals['_GETNETWORKREQUEST']._serialized_end=2245
+  _globals['_LISTNETWORKSREQUEST']._serialized_start=2248
+  _globals['_LISTNETWORKSREQUEST']._serialized_end=2479
+  _globals['_LISTNETWORKSRESPONSE']._serialized_start=2482
+  _globals['_LISTNETWORKSRESPONSE']._serialized_end=2672
+  _globals['_CREATENETWORKREQUEST']._serialized_start=2675
+  _globals['_CREATENETWORKREQUEST']._serialized_end=2969
+  _globals['_NEWSUBNET']._serialized_start=2972
+  _globals['_NEWSUBNET']._serialized_end=3416
+  _globals['_NEWSUBNET_LABELSENTRY']._serialized_start=1422
+  _globals['_NEWSUBNET_LABELSENTRY']._serialized_end=1467
+  _globals['_NEWROUTER']._serialized_start=3419
+  _globals['_NEWROUTER']._serialized_end=3549
+  _globals['_DELETENETWORKREQUEST']._serialized_start=3552
+  _globals['_DELETENETWORKREQUEST']._serialized_end=3752
+  _globals['_NETWORKSERVICE']._serialized_start=3755
+  _globals['_NETWORKSERVICE']._serialized_end=4667
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@ import datetime
 from cloudspan.v1 import annotations_pb2 as _annotations_pb2
 from cloudspan.v1 import common_pb2 as _common_pb2
 from cloudspan.v1 import subnet_pb2 as _subnet_pb2
+from google.api import annotations_pb2 as _annotations_pb2_1
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import field_info_pb2 as _field_info_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.api import routing_pb2 as _routing_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
@@ -21,7 +23,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Network(_message.Message):
-    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "shared", "external", "mtu", "admin_down", "port_security_disabled", "subnets", "network_type", "segmentation_id")
+    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "shared", "external", "mtu", "admin_up", "port_security_enabled", "subnets", "network_type", "segmentation_id", "native_network_type", "physical_network", "kind", "zones", "dns_domain", "fault", "etag")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Network.State]
@@ -38,6 +40,34 @@ class Network(_message.Message):
     STATE_DELETING: Network.State
     STATE_ERROR: Network.State
     STATE_UNKNOWN: Network.State
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Network.Kind]
+        KIND_FLAT: _ClassVar[Network.Kind]
+        KIND_ROUTED: _ClassVar[Network.Kind]
+        KIND_UNKNOWN: _ClassVar[Network.Kind]
+    KIND_UNSPECIFIED: Network.Kind
+    KIND_FLAT: Network.Kind
+    KIND_ROUTED: Network.Kind
+    KIND_UNKNOWN: Network.Kind
+    class NetworkType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NETWORK_TYPE_UNSPECIFIED: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_FLAT: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_VLAN: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_VXLAN: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_GRE: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_GENEVE: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_LOCAL: _ClassVar[Network.NetworkType]
+        NETWORK_TYPE_UNKNOWN: _ClassVar[Network.NetworkType]
+    NETWORK_TYPE_UNSPECIFIED: Network.NetworkType
+    NETWORK_TYPE_FLAT: Network.NetworkType
+    NETWORK_TYPE_VLAN: Network.NetworkType
+    NETWORK_TYPE_VXLAN: Network.NetworkType
+    NETWORK_TYPE_GRE: Network.NetworkType
+    NETWORK_TYPE_GENEVE: Network.NetworkType
+    NETWORK_TYPE_LOCAL: Network.NetworkType
+    NETWORK_TYPE_UNKNOWN: Network.NetworkType
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -59,11 +89,18 @@ class Network(_message.Message):
     SHARED_FIELD_NUMBER: _ClassVar[int]
     EXTERNAL_FIELD_NUMBER: _ClassVar[int]
     MTU_FIELD_NUMBER: _ClassVar[int]
-    ADMIN_DOWN_FIELD_NUMBER: _ClassVar[int]
-    PORT_SECURITY_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_UP_FIELD_NUMBER: _ClassVar[int]
+    PORT_SECURITY_ENABLED_FIELD_NUMBER: _ClassVar[int]
     SUBNETS_FIELD_NUMBER: _ClassVar[int]
     NETWORK_TYPE_FIELD_NUMBER: _ClassVar[int]
     SEGMENTATION_ID_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_NETWORK_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PHYSICAL_NETWORK_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
+    DNS_DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: Network.State
@@ -78,12 +115,19 @@ class Network(_message.Message):
     shared: bool
     external: bool
     mtu: int
-    admin_down: bool
-    port_security_disabled: bool
+    admin_up: bool
+    port_security_enabled: bool
     subnets: _containers.RepeatedScalarFieldContainer[str]
-    network_type: str
+    network_type: Network.NetworkType
     segmentation_id: int
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Network.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., shared: _Optional[bool] = ..., external: _Optional[bool] = ..., mtu: _Optional[int] = ..., admin_down: _Optional[bool] = ..., port_security_disabled: _Optional[bool] = ..., subnets: _Optional[_Iterable[str]] = ..., network_type: _Optional[str] = ..., segmentation_id: _Optional[int] = ...) -> None: ...
+    native_network_type: str
+    physical_network: str
+    kind: Network.Kind
+    zones: _containers.RepeatedScalarFieldContainer[str]
+    dns_domain: str
+    fault: _common_pb2.Fault
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Network.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., shared: _Optional[bool] = ..., external: _Optional[bool] = ..., mtu: _Optional[int] = ..., admin_up: _Optional[bool] = ..., port_security_enabled: _Optional[bool] = ..., subnets: _Optional[_Iterable[str]] = ..., network_type: _Optional[_Union[Network.NetworkType, str]] = ..., segmentation_id: _Optional[int] = ..., native_network_type: _Optional[str] = ..., physical_network: _Optional[str] = ..., kind: _Optional[_Union[Network.Kind, str]] = ..., zones: _Optional[_Iterable[str]] = ..., dns_domain: _Optional[str] = ..., fault: _Optional[_Union[_common_pb2.Fault, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetNetworkRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")
@@ -136,12 +180,43 @@ class CreateNetworkRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     parent: str
     network: Network
-    subnets: _containers.RepeatedCompositeFieldContainer[_subnet_pb2.Subnet]
+    subnets: _containers.RepeatedCompositeFieldContainer[NewSubnet]
     router: NewRouter
     validate_only: bool
     options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., network: _Optional[_Union[Network, _Mapping]] = ..., subnets: _Optional[_Iterable[_Union[_subnet_pb2.Subnet, _Mapping]]] = ..., router: _Optional[_Union[NewRouter, _Mapping]] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., network: _Optional[_Union[Network, _Mapping]] = ..., subnets: _Optional[_Iterable[_Union[NewSubnet, _Mapping]]] = ..., router: _Optional[_Union[NewRouter, _Mapping]] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class NewSubnet(_message.Message):
+    __slots__ = ("display_name", "description", "labels", "cidr", "ip_version", "gateway_ip", "dhcp_enabled", "allocation_pools", "dns_nameservers", "host_routes")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    CIDR_FIELD_NUMBER: _ClassVar[int]
+    IP_VERSION_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_IP_FIELD_NUMBER: _ClassVar[int]
+    DHCP_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_POOLS_FIELD_NUMBER: _ClassVar[int]
+    DNS_NAMESERVERS_FIELD_NUMBER: _ClassVar[int]
+    HOST_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    display_name: str
+    description: str
+    labels: _containers.ScalarMap[str, str]
+    cidr: str
+    ip_version: _common_pb2.IpVersion
+    gateway_ip: str
+    dhcp_enabled: bool
+    allocation_pools: _containers.RepeatedCompositeFieldContainer[_subnet_pb2.Subnet.AllocationPool]
+    dns_nameservers: _containers.RepeatedScalarFieldContainer[str]
+    host_routes: _containers.RepeatedCompositeFieldContainer[_subnet_pb2.Subnet.HostRoute]
+    def __init__(self, display_name: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., cidr: _Optional[str] = ..., ip_version: _Optional[_Union[_common_pb2.IpVersion, str]] = ..., gateway_ip: _Optional[str] = ..., dhcp_enabled: _Optional[bool] = ..., allocation_pools: _Optional[_Iterable[_Union[_subnet_pb2.Subnet.AllocationPool, _Mapping]]] = ..., dns_nameservers: _Optional[_Iterable[str]] = ..., host_routes: _Optional[_Iterable[_Union[_subnet_pb2.Subnet.HostRoute, _Mapping]]] = ...) -> None: ...
 
 class NewRouter(_message.Message):
     __slots__ = ("router", "display_name", "external_network")
@@ -154,11 +229,17 @@ class NewRouter(_message.Message):
     def __init__(self, router: _Optional[str] = ..., display_name: _Optional[str] = ..., external_network: _Optional[str] = ...) -> None: ...
 
 class DeleteNetworkRequest(_message.Message):
-    __slots__ = ("name", "validate_only", "request_id")
+    __slots__ = ("name", "etag", "allow_missing", "validate_only", "options", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    etag: str
+    allow_missing: bool
     validate_only: bool
+    options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class NetworkServiceStub:
-    """Keeps networks.
+    """Manages networks.
     """
 
     def __init__(self, channel):
@@ -59,7 +59,7 @@ class NetworkServiceStub:
 
 
 class NetworkServiceServicer:
-    """Keeps networks.
+    """Manages networks.
     """
 
     def GetNetwork(self, request, context):
@@ -74,15 +74,15 @@ class NetworkServiceServicer:
     def ListNetworks(self, request, context):
         """Lists networks of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateNetwork(self, request, context):
-        """Creates a network and waits until it is active.
+        """Creates a network, with subnets and a router if asked for, and waits until it is active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +91,8 @@ class NetworkServiceServicer:
     def DeleteNetwork(self, request, context):
         """Deletes a network.
 
-        FAILED_PRECONDITION when ports are in use on it, which are listed. Done as well when it is already gone.
+        FAILED_PRECONDITION when ports are in use on it, which are listed. NOT_FOUND when it does not exist, unless
+        `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +130,7 @@ def add_NetworkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NetworkService:
-    """Keeps networks.
+    """Manages networks.
     """
 
     @staticmethod

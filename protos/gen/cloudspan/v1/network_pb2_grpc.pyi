@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NetworkServiceStub:
-    """Keeps networks."""
+    """Manages networks."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,20 +42,21 @@ class NetworkServiceStub:
     ListNetworks: _grpc.UnaryUnaryMultiCallable[_network_pb2.ListNetworksRequest, _network_pb2.ListNetworksResponse]
     """Lists networks of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateNetwork: _grpc.UnaryUnaryMultiCallable[_network_pb2.CreateNetworkRequest, _operations_pb2.Operation]
-    """Creates a network and waits until it is active."""
+    """Creates a network, with subnets and a router if asked for, and waits until it is active."""
     DeleteNetwork: _grpc.UnaryUnaryMultiCallable[_network_pb2.DeleteNetworkRequest, _operations_pb2.Operation]
     """Deletes a network.
 
-    FAILED_PRECONDITION when ports are in use on it, which are listed. Done as well when it is already gone.
+    FAILED_PRECONDITION when ports are in use on it, which are listed. NOT_FOUND when it does not exist, unless
+    `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
     """
 
 @_typing.type_check_only
 class NetworkServiceAsyncStub(NetworkServiceStub):
-    """Keeps networks."""
+    """Manages networks."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetNetwork: _aio.UnaryUnaryMultiCallable[_network_pb2.GetNetworkRequest, _network_pb2.Network]  # type: ignore[assignment]
@@ -66,19 +67,20 @@ class NetworkServiceAsyncStub(NetworkServiceStub):
     ListNetworks: _aio.UnaryUnaryMultiCallable[_network_pb2.ListNetworksRequest, _network_pb2.ListNetworksResponse]  # type: ignore[assignment]
     """Lists networks of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateNetwork: _aio.UnaryUnaryMultiCallable[_network_pb2.CreateNetworkRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Creates a network and waits until it is active."""
+    """Creates a network, with subnets and a router if asked for, and waits until it is active."""
     DeleteNetwork: _aio.UnaryUnaryMultiCallable[_network_pb2.DeleteNetworkRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Deletes a network.
 
-    FAILED_PRECONDITION when ports are in use on it, which are listed. Done as well when it is already gone.
+    FAILED_PRECONDITION when ports are in use on it, which are listed. NOT_FOUND when it does not exist, unless
+    `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
     """
 
 class NetworkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps networks."""
+    """Manages networks."""
 
     @_abc_1.abstractmethod
     def GetNetwork(
@@ -99,8 +101,8 @@ class NetworkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_network_pb2.ListNetworksResponse, _abc.Awaitable[_network_pb2.ListNetworksResponse]]:
         """Lists networks of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
     @_abc_1.abstractmethod
@@ -109,7 +111,7 @@ class NetworkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _network_pb2.CreateNetworkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Creates a network and waits until it is active."""
+        """Creates a network, with subnets and a router if asked for, and waits until it is active."""
 
     @_abc_1.abstractmethod
     def DeleteNetwork(
@@ -119,7 +121,8 @@ class NetworkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Deletes a network.
 
-        FAILED_PRECONDITION when ports are in use on it, which are listed. Done as well when it is already gone.
+        FAILED_PRECONDITION when ports are in use on it, which are listed. NOT_FOUND when it does not exist, unless
+        `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
         """
 
 def add_NetworkServiceServicer_to_server(servicer: NetworkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

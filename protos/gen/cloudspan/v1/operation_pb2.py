@@ -22,58 +22,75 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63loudspan/v1/operation.proto\x12\x0c\x63loudspan.v1\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a#google/longrunning/operations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x08\n\x11OperationMetadata\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x34\n\x05phase\x18\x04 \x01(\x0e\x32%.cloudspan.v1.OperationMetadata.Phase\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0f\n\x07percent\x18\x06 \x01(\x05\x12\x42\n\nnative_ids\x18\x07 \x03(\x0b\x32..cloudspan.v1.OperationMetadata.NativeIdsEntry\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\x18\n\x10\x63\x61ncel_requested\x18\x0c \x01(\x08\x12*\n\nleft_overs\x18\r \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x12\x30\n\x0c\x63ontact_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdeadline_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\twaits_for\x18\x10 \x01(\t\x12\x14\n\x0cpreempted_by\x18\x11 \x01(\t\x12\x45\n\x0e\x63\x61ncel_outcome\x18\x12 \x01(\x0e\x32-.cloudspan.v1.OperationMetadata.CancelOutcome\x1a\x30\n\x0eNativeIdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x11\n\rPHASE_RUNNING\x10\x02\x12\x15\n\x11PHASE_RECONCILING\x10\x03\x12\x11\n\rPHASE_STALLED\x10\x04\x12\x11\n\rPHASE_UNDOING\x10\x05\x12\x0e\n\nPHASE_DONE\x10\x06\"\xa2\x01\n\rCancelOutcome\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41NCEL_OUTCOME_UNDONE\x10\x01\x12\x1b\n\x17\x43\x41NCEL_OUTCOME_TOO_LATE\x10\x02\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_LEFT_BEHIND\x10\x03\x12\x19\n\x15\x43\x41NCEL_OUTCOME_FAILED\x10\x04\"9\n\x08LeftOver\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07removed\x18\x03 \x01(\x08\"+\n\x15WatchOperationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"-\n\x17\x45xplainOperationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"C\n\x17\x41\x62\x61ndonOperationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x85\x03\n\x14OperationExplanation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x08metadata\x18\x02 \x01(\x0b\x32\x1f.cloudspan.v1.OperationMetadata\x12\x38\n\x06stages\x18\x03 \x03(\x0b\x32(.cloudspan.v1.OperationExplanation.Stage\x12\x0f\n\x07skipped\x18\x04 \x01(\x05\x1a\xe0\x01\n\x05Stage\x12\r\n\x05stage\x18\x01 \x01(\t\x12\r\n\x05steps\x18\x02 \x01(\x05\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x05\x12.\n\nfirst_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08instance\x18\x06 \x01(\t\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12\'\n\x05\x63\x61lls\x18\x08 \x03(\x0b\x32\x18.cloudspan.v1.NativeCall\"\xed\x01\n\nNativeCall\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\x05\x12\x19\n\x11native_request_id\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\x0f\n\x07retries\x18\x07 \x01(\x05\x12\'\n\x04took\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06waited\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x65rror\x18\n \x01(\t2\xc4\x02\n\x10OperationService\x12\x62\n\x0eWatchOperation\x12#.cloudspan.v1.WatchOperationRequest\x1a\x1d.google.longrunning.Operation\"\n\x90\x02\x01\xda\x41\x04name0\x01\x12i\n\x10\x45xplainOperation\x12%.cloudspan.v1.ExplainOperationRequest\x1a\".cloudspan.v1.OperationExplanation\"\n\x90\x02\x01\xda\x41\x04name\x12\x61\n\x10\x41\x62\x61ndonOperation\x12%.cloudspan.v1.AbandonOperationRequest\x1a\x1d.google.longrunning.Operation\"\x07\xda\x41\x04nameb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63loudspan/v1/operation.proto\x12\x0c\x63loudspan.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a#google/longrunning/operations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\t\n\x11OperationMetadata\x12\x0e\n\x06method\x18\x01 \x01(\t\x12+\n\x07\x63luster\x18\x02 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x18\n\x08resource\x18\x03 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x34\n\x05phase\x18\x04 \x01(\x0e\x32%.cloudspan.v1.OperationMetadata.Phase\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0f\n\x07percent\x18\x06 \x01(\x05\x12\x42\n\nnative_ids\x18\x07 \x03(\x0b\x32..cloudspan.v1.OperationMetadata.NativeIdsEntry\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\x18\n\x10\x63\x61ncel_requested\x18\x0c \x01(\x08\x12*\n\nleft_overs\x18\r \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x12\x30\n\x0c\x63ontact_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdeadline_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\twaits_for\x18\x10 \x01(\tB\x1c\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x32\n\x0cpreempted_by\x18\x11 \x01(\tB\x1c\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x45\n\x0e\x63\x61ncel_outcome\x18\x12 \x01(\x0e\x32-.cloudspan.v1.OperationMetadata.CancelOutcome\x12\x0e\n\x06\x63\x61ller\x18\x13 \x01(\t\x12\x0e\n\x06tenant\x18\x14 \x01(\t\x12\x31\n\rerror_summary\x18\x15 \x01(\x0b\x32\x1a.cloudspan.v1.ErrorSummary\x12\x36\n\x12\x65stimated_end_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x30\n\x0eNativeIdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x11\n\rPHASE_RUNNING\x10\x02\x12\x15\n\x11PHASE_RECONCILING\x10\x03\x12\x11\n\rPHASE_STALLED\x10\x04\x12\x11\n\rPHASE_UNDOING\x10\x05\x12\x0e\n\nPHASE_DONE\x10\x06\"\xa2\x01\n\rCancelOutcome\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41NCEL_OUTCOME_UNDONE\x10\x01\x12\x1b\n\x17\x43\x41NCEL_OUTCOME_TOO_LATE\x10\x02\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_LEFT_BEHIND\x10\x03\x12\x19\n\x15\x43\x41NCEL_OUTCOME_FAILED\x10\x04\"n\n\x0c\x45rrorSummary\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x08LeftOver\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07removed\x18\x03 \x01(\x08\"G\n\x15WatchOperationRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\"I\n\x17\x45xplainOperationRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\"_\n\x17\x41\x62\x61ndonOperationRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xa3\x03\n\x14OperationExplanation\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x31\n\x08metadata\x18\x02 \x01(\x0b\x32\x1f.cloudspan.v1.OperationMetadata\x12\x38\n\x06stages\x18\x03 \x03(\x0b\x32(.cloudspan.v1.OperationExplanation.Stage\x12\x0f\n\x07skipped\x18\x04 \x01(\x05\x1a\xe0\x01\n\x05Stage\x12\r\n\x05stage\x18\x01 \x01(\t\x12\r\n\x05steps\x18\x02 \x01(\x05\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x05\x12.\n\nfirst_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08instance\x18\x06 \x01(\t\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12\'\n\x05\x63\x61lls\x18\x08 \x03(\x0b\x32\x18.cloudspan.v1.NativeCall\"\xed\x01\n\nNativeCall\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\x05\x12\x19\n\x11native_request_id\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\x0f\n\x07retries\x18\x07 \x01(\x05\x12\'\n\x04took\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06waited\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x65rror\x18\n \x01(\t2\xc4\x03\n\x10OperationService\x12\x87\x01\n\x0eWatchOperation\x12#.cloudspan.v1.WatchOperationRequest\x1a\x1d.google.longrunning.Operation\"/\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=operations/*}:watch0\x01\x12\x90\x01\n\x10\x45xplainOperation\x12%.cloudspan.v1.ExplainOperationRequest\x1a\".cloudspan.v1.OperationExplanation\"1\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=operations/*}:explain\x12\x92\x01\n\x10\x41\x62\x61ndonOperation\x12%.cloudspan.v1.AbandonOperationRequest\x1a\x1d.google.longrunning.Operation\"8\xda\x41\x0bname,reason\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=operations/*}:abandon:\x01*B\x9a\x01\n\x10\x64\x65v.cloudspan.v1B\x0eOperationProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1\xea\x41H\n\x17\x63loudspan.dev/Operation\x12\x16operations/{operation}*\noperations2\toperationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\016OperationProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1\352AH\n\027cloudspan.dev/Operation\022\026operations/{operation}*\noperations2\toperation'
   _globals['_OPERATIONMETADATA_NATIVEIDSENTRY']._loaded_options = None
   _globals['_OPERATIONMETADATA_NATIVEIDSENTRY']._serialized_options = b'8\001'
+  _globals['_OPERATIONMETADATA'].fields_by_name['cluster']._loaded_options = None
+  _globals['_OPERATIONMETADATA'].fields_by_name['cluster']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_OPERATIONMETADATA'].fields_by_name['resource']._loaded_options = None
+  _globals['_OPERATIONMETADATA'].fields_by_name['resource']._serialized_options = b'\372A\003\n\001*'
+  _globals['_OPERATIONMETADATA'].fields_by_name['waits_for']._loaded_options = None
+  _globals['_OPERATIONMETADATA'].fields_by_name['waits_for']._serialized_options = b'\372A\031\n\027cloudspan.dev/Operation'
+  _globals['_OPERATIONMETADATA'].fields_by_name['preempted_by']._loaded_options = None
+  _globals['_OPERATIONMETADATA'].fields_by_name['preempted_by']._serialized_options = b'\372A\031\n\027cloudspan.dev/Operation'
+  _globals['_LEFTOVER'].fields_by_name['name']._loaded_options = None
+  _globals['_LEFTOVER'].fields_by_name['name']._serialized_options = b'\372A\003\n\001*'
   _globals['_WATCHOPERATIONREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_WATCHOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_WATCHOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\031\n\027cloudspan.dev/Operation'
   _globals['_EXPLAINOPERATIONREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_EXPLAINOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_EXPLAINOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\031\n\027cloudspan.dev/Operation'
   _globals['_ABANDONOPERATIONREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_ABANDONOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_ABANDONOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\031\n\027cloudspan.dev/Operation'
   _globals['_ABANDONOPERATIONREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_ABANDONOPERATIONREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
+  _globals['_OPERATIONEXPLANATION'].fields_by_name['name']._loaded_options = None
+  _globals['_OPERATIONEXPLANATION'].fields_by_name['name']._serialized_options = b'\372A\031\n\027cloudspan.dev/Operation'
   _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._serialized_options = b'\220\002\001\332A\004name'
+  _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002\037\022\035/v1/{name=operations/*}:watch'
   _globals['_OPERATIONSERVICE'].methods_by_name['ExplainOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['ExplainOperation']._serialized_options = b'\220\002\001\332A\004name'
+  _globals['_OPERATIONSERVICE'].methods_by_name['ExplainOperation']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002!\022\037/v1/{name=operations/*}:explain'
   _globals['_OPERATIONSERVICE'].methods_by_name['AbandonOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['AbandonOperation']._serialized_options = b'\332A\004name'
-  _globals['_OPERATIONMETADATA']._serialized_start=207
-  _globals['_OPERATIONMETADATA']._serialized_end=1240
-  _globals['_OPERATIONMETADATA_NATIVEIDSENTRY']._serialized_start=880
-  _globals['_OPERATIONMETADATA_NATIVEIDSENTRY']._serialized_end=928
-  _globals['_OPERATIONMETADATA_PHASE']._serialized_start=931
-  _globals['_OPERATIONMETADATA_PHASE']._serialized_end=1075
-  _globals['_OPERATIONMETADATA_CANCELOUTCOME']._serialized_start=1078
-  _globals['_OPERATIONMETADATA_CANCELOUTCOME']._serialized_end=1240
-  _globals['_LEFTOVER']._serialized_start=1242
-  _globals['_LEFTOVER']._serialized_end=1299
-  _globals['_WATCHOPERATIONREQUEST']._serialized_start=1301
-  _globals['_WATCHOPERATIONREQUEST']._serialized_end=1344
-  _globals['_EXPLAINOPERATIONREQUEST']._serialized_start=1346
-  _globals['_EXPLAINOPERATIONREQUEST']._serialized_end=1391
-  _globals['_ABANDONOPERATIONREQUEST']._serialized_start=1393
-  _globals['_ABANDONOPERATIONREQUEST']._serialized_end=1460
-  _globals['_OPERATIONEXPLANATION']._serialized_start=1463
-  _globals['_OPERATIONEXPLANATION']._serialized_end=1852
-  _globals['_OPERATIONEXPLANATION_STAGE']._serialized_start=1628
-  _globals['_OPERATIONEXPLANATION_STAGE']._serialized_end=1852
-  _globals['_NATIVECALL']._serialized_start=1855
-  _globals['_NATIVECALL']._serialized_end=2092
-  _globals['_OPERATIONSERVICE']._serialized_start=2095
-  _globals['_OPERATIONSERVICE']._serialized_end=2419
+  _globals['_OPERATIONSERVICE'].methods_by_name['AbandonOperation']._serialized_options = b'\332A\013name,reason\202\323\344\223\002$\"\037/v1/{name=operations/*}:abandon:\001*'
+  _globals['_OPERATIONMETADATA']._serialized_start=264
+  _globals['_OPERATIONMETADATA']._serialized_end=1532
+  _globals['_OPERATIONMETADATA_NATIVEIDSENTRY']._serialized_start=1172
+  _globals['_OPERATIONMETADATA_NATIVEIDSENTRY']._serialized_end=1220
+  _globals['_OPERATIONMETADATA_PHASE']._serialized_start=1223
+  _globals['_OPERATIONMETADATA_PHASE']._serialized_end=1367
+  _globals['_OPERATIONMETADATA_CANCELOUTCOME']._serialized_start=1370
+  _globals['_OPERATIONMETADATA_CANCELOUTCOME']._serialized_end=1532
+  _globals['_ERRORSUMMARY']._serialized_start=1534
+  _globals['_ERRORSUMMARY']._serialized_end=1644
+  _globals['_LEFTOVER']._serialized_start=1646
+  _globals['_LEFTOVER']._serialized_end=1711
+  _globals['_WATCHOPERATIONREQUEST']._serialized_start=1713
+  _globals['_WATCHOPERATIONREQUEST']._serialized_end=1784
+  _globals['_EXPLAINOPERATIONREQUEST']._serialized_start=1786
+  _globals['_EXPLAINOPERATIONREQUEST']._serialized_end=1859
+  _globals['_ABANDONOPERATIONREQUEST']._serialized_start=1861
+  _globals['_ABANDONOPERATIONREQUEST']._serialized_end=1956
+  _globals['_OPERATIONEXPLANATION']._serialized_start=1959
+  _globals['_OPERATIONEXPLANATION']._serialized_end=2378
+  _globals['_OPERATIONEXPLANATION_STAGE']._serialized_start=2154
+  _globals['_OPERATIONEXPLANATION_STAGE']._serialized_end=2378
+  _globals['_NATIVECALL']._serialized_start=2381
+  _globals['_NATIVECALL']._serialized_end=2618
+  _globals['_OPERATIONSERVICE']._serialized_start=2621
+  _globals['_OPERATIONSERVICE']._serialized_end=3073
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,9 @@
 import datetime
 
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -15,7 +17,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OperationMetadata(_message.Message):
-    __slots__ = ("method", "cluster", "resource", "phase", "stage", "percent", "native_ids", "create_time", "update_time", "end_time", "request_id", "cancel_requested", "left_overs", "contact_time", "deadline_time", "waits_for", "preempted_by", "cancel_outcome")
+    __slots__ = ("method", "cluster", "resource", "phase", "stage", "percent", "native_ids", "create_time", "update_time", "end_time", "request_id", "cancel_requested", "left_overs", "contact_time", "deadline_time", "waits_for", "preempted_by", "cancel_outcome", "caller", "tenant", "error_summary", "estimated_end_time")
     class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PHASE_UNSPECIFIED: _ClassVar[OperationMetadata.Phase]
@@ -69,6 +71,10 @@ class OperationMetadata(_message.Message):
     WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     PREEMPTED_BY_FIELD_NUMBER: _ClassVar[int]
     CANCEL_OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_END_TIME_FIELD_NUMBER: _ClassVar[int]
     method: str
     cluster: str
     resource: str
@@ -87,7 +93,23 @@ class OperationMetadata(_message.Message):
     waits_for: str
     preempted_by: str
     cancel_outcome: OperationMetadata.CancelOutcome
-    def __init__(self, method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., phase: _Optional[_Union[OperationMetadata.Phase, str]] = ..., stage: _Optional[str] = ..., percent: _Optional[int] = ..., native_ids: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., cancel_requested: _Optional[bool] = ..., left_overs: _Optional[_Iterable[_Union[LeftOver, _Mapping]]] = ..., contact_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., preempted_by: _Optional[str] = ..., cancel_outcome: _Optional[_Union[OperationMetadata.CancelOutcome, str]] = ...) -> None: ...
+    caller: str
+    tenant: str
+    error_summary: ErrorSummary
+    estimated_end_time: _timestamp_pb2.Timestamp
+    def __init__(self, method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., phase: _Optional[_Union[OperationMetadata.Phase, str]] = ..., stage: _Optional[str] = ..., percent: _Optional[int] = ..., native_ids: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., cancel_requested: _Optional[bool] = ..., left_overs: _Optional[_Iterable[_Union[LeftOver, _Mapping]]] = ..., contact_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., preempted_by: _Optional[str] = ..., cancel_outcome: _Optional[_Union[OperationMetadata.CancelOutcome, str]] = ..., caller: _Optional[str] = ..., tenant: _Optional[str] = ..., error_summary: _Optional[_Union[ErrorSummary, _Mapping]] = ..., estimated_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ErrorSummary(_message.Message):
+    __slots__ = ("code", "reason", "message", "create_time")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    reason: str
+    message: str
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, code: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LeftOver(_message.Message):
     __slots__ = ("name", "reason", "removed")

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class OperationServiceStub:
-    """Tells how operations go on, beyond what google.longrunning.Operations can.
+    """Follows and explains operations, beyond what google.longrunning.Operations can.
     """
 
     def __init__(self, channel):
@@ -54,7 +54,7 @@ class OperationServiceStub:
 
 
 class OperationServiceServicer:
-    """Tells how operations go on, beyond what google.longrunning.Operations can.
+    """Follows and explains operations, beyond what google.longrunning.Operations can.
     """
 
     def WatchOperation(self, request, context):
@@ -65,14 +65,14 @@ class OperationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainOperation(self, request, context):
-        """Tells what an operation took: its stages, and under each the calls to the platform.
+        """Reports what an operation did: its stages, and under each the calls to the platform.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AbandonOperation(self, request, context):
-        """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+        """Ends an operation that can't continue, such as one of a cluster that is gone for good.
 
         It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
         FAILED_PRECONDITION when it has ended.
@@ -108,7 +108,7 @@ def add_OperationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationService:
-    """Tells how operations go on, beyond what google.longrunning.Operations can.
+    """Follows and explains operations, beyond what google.longrunning.Operations can.
     """
 
     @staticmethod

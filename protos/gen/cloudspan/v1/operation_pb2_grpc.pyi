@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperationServiceStub:
-    """Tells how operations go on, beyond what google.longrunning.Operations can."""
+    """Follows and explains operations, beyond what google.longrunning.Operations can."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,9 +37,9 @@ class OperationServiceStub:
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operations_pb2.Operation]
     """Streams an operation: at once as it is, then at each change, and ends when it is done."""
     ExplainOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.ExplainOperationRequest, _operation_pb2.OperationExplanation]
-    """Tells what an operation took: its stages, and under each the calls to the platform."""
+    """Reports what an operation did: its stages, and under each the calls to the platform."""
     AbandonOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.AbandonOperationRequest, _operations_pb2.Operation]
-    """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+    """Ends an operation that can't continue, such as one of a cluster that is gone for good.
 
     It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
     FAILED_PRECONDITION when it has ended.
@@ -47,22 +47,22 @@ class OperationServiceStub:
 
 @_typing.type_check_only
 class OperationServiceAsyncStub(OperationServiceStub):
-    """Tells how operations go on, beyond what google.longrunning.Operations can."""
+    """Follows and explains operations, beyond what google.longrunning.Operations can."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchOperation: _aio.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Streams an operation: at once as it is, then at each change, and ends when it is done."""
     ExplainOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.ExplainOperationRequest, _operation_pb2.OperationExplanation]  # type: ignore[assignment]
-    """Tells what an operation took: its stages, and under each the calls to the platform."""
+    """Reports what an operation did: its stages, and under each the calls to the platform."""
     AbandonOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.AbandonOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+    """Ends an operation that can't continue, such as one of a cluster that is gone for good.
 
     It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
     FAILED_PRECONDITION when it has ended.
     """
 
 class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells how operations go on, beyond what google.longrunning.Operations can."""
+    """Follows and explains operations, beyond what google.longrunning.Operations can."""
 
     @_abc_1.abstractmethod
     def WatchOperation(
@@ -78,7 +78,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.ExplainOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_pb2.OperationExplanation, _abc.Awaitable[_operation_pb2.OperationExplanation]]:
-        """Tells what an operation took: its stages, and under each the calls to the platform."""
+        """Reports what an operation did: its stages, and under each the calls to the platform."""
 
     @_abc_1.abstractmethod
     def AbandonOperation(
@@ -86,7 +86,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.AbandonOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good.
+        """Ends an operation that can't continue, such as one of a cluster that is gone for good.
 
         It ends in UNKNOWN, reason OUTCOME_UNKNOWN; its left-overs list what it had made. Nothing is undone.
         FAILED_PRECONDITION when it has ended.

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class OrphanServiceStub:
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not be
-    undone. Goes by the marks that creates carry; what other installations or people made is never told.
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what could
+    not be undone. Goes by the marks that creates carry; what other installations or people created is never listed.
     """
 
     def __init__(self, channel):
@@ -49,15 +49,15 @@ class OrphanServiceStub:
 
 
 class OrphanServiceServicer:
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not be
-    undone. Goes by the marks that creates carry; what other installations or people made is never told.
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what could
+    not be undone. Goes by the marks that creates carry; what other installations or people created is never listed.
     """
 
     def ListOrphans(self, request, context):
         """Lists the orphans of one cluster.
 
-        Asks the cluster for everything that carries a mark of this installation, and compares with the operations.
-        What belongs to an operation that has not ended is not told.
+        Lists everything on the cluster that carries a mark of this installation, and compares with the operations. What
+        belongs to an operation that has not ended is left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -66,7 +66,7 @@ class OrphanServiceServicer:
     def DeleteOrphan(self, request, context):
         """Deletes one orphan, if it is still one.
 
-        FAILED_PRECONDITION when it is none any more, or its operation is no longer known and `even_unknown` is not set.
+        FAILED_PRECONDITION when it no longer is one, or its operation is no longer known and `even_unknown` is not set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,8 +94,8 @@ def add_OrphanServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrphanService:
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not be
-    undone. Goes by the marks that creates carry; what other installations or people made is never told.
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what could
+    not be undone. Goes by the marks that creates carry; what other installations or people created is never listed.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OrphanServiceStub:
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not be
-    undone. Goes by the marks that creates carry; what other installations or people made is never told.
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what could
+    not be undone. Goes by the marks that creates carry; what other installations or people created is never listed.
     """
 
     @_typing.overload
@@ -38,37 +38,37 @@ class OrphanServiceStub:
     ListOrphans: _grpc.UnaryUnaryMultiCallable[_orphan_pb2.ListOrphansRequest, _orphan_pb2.ListOrphansResponse]
     """Lists the orphans of one cluster.
 
-    Asks the cluster for everything that carries a mark of this installation, and compares with the operations.
-    What belongs to an operation that has not ended is not told.
+    Lists everything on the cluster that carries a mark of this installation, and compares with the operations. What
+    belongs to an operation that has not ended is left out.
     """
     DeleteOrphan: _grpc.UnaryUnaryMultiCallable[_orphan_pb2.DeleteOrphanRequest, _orphan_pb2.DeleteOrphanResponse]
     """Deletes one orphan, if it is still one.
 
-    FAILED_PRECONDITION when it is none any more, or its operation is no longer known and `even_unknown` is not set.
+    FAILED_PRECONDITION when it no longer is one, or its operation is no longer known and `even_unknown` is not set.
     """
 
 @_typing.type_check_only
 class OrphanServiceAsyncStub(OrphanServiceStub):
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not be
-    undone. Goes by the marks that creates carry; what other installations or people made is never told.
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what could
+    not be undone. Goes by the marks that creates carry; what other installations or people created is never listed.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListOrphans: _aio.UnaryUnaryMultiCallable[_orphan_pb2.ListOrphansRequest, _orphan_pb2.ListOrphansResponse]  # type: ignore[assignment]
     """Lists the orphans of one cluster.
 
-    Asks the cluster for everything that carries a mark of this installation, and compares with the operations.
-    What belongs to an operation that has not ended is not told.
+    Lists everything on the cluster that carries a mark of this installation, and compares with the operations. What
+    belongs to an operation that has not ended is left out.
     """
     DeleteOrphan: _aio.UnaryUnaryMultiCallable[_orphan_pb2.DeleteOrphanRequest, _orphan_pb2.DeleteOrphanResponse]  # type: ignore[assignment]
     """Deletes one orphan, if it is still one.
 
-    FAILED_PRECONDITION when it is none any more, or its operation is no longer known and `even_unknown` is not set.
+    FAILED_PRECONDITION when it no longer is one, or its operation is no longer known and `even_unknown` is not set.
     """
 
 class OrphanServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not be
-    undone. Goes by the marks that creates carry; what other installations or people made is never told.
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what could
+    not be undone. Goes by the marks that creates carry; what other installations or people created is never listed.
     """
 
     @_abc_1.abstractmethod
@@ -79,8 +79,8 @@ class OrphanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orphan_pb2.ListOrphansResponse, _abc.Awaitable[_orphan_pb2.ListOrphansResponse]]:
         """Lists the orphans of one cluster.
 
-        Asks the cluster for everything that carries a mark of this installation, and compares with the operations.
-        What belongs to an operation that has not ended is not told.
+        Lists everything on the cluster that carries a mark of this installation, and compares with the operations. What
+        belongs to an operation that has not ended is left out.
         """
 
     @_abc_1.abstractmethod
@@ -91,7 +91,7 @@ class OrphanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orphan_pb2.DeleteOrphanResponse, _abc.Awaitable[_orphan_pb2.DeleteOrphanResponse]]:
         """Deletes one orphan, if it is still one.
 
-        FAILED_PRECONDITION when it is none any more, or its operation is no longer known and `even_unknown` is not set.
+        FAILED_PRECONDITION when it no longer is one, or its operation is no longer known and `even_unknown` is not set.
         """
 
 def add_OrphanServiceServicer_to_server(servicer: OrphanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,19 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63loudspan/v1/platform.proto\x12\x0c\x63loudspan.v1\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x02\n\x08Platform\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x1c.cloudspan.v1.Platform.StateB\x04\xe2\x41\x01\x03\x12\x36\n\tinstances\x18\x04 \x03(\x0b\x32\x1d.cloudspan.v1.AdapterInstanceB\x04\xe2\x41\x01\x03\x12\x30\n\x08\x63lusters\x18\x05 \x03(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x16\n\x08services\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\"F\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x15\n\x11STATE_UNAVAILABLE\x10\x02:<\xea\x41\x39\n\x16\x63loudspan.dev/Platform\x12\x14platforms/{platform}*\tplatforms\"\x8c\x03\n\x0f\x41\x64\x61pterInstance\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32#.cloudspan.v1.AdapterInstance.State\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x62uild\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontract_min\x18\x06 \x01(\x05\x12\x14\n\x0c\x63ontract_max\x18\x07 \x01(\x05\x12\x11\n\tin_flight\x18\x08 \x01(\x05\x12\x31\n\rdescribe_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x96\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10STATE_CONNECTING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x11\n\rSTATE_SUSPECT\x10\x03\x12\x11\n\rSTATE_EJECTED\x10\x04\x12\x12\n\x0eSTATE_DRAINING\x10\x05\x12\x15\n\x11STATE_QUARANTINED\x10\x06\"C\n\x12GetPlatformRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63loudspan.dev/Platform\"\x16\n\x14ListPlatformsRequest\"B\n\x15ListPlatformsResponse\x12)\n\tplatforms\x18\x01 \x03(\x0b\x32\x16.cloudspan.v1.Platform2\xc5\x01\n\x0fPlatformService\x12S\n\x0bGetPlatform\x12 .cloudspan.v1.GetPlatformRequest\x1a\x16.cloudspan.v1.Platform\"\n\x90\x02\x01\xda\x41\x04name\x12]\n\rListPlatforms\x12\".cloudspan.v1.ListPlatformsRequest\x1a#.cloudspan.v1.ListPlatformsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63loudspan/v1/platform.proto\x12\x0c\x63loudspan.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x03\n\x08Platform\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x1c.cloudspan.v1.Platform.StateB\x04\xe2\x41\x01\x03\x12\x36\n\tinstances\x18\x04 \x03(\x0b\x32\x1d.cloudspan.v1.AdapterInstanceB\x04\xe2\x41\x01\x03\x12\x30\n\x08\x63lusters\x18\x05 \x03(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x16\n\x08services\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\"Y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x15\n\x11STATE_UNAVAILABLE\x10\x02\x12\x11\n\rSTATE_UNKNOWN\x10\x03:F\xea\x41\x43\n\x16\x63loudspan.dev/Platform\x12\x14platforms/{platform}*\tplatforms2\x08platform\"\x9f\x03\n\x0f\x41\x64\x61pterInstance\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32#.cloudspan.v1.AdapterInstance.State\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x62uild\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontract_min\x18\x06 \x01(\x05\x12\x14\n\x0c\x63ontract_max\x18\x07 \x01(\x05\x12\x11\n\tin_flight\x18\x08 \x01(\x03\x12\x31\n\rdescribe_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10STATE_CONNECTING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x11\n\rSTATE_SUSPECT\x10\x03\x12\x11\n\rSTATE_EJECTED\x10\x04\x12\x12\n\x0eSTATE_DRAINING\x10\x05\x12\x15\n\x11STATE_QUARANTINED\x10\x06\x12\x11\n\rSTATE_UNKNOWN\x10\x07\"C\n\x12GetPlatformRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63loudspan.dev/Platform\"=\n\x14ListPlatformsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListPlatformsResponse\x12)\n\tplatforms\x18\x01 \x03(\x0b\x32\x16.cloudspan.v1.Platform\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf8\x01\n\x0fPlatformService\x12q\n\x0bGetPlatform\x12 .cloudspan.v1.GetPlatformRequest\x1a\x16.cloudspan.v1.Platform\"(\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=platforms/*}\x12r\n\rListPlatforms\x12\".cloudspan.v1.ListPlatformsRequest\x1a#.cloudspan.v1.ListPlatformsResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/platformsBN\n\x10\x64\x65v.cloudspan.v1B\rPlatformProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.platform_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\rPlatformProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_PLATFORM'].fields_by_name['name']._loaded_options = None
   _globals['_PLATFORM'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_PLATFORM'].fields_by_name['display_name']._loaded_options = None
@@ -48,27 +50,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLATFORM'].fields_by_name['services']._loaded_options = None
   _globals['_PLATFORM'].fields_by_name['services']._serialized_options = b'\342A\001\003'
   _globals['_PLATFORM']._loaded_options = None
-  _globals['_PLATFORM']._serialized_options = b'\352A9\n\026cloudspan.dev/Platform\022\024platforms/{platform}*\tplatforms'
+  _globals['_PLATFORM']._serialized_options = b'\352AC\n\026cloudspan.dev/Platform\022\024platforms/{platform}*\tplatforms2\010platform'
   _globals['_GETPLATFORMREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETPLATFORMREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026cloudspan.dev/Platform'
   _globals['_PLATFORMSERVICE'].methods_by_name['GetPlatform']._loaded_options = None
-  _globals['_PLATFORMSERVICE'].methods_by_name['GetPlatform']._serialized_options = b'\220\002\001\332A\004name'
+  _globals['_PLATFORMSERVICE'].methods_by_name['GetPlatform']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002\030\022\026/v1/{name=platforms/*}'
   _globals['_PLATFORMSERVICE'].methods_by_name['ListPlatforms']._loaded_options = None
-  _globals['_PLATFORMSERVICE'].methods_by_name['ListPlatforms']._serialized_options = b'\220\002\001'
-  _globals['_PLATFORM']._serialized_start=164
-  _globals['_PLATFORM']._serialized_end=537
-  _globals['_PLATFORM_STATE']._serialized_start=405
-  _globals['_PLATFORM_STATE']._serialized_end=475
-  _globals['_ADAPTERINSTANCE']._serialized_start=540
-  _globals['_ADAPTERINSTANCE']._serialized_end=936
-  _globals['_ADAPTERINSTANCE_STATE']._serialized_start=786
-  _globals['_ADAPTERINSTANCE_STATE']._serialized_end=936
-  _globals['_GETPLATFORMREQUEST']._serialized_start=938
-  _globals['_GETPLATFORMREQUEST']._serialized_end=1005
-  _globals['_LISTPLATFORMSREQUEST']._serialized_start=1007
-  _globals['_LISTPLATFORMSREQUEST']._serialized_end=1029
-  _globals['_LISTPLATFORMSRESPONSE']._serialized_start=1031
-  _globals['_LISTPLATFORMSRESPONSE']._serialized_end=1097
-  _globals['_PLATFORMSERVICE']._serialized_start=1100
-  _globals['_PLATFORMSERVICE']._serialized_end=1297
+  _globals['_PLATFORMSERVICE'].methods_by_name['ListPlatforms']._serialized_options = b'\220\002\001\202\323\344\223\002\017\022\r/v1/platforms'
+  _globals['_PLATFORM']._serialized_start=194
+  _globals['_PLATFORM']._serialized_end=596
+  _globals['_PLATFORM_STATE']._serialized_start=435
+  _globals['_PLATFORM_STATE']._serialized_end=524
+  _globals['_ADAPTERINSTANCE']._serialized_start=599
+  _globals['_ADAPTERINSTANCE']._serialized_end=1014
+  _globals['_ADAPTERINSTANCE_STATE']._serialized_start=845
+  _globals['_ADAPTERINSTANCE_STATE']._serialized_end=1014
+  _globals['_GETPLATFORMREQUEST']._serialized_start=1016
+  _globals['_GETPLATFORMREQUEST']._serialized_end=1083
+  _globals['_LISTPLATFORMSREQUEST']._serialized_start=1085
+  _globals['_LISTPLATFORMSREQUEST']._serialized_end=1146
+  _globals['_LISTPLATFORMSRESPONSE']._serialized_start=1148
+  _globals['_LISTPLATFORMSRESPONSE']._serialized_end=1239
+  _globals['_PLATFORMSERVICE']._serialized_start=1242
+  _globals['_PLATFORMSERVICE']._serialized_end=1490
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -20,9 +21,11 @@ class Platform(_message.Message):
         STATE_UNSPECIFIED: _ClassVar[Platform.State]
         STATE_READY: _ClassVar[Platform.State]
         STATE_UNAVAILABLE: _ClassVar[Platform.State]
+        STATE_UNKNOWN: _ClassVar[Platform.State]
     STATE_UNSPECIFIED: Platform.State
     STATE_READY: Platform.State
     STATE_UNAVAILABLE: Platform.State
+    STATE_UNKNOWN: Platform.State
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +51,7 @@ class AdapterInstance(_message.Message):
         STATE_EJECTED: _ClassVar[AdapterInstance.State]
         STATE_DRAINING: _ClassVar[AdapterInstance.State]
         STATE_QUARANTINED: _ClassVar[AdapterInstance.State]
+        STATE_UNKNOWN: _ClassVar[AdapterInstance.State]
     STATE_UNSPECIFIED: AdapterInstance.State
     STATE_CONNECTING: AdapterInstance.State
     STATE_READY: AdapterInstance.State
@@ -55,6 +59,7 @@ class AdapterInstance(_message.Message):
     STATE_EJECTED: AdapterInstance.State
     STATE_DRAINING: AdapterInstance.State
     STATE_QUARANTINED: AdapterInstance.State
+    STATE_UNKNOWN: AdapterInstance.State
     ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -82,11 +87,17 @@ class GetPlatformRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ListPlatformsRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListPlatformsResponse(_message.Message):
-    __slots__ = ("platforms",)
+    __slots__ = ("platforms", "next_page_token")
     PLATFORMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     platforms: _containers.RepeatedCompositeFieldContainer[Platform]
-    def __init__(self, platforms: _Optional[_Iterable[_Union[Platform, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, platforms: _Optional[_Iterable[_Union[Platform, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

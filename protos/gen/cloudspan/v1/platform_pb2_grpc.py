@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PlatformServiceStub:
-    """Tells which platforms are plugged in.
+    """Lists the platforms that adapters serve.
     """
 
     def __init__(self, channel):
@@ -48,20 +48,20 @@ class PlatformServiceStub:
 
 
 class PlatformServiceServicer:
-    """Tells which platforms are plugged in.
+    """Lists the platforms that adapters serve.
     """
 
     def GetPlatform(self, request, context):
         """Gets one platform.
 
-        NOT_FOUND lists the platforms known now.
+        NOT_FOUND names the platforms that are known now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPlatforms(self, request, context):
-        """Lists the platforms known now, those without a living instance included.
+        """Lists the platforms known now, those without a running instance included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,7 @@ def add_PlatformServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PlatformService:
-    """Tells which platforms are plugged in.
+    """Lists the platforms that adapters serve.
     """
 
     @staticmethod

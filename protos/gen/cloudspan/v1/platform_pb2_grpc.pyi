@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PlatformServiceStub:
-    """Tells which platforms are plugged in."""
+    """Lists the platforms that adapters serve."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,26 +36,26 @@ class PlatformServiceStub:
     GetPlatform: _grpc.UnaryUnaryMultiCallable[_platform_pb2.GetPlatformRequest, _platform_pb2.Platform]
     """Gets one platform.
 
-    NOT_FOUND lists the platforms known now.
+    NOT_FOUND names the platforms that are known now.
     """
     ListPlatforms: _grpc.UnaryUnaryMultiCallable[_platform_pb2.ListPlatformsRequest, _platform_pb2.ListPlatformsResponse]
-    """Lists the platforms known now, those without a living instance included."""
+    """Lists the platforms known now, those without a running instance included."""
 
 @_typing.type_check_only
 class PlatformServiceAsyncStub(PlatformServiceStub):
-    """Tells which platforms are plugged in."""
+    """Lists the platforms that adapters serve."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPlatform: _aio.UnaryUnaryMultiCallable[_platform_pb2.GetPlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
     """Gets one platform.
 
-    NOT_FOUND lists the platforms known now.
+    NOT_FOUND names the platforms that are known now.
     """
     ListPlatforms: _aio.UnaryUnaryMultiCallable[_platform_pb2.ListPlatformsRequest, _platform_pb2.ListPlatformsResponse]  # type: ignore[assignment]
-    """Lists the platforms known now, those without a living instance included."""
+    """Lists the platforms known now, those without a running instance included."""
 
 class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which platforms are plugged in."""
+    """Lists the platforms that adapters serve."""
 
     @_abc_1.abstractmethod
     def GetPlatform(
@@ -65,7 +65,7 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_platform_pb2.Platform, _abc.Awaitable[_platform_pb2.Platform]]:
         """Gets one platform.
 
-        NOT_FOUND lists the platforms known now.
+        NOT_FOUND names the platforms that are known now.
         """
 
     @_abc_1.abstractmethod
@@ -74,6 +74,6 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_pb2.ListPlatformsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_platform_pb2.ListPlatformsResponse, _abc.Awaitable[_platform_pb2.ListPlatformsResponse]]:
-        """Lists the platforms known now, those without a living instance included."""
+        """Lists the platforms known now, those without a running instance included."""
 
 def add_PlatformServiceServicer_to_server(servicer: PlatformServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

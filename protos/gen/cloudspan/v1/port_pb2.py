@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,13 +33,14 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63loudspan/v1/port.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x08\n\x04Port\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x18.cloudspan.v1.Port.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x06labels\x18\x06 \x03(\x0b\x32\x1e.cloudspan.v1.Port.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07network\x18\x0c \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12-\n\x06server\x18\r \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x17\n\tdevice_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65vice_owner\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bmac_address\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\tfixed_ips\x18\x11 \x03(\x0b\x32\x1a.cloudspan.v1.Port.FixedIpB\x04\xe2\x41\x01\x03\x12=\n\x0fsecurity_groups\x18\x12 \x03(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12\x18\n\nadmin_down\x18\x13 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12$\n\x16port_security_disabled\x18\x14 \x01(\x08\x42\x04\xe2\x41\x01\x03\x1aH\n\x07\x46ixedIp\x12\x12\n\nip_address\x18\x01 \x01(\t\x12)\n\x06subnet\x18\x02 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:T\xea\x41Q\n\x12\x63loudspan.dev/Port\x12\x34platforms/{platform}/clusters/{cluster}/ports/{port}*\x05ports\"\x94\x01\n\x0eGetPortRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xca\x01\n\x10ListPortsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x99\x01\n\x11ListPortsResponse\x12!\n\x05ports\x18\x01 \x03(\x0b\x32\x12.cloudspan.v1.Port\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x98\x02\n\x0bPortService\x12z\n\x07GetPort\x12\x1c.cloudspan.v1.GetPortRequest\x1a\x12.cloudspan.v1.Port\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x8c\x01\n\tListPorts\x12\x1e.cloudspan.v1.ListPortsRequest\x1a\x1f.cloudspan.v1.ListPortsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63loudspan/v1/port.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x0b\n\x04Port\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x18.cloudspan.v1.Port.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12.\n\x06labels\x18\x06 \x03(\x0b\x32\x1e.cloudspan.v1.Port.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07network\x18\x0c \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12-\n\x06server\x18\r \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x17\n\tdevice_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65vice_owner\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bmac_address\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\tfixed_ips\x18\x11 \x03(\x0b\x32\x1a.cloudspan.v1.Port.FixedIpB\x04\xe2\x41\x01\x03\x12=\n\x0fsecurity_groups\x18\x12 \x03(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12\x1b\n\x08\x61\x64min_up\x18\x13 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12(\n\x15port_security_enabled\x18\x14 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x1a\n\x06\x64\x65vice\x18\x15 \x01(\tB\n\xe2\x41\x01\x03\xfa\x41\x03\n\x01*\x12\x43\n\x15\x61llowed_address_pairs\x18\x16 \x03(\x0b\x32\x1e.cloudspan.v1.Port.AddressPairB\x04\xe2\x41\x01\x03\x12\x17\n\tvnic_type\x18\x17 \x01(\tB\x04\xe2\x41\x01\x03\x12)\n\x04host\x18\x18 \x01(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Host\x12\x16\n\x08\x64ns_name\x18\x19 \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05\x66\x61ult\x18\x1a \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x1b \x01(\t\x1aH\n\x07\x46ixedIp\x12\x12\n\nip_address\x18\x01 \x01(\t\x12)\n\x06subnet\x18\x02 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x1a\x36\n\x0b\x41\x64\x64ressPair\x12\x12\n\nip_address\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:Z\xea\x41W\n\x12\x63loudspan.dev/Port\x12\x34platforms/{platform}/clusters/{cluster}/ports/{port}*\x05ports2\x04portB\x0b\n\t_admin_upB\x18\n\x16_port_security_enabled\"\x94\x01\n\x0eGetPortRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe1\x01\n\x10ListPortsRequest\x12+\n\x06parent\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x01\xfa\x41\x14\x12\x12\x63loudspan.dev/Port\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xb5\x01\n\x11ListPortsResponse\x12!\n\x05ports\x18\x01 \x03(\x0b\x32\x12.cloudspan.v1.Port\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xfb\x02\n\x0bPortService\x12\xab\x01\n\x07GetPort\x12\x1c.cloudspan.v1.GetPortRequest\x1a\x12.cloudspan.v1.Port\"n\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02+\x12)/v1/{name=platforms/*/clusters/*/ports/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xbd\x01\n\tListPorts\x12\x1e.cloudspan.v1.ListPortsRequest\x1a\x1f.cloudspan.v1.ListPortsResponse\"o\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02+\x12)/v1/{parent=platforms/*/clusters/*}/ports\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BJ\n\x10\x64\x65v.cloudspan.v1B\tPortProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.port_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\tPortProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_PORT_FIXEDIP'].fields_by_name['subnet']._loaded_options = None
   _globals['_PORT_FIXEDIP'].fields_by_name['subnet']._serialized_options = b'\372A\026\n\024cloudspan.dev/Subnet'
   _globals['_PORT_LABELSENTRY']._loaded_options = None
@@ -50,7 +52,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PORT'].fields_by_name['native_state']._loaded_options = None
   _globals['_PORT'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_PORT'].fields_by_name['project']._loaded_options = None
-  _globals['_PORT'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_PORT'].fields_by_name['create_time']._loaded_options = None
   _globals['_PORT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_PORT'].fields_by_name['update_time']._loaded_options = None
@@ -75,34 +77,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PORT'].fields_by_name['fixed_ips']._serialized_options = b'\342A\001\003'
   _globals['_PORT'].fields_by_name['security_groups']._loaded_options = None
   _globals['_PORT'].fields_by_name['security_groups']._serialized_options = b'\342A\001\003\372A\035\n\033cloudspan.dev/SecurityGroup'
-  _globals['_PORT'].fields_by_name['admin_down']._loaded_options = None
-  _globals['_PORT'].fields_by_name['admin_down']._serialized_options = b'\342A\001\003'
-  _globals['_PORT'].fields_by_name['port_security_disabled']._loaded_options = None
-  _globals['_PORT'].fields_by_name['port_security_disabled']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['admin_up']._loaded_options = None
+  _globals['_PORT'].fields_by_name['admin_up']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['port_security_enabled']._loaded_options = None
+  _globals['_PORT'].fields_by_name['port_security_enabled']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['device']._loaded_options = None
+  _globals['_PORT'].fields_by_name['device']._serialized_options = b'\342A\001\003\372A\003\n\001*'
+  _globals['_PORT'].fields_by_name['allowed_address_pairs']._loaded_options = None
+  _globals['_PORT'].fields_by_name['allowed_address_pairs']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['vnic_type']._loaded_options = None
+  _globals['_PORT'].fields_by_name['vnic_type']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['host']._loaded_options = None
+  _globals['_PORT'].fields_by_name['host']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Host'
+  _globals['_PORT'].fields_by_name['dns_name']._loaded_options = None
+  _globals['_PORT'].fields_by_name['dns_name']._serialized_options = b'\342A\001\003'
+  _globals['_PORT'].fields_by_name['fault']._loaded_options = None
+  _globals['_PORT'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_PORT']._loaded_options = None
-  _globals['_PORT']._serialized_options = b'\352AQ\n\022cloudspan.dev/Port\0224platforms/{platform}/clusters/{cluster}/ports/{port}*\005ports'
+  _globals['_PORT']._serialized_options = b'\352AW\n\022cloudspan.dev/Port\0224platforms/{platform}/clusters/{cluster}/ports/{port}*\005ports2\004port'
   _globals['_GETPORTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETPORTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\024\n\022cloudspan.dev/Port'
   _globals['_LISTPORTSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTPORTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTPORTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\024\022\022cloudspan.dev/Port'
+  _globals['_LISTPORTSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTPORTSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_PORTSERVICE'].methods_by_name['GetPort']._loaded_options = None
-  _globals['_PORTSERVICE'].methods_by_name['GetPort']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_PORTSERVICE'].methods_by_name['GetPort']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002+\022)/v1/{name=platforms/*/clusters/*/ports/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_PORTSERVICE'].methods_by_name['ListPorts']._loaded_options = None
-  _globals['_PORTSERVICE'].methods_by_name['ListPorts']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_PORT']._serialized_start=277
-  _globals['_PORT']._serialized_end=1417
-  _globals['_PORT_FIXEDIP']._serialized_start=1069
-  _globals['_PORT_FIXEDIP']._serialized_end=1141
-  _globals['_PORT_LABELSENTRY']._serialized_start=1143
-  _globals['_PORT_LABELSENTRY']._serialized_end=1188
-  _globals['_PORT_STATE']._serialized_start=1191
-  _globals['_PORT_STATE']._serialized_end=1331
-  _globals['_GETPORTREQUEST']._serialized_start=1420
-  _globals['_GETPORTREQUEST']._serialized_end=1568
-  _globals['_LISTPORTSREQUEST']._serialized_start=1571
-  _globals['_LISTPORTSREQUEST']._serialized_end=1773
-  _globals['_LISTPORTSRESPONSE']._serialized_start=1776
-  _globals['_LISTPORTSRESPONSE']._serialized_end=1929
-  _globals['_PORTSERVICE']._serialized_start=1932
-  _globals['_PORTSERVICE']._serialized_end=2212
+  _globals['_PORTSERVICE'].methods_by_name['ListPorts']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002+\022)/v1/{parent=platforms/*/clusters/*}/ports\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_PORT']._serialized_start=307
+  _globals['_PORT']._serialized_end=1826
+  _globals['_PORT_FIXEDIP']._serialized_start=1377
+  _globals['_PORT_FIXEDIP']._serialized_end=1449
+  _globals['_PORT_ADDRESSPAIR']._serialized_start=1451
+  _globals['_PORT_ADDRESSPAIR']._serialized_end=1505
+  _globals['_PORT_LABELSENTRY']._serialized_start=1507
+  _globals['_PORT_LABELSENTRY']._serialized_end=1552
+  _globals['_PORT_STATE']._serialized_start=1555
+  _globals['_PORT_STATE']._serialized_end=1695
+  _globals['_GETPORTREQUEST']._serialized_start=1829
+  _globals['_GETPORTREQUEST']._serialized_end=1977
+  _globals['_LISTPORTSREQUEST']._serialized_start=1980
+  _globals['_LISTPORTSREQUEST']._serialized_end=2205
+  _globals['_LISTPORTSRESPONSE']._serialized_start=2208
+  _globals['_LISTPORTSRESPONSE']._serialized_end=2389
+  _globals['_PORTSERVICE']._serialized_start=2392
+  _globals['_PORTSERVICE']._serialized_end=2771
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from cloudspan.v1 import common_pb2 as _common_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -18,7 +19,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Port(_message.Message):
-    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "network", "server", "device_id", "device_owner", "mac_address", "fixed_ips", "security_groups", "admin_down", "port_security_disabled")
+    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "network", "server", "device_id", "device_owner", "mac_address", "fixed_ips", "security_groups", "admin_up", "port_security_enabled", "device", "allowed_address_pairs", "vnic_type", "host", "dns_name", "fault", "etag")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Port.State]
@@ -42,6 +43,13 @@ class Port(_message.Message):
         ip_address: str
         subnet: str
         def __init__(self, ip_address: _Optional[str] = ..., subnet: _Optional[str] = ...) -> None: ...
+    class AddressPair(_message.Message):
+        __slots__ = ("ip_address", "mac_address")
+        IP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+        MAC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+        ip_address: str
+        mac_address: str
+        def __init__(self, ip_address: _Optional[str] = ..., mac_address: _Optional[str] = ...) -> None: ...
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -67,8 +75,15 @@ class Port(_message.Message):
     MAC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     FIXED_IPS_FIELD_NUMBER: _ClassVar[int]
     SECURITY_GROUPS_FIELD_NUMBER: _ClassVar[int]
-    ADMIN_DOWN_FIELD_NUMBER: _ClassVar[int]
-    PORT_SECURITY_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_UP_FIELD_NUMBER: _ClassVar[int]
+    PORT_SECURITY_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_ADDRESS_PAIRS_FIELD_NUMBER: _ClassVar[int]
+    VNIC_TYPE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    DNS_NAME_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: Port.State
@@ -87,9 +102,16 @@ class Port(_message.Message):
     mac_address: str
     fixed_ips: _containers.RepeatedCompositeFieldContainer[Port.FixedIp]
     security_groups: _containers.RepeatedScalarFieldContainer[str]
-    admin_down: bool
-    port_security_disabled: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Port.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., network: _Optional[str] = ..., server: _Optional[str] = ..., device_id: _Optional[str] = ..., device_owner: _Optional[str] = ..., mac_address: _Optional[str] = ..., fixed_ips: _Optional[_Iterable[_Union[Port.FixedIp, _Mapping]]] = ..., security_groups: _Optional[_Iterable[str]] = ..., admin_down: _Optional[bool] = ..., port_security_disabled: _Optional[bool] = ...) -> None: ...
+    admin_up: bool
+    port_security_enabled: bool
+    device: str
+    allowed_address_pairs: _containers.RepeatedCompositeFieldContainer[Port.AddressPair]
+    vnic_type: str
+    host: str
+    dns_name: str
+    fault: _common_pb2.Fault
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Port.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., network: _Optional[str] = ..., server: _Optional[str] = ..., device_id: _Optional[str] = ..., device_owner: _Optional[str] = ..., mac_address: _Optional[str] = ..., fixed_ips: _Optional[_Iterable[_Union[Port.FixedIp, _Mapping]]] = ..., security_groups: _Optional[_Iterable[str]] = ..., admin_up: _Optional[bool] = ..., port_security_enabled: _Optional[bool] = ..., device: _Optional[str] = ..., allowed_address_pairs: _Optional[_Iterable[_Union[Port.AddressPair, _Mapping]]] = ..., vnic_type: _Optional[str] = ..., host: _Optional[str] = ..., dns_name: _Optional[str] = ..., fault: _Optional[_Union[_common_pb2.Fault, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetPortRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PortServiceStub:
-    """Tells what is plugged into networks.
+    """Reads ports.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class PortServiceStub:
 
 
 class PortServiceServicer:
-    """Tells what is plugged into networks.
+    """Reads ports.
     """
 
     def GetPort(self, request, context):
@@ -63,8 +63,8 @@ class PortServiceServicer:
     def ListPorts(self, request, context):
         """Lists ports of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_PortServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PortService:
-    """Tells what is plugged into networks.
+    """Reads ports.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PortServiceStub:
-    """Tells what is plugged into networks."""
+    """Reads ports."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +41,13 @@ class PortServiceStub:
     ListPorts: _grpc.UnaryUnaryMultiCallable[_port_pb2.ListPortsRequest, _port_pb2.ListPortsResponse]
     """Lists ports of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 @_typing.type_check_only
 class PortServiceAsyncStub(PortServiceStub):
-    """Tells what is plugged into networks."""
+    """Reads ports."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPort: _aio.UnaryUnaryMultiCallable[_port_pb2.GetPortRequest, _port_pb2.Port]  # type: ignore[assignment]
@@ -58,12 +58,12 @@ class PortServiceAsyncStub(PortServiceStub):
     ListPorts: _aio.UnaryUnaryMultiCallable[_port_pb2.ListPortsRequest, _port_pb2.ListPortsResponse]  # type: ignore[assignment]
     """Lists ports of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 class PortServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells what is plugged into networks."""
+    """Reads ports."""
 
     @_abc_1.abstractmethod
     def GetPort(
@@ -84,8 +84,8 @@ class PortServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_port_pb2.ListPortsResponse, _abc.Awaitable[_port_pb2.ListPortsResponse]]:
         """Lists ports of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
 def add_PortServiceServicer_to_server(servicer: PortServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,13 +33,14 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/project.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x03\n\x07Project\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.Project.LabelsEntry\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x65nabled\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64omain\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0eparent_project\x18\x0e \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:`\xea\x41]\n\x15\x63loudspan.dev/Project\x12:platforms/{platform}/clusters/{cluster}/projects/{project}*\x08projects\"\x9a\x01\n\x11GetProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcd\x01\n\x13ListProjectsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa2\x01\n\x14ListProjectsResponse\x12\'\n\x08projects\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xae\x02\n\x0eProjectService\x12\x83\x01\n\nGetProject\x12\x1f.cloudspan.v1.GetProjectRequest\x1a\x15.cloudspan.v1.Project\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x95\x01\n\x0cListProjects\x12!.cloudspan.v1.ListProjectsRequest\x1a\".cloudspan.v1.ListProjectsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/project.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n\x07Project\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.cloudspan.v1.Project.LabelsEntry\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x65nabled\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64omain\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0eparent_project\x18\x0e \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:i\xea\x41\x66\n\x15\x63loudspan.dev/Project\x12:platforms/{platform}/clusters/{cluster}/projects/{project}*\x08projects2\x07project\"\x9a\x01\n\x11GetProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe7\x01\n\x13ListProjectsRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\x12\x15\x63loudspan.dev/Project\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xbe\x01\n\x14ListProjectsResponse\x12\'\n\x08projects\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x96\x03\n\x0eProjectService\x12\xb7\x01\n\nGetProject\x12\x1f.cloudspan.v1.GetProjectRequest\x1a\x15.cloudspan.v1.Project\"q\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02.\x12,/v1/{name=platforms/*/clusters/*/projects/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc9\x01\n\x0cListProjects\x12!.cloudspan.v1.ListProjectsRequest\x1a\".cloudspan.v1.ListProjectsResponse\"r\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=platforms/*/clusters/*}/projects\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BM\n\x10\x64\x65v.cloudspan.v1B\x0cProjectProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.project_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\014ProjectProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_PROJECT_LABELSENTRY']._loaded_options = None
   _globals['_PROJECT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_PROJECT'].fields_by_name['name']._loaded_options = None
@@ -56,25 +58,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECT'].fields_by_name['parent_project']._loaded_options = None
   _globals['_PROJECT'].fields_by_name['parent_project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_PROJECT']._loaded_options = None
-  _globals['_PROJECT']._serialized_options = b'\352A]\n\025cloudspan.dev/Project\022:platforms/{platform}/clusters/{cluster}/projects/{project}*\010projects'
+  _globals['_PROJECT']._serialized_options = b'\352Af\n\025cloudspan.dev/Project\022:platforms/{platform}/clusters/{cluster}/projects/{project}*\010projects2\007project'
   _globals['_GETPROJECTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETPROJECTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025cloudspan.dev/Project'
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTPROJECTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\027\022\025cloudspan.dev/Project'
+  _globals['_LISTPROJECTSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTPROJECTSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002.\022,/v1/{name=platforms/*/clusters/*/projects/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_PROJECT']._serialized_start=280
-  _globals['_PROJECT']._serialized_end=758
-  _globals['_PROJECT_LABELSENTRY']._serialized_start=615
-  _globals['_PROJECT_LABELSENTRY']._serialized_end=660
-  _globals['_GETPROJECTREQUEST']._serialized_start=761
-  _globals['_GETPROJECTREQUEST']._serialized_end=915
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=918
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=1123
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=1126
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=1288
-  _globals['_PROJECTSERVICE']._serialized_start=1291
-  _globals['_PROJECTSERVICE']._serialized_end=1593
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002.\022,/v1/{parent=platforms/*/clusters/*}/projects\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_PROJECT']._serialized_start=310
+  _globals['_PROJECT']._serialized_end=811
+  _globals['_PROJECT_LABELSENTRY']._serialized_start=659
+  _globals['_PROJECT_LABELSENTRY']._serialized_end=704
+  _globals['_GETPROJECTREQUEST']._serialized_start=814
+  _globals['_GETPROJECTREQUEST']._serialized_end=968
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=971
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=1202
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=1205
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=1395
+  _globals['_PROJECTSERVICE']._serialized_start=1398
+  _globals['_PROJECTSERVICE']._serialized_end=1804
 # @@protoc_insertion_point(module_scope)

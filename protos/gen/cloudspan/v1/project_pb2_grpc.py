@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ProjectServiceStub:
-    """Tells who owns resources.
+    """Reads the projects that own resources.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class ProjectServiceStub:
 
 
 class ProjectServiceServicer:
-    """Tells who owns resources.
+    """Reads the projects that own resources.
     """
 
     def GetProject(self, request, context):
@@ -63,8 +63,8 @@ class ProjectServiceServicer:
     def ListProjects(self, request, context):
         """Lists projects of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_ProjectServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProjectService:
-    """Tells who owns resources.
+    """Reads the projects that own resources.
     """
 
     @staticmethod

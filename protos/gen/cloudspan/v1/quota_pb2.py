@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,17 +33,20 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63loudspan/v1/quota.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n\x05Quota\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12-\n\x05items\x18\x0b \x03(\x0b\x32\x18.cloudspan.v1.Quota.ItemB\x04\xe2\x41\x01\x03\x1aY\n\x04Item\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x10\n\x08reserved\x18\x04 \x01(\x03\x12\x12\n\nused_known\x18\x05 \x01(\x08:X\xea\x41U\n\x13\x63loudspan.dev/Quota\x12\x36platforms/{platform}/clusters/{cluster}/quotas/{quota}*\x06quotas\"\x96\x01\n\x0fGetQuotaRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63loudspan.dev/Quota\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcb\x01\n\x11ListQuotasRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9c\x01\n\x12ListQuotasResponse\x12#\n\x06quotas\x18\x01 \x03(\x0b\x32\x13.cloudspan.v1.Quota\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x9f\x02\n\x0cQuotaService\x12}\n\x08GetQuota\x12\x1d.cloudspan.v1.GetQuotaRequest\x1a\x13.cloudspan.v1.Quota\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x8f\x01\n\nListQuotas\x12\x1f.cloudspan.v1.ListQuotasRequest\x1a .cloudspan.v1.ListQuotasResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63loudspan/v1/quota.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x08\n\x05Quota\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12-\n\x05items\x18\x0b \x03(\x0b\x32\x18.cloudspan.v1.Quota.ItemB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x1a\x98\x01\n\x04Item\x12*\n\x06metric\x18\x01 \x01(\x0e\x32\x1a.cloudspan.v1.Quota.Metric\x12\r\n\x05limit\x18\x02 \x01(\x03\x12\x11\n\x04used\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\x08reserved\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\rnative_metric\x18\x05 \x01(\tB\x07\n\x05_usedB\x0b\n\t_reserved\"\x92\x04\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x12\n\x0eMETRIC_SERVERS\x10\x01\x12\x10\n\x0cMETRIC_VCPUS\x10\x02\x12\x15\n\x11METRIC_MEMORY_MIB\x10\x03\x12\x12\n\x0eMETRIC_VOLUMES\x10\x04\x12\x17\n\x13METRIC_VOLUME_BYTES\x10\x05\x12\x14\n\x10METRIC_SNAPSHOTS\x10\x06\x12\x12\n\x0eMETRIC_BACKUPS\x10\x07\x12\x17\n\x13METRIC_BACKUP_BYTES\x10\x08\x12\x11\n\rMETRIC_IMAGES\x10\t\x12\x16\n\x12METRIC_IMAGE_BYTES\x10\n\x12\x13\n\x0fMETRIC_NETWORKS\x10\x0b\x12\x12\n\x0eMETRIC_SUBNETS\x10\x0c\x12\x10\n\x0cMETRIC_PORTS\x10\r\x12\x12\n\x0eMETRIC_ROUTERS\x10\x0e\x12\x17\n\x13METRIC_FLOATING_IPS\x10\x0f\x12\x1a\n\x16METRIC_SECURITY_GROUPS\x10\x10\x12\x1f\n\x1bMETRIC_SECURITY_GROUP_RULES\x10\x11\x12\x14\n\x10METRIC_KEY_PAIRS\x10\x12\x12\x18\n\x14METRIC_SERVER_GROUPS\x10\x13\x12\x19\n\x15METRIC_LOAD_BALANCERS\x10\x14\x12\x14\n\x10METRIC_LISTENERS\x10\x15\x12\x12\n\x0eMETRIC_UNKNOWN\x10\x16:a\xea\x41^\n\x13\x63loudspan.dev/Quota\x12\x38platforms/{platform}/clusters/{cluster}/quotas/{project}*\x06quotas2\x05quota\"\x96\x01\n\x0fGetQuotaRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63loudspan.dev/Quota\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe3\x01\n\x11ListQuotasRequest\x12,\n\x06parent\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x01\xfa\x41\x15\x12\x13\x63loudspan.dev/Quota\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xb8\x01\n\x12ListQuotasResponse\x12#\n\x06quotas\x18\x01 \x03(\x0b\x32\x13.cloudspan.v1.Quota\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x84\x03\n\x0cQuotaService\x12\xaf\x01\n\x08GetQuota\x12\x1d.cloudspan.v1.GetQuotaRequest\x1a\x13.cloudspan.v1.Quota\"o\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02,\x12*/v1/{name=platforms/*/clusters/*/quotas/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc1\x01\n\nListQuotas\x12\x1f.cloudspan.v1.ListQuotasRequest\x1a .cloudspan.v1.ListQuotasResponse\"p\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=platforms/*/clusters/*}/quotas\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BK\n\x10\x64\x65v.cloudspan.v1B\nQuotaProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.quota_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\nQuotaProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_QUOTA'].fields_by_name['name']._loaded_options = None
   _globals['_QUOTA'].fields_by_name['name']._serialized_options = b'\342A\001\010'
+  _globals['_QUOTA'].fields_by_name['display_name']._loaded_options = None
+  _globals['_QUOTA'].fields_by_name['display_name']._serialized_options = b'\342A\001\003'
   _globals['_QUOTA'].fields_by_name['project']._loaded_options = None
-  _globals['_QUOTA'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTA'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_QUOTA'].fields_by_name['observe_time']._loaded_options = None
   _globals['_QUOTA'].fields_by_name['observe_time']._serialized_options = b'\342A\001\003'
   _globals['_QUOTA'].fields_by_name['native']._loaded_options = None
@@ -50,25 +54,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTA'].fields_by_name['items']._loaded_options = None
   _globals['_QUOTA'].fields_by_name['items']._serialized_options = b'\342A\001\003'
   _globals['_QUOTA']._loaded_options = None
-  _globals['_QUOTA']._serialized_options = b'\352AU\n\023cloudspan.dev/Quota\0226platforms/{platform}/clusters/{cluster}/quotas/{quota}*\006quotas'
+  _globals['_QUOTA']._serialized_options = b'\352A^\n\023cloudspan.dev/Quota\0228platforms/{platform}/clusters/{cluster}/quotas/{project}*\006quotas2\005quota'
   _globals['_GETQUOTAREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETQUOTAREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023cloudspan.dev/Quota'
   _globals['_LISTQUOTASREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTQUOTASREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTQUOTASREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\025\022\023cloudspan.dev/Quota'
+  _globals['_LISTQUOTASRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTQUOTASRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_QUOTASERVICE'].methods_by_name['GetQuota']._loaded_options = None
-  _globals['_QUOTASERVICE'].methods_by_name['GetQuota']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_QUOTASERVICE'].methods_by_name['GetQuota']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002,\022*/v1/{name=platforms/*/clusters/*/quotas/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_QUOTASERVICE'].methods_by_name['ListQuotas']._loaded_options = None
-  _globals['_QUOTASERVICE'].methods_by_name['ListQuotas']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_QUOTA']._serialized_start=278
-  _globals['_QUOTA']._serialized_end=681
-  _globals['_QUOTA_ITEM']._serialized_start=502
-  _globals['_QUOTA_ITEM']._serialized_end=591
-  _globals['_GETQUOTAREQUEST']._serialized_start=684
-  _globals['_GETQUOTAREQUEST']._serialized_end=834
-  _globals['_LISTQUOTASREQUEST']._serialized_start=837
-  _globals['_LISTQUOTASREQUEST']._serialized_end=1040
-  _globals['_LISTQUOTASRESPONSE']._serialized_start=1043
-  _globals['_LISTQUOTASRESPONSE']._serialized_end=1199
-  _globals['_QUOTASERVICE']._serialized_start=1202
-  _globals['_QUOTASERVICE']._serialized_end=1489
+  _globals['_QUOTASERVICE'].methods_by_name['ListQuotas']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002,\022*/v1/{parent=platforms/*/clusters/*}/quotas\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_QUOTA']._serialized_start=308
+  _globals['_QUOTA']._serialized_end=1363
+  _globals['_QUOTA_ITEM']._serialized_start=579
+  _globals['_QUOTA_ITEM']._serialized_end=731
+  _globals['_QUOTA_METRIC']._serialized_start=734
+  _globals['_QUOTA_METRIC']._serialized_end=1264
+  _globals['_GETQUOTAREQUEST']._serialized_start=1366
+  _globals['_GETQUOTAREQUEST']._serialized_end=1516
+  _globals['_LISTQUOTASREQUEST']._serialized_start=1519
+  _globals['_LISTQUOTASREQUEST']._serialized_end=1746
+  _globals['_LISTQUOTASRESPONSE']._serialized_start=1749
+  _globals['_LISTQUOTASRESPONSE']._serialized_end=1933
+  _globals['_QUOTASERVICE']._serialized_start=1936
+  _globals['_QUOTASERVICE']._serialized_end=2324
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from cloudspan.v1 import common_pb2 as _common_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -9,6 +10,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -17,33 +19,83 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Quota(_message.Message):
-    __slots__ = ("name", "display_name", "project", "observe_time", "native", "items")
+    __slots__ = ("name", "display_name", "project", "observe_time", "native", "items", "etag")
+    class Metric(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        METRIC_UNSPECIFIED: _ClassVar[Quota.Metric]
+        METRIC_SERVERS: _ClassVar[Quota.Metric]
+        METRIC_VCPUS: _ClassVar[Quota.Metric]
+        METRIC_MEMORY_MIB: _ClassVar[Quota.Metric]
+        METRIC_VOLUMES: _ClassVar[Quota.Metric]
+        METRIC_VOLUME_BYTES: _ClassVar[Quota.Metric]
+        METRIC_SNAPSHOTS: _ClassVar[Quota.Metric]
+        METRIC_BACKUPS: _ClassVar[Quota.Metric]
+        METRIC_BACKUP_BYTES: _ClassVar[Quota.Metric]
+        METRIC_IMAGES: _ClassVar[Quota.Metric]
+        METRIC_IMAGE_BYTES: _ClassVar[Quota.Metric]
+        METRIC_NETWORKS: _ClassVar[Quota.Metric]
+        METRIC_SUBNETS: _ClassVar[Quota.Metric]
+        METRIC_PORTS: _ClassVar[Quota.Metric]
+        METRIC_ROUTERS: _ClassVar[Quota.Metric]
+        METRIC_FLOATING_IPS: _ClassVar[Quota.Metric]
+        METRIC_SECURITY_GROUPS: _ClassVar[Quota.Metric]
+        METRIC_SECURITY_GROUP_RULES: _ClassVar[Quota.Metric]
+        METRIC_KEY_PAIRS: _ClassVar[Quota.Metric]
+        METRIC_SERVER_GROUPS: _ClassVar[Quota.Metric]
+        METRIC_LOAD_BALANCERS: _ClassVar[Quota.Metric]
+        METRIC_LISTENERS: _ClassVar[Quota.Metric]
+        METRIC_UNKNOWN: _ClassVar[Quota.Metric]
+    METRIC_UNSPECIFIED: Quota.Metric
+    METRIC_SERVERS: Quota.Metric
+    METRIC_VCPUS: Quota.Metric
+    METRIC_MEMORY_MIB: Quota.Metric
+    METRIC_VOLUMES: Quota.Metric
+    METRIC_VOLUME_BYTES: Quota.Metric
+    METRIC_SNAPSHOTS: Quota.Metric
+    METRIC_BACKUPS: Quota.Metric
+    METRIC_BACKUP_BYTES: Quota.Metric
+    METRIC_IMAGES: Quota.Metric
+    METRIC_IMAGE_BYTES: Quota.Metric
+    METRIC_NETWORKS: Quota.Metric
+    METRIC_SUBNETS: Quota.Metric
+    METRIC_PORTS: Quota.Metric
+    METRIC_ROUTERS: Quota.Metric
+    METRIC_FLOATING_IPS: Quota.Metric
+    METRIC_SECURITY_GROUPS: Quota.Metric
+    METRIC_SECURITY_GROUP_RULES: Quota.Metric
+    METRIC_KEY_PAIRS: Quota.Metric
+    METRIC_SERVER_GROUPS: Quota.Metric
+    METRIC_LOAD_BALANCERS: Quota.Metric
+    METRIC_LISTENERS: Quota.Metric
+    METRIC_UNKNOWN: Quota.Metric
     class Item(_message.Message):
-        __slots__ = ("metric", "limit", "used", "reserved", "used_known")
+        __slots__ = ("metric", "limit", "used", "reserved", "native_metric")
         METRIC_FIELD_NUMBER: _ClassVar[int]
         LIMIT_FIELD_NUMBER: _ClassVar[int]
         USED_FIELD_NUMBER: _ClassVar[int]
         RESERVED_FIELD_NUMBER: _ClassVar[int]
-        USED_KNOWN_FIELD_NUMBER: _ClassVar[int]
-        metric: str
+        NATIVE_METRIC_FIELD_NUMBER: _ClassVar[int]
+        metric: Quota.Metric
         limit: int
         used: int
         reserved: int
-        used_known: bool
-        def __init__(self, metric: _Optional[str] = ..., limit: _Optional[int] = ..., used: _Optional[int] = ..., reserved: _Optional[int] = ..., used_known: _Optional[bool] = ...) -> None: ...
+        native_metric: str
+        def __init__(self, metric: _Optional[_Union[Quota.Metric, str]] = ..., limit: _Optional[int] = ..., used: _Optional[int] = ..., reserved: _Optional[int] = ..., native_metric: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
     NATIVE_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     project: str
     observe_time: _timestamp_pb2.Timestamp
     native: _struct_pb2.Struct
     items: _containers.RepeatedCompositeFieldContainer[Quota.Item]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., project: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., items: _Optional[_Iterable[_Union[Quota.Item, _Mapping]]] = ...) -> None: ...
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., project: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., items: _Optional[_Iterable[_Union[Quota.Item, _Mapping]]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetQuotaRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")

@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class QuotaServiceStub:
-    """Tells what projects may use.
+    """Reads what projects may use.
+
+    A project has exactly one quota (AIP-156), with the project's id:
+    `platforms/{platform}/clusters/{cluster}/quotas/{project}`.
     """
 
     def __init__(self, channel):
@@ -48,13 +51,16 @@ class QuotaServiceStub:
 
 
 class QuotaServiceServicer:
-    """Tells what projects may use.
+    """Reads what projects may use.
+
+    A project has exactly one quota (AIP-156), with the project's id:
+    `platforms/{platform}/clusters/{cluster}/quotas/{project}`.
     """
 
     def GetQuota(self, request, context):
         """Gets one quota.
 
-        NOT_FOUND when the platform has none of that id under the cluster's scope.
+        NOT_FOUND when the platform has no project of that id under the cluster's scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,8 +69,8 @@ class QuotaServiceServicer:
     def ListQuotas(self, request, context):
         """Lists quotas of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +98,10 @@ def add_QuotaServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QuotaService:
-    """Tells what projects may use.
+    """Reads what projects may use.
+
+    A project has exactly one quota (AIP-156), with the project's id:
+    `platforms/{platform}/clusters/{cluster}/quotas/{project}`.
     """
 
     @staticmethod

@@ -27,7 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class QuotaServiceStub:
-    """Tells what projects may use."""
+    """Reads what projects may use.
+
+    A project has exactly one quota (AIP-156), with the project's id:
+    `platforms/{platform}/clusters/{cluster}/quotas/{project}`.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,34 +40,42 @@ class QuotaServiceStub:
     GetQuota: _grpc.UnaryUnaryMultiCallable[_quota_pb2.GetQuotaRequest, _quota_pb2.Quota]
     """Gets one quota.
 
-    NOT_FOUND when the platform has none of that id under the cluster's scope.
+    NOT_FOUND when the platform has no project of that id under the cluster's scope.
     """
     ListQuotas: _grpc.UnaryUnaryMultiCallable[_quota_pb2.ListQuotasRequest, _quota_pb2.ListQuotasResponse]
     """Lists quotas of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 @_typing.type_check_only
 class QuotaServiceAsyncStub(QuotaServiceStub):
-    """Tells what projects may use."""
+    """Reads what projects may use.
+
+    A project has exactly one quota (AIP-156), with the project's id:
+    `platforms/{platform}/clusters/{cluster}/quotas/{project}`.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetQuota: _aio.UnaryUnaryMultiCallable[_quota_pb2.GetQuotaRequest, _quota_pb2.Quota]  # type: ignore[assignment]
     """Gets one quota.
 
-    NOT_FOUND when the platform has none of that id under the cluster's scope.
+    NOT_FOUND when the platform has no project of that id under the cluster's scope.
     """
     ListQuotas: _aio.UnaryUnaryMultiCallable[_quota_pb2.ListQuotasRequest, _quota_pb2.ListQuotasResponse]  # type: ignore[assignment]
     """Lists quotas of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells what projects may use."""
+    """Reads what projects may use.
+
+    A project has exactly one quota (AIP-156), with the project's id:
+    `platforms/{platform}/clusters/{cluster}/quotas/{project}`.
+    """
 
     @_abc_1.abstractmethod
     def GetQuota(
@@ -73,7 +85,7 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_quota_pb2.Quota, _abc.Awaitable[_quota_pb2.Quota]]:
         """Gets one quota.
 
-        NOT_FOUND when the platform has none of that id under the cluster's scope.
+        NOT_FOUND when the platform has no project of that id under the cluster's scope.
         """
 
     @_abc_1.abstractmethod
@@ -84,8 +96,8 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_quota_pb2.ListQuotasResponse, _abc.Awaitable[_quota_pb2.ListQuotasResponse]]:
         """Lists quotas of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
 def add_QuotaServiceServicer_to_server(servicer: QuotaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,8 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from cloudspan.v1 import port_pb2 as cloudspan_dot_v1_dot_port__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,13 +34,18 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/router.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x07\n\x06Router\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x05state\x18\x03 \x01(\x0e\x32\x1a.cloudspan.v1.Router.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Router.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x10\x65xternal_network\x18\x0c \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12#\n\x15\x65xternal_ip_addresses\x18\r \x03(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rsnat_disabled\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x18\n\nadmin_down\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x30\n\x06routes\x18\x10 \x03(\x0b\x32\x1a.cloudspan.v1.Router.RouteB\x04\xe2\x41\x01\x03\x1a\x33\n\x05Route\x12\x18\n\x10\x64\x65stination_cidr\x18\x01 \x01(\t\x12\x10\n\x08next_hop\x18\x02 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:\\\xea\x41Y\n\x14\x63loudspan.dev/Router\x12\x38platforms/{platform}/clusters/{cluster}/routers/{router}*\x07routers\"\x98\x01\n\x10GetRouterRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcc\x01\n\x12ListRoutersRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9f\x01\n\x13ListRoutersResponse\x12%\n\x07routers\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Router\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xa7\x02\n\rRouterService\x12\x80\x01\n\tGetRouter\x12\x1e.cloudspan.v1.GetRouterRequest\x1a\x14.cloudspan.v1.Router\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x92\x01\n\x0bListRouters\x12 .cloudspan.v1.ListRoutersRequest\x1a!.cloudspan.v1.ListRoutersResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/router.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17\x63loudspan/v1/port.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x0b\n\x06Router\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x05state\x18\x03 \x01(\x0e\x32\x1a.cloudspan.v1.Router.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Router.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x10\x65xternal_network\x18\x0c \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12<\n\x12\x65xternal_fixed_ips\x18\r \x03(\x0b\x32\x1a.cloudspan.v1.Port.FixedIpB\x04\xe2\x41\x01\x03\x12\x1f\n\x0csnat_enabled\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x1b\n\x08\x61\x64min_up\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x30\n\x06routes\x18\x10 \x03(\x0b\x32\x1a.cloudspan.v1.Router.RouteB\x04\xe2\x41\x01\x03\x12\x38\n\ninterfaces\x18\x11 \x03(\x0b\x32\x1e.cloudspan.v1.Router.InterfaceB\x04\xe2\x41\x01\x03\x12\x15\n\x02ha\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12\x1e\n\x0b\x64istributed\x18\x13 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12*\n\x05zones\x18\x14 \x03(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12(\n\x05\x66\x61ult\x18\x15 \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x16 \x01(\t\x1a\x33\n\x05Route\x12\x18\n\x10\x64\x65stination_cidr\x18\x01 \x01(\t\x12\x10\n\x08next_hop\x18\x02 \x01(\t\x1a\xa3\x01\n\tInterface\x12%\n\x04port\x18\x01 \x01(\tB\x17\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12+\n\x07network\x18\x02 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12-\n\tfixed_ips\x18\x03 \x03(\x0b\x32\x1a.cloudspan.v1.Port.FixedIp\x12\x13\n\x0bmac_address\x18\x04 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x12\n\x0eSTATE_DELETING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:d\xea\x41\x61\n\x14\x63loudspan.dev/Router\x12\x38platforms/{platform}/clusters/{cluster}/routers/{router}*\x07routers2\x06routerB\x0f\n\r_snat_enabledB\x0b\n\t_admin_upB\x05\n\x03_haB\x0e\n\x0c_distributed\"\x98\x01\n\x10GetRouterRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Router\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe5\x01\n\x12ListRoutersRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Router\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xbb\x01\n\x13ListRoutersResponse\x12%\n\x07routers\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Router\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x8d\x03\n\rRouterService\x12\xb3\x01\n\tGetRouter\x12\x1e.cloudspan.v1.GetRouterRequest\x1a\x14.cloudspan.v1.Router\"p\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02-\x12+/v1/{name=platforms/*/clusters/*/routers/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc5\x01\n\x0bListRouters\x12 .cloudspan.v1.ListRoutersRequest\x1a!.cloudspan.v1.ListRoutersResponse\"q\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/routers\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BL\n\x10\x64\x65v.cloudspan.v1B\x0bRouterProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.router_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\013RouterProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_ROUTER_INTERFACE'].fields_by_name['port']._loaded_options = None
+  _globals['_ROUTER_INTERFACE'].fields_by_name['port']._serialized_options = b'\372A\024\n\022cloudspan.dev/Port'
+  _globals['_ROUTER_INTERFACE'].fields_by_name['network']._loaded_options = None
+  _globals['_ROUTER_INTERFACE'].fields_by_name['network']._serialized_options = b'\372A\027\n\025cloudspan.dev/Network'
   _globals['_ROUTER_LABELSENTRY']._loaded_options = None
   _globals['_ROUTER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_ROUTER'].fields_by_name['name']._loaded_options = None
@@ -48,7 +55,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTER'].fields_by_name['native_state']._loaded_options = None
   _globals['_ROUTER'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_ROUTER'].fields_by_name['project']._loaded_options = None
-  _globals['_ROUTER'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_ROUTER'].fields_by_name['create_time']._loaded_options = None
   _globals['_ROUTER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_ROUTER'].fields_by_name['update_time']._loaded_options = None
@@ -61,38 +68,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTER'].fields_by_name['description']._serialized_options = b'\342A\001\003'
   _globals['_ROUTER'].fields_by_name['external_network']._loaded_options = None
   _globals['_ROUTER'].fields_by_name['external_network']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Network'
-  _globals['_ROUTER'].fields_by_name['external_ip_addresses']._loaded_options = None
-  _globals['_ROUTER'].fields_by_name['external_ip_addresses']._serialized_options = b'\342A\001\003'
-  _globals['_ROUTER'].fields_by_name['snat_disabled']._loaded_options = None
-  _globals['_ROUTER'].fields_by_name['snat_disabled']._serialized_options = b'\342A\001\003'
-  _globals['_ROUTER'].fields_by_name['admin_down']._loaded_options = None
-  _globals['_ROUTER'].fields_by_name['admin_down']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['external_fixed_ips']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['external_fixed_ips']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['snat_enabled']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['snat_enabled']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['admin_up']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['admin_up']._serialized_options = b'\342A\001\003'
   _globals['_ROUTER'].fields_by_name['routes']._loaded_options = None
   _globals['_ROUTER'].fields_by_name['routes']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['interfaces']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['interfaces']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['ha']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['ha']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['distributed']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['distributed']._serialized_options = b'\342A\001\003'
+  _globals['_ROUTER'].fields_by_name['zones']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['zones']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Zone'
+  _globals['_ROUTER'].fields_by_name['fault']._loaded_options = None
+  _globals['_ROUTER'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_ROUTER']._loaded_options = None
-  _globals['_ROUTER']._serialized_options = b'\352AY\n\024cloudspan.dev/Router\0228platforms/{platform}/clusters/{cluster}/routers/{router}*\007routers'
+  _globals['_ROUTER']._serialized_options = b'\352Aa\n\024cloudspan.dev/Router\0228platforms/{platform}/clusters/{cluster}/routers/{router}*\007routers2\006router'
   _globals['_GETROUTERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETROUTERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Router'
   _globals['_LISTROUTERSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTROUTERSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTROUTERSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Router'
+  _globals['_LISTROUTERSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTROUTERSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_ROUTERSERVICE'].methods_by_name['GetRouter']._loaded_options = None
-  _globals['_ROUTERSERVICE'].methods_by_name['GetRouter']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_ROUTERSERVICE'].methods_by_name['GetRouter']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002-\022+/v1/{name=platforms/*/clusters/*/routers/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_ROUTERSERVICE'].methods_by_name['ListRouters']._loaded_options = None
-  _globals['_ROUTERSERVICE'].methods_by_name['ListRouters']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_ROUTER']._serialized_start=279
-  _globals['_ROUTER']._serialized_end=1256
-  _globals['_ROUTER_ROUTE']._serialized_start=921
-  _globals['_ROUTER_ROUTE']._serialized_end=972
-  _globals['_ROUTER_LABELSENTRY']._serialized_start=974
-  _globals['_ROUTER_LABELSENTRY']._serialized_end=1019
-  _globals['_ROUTER_STATE']._serialized_start=1022
-  _globals['_ROUTER_STATE']._serialized_end=1162
-  _globals['_GETROUTERREQUEST']._serialized_start=1259
-  _globals['_GETROUTERREQUEST']._serialized_end=1411
-  _globals['_LISTROUTERSREQUEST']._serialized_start=1414
-  _globals['_LISTROUTERSREQUEST']._serialized_end=1618
-  _globals['_LISTROUTERSRESPONSE']._serialized_start=1621
-  _globals['_LISTROUTERSRESPONSE']._serialized_end=1780
-  _globals['_ROUTERSERVICE']._serialized_start=1783
-  _globals['_ROUTERSERVICE']._serialized_end=2078
+  _globals['_ROUTERSERVICE'].methods_by_name['ListRouters']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002-\022+/v1/{parent=platforms/*/clusters/*}/routers\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_ROUTER']._serialized_start=334
+  _globals['_ROUTER']._serialized_end=1809
+  _globals['_ROUTER_ROUTE']._serialized_start=1247
+  _globals['_ROUTER_ROUTE']._serialized_end=1298
+  _globals['_ROUTER_INTERFACE']._serialized_start=1301
+  _globals['_ROUTER_INTERFACE']._serialized_end=1464
+  _globals['_ROUTER_LABELSENTRY']._serialized_start=1466
+  _globals['_ROUTER_LABELSENTRY']._serialized_end=1511
+  _globals['_ROUTER_STATE']._serialized_start=1514
+  _globals['_ROUTER_STATE']._serialized_end=1654
+  _globals['_GETROUTERREQUEST']._serialized_start=1812
+  _globals['_GETROUTERREQUEST']._serialized_end=1964
+  _globals['_LISTROUTERSREQUEST']._serialized_start=1967
+  _globals['_LISTROUTERSREQUEST']._serialized_end=2196
+  _globals['_LISTROUTERSRESPONSE']._serialized_start=2199
+  _globals['_LISTROUTERSRESPONSE']._serialized_end=2386
+  _globals['_ROUTERSERVICE']._serialized_start=2389
+  _globals['_ROUTERSERVICE']._serialized_end=2786
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
 import datetime
 
 from cloudspan.v1 import common_pb2 as _common_pb2
+from cloudspan.v1 import port_pb2 as _port_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -18,7 +20,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Router(_message.Message):
-    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "external_network", "external_ip_addresses", "snat_disabled", "admin_down", "routes")
+    __slots__ = ("name", "display_name", "state", "native_state", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "external_network", "external_fixed_ips", "snat_enabled", "admin_up", "routes", "interfaces", "ha", "distributed", "zones", "fault", "etag")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Router.State]
@@ -42,6 +44,17 @@ class Router(_message.Message):
         destination_cidr: str
         next_hop: str
         def __init__(self, destination_cidr: _Optional[str] = ..., next_hop: _Optional[str] = ...) -> None: ...
+    class Interface(_message.Message):
+        __slots__ = ("port", "network", "fixed_ips", "mac_address")
+        PORT_FIELD_NUMBER: _ClassVar[int]
+        NETWORK_FIELD_NUMBER: _ClassVar[int]
+        FIXED_IPS_FIELD_NUMBER: _ClassVar[int]
+        MAC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+        port: str
+        network: str
+        fixed_ips: _containers.RepeatedCompositeFieldContainer[_port_pb2.Port.FixedIp]
+        mac_address: str
+        def __init__(self, port: _Optional[str] = ..., network: _Optional[str] = ..., fixed_ips: _Optional[_Iterable[_Union[_port_pb2.Port.FixedIp, _Mapping]]] = ..., mac_address: _Optional[str] = ...) -> None: ...
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -61,10 +74,16 @@ class Router(_message.Message):
     NATIVE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     EXTERNAL_NETWORK_FIELD_NUMBER: _ClassVar[int]
-    EXTERNAL_IP_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
-    SNAT_DISABLED_FIELD_NUMBER: _ClassVar[int]
-    ADMIN_DOWN_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_FIXED_IPS_FIELD_NUMBER: _ClassVar[int]
+    SNAT_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_UP_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
+    INTERFACES_FIELD_NUMBER: _ClassVar[int]
+    HA_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTED_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: Router.State
@@ -77,11 +96,17 @@ class Router(_message.Message):
     native: _struct_pb2.Struct
     description: str
     external_network: str
-    external_ip_addresses: _containers.RepeatedScalarFieldContainer[str]
-    snat_disabled: bool
-    admin_down: bool
+    external_fixed_ips: _containers.RepeatedCompositeFieldContainer[_port_pb2.Port.FixedIp]
+    snat_enabled: bool
+    admin_up: bool
     routes: _containers.RepeatedCompositeFieldContainer[Router.Route]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Router.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., external_network: _Optional[str] = ..., external_ip_addresses: _Optional[_Iterable[str]] = ..., snat_disabled: _Optional[bool] = ..., admin_down: _Optional[bool] = ..., routes: _Optional[_Iterable[_Union[Router.Route, _Mapping]]] = ...) -> None: ...
+    interfaces: _containers.RepeatedCompositeFieldContainer[Router.Interface]
+    ha: bool
+    distributed: bool
+    zones: _containers.RepeatedScalarFieldContainer[str]
+    fault: _common_pb2.Fault
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Router.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., external_network: _Optional[str] = ..., external_fixed_ips: _Optional[_Iterable[_Union[_port_pb2.Port.FixedIp, _Mapping]]] = ..., snat_enabled: _Optional[bool] = ..., admin_up: _Optional[bool] = ..., routes: _Optional[_Iterable[_Union[Router.Route, _Mapping]]] = ..., interfaces: _Optional[_Iterable[_Union[Router.Interface, _Mapping]]] = ..., ha: _Optional[bool] = ..., distributed: _Optional[bool] = ..., zones: _Optional[_Iterable[str]] = ..., fault: _Optional[_Union[_common_pb2.Fault, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetRouterRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")

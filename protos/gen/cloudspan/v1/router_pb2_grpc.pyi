@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RouterServiceStub:
-    """Tells how networks are joined."""
+    """Reads routers."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +41,13 @@ class RouterServiceStub:
     ListRouters: _grpc.UnaryUnaryMultiCallable[_router_pb2.ListRoutersRequest, _router_pb2.ListRoutersResponse]
     """Lists routers of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
-    """Tells how networks are joined."""
+    """Reads routers."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRouter: _aio.UnaryUnaryMultiCallable[_router_pb2.GetRouterRequest, _router_pb2.Router]  # type: ignore[assignment]
@@ -58,12 +58,12 @@ class RouterServiceAsyncStub(RouterServiceStub):
     ListRouters: _aio.UnaryUnaryMultiCallable[_router_pb2.ListRoutersRequest, _router_pb2.ListRoutersResponse]  # type: ignore[assignment]
     """Lists routers of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells how networks are joined."""
+    """Reads routers."""
 
     @_abc_1.abstractmethod
     def GetRouter(
@@ -84,8 +84,8 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_router_pb2.ListRoutersResponse, _abc.Awaitable[_router_pb2.ListRoutersResponse]]:
         """Lists routers of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

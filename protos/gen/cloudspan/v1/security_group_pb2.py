@@ -22,31 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!cloudspan/v1/security_group.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x07\n\rSecurityGroup\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x06labels\x18\x06 \x03(\x0b\x32\'.cloudspan.v1.SecurityGroup.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08stateful\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x05rules\x18\r \x03(\x0b\x32 .cloudspan.v1.SecurityGroup.RuleB\x04\xe2\x41\x01\x03\x1a\xff\x02\n\x04Rule\x12\n\n\x02id\x18\x01 \x01(\t\x12=\n\tdirection\x18\x02 \x01(\x0e\x32*.cloudspan.v1.SecurityGroup.Rule.Direction\x12\x12\n\nip_version\x18\x03 \x01(\x05\x12\x10\n\x08protocol\x18\x04 \x01(\t\x12\x16\n\x0eport_range_min\x18\x05 \x01(\x05\x12\x16\n\x0eport_range_max\x18\x06 \x01(\x05\x12\x16\n\x0ehas_port_range\x18\x07 \x01(\x08\x12\x13\n\x0bremote_cidr\x18\x08 \x01(\t\x12?\n\x15remote_security_group\x18\t \x01(\tB \xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\"S\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INGRESS\x10\x01\x12\x14\n\x10\x44IRECTION_EGRESS\x10\x02\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:y\xea\x41v\n\x1b\x63loudspan.dev/SecurityGroup\x12Gplatforms/{platform}/clusters/{cluster}/securityGroups/{security_group}*\x0esecurityGroups\"\xa6\x01\n\x17GetSecurityGroupRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xd3\x01\n\x19ListSecurityGroupsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xb5\x01\n\x1aListSecurityGroupsResponse\x12\x34\n\x0fsecurity_groups\x18\x01 \x03(\x0b\x32\x1b.cloudspan.v1.SecurityGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xd8\x02\n\x14SecurityGroupService\x12\x95\x01\n\x10GetSecurityGroup\x12%.cloudspan.v1.GetSecurityGroupRequest\x1a\x1b.cloudspan.v1.SecurityGroup\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xa7\x01\n\x12ListSecurityGroups\x12\'.cloudspan.v1.ListSecurityGroupsRequest\x1a(.cloudspan.v1.ListSecurityGroupsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!cloudspan/v1/security_group.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\r\n\rSecurityGroup\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x37\n\x06labels\x18\x06 \x03(\x0b\x32\'.cloudspan.v1.SecurityGroup.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x15\n\x08stateful\x18\x0c \x01(\x08H\x00\x88\x01\x01\x12\x35\n\x05rules\x18\r \x03(\x0b\x32 .cloudspan.v1.SecurityGroup.RuleB\x04\xe2\x41\x01\x03\x12\x18\n\nis_default\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1d\n\nport_count\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x1a\n\x07\x65nabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x11 \x01(\t\x1a\x9e\x07\n\x04Rule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x43\n\tdirection\x18\x02 \x01(\x0e\x32*.cloudspan.v1.SecurityGroup.Rule.DirectionB\x04\xe2\x41\x01\x02\x12+\n\nip_version\x18\x03 \x01(\x0e\x32\x17.cloudspan.v1.IpVersion\x12\x10\n\x08protocol\x18\x04 \x01(\t\x12\x1b\n\x0eport_range_min\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0eport_range_max\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x15\n\x0bremote_cidr\x18\x07 \x01(\tH\x00\x12\x41\n\x15remote_security_group\x18\x08 \x01(\tB \xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroupH\x00\x12?\n\x14remote_address_group\x18\t \x01(\tB\x1f\xfa\x41\x1c\n\x1a\x63loudspan.dev/AddressGroupH\x00\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x37\n\x06\x61\x63tion\x18\x0b \x01(\x0e\x32\'.cloudspan.v1.SecurityGroup.Rule.Action\x12\x14\n\x07\x65nabled\x18\x0c \x01(\x08H\x03\x88\x01\x01\x12\x15\n\x08priority\x18\r \x01(\x05H\x04\x88\x01\x01\x12\x16\n\x08\x62uilt_in\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x03\x12W\n\x11unsupported_match\x18\x0f \x03(\x0b\x32\x36.cloudspan.v1.SecurityGroup.Rule.UnsupportedMatchEntryB\x04\xe2\x41\x01\x03\x1a\x37\n\x15UnsupportedMatchEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INGRESS\x10\x01\x12\x14\n\x10\x44IRECTION_EGRESS\x10\x02\x12\x15\n\x11\x44IRECTION_UNKNOWN\x10\x03\"W\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41\x43TION_ALLOW\x10\x01\x12\x0f\n\x0b\x41\x43TION_DROP\x10\x02\x12\x12\n\x0e\x41\x43TION_UNKNOWN\x10\x03\x42\x08\n\x06remoteB\x11\n\x0f_port_range_minB\x11\n\x0f_port_range_maxB\n\n\x08_enabledB\x0b\n\t_priority\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\x89\x01\xea\x41\x85\x01\n\x1b\x63loudspan.dev/SecurityGroup\x12Gplatforms/{platform}/clusters/{cluster}/securityGroups/{security_group}*\x0esecurityGroups2\rsecurityGroupB\x0b\n\t_statefulB\r\n\x0b_port_countB\n\n\x08_enabled\"\xa6\x01\n\x17GetSecurityGroupRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xf3\x01\n\x19ListSecurityGroupsRequest\x12\x34\n\x06parent\x18\x01 \x01(\tB$\xe2\x41\x01\x01\xfa\x41\x1d\x12\x1b\x63loudspan.dev/SecurityGroup\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xd1\x01\n\x1aListSecurityGroupsResponse\x12\x34\n\x0fsecurity_groups\x18\x01 \x03(\x0b\x32\x1b.cloudspan.v1.SecurityGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\x9d\x02\n\x1a\x43reateSecurityGroupRequest\x12\x34\n\x06parent\x18\x01 \x01(\tB$\xe2\x41\x01\x01\xfa\x41\x1d\x12\x1b\x63loudspan.dev/SecurityGroup\x12\x39\n\x0esecurity_group\x18\x02 \x01(\x0b\x32\x1b.cloudspan.v1.SecurityGroupB\x04\xe2\x41\x01\x02\x12/\n\x05rules\x18\x03 \x03(\x0b\x32 .cloudspan.v1.SecurityGroup.Rule\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xe7\x01\n\x1aUpdateSecurityGroupRequest\x12\x39\n\x0esecurity_group\x18\x01 \x01(\x0b\x32\x1b.cloudspan.v1.SecurityGroupB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xd4\x01\n\x1a\x44\x65leteSecurityGroupRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xe7\x01\n\x13ReplaceRulesRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12/\n\x05rules\x18\x02 \x03(\x0b\x32 .cloudspan.v1.SecurityGroup.Rule\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xdb\x01\n\x0f\x41\x64\x64RulesRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12\x35\n\x05rules\x18\x02 \x03(\x0b\x32 .cloudspan.v1.SecurityGroup.RuleB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xd6\x01\n\x12RemoveRulesRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12\x16\n\x08rule_ids\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\xda\x10\n\x14SecurityGroupService\x12\xcf\x01\n\x10GetSecurityGroup\x12%.cloudspan.v1.GetSecurityGroupRequest\x1a\x1b.cloudspan.v1.SecurityGroup\"w\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02\x34\x12\x32/v1/{name=platforms/*/clusters/*/securityGroups/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xe1\x01\n\x12ListSecurityGroups\x12\'.cloudspan.v1.ListSecurityGroupsRequest\x1a(.cloudspan.v1.ListSecurityGroupsResponse\"x\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02\x34\x12\x32/v1/{parent=platforms/*/clusters/*}/securityGroups\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\x98\x02\n\x13\x43reateSecurityGroup\x12(.cloudspan.v1.CreateSecurityGroupRequest\x1a\x1d.google.longrunning.Operation\"\xb7\x01\xca\x41\"\n\rSecurityGroup\x12\x11OperationMetadata\xda\x41\x15parent,security_group\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x37\"2/v1/{parent=platforms/*/clusters/*}/securityGroups:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xbc\x02\n\x13UpdateSecurityGroup\x12(.cloudspan.v1.UpdateSecurityGroupRequest\x1a\x1d.google.longrunning.Operation\"\xdb\x01\xca\x41\"\n\rSecurityGroup\x12\x11OperationMetadata\xda\x41\x1asecurity_group,update_mask\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x46\x32\x41/v1/{security_group.name=platforms/*/clusters/*/securityGroups/*}:\x01*\x8a\xd3\xe4\x93\x02<\x12:\n\x13security_group.name\x12#{cluster=platforms/*/clusters/*}/**\x12\x8d\x02\n\x13\x44\x65leteSecurityGroup\x12(.cloudspan.v1.DeleteSecurityGroupRequest\x1a\x1d.google.longrunning.Operation\"\xac\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x34*2/v1/{name=platforms/*/clusters/*/securityGroups/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x8d\x02\n\x0cReplaceRules\x12!.cloudspan.v1.ReplaceRulesRequest\x1a\x1d.google.longrunning.Operation\"\xba\x01\xca\x41\"\n\rSecurityGroup\x12\x11OperationMetadata\xda\x41\nname,rules\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x44\"?/v1/{name=platforms/*/clusters/*/securityGroups/*}:replaceRules:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x81\x02\n\x08\x41\x64\x64Rules\x12\x1d.cloudspan.v1.AddRulesRequest\x1a\x1d.google.longrunning.Operation\"\xb6\x01\xca\x41\"\n\rSecurityGroup\x12\x11OperationMetadata\xda\x41\nname,rules\xe2\xfe\x18\x07\x08\x02\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02@\";/v1/{name=platforms/*/clusters/*/securityGroups/*}:addRules:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x8d\x02\n\x0bRemoveRules\x12 .cloudspan.v1.RemoveRulesRequest\x1a\x1d.google.longrunning.Operation\"\xbc\x01\xca\x41\"\n\rSecurityGroup\x12\x11OperationMetadata\xda\x41\rname,rule_ids\xe2\xfe\x18\x07\x08\x02\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x43\">/v1/{name=platforms/*/clusters/*/securityGroups/*}:removeRules:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**B\xd7\x01\n\x10\x64\x65v.cloudspan.v1B\x12SecurityGroupProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1\xea\x41\x80\x01\n\x1a\x63loudspan.dev/AddressGroup\x12\x45platforms/{platform}/clusters/{cluster}/addressGroups/{address_group}*\raddressGroups2\x0c\x61\x64\x64ressGroupb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.security_group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\022SecurityGroupProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1\352A\200\001\n\032cloudspan.dev/AddressGroup\022Eplatforms/{platform}/clusters/{cluster}/addressGroups/{address_group}*\raddressGroups2\014addressGroup'
+  _globals['_SECURITYGROUP_RULE_UNSUPPORTEDMATCHENTRY']._loaded_options = None
+  _globals['_SECURITYGROUP_RULE_UNSUPPORTEDMATCHENTRY']._serialized_options = b'8\001'
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['direction']._loaded_options = None
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['direction']._serialized_options = b'\342A\001\002'
   _globals['_SECURITYGROUP_RULE'].fields_by_name['remote_security_group']._loaded_options = None
   _globals['_SECURITYGROUP_RULE'].fields_by_name['remote_security_group']._serialized_options = b'\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['remote_address_group']._loaded_options = None
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['remote_address_group']._serialized_options = b'\372A\034\n\032cloudspan.dev/AddressGroup'
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['built_in']._loaded_options = None
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['built_in']._serialized_options = b'\342A\001\003'
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['unsupported_match']._loaded_options = None
+  _globals['_SECURITYGROUP_RULE'].fields_by_name['unsupported_match']._serialized_options = b'\342A\001\003'
   _globals['_SECURITYGROUP_LABELSENTRY']._loaded_options = None
   _globals['_SECURITYGROUP_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SECURITYGROUP'].fields_by_name['name']._loaded_options = None
   _globals['_SECURITYGROUP'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_SECURITYGROUP'].fields_by_name['project']._loaded_options = None
-  _globals['_SECURITYGROUP'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_SECURITYGROUP'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_SECURITYGROUP'].fields_by_name['create_time']._loaded_options = None
   _globals['_SECURITYGROUP'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_SECURITYGROUP'].fields_by_name['update_time']._loaded_options = None
@@ -55,36 +70,98 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SECURITYGROUP'].fields_by_name['observe_time']._serialized_options = b'\342A\001\003'
   _globals['_SECURITYGROUP'].fields_by_name['native']._loaded_options = None
   _globals['_SECURITYGROUP'].fields_by_name['native']._serialized_options = b'\342A\001\003'
-  _globals['_SECURITYGROUP'].fields_by_name['description']._loaded_options = None
-  _globals['_SECURITYGROUP'].fields_by_name['description']._serialized_options = b'\342A\001\003'
-  _globals['_SECURITYGROUP'].fields_by_name['stateful']._loaded_options = None
-  _globals['_SECURITYGROUP'].fields_by_name['stateful']._serialized_options = b'\342A\001\003'
   _globals['_SECURITYGROUP'].fields_by_name['rules']._loaded_options = None
   _globals['_SECURITYGROUP'].fields_by_name['rules']._serialized_options = b'\342A\001\003'
+  _globals['_SECURITYGROUP'].fields_by_name['is_default']._loaded_options = None
+  _globals['_SECURITYGROUP'].fields_by_name['is_default']._serialized_options = b'\342A\001\003'
+  _globals['_SECURITYGROUP'].fields_by_name['port_count']._loaded_options = None
+  _globals['_SECURITYGROUP'].fields_by_name['port_count']._serialized_options = b'\342A\001\003'
+  _globals['_SECURITYGROUP'].fields_by_name['enabled']._loaded_options = None
+  _globals['_SECURITYGROUP'].fields_by_name['enabled']._serialized_options = b'\342A\001\003'
   _globals['_SECURITYGROUP']._loaded_options = None
-  _globals['_SECURITYGROUP']._serialized_options = b'\352Av\n\033cloudspan.dev/SecurityGroup\022Gplatforms/{platform}/clusters/{cluster}/securityGroups/{security_group}*\016securityGroups'
+  _globals['_SECURITYGROUP']._serialized_options = b'\352A\205\001\n\033cloudspan.dev/SecurityGroup\022Gplatforms/{platform}/clusters/{cluster}/securityGroups/{security_group}*\016securityGroups2\rsecurityGroup'
   _globals['_GETSECURITYGROUPREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETSECURITYGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\035\n\033cloudspan.dev/SecurityGroup'
   _globals['_LISTSECURITYGROUPSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTSECURITYGROUPSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTSECURITYGROUPSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\035\022\033cloudspan.dev/SecurityGroup'
+  _globals['_LISTSECURITYGROUPSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTSECURITYGROUPSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_CREATESECURITYGROUPREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_CREATESECURITYGROUPREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\035\022\033cloudspan.dev/SecurityGroup'
+  _globals['_CREATESECURITYGROUPREQUEST'].fields_by_name['security_group']._loaded_options = None
+  _globals['_CREATESECURITYGROUPREQUEST'].fields_by_name['security_group']._serialized_options = b'\342A\001\002'
+  _globals['_CREATESECURITYGROUPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATESECURITYGROUPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_UPDATESECURITYGROUPREQUEST'].fields_by_name['security_group']._loaded_options = None
+  _globals['_UPDATESECURITYGROUPREQUEST'].fields_by_name['security_group']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATESECURITYGROUPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATESECURITYGROUPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_DELETESECURITYGROUPREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETESECURITYGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_DELETESECURITYGROUPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETESECURITYGROUPREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_REPLACERULESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REPLACERULESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_REPLACERULESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REPLACERULESREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_ADDRULESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ADDRULESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_ADDRULESREQUEST'].fields_by_name['rules']._loaded_options = None
+  _globals['_ADDRULESREQUEST'].fields_by_name['rules']._serialized_options = b'\342A\001\002'
+  _globals['_ADDRULESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ADDRULESREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
+  _globals['_REMOVERULESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REMOVERULESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_REMOVERULESREQUEST'].fields_by_name['rule_ids']._loaded_options = None
+  _globals['_REMOVERULESREQUEST'].fields_by_name['rule_ids']._serialized_options = b'\342A\001\002'
+  _globals['_REMOVERULESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REMOVERULESREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_SECURITYGROUPSERVICE'].methods_by_name['GetSecurityGroup']._loaded_options = None
-  _globals['_SECURITYGROUPSERVICE'].methods_by_name['GetSecurityGroup']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['GetSecurityGroup']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\0024\0222/v1/{name=platforms/*/clusters/*/securityGroups/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SECURITYGROUPSERVICE'].methods_by_name['ListSecurityGroups']._loaded_options = None
-  _globals['_SECURITYGROUPSERVICE'].methods_by_name['ListSecurityGroups']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_SECURITYGROUP']._serialized_start=287
-  _globals['_SECURITYGROUP']._serialized_end=1299
-  _globals['_SECURITYGROUP_RULE']._serialized_start=746
-  _globals['_SECURITYGROUP_RULE']._serialized_end=1129
-  _globals['_SECURITYGROUP_RULE_DIRECTION']._serialized_start=1046
-  _globals['_SECURITYGROUP_RULE_DIRECTION']._serialized_end=1129
-  _globals['_SECURITYGROUP_LABELSENTRY']._serialized_start=1131
-  _globals['_SECURITYGROUP_LABELSENTRY']._serialized_end=1176
-  _globals['_GETSECURITYGROUPREQUEST']._serialized_start=1302
-  _globals['_GETSECURITYGROUPREQUEST']._serialized_end=1468
-  _globals['_LISTSECURITYGROUPSREQUEST']._serialized_start=1471
-  _globals['_LISTSECURITYGROUPSREQUEST']._serialized_end=1682
-  _globals['_LISTSECURITYGROUPSRESPONSE']._serialized_start=1685
-  _globals['_LISTSECURITYGROUPSRESPONSE']._serialized_end=1866
-  _globals['_SECURITYGROUPSERVICE']._serialized_start=1869
-  _globals['_SECURITYGROUPSERVICE']._serialized_end=2213
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['ListSecurityGroups']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\0024\0222/v1/{parent=platforms/*/clusters/*}/securityGroups\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['CreateSecurityGroup']._loaded_options = None
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['CreateSecurityGroup']._serialized_options = b'\312A\"\n\rSecurityGroup\022\021OperationMetadata\332A\025parent,security_group\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\0027\"2/v1/{parent=platforms/*/clusters/*}/securityGroups:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['UpdateSecurityGroup']._loaded_options = None
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['UpdateSecurityGroup']._serialized_options = b'\312A\"\n\rSecurityGroup\022\021OperationMetadata\332A\032security_group,update_mask\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\002F2A/v1/{security_group.name=platforms/*/clusters/*/securityGroups/*}:\001*\212\323\344\223\002<\022:\n\023security_group.name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['DeleteSecurityGroup']._loaded_options = None
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['DeleteSecurityGroup']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\204\007\202\323\344\223\0024*2/v1/{name=platforms/*/clusters/*/securityGroups/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['ReplaceRules']._loaded_options = None
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['ReplaceRules']._serialized_options = b'\312A\"\n\rSecurityGroup\022\021OperationMetadata\332A\nname,rules\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\002D\"?/v1/{name=platforms/*/clusters/*/securityGroups/*}:replaceRules:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['AddRules']._loaded_options = None
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['AddRules']._serialized_options = b'\312A\"\n\rSecurityGroup\022\021OperationMetadata\332A\nname,rules\342\376\030\007\010\002\022\003\010\204\007\202\323\344\223\002@\";/v1/{name=platforms/*/clusters/*/securityGroups/*}:addRules:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['RemoveRules']._loaded_options = None
+  _globals['_SECURITYGROUPSERVICE'].methods_by_name['RemoveRules']._serialized_options = b'\312A\"\n\rSecurityGroup\022\021OperationMetadata\332A\rname,rule_ids\342\376\030\007\010\002\022\003\010\204\007\202\323\344\223\002C\">/v1/{name=platforms/*/clusters/*/securityGroups/*}:removeRules:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SECURITYGROUP']._serialized_start=415
+  _globals['_SECURITYGROUP']._serialized_end=2145
+  _globals['_SECURITYGROUP_RULE']._serialized_start=992
+  _globals['_SECURITYGROUP_RULE']._serialized_end=1918
+  _globals['_SECURITYGROUP_RULE_UNSUPPORTEDMATCHENTRY']._serialized_start=1593
+  _globals['_SECURITYGROUP_RULE_UNSUPPORTEDMATCHENTRY']._serialized_end=1648
+  _globals['_SECURITYGROUP_RULE_DIRECTION']._serialized_start=1650
+  _globals['_SECURITYGROUP_RULE_DIRECTION']._serialized_end=1756
+  _globals['_SECURITYGROUP_RULE_ACTION']._serialized_start=1758
+  _globals['_SECURITYGROUP_RULE_ACTION']._serialized_end=1845
+  _globals['_SECURITYGROUP_LABELSENTRY']._serialized_start=1920
+  _globals['_SECURITYGROUP_LABELSENTRY']._serialized_end=1965
+  _globals['_GETSECURITYGROUPREQUEST']._serialized_start=2148
+  _globals['_GETSECURITYGROUPREQUEST']._serialized_end=2314
+  _globals['_LISTSECURITYGROUPSREQUEST']._serialized_start=2317
+  _globals['_LISTSECURITYGROUPSREQUEST']._serialized_end=2560
+  _globals['_LISTSECURITYGROUPSRESPONSE']._serialized_start=2563
+  _globals['_LISTSECURITYGROUPSRESPONSE']._serialized_end=2772
+  _globals['_CREATESECURITYGROUPREQUEST']._serialized_start=2775
+  _globals['_CREATESECURITYGROUPREQUEST']._serialized_end=3060
+  _globals['_UPDATESECURITYGROUPREQUEST']._serialized_start=3063
+  _globals['_UPDATESECURITYGROUPREQUEST']._serialized_end=3294
+  _globals['_DELETESECURITYGROUPREQUEST']._serialized_start=3297
+  _globals['_DELETESECURITYGROUPREQUEST']._serialized_end=3509
+  _globals['_REPLACERULESREQUEST']._serialized_start=3512
+  _globals['_REPLACERULESREQUEST']._serialized_end=3743
+  _globals['_ADDRULESREQUEST']._serialized_start=3746
+  _globals['_ADDRULESREQUEST']._serialized_end=3965
+  _globals['_REMOVERULESREQUEST']._serialized_start=3968
+  _globals['_REMOVERULESREQUEST']._serialized_end=4182
+  _globals['_SECURITYGROUPSERVICE']._serialized_start=4185
+  _globals['_SECURITYGROUPSERVICE']._serialized_end=6323
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from cloudspan.v1 import security_group_pb2 as cloudspan_dot_v1_dot_security__group__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class SecurityGroupServiceStub:
-    """Tells which packets are let through.
+    """Manages which packets are let through.
     """
 
     def __init__(self, channel):
@@ -45,10 +46,40 @@ class SecurityGroupServiceStub:
                 request_serializer=cloudspan_dot_v1_dot_security__group__pb2.ListSecurityGroupsRequest.SerializeToString,
                 response_deserializer=cloudspan_dot_v1_dot_security__group__pb2.ListSecurityGroupsResponse.FromString,
                 _registered_method=True)
+        self.CreateSecurityGroup = channel.unary_unary(
+                '/cloudspan.v1.SecurityGroupService/CreateSecurityGroup',
+                request_serializer=cloudspan_dot_v1_dot_security__group__pb2.CreateSecurityGroupRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.UpdateSecurityGroup = channel.unary_unary(
+                '/cloudspan.v1.SecurityGroupService/UpdateSecurityGroup',
+                request_serializer=cloudspan_dot_v1_dot_security__group__pb2.UpdateSecurityGroupRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DeleteSecurityGroup = channel.unary_unary(
+                '/cloudspan.v1.SecurityGroupService/DeleteSecurityGroup',
+                request_serializer=cloudspan_dot_v1_dot_security__group__pb2.DeleteSecurityGroupRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ReplaceRules = channel.unary_unary(
+                '/cloudspan.v1.SecurityGroupService/ReplaceRules',
+                request_serializer=cloudspan_dot_v1_dot_security__group__pb2.ReplaceRulesRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.AddRules = channel.unary_unary(
+                '/cloudspan.v1.SecurityGroupService/AddRules',
+                request_serializer=cloudspan_dot_v1_dot_security__group__pb2.AddRulesRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RemoveRules = channel.unary_unary(
+                '/cloudspan.v1.SecurityGroupService/RemoveRules',
+                request_serializer=cloudspan_dot_v1_dot_security__group__pb2.RemoveRulesRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class SecurityGroupServiceServicer:
-    """Tells which packets are let through.
+    """Manages which packets are let through.
     """
 
     def GetSecurityGroup(self, request, context):
@@ -63,8 +94,62 @@ class SecurityGroupServiceServicer:
     def ListSecurityGroups(self, request, context):
         """Lists security groups of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateSecurityGroup(self, request, context):
+        """Creates a security group, with rules if asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSecurityGroup(self, request, context):
+        """Changes a security group's name, description, labels or statefulness. ReplaceRules, AddRules and RemoveRules change
+        its rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSecurityGroup(self, request, context):
+        """Deletes a security group.
+
+        FAILED_PRECONDITION when ports use it, which are listed, and for a project's default group. NOT_FOUND when it does
+        not exist, unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its
+        operation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceRules(self, request, context):
+        """Makes a group's rules those of the request, by as few changes as that takes.
+
+        Rules that the group has already stay, with their ids. Missing ones are added first, then surplus ones removed, so
+        that what both sets let through is let through all the time; a failure in between leaves rules of both. Rules that
+        the platform keeps in each group (`built_in`) stay. Rules are compared by what they match and do, not by id or
+        description; one with `unsupported_match` stays only when the request holds it with its `id`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddRules(self, request, context):
+        """Adds rules to a group; one that it has already stays as it is, and is not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveRules(self, request, context):
+        """Removes rules from a group by their ids.
+
+        NOT_FOUND when the group does not have one of them, unless `allow_missing` is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,6 +168,36 @@ def add_SecurityGroupServiceServicer_to_server(servicer, server):
                     request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.ListSecurityGroupsRequest.FromString,
                     response_serializer=cloudspan_dot_v1_dot_security__group__pb2.ListSecurityGroupsResponse.SerializeToString,
             ),
+            'CreateSecurityGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSecurityGroup,
+                    request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.CreateSecurityGroupRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UpdateSecurityGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSecurityGroup,
+                    request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.UpdateSecurityGroupRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DeleteSecurityGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSecurityGroup,
+                    request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.DeleteSecurityGroupRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ReplaceRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceRules,
+                    request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.ReplaceRulesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'AddRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddRules,
+                    request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.AddRulesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RemoveRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveRules,
+                    request_deserializer=cloudspan_dot_v1_dot_security__group__pb2.RemoveRulesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'cloudspan.v1.SecurityGroupService', rpc_method_handlers)
@@ -92,7 +207,7 @@ def add_SecurityGroupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SecurityGroupService:
-    """Tells which packets are let through.
+    """Manages which packets are let through.
     """
 
     @staticmethod
@@ -139,6 +254,168 @@ class SecurityGroupService:
             '/cloudspan.v1.SecurityGroupService/ListSecurityGroups',
             cloudspan_dot_v1_dot_security__group__pb2.ListSecurityGroupsRequest.SerializeToString,
             cloudspan_dot_v1_dot_security__group__pb2.ListSecurityGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSecurityGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.SecurityGroupService/CreateSecurityGroup',
+            cloudspan_dot_v1_dot_security__group__pb2.CreateSecurityGroupRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSecurityGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.SecurityGroupService/UpdateSecurityGroup',
+            cloudspan_dot_v1_dot_security__group__pb2.UpdateSecurityGroupRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSecurityGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.SecurityGroupService/DeleteSecurityGroup',
+            cloudspan_dot_v1_dot_security__group__pb2.DeleteSecurityGroupRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.SecurityGroupService/ReplaceRules',
+            cloudspan_dot_v1_dot_security__group__pb2.ReplaceRulesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.SecurityGroupService/AddRules',
+            cloudspan_dot_v1_dot_security__group__pb2.AddRulesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cloudspan.v1.SecurityGroupService/RemoveRules',
+            cloudspan_dot_v1_dot_security__group__pb2.RemoveRulesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

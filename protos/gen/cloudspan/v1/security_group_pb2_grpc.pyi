@@ -5,6 +5,7 @@ isort:skip_file
 
 from cloudspan.v1 import security_group_pb2 as _security_group_pb2
 from collections import abc as _abc
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SecurityGroupServiceStub:
-    """Tells which packets are let through."""
+    """Manages which packets are let through."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +42,41 @@ class SecurityGroupServiceStub:
     ListSecurityGroups: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.ListSecurityGroupsRequest, _security_group_pb2.ListSecurityGroupsResponse]
     """Lists security groups of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
+    """
+    CreateSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.CreateSecurityGroupRequest, _operations_pb2.Operation]
+    """Creates a security group, with rules if asked for."""
+    UpdateSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.UpdateSecurityGroupRequest, _operations_pb2.Operation]
+    """Changes a security group's name, description, labels or statefulness. ReplaceRules, AddRules and RemoveRules change
+    its rules.
+    """
+    DeleteSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.DeleteSecurityGroupRequest, _operations_pb2.Operation]
+    """Deletes a security group.
+
+    FAILED_PRECONDITION when ports use it, which are listed, and for a project's default group. NOT_FOUND when it does
+    not exist, unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its
+    operation.
+    """
+    ReplaceRules: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.ReplaceRulesRequest, _operations_pb2.Operation]
+    """Makes a group's rules those of the request, by as few changes as that takes.
+
+    Rules that the group has already stay, with their ids. Missing ones are added first, then surplus ones removed, so
+    that what both sets let through is let through all the time; a failure in between leaves rules of both. Rules that
+    the platform keeps in each group (`built_in`) stay. Rules are compared by what they match and do, not by id or
+    description; one with `unsupported_match` stays only when the request holds it with its `id`.
+    """
+    AddRules: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.AddRulesRequest, _operations_pb2.Operation]
+    """Adds rules to a group; one that it has already stays as it is, and is not an error."""
+    RemoveRules: _grpc.UnaryUnaryMultiCallable[_security_group_pb2.RemoveRulesRequest, _operations_pb2.Operation]
+    """Removes rules from a group by their ids.
+
+    NOT_FOUND when the group does not have one of them, unless `allow_missing` is set.
     """
 
 @_typing.type_check_only
 class SecurityGroupServiceAsyncStub(SecurityGroupServiceStub):
-    """Tells which packets are let through."""
+    """Manages which packets are let through."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_pb2.GetSecurityGroupRequest, _security_group_pb2.SecurityGroup]  # type: ignore[assignment]
@@ -58,12 +87,40 @@ class SecurityGroupServiceAsyncStub(SecurityGroupServiceStub):
     ListSecurityGroups: _aio.UnaryUnaryMultiCallable[_security_group_pb2.ListSecurityGroupsRequest, _security_group_pb2.ListSecurityGroupsResponse]  # type: ignore[assignment]
     """Lists security groups of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
+    """
+    CreateSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_pb2.CreateSecurityGroupRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Creates a security group, with rules if asked for."""
+    UpdateSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_pb2.UpdateSecurityGroupRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Changes a security group's name, description, labels or statefulness. ReplaceRules, AddRules and RemoveRules change
+    its rules.
+    """
+    DeleteSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_pb2.DeleteSecurityGroupRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Deletes a security group.
+
+    FAILED_PRECONDITION when ports use it, which are listed, and for a project's default group. NOT_FOUND when it does
+    not exist, unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its
+    operation.
+    """
+    ReplaceRules: _aio.UnaryUnaryMultiCallable[_security_group_pb2.ReplaceRulesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a group's rules those of the request, by as few changes as that takes.
+
+    Rules that the group has already stay, with their ids. Missing ones are added first, then surplus ones removed, so
+    that what both sets let through is let through all the time; a failure in between leaves rules of both. Rules that
+    the platform keeps in each group (`built_in`) stay. Rules are compared by what they match and do, not by id or
+    description; one with `unsupported_match` stays only when the request holds it with its `id`.
+    """
+    AddRules: _aio.UnaryUnaryMultiCallable[_security_group_pb2.AddRulesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Adds rules to a group; one that it has already stays as it is, and is not an error."""
+    RemoveRules: _aio.UnaryUnaryMultiCallable[_security_group_pb2.RemoveRulesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Removes rules from a group by their ids.
+
+    NOT_FOUND when the group does not have one of them, unless `allow_missing` is set.
     """
 
 class SecurityGroupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which packets are let through."""
+    """Manages which packets are let through."""
 
     @_abc_1.abstractmethod
     def GetSecurityGroup(
@@ -84,8 +141,72 @@ class SecurityGroupServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_security_group_pb2.ListSecurityGroupsResponse, _abc.Awaitable[_security_group_pb2.ListSecurityGroupsResponse]]:
         """Lists security groups of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateSecurityGroup(
+        self,
+        request: _security_group_pb2.CreateSecurityGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Creates a security group, with rules if asked for."""
+
+    @_abc_1.abstractmethod
+    def UpdateSecurityGroup(
+        self,
+        request: _security_group_pb2.UpdateSecurityGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Changes a security group's name, description, labels or statefulness. ReplaceRules, AddRules and RemoveRules change
+        its rules.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSecurityGroup(
+        self,
+        request: _security_group_pb2.DeleteSecurityGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Deletes a security group.
+
+        FAILED_PRECONDITION when ports use it, which are listed, and for a project's default group. NOT_FOUND when it does
+        not exist, unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its
+        operation.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplaceRules(
+        self,
+        request: _security_group_pb2.ReplaceRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a group's rules those of the request, by as few changes as that takes.
+
+        Rules that the group has already stay, with their ids. Missing ones are added first, then surplus ones removed, so
+        that what both sets let through is let through all the time; a failure in between leaves rules of both. Rules that
+        the platform keeps in each group (`built_in`) stay. Rules are compared by what they match and do, not by id or
+        description; one with `unsupported_match` stays only when the request holds it with its `id`.
+        """
+
+    @_abc_1.abstractmethod
+    def AddRules(
+        self,
+        request: _security_group_pb2.AddRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Adds rules to a group; one that it has already stays as it is, and is not an error."""
+
+    @_abc_1.abstractmethod
+    def RemoveRules(
+        self,
+        request: _security_group_pb2.RemoveRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Removes rules from a group by their ids.
+
+        NOT_FOUND when the group does not have one of them, unless `allow_missing` is set.
         """
 
 def add_SecurityGroupServiceServicer_to_server(servicer: SecurityGroupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

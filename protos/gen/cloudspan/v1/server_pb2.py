@@ -24,8 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
@@ -34,39 +36,24 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/server.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x14\n\x06Server\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x05state\x18\x03 \x01(\x0e\x32\x1a.cloudspan.v1.Server.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Server.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x12\n\x04task\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x05\x66\x61ult\x18\x0c \x01(\x0b\x32\x1a.cloudspan.v1.Server.FaultB\x04\xe2\x41\x01\x03\x12\x14\n\x06locked\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12-\n\x06\x66lavor\x18\x0e \x01(\tB\x1d\xe2\x41\x01\x05\xfa\x41\x16\n\x14\x63loudspan.dev/Flavor\x12\x13\n\x05vcpus\x18\x0f \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x18\n\nmemory_mib\x18\x10 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12+\n\x05image\x18\x11 \x01(\tB\x1c\xe2\x41\x01\x05\xfa\x41\x15\n\x13\x63loudspan.dev/Image\x12)\n\x04zone\x18\x12 \x01(\tB\x1b\xe2\x41\x01\x05\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12\x12\n\x04host\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x08key_pair\x18\x14 \x01(\tB\x1e\xe2\x41\x01\x05\xfa\x41\x17\n\x15\x63loudspan.dev/KeyPair\x12\x41\n\x12network_interfaces\x18\x15 \x03(\x0b\x32%.cloudspan.v1.Server.NetworkInterface\x12G\n\x12volume_attachments\x18\x16 \x03(\x0b\x32%.cloudspan.v1.Server.VolumeAttachmentB\x04\xe2\x41\x01\x03\x12\x17\n\x0fsecurity_groups\x18\x17 \x03(\t\x12;\n\x0b\x62oot_volume\x18\x18 \x01(\x0b\x32\x1f.cloudspan.v1.Server.BootVolumeB\x05\xe2\x41\x02\x04\x05\x12\x1b\n\tuser_data\x18\x19 \x01(\tB\x08\x80\x01\x01\xe2\x41\x02\x04\x05\x12 \n\x0e\x61\x64min_password\x18\x1a \x01(\tB\x08\x80\x01\x01\xe2\x41\x02\x04\x05\x12:\n\x0bnew_volumes\x18\x1b \x03(\x0b\x32\x1e.cloudspan.v1.Server.NewVolumeB\x05\xe2\x41\x02\x04\x05\x1aW\n\x05\x46\x61ult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xd0\x02\n\x10NetworkInterface\x12+\n\x07network\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12%\n\x04port\x18\x02 \x01(\tB\x17\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12\x14\n\x0cip_addresses\x18\x03 \x03(\t\x12\x19\n\x0bmac_address\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12#\n\x15\x66loating_ip_addresses\x18\x05 \x03(\tB\x04\xe2\x41\x01\x03\x12\"\n\x14network_display_name\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\x08new_port\x18\x07 \x01(\x0b\x32\x1c.cloudspan.v1.Server.NewPortB\x04\xe2\x41\x01\x04\x12\x38\n\x10\x66loating_network\x18\x08 \x01(\tB\x1e\xe2\x41\x01\x04\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x1ap\n\x07NewPort\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x14\n\x0cip_addresses\x18\x02 \x03(\t\x12\x39\n\x0fsecurity_groups\x18\x03 \x03(\tB \xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x1a\x8b\x01\n\tNewVolume\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x32\n\x0bvolume_type\x18\x03 \x01(\tB\x1d\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12\x1a\n\x12\x64\x65lete_with_server\x18\x04 \x01(\x08\x1ai\n\x10VolumeAttachment\x12)\n\x06volume\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x1a\n\x12\x64\x65lete_with_server\x18\x03 \x01(\x08\x1a\x9b\x01\n\nBootVolume\x12)\n\x06volume\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x32\n\x0bvolume_type\x18\x03 \x01(\tB\x1d\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12\x1a\n\x12\x64\x65lete_with_server\x18\x04 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8d\x03\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_BUILDING\x10\x01\x12\x12\n\x0eSTATE_STARTING\x10\x02\x12\x11\n\rSTATE_RUNNING\x10\x03\x12\x12\n\x0eSTATE_STOPPING\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\x12\x13\n\x0fSTATE_REBOOTING\x10\x06\x12\x10\n\x0cSTATE_PAUSED\x10\x07\x12\x13\n\x0fSTATE_SUSPENDED\x10\x08\x12\x11\n\rSTATE_SHELVED\x10\t\x12\x11\n\rSTATE_RESCUED\x10\n\x12\x12\n\x0eSTATE_RESIZING\x10\x0b\x12\x1a\n\x16STATE_AWAITING_CONFIRM\x10\x0c\x12\x13\n\x0fSTATE_MIGRATING\x10\r\x12\x14\n\x10STATE_REBUILDING\x10\x0e\x12\x12\n\x0eSTATE_DELETING\x10\x0f\x12\x16\n\x12STATE_SOFT_DELETED\x10\x10\x12\x0f\n\x0bSTATE_ERROR\x10\x11\x12\x11\n\rSTATE_UNKNOWN\x10\x12:\\\xea\x41Y\n\x14\x63loudspan.dev/Server\x12\x38platforms/{platform}/clusters/{cluster}/servers/{server}*\x07servers\"\x98\x01\n\x10GetServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcc\x01\n\x12ListServersRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9f\x01\n\x13ListServersResponse\x12%\n\x07servers\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Server\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xac\x01\n\x13\x43reateServerRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x06server\x18\x02 \x01(\x0b\x32\x14.cloudspan.v1.ServerB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"m\n\x13\x44\x65leteServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"l\n\x12StartServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"k\n\x11StopServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"\xdf\x01\n\x13RebootServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x34\n\x04mode\x18\x02 \x01(\x0e\x32&.cloudspan.v1.RebootServerRequest.Mode\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t\":\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_SOFT\x10\x01\x12\r\n\tMODE_HARD\x10\x02\"\xac\x01\n\x13\x41ttachVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12-\n\x06volume\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"\x9c\x01\n\x13\x44\x65tachVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12-\n\x06volume\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xce\x0c\n\rServerService\x12\x80\x01\n\tGetServer\x12\x1e.cloudspan.v1.GetServerRequest\x1a\x14.cloudspan.v1.Server\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x92\x01\n\x0bListServers\x12 .cloudspan.v1.ListServersRequest\x1a!.cloudspan.v1.ListServersResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xbd\x01\n\x0c\x43reateServer\x12!.cloudspan.v1.CreateServerRequest\x1a\x1d.google.longrunning.Operation\"k\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\rparent,server\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc4\x01\n\x0c\x44\x65leteServer\x12!.cloudspan.v1.DeleteServerRequest\x1a\x1d.google.longrunning.Operation\"r\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xb3\x01\n\x0bStartServer\x12 .cloudspan.v1.StartServerRequest\x1a\x1d.google.longrunning.Operation\"c\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xb1\x01\n\nStopServer\x12\x1f.cloudspan.v1.StopServerRequest\x1a\x1d.google.longrunning.Operation\"c\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xb5\x01\n\x0cRebootServer\x12!.cloudspan.v1.RebootServerRequest\x1a\x1d.google.longrunning.Operation\"c\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xbc\x01\n\x0c\x41ttachVolume\x12!.cloudspan.v1.AttachVolumeRequest\x1a\x1d.google.longrunning.Operation\"j\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x0bname,volume\xe2\xfe\x18\x07\x08\x02\x12\x03\x08\xd8\x04\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xbc\x01\n\x0c\x44\x65tachVolume\x12!.cloudspan.v1.DetachVolumeRequest\x1a\x1d.google.longrunning.Operation\"j\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x0bname,volume\xe2\xfe\x18\x07\x08\x02\x12\x03\x08\xd8\x04\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/server.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x1a\n\x06Server\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x05state\x18\x03 \x01(\x0e\x32\x1a.cloudspan.v1.Server.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Server.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x12\n\x04task\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05\x66\x61ult\x18\x0c \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x14\n\x06locked\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12-\n\x06\x66lavor\x18\x0e \x01(\tB\x1d\xe2\x41\x01\x05\xfa\x41\x16\n\x14\x63loudspan.dev/Flavor\x12\x18\n\x05vcpus\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x1d\n\nmemory_mib\x18\x10 \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12+\n\x05image\x18\x11 \x01(\tB\x1c\xe2\x41\x01\x05\xfa\x41\x15\n\x13\x63loudspan.dev/Image\x12)\n\x04zone\x18\x12 \x01(\tB\x1b\xe2\x41\x01\x05\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12)\n\x04host\x18\x13 \x01(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Host\x12\x30\n\x08key_pair\x18\x14 \x01(\tB\x1e\xe2\x41\x01\x05\xfa\x41\x17\n\x15\x63loudspan.dev/KeyPair\x12G\n\x12network_interfaces\x18\x15 \x03(\x0b\x32%.cloudspan.v1.Server.NetworkInterfaceB\x04\xe2\x41\x01\x03\x12G\n\x12volume_attachments\x18\x16 \x03(\x0b\x32%.cloudspan.v1.Server.VolumeAttachmentB\x04\xe2\x41\x01\x03\x12\x39\n\x0fsecurity_groups\x18\x17 \x03(\tB \xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x12*\n\x1csecurity_group_display_names\x18\x18 \x03(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x19 \x01(\t\x12\x10\n\x08hostname\x18\x1a \x01(\t\x12\x12\n\x04tags\x18\x1b \x03(\tB\x04\xe2\x41\x01\x05\x12\x42\n\x0f\x66lavor_snapshot\x18\x1c \x01(\x0b\x32#.cloudspan.v1.Server.FlavorSnapshotB\x04\xe2\x41\x01\x03\x12:\n\x0bpower_state\x18\x1d \x01(\x0e\x32\x1f.cloudspan.v1.Server.PowerStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0blaunch_time\x18\x1e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x1f \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x0c\x63onfig_drive\x18  \x01(\x08\x42\x04\xe2\x41\x01\x05H\x02\x88\x01\x01\x12\x1b\n\rlocked_reason\x18! \x01(\tB\x04\xe2\x41\x01\x03\x12#\n\x10progress_percent\x18\" \x01(\x05\x42\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12\x15\n\x07host_id\x18# \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13hypervisor_hostname\x18$ \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fhypervisor_type\x18% \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\rserver_groups\x18& \x03(\tB\"\xe2\x41\x01\x03\xfa\x41\x1b\n\x19\x63loudspan.dev/ServerGroup\x12#\n\x12generated_password\x18\' \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18( \x01(\t\x1a\xeb\x02\n\x0e\x46lavorSnapshot\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x12\n\x05vcpus\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nmemory_mib\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x17\n\ndisk_bytes\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x1c\n\x0f\x65phemeral_bytes\x18\x05 \x01(\x03H\x03\x88\x01\x01\x12\x17\n\nswap_bytes\x18\x06 \x01(\x03H\x04\x88\x01\x01\x12H\n\x0b\x65xtra_specs\x18\x07 \x03(\x0b\x32\x33.cloudspan.v1.Server.FlavorSnapshot.ExtraSpecsEntry\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_vcpusB\r\n\x0b_memory_mibB\r\n\x0b_disk_bytesB\x12\n\x10_ephemeral_bytesB\r\n\x0b_swap_bytes\x1a\\\n\x07\x46ixedIp\x12\x12\n\nip_address\x18\x01 \x01(\t\x12)\n\x06subnet\x18\x02 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12\x12\n\ngateway_ip\x18\x03 \x01(\t\x1a\xbf\x02\n\x10NetworkInterface\x12+\n\x07network\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12%\n\x04port\x18\x02 \x01(\tB\x17\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12/\n\tfixed_ips\x18\x03 \x03(\x0b\x32\x1c.cloudspan.v1.Server.FixedIp\x12\x13\n\x0bmac_address\x18\x04 \x01(\t\x12\x1d\n\x15\x66loating_ip_addresses\x18\x05 \x03(\t\x12\x1c\n\x14network_display_name\x18\x06 \x01(\t\x12\x12\n\x05index\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06\x64river\x18\x08 \x01(\t\x12\x17\n\nis_default\x18\t \x01(\x08H\x01\x88\x01\x01\x42\x08\n\x06_indexB\r\n\x0b_is_default\x1a\xa1\x01\n\x10VolumeAttachment\x12)\n\x06volume\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x1f\n\x12\x64\x65lete_with_server\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\x04\x62oot\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x15\n\x13_delete_with_serverB\x07\n\x05_boot\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8d\x03\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_BUILDING\x10\x01\x12\x12\n\x0eSTATE_STARTING\x10\x02\x12\x11\n\rSTATE_RUNNING\x10\x03\x12\x12\n\x0eSTATE_STOPPING\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\x12\x13\n\x0fSTATE_REBOOTING\x10\x06\x12\x10\n\x0cSTATE_PAUSED\x10\x07\x12\x13\n\x0fSTATE_SUSPENDED\x10\x08\x12\x11\n\rSTATE_SHELVED\x10\t\x12\x11\n\rSTATE_RESCUED\x10\n\x12\x12\n\x0eSTATE_RESIZING\x10\x0b\x12\x1a\n\x16STATE_AWAITING_CONFIRM\x10\x0c\x12\x13\n\x0fSTATE_MIGRATING\x10\r\x12\x14\n\x10STATE_REBUILDING\x10\x0e\x12\x12\n\x0eSTATE_DELETING\x10\x0f\x12\x16\n\x12STATE_SOFT_DELETED\x10\x10\x12\x0f\n\x0bSTATE_ERROR\x10\x11\x12\x11\n\rSTATE_UNKNOWN\x10\x12\"\xc1\x01\n\nPowerState\x12\x1b\n\x17POWER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13POWER_STATE_RUNNING\x10\x01\x12\x16\n\x12POWER_STATE_PAUSED\x10\x02\x12\x18\n\x14POWER_STATE_SHUTDOWN\x10\x03\x12\x17\n\x13POWER_STATE_CRASHED\x10\x04\x12\x19\n\x15POWER_STATE_SUSPENDED\x10\x05\x12\x17\n\x13POWER_STATE_UNKNOWN\x10\x06:d\xea\x41\x61\n\x14\x63loudspan.dev/Server\x12\x38platforms/{platform}/clusters/{cluster}/servers/{server}*\x07servers2\x06serverB\x08\n\x06_vcpusB\r\n\x0b_memory_mibB\x0f\n\r_config_driveB\x13\n\x11_progress_percent\"\x98\x01\n\x10GetServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xfb\x01\n\x12ListServersRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Server\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cshow_deleted\x18\x08 \x01(\x08\"\xbb\x01\n\x13ListServersResponse\x12%\n\x07servers\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Server\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xd3\x08\n\x13\x43reateServerRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Server\x12*\n\x06server\x18\x02 \x01(\x0b\x32\x14.cloudspan.v1.ServerB\x04\xe2\x41\x01\x02\x12N\n\x12network_interfaces\x18\x03 \x03(\x0b\x32\x32.cloudspan.v1.CreateServerRequest.NetworkInterface\x12\x41\n\x0b\x62oot_volume\x18\x04 \x01(\x0b\x32,.cloudspan.v1.CreateServerRequest.BootVolume\x12@\n\x0bnew_volumes\x18\x05 \x03(\x0b\x32+.cloudspan.v1.CreateServerRequest.NewVolume\x12\x16\n\tuser_data\x18\x06 \x01(\x0c\x42\x03\x80\x01\x01\x12\x1b\n\x0e\x61\x64min_password\x18\x07 \x01(\tB\x03\x80\x01\x01\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x1a\xef\x01\n\x10NetworkInterface\x12+\n\x07network\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12%\n\x04port\x18\x02 \x01(\tB\x17\xfa\x41\x14\n\x12\x63loudspan.dev/Port\x12\x14\n\x0cip_addresses\x18\x03 \x03(\t\x12;\n\x08new_port\x18\x04 \x01(\x0b\x32).cloudspan.v1.CreateServerRequest.NewPort\x12\x34\n\x10\x66loating_network\x18\x05 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x1aZ\n\x07NewPort\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x39\n\x0fsecurity_groups\x18\x02 \x03(\tB \xfa\x41\x1d\n\x1b\x63loudspan.dev/SecurityGroup\x1a\x9b\x01\n\nBootVolume\x12)\n\x06volume\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x32\n\x0bvolume_type\x18\x03 \x01(\tB\x1d\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12\x1a\n\x12\x64\x65lete_with_server\x18\x04 \x01(\x08\x1a\x8b\x01\n\tNewVolume\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x32\n\x0bvolume_type\x18\x03 \x01(\tB\x1d\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12\x1a\n\x12\x64\x65lete_with_server\x18\x04 \x01(\x08\"\xc6\x01\n\x13\x44\x65leteServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xa0\x01\n\x12StartServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\x9f\x01\n\x11StopServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\x93\x02\n\x13RebootServerRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x34\n\x04mode\x18\x02 \x01(\x0e\x32&.cloudspan.v1.RebootServerRequest.Mode\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\":\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_SOFT\x10\x01\x12\r\n\tMODE_HARD\x10\x02\"\xe0\x01\n\x13\x41ttachVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12-\n\x06volume\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xd0\x01\n\x13\x44\x65tachVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12-\n\x06volume\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\xee\x10\n\rServerService\x12\xb3\x01\n\tGetServer\x12\x1e.cloudspan.v1.GetServerRequest\x1a\x14.cloudspan.v1.Server\"p\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02-\x12+/v1/{name=platforms/*/clusters/*/servers/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc5\x01\n\x0bListServers\x12 .cloudspan.v1.ListServersRequest\x1a!.cloudspan.v1.ListServersResponse\"q\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/servers\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf4\x01\n\x0c\x43reateServer\x12!.cloudspan.v1.CreateServerRequest\x1a\x1d.google.longrunning.Operation\"\xa1\x01\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\rparent,server\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x82\xd3\xe4\x93\x02\x30\"+/v1/{parent=platforms/*/clusters/*}/servers:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf8\x01\n\x0c\x44\x65leteServer\x12!.cloudspan.v1.DeleteServerRequest\x1a\x1d.google.longrunning.Operation\"\xa5\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x82\xd3\xe4\x93\x02-*+/v1/{name=platforms/*/clusters/*/servers/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xf0\x01\n\x0bStartServer\x12 .cloudspan.v1.StartServerRequest\x1a\x1d.google.longrunning.Operation\"\x9f\x01\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=platforms/*/clusters/*/servers/*}:start:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xed\x01\n\nStopServer\x12\x1f.cloudspan.v1.StopServerRequest\x1a\x1d.google.longrunning.Operation\"\x9e\x01\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=platforms/*/clusters/*/servers/*}:stop:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xf3\x01\n\x0cRebootServer\x12!.cloudspan.v1.RebootServerRequest\x1a\x1d.google.longrunning.Operation\"\xa0\x01\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x84\x07\x82\xd3\xe4\x93\x02\x37\"2/v1/{name=platforms/*/clusters/*/servers/*}:reboot:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x88\x02\n\x0c\x41ttachVolume\x12!.cloudspan.v1.AttachVolumeRequest\x1a\x1d.google.longrunning.Operation\"\xb5\x01\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x0bname,volume\xe2\xfe\x18\x0f\x08\x02\x12\x03\x08\xd8\x04\x1a\x06volume\x82\xd3\xe4\x93\x02=\"8/v1/{name=platforms/*/clusters/*/servers/*}:attachVolume:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x88\x02\n\x0c\x44\x65tachVolume\x12!.cloudspan.v1.DetachVolumeRequest\x1a\x1d.google.longrunning.Operation\"\xb5\x01\xca\x41\x1b\n\x06Server\x12\x11OperationMetadata\xda\x41\x0bname,volume\xe2\xfe\x18\x0f\x08\x02\x12\x03\x08\xd8\x04\x1a\x06volume\x82\xd3\xe4\x93\x02=\"8/v1/{name=platforms/*/clusters/*/servers/*}:detachVolume:\x01*\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**BL\n\x10\x64\x65v.cloudspan.v1B\x0bServerProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.server_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\013ServerProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_SERVER_FLAVORSNAPSHOT_EXTRASPECSENTRY']._loaded_options = None
+  _globals['_SERVER_FLAVORSNAPSHOT_EXTRASPECSENTRY']._serialized_options = b'8\001'
+  _globals['_SERVER_FIXEDIP'].fields_by_name['subnet']._loaded_options = None
+  _globals['_SERVER_FIXEDIP'].fields_by_name['subnet']._serialized_options = b'\372A\026\n\024cloudspan.dev/Subnet'
   _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['network']._loaded_options = None
   _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['network']._serialized_options = b'\372A\027\n\025cloudspan.dev/Network'
   _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['port']._loaded_options = None
   _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['port']._serialized_options = b'\372A\024\n\022cloudspan.dev/Port'
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['mac_address']._loaded_options = None
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['mac_address']._serialized_options = b'\342A\001\003'
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['floating_ip_addresses']._loaded_options = None
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['floating_ip_addresses']._serialized_options = b'\342A\001\003'
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['network_display_name']._loaded_options = None
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['network_display_name']._serialized_options = b'\342A\001\003'
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['new_port']._loaded_options = None
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['new_port']._serialized_options = b'\342A\001\004'
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['floating_network']._loaded_options = None
-  _globals['_SERVER_NETWORKINTERFACE'].fields_by_name['floating_network']._serialized_options = b'\342A\001\004\372A\027\n\025cloudspan.dev/Network'
-  _globals['_SERVER_NEWPORT'].fields_by_name['security_groups']._loaded_options = None
-  _globals['_SERVER_NEWPORT'].fields_by_name['security_groups']._serialized_options = b'\372A\035\n\033cloudspan.dev/SecurityGroup'
-  _globals['_SERVER_NEWVOLUME'].fields_by_name['size_bytes']._loaded_options = None
-  _globals['_SERVER_NEWVOLUME'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\002'
-  _globals['_SERVER_NEWVOLUME'].fields_by_name['volume_type']._loaded_options = None
-  _globals['_SERVER_NEWVOLUME'].fields_by_name['volume_type']._serialized_options = b'\372A\032\n\030cloudspan.dev/VolumeType'
   _globals['_SERVER_VOLUMEATTACHMENT'].fields_by_name['volume']._loaded_options = None
   _globals['_SERVER_VOLUMEATTACHMENT'].fields_by_name['volume']._serialized_options = b'\372A\026\n\024cloudspan.dev/Volume'
-  _globals['_SERVER_BOOTVOLUME'].fields_by_name['volume']._loaded_options = None
-  _globals['_SERVER_BOOTVOLUME'].fields_by_name['volume']._serialized_options = b'\372A\026\n\024cloudspan.dev/Volume'
-  _globals['_SERVER_BOOTVOLUME'].fields_by_name['volume_type']._loaded_options = None
-  _globals['_SERVER_BOOTVOLUME'].fields_by_name['volume_type']._serialized_options = b'\372A\032\n\030cloudspan.dev/VolumeType'
   _globals['_SERVER_LABELSENTRY']._loaded_options = None
   _globals['_SERVER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SERVER'].fields_by_name['name']._loaded_options = None
@@ -76,7 +63,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVER'].fields_by_name['native_state']._loaded_options = None
   _globals['_SERVER'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_SERVER'].fields_by_name['project']._loaded_options = None
-  _globals['_SERVER'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_SERVER'].fields_by_name['create_time']._loaded_options = None
   _globals['_SERVER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_SERVER'].fields_by_name['update_time']._loaded_options = None
@@ -102,103 +89,171 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVER'].fields_by_name['zone']._loaded_options = None
   _globals['_SERVER'].fields_by_name['zone']._serialized_options = b'\342A\001\005\372A\024\n\022cloudspan.dev/Zone'
   _globals['_SERVER'].fields_by_name['host']._loaded_options = None
-  _globals['_SERVER'].fields_by_name['host']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['host']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Host'
   _globals['_SERVER'].fields_by_name['key_pair']._loaded_options = None
   _globals['_SERVER'].fields_by_name['key_pair']._serialized_options = b'\342A\001\005\372A\027\n\025cloudspan.dev/KeyPair'
+  _globals['_SERVER'].fields_by_name['network_interfaces']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['network_interfaces']._serialized_options = b'\342A\001\003'
   _globals['_SERVER'].fields_by_name['volume_attachments']._loaded_options = None
   _globals['_SERVER'].fields_by_name['volume_attachments']._serialized_options = b'\342A\001\003'
-  _globals['_SERVER'].fields_by_name['boot_volume']._loaded_options = None
-  _globals['_SERVER'].fields_by_name['boot_volume']._serialized_options = b'\342A\002\004\005'
-  _globals['_SERVER'].fields_by_name['user_data']._loaded_options = None
-  _globals['_SERVER'].fields_by_name['user_data']._serialized_options = b'\200\001\001\342A\002\004\005'
-  _globals['_SERVER'].fields_by_name['admin_password']._loaded_options = None
-  _globals['_SERVER'].fields_by_name['admin_password']._serialized_options = b'\200\001\001\342A\002\004\005'
-  _globals['_SERVER'].fields_by_name['new_volumes']._loaded_options = None
-  _globals['_SERVER'].fields_by_name['new_volumes']._serialized_options = b'\342A\002\004\005'
+  _globals['_SERVER'].fields_by_name['security_groups']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['security_groups']._serialized_options = b'\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_SERVER'].fields_by_name['security_group_display_names']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['security_group_display_names']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['tags']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['tags']._serialized_options = b'\342A\001\005'
+  _globals['_SERVER'].fields_by_name['flavor_snapshot']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['flavor_snapshot']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['power_state']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['power_state']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['launch_time']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['launch_time']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['user']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['user']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['config_drive']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['config_drive']._serialized_options = b'\342A\001\005'
+  _globals['_SERVER'].fields_by_name['locked_reason']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['locked_reason']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['progress_percent']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['progress_percent']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['host_id']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['host_id']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['hypervisor_hostname']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['hypervisor_hostname']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['hypervisor_type']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['hypervisor_type']._serialized_options = b'\342A\001\003'
+  _globals['_SERVER'].fields_by_name['server_groups']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['server_groups']._serialized_options = b'\342A\001\003\372A\033\n\031cloudspan.dev/ServerGroup'
+  _globals['_SERVER'].fields_by_name['generated_password']._loaded_options = None
+  _globals['_SERVER'].fields_by_name['generated_password']._serialized_options = b'\200\001\001\342A\001\003'
   _globals['_SERVER']._loaded_options = None
-  _globals['_SERVER']._serialized_options = b'\352AY\n\024cloudspan.dev/Server\0228platforms/{platform}/clusters/{cluster}/servers/{server}*\007servers'
+  _globals['_SERVER']._serialized_options = b'\352Aa\n\024cloudspan.dev/Server\0228platforms/{platform}/clusters/{cluster}/servers/{server}*\007servers2\006server'
   _globals['_GETSERVERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETSERVERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
   _globals['_LISTSERVERSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTSERVERSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTSERVERSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Server'
+  _globals['_LISTSERVERSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTSERVERSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE'].fields_by_name['network']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE'].fields_by_name['network']._serialized_options = b'\372A\027\n\025cloudspan.dev/Network'
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE'].fields_by_name['port']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE'].fields_by_name['port']._serialized_options = b'\372A\024\n\022cloudspan.dev/Port'
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE'].fields_by_name['floating_network']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE'].fields_by_name['floating_network']._serialized_options = b'\372A\027\n\025cloudspan.dev/Network'
+  _globals['_CREATESERVERREQUEST_NEWPORT'].fields_by_name['security_groups']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_NEWPORT'].fields_by_name['security_groups']._serialized_options = b'\372A\035\n\033cloudspan.dev/SecurityGroup'
+  _globals['_CREATESERVERREQUEST_BOOTVOLUME'].fields_by_name['volume']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_BOOTVOLUME'].fields_by_name['volume']._serialized_options = b'\372A\026\n\024cloudspan.dev/Volume'
+  _globals['_CREATESERVERREQUEST_BOOTVOLUME'].fields_by_name['volume_type']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_BOOTVOLUME'].fields_by_name['volume_type']._serialized_options = b'\372A\032\n\030cloudspan.dev/VolumeType'
+  _globals['_CREATESERVERREQUEST_NEWVOLUME'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_NEWVOLUME'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\002'
+  _globals['_CREATESERVERREQUEST_NEWVOLUME'].fields_by_name['volume_type']._loaded_options = None
+  _globals['_CREATESERVERREQUEST_NEWVOLUME'].fields_by_name['volume_type']._serialized_options = b'\372A\032\n\030cloudspan.dev/VolumeType'
   _globals['_CREATESERVERREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_CREATESERVERREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_CREATESERVERREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Server'
   _globals['_CREATESERVERREQUEST'].fields_by_name['server']._loaded_options = None
   _globals['_CREATESERVERREQUEST'].fields_by_name['server']._serialized_options = b'\342A\001\002'
+  _globals['_CREATESERVERREQUEST'].fields_by_name['user_data']._loaded_options = None
+  _globals['_CREATESERVERREQUEST'].fields_by_name['user_data']._serialized_options = b'\200\001\001'
+  _globals['_CREATESERVERREQUEST'].fields_by_name['admin_password']._loaded_options = None
+  _globals['_CREATESERVERREQUEST'].fields_by_name['admin_password']._serialized_options = b'\200\001\001'
+  _globals['_CREATESERVERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATESERVERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_DELETESERVERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETESERVERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
+  _globals['_DELETESERVERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETESERVERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_STARTSERVERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_STARTSERVERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
+  _globals['_STARTSERVERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_STARTSERVERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_STOPSERVERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_STOPSERVERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
+  _globals['_STOPSERVERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_STOPSERVERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_REBOOTSERVERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_REBOOTSERVERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
+  _globals['_REBOOTSERVERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REBOOTSERVERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_ATTACHVOLUMEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ATTACHVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
   _globals['_ATTACHVOLUMEREQUEST'].fields_by_name['volume']._loaded_options = None
   _globals['_ATTACHVOLUMEREQUEST'].fields_by_name['volume']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Volume'
+  _globals['_ATTACHVOLUMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ATTACHVOLUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_DETACHVOLUMEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DETACHVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Server'
   _globals['_DETACHVOLUMEREQUEST'].fields_by_name['volume']._loaded_options = None
   _globals['_DETACHVOLUMEREQUEST'].fields_by_name['volume']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Volume'
+  _globals['_DETACHVOLUMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DETACHVOLUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_SERVERSERVICE'].methods_by_name['GetServer']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['GetServer']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVERSERVICE'].methods_by_name['GetServer']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002-\022+/v1/{name=platforms/*/clusters/*/servers/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SERVERSERVICE'].methods_by_name['ListServers']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['ListServers']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SERVERSERVICE'].methods_by_name['ListServers']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002-\022+/v1/{parent=platforms/*/clusters/*}/servers\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_SERVERSERVICE'].methods_by_name['CreateServer']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['CreateServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\rparent,server\342\376\030\007\010\001\022\003\010\220\034\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SERVERSERVICE'].methods_by_name['CreateServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\rparent,server\342\376\030\007\010\001\022\003\010\220\034\202\323\344\223\0020\"+/v1/{parent=platforms/*/clusters/*}/servers:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_SERVERSERVICE'].methods_by_name['DeleteServer']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['DeleteServer']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVERSERVICE'].methods_by_name['DeleteServer']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\202\323\344\223\002-*+/v1/{name=platforms/*/clusters/*/servers/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SERVERSERVICE'].methods_by_name['StartServer']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['StartServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVERSERVICE'].methods_by_name['StartServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\0026\"1/v1/{name=platforms/*/clusters/*/servers/*}:start:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SERVERSERVICE'].methods_by_name['StopServer']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['StopServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVERSERVICE'].methods_by_name['StopServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\0025\"0/v1/{name=platforms/*/clusters/*/servers/*}:stop:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SERVERSERVICE'].methods_by_name['RebootServer']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['RebootServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVERSERVICE'].methods_by_name['RebootServer']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\004name\342\376\030\007\010\001\022\003\010\204\007\202\323\344\223\0027\"2/v1/{name=platforms/*/clusters/*/servers/*}:reboot:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SERVERSERVICE'].methods_by_name['AttachVolume']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['AttachVolume']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\013name,volume\342\376\030\007\010\002\022\003\010\330\004\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVERSERVICE'].methods_by_name['AttachVolume']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\013name,volume\342\376\030\017\010\002\022\003\010\330\004\032\006volume\202\323\344\223\002=\"8/v1/{name=platforms/*/clusters/*/servers/*}:attachVolume:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SERVERSERVICE'].methods_by_name['DetachVolume']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['DetachVolume']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\013name,volume\342\376\030\007\010\002\022\003\010\330\004\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
-  _globals['_SERVER']._serialized_start=348
-  _globals['_SERVER']._serialized_end=2943
-  _globals['_SERVER_FAULT']._serialized_start=1455
-  _globals['_SERVER_FAULT']._serialized_end=1542
-  _globals['_SERVER_NETWORKINTERFACE']._serialized_start=1545
-  _globals['_SERVER_NETWORKINTERFACE']._serialized_end=1881
-  _globals['_SERVER_NEWPORT']._serialized_start=1883
-  _globals['_SERVER_NEWPORT']._serialized_end=1995
-  _globals['_SERVER_NEWVOLUME']._serialized_start=1998
-  _globals['_SERVER_NEWVOLUME']._serialized_end=2137
-  _globals['_SERVER_VOLUMEATTACHMENT']._serialized_start=2139
-  _globals['_SERVER_VOLUMEATTACHMENT']._serialized_end=2244
-  _globals['_SERVER_BOOTVOLUME']._serialized_start=2247
-  _globals['_SERVER_BOOTVOLUME']._serialized_end=2402
-  _globals['_SERVER_LABELSENTRY']._serialized_start=2404
-  _globals['_SERVER_LABELSENTRY']._serialized_end=2449
-  _globals['_SERVER_STATE']._serialized_start=2452
-  _globals['_SERVER_STATE']._serialized_end=2849
-  _globals['_GETSERVERREQUEST']._serialized_start=2946
-  _globals['_GETSERVERREQUEST']._serialized_end=3098
-  _globals['_LISTSERVERSREQUEST']._serialized_start=3101
-  _globals['_LISTSERVERSREQUEST']._serialized_end=3305
-  _globals['_LISTSERVERSRESPONSE']._serialized_start=3308
-  _globals['_LISTSERVERSRESPONSE']._serialized_end=3467
-  _globals['_CREATESERVERREQUEST']._serialized_start=3470
-  _globals['_CREATESERVERREQUEST']._serialized_end=3642
-  _globals['_DELETESERVERREQUEST']._serialized_start=3644
-  _globals['_DELETESERVERREQUEST']._serialized_end=3753
-  _globals['_STARTSERVERREQUEST']._serialized_start=3755
-  _globals['_STARTSERVERREQUEST']._serialized_end=3863
-  _globals['_STOPSERVERREQUEST']._serialized_start=3865
-  _globals['_STOPSERVERREQUEST']._serialized_end=3972
-  _globals['_REBOOTSERVERREQUEST']._serialized_start=3975
-  _globals['_REBOOTSERVERREQUEST']._serialized_end=4198
-  _globals['_REBOOTSERVERREQUEST_MODE']._serialized_start=4140
-  _globals['_REBOOTSERVERREQUEST_MODE']._serialized_end=4198
-  _globals['_ATTACHVOLUMEREQUEST']._serialized_start=4201
-  _globals['_ATTACHVOLUMEREQUEST']._serialized_end=4373
-  _globals['_DETACHVOLUMEREQUEST']._serialized_start=4376
-  _globals['_DETACHVOLUMEREQUEST']._serialized_end=4532
-  _globals['_SERVERSERVICE']._serialized_start=4535
-  _globals['_SERVERSERVICE']._serialized_end=6149
+  _globals['_SERVERSERVICE'].methods_by_name['DetachVolume']._serialized_options = b'\312A\033\n\006Server\022\021OperationMetadata\332A\013name,volume\342\376\030\017\010\002\022\003\010\330\004\032\006volume\202\323\344\223\002=\"8/v1/{name=platforms/*/clusters/*/servers/*}:detachVolume:\001*\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SERVER']._serialized_start=407
+  _globals['_SERVER']._serialized_end=3778
+  _globals['_SERVER_FLAVORSNAPSHOT']._serialized_start=2027
+  _globals['_SERVER_FLAVORSNAPSHOT']._serialized_end=2390
+  _globals['_SERVER_FLAVORSNAPSHOT_EXTRASPECSENTRY']._serialized_start=2266
+  _globals['_SERVER_FLAVORSNAPSHOT_EXTRASPECSENTRY']._serialized_end=2315
+  _globals['_SERVER_FIXEDIP']._serialized_start=2392
+  _globals['_SERVER_FIXEDIP']._serialized_end=2484
+  _globals['_SERVER_NETWORKINTERFACE']._serialized_start=2487
+  _globals['_SERVER_NETWORKINTERFACE']._serialized_end=2806
+  _globals['_SERVER_VOLUMEATTACHMENT']._serialized_start=2809
+  _globals['_SERVER_VOLUMEATTACHMENT']._serialized_end=2970
+  _globals['_SERVER_LABELSENTRY']._serialized_start=2972
+  _globals['_SERVER_LABELSENTRY']._serialized_end=3017
+  _globals['_SERVER_STATE']._serialized_start=3020
+  _globals['_SERVER_STATE']._serialized_end=3417
+  _globals['_SERVER_POWERSTATE']._serialized_start=3420
+  _globals['_SERVER_POWERSTATE']._serialized_end=3613
+  _globals['_GETSERVERREQUEST']._serialized_start=3781
+  _globals['_GETSERVERREQUEST']._serialized_end=3933
+  _globals['_LISTSERVERSREQUEST']._serialized_start=3936
+  _globals['_LISTSERVERSREQUEST']._serialized_end=4187
+  _globals['_LISTSERVERSRESPONSE']._serialized_start=4190
+  _globals['_LISTSERVERSRESPONSE']._serialized_end=4377
+  _globals['_CREATESERVERREQUEST']._serialized_start=4380
+  _globals['_CREATESERVERREQUEST']._serialized_end=5487
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE']._serialized_start=4856
+  _globals['_CREATESERVERREQUEST_NETWORKINTERFACE']._serialized_end=5095
+  _globals['_CREATESERVERREQUEST_NEWPORT']._serialized_start=5097
+  _globals['_CREATESERVERREQUEST_NEWPORT']._serialized_end=5187
+  _globals['_CREATESERVERREQUEST_BOOTVOLUME']._serialized_start=5190
+  _globals['_CREATESERVERREQUEST_BOOTVOLUME']._serialized_end=5345
+  _globals['_CREATESERVERREQUEST_NEWVOLUME']._serialized_start=5348
+  _globals['_CREATESERVERREQUEST_NEWVOLUME']._serialized_end=5487
+  _globals['_DELETESERVERREQUEST']._serialized_start=5490
+  _globals['_DELETESERVERREQUEST']._serialized_end=5688
+  _globals['_STARTSERVERREQUEST']._serialized_start=5691
+  _globals['_STARTSERVERREQUEST']._serialized_end=5851
+  _globals['_STOPSERVERREQUEST']._serialized_start=5854
+  _globals['_STOPSERVERREQUEST']._serialized_end=6013
+  _globals['_REBOOTSERVERREQUEST']._serialized_start=6016
+  _globals['_REBOOTSERVERREQUEST']._serialized_end=6291
+  _globals['_REBOOTSERVERREQUEST_MODE']._serialized_start=6233
+  _globals['_REBOOTSERVERREQUEST_MODE']._serialized_end=6291
+  _globals['_ATTACHVOLUMEREQUEST']._serialized_start=6294
+  _globals['_ATTACHVOLUMEREQUEST']._serialized_end=6518
+  _globals['_DETACHVOLUMEREQUEST']._serialized_start=6521
+  _globals['_DETACHVOLUMEREQUEST']._serialized_end=6729
+  _globals['_SERVERSERVICE']._serialized_start=6732
+  _globals['_SERVERSERVICE']._serialized_end=8890
 # @@protoc_insertion_point(module_scope)

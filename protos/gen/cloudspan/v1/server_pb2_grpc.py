@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ServerServiceStub:
-    """Runs virtual machines.
+    """Manages virtual machines.
     """
 
     def __init__(self, channel):
@@ -84,7 +84,7 @@ class ServerServiceStub:
 
 
 class ServerServiceServicer:
-    """Runs virtual machines.
+    """Manages virtual machines.
     """
 
     def GetServer(self, request, context):
@@ -99,41 +99,42 @@ class ServerServiceServicer:
     def ListServers(self, request, context):
         """Lists servers of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateServer(self, request, context):
-        """Creates a server and waits until it runs.
+        """Creates a server, with its ports, volumes and floating IPs if asked for, and waits until it runs.
 
-        Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see
-        `create_safety` of the cluster.
+        Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see `create_safety` of
+        the cluster.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteServer(self, request, context):
-        """Deletes a server and waits until the platform no longer knows it.
+        """Deletes a server and waits until the platform no longer has it.
 
-        Done as well when it is already gone.
+        NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+        `request_id` still gets its operation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartServer(self, request, context):
-        """Starts a stopped server and waits until it runs. Done at once when it runs already.
+        """Starts a stopped server and waits until it runs. Succeeds at once when it already runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopServer(self, request, context):
-        """Stops a running server and waits until it is shut off. Done at once when it is stopped already.
+        """Stops a running server and waits until it is shut off. Succeeds at once when it is already stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,7 +148,7 @@ class ServerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AttachVolume(self, request, context):
-        """Attaches a volume to a server and waits until the platform calls it in use.
+        """Attaches a volume to a server and waits until the platform reports it in use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +157,7 @@ class ServerServiceServicer:
     def DetachVolume(self, request, context):
         """Detaches a volume from a server and waits until the volume is available again.
 
-        Done as well when it is not attached.
+        Succeeds when it is not attached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,7 +220,7 @@ def add_ServerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServerService:
-    """Runs virtual machines.
+    """Manages virtual machines.
     """
 
     @staticmethod

@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ServerServiceStub:
-    """Runs virtual machines."""
+    """Manages virtual machines."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,37 +42,38 @@ class ServerServiceStub:
     ListServers: _grpc.UnaryUnaryMultiCallable[_server_pb2.ListServersRequest, _server_pb2.ListServersResponse]
     """Lists servers of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateServer: _grpc.UnaryUnaryMultiCallable[_server_pb2.CreateServerRequest, _operations_pb2.Operation]
-    """Creates a server and waits until it runs.
+    """Creates a server, with its ports, volumes and floating IPs if asked for, and waits until it runs.
 
-    Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see
-    `create_safety` of the cluster.
+    Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see `create_safety` of
+    the cluster.
     """
     DeleteServer: _grpc.UnaryUnaryMultiCallable[_server_pb2.DeleteServerRequest, _operations_pb2.Operation]
-    """Deletes a server and waits until the platform no longer knows it.
+    """Deletes a server and waits until the platform no longer has it.
 
-    Done as well when it is already gone.
+    NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+    `request_id` still gets its operation.
     """
     StartServer: _grpc.UnaryUnaryMultiCallable[_server_pb2.StartServerRequest, _operations_pb2.Operation]
-    """Starts a stopped server and waits until it runs. Done at once when it runs already."""
+    """Starts a stopped server and waits until it runs. Succeeds at once when it already runs."""
     StopServer: _grpc.UnaryUnaryMultiCallable[_server_pb2.StopServerRequest, _operations_pb2.Operation]
-    """Stops a running server and waits until it is shut off. Done at once when it is stopped already."""
+    """Stops a running server and waits until it is shut off. Succeeds at once when it is already stopped."""
     RebootServer: _grpc.UnaryUnaryMultiCallable[_server_pb2.RebootServerRequest, _operations_pb2.Operation]
     """Reboots a running server and waits until it runs again."""
     AttachVolume: _grpc.UnaryUnaryMultiCallable[_server_pb2.AttachVolumeRequest, _operations_pb2.Operation]
-    """Attaches a volume to a server and waits until the platform calls it in use."""
+    """Attaches a volume to a server and waits until the platform reports it in use."""
     DetachVolume: _grpc.UnaryUnaryMultiCallable[_server_pb2.DetachVolumeRequest, _operations_pb2.Operation]
     """Detaches a volume from a server and waits until the volume is available again.
 
-    Done as well when it is not attached.
+    Succeeds when it is not attached.
     """
 
 @_typing.type_check_only
 class ServerServiceAsyncStub(ServerServiceStub):
-    """Runs virtual machines."""
+    """Manages virtual machines."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServer: _aio.UnaryUnaryMultiCallable[_server_pb2.GetServerRequest, _server_pb2.Server]  # type: ignore[assignment]
@@ -83,36 +84,37 @@ class ServerServiceAsyncStub(ServerServiceStub):
     ListServers: _aio.UnaryUnaryMultiCallable[_server_pb2.ListServersRequest, _server_pb2.ListServersResponse]  # type: ignore[assignment]
     """Lists servers of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateServer: _aio.UnaryUnaryMultiCallable[_server_pb2.CreateServerRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Creates a server and waits until it runs.
+    """Creates a server, with its ports, volumes and floating IPs if asked for, and waits until it runs.
 
-    Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see
-    `create_safety` of the cluster.
+    Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see `create_safety` of
+    the cluster.
     """
     DeleteServer: _aio.UnaryUnaryMultiCallable[_server_pb2.DeleteServerRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Deletes a server and waits until the platform no longer knows it.
+    """Deletes a server and waits until the platform no longer has it.
 
-    Done as well when it is already gone.
+    NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+    `request_id` still gets its operation.
     """
     StartServer: _aio.UnaryUnaryMultiCallable[_server_pb2.StartServerRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Starts a stopped server and waits until it runs. Done at once when it runs already."""
+    """Starts a stopped server and waits until it runs. Succeeds at once when it already runs."""
     StopServer: _aio.UnaryUnaryMultiCallable[_server_pb2.StopServerRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Stops a running server and waits until it is shut off. Done at once when it is stopped already."""
+    """Stops a running server and waits until it is shut off. Succeeds at once when it is already stopped."""
     RebootServer: _aio.UnaryUnaryMultiCallable[_server_pb2.RebootServerRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Reboots a running server and waits until it runs again."""
     AttachVolume: _aio.UnaryUnaryMultiCallable[_server_pb2.AttachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Attaches a volume to a server and waits until the platform calls it in use."""
+    """Attaches a volume to a server and waits until the platform reports it in use."""
     DetachVolume: _aio.UnaryUnaryMultiCallable[_server_pb2.DetachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Detaches a volume from a server and waits until the volume is available again.
 
-    Done as well when it is not attached.
+    Succeeds when it is not attached.
     """
 
 class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Runs virtual machines."""
+    """Manages virtual machines."""
 
     @_abc_1.abstractmethod
     def GetServer(
@@ -133,8 +135,8 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_server_pb2.ListServersResponse, _abc.Awaitable[_server_pb2.ListServersResponse]]:
         """Lists servers of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
     @_abc_1.abstractmethod
@@ -143,10 +145,10 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.CreateServerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Creates a server and waits until it runs.
+        """Creates a server, with its ports, volumes and floating IPs if asked for, and waits until it runs.
 
-        Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see
-        `create_safety` of the cluster.
+        Ends in an error that names the server when the platform puts it in ERROR. Never leaves two: see `create_safety` of
+        the cluster.
         """
 
     @_abc_1.abstractmethod
@@ -155,9 +157,10 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.DeleteServerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Deletes a server and waits until the platform no longer knows it.
+        """Deletes a server and waits until the platform no longer has it.
 
-        Done as well when it is already gone.
+        NOT_FOUND when it does not exist, unless `allow_missing` is set. A request that is repeated with the same
+        `request_id` still gets its operation.
         """
 
     @_abc_1.abstractmethod
@@ -166,7 +169,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.StartServerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Starts a stopped server and waits until it runs. Done at once when it runs already."""
+        """Starts a stopped server and waits until it runs. Succeeds at once when it already runs."""
 
     @_abc_1.abstractmethod
     def StopServer(
@@ -174,7 +177,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.StopServerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Stops a running server and waits until it is shut off. Done at once when it is stopped already."""
+        """Stops a running server and waits until it is shut off. Succeeds at once when it is already stopped."""
 
     @_abc_1.abstractmethod
     def RebootServer(
@@ -190,7 +193,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.AttachVolumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Attaches a volume to a server and waits until the platform calls it in use."""
+        """Attaches a volume to a server and waits until the platform reports it in use."""
 
     @_abc_1.abstractmethod
     def DetachVolume(
@@ -200,7 +203,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Detaches a volume from a server and waits until the volume is available again.
 
-        Done as well when it is not attached.
+        Succeeds when it is not attached.
         """
 
 def add_ServerServiceServicer_to_server(servicer: ServerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,13 +33,14 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63loudspan/v1/snapshot.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x06\n\x08Snapshot\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x1c.cloudspan.v1.Snapshot.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x32\n\x06labels\x18\x06 \x03(\x0b\x32\".cloudspan.v1.Snapshot.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x06volume\x18\x0c \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x18\n\nsize_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x38\n\x0fparent_snapshot\x18\x0e \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16\x63loudspan.dev/Snapshot\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x13\n\x0fSTATE_AVAILABLE\x10\x02\x12\x12\n\x0eSTATE_DELETING\x10\x03\x12\x16\n\x12STATE_SOFT_DELETED\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:d\xea\x41\x61\n\x16\x63loudspan.dev/Snapshot\x12<platforms/{platform}/clusters/{cluster}/snapshots/{snapshot}*\tsnapshots\"\x9c\x01\n\x12GetSnapshotRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63loudspan.dev/Snapshot\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xce\x01\n\x14ListSnapshotsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa5\x01\n\x15ListSnapshotsResponse\x12)\n\tsnapshots\x18\x01 \x03(\x0b\x32\x16.cloudspan.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xb5\x02\n\x0fSnapshotService\x12\x86\x01\n\x0bGetSnapshot\x12 .cloudspan.v1.GetSnapshotRequest\x1a\x16.cloudspan.v1.Snapshot\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x98\x01\n\rListSnapshots\x12\".cloudspan.v1.ListSnapshotsRequest\x1a#.cloudspan.v1.ListSnapshotsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63loudspan/v1/snapshot.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\t\n\x08Snapshot\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x1c.cloudspan.v1.Snapshot.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x32\n\x06labels\x18\x06 \x03(\x0b\x32\".cloudspan.v1.Snapshot.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\x06volume\x18\x0c \x01(\tB\x1d\xe2\x41\x01\x03\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12$\n\x11volume_size_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x38\n\x0fparent_snapshot\x18\x0e \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16\x63loudspan.dev/Snapshot\x12\x1f\n\x0cstored_bytes\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12#\n\x10progress_percent\x18\x10 \x01(\x05\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12\x13\n\x05group\x18\x11 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x06latest\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12(\n\x05\x66\x61ult\x18\x13 \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x14 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x13\n\x0fSTATE_AVAILABLE\x10\x02\x12\x12\n\x0eSTATE_DELETING\x10\x03\x12\x16\n\x12STATE_SOFT_DELETED\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\x12\x11\n\rSTATE_UNKNOWN\x10\x06:n\xea\x41k\n\x16\x63loudspan.dev/Snapshot\x12<platforms/{platform}/clusters/{cluster}/snapshots/{snapshot}*\tsnapshots2\x08snapshotB\x14\n\x12_volume_size_bytesB\x0f\n\r_stored_bytesB\x13\n\x11_progress_percentB\t\n\x07_latest\"\x9c\x01\n\x12GetSnapshotRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xfa\x41\x18\n\x16\x63loudspan.dev/Snapshot\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe9\x01\n\x14ListSnapshotsRequest\x12/\n\x06parent\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x01\xfa\x41\x18\x12\x16\x63loudspan.dev/Snapshot\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xc1\x01\n\x15ListSnapshotsResponse\x12)\n\tsnapshots\x18\x01 \x03(\x0b\x32\x16.cloudspan.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\x9f\x03\n\x0fSnapshotService\x12\xbb\x01\n\x0bGetSnapshot\x12 .cloudspan.v1.GetSnapshotRequest\x1a\x16.cloudspan.v1.Snapshot\"r\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02/\x12-/v1/{name=platforms/*/clusters/*/snapshots/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xcd\x01\n\rListSnapshots\x12\".cloudspan.v1.ListSnapshotsRequest\x1a#.cloudspan.v1.ListSnapshotsResponse\"s\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02/\x12-/v1/{parent=platforms/*/clusters/*}/snapshots\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BN\n\x10\x64\x65v.cloudspan.v1B\rSnapshotProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.snapshot_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\rSnapshotProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_SNAPSHOT_LABELSENTRY']._loaded_options = None
   _globals['_SNAPSHOT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SNAPSHOT'].fields_by_name['name']._loaded_options = None
@@ -48,7 +50,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOT'].fields_by_name['native_state']._loaded_options = None
   _globals['_SNAPSHOT'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_SNAPSHOT'].fields_by_name['project']._loaded_options = None
-  _globals['_SNAPSHOT'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOT'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_SNAPSHOT'].fields_by_name['create_time']._loaded_options = None
   _globals['_SNAPSHOT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_SNAPSHOT'].fields_by_name['update_time']._loaded_options = None
@@ -61,32 +63,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOT'].fields_by_name['description']._serialized_options = b'\342A\001\003'
   _globals['_SNAPSHOT'].fields_by_name['volume']._loaded_options = None
   _globals['_SNAPSHOT'].fields_by_name['volume']._serialized_options = b'\342A\001\003\372A\026\n\024cloudspan.dev/Volume'
-  _globals['_SNAPSHOT'].fields_by_name['size_bytes']._loaded_options = None
-  _globals['_SNAPSHOT'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOT'].fields_by_name['volume_size_bytes']._loaded_options = None
+  _globals['_SNAPSHOT'].fields_by_name['volume_size_bytes']._serialized_options = b'\342A\001\003'
   _globals['_SNAPSHOT'].fields_by_name['parent_snapshot']._loaded_options = None
   _globals['_SNAPSHOT'].fields_by_name['parent_snapshot']._serialized_options = b'\342A\001\003\372A\030\n\026cloudspan.dev/Snapshot'
+  _globals['_SNAPSHOT'].fields_by_name['stored_bytes']._loaded_options = None
+  _globals['_SNAPSHOT'].fields_by_name['stored_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOT'].fields_by_name['progress_percent']._loaded_options = None
+  _globals['_SNAPSHOT'].fields_by_name['progress_percent']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOT'].fields_by_name['group']._loaded_options = None
+  _globals['_SNAPSHOT'].fields_by_name['group']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOT'].fields_by_name['latest']._loaded_options = None
+  _globals['_SNAPSHOT'].fields_by_name['latest']._serialized_options = b'\342A\001\003'
+  _globals['_SNAPSHOT'].fields_by_name['fault']._loaded_options = None
+  _globals['_SNAPSHOT'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_SNAPSHOT']._loaded_options = None
-  _globals['_SNAPSHOT']._serialized_options = b'\352Aa\n\026cloudspan.dev/Snapshot\022<platforms/{platform}/clusters/{cluster}/snapshots/{snapshot}*\tsnapshots'
+  _globals['_SNAPSHOT']._serialized_options = b'\352Ak\n\026cloudspan.dev/Snapshot\022<platforms/{platform}/clusters/{cluster}/snapshots/{snapshot}*\tsnapshots2\010snapshot'
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026cloudspan.dev/Snapshot'
   _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\030\022\026cloudspan.dev/Snapshot'
+  _globals['_LISTSNAPSHOTSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTSNAPSHOTSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002/\022-/v1/{name=platforms/*/clusters/*/snapshots/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_SNAPSHOT']._serialized_start=281
-  _globals['_SNAPSHOT']._serialized_end=1161
-  _globals['_SNAPSHOT_LABELSENTRY']._serialized_start=860
-  _globals['_SNAPSHOT_LABELSENTRY']._serialized_end=905
-  _globals['_SNAPSHOT_STATE']._serialized_start=908
-  _globals['_SNAPSHOT_STATE']._serialized_end=1059
-  _globals['_GETSNAPSHOTREQUEST']._serialized_start=1164
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=1320
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=1323
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=1529
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=1532
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=1697
-  _globals['_SNAPSHOTSERVICE']._serialized_start=1700
-  _globals['_SNAPSHOTSERVICE']._serialized_end=2009
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002/\022-/v1/{parent=platforms/*/clusters/*}/snapshots\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SNAPSHOT']._serialized_start=311
+  _globals['_SNAPSHOT']._serialized_end=1484
+  _globals['_SNAPSHOT_LABELSENTRY']._serialized_start=1102
+  _globals['_SNAPSHOT_LABELSENTRY']._serialized_end=1147
+  _globals['_SNAPSHOT_STATE']._serialized_start=1150
+  _globals['_SNAPSHOT_STATE']._serialized_end=1301
+  _globals['_GETSNAPSHOTREQUEST']._serialized_start=1487
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=1643
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=1646
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=1879
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=1882
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=2075
+  _globals['_SNAPSHOTSERVICE']._serialized_start=2078
+  _globals['_SNAPSHOTSERVICE']._serialized_end=2493
 # @@protoc_insertion_point(module_scope)

@@ -24,8 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
@@ -34,19 +36,20 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/subnet.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x06\n\x06Subnet\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Subnet.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x30\n\x07network\x18\x0c \x01(\tB\x1f\xe2\x41\x02\x02\x05\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12\x13\n\x04\x63idr\x18\r \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x18\n\nip_version\x18\x0e \x01(\x05\x42\x04\xe2\x41\x01\x05\x12\x12\n\ngateway_ip\x18\x0f \x01(\t\x12\x12\n\nno_gateway\x18\x10 \x01(\x08\x12\x15\n\rdhcp_disabled\x18\x11 \x01(\x08\x12=\n\x10\x61llocation_pools\x18\x12 \x03(\x0b\x32#.cloudspan.v1.Subnet.AllocationPool\x12\x17\n\x0f\x64ns_nameservers\x18\x13 \x03(\t\x1a,\n\x0e\x41llocationPool\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\\\xea\x41Y\n\x14\x63loudspan.dev/Subnet\x12\x38platforms/{platform}/clusters/{cluster}/subnets/{subnet}*\x07subnets\"\x98\x01\n\x10GetSubnetRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcc\x01\n\x12ListSubnetsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9f\x01\n\x13ListSubnetsResponse\x12%\n\x07subnets\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Subnet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xac\x01\n\x13\x43reateSubnetRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x06subnet\x18\x02 \x01(\x0b\x32\x14.cloudspan.v1.SubnetB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"m\n\x13\x44\x65leteSubnetRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xae\x05\n\rSubnetService\x12\x80\x01\n\tGetSubnet\x12\x1e.cloudspan.v1.GetSubnetRequest\x1a\x14.cloudspan.v1.Subnet\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x92\x01\n\x0bListSubnets\x12 .cloudspan.v1.ListSubnetsRequest\x1a!.cloudspan.v1.ListSubnetsResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xbd\x01\n\x0c\x43reateSubnet\x12!.cloudspan.v1.CreateSubnetRequest\x1a\x1d.google.longrunning.Operation\"k\xca\x41\x1b\n\x06Subnet\x12\x11OperationMetadata\xda\x41\rparent,subnet\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc4\x01\n\x0c\x44\x65leteSubnet\x12!.cloudspan.v1.DeleteSubnetRequest\x1a\x1d.google.longrunning.Operation\"r\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/subnet.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x0b\n\x06Subnet\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Subnet.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x64\x65scription\x18\x0b \x01(\t\x12\x30\n\x07network\x18\x0c \x01(\tB\x1f\xe2\x41\x02\x02\x05\xfa\x41\x17\n\x15\x63loudspan.dev/Network\x12\x13\n\x04\x63idr\x18\r \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x31\n\nip_version\x18\x0e \x01(\x0e\x32\x17.cloudspan.v1.IpVersionB\x04\xe2\x41\x01\x05\x12\x17\n\ngateway_ip\x18\x0f \x01(\tH\x00\x88\x01\x01\x12\x19\n\x0c\x64hcp_enabled\x18\x10 \x01(\x08H\x01\x88\x01\x01\x12\x33\n\x0bhost_routes\x18\x11 \x03(\x0b\x32\x1e.cloudspan.v1.Subnet.HostRoute\x12=\n\x10\x61llocation_pools\x18\x12 \x03(\x0b\x32#.cloudspan.v1.Subnet.AllocationPool\x12\x17\n\x0f\x64ns_nameservers\x18\x13 \x03(\t\x12>\n\x11ipv6_address_mode\x18\x14 \x01(\x0e\x32\x1d.cloudspan.v1.Subnet.Ipv6ModeB\x04\xe2\x41\x01\x03\x12\x39\n\x0cipv6_ra_mode\x18\x15 \x01(\x0e\x32\x1d.cloudspan.v1.Subnet.Ipv6ModeB\x04\xe2\x41\x01\x03\x12&\n\x13total_address_count\x18\x16 \x01(\x03\x42\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12%\n\x12used_address_count\x18\x17 \x01(\x03\x42\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12*\n\x17\x61vailable_address_count\x18\x18 \x01(\x03\x42\x04\xe2\x41\x01\x03H\x04\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x19 \x01(\t\x1a,\n\x0e\x41llocationPool\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\x1a\x37\n\tHostRoute\x12\x18\n\x10\x64\x65stination_cidr\x18\x01 \x01(\t\x12\x10\n\x08next_hop\x18\x02 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x08Ipv6Mode\x12\x19\n\x15IPV6_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fIPV6_MODE_SLAAC\x10\x01\x12\x1d\n\x19IPV6_MODE_DHCPV6_STATEFUL\x10\x02\x12\x1e\n\x1aIPV6_MODE_DHCPV6_STATELESS\x10\x03\x12\x15\n\x11IPV6_MODE_UNKNOWN\x10\x04:d\xea\x41\x61\n\x14\x63loudspan.dev/Subnet\x12\x38platforms/{platform}/clusters/{cluster}/subnets/{subnet}*\x07subnets2\x06subnetB\r\n\x0b_gateway_ipB\x0f\n\r_dhcp_enabledB\x16\n\x14_total_address_countB\x15\n\x13_used_address_countB\x1a\n\x18_available_address_count\"\x98\x01\n\x10GetSubnetRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe5\x01\n\x12ListSubnetsRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Subnet\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xbb\x01\n\x13ListSubnetsResponse\x12%\n\x07subnets\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Subnet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xcf\x01\n\x13\x43reateSubnetRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Subnet\x12*\n\x06subnet\x18\x02 \x01(\x0b\x32\x14.cloudspan.v1.SubnetB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xc6\x01\n\x13\x44\x65leteSubnetRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Subnet\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\xff\x06\n\rSubnetService\x12\xb3\x01\n\tGetSubnet\x12\x1e.cloudspan.v1.GetSubnetRequest\x1a\x14.cloudspan.v1.Subnet\"p\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02-\x12+/v1/{name=platforms/*/clusters/*/subnets/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc5\x01\n\x0bListSubnets\x12 .cloudspan.v1.ListSubnetsRequest\x1a!.cloudspan.v1.ListSubnetsResponse\"q\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/subnets\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf4\x01\n\x0c\x43reateSubnet\x12!.cloudspan.v1.CreateSubnetRequest\x1a\x1d.google.longrunning.Operation\"\xa1\x01\xca\x41\x1b\n\x06Subnet\x12\x11OperationMetadata\xda\x41\rparent,subnet\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x82\xd3\xe4\x93\x02\x30\"+/v1/{parent=platforms/*/clusters/*}/subnets:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf8\x01\n\x0c\x44\x65leteSubnet\x12!.cloudspan.v1.DeleteSubnetRequest\x1a\x1d.google.longrunning.Operation\"\xa5\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x82\xd3\xe4\x93\x02-*+/v1/{name=platforms/*/clusters/*/subnets/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**BL\n\x10\x64\x65v.cloudspan.v1B\x0bSubnetProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.subnet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\013SubnetProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_SUBNET_LABELSENTRY']._loaded_options = None
   _globals['_SUBNET_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SUBNET'].fields_by_name['name']._loaded_options = None
   _globals['_SUBNET'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_SUBNET'].fields_by_name['project']._loaded_options = None
-  _globals['_SUBNET'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_SUBNET'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_SUBNET'].fields_by_name['create_time']._loaded_options = None
   _globals['_SUBNET'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_SUBNET'].fields_by_name['update_time']._loaded_options = None
@@ -61,42 +64,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBNET'].fields_by_name['cidr']._serialized_options = b'\342A\002\002\005'
   _globals['_SUBNET'].fields_by_name['ip_version']._loaded_options = None
   _globals['_SUBNET'].fields_by_name['ip_version']._serialized_options = b'\342A\001\005'
+  _globals['_SUBNET'].fields_by_name['ipv6_address_mode']._loaded_options = None
+  _globals['_SUBNET'].fields_by_name['ipv6_address_mode']._serialized_options = b'\342A\001\003'
+  _globals['_SUBNET'].fields_by_name['ipv6_ra_mode']._loaded_options = None
+  _globals['_SUBNET'].fields_by_name['ipv6_ra_mode']._serialized_options = b'\342A\001\003'
+  _globals['_SUBNET'].fields_by_name['total_address_count']._loaded_options = None
+  _globals['_SUBNET'].fields_by_name['total_address_count']._serialized_options = b'\342A\001\003'
+  _globals['_SUBNET'].fields_by_name['used_address_count']._loaded_options = None
+  _globals['_SUBNET'].fields_by_name['used_address_count']._serialized_options = b'\342A\001\003'
+  _globals['_SUBNET'].fields_by_name['available_address_count']._loaded_options = None
+  _globals['_SUBNET'].fields_by_name['available_address_count']._serialized_options = b'\342A\001\003'
   _globals['_SUBNET']._loaded_options = None
-  _globals['_SUBNET']._serialized_options = b'\352AY\n\024cloudspan.dev/Subnet\0228platforms/{platform}/clusters/{cluster}/subnets/{subnet}*\007subnets'
+  _globals['_SUBNET']._serialized_options = b'\352Aa\n\024cloudspan.dev/Subnet\0228platforms/{platform}/clusters/{cluster}/subnets/{subnet}*\007subnets2\006subnet'
   _globals['_GETSUBNETREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETSUBNETREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Subnet'
   _globals['_LISTSUBNETSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTSUBNETSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTSUBNETSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Subnet'
+  _globals['_LISTSUBNETSRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTSUBNETSRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_CREATESUBNETREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_CREATESUBNETREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_CREATESUBNETREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Subnet'
   _globals['_CREATESUBNETREQUEST'].fields_by_name['subnet']._loaded_options = None
   _globals['_CREATESUBNETREQUEST'].fields_by_name['subnet']._serialized_options = b'\342A\001\002'
+  _globals['_CREATESUBNETREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATESUBNETREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_DELETESUBNETREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETESUBNETREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Subnet'
+  _globals['_DELETESUBNETREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETESUBNETREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_SUBNETSERVICE'].methods_by_name['GetSubnet']._loaded_options = None
-  _globals['_SUBNETSERVICE'].methods_by_name['GetSubnet']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SUBNETSERVICE'].methods_by_name['GetSubnet']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002-\022+/v1/{name=platforms/*/clusters/*/subnets/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_SUBNETSERVICE'].methods_by_name['ListSubnets']._loaded_options = None
-  _globals['_SUBNETSERVICE'].methods_by_name['ListSubnets']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SUBNETSERVICE'].methods_by_name['ListSubnets']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002-\022+/v1/{parent=platforms/*/clusters/*}/subnets\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_SUBNETSERVICE'].methods_by_name['CreateSubnet']._loaded_options = None
-  _globals['_SUBNETSERVICE'].methods_by_name['CreateSubnet']._serialized_options = b'\312A\033\n\006Subnet\022\021OperationMetadata\332A\rparent,subnet\342\376\030\007\010\001\022\003\010\220\034\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_SUBNETSERVICE'].methods_by_name['CreateSubnet']._serialized_options = b'\312A\033\n\006Subnet\022\021OperationMetadata\332A\rparent,subnet\342\376\030\007\010\001\022\003\010\220\034\202\323\344\223\0020\"+/v1/{parent=platforms/*/clusters/*}/subnets:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_SUBNETSERVICE'].methods_by_name['DeleteSubnet']._loaded_options = None
-  _globals['_SUBNETSERVICE'].methods_by_name['DeleteSubnet']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
-  _globals['_SUBNET']._serialized_start=348
-  _globals['_SUBNET']._serialized_end=1140
-  _globals['_SUBNET_ALLOCATIONPOOL']._serialized_start=955
-  _globals['_SUBNET_ALLOCATIONPOOL']._serialized_end=999
-  _globals['_SUBNET_LABELSENTRY']._serialized_start=1001
-  _globals['_SUBNET_LABELSENTRY']._serialized_end=1046
-  _globals['_GETSUBNETREQUEST']._serialized_start=1143
-  _globals['_GETSUBNETREQUEST']._serialized_end=1295
-  _globals['_LISTSUBNETSREQUEST']._serialized_start=1298
-  _globals['_LISTSUBNETSREQUEST']._serialized_end=1502
-  _globals['_LISTSUBNETSRESPONSE']._serialized_start=1505
-  _globals['_LISTSUBNETSRESPONSE']._serialized_end=1664
-  _globals['_CREATESUBNETREQUEST']._serialized_start=1667
-  _globals['_CREATESUBNETREQUEST']._serialized_end=1839
-  _globals['_DELETESUBNETREQUEST']._serialized_start=1841
-  _globals['_DELETESUBNETREQUEST']._serialized_end=1950
-  _globals['_SUBNETSERVICE']._serialized_start=1953
-  _globals['_SUBNETSERVICE']._serialized_end=2639
+  _globals['_SUBNETSERVICE'].methods_by_name['DeleteSubnet']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\202\323\344\223\002-*+/v1/{name=platforms/*/clusters/*/subnets/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_SUBNET']._serialized_start=407
+  _globals['_SUBNET']._serialized_end=1871
+  _globals['_SUBNET_ALLOCATIONPOOL']._serialized_start=1367
+  _globals['_SUBNET_ALLOCATIONPOOL']._serialized_end=1411
+  _globals['_SUBNET_HOSTROUTE']._serialized_start=1413
+  _globals['_SUBNET_HOSTROUTE']._serialized_end=1468
+  _globals['_SUBNET_LABELSENTRY']._serialized_start=1470
+  _globals['_SUBNET_LABELSENTRY']._serialized_end=1515
+  _globals['_SUBNET_IPV6MODE']._serialized_start=1518
+  _globals['_SUBNET_IPV6MODE']._serialized_end=1662
+  _globals['_GETSUBNETREQUEST']._serialized_start=1874
+  _globals['_GETSUBNETREQUEST']._serialized_end=2026
+  _globals['_LISTSUBNETSREQUEST']._serialized_start=2029
+  _globals['_LISTSUBNETSREQUEST']._serialized_end=2258
+  _globals['_LISTSUBNETSRESPONSE']._serialized_start=2261
+  _globals['_LISTSUBNETSRESPONSE']._serialized_end=2448
+  _globals['_CREATESUBNETREQUEST']._serialized_start=2451
+  _globals['_CREATESUBNETREQUEST']._serialized_end=2658
+  _globals['_DELETESUBNETREQUEST']._serialized_start=2661
+  _globals['_DELETESUBNETREQUEST']._serialized_end=2859
+  _globals['_SUBNETSERVICE']._serialized_start=2862
+  _globals['_SUBNETSERVICE']._serialized_end=3757
 # @@protoc_insertion_point(module_scope)

@@ -2,8 +2,10 @@ import datetime
 
 from cloudspan.v1 import annotations_pb2 as _annotations_pb2
 from cloudspan.v1 import common_pb2 as _common_pb2
+from google.api import annotations_pb2 as _annotations_pb2_1
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import field_info_pb2 as _field_info_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.api import routing_pb2 as _routing_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
@@ -11,6 +13,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -19,7 +22,19 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Subnet(_message.Message):
-    __slots__ = ("name", "display_name", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "network", "cidr", "ip_version", "gateway_ip", "no_gateway", "dhcp_disabled", "allocation_pools", "dns_nameservers")
+    __slots__ = ("name", "display_name", "project", "labels", "create_time", "update_time", "observe_time", "native", "description", "network", "cidr", "ip_version", "gateway_ip", "dhcp_enabled", "host_routes", "allocation_pools", "dns_nameservers", "ipv6_address_mode", "ipv6_ra_mode", "total_address_count", "used_address_count", "available_address_count", "etag")
+    class Ipv6Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        IPV6_MODE_UNSPECIFIED: _ClassVar[Subnet.Ipv6Mode]
+        IPV6_MODE_SLAAC: _ClassVar[Subnet.Ipv6Mode]
+        IPV6_MODE_DHCPV6_STATEFUL: _ClassVar[Subnet.Ipv6Mode]
+        IPV6_MODE_DHCPV6_STATELESS: _ClassVar[Subnet.Ipv6Mode]
+        IPV6_MODE_UNKNOWN: _ClassVar[Subnet.Ipv6Mode]
+    IPV6_MODE_UNSPECIFIED: Subnet.Ipv6Mode
+    IPV6_MODE_SLAAC: Subnet.Ipv6Mode
+    IPV6_MODE_DHCPV6_STATEFUL: Subnet.Ipv6Mode
+    IPV6_MODE_DHCPV6_STATELESS: Subnet.Ipv6Mode
+    IPV6_MODE_UNKNOWN: Subnet.Ipv6Mode
     class AllocationPool(_message.Message):
         __slots__ = ("start", "end")
         START_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +42,13 @@ class Subnet(_message.Message):
         start: str
         end: str
         def __init__(self, start: _Optional[str] = ..., end: _Optional[str] = ...) -> None: ...
+    class HostRoute(_message.Message):
+        __slots__ = ("destination_cidr", "next_hop")
+        DESTINATION_CIDR_FIELD_NUMBER: _ClassVar[int]
+        NEXT_HOP_FIELD_NUMBER: _ClassVar[int]
+        destination_cidr: str
+        next_hop: str
+        def __init__(self, destination_cidr: _Optional[str] = ..., next_hop: _Optional[str] = ...) -> None: ...
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -47,10 +69,16 @@ class Subnet(_message.Message):
     CIDR_FIELD_NUMBER: _ClassVar[int]
     IP_VERSION_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_IP_FIELD_NUMBER: _ClassVar[int]
-    NO_GATEWAY_FIELD_NUMBER: _ClassVar[int]
-    DHCP_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    DHCP_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    HOST_ROUTES_FIELD_NUMBER: _ClassVar[int]
     ALLOCATION_POOLS_FIELD_NUMBER: _ClassVar[int]
     DNS_NAMESERVERS_FIELD_NUMBER: _ClassVar[int]
+    IPV6_ADDRESS_MODE_FIELD_NUMBER: _ClassVar[int]
+    IPV6_RA_MODE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_ADDRESS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    USED_ADDRESS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_ADDRESS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     project: str
@@ -62,13 +90,19 @@ class Subnet(_message.Message):
     description: str
     network: str
     cidr: str
-    ip_version: int
+    ip_version: _common_pb2.IpVersion
     gateway_ip: str
-    no_gateway: bool
-    dhcp_disabled: bool
+    dhcp_enabled: bool
+    host_routes: _containers.RepeatedCompositeFieldContainer[Subnet.HostRoute]
     allocation_pools: _containers.RepeatedCompositeFieldContainer[Subnet.AllocationPool]
     dns_nameservers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., network: _Optional[str] = ..., cidr: _Optional[str] = ..., ip_version: _Optional[int] = ..., gateway_ip: _Optional[str] = ..., no_gateway: _Optional[bool] = ..., dhcp_disabled: _Optional[bool] = ..., allocation_pools: _Optional[_Iterable[_Union[Subnet.AllocationPool, _Mapping]]] = ..., dns_nameservers: _Optional[_Iterable[str]] = ...) -> None: ...
+    ipv6_address_mode: Subnet.Ipv6Mode
+    ipv6_ra_mode: Subnet.Ipv6Mode
+    total_address_count: int
+    used_address_count: int
+    available_address_count: int
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., network: _Optional[str] = ..., cidr: _Optional[str] = ..., ip_version: _Optional[_Union[_common_pb2.IpVersion, str]] = ..., gateway_ip: _Optional[str] = ..., dhcp_enabled: _Optional[bool] = ..., host_routes: _Optional[_Iterable[_Union[Subnet.HostRoute, _Mapping]]] = ..., allocation_pools: _Optional[_Iterable[_Union[Subnet.AllocationPool, _Mapping]]] = ..., dns_nameservers: _Optional[_Iterable[str]] = ..., ipv6_address_mode: _Optional[_Union[Subnet.Ipv6Mode, str]] = ..., ipv6_ra_mode: _Optional[_Union[Subnet.Ipv6Mode, str]] = ..., total_address_count: _Optional[int] = ..., used_address_count: _Optional[int] = ..., available_address_count: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetSubnetRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")
@@ -125,11 +159,17 @@ class CreateSubnetRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., subnet: _Optional[_Union[Subnet, _Mapping]] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DeleteSubnetRequest(_message.Message):
-    __slots__ = ("name", "validate_only", "request_id")
+    __slots__ = ("name", "etag", "allow_missing", "validate_only", "options", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
+    etag: str
+    allow_missing: bool
     validate_only: bool
+    options: _struct_pb2.Struct
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., validate_only: _Optional[bool] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

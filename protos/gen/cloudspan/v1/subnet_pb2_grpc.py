@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class SubnetServiceStub:
-    """Keeps ranges of addresses.
+    """Manages ranges of addresses.
     """
 
     def __init__(self, channel):
@@ -59,7 +59,7 @@ class SubnetServiceStub:
 
 
 class SubnetServiceServicer:
-    """Keeps ranges of addresses.
+    """Manages ranges of addresses.
     """
 
     def GetSubnet(self, request, context):
@@ -74,8 +74,8 @@ class SubnetServiceServicer:
     def ListSubnets(self, request, context):
         """Lists subnets of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +93,8 @@ class SubnetServiceServicer:
     def DeleteSubnet(self, request, context):
         """Deletes a subnet.
 
-        FAILED_PRECONDITION when ports have addresses in it, which are listed. Done as well when it is already gone.
+        FAILED_PRECONDITION when ports have addresses in it, which are listed. NOT_FOUND when it does not exist, unless
+        `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +132,7 @@ def add_SubnetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubnetService:
-    """Keeps ranges of addresses.
+    """Manages ranges of addresses.
     """
 
     @staticmethod

@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SubnetServiceStub:
-    """Keeps ranges of addresses."""
+    """Manages ranges of addresses."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,8 +42,8 @@ class SubnetServiceStub:
     ListSubnets: _grpc.UnaryUnaryMultiCallable[_subnet_pb2.ListSubnetsRequest, _subnet_pb2.ListSubnetsResponse]
     """Lists subnets of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateSubnet: _grpc.UnaryUnaryMultiCallable[_subnet_pb2.CreateSubnetRequest, _operations_pb2.Operation]
     """Creates a subnet in a network.
@@ -53,12 +53,13 @@ class SubnetServiceStub:
     DeleteSubnet: _grpc.UnaryUnaryMultiCallable[_subnet_pb2.DeleteSubnetRequest, _operations_pb2.Operation]
     """Deletes a subnet.
 
-    FAILED_PRECONDITION when ports have addresses in it, which are listed. Done as well when it is already gone.
+    FAILED_PRECONDITION when ports have addresses in it, which are listed. NOT_FOUND when it does not exist, unless
+    `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
     """
 
 @_typing.type_check_only
 class SubnetServiceAsyncStub(SubnetServiceStub):
-    """Keeps ranges of addresses."""
+    """Manages ranges of addresses."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSubnet: _aio.UnaryUnaryMultiCallable[_subnet_pb2.GetSubnetRequest, _subnet_pb2.Subnet]  # type: ignore[assignment]
@@ -69,8 +70,8 @@ class SubnetServiceAsyncStub(SubnetServiceStub):
     ListSubnets: _aio.UnaryUnaryMultiCallable[_subnet_pb2.ListSubnetsRequest, _subnet_pb2.ListSubnetsResponse]  # type: ignore[assignment]
     """Lists subnets of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateSubnet: _aio.UnaryUnaryMultiCallable[_subnet_pb2.CreateSubnetRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Creates a subnet in a network.
@@ -80,11 +81,12 @@ class SubnetServiceAsyncStub(SubnetServiceStub):
     DeleteSubnet: _aio.UnaryUnaryMultiCallable[_subnet_pb2.DeleteSubnetRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Deletes a subnet.
 
-    FAILED_PRECONDITION when ports have addresses in it, which are listed. Done as well when it is already gone.
+    FAILED_PRECONDITION when ports have addresses in it, which are listed. NOT_FOUND when it does not exist, unless
+    `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
     """
 
 class SubnetServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps ranges of addresses."""
+    """Manages ranges of addresses."""
 
     @_abc_1.abstractmethod
     def GetSubnet(
@@ -105,8 +107,8 @@ class SubnetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_subnet_pb2.ListSubnetsResponse, _abc.Awaitable[_subnet_pb2.ListSubnetsResponse]]:
         """Lists subnets of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
     @_abc_1.abstractmethod
@@ -128,7 +130,8 @@ class SubnetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Deletes a subnet.
 
-        FAILED_PRECONDITION when ports have addresses in it, which are listed. Done as well when it is already gone.
+        FAILED_PRECONDITION when ports have addresses in it, which are listed. NOT_FOUND when it does not exist, unless
+        `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
         """
 
 def add_SubnetServiceServicer_to_server(servicer: SubnetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

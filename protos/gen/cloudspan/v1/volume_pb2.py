@@ -24,8 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
@@ -34,17 +36,20 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/volume.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\n\n\x06Volume\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x05state\x18\x03 \x01(\x0e\x32\x1a.cloudspan.v1.Volume.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Volume.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x12\n\nsize_bytes\x18\x0b \x01(\x03\x12\x36\n\x0bvolume_type\x18\x0c \x01(\tB!\xe2\x41\x01\x05\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12\x13\n\x0b\x64\x65scription\x18\r \x01(\t\x12)\n\x04zone\x18\x0e \x01(\tB\x1b\xe2\x41\x01\x05\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12\x16\n\x08\x62ootable\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x17\n\tencrypted\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0cmulti_attach\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12+\n\x05image\x18\x12 \x01(\tB\x1c\xe2\x41\x01\x05\xfa\x41\x15\n\x13\x63loudspan.dev/Image\x12\x31\n\x08snapshot\x18\x13 \x01(\tB\x1f\xe2\x41\x01\x05\xfa\x41\x18\n\x16\x63loudspan.dev/Snapshot\x12:\n\x0b\x61ttachments\x18\x14 \x03(\x0b\x32\x1f.cloudspan.v1.Volume.AttachmentB\x04\xe2\x41\x01\x03\x1ax\n\nAttachment\x12)\n\x06server\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12/\n\x0b\x61ttach_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x02\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x13\n\x0fSTATE_AVAILABLE\x10\x02\x12\x12\n\x0eSTATE_RESERVED\x10\x03\x12\x10\n\x0cSTATE_IN_USE\x10\x04\x12\x13\n\x0fSTATE_DETACHING\x10\x05\x12\x12\n\x0eSTATE_RESIZING\x10\x06\x12\x13\n\x0fSTATE_MIGRATING\x10\x07\x12\x14\n\x10STATE_BACKING_UP\x10\x08\x12\x12\n\x0eSTATE_DELETING\x10\t\x12\x16\n\x12STATE_SOFT_DELETED\x10\n\x12\x15\n\x11STATE_MAINTENANCE\x10\x0b\x12\x0f\n\x0bSTATE_ERROR\x10\x0c\x12\x11\n\rSTATE_UNKNOWN\x10\r:\\\xea\x41Y\n\x14\x63loudspan.dev/Volume\x12\x38platforms/{platform}/clusters/{cluster}/volumes/{volume}*\x07volumes\"\x98\x01\n\x10GetVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xcc\x01\n\x12ListVolumesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x9f\x01\n\x13ListVolumesResponse\x12%\n\x07volumes\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Volume\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xac\x01\n\x13\x43reateVolumeRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x06volume\x18\x02 \x01(\x0b\x32\x14.cloudspan.v1.VolumeB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"m\n\x13\x44\x65leteVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12\x12\n\nrequest_id\x18\x0f \x01(\t2\xae\x05\n\rVolumeService\x12\x80\x01\n\tGetVolume\x12\x1e.cloudspan.v1.GetVolumeRequest\x1a\x14.cloudspan.v1.Volume\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x92\x01\n\x0bListVolumes\x12 .cloudspan.v1.ListVolumesRequest\x1a!.cloudspan.v1.ListVolumesResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xbd\x01\n\x0c\x43reateVolume\x12!.cloudspan.v1.CreateVolumeRequest\x1a\x1d.google.longrunning.Operation\"k\xca\x41\x1b\n\x06Volume\x12\x11OperationMetadata\xda\x41\rparent,volume\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xc4\x01\n\x0c\x44\x65leteVolume\x12!.cloudspan.v1.DeleteVolumeRequest\x1a\x1d.google.longrunning.Operation\"r\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/volume.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x0e\n\x06Volume\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x05state\x18\x03 \x01(\x0e\x32\x1a.cloudspan.v1.Volume.StateB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cnative_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x07project\x18\x05 \x01(\tB\x1e\xe2\x41\x01\x03\xfa\x41\x17\n\x15\x63loudspan.dev/Project\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .cloudspan.v1.Volume.LabelsEntry\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x12\n\nsize_bytes\x18\x0b \x01(\x03\x12\x36\n\x0bvolume_type\x18\x0c \x01(\tB!\xe2\x41\x01\x05\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12\x13\n\x0b\x64\x65scription\x18\r \x01(\t\x12)\n\x04zone\x18\x0e \x01(\tB\x1b\xe2\x41\x01\x05\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12\x16\n\x08\x62ootable\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x17\n\tencrypted\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0cmulti_attach\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12+\n\x05image\x18\x12 \x01(\tB\x1c\xe2\x41\x01\x05\xfa\x41\x15\n\x13\x63loudspan.dev/Image\x12\x31\n\x08snapshot\x18\x13 \x01(\tB\x1f\xe2\x41\x01\x05\xfa\x41\x18\n\x16\x63loudspan.dev/Snapshot\x12:\n\x0b\x61ttachments\x18\x14 \x03(\x0b\x32\x1f.cloudspan.v1.Volume.AttachmentB\x04\xe2\x41\x01\x03\x12\x34\n\rsource_volume\x18\x15 \x01(\tB\x1d\xe2\x41\x01\x05\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12-\n\x04kind\x18\x16 \x01(\x0e\x32\x19.cloudspan.v1.Volume.KindB\x04\xe2\x41\x01\x03\x12\x38\n\x0cstorage_pool\x18\x17 \x01(\tB\"\xe2\x41\x01\x03\xfa\x41\x1b\n\x19\x63loudspan.dev/StoragePool\x12)\n\x04host\x18\x18 \x01(\tB\x1b\xe2\x41\x01\x03\xfa\x41\x14\n\x12\x63loudspan.dev/Host\x12I\n\x10image_properties\x18\x19 \x03(\x0b\x32).cloudspan.v1.Volume.ImagePropertiesEntryB\x04\xe2\x41\x01\x03\x12\x1e\n\x10migration_status\x18\x1a \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05\x66\x61ult\x18\x1b \x01(\x0b\x32\x13.cloudspan.v1.FaultB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x1c \x01(\t\x1a\x84\x01\n\nAttachment\x12)\n\x06server\x18\x01 \x01(\tB\x19\xfa\x41\x16\n\x14\x63loudspan.dev/Server\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12/\n\x0b\x61ttach_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\n\n\x02id\x18\x04 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x36\n\x14ImagePropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x02\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x13\n\x0fSTATE_AVAILABLE\x10\x02\x12\x12\n\x0eSTATE_RESERVED\x10\x03\x12\x10\n\x0cSTATE_IN_USE\x10\x04\x12\x13\n\x0fSTATE_DETACHING\x10\x05\x12\x12\n\x0eSTATE_RESIZING\x10\x06\x12\x13\n\x0fSTATE_MIGRATING\x10\x07\x12\x14\n\x10STATE_BACKING_UP\x10\x08\x12\x12\n\x0eSTATE_DELETING\x10\t\x12\x16\n\x12STATE_SOFT_DELETED\x10\n\x12\x15\n\x11STATE_MAINTENANCE\x10\x0b\x12\x0f\n\x0bSTATE_ERROR\x10\x0c\x12\x11\n\rSTATE_UNKNOWN\x10\r\"L\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_ROOT\x10\x01\x12\r\n\tKIND_DATA\x10\x02\x12\x10\n\x0cKIND_UNKNOWN\x10\x03:d\xea\x41\x61\n\x14\x63loudspan.dev/Volume\x12\x38platforms/{platform}/clusters/{cluster}/volumes/{volume}*\x07volumes2\x06volume\"\x98\x01\n\x10GetVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xfb\x01\n\x12ListVolumesRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Volume\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cshow_deleted\x18\x08 \x01(\x08\"\xbb\x01\n\x13ListVolumesResponse\x12%\n\x07volumes\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Volume\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus\"\xcf\x01\n\x13\x43reateVolumeRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x01\xfa\x41\x16\x12\x14\x63loudspan.dev/Volume\x12*\n\x06volume\x18\x02 \x01(\x0b\x32\x14.cloudspan.v1.VolumeB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xc6\x01\n\x13\x44\x65leteVolumeRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x63loudspan.dev/Volume\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12\x15\n\rallow_missing\x18\x0c \x01(\x08\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12(\n\x07options\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x0f \x01(\tB\x08\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\xff\x06\n\rVolumeService\x12\xb3\x01\n\tGetVolume\x12\x1e.cloudspan.v1.GetVolumeRequest\x1a\x14.cloudspan.v1.Volume\"p\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02-\x12+/v1/{name=platforms/*/clusters/*/volumes/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xc5\x01\n\x0bListVolumes\x12 .cloudspan.v1.ListVolumesRequest\x1a!.cloudspan.v1.ListVolumesResponse\"q\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/volumes\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf4\x01\n\x0c\x43reateVolume\x12!.cloudspan.v1.CreateVolumeRequest\x1a\x1d.google.longrunning.Operation\"\xa1\x01\xca\x41\x1b\n\x06Volume\x12\x11OperationMetadata\xda\x41\rparent,volume\xe2\xfe\x18\x07\x08\x01\x12\x03\x08\x90\x1c\x82\xd3\xe4\x93\x02\x30\"+/v1/{parent=platforms/*/clusters/*}/volumes:\x01*\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}\x12\xf8\x01\n\x0c\x44\x65leteVolume\x12!.cloudspan.v1.DeleteVolumeRequest\x1a\x1d.google.longrunning.Operation\"\xa5\x01\xca\x41*\n\x15google.protobuf.Empty\x12\x11OperationMetadata\xda\x41\x04name\xe2\xfe\x18\x07\x08\x03\x12\x03\x08\x88\x0e\x82\xd3\xe4\x93\x02-*+/v1/{name=platforms/*/clusters/*/volumes/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**BL\n\x10\x64\x65v.cloudspan.v1B\x0bVolumeProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.volume_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\013VolumeProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_VOLUME_ATTACHMENT'].fields_by_name['server']._loaded_options = None
   _globals['_VOLUME_ATTACHMENT'].fields_by_name['server']._serialized_options = b'\372A\026\n\024cloudspan.dev/Server'
   _globals['_VOLUME_LABELSENTRY']._loaded_options = None
   _globals['_VOLUME_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_VOLUME_IMAGEPROPERTIESENTRY']._loaded_options = None
+  _globals['_VOLUME_IMAGEPROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_VOLUME'].fields_by_name['name']._loaded_options = None
   _globals['_VOLUME'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_VOLUME'].fields_by_name['state']._loaded_options = None
@@ -52,7 +57,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOLUME'].fields_by_name['native_state']._loaded_options = None
   _globals['_VOLUME'].fields_by_name['native_state']._serialized_options = b'\342A\001\003'
   _globals['_VOLUME'].fields_by_name['project']._loaded_options = None
-  _globals['_VOLUME'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUME'].fields_by_name['project']._serialized_options = b'\342A\001\003\372A\027\n\025cloudspan.dev/Project'
   _globals['_VOLUME'].fields_by_name['create_time']._loaded_options = None
   _globals['_VOLUME'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_VOLUME'].fields_by_name['update_time']._loaded_options = None
@@ -77,44 +82,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOLUME'].fields_by_name['snapshot']._serialized_options = b'\342A\001\005\372A\030\n\026cloudspan.dev/Snapshot'
   _globals['_VOLUME'].fields_by_name['attachments']._loaded_options = None
   _globals['_VOLUME'].fields_by_name['attachments']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUME'].fields_by_name['source_volume']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['source_volume']._serialized_options = b'\342A\001\005\372A\026\n\024cloudspan.dev/Volume'
+  _globals['_VOLUME'].fields_by_name['kind']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUME'].fields_by_name['storage_pool']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['storage_pool']._serialized_options = b'\342A\001\003\372A\033\n\031cloudspan.dev/StoragePool'
+  _globals['_VOLUME'].fields_by_name['host']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['host']._serialized_options = b'\342A\001\003\372A\024\n\022cloudspan.dev/Host'
+  _globals['_VOLUME'].fields_by_name['image_properties']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['image_properties']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUME'].fields_by_name['migration_status']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['migration_status']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUME'].fields_by_name['fault']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['fault']._serialized_options = b'\342A\001\003'
   _globals['_VOLUME']._loaded_options = None
-  _globals['_VOLUME']._serialized_options = b'\352AY\n\024cloudspan.dev/Volume\0228platforms/{platform}/clusters/{cluster}/volumes/{volume}*\007volumes'
+  _globals['_VOLUME']._serialized_options = b'\352Aa\n\024cloudspan.dev/Volume\0228platforms/{platform}/clusters/{cluster}/volumes/{volume}*\007volumes2\006volume'
   _globals['_GETVOLUMEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Volume'
   _globals['_LISTVOLUMESREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTVOLUMESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTVOLUMESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Volume'
+  _globals['_LISTVOLUMESRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTVOLUMESRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_CREATEVOLUMEREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\026\022\024cloudspan.dev/Volume'
   _globals['_CREATEVOLUMEREQUEST'].fields_by_name['volume']._loaded_options = None
   _globals['_CREATEVOLUMEREQUEST'].fields_by_name['volume']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024cloudspan.dev/Volume'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342\214\317\327\010\002\010\001'
   _globals['_VOLUMESERVICE'].methods_by_name['GetVolume']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['GetVolume']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_VOLUMESERVICE'].methods_by_name['GetVolume']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002-\022+/v1/{name=platforms/*/clusters/*/volumes/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002-\022+/v1/{parent=platforms/*/clusters/*}/volumes\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._serialized_options = b'\312A\033\n\006Volume\022\021OperationMetadata\332A\rparent,volume\342\376\030\007\010\001\022\003\010\220\034\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._serialized_options = b'\312A\033\n\006Volume\022\021OperationMetadata\332A\rparent,volume\342\376\030\007\010\001\022\003\010\220\034\202\323\344\223\0020\"+/v1/{parent=platforms/*/clusters/*}/volumes:\001*\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
   _globals['_VOLUMESERVICE'].methods_by_name['DeleteVolume']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['DeleteVolume']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
-  _globals['_VOLUME']._serialized_start=348
-  _globals['_VOLUME']._serialized_end=1696
-  _globals['_VOLUME_ATTACHMENT']._serialized_start=1136
-  _globals['_VOLUME_ATTACHMENT']._serialized_end=1256
-  _globals['_VOLUME_LABELSENTRY']._serialized_start=1258
-  _globals['_VOLUME_LABELSENTRY']._serialized_end=1303
-  _globals['_VOLUME_STATE']._serialized_start=1306
-  _globals['_VOLUME_STATE']._serialized_end=1602
-  _globals['_GETVOLUMEREQUEST']._serialized_start=1699
-  _globals['_GETVOLUMEREQUEST']._serialized_end=1851
-  _globals['_LISTVOLUMESREQUEST']._serialized_start=1854
-  _globals['_LISTVOLUMESREQUEST']._serialized_end=2058
-  _globals['_LISTVOLUMESRESPONSE']._serialized_start=2061
-  _globals['_LISTVOLUMESRESPONSE']._serialized_end=2220
-  _globals['_CREATEVOLUMEREQUEST']._serialized_start=2223
-  _globals['_CREATEVOLUMEREQUEST']._serialized_end=2395
-  _globals['_DELETEVOLUMEREQUEST']._serialized_start=2397
-  _globals['_DELETEVOLUMEREQUEST']._serialized_end=2506
-  _globals['_VOLUMESERVICE']._serialized_start=2509
-  _globals['_VOLUMESERVICE']._serialized_end=3195
+  _globals['_VOLUMESERVICE'].methods_by_name['DeleteVolume']._serialized_options = b'\312A*\n\025google.protobuf.Empty\022\021OperationMetadata\332A\004name\342\376\030\007\010\003\022\003\010\210\016\202\323\344\223\002-*+/v1/{name=platforms/*/clusters/*/volumes/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_VOLUME']._serialized_start=407
+  _globals['_VOLUME']._serialized_end=2301
+  _globals['_VOLUME_ATTACHMENT']._serialized_start=1587
+  _globals['_VOLUME_ATTACHMENT']._serialized_end=1719
+  _globals['_VOLUME_LABELSENTRY']._serialized_start=1721
+  _globals['_VOLUME_LABELSENTRY']._serialized_end=1766
+  _globals['_VOLUME_IMAGEPROPERTIESENTRY']._serialized_start=1768
+  _globals['_VOLUME_IMAGEPROPERTIESENTRY']._serialized_end=1822
+  _globals['_VOLUME_STATE']._serialized_start=1825
+  _globals['_VOLUME_STATE']._serialized_end=2121
+  _globals['_VOLUME_KIND']._serialized_start=2123
+  _globals['_VOLUME_KIND']._serialized_end=2199
+  _globals['_GETVOLUMEREQUEST']._serialized_start=2304
+  _globals['_GETVOLUMEREQUEST']._serialized_end=2456
+  _globals['_LISTVOLUMESREQUEST']._serialized_start=2459
+  _globals['_LISTVOLUMESREQUEST']._serialized_end=2710
+  _globals['_LISTVOLUMESRESPONSE']._serialized_start=2713
+  _globals['_LISTVOLUMESRESPONSE']._serialized_end=2900
+  _globals['_CREATEVOLUMEREQUEST']._serialized_start=2903
+  _globals['_CREATEVOLUMEREQUEST']._serialized_end=3110
+  _globals['_DELETEVOLUMEREQUEST']._serialized_start=3113
+  _globals['_DELETEVOLUMEREQUEST']._serialized_end=3311
+  _globals['_VOLUMESERVICE']._serialized_start=3314
+  _globals['_VOLUMESERVICE']._serialized_end=4209
 # @@protoc_insertion_point(module_scope)

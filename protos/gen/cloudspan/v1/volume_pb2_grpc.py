@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class VolumeServiceStub:
-    """Keeps block devices.
+    """Manages block devices.
     """
 
     def __init__(self, channel):
@@ -59,7 +59,7 @@ class VolumeServiceStub:
 
 
 class VolumeServiceServicer:
-    """Keeps block devices.
+    """Manages block devices.
     """
 
     def GetVolume(self, request, context):
@@ -74,25 +74,25 @@ class VolumeServiceServicer:
     def ListVolumes(self, request, context):
         """Lists volumes of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateVolume(self, request, context):
-        """Creates a volume, empty or from an image or snapshot, and waits until it is available.
+        """Creates a volume, empty or from an image, a snapshot or another volume, and waits until it is available.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVolume(self, request, context):
-        """Deletes a volume and waits until the platform no longer knows it.
+        """Deletes a volume and waits until the platform no longer has it.
 
-        FAILED_PRECONDITION when it is attached or has snapshots, which are listed. Done as well when it is already
-        gone.
+        FAILED_PRECONDITION when it is attached or has snapshots, which are listed. NOT_FOUND when it does not exist,
+        unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,7 +130,7 @@ def add_VolumeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VolumeService:
-    """Keeps block devices.
+    """Manages block devices.
     """
 
     @staticmethod

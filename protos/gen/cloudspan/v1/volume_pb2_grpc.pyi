@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VolumeServiceStub:
-    """Keeps block devices."""
+    """Manages block devices."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,21 +42,21 @@ class VolumeServiceStub:
     ListVolumes: _grpc.UnaryUnaryMultiCallable[_volume_pb2.ListVolumesRequest, _volume_pb2.ListVolumesResponse]
     """Lists volumes of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateVolume: _grpc.UnaryUnaryMultiCallable[_volume_pb2.CreateVolumeRequest, _operations_pb2.Operation]
-    """Creates a volume, empty or from an image or snapshot, and waits until it is available."""
+    """Creates a volume, empty or from an image, a snapshot or another volume, and waits until it is available."""
     DeleteVolume: _grpc.UnaryUnaryMultiCallable[_volume_pb2.DeleteVolumeRequest, _operations_pb2.Operation]
-    """Deletes a volume and waits until the platform no longer knows it.
+    """Deletes a volume and waits until the platform no longer has it.
 
-    FAILED_PRECONDITION when it is attached or has snapshots, which are listed. Done as well when it is already
-    gone.
+    FAILED_PRECONDITION when it is attached or has snapshots, which are listed. NOT_FOUND when it does not exist,
+    unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
     """
 
 @_typing.type_check_only
 class VolumeServiceAsyncStub(VolumeServiceStub):
-    """Keeps block devices."""
+    """Manages block devices."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetVolume: _aio.UnaryUnaryMultiCallable[_volume_pb2.GetVolumeRequest, _volume_pb2.Volume]  # type: ignore[assignment]
@@ -67,20 +67,20 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     ListVolumes: _aio.UnaryUnaryMultiCallable[_volume_pb2.ListVolumesRequest, _volume_pb2.ListVolumesResponse]  # type: ignore[assignment]
     """Lists volumes of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
     CreateVolume: _aio.UnaryUnaryMultiCallable[_volume_pb2.CreateVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Creates a volume, empty or from an image or snapshot, and waits until it is available."""
+    """Creates a volume, empty or from an image, a snapshot or another volume, and waits until it is available."""
     DeleteVolume: _aio.UnaryUnaryMultiCallable[_volume_pb2.DeleteVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Deletes a volume and waits until the platform no longer knows it.
+    """Deletes a volume and waits until the platform no longer has it.
 
-    FAILED_PRECONDITION when it is attached or has snapshots, which are listed. Done as well when it is already
-    gone.
+    FAILED_PRECONDITION when it is attached or has snapshots, which are listed. NOT_FOUND when it does not exist,
+    unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
     """
 
 class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps block devices."""
+    """Manages block devices."""
 
     @_abc_1.abstractmethod
     def GetVolume(
@@ -101,8 +101,8 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_volume_pb2.ListVolumesResponse, _abc.Awaitable[_volume_pb2.ListVolumesResponse]]:
         """Lists volumes of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
     @_abc_1.abstractmethod
@@ -111,7 +111,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _volume_pb2.CreateVolumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Creates a volume, empty or from an image or snapshot, and waits until it is available."""
+        """Creates a volume, empty or from an image, a snapshot or another volume, and waits until it is available."""
 
     @_abc_1.abstractmethod
     def DeleteVolume(
@@ -119,10 +119,10 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _volume_pb2.DeleteVolumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Deletes a volume and waits until the platform no longer knows it.
+        """Deletes a volume and waits until the platform no longer has it.
 
-        FAILED_PRECONDITION when it is attached or has snapshots, which are listed. Done as well when it is already
-        gone.
+        FAILED_PRECONDITION when it is attached or has snapshots, which are listed. NOT_FOUND when it does not exist,
+        unless `allow_missing` is set. A request that is repeated with the same `request_id` still gets its operation.
         """
 
 def add_VolumeServiceServicer_to_server(servicer: VolumeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import common_pb2 as cloudspan_dot_v1_dot_common__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
@@ -32,13 +33,14 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/volume_type.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x03\n\nVolumeType\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06public\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x64\x65\x66\x61ult\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x43\n\x0b\x65xtra_specs\x18\x0e \x03(\x0b\x32(.cloudspan.v1.VolumeType.ExtraSpecsEntryB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:m\xea\x41j\n\x18\x63loudspan.dev/VolumeType\x12\x41platforms/{platform}/clusters/{cluster}/volumeTypes/{volume_type}*\x0bvolumeTypes\"\xa0\x01\n\x14GetVolumeTypeRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xd0\x01\n\x16ListVolumeTypesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xac\x01\n\x17ListVolumeTypesResponse\x12.\n\x0cvolume_types\x18\x01 \x03(\x0b\x32\x18.cloudspan.v1.VolumeType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xc3\x02\n\x11VolumeTypeService\x12\x8c\x01\n\rGetVolumeType\x12\".cloudspan.v1.GetVolumeTypeRequest\x1a\x18.cloudspan.v1.VolumeType\"=\x90\x02\x01\xda\x41\x04name\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\x9e\x01\n\x0fListVolumeTypes\x12$.cloudspan.v1.ListVolumeTypesRequest\x1a%.cloudspan.v1.ListVolumeTypesResponse\">\x90\x02\x01\xda\x41\x06parent\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/volume_type.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x08\n\nVolumeType\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\nvisibility\x18\x0c \x01(\x0e\x32#.cloudspan.v1.VolumeType.VisibilityB\x04\xe2\x41\x01\x03\x12\x18\n\nis_default\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x43\n\x0b\x65xtra_specs\x18\x0e \x03(\x0b\x32(.cloudspan.v1.VolumeType.ExtraSpecsEntryB\x04\xe2\x41\x01\x03\x12\x1d\n\nsize_bytes\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12=\n\nencryption\x18\x10 \x01(\x0b\x32#.cloudspan.v1.VolumeType.EncryptionB\x04\xe2\x41\x01\x03\x12\x1f\n\x0cmulti_attach\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x12 \x01(\t\x1a\xbe\x02\n\nEncryption\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06\x63ipher\x18\x02 \x01(\t\x12\x1a\n\rkey_size_bits\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12M\n\x10\x63ontrol_location\x18\x04 \x01(\x0e\x32\x33.cloudspan.v1.VolumeType.Encryption.ControlLocation\"\x90\x01\n\x0f\x43ontrolLocation\x12 \n\x1c\x43ONTROL_LOCATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43ONTROL_LOCATION_FRONT_END\x10\x01\x12\x1d\n\x19\x43ONTROL_LOCATION_BACK_END\x10\x02\x12\x1c\n\x18\x43ONTROL_LOCATION_UNKNOWN\x10\x03\x42\x10\n\x0e_key_size_bits\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12\x16\n\x12VISIBILITY_PRIVATE\x10\x02\x12\x16\n\x12VISIBILITY_UNKNOWN\x10\x03:y\xea\x41v\n\x18\x63loudspan.dev/VolumeType\x12\x41platforms/{platform}/clusters/{cluster}/volumeTypes/{volume_type}*\x0bvolumeTypes2\nvolumeTypeB\r\n\x0b_size_bytesB\x0f\n\r_multi_attach\"\xa0\x01\n\x14GetVolumeTypeRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18\x63loudspan.dev/VolumeType\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xed\x01\n\x16ListVolumeTypesRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\x12\x18\x63loudspan.dev/VolumeType\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xc8\x01\n\x17ListVolumeTypesResponse\x12.\n\x0cvolume_types\x18\x01 \x03(\x0b\x32\x18.cloudspan.v1.VolumeType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xb1\x03\n\x11VolumeTypeService\x12\xc3\x01\n\rGetVolumeType\x12\".cloudspan.v1.GetVolumeTypeRequest\x1a\x18.cloudspan.v1.VolumeType\"t\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02\x31\x12//v1/{name=platforms/*/clusters/*/volumeTypes/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xd5\x01\n\x0fListVolumeTypes\x12$.cloudspan.v1.ListVolumeTypesRequest\x1a%.cloudspan.v1.ListVolumeTypesResponse\"u\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02\x31\x12//v1/{parent=platforms/*/clusters/*}/volumeTypes\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BP\n\x10\x64\x65v.cloudspan.v1B\x0fVolumeTypeProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.volume_type_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\017VolumeTypeProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
   _globals['_VOLUMETYPE_EXTRASPECSENTRY']._loaded_options = None
   _globals['_VOLUMETYPE_EXTRASPECSENTRY']._serialized_options = b'8\001'
   _globals['_VOLUMETYPE'].fields_by_name['name']._loaded_options = None
@@ -49,32 +51,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOLUMETYPE'].fields_by_name['native']._serialized_options = b'\342A\001\003'
   _globals['_VOLUMETYPE'].fields_by_name['description']._loaded_options = None
   _globals['_VOLUMETYPE'].fields_by_name['description']._serialized_options = b'\342A\001\003'
-  _globals['_VOLUMETYPE'].fields_by_name['public']._loaded_options = None
-  _globals['_VOLUMETYPE'].fields_by_name['public']._serialized_options = b'\342A\001\003'
-  _globals['_VOLUMETYPE'].fields_by_name['default']._loaded_options = None
-  _globals['_VOLUMETYPE'].fields_by_name['default']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUMETYPE'].fields_by_name['visibility']._loaded_options = None
+  _globals['_VOLUMETYPE'].fields_by_name['visibility']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUMETYPE'].fields_by_name['is_default']._loaded_options = None
+  _globals['_VOLUMETYPE'].fields_by_name['is_default']._serialized_options = b'\342A\001\003'
   _globals['_VOLUMETYPE'].fields_by_name['extra_specs']._loaded_options = None
   _globals['_VOLUMETYPE'].fields_by_name['extra_specs']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUMETYPE'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_VOLUMETYPE'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUMETYPE'].fields_by_name['encryption']._loaded_options = None
+  _globals['_VOLUMETYPE'].fields_by_name['encryption']._serialized_options = b'\342A\001\003'
+  _globals['_VOLUMETYPE'].fields_by_name['multi_attach']._loaded_options = None
+  _globals['_VOLUMETYPE'].fields_by_name['multi_attach']._serialized_options = b'\342A\001\003'
   _globals['_VOLUMETYPE']._loaded_options = None
-  _globals['_VOLUMETYPE']._serialized_options = b'\352Aj\n\030cloudspan.dev/VolumeType\022Aplatforms/{platform}/clusters/{cluster}/volumeTypes/{volume_type}*\013volumeTypes'
+  _globals['_VOLUMETYPE']._serialized_options = b'\352Av\n\030cloudspan.dev/VolumeType\022Aplatforms/{platform}/clusters/{cluster}/volumeTypes/{volume_type}*\013volumeTypes2\nvolumeType'
   _globals['_GETVOLUMETYPEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETVOLUMETYPEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\032\n\030cloudspan.dev/VolumeType'
   _globals['_LISTVOLUMETYPESREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTVOLUMETYPESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_LISTVOLUMETYPESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\032\022\030cloudspan.dev/VolumeType'
+  _globals['_LISTVOLUMETYPESRESPONSE'].fields_by_name['unreachable']._loaded_options = None
+  _globals['_LISTVOLUMETYPESRESPONSE'].fields_by_name['unreachable']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
   _globals['_VOLUMETYPESERVICE'].methods_by_name['GetVolumeType']._loaded_options = None
-  _globals['_VOLUMETYPESERVICE'].methods_by_name['GetVolumeType']._serialized_options = b'\220\002\001\332A\004name\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
+  _globals['_VOLUMETYPESERVICE'].methods_by_name['GetVolumeType']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\0021\022//v1/{name=platforms/*/clusters/*/volumeTypes/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_VOLUMETYPESERVICE'].methods_by_name['ListVolumeTypes']._loaded_options = None
-  _globals['_VOLUMETYPESERVICE'].methods_by_name['ListVolumeTypes']._serialized_options = b'\220\002\001\332A\006parent\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_VOLUMETYPE']._serialized_start=284
-  _globals['_VOLUMETYPE']._serialized_end=744
-  _globals['_VOLUMETYPE_EXTRASPECSENTRY']._serialized_start=584
-  _globals['_VOLUMETYPE_EXTRASPECSENTRY']._serialized_end=633
-  _globals['_GETVOLUMETYPEREQUEST']._serialized_start=747
-  _globals['_GETVOLUMETYPEREQUEST']._serialized_end=907
-  _globals['_LISTVOLUMETYPESREQUEST']._serialized_start=910
-  _globals['_LISTVOLUMETYPESREQUEST']._serialized_end=1118
-  _globals['_LISTVOLUMETYPESRESPONSE']._serialized_start=1121
-  _globals['_LISTVOLUMETYPESRESPONSE']._serialized_end=1293
-  _globals['_VOLUMETYPESERVICE']._serialized_start=1296
-  _globals['_VOLUMETYPESERVICE']._serialized_end=1619
+  _globals['_VOLUMETYPESERVICE'].methods_by_name['ListVolumeTypes']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\0021\022//v1/{parent=platforms/*/clusters/*}/volumeTypes\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
+  _globals['_VOLUMETYPE']._serialized_start=314
+  _globals['_VOLUMETYPE']._serialized_end=1437
+  _globals['_VOLUMETYPE_ENCRYPTION']._serialized_start=800
+  _globals['_VOLUMETYPE_ENCRYPTION']._serialized_end=1118
+  _globals['_VOLUMETYPE_ENCRYPTION_CONTROLLOCATION']._serialized_start=956
+  _globals['_VOLUMETYPE_ENCRYPTION_CONTROLLOCATION']._serialized_end=1100
+  _globals['_VOLUMETYPE_EXTRASPECSENTRY']._serialized_start=1120
+  _globals['_VOLUMETYPE_EXTRASPECSENTRY']._serialized_end=1169
+  _globals['_VOLUMETYPE_VISIBILITY']._serialized_start=1171
+  _globals['_VOLUMETYPE_VISIBILITY']._serialized_end=1282
+  _globals['_GETVOLUMETYPEREQUEST']._serialized_start=1440
+  _globals['_GETVOLUMETYPEREQUEST']._serialized_end=1600
+  _globals['_LISTVOLUMETYPESREQUEST']._serialized_start=1603
+  _globals['_LISTVOLUMETYPESREQUEST']._serialized_end=1840
+  _globals['_LISTVOLUMETYPESRESPONSE']._serialized_start=1843
+  _globals['_LISTVOLUMETYPESRESPONSE']._serialized_end=2043
+  _globals['_VOLUMETYPESERVICE']._serialized_start=2046
+  _globals['_VOLUMETYPESERVICE']._serialized_end=2479
 # @@protoc_insertion_point(module_scope)

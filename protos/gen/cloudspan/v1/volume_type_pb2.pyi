@@ -1,6 +1,7 @@
 import datetime
 
 from cloudspan.v1 import common_pb2 as _common_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
@@ -9,6 +10,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -17,7 +19,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class VolumeType(_message.Message):
-    __slots__ = ("name", "display_name", "observe_time", "native", "description", "public", "default", "extra_specs")
+    __slots__ = ("name", "display_name", "observe_time", "native", "description", "visibility", "is_default", "extra_specs", "size_bytes", "encryption", "multi_attach", "etag")
+    class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VISIBILITY_UNSPECIFIED: _ClassVar[VolumeType.Visibility]
+        VISIBILITY_PUBLIC: _ClassVar[VolumeType.Visibility]
+        VISIBILITY_PRIVATE: _ClassVar[VolumeType.Visibility]
+        VISIBILITY_UNKNOWN: _ClassVar[VolumeType.Visibility]
+    VISIBILITY_UNSPECIFIED: VolumeType.Visibility
+    VISIBILITY_PUBLIC: VolumeType.Visibility
+    VISIBILITY_PRIVATE: VolumeType.Visibility
+    VISIBILITY_UNKNOWN: VolumeType.Visibility
+    class Encryption(_message.Message):
+        __slots__ = ("provider", "cipher", "key_size_bits", "control_location")
+        class ControlLocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            CONTROL_LOCATION_UNSPECIFIED: _ClassVar[VolumeType.Encryption.ControlLocation]
+            CONTROL_LOCATION_FRONT_END: _ClassVar[VolumeType.Encryption.ControlLocation]
+            CONTROL_LOCATION_BACK_END: _ClassVar[VolumeType.Encryption.ControlLocation]
+            CONTROL_LOCATION_UNKNOWN: _ClassVar[VolumeType.Encryption.ControlLocation]
+        CONTROL_LOCATION_UNSPECIFIED: VolumeType.Encryption.ControlLocation
+        CONTROL_LOCATION_FRONT_END: VolumeType.Encryption.ControlLocation
+        CONTROL_LOCATION_BACK_END: VolumeType.Encryption.ControlLocation
+        CONTROL_LOCATION_UNKNOWN: VolumeType.Encryption.ControlLocation
+        PROVIDER_FIELD_NUMBER: _ClassVar[int]
+        CIPHER_FIELD_NUMBER: _ClassVar[int]
+        KEY_SIZE_BITS_FIELD_NUMBER: _ClassVar[int]
+        CONTROL_LOCATION_FIELD_NUMBER: _ClassVar[int]
+        provider: str
+        cipher: str
+        key_size_bits: int
+        control_location: VolumeType.Encryption.ControlLocation
+        def __init__(self, provider: _Optional[str] = ..., cipher: _Optional[str] = ..., key_size_bits: _Optional[int] = ..., control_location: _Optional[_Union[VolumeType.Encryption.ControlLocation, str]] = ...) -> None: ...
     class ExtraSpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,18 +63,26 @@ class VolumeType(_message.Message):
     OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
     NATIVE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
-    PUBLIC_FIELD_NUMBER: _ClassVar[int]
-    DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     EXTRA_SPECS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
+    MULTI_ATTACH_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     observe_time: _timestamp_pb2.Timestamp
     native: _struct_pb2.Struct
     description: str
-    public: bool
-    default: bool
+    visibility: VolumeType.Visibility
+    is_default: bool
     extra_specs: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., public: _Optional[bool] = ..., default: _Optional[bool] = ..., extra_specs: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    size_bytes: int
+    encryption: VolumeType.Encryption
+    multi_attach: bool
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., visibility: _Optional[_Union[VolumeType.Visibility, str]] = ..., is_default: _Optional[bool] = ..., extra_specs: _Optional[_Mapping[str, str]] = ..., size_bytes: _Optional[int] = ..., encryption: _Optional[_Union[VolumeType.Encryption, _Mapping]] = ..., multi_attach: _Optional[bool] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetVolumeTypeRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VolumeTypeServiceStub:
-    """Tells which classes of storage there are."""
+    """Reads the types that volumes come in."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +41,13 @@ class VolumeTypeServiceStub:
     ListVolumeTypes: _grpc.UnaryUnaryMultiCallable[_volume_type_pb2.ListVolumeTypesRequest, _volume_type_pb2.ListVolumeTypesResponse]
     """Lists volume types of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 @_typing.type_check_only
 class VolumeTypeServiceAsyncStub(VolumeTypeServiceStub):
-    """Tells which classes of storage there are."""
+    """Reads the types that volumes come in."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetVolumeType: _aio.UnaryUnaryMultiCallable[_volume_type_pb2.GetVolumeTypeRequest, _volume_type_pb2.VolumeType]  # type: ignore[assignment]
@@ -58,12 +58,12 @@ class VolumeTypeServiceAsyncStub(VolumeTypeServiceStub):
     ListVolumeTypes: _aio.UnaryUnaryMultiCallable[_volume_type_pb2.ListVolumeTypesRequest, _volume_type_pb2.ListVolumeTypesResponse]  # type: ignore[assignment]
     """Lists volume types of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 class VolumeTypeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which classes of storage there are."""
+    """Reads the types that volumes come in."""
 
     @_abc_1.abstractmethod
     def GetVolumeType(
@@ -84,8 +84,8 @@ class VolumeTypeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_volume_type_pb2.ListVolumeTypesResponse, _abc.Awaitable[_volume_type_pb2.ListVolumeTypesResponse]]:
         """Lists volume types of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
 def add_VolumeTypeServiceServicer_to_server(servicer: VolumeTypeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

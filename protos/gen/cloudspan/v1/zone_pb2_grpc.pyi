@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ZoneServiceStub:
-    """Tells which parts a cluster has."""
+    """Reads the zones of clusters."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,13 +41,13 @@ class ZoneServiceStub:
     ListZones: _grpc.UnaryUnaryMultiCallable[_zone_pb2.ListZonesRequest, _zone_pb2.ListZonesResponse]
     """Lists zones of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 @_typing.type_check_only
 class ZoneServiceAsyncStub(ZoneServiceStub):
-    """Tells which parts a cluster has."""
+    """Reads the zones of clusters."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetZone: _aio.UnaryUnaryMultiCallable[_zone_pb2.GetZoneRequest, _zone_pb2.Zone]  # type: ignore[assignment]
@@ -58,12 +58,12 @@ class ZoneServiceAsyncStub(ZoneServiceStub):
     ListZones: _aio.UnaryUnaryMultiCallable[_zone_pb2.ListZonesRequest, _zone_pb2.ListZonesResponse]  # type: ignore[assignment]
     """Lists zones of one cluster, or of many with the wildcard `-` in the parent.
 
-    An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-    be proven complete says so in `cluster_status`.
+    The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+    proven complete is reported as PARTIAL in `cluster_status`.
     """
 
 class ZoneServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which parts a cluster has."""
+    """Reads the zones of clusters."""
 
     @_abc_1.abstractmethod
     def GetZone(
@@ -84,8 +84,8 @@ class ZoneServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_zone_pb2.ListZonesResponse, _abc.Awaitable[_zone_pb2.ListZonesResponse]]:
         """Lists zones of one cluster, or of many with the wildcard `-` in the parent.
 
-        An answer holds what was reached; `unreachable` and `cluster_status` tell what was not. A listing that can't
-        be proven complete says so in `cluster_status`.
+        The response holds what was reached; `unreachable` and `cluster_status` report what was not. A list that can't be
+        proven complete is reported as PARTIAL in `cluster_status`.
         """
 
 def add_ZoneServiceServicer_to_server(servicer: ZoneServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,19 +32,21 @@ if TYPE_CHECKING:
 
 
 class ClusterService:
-    """Tells which clusters there are, what they can do, and what is wrong with one."""
+    """Lists clusters and what they can do, and checks the connection to one."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetCluster = calls.unary("/cloudspan.v1.ClusterService/GetCluster", cluster_pb2.GetClusterRequest, cluster_pb2.Cluster)
         """Gets one cluster."""
-        self.ListClusters = calls.unary("/cloudspan.v1.ClusterService/ListClusters", cluster_pb2.ListClustersRequest, cluster_pb2.ListClustersResponse)
+        self.ListClusters = calls.pages("/cloudspan.v1.ClusterService/ListClusters", cluster_pb2.ListClustersRequest, cluster_pb2.ListClustersResponse, cluster_pb2.Cluster)
         """Lists the clusters of one platform, or of all with the wildcard `platforms/-`."""
+        self.GetCapabilities = calls.unary("/cloudspan.v1.ClusterService/GetCapabilities", cluster_pb2.GetCapabilitiesRequest, cluster_pb2.GetCapabilitiesResponse)
+        """Gets what can be called on a cluster, and how well each method and field is served."""
         self.CheckCluster = calls.unary("/cloudspan.v1.ClusterService/CheckCluster", cluster_pb2.CheckClusterRequest, cluster_pb2.CheckClusterResponse)
-        """Tries the way to a cluster stage by stage and tells where it ends and what to do."""
+        """Checks the connection to a cluster stage by stage and reports where it fails and what to do."""
 
 
 class FlavorService:
-    """Tells which sizes servers come in."""
+    """Reads the sizes that servers come in."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetFlavor = calls.unary("/cloudspan.v1.FlavorService/GetFlavor", flavor_pb2.GetFlavorRequest, flavor_pb2.Flavor)
@@ -53,28 +55,8 @@ class FlavorService:
         """Lists flavors of one cluster, or of many with the wildcard `-` in the parent."""
 
 
-class FloatingIpService:
-    """Tells which public addresses there are."""
-
-    def __init__(self, calls: Calls) -> None:
-        self.GetFloatingIp = calls.unary("/cloudspan.v1.FloatingIpService/GetFloatingIp", floating_ip_pb2.GetFloatingIpRequest, floating_ip_pb2.FloatingIp)
-        """Gets one floating IP."""
-        self.ListFloatingIps = calls.pages("/cloudspan.v1.FloatingIpService/ListFloatingIps", floating_ip_pb2.ListFloatingIpsRequest, floating_ip_pb2.ListFloatingIpsResponse, floating_ip_pb2.FloatingIp)
-        """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent."""
-
-
-class ImageService:
-    """Tells which images servers boot from."""
-
-    def __init__(self, calls: Calls) -> None:
-        self.GetImage = calls.unary("/cloudspan.v1.ImageService/GetImage", image_pb2.GetImageRequest, image_pb2.Image)
-        """Gets one image."""
-        self.ListImages = calls.pages("/cloudspan.v1.ImageService/ListImages", image_pb2.ListImagesRequest, image_pb2.ListImagesResponse, image_pb2.Image)
-        """Lists images of one cluster, or of many with the wildcard `-` in the parent."""
-
-
 class OperationService:
-    """Tells how operations go on, beyond what google.longrunning.Operations can."""
+    """Follows and explains operations, beyond what google.longrunning.Operations can."""
 
     def __init__(self, calls: Calls) -> None:
         self.ListOperations = calls.pages("/google.longrunning.Operations/ListOperations", operations_pb2.ListOperationsRequest, operations_pb2.ListOperationsResponse, operations_pb2.Operation)
@@ -106,13 +88,43 @@ class OperationService:
         self.WatchOperation = calls.stream("/cloudspan.v1.OperationService/WatchOperation", operation_pb2.WatchOperationRequest, operations_pb2.Operation)
         """Streams an operation: at once as it is, then at each change, and ends when it is done."""
         self.ExplainOperation = calls.unary("/cloudspan.v1.OperationService/ExplainOperation", operation_pb2.ExplainOperationRequest, operation_pb2.OperationExplanation)
-        """Tells what an operation took: its stages, and under each the calls to the platform."""
+        """Reports what an operation did: its stages, and under each the calls to the platform."""
         self.AbandonOperation = calls.unary("/cloudspan.v1.OperationService/AbandonOperation", operation_pb2.AbandonOperationRequest, operations_pb2.Operation)
-        """Ends an operation that nobody can go on with, such as one of a cluster that is gone for good."""
+        """Ends an operation that can't continue, such as one of a cluster that is gone for good."""
+
+
+class FloatingIpService:
+    """Manages public addresses."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetFloatingIp = calls.unary("/cloudspan.v1.FloatingIpService/GetFloatingIp", floating_ip_pb2.GetFloatingIpRequest, floating_ip_pb2.FloatingIp)
+        """Gets one floating IP."""
+        self.ListFloatingIps = calls.pages("/cloudspan.v1.FloatingIpService/ListFloatingIps", floating_ip_pb2.ListFloatingIpsRequest, floating_ip_pb2.ListFloatingIpsResponse, floating_ip_pb2.FloatingIp)
+        """Lists floating IPs of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateFloatingIp = calls.mutation("/cloudspan.v1.FloatingIpService/CreateFloatingIp", floating_ip_pb2.CreateFloatingIpRequest, floating_ip_pb2.FloatingIp)
+        """Allocates a floating IP from an external network. It leads nowhere until AssociateFloatingIp."""
+        self.UpdateFloatingIp = calls.mutation("/cloudspan.v1.FloatingIpService/UpdateFloatingIp", floating_ip_pb2.UpdateFloatingIpRequest, floating_ip_pb2.FloatingIp)
+        """Changes a floating IP's name, description or labels."""
+        self.DeleteFloatingIp = calls.mutation("/cloudspan.v1.FloatingIpService/DeleteFloatingIp", floating_ip_pb2.DeleteFloatingIpRequest, empty_pb2.Empty)
+        """Releases a floating IP, associated or not."""
+        self.AssociateFloatingIp = calls.mutation("/cloudspan.v1.FloatingIpService/AssociateFloatingIp", floating_ip_pb2.AssociateFloatingIpRequest, floating_ip_pb2.FloatingIp)
+        """Makes a floating IP lead to a port, or to a server's port."""
+        self.DisassociateFloatingIp = calls.mutation("/cloudspan.v1.FloatingIpService/DisassociateFloatingIp", floating_ip_pb2.DisassociateFloatingIpRequest, floating_ip_pb2.FloatingIp)
+        """Makes a floating IP lead nowhere; succeeds when it already does. The address stays allocated."""
+
+
+class ImageService:
+    """Reads the images that servers boot from."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetImage = calls.unary("/cloudspan.v1.ImageService/GetImage", image_pb2.GetImageRequest, image_pb2.Image)
+        """Gets one image."""
+        self.ListImages = calls.pages("/cloudspan.v1.ImageService/ListImages", image_pb2.ListImagesRequest, image_pb2.ListImagesResponse, image_pb2.Image)
+        """Lists images of one cluster, or of many with the wildcard `-` in the parent."""
 
 
 class KeyPairService:
-    """Keeps public keys for new servers."""
+    """Manages public keys for new servers."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetKeyPair = calls.unary("/cloudspan.v1.KeyPairService/GetKeyPair", key_pair_pb2.GetKeyPairRequest, key_pair_pb2.KeyPair)
@@ -120,13 +132,13 @@ class KeyPairService:
         self.ListKeyPairs = calls.pages("/cloudspan.v1.KeyPairService/ListKeyPairs", key_pair_pb2.ListKeyPairsRequest, key_pair_pb2.ListKeyPairsResponse, key_pair_pb2.KeyPair)
         """Lists key pairs of one cluster, or of many with the wildcard `-` in the parent."""
         self.CreateKeyPair = calls.mutation("/cloudspan.v1.KeyPairService/CreateKeyPair", key_pair_pb2.CreateKeyPairRequest, key_pair_pb2.KeyPair)
-        """Imports a public key; `display_name` becomes its id on platforms that name them so."""
+        """Imports a public key."""
         self.DeleteKeyPair = calls.mutation("/cloudspan.v1.KeyPairService/DeleteKeyPair", key_pair_pb2.DeleteKeyPairRequest, empty_pb2.Empty)
-        """Deletes a key pair. Done as well when it is already gone."""
+        """Deletes a key pair. Servers that have the key keep it."""
 
 
 class SubnetService:
-    """Keeps ranges of addresses."""
+    """Manages ranges of addresses."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetSubnet = calls.unary("/cloudspan.v1.SubnetService/GetSubnet", subnet_pb2.GetSubnetRequest, subnet_pb2.Subnet)
@@ -140,7 +152,7 @@ class SubnetService:
 
 
 class NetworkService:
-    """Keeps networks."""
+    """Manages networks."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetNetwork = calls.unary("/cloudspan.v1.NetworkService/GetNetwork", network_pb2.GetNetworkRequest, network_pb2.Network)
@@ -148,34 +160,35 @@ class NetworkService:
         self.ListNetworks = calls.pages("/cloudspan.v1.NetworkService/ListNetworks", network_pb2.ListNetworksRequest, network_pb2.ListNetworksResponse, network_pb2.Network)
         """Lists networks of one cluster, or of many with the wildcard `-` in the parent."""
         self.CreateNetwork = calls.mutation("/cloudspan.v1.NetworkService/CreateNetwork", network_pb2.CreateNetworkRequest, network_pb2.Network)
-        """Creates a network and waits until it is active."""
+        """Creates a network, with subnets and a router if asked for, and waits until it is active."""
         self.DeleteNetwork = calls.mutation("/cloudspan.v1.NetworkService/DeleteNetwork", network_pb2.DeleteNetworkRequest, empty_pb2.Empty)
         """Deletes a network."""
 
 
 class OrphanService:
-    """Finds what operations of this installation made and nobody has: duplicates that came late, and what could not
-    be undone. Goes by the marks that creates carry; what other installations or people made is never told."""
+    """Finds resources that operations of this installation created and that nobody uses: late duplicates, and what
+    could not be undone. Goes by the marks that creates carry; what other installations or people created is never
+    listed."""
 
     def __init__(self, calls: Calls) -> None:
-        self.ListOrphans = calls.unary("/cloudspan.v1.OrphanService/ListOrphans", orphan_pb2.ListOrphansRequest, orphan_pb2.ListOrphansResponse)
+        self.ListOrphans = calls.pages("/cloudspan.v1.OrphanService/ListOrphans", orphan_pb2.ListOrphansRequest, orphan_pb2.ListOrphansResponse, orphan_pb2.Orphan)
         """Lists the orphans of one cluster."""
         self.DeleteOrphan = calls.unary("/cloudspan.v1.OrphanService/DeleteOrphan", orphan_pb2.DeleteOrphanRequest, orphan_pb2.DeleteOrphanResponse)
         """Deletes one orphan, if it is still one."""
 
 
 class PlatformService:
-    """Tells which platforms are plugged in."""
+    """Lists the platforms that adapters serve."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetPlatform = calls.unary("/cloudspan.v1.PlatformService/GetPlatform", platform_pb2.GetPlatformRequest, platform_pb2.Platform)
         """Gets one platform."""
-        self.ListPlatforms = calls.unary("/cloudspan.v1.PlatformService/ListPlatforms", platform_pb2.ListPlatformsRequest, platform_pb2.ListPlatformsResponse)
-        """Lists the platforms known now, those without a living instance included."""
+        self.ListPlatforms = calls.pages("/cloudspan.v1.PlatformService/ListPlatforms", platform_pb2.ListPlatformsRequest, platform_pb2.ListPlatformsResponse, platform_pb2.Platform)
+        """Lists the platforms known now, those without a running instance included."""
 
 
 class PortService:
-    """Tells what is plugged into networks."""
+    """Reads ports."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetPort = calls.unary("/cloudspan.v1.PortService/GetPort", port_pb2.GetPortRequest, port_pb2.Port)
@@ -185,7 +198,7 @@ class PortService:
 
 
 class ProjectService:
-    """Tells who owns resources."""
+    """Reads the projects that own resources."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetProject = calls.unary("/cloudspan.v1.ProjectService/GetProject", project_pb2.GetProjectRequest, project_pb2.Project)
@@ -195,7 +208,7 @@ class ProjectService:
 
 
 class QuotaService:
-    """Tells what projects may use."""
+    """Reads what projects may use."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetQuota = calls.unary("/cloudspan.v1.QuotaService/GetQuota", quota_pb2.GetQuotaRequest, quota_pb2.Quota)
@@ -205,7 +218,7 @@ class QuotaService:
 
 
 class RouterService:
-    """Tells how networks are joined."""
+    """Reads routers."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetRouter = calls.unary("/cloudspan.v1.RouterService/GetRouter", router_pb2.GetRouterRequest, router_pb2.Router)
@@ -215,17 +228,30 @@ class RouterService:
 
 
 class SecurityGroupService:
-    """Tells which packets are let through."""
+    """Manages which packets are let through."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetSecurityGroup = calls.unary("/cloudspan.v1.SecurityGroupService/GetSecurityGroup", security_group_pb2.GetSecurityGroupRequest, security_group_pb2.SecurityGroup)
         """Gets one security group."""
         self.ListSecurityGroups = calls.pages("/cloudspan.v1.SecurityGroupService/ListSecurityGroups", security_group_pb2.ListSecurityGroupsRequest, security_group_pb2.ListSecurityGroupsResponse, security_group_pb2.SecurityGroup)
         """Lists security groups of one cluster, or of many with the wildcard `-` in the parent."""
+        self.CreateSecurityGroup = calls.mutation("/cloudspan.v1.SecurityGroupService/CreateSecurityGroup", security_group_pb2.CreateSecurityGroupRequest, security_group_pb2.SecurityGroup)
+        """Creates a security group, with rules if asked for."""
+        self.UpdateSecurityGroup = calls.mutation("/cloudspan.v1.SecurityGroupService/UpdateSecurityGroup", security_group_pb2.UpdateSecurityGroupRequest, security_group_pb2.SecurityGroup)
+        """Changes a security group's name, description, labels or statefulness. ReplaceRules, AddRules and
+        RemoveRules change its rules."""
+        self.DeleteSecurityGroup = calls.mutation("/cloudspan.v1.SecurityGroupService/DeleteSecurityGroup", security_group_pb2.DeleteSecurityGroupRequest, empty_pb2.Empty)
+        """Deletes a security group."""
+        self.ReplaceRules = calls.mutation("/cloudspan.v1.SecurityGroupService/ReplaceRules", security_group_pb2.ReplaceRulesRequest, security_group_pb2.SecurityGroup)
+        """Makes a group's rules those of the request, by as few changes as that takes."""
+        self.AddRules = calls.mutation("/cloudspan.v1.SecurityGroupService/AddRules", security_group_pb2.AddRulesRequest, security_group_pb2.SecurityGroup)
+        """Adds rules to a group; one that it has already stays as it is, and is not an error."""
+        self.RemoveRules = calls.mutation("/cloudspan.v1.SecurityGroupService/RemoveRules", security_group_pb2.RemoveRulesRequest, security_group_pb2.SecurityGroup)
+        """Removes rules from a group by their ids."""
 
 
 class ServerService:
-    """Runs virtual machines."""
+    """Manages virtual machines."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetServer = calls.unary("/cloudspan.v1.ServerService/GetServer", server_pb2.GetServerRequest, server_pb2.Server)
@@ -233,23 +259,23 @@ class ServerService:
         self.ListServers = calls.pages("/cloudspan.v1.ServerService/ListServers", server_pb2.ListServersRequest, server_pb2.ListServersResponse, server_pb2.Server)
         """Lists servers of one cluster, or of many with the wildcard `-` in the parent."""
         self.CreateServer = calls.mutation("/cloudspan.v1.ServerService/CreateServer", server_pb2.CreateServerRequest, server_pb2.Server)
-        """Creates a server and waits until it runs."""
+        """Creates a server, with its ports, volumes and floating IPs if asked for, and waits until it runs."""
         self.DeleteServer = calls.mutation("/cloudspan.v1.ServerService/DeleteServer", server_pb2.DeleteServerRequest, empty_pb2.Empty)
-        """Deletes a server and waits until the platform no longer knows it."""
+        """Deletes a server and waits until the platform no longer has it."""
         self.StartServer = calls.mutation("/cloudspan.v1.ServerService/StartServer", server_pb2.StartServerRequest, server_pb2.Server)
-        """Starts a stopped server and waits until it runs. Done at once when it runs already."""
+        """Starts a stopped server and waits until it runs. Succeeds at once when it already runs."""
         self.StopServer = calls.mutation("/cloudspan.v1.ServerService/StopServer", server_pb2.StopServerRequest, server_pb2.Server)
-        """Stops a running server and waits until it is shut off. Done at once when it is stopped already."""
+        """Stops a running server and waits until it is shut off. Succeeds at once when it is already stopped."""
         self.RebootServer = calls.mutation("/cloudspan.v1.ServerService/RebootServer", server_pb2.RebootServerRequest, server_pb2.Server)
         """Reboots a running server and waits until it runs again."""
         self.AttachVolume = calls.mutation("/cloudspan.v1.ServerService/AttachVolume", server_pb2.AttachVolumeRequest, server_pb2.Server)
-        """Attaches a volume to a server and waits until the platform calls it in use."""
+        """Attaches a volume to a server and waits until the platform reports it in use."""
         self.DetachVolume = calls.mutation("/cloudspan.v1.ServerService/DetachVolume", server_pb2.DetachVolumeRequest, server_pb2.Server)
         """Detaches a volume from a server and waits until the volume is available again."""
 
 
 class SnapshotService:
-    """Tells which states of volumes were kept."""
+    """Reads snapshots of volumes."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetSnapshot = calls.unary("/cloudspan.v1.SnapshotService/GetSnapshot", snapshot_pb2.GetSnapshotRequest, snapshot_pb2.Snapshot)
@@ -259,7 +285,7 @@ class SnapshotService:
 
 
 class VolumeService:
-    """Keeps block devices."""
+    """Manages block devices."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetVolume = calls.unary("/cloudspan.v1.VolumeService/GetVolume", volume_pb2.GetVolumeRequest, volume_pb2.Volume)
@@ -267,13 +293,13 @@ class VolumeService:
         self.ListVolumes = calls.pages("/cloudspan.v1.VolumeService/ListVolumes", volume_pb2.ListVolumesRequest, volume_pb2.ListVolumesResponse, volume_pb2.Volume)
         """Lists volumes of one cluster, or of many with the wildcard `-` in the parent."""
         self.CreateVolume = calls.mutation("/cloudspan.v1.VolumeService/CreateVolume", volume_pb2.CreateVolumeRequest, volume_pb2.Volume)
-        """Creates a volume, empty or from an image or snapshot, and waits until it is available."""
+        """Creates a volume, empty or from an image, a snapshot or another volume, and waits until it is available."""
         self.DeleteVolume = calls.mutation("/cloudspan.v1.VolumeService/DeleteVolume", volume_pb2.DeleteVolumeRequest, empty_pb2.Empty)
-        """Deletes a volume and waits until the platform no longer knows it."""
+        """Deletes a volume and waits until the platform no longer has it."""
 
 
 class VolumeTypeService:
-    """Tells which classes of storage there are."""
+    """Reads the types that volumes come in."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetVolumeType = calls.unary("/cloudspan.v1.VolumeTypeService/GetVolumeType", volume_type_pb2.GetVolumeTypeRequest, volume_type_pb2.VolumeType)
@@ -283,7 +309,7 @@ class VolumeTypeService:
 
 
 class ZoneService:
-    """Tells which parts a cluster has."""
+    """Reads the zones of clusters."""
 
     def __init__(self, calls: Calls) -> None:
         self.GetZone = calls.unary("/cloudspan.v1.ZoneService/GetZone", zone_pb2.GetZoneRequest, zone_pb2.Zone)
@@ -298,9 +324,9 @@ class Services:
     def __init__(self, calls: Calls) -> None:
         self.clusters = ClusterService(calls)
         self.flavors = FlavorService(calls)
+        self.operations = OperationService(calls)
         self.floating_ips = FloatingIpService(calls)
         self.images = ImageService(calls)
-        self.operations = OperationService(calls)
         self.key_pairs = KeyPairService(calls)
         self.subnets = SubnetService(calls)
         self.networks = NetworkService(calls)

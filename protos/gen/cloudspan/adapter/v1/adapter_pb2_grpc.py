@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdapterServiceStub:
-    """Tells the gateway who an adapter is. Every adapter serves it; callers never see it.
+    """Describes an adapter to the gateway. Every adapter serves it; callers never see it.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class AdapterServiceStub:
 
 
 class AdapterServiceServicer:
-    """Tells the gateway who an adapter is. Every adapter serves it; callers never see it.
+    """Describes an adapter to the gateway. Every adapter serves it; callers never see it.
     """
 
     def Describe(self, request, context):
-        """Describes the adapter and its clusters as they are now. Answers from memory, without asking a cloud.
+        """Describes the adapter and its clusters as they are now, from memory: no cloud is asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_AdapterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdapterService:
-    """Tells the gateway who an adapter is. Every adapter serves it; callers never see it.
+    """Describes an adapter to the gateway. Every adapter serves it; callers never see it.
     """
 
     @staticmethod

@@ -27,25 +27,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdapterServiceStub:
-    """Tells the gateway who an adapter is. Every adapter serves it; callers never see it."""
+    """Describes an adapter to the gateway. Every adapter serves it; callers never see it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdapterServiceAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.DescribeRequest, _adapter_pb2.DescribeResponse]
-    """Describes the adapter and its clusters as they are now. Answers from memory, without asking a cloud."""
+    """Describes the adapter and its clusters as they are now, from memory: no cloud is asked."""
 
 @_typing.type_check_only
 class AdapterServiceAsyncStub(AdapterServiceStub):
-    """Tells the gateway who an adapter is. Every adapter serves it; callers never see it."""
+    """Describes an adapter to the gateway. Every adapter serves it; callers never see it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_adapter_pb2.DescribeRequest, _adapter_pb2.DescribeResponse]  # type: ignore[assignment]
-    """Describes the adapter and its clusters as they are now. Answers from memory, without asking a cloud."""
+    """Describes the adapter and its clusters as they are now, from memory: no cloud is asked."""
 
 class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells the gateway who an adapter is. Every adapter serves it; callers never see it."""
+    """Describes an adapter to the gateway. Every adapter serves it; callers never see it."""
 
     @_abc_1.abstractmethod
     def Describe(
@@ -53,6 +53,6 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.DescribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.DescribeResponse, _abc.Awaitable[_adapter_pb2.DescribeResponse]]:
-        """Describes the adapter and its clusters as they are now. Answers from memory, without asking a cloud."""
+        """Describes the adapter and its clusters as they are now, from memory: no cloud is asked."""
 
 def add_AdapterServiceServicer_to_server(servicer: AdapterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from cloudspan.v1 import operation_pb2 as cloudspan_dot_v1_dot_operation__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
@@ -30,49 +31,60 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63loudspan/adapter/v1/step.proto\x12\x14\x63loudspan.adapter.v1\x1a\x1c\x63loudspan/v1/operation.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xa0\x01\n\x0bStepRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07request\x18\x04 \x01(\x0c\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\x0c\x12\x0c\n\x04undo\x18\x06 \x01(\x08\x12\x14\n\x0cinstallation\x18\x07 \x01(\t\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\"\x9b\x04\n\x0cStepResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0f\n\x07percent\x18\x03 \x01(\x05\x12\x34\n\x05phase\x18\x04 \x01(\x0e\x32%.cloudspan.v1.OperationMetadata.Phase\x12.\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x45\n\nnative_ids\x18\x06 \x03(\x0b\x32\x31.cloudspan.adapter.v1.StepResponse.NativeIdsEntry\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12(\n\x08response\x18\t \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x12#\n\x05\x65rror\x18\n \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12*\n\nleft_overs\x18\x0b \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x12\'\n\x05\x63\x61lls\x18\x0c \x03(\x0b\x32\x18.cloudspan.v1.NativeCall\x12.\n\x07transit\x18\r \x01(\x0b\x32\x1d.cloudspan.adapter.v1.Transit\x1a\x30\n\x0eNativeIdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06result\"0\n\x07Transit\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tnative_id\x18\x02 \x01(\t\"I\n\x0eObserveRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x12\n\nnative_ids\x18\x03 \x03(\t\"N\n\x0fObserveResponse\x12\x12\n\nin_transit\x18\x01 \x03(\t\x12\'\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x18.cloudspan.v1.NativeCall\":\n\x11ListMarkedRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x14\n\x0cinstallation\x18\x02 \x01(\t\"V\n\x12ListMarkedResponse\x12,\n\x06marked\x18\x01 \x03(\x0b\x32\x1c.cloudspan.adapter.v1.Marked\x12\x12\n\nincomplete\x18\x02 \x03(\t\"m\n\x06Marked\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06marker\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x13RemoveMarkedRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06marker\x18\x02 \x01(\t\"\x16\n\x14RemoveMarkedResponse\"\xf4\x03\n\x06\x43ursor\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32!.cloudspan.adapter.v1.Cursor.Step\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12*\n\nleft_overs\x18\x04 \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x1a\xd5\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.cloudspan.adapter.v1.Cursor.Step.State\x12\x11\n\tnative_id\x18\x03 \x01(\t\x12\'\n\x06result\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07settled\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tlast_look\x18\x06 \x01(\x01\x12\x12\n\ngeneration\x18\x07 \x01(\x05\"x\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_SENT\x10\x01\x12\x15\n\x11STATE_RECONCILING\x10\x02\x12\x0e\n\nSTATE_DONE\x10\x03\x12\x10\n\x0cSTATE_UNDONE\x10\x04\x12\x0f\n\x0bSTATE_STUCK\x10\x05\x32\xb9\x01\n\x0bStepService\x12M\n\x04Step\x12!.cloudspan.adapter.v1.StepRequest\x1a\".cloudspan.adapter.v1.StepResponse\x12[\n\x07Observe\x12$.cloudspan.adapter.v1.ObserveRequest\x1a%.cloudspan.adapter.v1.ObserveResponse\"\x03\x90\x02\x01\x32\xda\x01\n\x0bMarkService\x12\x64\n\nListMarked\x12\'.cloudspan.adapter.v1.ListMarkedRequest\x1a(.cloudspan.adapter.v1.ListMarkedResponse\"\x03\x90\x02\x01\x12\x65\n\x0cRemoveMarked\x12).cloudspan.adapter.v1.RemoveMarkedRequest\x1a*.cloudspan.adapter.v1.RemoveMarkedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63loudspan/adapter/v1/step.proto\x12\x14\x63loudspan.adapter.v1\x1a\x1c\x63loudspan/v1/operation.proto\x1a\x19google/api/resource.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xa0\x01\n\x0bStepRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07request\x18\x04 \x01(\x0c\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\x0c\x12\x0c\n\x04undo\x18\x06 \x01(\x08\x12\x14\n\x0cinstallation\x18\x07 \x01(\t\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\"\xa3\x04\n\x0cStepResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0f\n\x07percent\x18\x03 \x01(\x05\x12\x34\n\x05phase\x18\x04 \x01(\x0e\x32%.cloudspan.v1.OperationMetadata.Phase\x12.\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x45\n\nnative_ids\x18\x06 \x03(\x0b\x32\x31.cloudspan.adapter.v1.StepResponse.NativeIdsEntry\x12\x18\n\x08resource\x18\x07 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12(\n\x08response\x18\t \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x12#\n\x05\x65rror\x18\n \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12*\n\nleft_overs\x18\x0b \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x12\'\n\x05\x63\x61lls\x18\x0c \x03(\x0b\x32\x18.cloudspan.v1.NativeCall\x12.\n\x07transit\x18\r \x01(\x0b\x32\x1d.cloudspan.adapter.v1.Transit\x1a\x30\n\x0eNativeIdsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06result\"0\n\x07Transit\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tnative_id\x18\x02 \x01(\t\"e\n\x0eObserveRequest\x12+\n\x07\x63luster\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x12\n\nnative_ids\x18\x03 \x03(\t\"N\n\x0fObserveResponse\x12\x12\n\nin_transit\x18\x01 \x03(\t\x12\'\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x18.cloudspan.v1.NativeCall\"V\n\x11ListMarkedRequest\x12+\n\x07\x63luster\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x14\n\x0cinstallation\x18\x02 \x01(\t\"V\n\x12ListMarkedResponse\x12,\n\x06marked\x18\x01 \x03(\x0b\x32\x1c.cloudspan.adapter.v1.Marked\x12\x12\n\nincomplete\x18\x02 \x03(\t\"u\n\x06Marked\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06marker\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x13RemoveMarkedRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x0e\n\x06marker\x18\x02 \x01(\t\"\x16\n\x14RemoveMarkedResponse\"\xf4\x03\n\x06\x43ursor\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32!.cloudspan.adapter.v1.Cursor.Step\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12*\n\nleft_overs\x18\x04 \x03(\x0b\x32\x16.cloudspan.v1.LeftOver\x1a\xd5\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.cloudspan.adapter.v1.Cursor.Step.State\x12\x11\n\tnative_id\x18\x03 \x01(\t\x12\'\n\x06result\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07settled\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tlast_look\x18\x06 \x01(\x01\x12\x12\n\ngeneration\x18\x07 \x01(\x05\"x\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_SENT\x10\x01\x12\x15\n\x11STATE_RECONCILING\x10\x02\x12\x0e\n\nSTATE_DONE\x10\x03\x12\x10\n\x0cSTATE_UNDONE\x10\x04\x12\x0f\n\x0bSTATE_STUCK\x10\x05\x32\xb9\x01\n\x0bStepService\x12M\n\x04Step\x12!.cloudspan.adapter.v1.StepRequest\x1a\".cloudspan.adapter.v1.StepResponse\x12[\n\x07Observe\x12$.cloudspan.adapter.v1.ObserveRequest\x1a%.cloudspan.adapter.v1.ObserveResponse\"\x03\x90\x02\x01\x32\xda\x01\n\x0bMarkService\x12\x64\n\nListMarked\x12\'.cloudspan.adapter.v1.ListMarkedRequest\x1a(.cloudspan.adapter.v1.ListMarkedResponse\"\x03\x90\x02\x01\x12\x65\n\x0cRemoveMarked\x12).cloudspan.adapter.v1.RemoveMarkedRequest\x1a*.cloudspan.adapter.v1.RemoveMarkedResponseBX\n\x18\x64\x65v.cloudspan.adapter.v1B\tStepProtoP\x01Z/cloudspan.dev/go/cloudspan/adapter/v1;adapterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.adapter.v1.step_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\030dev.cloudspan.adapter.v1B\tStepProtoP\001Z/cloudspan.dev/go/cloudspan/adapter/v1;adapterv1'
   _globals['_STEPRESPONSE_NATIVEIDSENTRY']._loaded_options = None
   _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_options = b'8\001'
+  _globals['_STEPRESPONSE'].fields_by_name['resource']._loaded_options = None
+  _globals['_STEPRESPONSE'].fields_by_name['resource']._serialized_options = b'\372A\003\n\001*'
+  _globals['_OBSERVEREQUEST'].fields_by_name['cluster']._loaded_options = None
+  _globals['_OBSERVEREQUEST'].fields_by_name['cluster']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_LISTMARKEDREQUEST'].fields_by_name['cluster']._loaded_options = None
+  _globals['_LISTMARKEDREQUEST'].fields_by_name['cluster']._serialized_options = b'\372A\027\n\025cloudspan.dev/Cluster'
+  _globals['_MARKED'].fields_by_name['name']._loaded_options = None
+  _globals['_MARKED'].fields_by_name['name']._serialized_options = b'\372A\003\n\001*'
+  _globals['_REMOVEMARKEDREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REMOVEMARKEDREQUEST'].fields_by_name['name']._serialized_options = b'\372A\003\n\001*'
   _globals['_STEPSERVICE'].methods_by_name['Observe']._loaded_options = None
   _globals['_STEPSERVICE'].methods_by_name['Observe']._serialized_options = b'\220\002\001'
   _globals['_MARKSERVICE'].methods_by_name['ListMarked']._loaded_options = None
   _globals['_MARKSERVICE'].methods_by_name['ListMarked']._serialized_options = b'\220\002\001'
-  _globals['_STEPREQUEST']._serialized_start=235
-  _globals['_STEPREQUEST']._serialized_end=395
-  _globals['_STEPRESPONSE']._serialized_start=398
-  _globals['_STEPRESPONSE']._serialized_end=937
-  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_start=879
-  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_end=927
-  _globals['_TRANSIT']._serialized_start=939
-  _globals['_TRANSIT']._serialized_end=987
-  _globals['_OBSERVEREQUEST']._serialized_start=989
-  _globals['_OBSERVEREQUEST']._serialized_end=1062
-  _globals['_OBSERVERESPONSE']._serialized_start=1064
-  _globals['_OBSERVERESPONSE']._serialized_end=1142
-  _globals['_LISTMARKEDREQUEST']._serialized_start=1144
-  _globals['_LISTMARKEDREQUEST']._serialized_end=1202
-  _globals['_LISTMARKEDRESPONSE']._serialized_start=1204
-  _globals['_LISTMARKEDRESPONSE']._serialized_end=1290
-  _globals['_MARKED']._serialized_start=1292
-  _globals['_MARKED']._serialized_end=1401
-  _globals['_REMOVEMARKEDREQUEST']._serialized_start=1403
-  _globals['_REMOVEMARKEDREQUEST']._serialized_end=1454
-  _globals['_REMOVEMARKEDRESPONSE']._serialized_start=1456
-  _globals['_REMOVEMARKEDRESPONSE']._serialized_end=1478
-  _globals['_CURSOR']._serialized_start=1481
-  _globals['_CURSOR']._serialized_end=1981
-  _globals['_CURSOR_STEP']._serialized_start=1640
-  _globals['_CURSOR_STEP']._serialized_end=1981
-  _globals['_CURSOR_STEP_STATE']._serialized_start=1861
-  _globals['_CURSOR_STEP_STATE']._serialized_end=1981
-  _globals['_STEPSERVICE']._serialized_start=1984
-  _globals['_STEPSERVICE']._serialized_end=2169
-  _globals['_MARKSERVICE']._serialized_start=2172
-  _globals['_MARKSERVICE']._serialized_end=2390
+  _globals['_STEPREQUEST']._serialized_start=262
+  _globals['_STEPREQUEST']._serialized_end=422
+  _globals['_STEPRESPONSE']._serialized_start=425
+  _globals['_STEPRESPONSE']._serialized_end=972
+  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_start=914
+  _globals['_STEPRESPONSE_NATIVEIDSENTRY']._serialized_end=962
+  _globals['_TRANSIT']._serialized_start=974
+  _globals['_TRANSIT']._serialized_end=1022
+  _globals['_OBSERVEREQUEST']._serialized_start=1024
+  _globals['_OBSERVEREQUEST']._serialized_end=1125
+  _globals['_OBSERVERESPONSE']._serialized_start=1127
+  _globals['_OBSERVERESPONSE']._serialized_end=1205
+  _globals['_LISTMARKEDREQUEST']._serialized_start=1207
+  _globals['_LISTMARKEDREQUEST']._serialized_end=1293
+  _globals['_LISTMARKEDRESPONSE']._serialized_start=1295
+  _globals['_LISTMARKEDRESPONSE']._serialized_end=1381
+  _globals['_MARKED']._serialized_start=1383
+  _globals['_MARKED']._serialized_end=1500
+  _globals['_REMOVEMARKEDREQUEST']._serialized_start=1502
+  _globals['_REMOVEMARKEDREQUEST']._serialized_end=1561
+  _globals['_REMOVEMARKEDRESPONSE']._serialized_start=1563
+  _globals['_REMOVEMARKEDRESPONSE']._serialized_end=1585
+  _globals['_CURSOR']._serialized_start=1588
+  _globals['_CURSOR']._serialized_end=2088
+  _globals['_CURSOR_STEP']._serialized_start=1747
+  _globals['_CURSOR_STEP']._serialized_end=2088
+  _globals['_CURSOR_STEP_STATE']._serialized_start=1968
+  _globals['_CURSOR_STEP_STATE']._serialized_end=2088
+  _globals['_STEPSERVICE']._serialized_start=2091
+  _globals['_STEPSERVICE']._serialized_end=2276
+  _globals['_MARKSERVICE']._serialized_start=2279
+  _globals['_MARKSERVICE']._serialized_end=2497
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from cloudspan.v1 import operation_pb2 as _operation_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2

@@ -56,19 +56,20 @@ class StepServiceServicer:
     """
 
     def Step(self, request, context):
-        """Does the next missing step of an operation, or looks how the last one goes on, and says where it is.
+        """Does the next missing step of an operation, or checks the progress of the last one, and reports it.
 
-        An error that ends the operation comes inside the answer; the call itself fails only when nothing is known of
-        the step, and is then made again with the next `attempt`.
+        An error that ends the operation is inside the response; the call itself fails only when nothing is known of the
+        step, and is then made again with the next `attempt`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Observe(self, request, context):
-        """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+        """Reports which of many resources are still in transit, by as few calls to the platform as possible.
 
-        Operations that wait are looked after together by this; one that is told of is stepped again.
+        The gateway watches operations that wait together by this; one whose resource is no longer in transit is stepped
+        again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +158,7 @@ class StepService:
 
 
 class MarkServiceStub:
-    """Finds by their marks what operations made. Only the gateway calls it.
+    """Finds by their marks the resources that operations created. Only the gateway calls it.
     """
 
     def __init__(self, channel):
@@ -179,18 +180,18 @@ class MarkServiceStub:
 
 
 class MarkServiceServicer:
-    """Finds by their marks what operations made. Only the gateway calls it.
+    """Finds by their marks the resources that operations created. Only the gateway calls it.
     """
 
     def ListMarked(self, request, context):
-        """Lists what carries a mark of an installation on a cluster.
+        """Lists the resources on a cluster that carry a mark of an installation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMarked(self, request, context):
-        """Deletes one resource, if it carries the mark; done as well when it is gone.
+        """Deletes one resource, if it carries the mark; succeeds when it is gone.
 
         FAILED_PRECONDITION when it carries another mark or none.
         """
@@ -220,7 +221,7 @@ def add_MarkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MarkService:
-    """Finds by their marks what operations made. Only the gateway calls it.
+    """Finds by their marks the resources that operations created. Only the gateway calls it.
     """
 
     @staticmethod

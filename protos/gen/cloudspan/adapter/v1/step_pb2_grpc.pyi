@@ -37,15 +37,16 @@ class StepServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StepServiceAsyncStub: ...
     Step: _grpc.UnaryUnaryMultiCallable[_step_pb2.StepRequest, _step_pb2.StepResponse]
-    """Does the next missing step of an operation, or looks how the last one goes on, and says where it is.
+    """Does the next missing step of an operation, or checks the progress of the last one, and reports it.
 
-    An error that ends the operation comes inside the answer; the call itself fails only when nothing is known of
-    the step, and is then made again with the next `attempt`.
+    An error that ends the operation is inside the response; the call itself fails only when nothing is known of the
+    step, and is then made again with the next `attempt`.
     """
     Observe: _grpc.UnaryUnaryMultiCallable[_step_pb2.ObserveRequest, _step_pb2.ObserveResponse]
-    """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+    """Reports which of many resources are still in transit, by as few calls to the platform as possible.
 
-    Operations that wait are looked after together by this; one that is told of is stepped again.
+    The gateway watches operations that wait together by this; one whose resource is no longer in transit is stepped
+    again.
     """
 
 @_typing.type_check_only
@@ -57,15 +58,16 @@ class StepServiceAsyncStub(StepServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Step: _aio.UnaryUnaryMultiCallable[_step_pb2.StepRequest, _step_pb2.StepResponse]  # type: ignore[assignment]
-    """Does the next missing step of an operation, or looks how the last one goes on, and says where it is.
+    """Does the next missing step of an operation, or checks the progress of the last one, and reports it.
 
-    An error that ends the operation comes inside the answer; the call itself fails only when nothing is known of
-    the step, and is then made again with the next `attempt`.
+    An error that ends the operation is inside the response; the call itself fails only when nothing is known of the
+    step, and is then made again with the next `attempt`.
     """
     Observe: _aio.UnaryUnaryMultiCallable[_step_pb2.ObserveRequest, _step_pb2.ObserveResponse]  # type: ignore[assignment]
-    """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+    """Reports which of many resources are still in transit, by as few calls to the platform as possible.
 
-    Operations that wait are looked after together by this; one that is told of is stepped again.
+    The gateway watches operations that wait together by this; one whose resource is no longer in transit is stepped
+    again.
     """
 
 class StepServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,10 +82,10 @@ class StepServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _step_pb2.StepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_step_pb2.StepResponse, _abc.Awaitable[_step_pb2.StepResponse]]:
-        """Does the next missing step of an operation, or looks how the last one goes on, and says where it is.
+        """Does the next missing step of an operation, or checks the progress of the last one, and reports it.
 
-        An error that ends the operation comes inside the answer; the call itself fails only when nothing is known of
-        the step, and is then made again with the next `attempt`.
+        An error that ends the operation is inside the response; the call itself fails only when nothing is known of the
+        step, and is then made again with the next `attempt`.
         """
 
     @_abc_1.abstractmethod
@@ -92,43 +94,44 @@ class StepServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _step_pb2.ObserveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_step_pb2.ObserveResponse, _abc.Awaitable[_step_pb2.ObserveResponse]]:
-        """Tells which of many resources are still in transit, by as few calls to the platform as it takes.
+        """Reports which of many resources are still in transit, by as few calls to the platform as possible.
 
-        Operations that wait are looked after together by this; one that is told of is stepped again.
+        The gateway watches operations that wait together by this; one whose resource is no longer in transit is stepped
+        again.
         """
 
 def add_StepServiceServicer_to_server(servicer: StepServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class MarkServiceStub:
-    """Finds by their marks what operations made. Only the gateway calls it."""
+    """Finds by their marks the resources that operations created. Only the gateway calls it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MarkServiceAsyncStub: ...
     ListMarked: _grpc.UnaryUnaryMultiCallable[_step_pb2.ListMarkedRequest, _step_pb2.ListMarkedResponse]
-    """Lists what carries a mark of an installation on a cluster."""
+    """Lists the resources on a cluster that carry a mark of an installation."""
     RemoveMarked: _grpc.UnaryUnaryMultiCallable[_step_pb2.RemoveMarkedRequest, _step_pb2.RemoveMarkedResponse]
-    """Deletes one resource, if it carries the mark; done as well when it is gone.
+    """Deletes one resource, if it carries the mark; succeeds when it is gone.
 
     FAILED_PRECONDITION when it carries another mark or none.
     """
 
 @_typing.type_check_only
 class MarkServiceAsyncStub(MarkServiceStub):
-    """Finds by their marks what operations made. Only the gateway calls it."""
+    """Finds by their marks the resources that operations created. Only the gateway calls it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMarked: _aio.UnaryUnaryMultiCallable[_step_pb2.ListMarkedRequest, _step_pb2.ListMarkedResponse]  # type: ignore[assignment]
-    """Lists what carries a mark of an installation on a cluster."""
+    """Lists the resources on a cluster that carry a mark of an installation."""
     RemoveMarked: _aio.UnaryUnaryMultiCallable[_step_pb2.RemoveMarkedRequest, _step_pb2.RemoveMarkedResponse]  # type: ignore[assignment]
-    """Deletes one resource, if it carries the mark; done as well when it is gone.
+    """Deletes one resource, if it carries the mark; succeeds when it is gone.
 
     FAILED_PRECONDITION when it carries another mark or none.
     """
 
 class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Finds by their marks what operations made. Only the gateway calls it."""
+    """Finds by their marks the resources that operations created. Only the gateway calls it."""
 
     @_abc_1.abstractmethod
     def ListMarked(
@@ -136,7 +139,7 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _step_pb2.ListMarkedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_step_pb2.ListMarkedResponse, _abc.Awaitable[_step_pb2.ListMarkedResponse]]:
-        """Lists what carries a mark of an installation on a cluster."""
+        """Lists the resources on a cluster that carry a mark of an installation."""
 
     @_abc_1.abstractmethod
     def RemoveMarked(
@@ -144,7 +147,7 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _step_pb2.RemoveMarkedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_step_pb2.RemoveMarkedResponse, _abc.Awaitable[_step_pb2.RemoveMarkedResponse]]:
-        """Deletes one resource, if it carries the mark; done as well when it is gone.
+        """Deletes one resource, if it carries the mark; succeeds when it is gone.
 
         FAILED_PRECONDITION when it carries another mark or none.
         """

@@ -1,0 +1,410 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    UNKNOWN: _ClassVar[ErrorReason]
+    INTERNAL: _ClassVar[ErrorReason]
+    INVALID_REQUEST: _ClassVar[ErrorReason]
+    NOT_FOUND: _ClassVar[ErrorReason]
+    ALREADY_EXISTS: _ClassVar[ErrorReason]
+    FAILED_PRECONDITION: _ClassVar[ErrorReason]
+    BUSY: _ClassVar[ErrorReason]
+    UNSUPPORTED: _ClassVar[ErrorReason]
+    FORBIDDEN: _ClassVar[ErrorReason]
+    QUOTA_EXCEEDED: _ClassVar[ErrorReason]
+    RATE_LIMITED: _ClassVar[ErrorReason]
+    UNREACHABLE: _ClassVar[ErrorReason]
+    DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    OUTCOME_UNKNOWN: _ClassVar[ErrorReason]
+    CANCELLED: _ClassVar[ErrorReason]
+    PLATFORM_GAVE_UP: _ClassVar[ErrorReason]
+    PLATFORM_FAULT: _ClassVar[ErrorReason]
+    MALFORMED_MESSAGE: _ClassVar[ErrorReason]
+    NO_MESSAGE: _ClassVar[ErrorReason]
+    MALFORMED_NAME: _ClassVar[ErrorReason]
+    REQUIRED_FIELD_MISSING: _ClassVar[ErrorReason]
+    MALFORMED_WAIT: _ClassVar[ErrorReason]
+    MALFORMED_FILTER: _ClassVar[ErrorReason]
+    UNKNOWN_FILTER_FIELD: _ClassVar[ErrorReason]
+    UNKNOWN_MASK_PATH: _ClassVar[ErrorReason]
+    MALFORMED_ORDER: _ClassVar[ErrorReason]
+    UNSORTABLE_FIELD: _ClassVar[ErrorReason]
+    ORDER_ACROSS_CLUSTERS: _ClassVar[ErrorReason]
+    ORDER_BY_ONE_FIELD: _ClassVar[ErrorReason]
+    ORDER_NEEDS_PROJECT: _ClassVar[ErrorReason]
+    NEGATIVE_PAGE_SIZE: _ClassVar[ErrorReason]
+    PAGE_TOKEN_MALFORMED: _ClassVar[ErrorReason]
+    PAGE_TOKEN_OTHER_QUERY: _ClassVar[ErrorReason]
+    UNKNOWN_OPTION: _ClassVar[ErrorReason]
+    BAD_OPTION: _ClassVar[ErrorReason]
+    UNKNOWN_COLLECTION: _ClassVar[ErrorReason]
+    OTHER_CLUSTER: _ClassVar[ErrorReason]
+    REFERENCE_NOT_FOUND: _ClassVar[ErrorReason]
+    LABEL_NOT_KEPT: _ClassVar[ErrorReason]
+    LABEL_RESERVED: _ClassVar[ErrorReason]
+    SIZE_NOT_WHOLE_GIB: _ClassVar[ErrorReason]
+    QUOTA_INVALID: _ClassVar[ErrorReason]
+    NETWORK_AMBIGUOUS: _ClassVar[ErrorReason]
+    L2_NETWORK_NEEDED: _ClassVar[ErrorReason]
+    BAD_ALLOCATION_POOL: _ClassVar[ErrorReason]
+    RANGE_OVERLAPS: _ClassVar[ErrorReason]
+    SUBNET_OVERLAPS: _ClassVar[ErrorReason]
+    ADDRESS_IN_USE: _ClassVar[ErrorReason]
+    NATIVE_BAD_REQUEST: _ClassVar[ErrorReason]
+    BAD_UPDATE_MASK: _ClassVar[ErrorReason]
+    BAD_RULE: _ClassVar[ErrorReason]
+    AMBIGUOUS_TARGET: _ClassVar[ErrorReason]
+    PLATFORM_UNKNOWN: _ClassVar[ErrorReason]
+    CLUSTER_UNKNOWN: _ClassVar[ErrorReason]
+    POOL_UNKNOWN: _ClassVar[ErrorReason]
+    TAG_DISAGREES: _ClassVar[ErrorReason]
+    WILDCARD_AT_ADAPTER: _ClassVar[ErrorReason]
+    NO_FAN_OUT: _ClassVar[ErrorReason]
+    SERVICE_UNKNOWN: _ClassVar[ErrorReason]
+    METHOD_UNKNOWN: _ClassVar[ErrorReason]
+    METHOD_ABSENT: _ClassVar[ErrorReason]
+    FIELD_ABSENT: _ClassVar[ErrorReason]
+    NO_OPERATIONS: _ClassVar[ErrorReason]
+    CALLER_NOT_ALLOWED: _ClassVar[ErrorReason]
+    NO_INSTANCE: _ClassVar[ErrorReason]
+    INSTANCE_AWAY: _ClassVar[ErrorReason]
+    INSTANCE_LOST: _ClassVar[ErrorReason]
+    ALL_UNREACHABLE: _ClassVar[ErrorReason]
+    FAILED_EARLIER: _ClassVar[ErrorReason]
+    LISTING_NOT_PROVEN: _ClassVar[ErrorReason]
+    LISTING_CHANGED: _ClassVar[ErrorReason]
+    PAGING_LOOP: _ClassVar[ErrorReason]
+    ROWS_NOT_SHOWN: _ClassVar[ErrorReason]
+    MALFORMED_DESCRIPTION: _ClassVar[ErrorReason]
+    OPERATION_IN_PROGRESS: _ClassVar[ErrorReason]
+    OPERATION_NOT_DONE: _ClassVar[ErrorReason]
+    REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    PREEMPTED: _ClassVar[ErrorReason]
+    DUPLICATE_JOB: _ClassVar[ErrorReason]
+    JOB_LOST: _ClassVar[ErrorReason]
+    STILL_RUNNING: _ClassVar[ErrorReason]
+    STILL_BUSY: _ClassVar[ErrorReason]
+    QUEUED_TOO_LONG: _ClassVar[ErrorReason]
+    REVISION_CHANGED: _ClassVar[ErrorReason]
+    TRANSIT_UNKNOWN: _ClassVar[ErrorReason]
+    KIND_UNMARKED: _ClassVar[ErrorReason]
+    OTHER_MARK: _ClassVar[ErrorReason]
+    NO_ORPHAN: _ClassVar[ErrorReason]
+    CELL_DOWN: _ClassVar[ErrorReason]
+    ETAG_MISMATCH: _ClassVar[ErrorReason]
+    WRONG_STATE: _ClassVar[ErrorReason]
+    WRONG_END_STATE: _ClassVar[ErrorReason]
+    LOCKED: _ClassVar[ErrorReason]
+    IN_USE: _ClassVar[ErrorReason]
+    VOLUME_IN_USE: _ClassVar[ErrorReason]
+    PORT_IN_USE: _ClassVar[ErrorReason]
+    HAS_SNAPSHOTS: _ClassVar[ErrorReason]
+    NOT_A_DATA_VOLUME: _ClassVar[ErrorReason]
+    DELETED_MEANWHILE: _ClassVar[ErrorReason]
+    NOT_DELETED: _ClassVar[ErrorReason]
+    ACTION_FAILED: _ClassVar[ErrorReason]
+    ATTACH_FAILED: _ClassVar[ErrorReason]
+    DETACH_FAILED: _ClassVar[ErrorReason]
+    SERVER_ERROR: _ClassVar[ErrorReason]
+    SERVER_IN_ERROR: _ClassVar[ErrorReason]
+    VOLUME_ERROR: _ClassVar[ErrorReason]
+    NIC_MISSING: _ClassVar[ErrorReason]
+    PORT_LOST: _ClassVar[ErrorReason]
+    NO_IPV4_ADDRESS: _ClassVar[ErrorReason]
+    NO_FLOATING_IPS: _ClassVar[ErrorReason]
+    ONE_CIDR_A_NETWORK: _ClassVar[ErrorReason]
+    DHCP_OF_THE_NETWORK: _ClassVar[ErrorReason]
+    OPERATION_REFUSED: _ClassVar[ErrorReason]
+    CREATE_FAILED: _ClassVar[ErrorReason]
+    DELETE_FAILED: _ClassVar[ErrorReason]
+    STATE_CHANGE_FAILED: _ClassVar[ErrorReason]
+    SERVER_OPERATION_FAILED: _ClassVar[ErrorReason]
+    VOLUME_OPERATION_FAILED: _ClassVar[ErrorReason]
+    NETWORK_OPERATION_FAILED: _ClassVar[ErrorReason]
+    NATIVE_CONFLICT: _ClassVar[ErrorReason]
+    RULE_UNKNOWN: _ClassVar[ErrorReason]
+    FLOATING_IP_IN_USE: _ClassVar[ErrorReason]
+    NO_VALID_HOST: _ClassVar[ErrorReason]
+    CAPACITY_EXCEEDED: _ClassVar[ErrorReason]
+    ADDRESSES_EXHAUSTED: _ClassVar[ErrorReason]
+    TOO_MANY_SESSIONS: _ClassVar[ErrorReason]
+    DEVICE_NOT_CHOSEN: _ClassVar[ErrorReason]
+    PORT_AT_CREATE: _ClassVar[ErrorReason]
+    NO_ROUTERS: _ClassVar[ErrorReason]
+    MICROVERSION_TOO_LOW: _ClassVar[ErrorReason]
+    MICROVERSION_UNSUPPORTED: _ClassVar[ErrorReason]
+    NO_SUCH_SERVICE: _ClassVar[ErrorReason]
+    NOT_ON_THIS_EDITION: _ClassVar[ErrorReason]
+    NOT_IMPLEMENTED: _ClassVar[ErrorReason]
+    CLUSTER_LOGIN_REFUSED: _ClassVar[ErrorReason]
+    TOKEN_REJECTED: _ClassVar[ErrorReason]
+    SESSION_ENDED: _ClassVar[ErrorReason]
+    PASSWORD_CHANGE_NEEDED: _ClassVar[ErrorReason]
+    SECOND_FACTOR_NEEDED: _ClassVar[ErrorReason]
+    REQUEST_TIME_SKEWED: _ClassVar[ErrorReason]
+    CLOCK_SKEW: _ClassVar[ErrorReason]
+    TOKEN_BORN_EXPIRED: _ClassVar[ErrorReason]
+    TOKEN_KEEPER_CLOSED: _ClassVar[ErrorReason]
+    BAD_LOGIN: _ClassVar[ErrorReason]
+    NO_PROJECT_SCOPE: _ClassVar[ErrorReason]
+    OTHER_PROJECT: _ClassVar[ErrorReason]
+    SERVICES_REFUSE: _ClassVar[ErrorReason]
+    DNS_FAILED: _ClassVar[ErrorReason]
+    CONNECTION_REFUSED: _ClassVar[ErrorReason]
+    NO_CONNECTION: _ClassVar[ErrorReason]
+    TLS_CERTIFICATE: _ClassVar[ErrorReason]
+    TLS_FAILED: _ClassVar[ErrorReason]
+    NO_REPLY: _ClassVar[ErrorReason]
+    BREAKER_OPEN: _ClassVar[ErrorReason]
+    BAD_GATEWAY: _ClassVar[ErrorReason]
+    SERVICE_UNAVAILABLE: _ClassVar[ErrorReason]
+    GATEWAY_TIMEOUT: _ClassVar[ErrorReason]
+    NATIVE_TIMEOUT: _ClassVar[ErrorReason]
+    NATIVE_FAULT: _ClassVar[ErrorReason]
+    NOT_READY: _ClassVar[ErrorReason]
+    NODE_UNREACHABLE: _ClassVar[ErrorReason]
+    AGENT_UNREACHABLE: _ClassVar[ErrorReason]
+    UNMAPPED_NATIVE_ERROR: _ClassVar[ErrorReason]
+    NOT_JSON: _ClassVar[ErrorReason]
+    TRUNCATED_JSON: _ClassVar[ErrorReason]
+    UNEXPECTED_SHAPE: _ClassVar[ErrorReason]
+    UNEXPECTED_ANSWER: _ClassVar[ErrorReason]
+    NO_CLOUDS_FILE: _ClassVar[ErrorReason]
+    BAD_CLOUD: _ClassVar[ErrorReason]
+    BAD_ENDPOINT: _ClassVar[ErrorReason]
+    BAD_TLS_FILE: _ClassVar[ErrorReason]
+    TLS_FILES: _ClassVar[ErrorReason]
+    MALFORMED_ADDRESS: _ClassVar[ErrorReason]
+    CANNOT_LISTEN: _ClassVar[ErrorReason]
+    MALFORMED_ADAPTERS_FILE: _ClassVar[ErrorReason]
+    MALFORMED_INSTANCE: _ClassVar[ErrorReason]
+    MALFORMED_REGISTRY_URL: _ClassVar[ErrorReason]
+    REGISTRY_UNREACHABLE: _ClassVar[ErrorReason]
+    REGISTRY_FORBIDDEN: _ClassVar[ErrorReason]
+    REGISTRY_FAULT: _ClassVar[ErrorReason]
+    REGISTRY_LOCKED: _ClassVar[ErrorReason]
+    NO_OPERATIONS_KEY: _ClassVar[ErrorReason]
+    STORE_UNAVAILABLE: _ClassVar[ErrorReason]
+    STORE_OUTCOME_UNKNOWN: _ClassVar[ErrorReason]
+    STORE_FULL: _ClassVar[ErrorReason]
+    STORE_REFUSED: _ClassVar[ErrorReason]
+    STORE_IN_USE: _ClassVar[ErrorReason]
+    STORE_DAMAGED: _ClassVar[ErrorReason]
+    STORE_DATA_ALTERED: _ClassVar[ErrorReason]
+    STORE_KEY_MISSING: _ClassVar[ErrorReason]
+    STORE_CLOSED: _ClassVar[ErrorReason]
+    BAD_NAME: _ClassVar[ErrorReason]
+    FOLDER_EXISTS: _ClassVar[ErrorReason]
+    NO_TEMPLATE: _ClassVar[ErrorReason]
+    NO_MARKERS: _ClassVar[ErrorReason]
+    NOT_INSTALLED: _ClassVar[ErrorReason]
+    CHILD_ENDED: _ClassVar[ErrorReason]
+    CHILD_NOT_READY: _ClassVar[ErrorReason]
+    CLUSTER_NOT_READY: _ClassVar[ErrorReason]
+    SEEDING_FAILED: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+UNKNOWN: ErrorReason
+INTERNAL: ErrorReason
+INVALID_REQUEST: ErrorReason
+NOT_FOUND: ErrorReason
+ALREADY_EXISTS: ErrorReason
+FAILED_PRECONDITION: ErrorReason
+BUSY: ErrorReason
+UNSUPPORTED: ErrorReason
+FORBIDDEN: ErrorReason
+QUOTA_EXCEEDED: ErrorReason
+RATE_LIMITED: ErrorReason
+UNREACHABLE: ErrorReason
+DEADLINE_EXCEEDED: ErrorReason
+OUTCOME_UNKNOWN: ErrorReason
+CANCELLED: ErrorReason
+PLATFORM_GAVE_UP: ErrorReason
+PLATFORM_FAULT: ErrorReason
+MALFORMED_MESSAGE: ErrorReason
+NO_MESSAGE: ErrorReason
+MALFORMED_NAME: ErrorReason
+REQUIRED_FIELD_MISSING: ErrorReason
+MALFORMED_WAIT: ErrorReason
+MALFORMED_FILTER: ErrorReason
+UNKNOWN_FILTER_FIELD: ErrorReason
+UNKNOWN_MASK_PATH: ErrorReason
+MALFORMED_ORDER: ErrorReason
+UNSORTABLE_FIELD: ErrorReason
+ORDER_ACROSS_CLUSTERS: ErrorReason
+ORDER_BY_ONE_FIELD: ErrorReason
+ORDER_NEEDS_PROJECT: ErrorReason
+NEGATIVE_PAGE_SIZE: ErrorReason
+PAGE_TOKEN_MALFORMED: ErrorReason
+PAGE_TOKEN_OTHER_QUERY: ErrorReason
+UNKNOWN_OPTION: ErrorReason
+BAD_OPTION: ErrorReason
+UNKNOWN_COLLECTION: ErrorReason
+OTHER_CLUSTER: ErrorReason
+REFERENCE_NOT_FOUND: ErrorReason
+LABEL_NOT_KEPT: ErrorReason
+LABEL_RESERVED: ErrorReason
+SIZE_NOT_WHOLE_GIB: ErrorReason
+QUOTA_INVALID: ErrorReason
+NETWORK_AMBIGUOUS: ErrorReason
+L2_NETWORK_NEEDED: ErrorReason
+BAD_ALLOCATION_POOL: ErrorReason
+RANGE_OVERLAPS: ErrorReason
+SUBNET_OVERLAPS: ErrorReason
+ADDRESS_IN_USE: ErrorReason
+NATIVE_BAD_REQUEST: ErrorReason
+BAD_UPDATE_MASK: ErrorReason
+BAD_RULE: ErrorReason
+AMBIGUOUS_TARGET: ErrorReason
+PLATFORM_UNKNOWN: ErrorReason
+CLUSTER_UNKNOWN: ErrorReason
+POOL_UNKNOWN: ErrorReason
+TAG_DISAGREES: ErrorReason
+WILDCARD_AT_ADAPTER: ErrorReason
+NO_FAN_OUT: ErrorReason
+SERVICE_UNKNOWN: ErrorReason
+METHOD_UNKNOWN: ErrorReason
+METHOD_ABSENT: ErrorReason
+FIELD_ABSENT: ErrorReason
+NO_OPERATIONS: ErrorReason
+CALLER_NOT_ALLOWED: ErrorReason
+NO_INSTANCE: ErrorReason
+INSTANCE_AWAY: ErrorReason
+INSTANCE_LOST: ErrorReason
+ALL_UNREACHABLE: ErrorReason
+FAILED_EARLIER: ErrorReason
+LISTING_NOT_PROVEN: ErrorReason
+LISTING_CHANGED: ErrorReason
+PAGING_LOOP: ErrorReason
+ROWS_NOT_SHOWN: ErrorReason
+MALFORMED_DESCRIPTION: ErrorReason
+OPERATION_IN_PROGRESS: ErrorReason
+OPERATION_NOT_DONE: ErrorReason
+REQUEST_ID_REUSED: ErrorReason
+PREEMPTED: ErrorReason
+DUPLICATE_JOB: ErrorReason
+JOB_LOST: ErrorReason
+STILL_RUNNING: ErrorReason
+STILL_BUSY: ErrorReason
+QUEUED_TOO_LONG: ErrorReason
+REVISION_CHANGED: ErrorReason
+TRANSIT_UNKNOWN: ErrorReason
+KIND_UNMARKED: ErrorReason
+OTHER_MARK: ErrorReason
+NO_ORPHAN: ErrorReason
+CELL_DOWN: ErrorReason
+ETAG_MISMATCH: ErrorReason
+WRONG_STATE: ErrorReason
+WRONG_END_STATE: ErrorReason
+LOCKED: ErrorReason
+IN_USE: ErrorReason
+VOLUME_IN_USE: ErrorReason
+PORT_IN_USE: ErrorReason
+HAS_SNAPSHOTS: ErrorReason
+NOT_A_DATA_VOLUME: ErrorReason
+DELETED_MEANWHILE: ErrorReason
+NOT_DELETED: ErrorReason
+ACTION_FAILED: ErrorReason
+ATTACH_FAILED: ErrorReason
+DETACH_FAILED: ErrorReason
+SERVER_ERROR: ErrorReason
+SERVER_IN_ERROR: ErrorReason
+VOLUME_ERROR: ErrorReason
+NIC_MISSING: ErrorReason
+PORT_LOST: ErrorReason
+NO_IPV4_ADDRESS: ErrorReason
+NO_FLOATING_IPS: ErrorReason
+ONE_CIDR_A_NETWORK: ErrorReason
+DHCP_OF_THE_NETWORK: ErrorReason
+OPERATION_REFUSED: ErrorReason
+CREATE_FAILED: ErrorReason
+DELETE_FAILED: ErrorReason
+STATE_CHANGE_FAILED: ErrorReason
+SERVER_OPERATION_FAILED: ErrorReason
+VOLUME_OPERATION_FAILED: ErrorReason
+NETWORK_OPERATION_FAILED: ErrorReason
+NATIVE_CONFLICT: ErrorReason
+RULE_UNKNOWN: ErrorReason
+FLOATING_IP_IN_USE: ErrorReason
+NO_VALID_HOST: ErrorReason
+CAPACITY_EXCEEDED: ErrorReason
+ADDRESSES_EXHAUSTED: ErrorReason
+TOO_MANY_SESSIONS: ErrorReason
+DEVICE_NOT_CHOSEN: ErrorReason
+PORT_AT_CREATE: ErrorReason
+NO_ROUTERS: ErrorReason
+MICROVERSION_TOO_LOW: ErrorReason
+MICROVERSION_UNSUPPORTED: ErrorReason
+NO_SUCH_SERVICE: ErrorReason
+NOT_ON_THIS_EDITION: ErrorReason
+NOT_IMPLEMENTED: ErrorReason
+CLUSTER_LOGIN_REFUSED: ErrorReason
+TOKEN_REJECTED: ErrorReason
+SESSION_ENDED: ErrorReason
+PASSWORD_CHANGE_NEEDED: ErrorReason
+SECOND_FACTOR_NEEDED: ErrorReason
+REQUEST_TIME_SKEWED: ErrorReason
+CLOCK_SKEW: ErrorReason
+TOKEN_BORN_EXPIRED: ErrorReason
+TOKEN_KEEPER_CLOSED: ErrorReason
+BAD_LOGIN: ErrorReason
+NO_PROJECT_SCOPE: ErrorReason
+OTHER_PROJECT: ErrorReason
+SERVICES_REFUSE: ErrorReason
+DNS_FAILED: ErrorReason
+CONNECTION_REFUSED: ErrorReason
+NO_CONNECTION: ErrorReason
+TLS_CERTIFICATE: ErrorReason
+TLS_FAILED: ErrorReason
+NO_REPLY: ErrorReason
+BREAKER_OPEN: ErrorReason
+BAD_GATEWAY: ErrorReason
+SERVICE_UNAVAILABLE: ErrorReason
+GATEWAY_TIMEOUT: ErrorReason
+NATIVE_TIMEOUT: ErrorReason
+NATIVE_FAULT: ErrorReason
+NOT_READY: ErrorReason
+NODE_UNREACHABLE: ErrorReason
+AGENT_UNREACHABLE: ErrorReason
+UNMAPPED_NATIVE_ERROR: ErrorReason
+NOT_JSON: ErrorReason
+TRUNCATED_JSON: ErrorReason
+UNEXPECTED_SHAPE: ErrorReason
+UNEXPECTED_ANSWER: ErrorReason
+NO_CLOUDS_FILE: ErrorReason
+BAD_CLOUD: ErrorReason
+BAD_ENDPOINT: ErrorReason
+BAD_TLS_FILE: ErrorReason
+TLS_FILES: ErrorReason
+MALFORMED_ADDRESS: ErrorReason
+CANNOT_LISTEN: ErrorReason
+MALFORMED_ADAPTERS_FILE: ErrorReason
+MALFORMED_INSTANCE: ErrorReason
+MALFORMED_REGISTRY_URL: ErrorReason
+REGISTRY_UNREACHABLE: ErrorReason
+REGISTRY_FORBIDDEN: ErrorReason
+REGISTRY_FAULT: ErrorReason
+REGISTRY_LOCKED: ErrorReason
+NO_OPERATIONS_KEY: ErrorReason
+STORE_UNAVAILABLE: ErrorReason
+STORE_OUTCOME_UNKNOWN: ErrorReason
+STORE_FULL: ErrorReason
+STORE_REFUSED: ErrorReason
+STORE_IN_USE: ErrorReason
+STORE_DAMAGED: ErrorReason
+STORE_DATA_ALTERED: ErrorReason
+STORE_KEY_MISSING: ErrorReason
+STORE_CLOSED: ErrorReason
+BAD_NAME: ErrorReason
+FOLDER_EXISTS: ErrorReason
+NO_TEMPLATE: ErrorReason
+NO_MARKERS: ErrorReason
+NOT_INSTALLED: ErrorReason
+CHILD_ENDED: ErrorReason
+CHILD_NOT_READY: ErrorReason
+CLUSTER_NOT_READY: ErrorReason
+SEEDING_FAILED: ErrorReason
