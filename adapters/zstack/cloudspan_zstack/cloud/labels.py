@@ -1,4 +1,6 @@
-"""Labels, which ZStack keeps beside its resources: user tags `key::value`. Every area looks them up by the page.
+"""Tags, which ZStack keeps beside its resources: user tags `key::value` are labels, system tags are its own settings.
+
+Every area looks them up by the page.
 
 Tags that begin with `cloudspan::` are our own (`markers`, `network_changes`): no labels, and no label becomes one.
 """
@@ -67,3 +69,15 @@ async def read_labels(session: Session, call: Call, kind: str, uuids: Sequence[s
             key, _, value = row.tag.partition(_BETWEEN)
             found.setdefault(row.resource_uuid, {})[key] = value
     return found
+
+
+async def read_system_tags(
+    session: Session, call: Call, kind: str, uuids: Sequence[str], like: str = ""
+) -> dict[str, list[str]]:
+    """Return the system tags of resources by uuid, sorted; only those that are `like` a pattern, `hostname::%`."""
+    found: dict[str, list[str]] = {}
+    for some in batches(uuids):
+        conditions = [f"resourceType={kind}", *one_of("resourceUuid", some), *([f"tag~={like}"] if like else [])]
+        for row in await everything(session, call, "/system-tags", Tag, conditions):
+            found.setdefault(row.resource_uuid, []).append(row.tag)
+    return {uuid: sorted(tags) for uuid, tags in found.items()}

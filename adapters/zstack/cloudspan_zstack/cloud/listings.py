@@ -39,8 +39,8 @@ class Listing(Generic[R, M]):
     _: KW_ONLY
     conditions: Sequence[str] = ()
     """What every row must fulfil."""
-    unless_asked: str = ""
-    """What leaves softly deleted rows out, as the platform's own pages do, unless the filter speaks of them."""
+    not_deleted: str = ""
+    """What leaves softly deleted rows out, as the platform's own pages do, unless `show_deleted` asks for them."""
     sortable: Mapping[str, str] = field(default_factory=dict)
     pushes: Mapping[str, Push] = field(default_factory=dict)
 
@@ -65,8 +65,8 @@ async def list_page(session: Session, call: Call, query: Query, listing: Listing
         return made
 
     conditions = [*listing.conditions, *pushed(query, listing.pushes)]
-    if listing.unless_asked and "SOFT_DELETED" not in query.filter.text:
-        conditions.append(listing.unless_asked)
+    if listing.not_deleted and not query.show_deleted:
+        conditions.append(listing.not_deleted)
     return await page_of(
         session, call, query, listing.path, listing.row, messages,
         conditions=conditions, sort_fields=listing.sortable,

@@ -8,6 +8,7 @@ from cloudspan.v1 import flavor_pb2
 from cloudspan_kit.driver import ABSENT, Capability
 from cloudspan_kit.values import MIB
 from cloudspan_zstack.cloud.conditions import text
+from cloudspan_zstack.cloud.labels import read_labels
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
 from cloudspan_zstack.cloud.rows import Row
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 _SORT = {"display_name": "name"}
 _ABSENT = {
     "disk_bytes": (ABSENT, "an instance offering says nothing of disks; see volume types"),
-    "public": (ABSENT, "an offering does not tell whom it is shared with"),
+    "ephemeral_bytes": (ABSENT, "an instance offering says nothing of disks; see volume types"),
+    "swap_bytes": (ABSENT, "an instance offering says nothing of disks; see volume types"),
+    "visibility": (ABSENT, "an offering does not tell whom it is shared with"),
 }
 
 
@@ -56,7 +59,8 @@ class Flavors:
     async def list_flavors(self, call: Call, query: Query) -> Page[flavor_pb2.Flavor]:
         return await list_page(self._session, call, query, self._flavors)
 
-    async def _messages(self, _call: Call, rows: Sequence[OfferingRow]) -> list[flavor_pb2.Flavor]:
+    async def _messages(self, call: Call, rows: Sequence[OfferingRow]) -> list[flavor_pb2.Flavor]:
+        labels = await read_labels(self._session, call, "InstanceOfferingVO", [row.uuid for row in rows])
         return [
             flavor_pb2.Flavor(
                 name=self._prefix + row.uuid,
@@ -64,6 +68,8 @@ class Flavors:
                 vcpus=row.cpu_num,
                 memory_mib=row.memory_size // MIB,
                 disabled=row.state != "Enabled",
+                labels=labels.get(row.uuid),
+                description=row.description,
             )
             for row in rows
         ]

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_kit.driver import BY_KEY, Capability
+from cloudspan_zstack.cloud.beside import both
 from cloudspan_zstack.cloud.conditions import text
 from cloudspan_zstack.cloud.creation import Creation, Kind
+from cloudspan_zstack.cloud.labels import read_labels, tags_of
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
 from cloudspan_zstack.cloud.markers import marked_kind
 from cloudspan_zstack.cloud.rows import Row
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 _PATH = "/ssh-key-pair"
 _SORT = {"display_name": "name", "create_time": "createDate"}
+# The platform files the tags of key pairs as those of volumes.
+_TAGGED_AS = ("SshKeyPairVO", "VolumeVO")
+_SSH = (key_pair_pb2.KeyPair.KEY_TYPE_UNSPECIFIED, key_pair_pb2.KeyPair.KEY_TYPE_SSH)
 
 
 class KeyPairRow(Row):
@@ -54,9 +59,7 @@ class KeyPairs:
         self._ref = ref
         self._prefix = f"{ref}/keyPairs/"
         self._creation = Creation(session)
-        # The platform files the tags of key pairs as those of volumes.
-        types = ("SshKeyPairVO", "VolumeVO")
-        self.marked = {"keyPairs": marked_kind(session, _KEY_PAIR, types, self._remove_marked)}
+        self.marked = {"keyPairs": marked_kind(session, _KEY_PAIR, _TAGGED_AS, self._remove_marked)}
         self._key_pairs = Listing(
             _PATH, KeyPairRow, self._messages, sortable=_SORT, pushes={"display_name": text("name")}
         )
@@ -72,10 +75,17 @@ class KeyPairs:
         if not wanted.display_name:
             told = "ZStack wants a name for a key pair"
             raise InvalidRequest(told, violations=[Violation("key_pair.display_name", told)])
+        if request.key_pair_id:
+            told = "ZStack chooses the id of a key pair itself; leave key_pair_id out and give key_pair.display_name"
+            raise InvalidRequest(told, violations=[Violation("key_pair_id", told)])
+        if wanted.key_type not in _SSH:
+            told = "ZStack has key pairs for SSH only"
+            raise InvalidRequest(told, violations=[Violation("key_pair.key_type", told)])
+        labels = tags_of(wanted.labels, "key_pair.labels")
 
         async def change(_call: Call, uuid: str) -> Change:
             params = {"name": wanted.display_name, "publicKey": wanted.public_key.strip(), "resourceUuid": uuid}
-            return Change("POST", _PATH, params=params)
+            return Change("POST", _PATH, params=params, user_tags=labels)
 
         uuid = await self._creation.make(op, "key-pair", _KEY_PAIR, change)
         op.set_resource(self._prefix + uuid)
@@ -89,7 +99,12 @@ class KeyPairs:
     async def _remove_marked(self, call: Call, uuid: str) -> None:
         await self._creation.discard(call, _KEY_PAIR, uuid)
 
-    async def _messages(self, _call: Call, rows: Sequence[KeyPairRow]) -> list[key_pair_pb2.KeyPair]:
+    async def _labels(self, call: Call, uuids: Sequence[str]) -> dict[str, dict[str, str]]:
+        one, other = await both(*(read_labels(self._session, call, kind, uuids) for kind in _TAGGED_AS))
+        return {uuid: one.get(uuid, {}) | other.get(uuid, {}) for uuid in uuids}
+
+    async def _messages(self, call: Call, rows: Sequence[KeyPairRow]) -> list[key_pair_pb2.KeyPair]:
+        labels = await self._labels(call, [row.uuid for row in rows])
         return [
             key_pair_pb2.KeyPair(
                 name=self._prefix + row.uuid,
@@ -97,7 +112,8 @@ class KeyPairs:
                 create_time=self._session.zone.timestamp(row.create_date),
                 public_key=row.public_key,
                 fingerprint=_fingerprint(row.public_key),
-                key_type="ssh",
+                key_type=key_pair_pb2.KeyPair.KEY_TYPE_SSH,
+                labels=labels.get(row.uuid),
             )
             for row in rows
         ]

@@ -39,15 +39,14 @@ class ServerCreation:
             create_safety=BY_KEY,
             options=CreateServerOptions,
             fields={
-                "server.network_interfaces.port": (ABSENT, "ZStack makes the NICs of a new server itself"),
-                "server.network_interfaces.new_port": (ABSENT, NO_NEW_PORT),
-                "server.network_interfaces.floating_network": (EMULATED, "a VIP and an EIP; DeleteServer removes them"),
-                "server.boot_volume.delete_with_server": (EMULATED, "a boot volume always goes with its server"),
-                "server.new_volumes": (EMULATED, "made before the server and attached to it when it is there"),
-                "server.new_volumes.delete_with_server": (
-                    EMULATED,
-                    "DeleteServer deletes them, ZStack's own UI does not",
-                ),
+                "network_interfaces.port": (ABSENT, "ZStack makes the NICs of a new server itself"),
+                "network_interfaces.new_port": (ABSENT, NO_NEW_PORT),
+                "network_interfaces.floating_network": (EMULATED, "a VIP and an EIP; DeleteServer removes them"),
+                "boot_volume.delete_with_server": (EMULATED, "a boot volume always goes with its server"),
+                "new_volumes": (EMULATED, "made before the server and attached to it when it is there"),
+                "new_volumes.delete_with_server": (EMULATED, "DeleteServer deletes them, ZStack's own UI does not"),
+                "server.tags": (ABSENT, "on ZStack a tag without a value is a label without one"),
+                "server.config_drive": (ABSENT, "ZStack gives guests their metadata by the network only"),
             },
         )
     }
@@ -59,7 +58,7 @@ class ServerCreation:
         self.marked = {"servers": marked_kind(reader.session, SERVER, ("VmInstanceVO",), self._remove_marked)}
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
-        plan = plan_of(request.server, read_options(request.options, CreateServerOptions), self._reader.ref)
+        plan = plan_of(request, read_options(request.options, CreateServerOptions), self._reader.ref)
         if not plan.has_parts:
             return await self._reader.server(op.call, await self._make(op, plan))
         await op.read_once("check", lambda: self._parts.check(op.call, plan))

@@ -103,7 +103,7 @@ class ServerParts:
     # ------------------------------------------------------------------ floating IPs
 
     async def _check_floating(self, call: Call, interface: Interface) -> None:
-        path = f"server.network_interfaces[{interface.number}]"
+        path = f"network_interfaces[{interface.number}]"
         await self._network(call, interface.floating, f"{path}.floating_network")
         inside = await self._network(call, interface.network, f"{path}.network")
         if "Eip" not in inside.services:

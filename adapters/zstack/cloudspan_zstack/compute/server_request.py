@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _FROM_IMAGE = "/vm-instances"
 _FROM_VOLUME = "/vm-instances/from/volume"
 _MOST_VOLUMES = 24
+_MOST_USER_DATA = 48 * 1024
+_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
 NO_NEW_PORT = "ZStack makes the NICs of a new server with it and of no other; name the network, with ip_addresses"
 
 
@@ -36,10 +39,6 @@ class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """Virtual CPUs, where no flavor is named."""
     memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Memory in MiB, where no flavor is named."""
-    description: str | None = None
-    """Text for people."""
-    hostname: str | None = None
-    """Host name told to the guest by DHCP."""
     stopped: bool = False
     """Whether to leave the server stopped once everything is allocated."""
     cluster_uuid: str | None = None
@@ -86,22 +85,23 @@ class Interface:
     floating: str = ""
 
 
-def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
+def plan_of(request: server_pb2.CreateServerRequest, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
     """Return what a request asks for.
 
     Raises:
         InvalidRequest: It contradicts itself, lacks something, or names resources of another cluster.
         Unsupported: It asks for what ZStack has not.
     """
+    wanted = request.server
     if not wanted.display_name:
         raise _bad("server.display_name", "ZStack wants a name for a server")
-    interfaces = _interfaces(wanted, ref)
+    interfaces = _interfaces(request, ref)
     networks = [interface.network for interface in interfaces]
     params = {
         "name": wanted.display_name,
-        "description": options.description,
+        "description": wanted.description or None,
         **_size(wanted, options, ref),
-        **_boot(wanted, ref),
+        **_boot(request, ref),
         "l3NetworkUuids": networks or None,
         "defaultL3NetworkUuid": networks[0] if len(networks) > 1 else None,
         "zoneUuid": native_id(ref, "zones", wanted.zone, "server.zone") or None,
@@ -110,15 +110,15 @@ def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: Cluste
         "strategy": "CreateStopped" if options.stopped else "InstantStart",
     }
     if not any(params[key] for key in ("l3NetworkUuids", "zoneUuid", "clusterUuid", "hostUuid")):
-        raise _bad("server.network_interfaces", "name a network, or a zone where the server is to have none")
+        raise _bad("network_interfaces", "name a network, or a zone where the server is to have none")
     key_pair = native_id(ref, "keyPairs", wanted.key_pair, "server.key_pair")
     template = _FROM_VOLUME if "volumeUuid" in params else _FROM_IMAGE
     if key_pair and template == _FROM_VOLUME:
         raise _bad("server.key_pair", "a server that boots from an existing volume is given no keys; leave it out")
     if key_pair:
         params["sshKeyPairUuids"] = [key_pair]
-    tags = [*_guest_tags(wanted, options), *_network_tags(wanted, networks, ref), *options.system_tags]
-    labels, volumes = tags_of(wanted.labels, "server.labels"), _volumes(wanted, ref)
+    tags = [*_guest_tags(request), *_network_tags(request, networks, ref), *options.system_tags]
+    labels, volumes = tags_of(wanted.labels, "server.labels"), _volumes(request, ref)
     return ServerPlan(template, params, tags, labels, options.stopped, volumes, interfaces)
 
 
@@ -134,38 +134,37 @@ def _size(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterR
     return {"cpuNum": options.cpu_num, "memorySize": (options.memory_mib or 0) * MIB}
 
 
-def _boot(wanted: server_pb2.Server, ref: ClusterRef) -> dict[str, Any]:
-    boot = wanted.boot_volume
-    image = native_id(ref, "images", wanted.image, "server.image")
-    volume = native_id(ref, "volumes", boot.volume, "server.boot_volume.volume")
+def _boot(request: server_pb2.CreateServerRequest, ref: ClusterRef) -> dict[str, Any]:
+    boot = request.boot_volume
+    image = native_id(ref, "images", request.server.image, "server.image")
+    volume = native_id(ref, "volumes", boot.volume, "boot_volume.volume")
     if not volume and not image:
         raise _bad("server.image", "name an image, or an existing volume in boot_volume.volume")
     if volume:
-        return _boot_from_volume(wanted, image, volume)
-    offering = native_id(ref, "volumeTypes", boot.volume_type, "server.boot_volume.volume_type")
+        return _boot_from_volume(boot, image, volume)
+    offering = native_id(ref, "volumeTypes", boot.volume_type, "boot_volume.volume_type")
     if offering and boot.size_bytes:
-        raise _bad("server.boot_volume.size_bytes", "a disk offering has its size; leave one of the two out")
-    if wanted.HasField("boot_volume") and not offering and boot.size_bytes <= 0:
-        raise _bad("server.boot_volume.size_bytes", "a new boot volume needs its size")
+        raise _bad("boot_volume.size_bytes", "a disk offering has its size; leave one of the two out")
+    if request.HasField("boot_volume") and not offering and boot.size_bytes <= 0:
+        raise _bad("boot_volume.size_bytes", "a new boot volume needs its size")
     return {"imageUuid": image, "rootDiskSize": boot.size_bytes or None, "rootDiskOfferingUuid": offering or None}
 
 
-def _boot_from_volume(wanted: server_pb2.Server, image: str, volume: str) -> dict[str, Any]:
-    boot = wanted.boot_volume
+def _boot_from_volume(boot: server_pb2.CreateServerRequest.BootVolume, image: str, volume: str) -> dict[str, Any]:
     if image:
         raise _bad("server.image", "boot_volume.volume and image exclude each other; keep one")
     if boot.size_bytes or boot.volume_type:
-        raise _bad("server.boot_volume", "an existing volume has its size and type; leave both out")
+        raise _bad("boot_volume", "an existing volume has its size and type; leave both out")
     if not boot.delete_with_server:
         text = "on ZStack a boot volume always goes with its server; set it to agree to that"
-        raise _bad("server.boot_volume.delete_with_server", text)
+        raise _bad("boot_volume.delete_with_server", text)
     return {"volumeUuid": volume}
 
 
-def _interfaces(wanted: server_pb2.Server, ref: ClusterRef) -> list[Interface]:
+def _interfaces(request: server_pb2.CreateServerRequest, ref: ClusterRef) -> list[Interface]:
     found: list[Interface] = []
-    for i, interface in enumerate(wanted.network_interfaces):
-        path = f"server.network_interfaces[{i}]"
+    for i, interface in enumerate(request.network_interfaces):
+        path = f"network_interfaces[{i}]"
         if interface.port:
             text = f"{path}.port: ZStack makes the NICs of a new server itself; name a network"
             raise Unsupported(text, reason="PORT_AT_CREATE")
@@ -182,44 +181,56 @@ def _interfaces(wanted: server_pb2.Server, ref: ClusterRef) -> list[Interface]:
     networks = {nic.network for nic in found}
     for nic in found:
         if nic.floating in networks:
-            path = f"server.network_interfaces[{nic.number}].floating_network"
+            path = f"network_interfaces[{nic.number}].floating_network"
             raise _bad(path, "ZStack gives no floating IP of a network that the server has a NIC on; leave one out")
     return found
 
 
-def _volumes(wanted: server_pb2.Server, ref: ClusterRef) -> list[NewVolume]:
-    if len(wanted.new_volumes) > _MOST_VOLUMES:
-        raise _bad("server.new_volumes", f"a server has at most {_MOST_VOLUMES} data volumes")
+def _volumes(request: server_pb2.CreateServerRequest, ref: ClusterRef) -> list[NewVolume]:
+    if len(request.new_volumes) > _MOST_VOLUMES:
+        raise _bad("new_volumes", f"a server has at most {_MOST_VOLUMES} data volumes")
     found = []
-    for i, volume in enumerate(wanted.new_volumes):
-        path = f"server.new_volumes[{i}]"
+    for i, volume in enumerate(request.new_volumes):
+        path = f"new_volumes[{i}]"
         if volume.size_bytes <= 0:
             raise _bad(f"{path}.size_bytes", "a new volume needs its size")
         offering = native_id(ref, "volumeTypes", volume.volume_type, f"{path}.volume_type")
-        name = volume.display_name or f"{wanted.display_name}-{i + 1}"
+        name = volume.display_name or f"{request.server.display_name}-{i + 1}"
         wish = VolumeWish(path=path, name=name, size=volume.size_bytes, offering=offering, tags=[])
         found.append(NewVolume(wish, volume.delete_with_server))
     return found
 
 
-def _guest_tags(wanted: server_pb2.Server, options: CreateServerOptions) -> list[str]:
+def _guest_tags(request: server_pb2.CreateServerRequest) -> list[str]:
     tags = []
-    if options.hostname:
-        tags.append(f"hostname::{options.hostname}")
-    if wanted.user_data:
-        tags.append(f"userdata::{base64.b64encode(wanted.user_data.encode()).decode()}")
-    if wanted.admin_password:
-        tags.append(f"rootPassword::{wanted.admin_password}")
+    if request.server.hostname:
+        tags.append(f"hostname::{_hostname(request.server.hostname)}")
+    if len(request.user_data) > _MOST_USER_DATA:
+        raise _bad("user_data", f"{len(request.user_data)} bytes are more than the {_MOST_USER_DATA} that fit")
+    if request.user_data:
+        tags.append(f"userdata::{base64.b64encode(request.user_data).decode()}")
+    if request.admin_password:
+        tags.append(f"rootPassword::{request.admin_password}")
     return tags
 
 
-def _network_tags(wanted: server_pb2.Server, networks: Sequence[str], ref: ClusterRef) -> list[str]:
+def _hostname(text: str) -> str:
+    """Return a host name as it is; the platform hands on anything, and DHCP servers choke on it."""
+    if not _HOSTNAME.fullmatch(text):
+        raise _bad("server.hostname", f"{text[:60]!r} is not a host name: letters, digits, hyphens and dots")
+    return text
+
+
+def _network_tags(request: server_pb2.CreateServerRequest, networks: Sequence[str], ref: ClusterRef) -> list[str]:
     tags = []
-    for i, (network, interface) in enumerate(zip(networks, wanted.network_interfaces, strict=True)):
+    for i, (network, interface) in enumerate(zip(networks, request.network_interfaces, strict=True)):
         for address in interface.ip_addresses:
-            told = _address(address, f"server.network_interfaces[{i}].ip_addresses")
+            told = _address(address, f"network_interfaces[{i}].ip_addresses")
             tags.append(f"staticIp::{network}::{told}")
-    groups = [_group(ref, group) for group in wanted.security_groups]
+    groups = [
+        native_id(ref, "securityGroups", group, f"server.security_groups[{i}]")
+        for i, group in enumerate(request.server.security_groups)
+    ]
     if groups and not networks:
         raise _bad("server.security_groups", "security groups are those of NICs; name a network")
     return tags + [f"l3::{network}::SecurityGroupUuids::{','.join(groups)}" for network in networks if groups]
@@ -229,15 +240,9 @@ def _address(text: str, path: str) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError as error:
-        raise _bad(path, f"{text!r} is no IP address") from error
+        raise _bad(path, f"{text!r} is not an IP address") from error
     # Two colons are what stands between the parts of a tag.
     return str(address).replace("::", "--")
-
-
-def _group(ref: ClusterRef, group: str) -> str:
-    if group.startswith("platforms/"):
-        return native_id(ref, "securityGroups", group, "server.security_groups")
-    return group
 
 
 def _bad(path: str, text: str) -> InvalidRequest:

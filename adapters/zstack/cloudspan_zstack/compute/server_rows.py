@@ -52,6 +52,8 @@ class Address(msgspec.Struct, rename="camel"):
     """One address of a NIC."""
 
     ip: str = ""
+    ip_range_uuid: str = ""
+    gateway: str = ""
 
 
 class Nic(msgspec.Struct, rename="camel"):
@@ -61,13 +63,18 @@ class Nic(msgspec.Struct, rename="camel"):
     l3_network_uuid: str = ""
     ip: str = ""
     mac: str = ""
+    gateway: str = ""
+    device_id: int | None = None
+    driver_type: str = ""
     used_ips: list[Address] = []
 
     @property
-    def addresses(self) -> list[str]:
+    def addresses(self) -> list[Address]:
         """All of its addresses, the first one first."""
-        several = [address.ip for address in self.used_ips if address.ip]
-        return list(dict.fromkeys(([self.ip] if self.ip else []) + several))
+        told = {address.ip: address for address in self.used_ips if address.ip}
+        if self.ip and self.ip not in told:
+            return [Address(self.ip, gateway=self.gateway), *told.values()]
+        return sorted(told.values(), key=lambda address: address.ip != self.ip)
 
 
 class Disk(msgspec.Struct, rename="camel"):
@@ -84,6 +91,8 @@ class ServerRow(Row):
     state: str = "Unknown"
     type: str = ""
     zone_uuid: str = ""
+    hypervisor_type: str = ""
+    default_l3_network_uuid: str = ""
     host_uuid: str = ""
     last_host_uuid: str = ""
     image_uuid: str = ""
@@ -92,6 +101,16 @@ class ServerRow(Row):
     memory_size: int = 0
     vm_nics: list[Nic] = msgspec.field(default_factory=list)
     all_volumes: list[Disk] = msgspec.field(default_factory=list)
+
+    @property
+    def nics_in_order(self) -> list[Nic]:
+        """Its NICs as the guest counts them; the platform tells them in another order from call to call."""
+        return sorted(self.vm_nics, key=lambda nic: (nic.device_id is None, nic.device_id, nic.uuid))
+
+    @property
+    def disks_in_order(self) -> list[Disk]:
+        """Its boot disk and then the others, in the order of their devices."""
+        return sorted(self.all_volumes, key=lambda disk: (disk.type != "Root", disk.device_id or 0, disk.uuid))
 
     @property
     def ours(self) -> _S.State:
@@ -108,10 +127,14 @@ class Beside:
     marks: Marks
     groups: Mapping[str, Sequence[str]]
     """Security groups by server."""
+    group_names: Mapping[str, str]
+    """Display names by security group."""
     floating: Mapping[str, Sequence[str]]
     """Addresses by NIC."""
     along: Mapping[str, str]
     """Servers by the volume that goes with them."""
+    hostnames: Mapping[str, str]
+    """Host names that guests are told, by server."""
 
 
 class ServerMapping:
@@ -124,6 +147,7 @@ class ServerMapping:
 
     def message(self, row: ServerRow, beside: Beside) -> _S:
         """Return one row as a message."""
+        groups = beside.groups.get(row.uuid, ())
         return _S(
             name=f"{self._base}servers/{row.uuid}",
             display_name=row.name,
@@ -139,25 +163,41 @@ class ServerMapping:
             memory_mib=row.memory_size // MIB,
             image=self._name("images", row.image_uuid),
             zone=self._name("zones", row.zone_uuid),
-            host=row.host_uuid,
-            network_interfaces=[self._interface(nic, beside) for nic in row.vm_nics],
-            volume_attachments=[self._attachment(row, disk, beside) for disk in row.all_volumes],
-            security_groups=[self._name("securityGroups", uuid) for uuid in beside.groups.get(row.uuid, ())],
+            host=self._name("hosts", row.host_uuid),
+            host_id=row.host_uuid,
+            hypervisor_type=row.hypervisor_type,
+            description=row.description,
+            hostname=beside.hostnames.get(row.uuid, ""),
+            network_interfaces=[self._interface(row, nic, beside) for nic in row.nics_in_order],
+            volume_attachments=[self._attachment(row, disk, beside) for disk in row.disks_in_order],
+            security_groups=[self._name("securityGroups", uuid) for uuid in groups],
+            security_group_display_names=sorted(
+                {beside.group_names[uuid] for uuid in groups if uuid in beside.group_names}
+            ),
         )
 
-    def _interface(self, nic: Nic, beside: Beside) -> _S.NetworkInterface:
+    def _interface(self, row: ServerRow, nic: Nic, beside: Beside) -> _S.NetworkInterface:
+        default = row.default_l3_network_uuid
         return _S.NetworkInterface(
             network=self._name("networks", nic.l3_network_uuid),
             port=self._name("ports", nic.uuid),
-            ip_addresses=nic.addresses,
+            fixed_ips=[
+                _S.FixedIp(ip_address=one.ip, subnet=self._name("subnets", one.ip_range_uuid), gateway_ip=one.gateway)
+                for one in nic.addresses
+            ],
             mac_address=nic.mac,
             floating_ip_addresses=beside.floating.get(nic.uuid, ()),
+            index=nic.device_id,
+            driver=nic.driver_type,
+            is_default=nic.l3_network_uuid == default if default else None,
         )
 
     def _attachment(self, row: ServerRow, disk: Disk, beside: Beside) -> _S.VolumeAttachment:
         # The platform detaches data volumes; those made to go with this server DeleteServer deletes.
         goes = disk.type == "Root" or beside.along.get(disk.uuid) == row.uuid
-        return _S.VolumeAttachment(volume=self._name("volumes", disk.uuid), delete_with_server=goes)
+        return _S.VolumeAttachment(
+            volume=self._name("volumes", disk.uuid), delete_with_server=goes, boot=disk.type == "Root"
+        )
 
     def _name(self, collection: str, uuid: str) -> str:
         return f"{self._base}{collection}/{uuid}" if uuid else ""

@@ -1,7 +1,7 @@
 """Reads of servers: one, and pages of them, with what ZStack tells of them elsewhere.
 
-A destroyed server lingers for days and is found by Get as SOFT_DELETED; lists leave it out unless the filter names
-that state. Appliances (routers) lie among the servers and are left out.
+A destroyed server lingers for days and is found by Get as SOFT_DELETED; lists leave it out unless `show_deleted` asks
+for it. Appliances (routers) lie among the servers and are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import NotFound
 from cloudspan_kit.driver import ABSENT, Capability
 from cloudspan_zstack.cloud.beside import Marks, both, read_marks, rows_by
+from cloudspan_zstack.cloud.labels import read_system_tags
 from cloudspan_zstack.cloud.markers import servers_of
 from cloudspan_zstack.cloud.queries import condition, one_of, page_of
 from cloudspan_zstack.cloud.rows import Row
@@ -33,7 +34,28 @@ if TYPE_CHECKING:
 VM = "VmInstanceVO"
 _SORT_FIELDS = {"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"}
 # Equalities of the contract's fields that are references: field, native field.
-_REFERENCES = (("image", "imageUuid"), ("flavor", "instanceOfferingUuid"), ("zone", "zoneUuid"), ("host", "hostUuid"))
+_REFERENCES = (
+    ("image", "imageUuid"), ("flavor", "instanceOfferingUuid"), ("zone", "zoneUuid"), ("host", "hostUuid"),
+    ("host_id", "hostUuid"),
+)  # fmt: skip
+_HOSTNAME = "hostname::"
+_UNTOLD = (ABSENT, "the platform does not tell it")
+_FIELDS = {
+    "key_pair": (ABSENT, "ZStack does not tell which keys a server was given"),
+    "flavor_snapshot": (ABSENT, "ZStack keeps no copy of the offering; vcpus and memory_mib are the server's own"),
+    "power_state": (ABSENT, "ZStack has one state for what it does and what the hypervisor does"),
+    "fault": (ABSENT, "ZStack tells why something failed to the one who asked for it, and keeps no fault"),
+    "launch_time": _UNTOLD,
+    "user": _UNTOLD,
+    "progress_percent": _UNTOLD,
+    "hypervisor_hostname": (ABSENT, "a host's name stands with the host"),
+    "tags": (ABSENT, "a tag without a value is a label without one"),
+    "config_drive": _UNTOLD,
+    "locked": (ABSENT, "ZStack has no locks on servers"),
+    "server_groups": (ABSENT, "ZStack has no server groups"),
+    "network_interfaces.network_display_name": (ABSENT, "ZStack tells a network's name with the network"),
+    "volume_attachments.device": (ABSENT, "ZStack does not tell the guest's device path"),
+}
 
 
 class GroupRef(msgspec.Struct, rename="camel"):
@@ -42,6 +64,10 @@ class GroupRef(msgspec.Struct, rename="camel"):
     vm_instance_uuid: str = ""
     vm_nic_uuid: str = ""
     security_group_uuid: str = ""
+
+
+class GroupRow(Row):
+    """A security group, as far as servers are concerned."""
 
 
 class EipRow(Row):
@@ -88,7 +114,7 @@ class ServerReader:
         self, call: Call, rows: Sequence[ServerRow], documents: Sequence[Mapping[str, Any]] = ()
     ) -> list[server_pb2.Server]:
         """Return rows as messages, with what belongs to them looked up for all of them at once."""
-        beside = await self._beside(call, rows) if rows else Beside(Marks({}, {}), {}, {}, {})
+        beside = await self._beside(call, rows) if rows else Beside(Marks({}, {}), {}, {}, {}, {}, {})
         found = [self._mapping.message(row, beside) for row in rows]
         if call.full:
             for message, document in zip(found, documents, strict=False):
@@ -99,14 +125,21 @@ class ServerReader:
         uuids = [row.uuid for row in rows]
         nics = [nic.uuid for row in rows for nic in row.vm_nics]
         data = [disk.uuid for row in rows for disk in row.all_volumes if disk.type != "Root"]
-        (marks, along), (groups, floating) = await both(
-            both(read_marks(self.session, call, self.ref, VM, rows), servers_of(self.session, call, data)),
+        ((marks, hostnames), along), ((groups, names), floating) = await both(
+            both(
+                both(read_marks(self.session, call, self.ref, VM, rows), self._hostnames(call, uuids)),
+                servers_of(self.session, call, data),
+            ),
             both(self._groups(call, uuids), self._floating(call, nics)),
         )
-        return Beside(marks, groups, floating, along)
+        return Beside(marks, groups, names, floating, along, hostnames)
 
-    async def _groups(self, call: Call, uuids: Sequence[str]) -> dict[str, list[str]]:
-        """A server is in a group when one of its NICs is."""
+    async def _hostnames(self, call: Call, uuids: Sequence[str]) -> dict[str, str]:
+        tags = await read_system_tags(self.session, call, VM, uuids, f"{_HOSTNAME}%")
+        return {uuid: found[0].removeprefix(_HOSTNAME) for uuid, found in tags.items()}
+
+    async def _groups(self, call: Call, uuids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+        """Return groups by server, and names by group. A server is in a group when one of its NICs is."""
         refs = await rows_by(
             self.session, call, "/security-groups/vm-instances/nics", GroupRef, "vmInstanceUuid", uuids
         )
@@ -115,7 +148,9 @@ class ServerReader:
             groups = found.setdefault(ref.vm_instance_uuid, [])
             if ref.security_group_uuid not in groups:
                 groups.append(ref.security_group_uuid)
-        return found
+        wanted = {uuid for groups in found.values() for uuid in groups}
+        named = await rows_by(self.session, call, "/security-groups", GroupRow, "uuid", wanted)
+        return {server: sorted(groups) for server, groups in found.items()}, {row.uuid: row.name for row in named}
 
     async def _floating(self, call: Call, nics: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -128,11 +163,8 @@ class Servers:
     """GetServer and ListServers."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
-        "get_server": Capability(fields={"key_pair": (ABSENT, "ZStack does not tell which keys a server was given")}),
-        "list_servers": Capability(
-            sortable=tuple(_SORT_FIELDS),
-            fields={"key_pair": (ABSENT, "ZStack does not tell which keys a server was given")},
-        ),
+        "get_server": Capability(fields=_FIELDS),
+        "list_servers": Capability(sortable=tuple(_SORT_FIELDS), fields=_FIELDS),
     }
 
     def __init__(self, reader: ServerReader) -> None:
@@ -153,28 +185,28 @@ class Servers:
             "/vm-instances",
             ServerRow,
             messages,
-            conditions=_conditions(query.filter),
+            conditions=_conditions(query),
             sort_fields=_SORT_FIELDS,
         )
 
 
-def _conditions(asked: Filter) -> list[str]:
+def _conditions(query: Query) -> list[str]:
     """Return what ZStack can filter by; the kit applies the whole filter to what comes back."""
-    conditions = ["type=UserVm", *_state(asked), *condition("name", asked.equal("display_name") or "")]
+    asked = query.filter
+    deleted = [] if query.show_deleted else ["state!=Destroyed"]
+    conditions = ["type=UserVm", *_state(asked), *deleted, *condition("name", asked.equal("display_name") or "")]
     for field, native in _REFERENCES:
         conditions += condition(native, (asked.equal(field) or "").rpartition("/")[2])
     return conditions
 
 
 def _state(asked: Filter) -> list[str]:
-    """Destroyed servers are told only to who asks for them; an unknown state may be any that we don't know."""
+    """Return nothing for an unknown state too: that may be any that we don't know."""
     wanted = asked.equal("state")
-    if "SOFT_DELETED" in asked.text and not wanted:
-        return []
     known = server_pb2.Server.State.items()
     value = dict(known).get(f"STATE_{(wanted or '').removeprefix('STATE_')}")
     if value in (None, server_pb2.Server.STATE_UNKNOWN):
-        return ["state!=Destroyed"]
+        return []
     if value == server_pb2.Server.STATE_BUILDING:
         return ["state=Starting"]
     native = [name for name, ours in STATES.items() if ours == value]

@@ -27,18 +27,23 @@ if TYPE_CHECKING:
 
 _ADMIN = "SystemAdmin"
 _USAGES = "/accounts/quota/{uuid}/usages"
-# The rest keeps the platform's own word. `vm.num` counts running servers only; `vm.totalNum` is all of them.
+_Q = quota_pb2.Quota
+# `vm.num` counts running servers only, `vip.num` addresses that floating IPs share with others: they have no word here.
 _METRICS = {
-    "vm.totalNum": "servers",
-    "vm.cpuNum": "vcpus",
-    "vm.memorySize": "memory_mib",
-    "volume.data.num": "volumes",
-    "volume.capacity": "volume_bytes",
-    "snapshot.volume.num": "snapshots",
-    "l3.num": "networks",
-    "eip.num": "floating_ips",
-    "securityGroup.num": "security_groups",
-    "ssh_key_pair.num": "key_pairs",
+    "vm.totalNum": _Q.METRIC_SERVERS,
+    "vm.cpuNum": _Q.METRIC_VCPUS,
+    "vm.memorySize": _Q.METRIC_MEMORY_MIB,
+    "volume.data.num": _Q.METRIC_VOLUMES,
+    "volume.capacity": _Q.METRIC_VOLUME_BYTES,
+    "snapshot.volume.num": _Q.METRIC_SNAPSHOTS,
+    "image.num": _Q.METRIC_IMAGES,
+    "image.size": _Q.METRIC_IMAGE_BYTES,
+    "l3.num": _Q.METRIC_NETWORKS,
+    "eip.num": _Q.METRIC_FLOATING_IPS,
+    "securityGroup.num": _Q.METRIC_SECURITY_GROUPS,
+    "ssh_key_pair.num": _Q.METRIC_KEY_PAIRS,
+    "loadBalancer.num": _Q.METRIC_LOAD_BALANCERS,
+    "listener.num": _Q.METRIC_LISTENERS,
 }
 
 
@@ -134,8 +139,8 @@ class Identity:
 def _item(usage: _Usage) -> quota_pb2.Quota.Item:
     unit = MIB if usage.name == "vm.memorySize" else 1
     return quota_pb2.Quota.Item(
-        metric=_METRICS.get(usage.name, usage.name),
+        metric=_METRICS.get(usage.name, _Q.METRIC_UNKNOWN),
         limit=usage.total // unit if usage.total >= 0 else -1,
-        used=(usage.used or 0) // unit,
-        used_known=usage.used is not None,
+        used=None if usage.used is None else usage.used // unit,
+        native_metric=usage.name,
     )

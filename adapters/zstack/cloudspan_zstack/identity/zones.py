@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cloudspan_kit.driver import Call, Capability, Page, Query
     from cloudspan_zstack.cloud.session import Session
 
-_SCOPES = ("compute", "volume", "network")
+_Z = zone_pb2.Zone
+_SCOPES = (_Z.SCOPE_COMPUTE, _Z.SCOPE_VOLUME, _Z.SCOPE_NETWORK)
 
 
 class ZoneRow(Row):

@@ -1,7 +1,7 @@
 """The image area: reads of images.
 
 `cluster` lists it among its areas; the kit calls the functions by their names. Deleted images can be read,
-SOFT_DELETED, for the days that the platform keeps them; lists leave them out unless the filter names that state.
+SOFT_DELETED, for the days that the platform keeps them; lists leave them out unless `show_deleted` asks for them.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+from yarl import URL
 
 from cloudspan.v1 import image_pb2
 from cloudspan_kit.driver import ABSENT, Capability
 from cloudspan_zstack.cloud import conditions
-from cloudspan_zstack.cloud.beside import read_marks
+from cloudspan_zstack.cloud.beside import both, read_marks
+from cloudspan_zstack.cloud.labels import read_system_tags
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
 from cloudspan_zstack.cloud.rows import Row
 
@@ -50,7 +52,34 @@ _SORT = {
     "disk_format": "format",
 }
 _ROOT = "RootVolumeTemplate"
+_KINDS = {_ROOT: _I.KIND_ROOT, "DataVolumeTemplate": _I.KIND_DATA, "ISO": _I.KIND_ISO}
+_FORMATS = {
+    "raw": _I.DISK_FORMAT_RAW,
+    "qcow2": _I.DISK_FORMAT_QCOW2,
+    "iso": _I.DISK_FORMAT_ISO,
+    "vmdk": _I.DISK_FORMAT_VMDK,
+    "vhd": _I.DISK_FORMAT_VHD,
+    "vhdx": _I.DISK_FORMAT_VHDX,
+    "vmtx": _I.DISK_FORMAT_VMTX,
+}
+_BOOT_MODES = {
+    "Legacy": _I.BOOT_MODE_BIOS, "UEFI": _I.BOOT_MODE_UEFI, "UEFI_WITH_CSM": _I.BOOT_MODE_UEFI_WITH_CSM,
+}  # fmt: skip
+_BOOT_MODE = "bootMode::"
 _UNTOLD = (ABSENT, "the platform does not tell it")
+_FIELDS = {
+    "visibility": _UNTOLD,
+    "min_memory_mib": _UNTOLD,
+    "container_format": _UNTOLD,
+    "os_version": (ABSENT, "the platform tells system and version in one word, which is os_distro"),
+    "progress_percent": _UNTOLD,
+}
+
+
+class StoreRef(msgspec.Struct, rename="camel"):
+    """One backup storage that holds an image."""
+
+    backup_storage_uuid: str = ""
 
 
 class ImageRow(Row, kw_only=True):
@@ -61,19 +90,21 @@ class ImageRow(Row, kw_only=True):
     md5_sum: str = ""
     media_type: str = ""
     platform: str = ""
+    guest_os_type: str = ""
     architecture: str = ""
     format: str = ""
-    system_tags: list[str] = msgspec.field(default_factory=list)
+    url: str = ""
+    system: bool = False
+    virtio: bool | None = None
+    backup_storage_refs: list[StoreRef] = msgspec.field(default_factory=list)
 
 
 class Image:
     """Images of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
-        "list_images": Capability(
-            sortable=tuple(_SORT),
-            fields={"visibility": _UNTOLD, "min_memory_mib": _UNTOLD, "container_format": _UNTOLD},
-        )
+        "get_image": Capability(fields=_FIELDS),
+        "list_images": Capability(sortable=tuple(_SORT), fields=_FIELDS),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
@@ -84,13 +115,15 @@ class Image:
             "display_name": conditions.text("name"),
             "native_state": conditions.text("status"),
             "state": conditions.word(_PUSHED_STATES),
-            "disk_format": conditions.text("format"),
+            "kind": conditions.word({word: (f"mediaType={native}",) for word, native in _native_kinds().items()}),
+            "disk_format": conditions.word({native.upper(): (f"format={native}",) for native in _FORMATS}),
             "os_type": conditions.text("platform"),
+            "os_distro": conditions.text("guestOsType"),
             "architecture": conditions.text("architecture"),
             "checksum": conditions.text("md5Sum"),
         }
         self._listing: Listing[ImageRow, image_pb2.Image] = Listing(
-            "/images", ImageRow, self._messages, unless_asked="status!=Deleted", sortable=_SORT, pushes=pushes
+            "/images", ImageRow, self._messages, not_deleted="status!=Deleted", sortable=_SORT, pushes=pushes
         )
 
     def __repr__(self) -> str:
@@ -103,10 +136,14 @@ class Image:
         return await list_page(self._session, call, query, self._listing)
 
     async def _messages(self, call: Call, rows: Sequence[ImageRow]) -> list[image_pb2.Image]:
-        marks = await read_marks(self._session, call, self._ref, "ImageVO", rows)
-        return [self._message(row, marks) for row in rows]
+        uuids = [row.uuid for row in rows]
+        marks, tags = await both(
+            read_marks(self._session, call, self._ref, "ImageVO", rows),
+            read_system_tags(self._session, call, "ImageVO", uuids),
+        )
+        return [self._message(row, marks, tags.get(row.uuid, ())) for row in rows]
 
-    def _message(self, row: ImageRow, marks: Marks) -> image_pb2.Image:
+    def _message(self, row: ImageRow, marks: Marks, tags: Sequence[str]) -> image_pb2.Image:
         dates = self._session.zone
         return _I(
             name=self._names + row.uuid,
@@ -117,21 +154,63 @@ class Image:
             labels=marks.labels(row.uuid),
             create_time=dates.timestamp(row.create_date),
             update_time=dates.timestamp(row.last_op_date),
-            size_bytes=row.actual_size or row.size,
-            virtual_size_bytes=row.size,
+            # While it is downloaded both sizes are 0, which is not known yet.
+            size_bytes=row.actual_size or row.size or None,
+            virtual_size_bytes=row.size or None,
             # A root disk may be larger than its template, never smaller.
-            min_disk_bytes=row.size if row.media_type == _ROOT else None,
-            disk_format=row.format,
-            checksum=row.md5_sum,
-            checksum_algorithm="md5" if row.md5_sum else None,
+            min_disk_bytes=row.size if row.media_type == _ROOT and row.size else None,
+            disk_format=_FORMATS.get(row.format, _I.DISK_FORMAT_UNKNOWN) if row.format else None,
+            checksum=row.md5_sum.lower(),
+            checksum_algorithm=_I.CHECKSUM_ALGORITHM_MD5 if row.md5_sum else None,
             os_type=row.platform,
+            os_distro=row.guest_os_type,
             architecture=row.architecture,
-            tags=[row.media_type, *row.system_tags] if row.media_type else row.system_tags,
+            tags=[tag for tag in tags if "::" not in tag],
+            description=row.description,
+            kind=_KINDS.get(row.media_type, _I.KIND_UNKNOWN) if row.media_type else None,
+            boot_mode=_boot_mode(tags),
+            source=self._source(row.url),
+            stores=sorted({ref.backup_storage_uuid for ref in row.backup_storage_refs if ref.backup_storage_uuid}),
+            properties=_properties(row, tags),
         )
+
+    def _source(self, url: str) -> image_pb2.Image.Source | None:
+        """Return where the data came from; the platform writes volumes and snapshots as addresses too."""
+        scheme, _, rest = url.partition("://")
+        if not rest:
+            return None
+        if scheme == "volume":
+            return _I.Source(volume=f"{self._ref}/volumes/{rest}")
+        if scheme == "volumeSnapshot":
+            return _I.Source(snapshot=f"{self._ref}/snapshots/{rest}")
+        return _I.Source(uri=_without_credentials(url)) if scheme != "upload" else None
+
+
+def _native_kinds() -> dict[str, str]:
+    return {_I.Kind.Name(kind).removeprefix("KIND_"): native for native, kind in _KINDS.items()}
 
 
 def _state(row: ImageRow) -> Any:
-    state = _STATES.get(row.status, _I.STATE_UNKNOWN) if row.status else _I.STATE_UNSPECIFIED
+    state = _STATES.get(row.status, _I.STATE_UNKNOWN)
     if state == _I.STATE_ACTIVE and row.state == "Disabled":
         return _I.STATE_DEACTIVATED
     return state
+
+
+def _boot_mode(tags: Sequence[str]) -> Any:
+    told = next((tag.removeprefix(_BOOT_MODE) for tag in tags if tag.startswith(_BOOT_MODE)), "")
+    return _BOOT_MODES.get(told, _I.BOOT_MODE_UNKNOWN) if told else None
+
+
+def _properties(row: ImageRow, tags: Sequence[str]) -> dict[str, str]:
+    """Return what the platform knows of an image and no field has: two of its flags, and tags with a value."""
+    pairs = [tag.partition("::") for tag in tags if "::" in tag and not tag.startswith(_BOOT_MODE)]
+    found = {key: value for key, _, value in pairs} | {"system": str(row.system).lower()}
+    return found if row.virtio is None else found | {"virtio": str(row.virtio).lower()}
+
+
+def _without_credentials(url: str) -> str:
+    try:
+        return str(URL(url, encoded=True).with_user(None))
+    except ValueError:
+        return ""  # it can't be taken apart, so it can't be told what in it is a password

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_kit.driver import ABSENT, BY_KEY, EMULATED, Capability, MarkedKind
+from cloudspan_kit.driver import ABSENT, BY_KEY, Capability, MarkedKind
 from cloudspan_zstack.cloud.listings import list_page, read_one
 from cloudspan_zstack.cloud.marked_addresses import MarkedAddresses
 from cloudspan_zstack.cloud.markers import marked_kind
@@ -28,30 +28,45 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.session import Session
 
 _UNTOLD = (ABSENT, "the platform does not tell it")
-_RULES = (EMULATED, "rules that drop, and those switched off, let nothing through and are left out; view FULL has them")
+_NETWORK = {
+    "mtu": (ABSENT, "the platform tells it for one network at a time only"),
+    "shared": _UNTOLD,
+    "port_security_enabled": (ABSENT, "the platform has no such switch on networks"),
+    "fault": _UNTOLD,
+}
+_SUBNET = {"ipv6_ra_mode": (ABSENT, "the platform does not tell it apart from ipv6_address_mode")}
+_PORT = {
+    "port_security_enabled": _UNTOLD,
+    "allowed_address_pairs": _UNTOLD,
+    "dns_name": (ABSENT, "NICs have no name in DNS"),
+    "fault": _UNTOLD,
+}
+_GROUP = {
+    "is_default": (ABSENT, "the platform gives no group to servers that name none"),
+    "port_count": (ABSENT, "that would take another call; list ports"),
+    "rules.remote_address_group": (ABSENT, "the platform has no address groups"),
+}
+_ADDRESS = {"router": _UNTOLD, "dns_name": _UNTOLD, "dns_domain": _UNTOLD, "fault": _UNTOLD}
+_ROUTER = {"routes": _UNTOLD, "snat_enabled": _UNTOLD, "distributed": _UNTOLD, "fault": _UNTOLD}
 
 
 class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
     """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
-        "list_networks": Capability(
-            sortable=tuple(SORTABLE["networks"]),
-            fields={
-                "mtu": (ABSENT, "the platform tells it for one network at a time only"),
-                "shared": _UNTOLD,
-                "port_security_disabled": _UNTOLD,
-            },
-        ),
-        "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"])),
-        "list_ports": Capability(sortable=tuple(SORTABLE["ports"]), fields={"port_security_disabled": _UNTOLD}),
-        "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"]), fields={"rules": _RULES}),
-        "list_floating_ips": Capability(sortable=tuple(SORTABLE["floating_ips"]), fields={"router": _UNTOLD}),
-        "list_routers": Capability(
-            sortable=tuple(SORTABLE["routers"]), fields={"routes": _UNTOLD, "snat_disabled": _UNTOLD}
-        ),
+        "list_networks": Capability(sortable=tuple(SORTABLE["networks"]), fields=_NETWORK),
+        "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"]), fields=_SUBNET),
+        "list_ports": Capability(sortable=tuple(SORTABLE["ports"]), fields=_PORT),
+        "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"]), fields=_GROUP),
+        "list_floating_ips": Capability(sortable=tuple(SORTABLE["floating_ips"]), fields=_ADDRESS),
+        "list_routers": Capability(sortable=tuple(SORTABLE["routers"]), fields=_ROUTER),
         "create_network": Capability(
-            create_safety=BY_KEY, options=CreateNetworkOptions, fields={"router": (ABSENT, NO_ROUTER)}
+            create_safety=BY_KEY,
+            options=CreateNetworkOptions,
+            fields={
+                "router": (ABSENT, NO_ROUTER),
+                "network.port_security_enabled": (ABSENT, "the platform has no such switch on networks"),
+            },
         ),
         "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
     }

@@ -60,10 +60,13 @@ class NetworkChanges(Changes):
         wanted, tags = request.network, tags_of(request.network.labels, "network.labels")
         options = read_options(request.options, CreateNetworkOptions)
         _check(options)
+        if wanted.HasField("admin_up") and not wanted.admin_up:
+            text = "network.admin_up: a network is made switched on here; leave it out"
+            raise Unsupported(text, reason="ADMIN_DOWN_AT_CREATE")
         if request.HasField("router"):
             raise Unsupported(f"router: {NO_ROUTER}", reason="NO_ROUTERS")
         subnets = _subnets(request)
-        if options.services is not None or any(subnet.no_dhcp for subnet in subnets):
+        if options.services is not None or any(subnet.dhcp is False for subnet in subnets):
             # Of what may be refused, so before anything is made; the rest is chosen when the network is there.
             await self._choose(op, options, subnets)
         l2 = options.l2_network or await self._make_l2(op, wanted.display_name, options)
@@ -276,8 +279,6 @@ def _subnets(request: network_pb2.CreateNetworkRequest) -> list[SubnetWish]:
     found: list[SubnetWish] = []
     for i, subnet in enumerate(request.subnets):
         path = f"subnets[{i}]"
-        if subnet.network:
-            raise bad(f"{path}.network", f"{path} is made in the new network; leave its network out")
         wish = subnet_wish(subnet, path, CreateSubnetOptions())
         for other in found:
             if other.cidr.version != wish.cidr.version:
@@ -296,9 +297,9 @@ def _subnets(request: network_pb2.CreateNetworkRequest) -> list[SubnetWish]:
 
 def _refuse_dhcp(services: Mapping[str, Sequence[str]], subnets: Sequence[SubnetWish]) -> None:
     for subnet in subnets:
-        if subnet.no_dhcp and any("DHCP" in kinds for kinds in services.values()):
+        if subnet.dhcp is False and any("DHCP" in kinds for kinds in services.values()):
             text = f"the network serves DHCP to all of its subnets; leave it out of options.services for {subnet.path}"
-            raise bad(f"{subnet.path}.dhcp_disabled", text, "DHCP_OF_THE_NETWORK")
+            raise bad(f"{subnet.path}.dhcp_enabled", text, "DHCP_OF_THE_NETWORK")
 
 
 def _l2_change(name: str, place: Mapping[str, Any], options: CreateNetworkOptions, uuid: str, tag: str) -> Change:
@@ -319,7 +320,7 @@ def _l3_change(
         "type": "L3VpcNetwork" if options.kind == _ROUTED else "L3BasicNetwork",
         "category": options.category,
         "system": False,
-        "dnsDomain": options.dns_domain or None,
+        "dnsDomain": wanted.dns_domain or None,
         "resourceUuid": uuid,
     }
     return Change("POST", "/l3-networks", params=params, user_tags=tags)

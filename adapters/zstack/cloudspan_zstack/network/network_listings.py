@@ -29,6 +29,8 @@ SORTABLE: Mapping[str, Mapping[str, str]] = {
     "routers": {**_COMMON, "native_state": "state"},
 }
 _ENABLED = {"ACTIVE": ("state=Enabled",), "DOWN": ("state=Disabled",)}
+_SWITCHED = {"true": ("state=Enabled",), "false": ("state=Disabled",)}
+_KINDS = {"FLAT": ("type=L3BasicNetwork",), "ROUTED": ("type=L3VpcNetwork",)}
 _FLAG = {"true": ("category=Public",), "false": ("category!=Public",)}
 
 
@@ -89,8 +91,20 @@ def _pushes(ref: ClusterRef) -> dict[str, dict[str, conditions.Push]]:
         "state": conditions.word({"ACTIVE": ("state=Enabled", "vmNicUuid not null")}),
     }
     found = {
-        "networks": state | {"state": conditions.word(_ENABLED), "external": conditions.word(_FLAG)},
-        "subnets": common | network | {"gateway_ip": conditions.text("gateway")},
+        "networks": state
+        | {
+            "state": conditions.word(_ENABLED),
+            "external": conditions.word(_FLAG),
+            "admin_up": conditions.word(_SWITCHED),
+            "kind": conditions.word(_KINDS),
+            "dns_domain": conditions.text("dnsDomain"),
+        },
+        "subnets": common
+        | network
+        | {
+            "gateway_ip": conditions.text("gateway"),
+            "ip_version": conditions.word({"IPV4": ("ipVersion=4",), "IPV6": ("ipVersion=6",)}),
+        },
         "ports": port,
         "securityGroups": common,
         "floatingIps": address,

@@ -5,11 +5,11 @@ Ids are hex uuids: safe in a name as they are.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
-from cloudspan_zstack.network.network_rules import rules_of
+from cloudspan_zstack.network.network_rules import ip_version, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.dates import ServerZone
     from cloudspan_zstack.network.network_rows import (
+        Capacity,
         EipRow,
         IpRangeRow,
         L2Row,
@@ -31,7 +32,22 @@ if TYPE_CHECKING:
 
 # network, port, router and floating IP have the same states with the same numbers, in enums of their own.
 _CREATING, _ACTIVE, _DOWN, _DELETING, _ERROR, _UNKNOWN = 1, 2, 3, 4, 5, 6
+_N, _S = network_pb2.Network, subnet_pb2.Subnet
 _SERVER = "UserVm"
+_NETWORK_TYPES = {
+    "L2NoVlanNetwork": _N.NETWORK_TYPE_FLAT, "L2VlanNetwork": _N.NETWORK_TYPE_VLAN,
+    "VxlanNetwork": _N.NETWORK_TYPE_VXLAN, "L2VxlanNetwork": _N.NETWORK_TYPE_VXLAN,
+    "VxlanNetworkPool": _N.NETWORK_TYPE_VXLAN, "L2VxlanNetworkPool": _N.NETWORK_TYPE_VXLAN,
+    "L2GeneveNetwork": _N.NETWORK_TYPE_GENEVE,
+}  # fmt: skip
+_NETWORK_KINDS = {"L3BasicNetwork": _N.KIND_FLAT, "L3VpcNetwork": _N.KIND_ROUTED}
+IPV6_MODES = {
+    "SLAAC": _S.IPV6_MODE_SLAAC, "Stateful-DHCP": _S.IPV6_MODE_DHCPV6_STATEFUL,
+    "Stateless-DHCP": _S.IPV6_MODE_DHCPV6_STATELESS,
+}  # fmt: skip
+# How a NIC is bound to hardware, in Neutron's words.
+_VNIC_TYPES = {"VNIC": "normal", "VF": "direct", "vDPA": "vdpa"}
+_MOST_COUNTED = (1 << 63) - 1
 _ROUTER_STATES = {
     "Created": _CREATING, "Starting": _CREATING, "Running": _ACTIVE, "Rebooting": _ACTIVE, "Migrating": _ACTIVE,
     "Stopping": _DOWN, "Stopped": _DOWN, "Paused": _DOWN, "Destroying": _DELETING, "Destroyed": _DELETING,
@@ -48,6 +64,7 @@ class NetworkMapper:
         self._ports, self._servers = f"{ref}/ports/", f"{ref}/servers/"
         self._groups, self._routers = f"{ref}/securityGroups/", f"{ref}/routers/"
         self._addresses = f"{ref}/floatingIps/"
+        self._zones, self._hosts = f"{ref}/zones/", f"{ref}/hosts/"
 
     def network(self, row: L3Row, marks: Marks, l2: L2Row | None) -> network_pb2.Network:
         return network_pb2.Network(
@@ -61,13 +78,22 @@ class NetworkMapper:
             update_time=self._time(row.last_op_date),
             description=row.description,
             external=row.category == "Public",
-            admin_down=row.state == "Disabled",
-            subnets=[self._subnets + span.uuid for span in row.ip_ranges],
-            network_type=l2.type if l2 else None,
-            segmentation_id=l2.virtual_network_id if l2 else None,
+            admin_up=row.state == "Enabled" if row.state else None,
+            subnets=sorted(self._subnets + span.uuid for span in row.ip_ranges),
+            network_type=_NETWORK_TYPES.get(l2.type, _N.NETWORK_TYPE_UNKNOWN) if l2 else None,
+            native_network_type=l2.type if l2 else None,
+            # Of an untagged network the platform says 0.
+            segmentation_id=l2.virtual_network_id or None if l2 else None,
+            physical_network=l2.physical_interface if l2 else None,
+            kind=_NETWORK_KINDS.get(row.type, _N.KIND_UNKNOWN),
+            zones=[self._zones + row.zone_uuid] if row.zone_uuid else [],
+            dns_domain=row.dns_domain,
         )
 
-    def subnet(self, row: IpRangeRow, marks: Marks, l3: L3Row | None) -> subnet_pb2.Subnet:
+    def subnet(self, row: IpRangeRow, marks: Marks, l3: L3Row | None, capacity: Capacity | None) -> subnet_pb2.Subnet:
+        total = size_of(row)
+        used = capacity.used_ip_address_number if capacity else None
+        free = capacity.available_capacity if capacity and total is not None else None
         return subnet_pb2.Subnet(
             name=self._subnets + row.uuid,
             display_name=row.name,
@@ -78,16 +104,24 @@ class NetworkMapper:
             description=row.description,
             network=self._networks + row.l3_network_uuid,
             cidr=cidr_of(row),
-            ip_version=row.ip_version,
+            ip_version=ip_version(row.ip_version),
             gateway_ip=row.gateway,
-            no_gateway=not row.gateway,
-            # DHCP and name servers are the L3 network's, the same for all of its ranges.
-            dhcp_disabled=l3 is not None and "DHCP" not in l3.services,
+            # DHCP, name servers and routes are the L3 network's, the same for all of its ranges.
+            dhcp_enabled="DHCP" in l3.services if l3 else None,
+            host_routes=_host_routes(l3),
+            ipv6_address_mode=IPV6_MODES.get(row.address_mode, _S.IPV6_MODE_UNKNOWN) if row.address_mode else None,
+            total_address_count=total,
+            used_address_count=used,
+            available_address_count=free,
             allocation_pools=[subnet_pb2.Subnet.AllocationPool(start=row.start_ip, end=row.end_ip)],
             dns_nameservers=l3.dns if l3 else (),
         )
 
-    def port(self, row: NicRow, marks: Marks, vm: VmKindRow | None, groups: Sequence[str]) -> port_pb2.Port:
+    def port(
+        self, row: NicRow, marks: Marks, vm: VmKindRow | None, groups: Sequence[str], *, of_a_router: bool
+    ) -> port_pb2.Port:
+        # Routers and other appliances of the platform have NICs as well and are not servers.
+        server = self._servers + row.vm_instance_uuid if vm and vm.type == _SERVER else None
         return port_pb2.Port(
             name=self._ports + row.uuid,
             display_name=row.internal_name,
@@ -99,14 +133,16 @@ class NetworkMapper:
             update_time=self._time(row.last_op_date),
             description=row.description,
             network=self._networks + row.l3_network_uuid,
-            # Routers and other appliances of the platform have NICs as well and are no servers.
-            server=self._servers + row.vm_instance_uuid if vm and vm.type == _SERVER else None,
+            server=server,
+            device=self._routers + row.vm_instance_uuid if of_a_router else server,
             device_id=row.vm_instance_uuid,
             device_owner=vm.type if vm else None,
             mac_address=row.mac,
             fixed_ips=self._fixed_ips(row),
-            security_groups=[self._groups + group for group in groups],
-            admin_down=row.state == "disable",
+            security_groups=[self._groups + group for group in sorted(groups)],
+            admin_up=row.state == "enable" if row.state else None,
+            vnic_type=_VNIC_TYPES.get(row.type, row.type),
+            host=self._hosts + vm.host_uuid if vm and vm.host_uuid else None,
         )
 
     def _fixed_ips(self, row: NicRow) -> list[port_pb2.Port.FixedIp]:
@@ -114,7 +150,7 @@ class NetworkMapper:
             port_pb2.Port.FixedIp(
                 ip_address=used.ip, subnet=self._subnets + used.ip_range_uuid if used.ip_range_uuid else None
             )
-            for used in row.used_ips
+            for used in sorted(row.used_ips, key=lambda used: (used.ip != row.ip, used.ip))
             if used.ip
         ]
         return found or ([port_pb2.Port.FixedIp(ip_address=row.ip)] if row.ip else [])
@@ -130,9 +166,12 @@ class NetworkMapper:
             description=row.description,
             stateful=True,
             rules=rules_of(row, self._groups),
+            enabled=row.state == "Enabled" if row.state else None,
         )
 
-    def floating_ip(self, row: EipRow, marks: Marks, vip: VipRow | None) -> floating_ip_pb2.FloatingIp:
+    def floating_ip(
+        self, row: EipRow, marks: Marks, vip: VipRow | None, server: str | None
+    ) -> floating_ip_pb2.FloatingIp:
         return floating_ip_pb2.FloatingIp(
             name=self._addresses + row.uuid,
             display_name=row.name,
@@ -147,6 +186,7 @@ class NetworkMapper:
             external_network=self._networks + vip.l3_network_uuid if vip else None,
             port=self._ports + row.vm_nic_uuid if row.vm_nic_uuid else None,
             fixed_ip_address=row.guest_ip,
+            server=self._servers + server if server else None,
         )
 
     def router(self, row: RouterRow, marks: Marks) -> router_pb2.Router:
@@ -162,8 +202,26 @@ class NetworkMapper:
             update_time=self._time(row.last_op_date),
             description=row.description,
             external_network=self._networks + outside if outside else None,
-            external_ip_addresses=[nic.ip for nic in row.vm_nics if nic.ip and nic.l3_network_uuid == outside],
-            admin_down=row.state == "Stopped",
+            external_fixed_ips=[
+                ip for nic in row.vm_nics if nic.l3_network_uuid == outside for ip in self._fixed_ips(nic)
+            ],
+            admin_up=row.state not in ("Stopping", "Stopped") if row.state else None,
+            interfaces=[
+                self._interface(nic)
+                for nic in sorted(row.vm_nics, key=lambda nic: nic.uuid)
+                # The platform itself reaches its router by the management network.
+                if nic.l3_network_uuid not in (outside, row.management_network_uuid)
+            ],
+            ha=row.ha_status != "NoHa" if row.ha_status else None,
+            zones=[self._zones + row.zone_uuid] if row.zone_uuid else [],
+        )
+
+    def _interface(self, nic: NicRow) -> router_pb2.Router.Interface:
+        return router_pb2.Router.Interface(
+            port=self._ports + nic.uuid,
+            network=self._networks + nic.l3_network_uuid,
+            fixed_ips=self._fixed_ips(nic),
+            mac_address=nic.mac,
         )
 
 
@@ -175,6 +233,19 @@ def cidr_of(row: IpRangeRow) -> str:
     return str(ip_network(f"{row.start_ip}/{width}", strict=False)) if row.start_ip and width else ""
 
 
+def size_of(row: IpRangeRow) -> int | None:
+    """Return how many addresses a range has; None where that is more than can be told."""
+    if not row.start_ip or not row.end_ip:
+        return None
+    size = int(ip_address(row.end_ip)) - int(ip_address(row.start_ip)) + 1
+    return size if size <= _MOST_COUNTED else None
+
+
+def _host_routes(l3: L3Row | None) -> list[subnet_pb2.Subnet.HostRoute]:
+    routes = sorted(l3.host_route, key=lambda route: route.prefix) if l3 else []
+    return [_S.HostRoute(destination_cidr=route.prefix, next_hop=route.nexthop) for route in routes]
+
+
 def by_nic(groups: Sequence[Any]) -> Mapping[str, list[str]]:
     """Return the security groups of each NIC."""
     found: dict[str, list[str]] = {}
@@ -184,16 +255,16 @@ def by_nic(groups: Sequence[Any]) -> Mapping[str, list[str]]:
 
 
 def _enabled(state: str) -> Any:
-    return {"Enabled": _ACTIVE, "Disabled": _DOWN, "": 0}.get(state, _UNKNOWN)
+    return {"Enabled": _ACTIVE, "Disabled": _DOWN}.get(state, _UNKNOWN)
 
 
 def _nic_state(row: NicRow) -> Any:
-    return {"enable": _ACTIVE, "disable": _DOWN, "": 0}.get(row.state, _UNKNOWN)
+    return {"enable": _ACTIVE, "disable": _DOWN}.get(row.state, _UNKNOWN)
 
 
 def _router_state(row: RouterRow) -> Any:
     """A router whose agent does not answer routes nothing that could be relied on."""
-    state = _ROUTER_STATES.get(row.state, _UNKNOWN) if row.state else 0
+    state = _ROUTER_STATES.get(row.state, _UNKNOWN)
     if state == _ACTIVE and row.status == "Disconnected":
         return _DOWN
     return _CREATING if state == _ACTIVE and row.status == "Connecting" else state

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan_common.errors import Forbidden
 from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
+from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.network.network_mapping import NetworkMapper, by_nic
-from cloudspan_zstack.network.network_rows import L2Row, L3Row, NicGroupRef, VipRow, VmKindRow
+from cloudspan_zstack.network.network_rows import Capacities, L2Row, L3Row, NicGroupRef, NicRow, VipRow, VmKindRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     from cloudspan_kit.driver import Call
     from cloudspan_zstack.cloud.beside import HasUuid, Marks
     from cloudspan_zstack.cloud.session import Session
-    from cloudspan_zstack.network.network_rows import EipRow, IpRangeRow, NicRow, RouterRow, SecurityGroupRow
+    from cloudspan_zstack.network.network_rows import Capacity, EipRow, IpRangeRow, RouterRow, SecurityGroupRow
+
+_APPLIANCE = "ApplianceVm"
+_ROUTERS = "/vm-instances/appliances/virtual-routers"
 
 
 class NetworkMessages:
@@ -36,10 +41,27 @@ class NetworkMessages:
         return [self._mapper.network(row, marks, known.get(row.l2_network_uuid)) for row in rows]
 
     async def subnets(self, call: Call, rows: Sequence[IpRangeRow]) -> list[subnet_pb2.Subnet]:
-        l3s = await rows_by(self._session, call, "/l3-networks", L3Row, "uuid", (row.l3_network_uuid for row in rows))
+        l3s, capacities = await both(
+            rows_by(self._session, call, "/l3-networks", L3Row, "uuid", (row.l3_network_uuid for row in rows)),
+            self._capacities(call, rows),
+        )
         marks = await self._marks(call, "IpRangeVO", [*rows, *l3s])
         known = by_uuid(l3s)
-        return [self._mapper.subnet(row, marks, known.get(row.l3_network_uuid)) for row in rows]
+        return [
+            self._mapper.subnet(row, marks, known.get(row.l3_network_uuid), capacities.get(row.uuid)) for row in rows
+        ]
+
+    async def _capacities(self, call: Call, rows: Sequence[IpRangeRow]) -> dict[str, Capacity]:
+        """Return by range how many addresses are taken; empty where this account may not ask for that."""
+        found: dict[str, Capacity] = {}
+        try:
+            for part in batches(sorted(row.uuid for row in rows)):
+                params = [("ipRangeUuids", uuid) for uuid in part]
+                told = await self._session.read(call, "/ip-capacity", Capacities, params=params)
+                found |= {one.resource_uuid: one for one in told.capacity_data}
+        except Forbidden:
+            return {}
+        return found
 
     async def ports(self, call: Call, rows: Sequence[NicRow]) -> list[port_pb2.Port]:
         session = self._session
@@ -49,12 +71,22 @@ class NetworkMessages:
                 session, call, "/security-groups/vm-instances/nics", NicGroupRef, "vmNicUuid", (r.uuid for r in rows)
             ),
         )
-        marks = await self._marks(call, "VmNicVO", [*rows, *vms])
-        kinds, groups_of = by_uuid(vms), by_nic(groups)
+        appliances = [vm.uuid for vm in vms if vm.type == _APPLIANCE]
+        marks, routers = await both(
+            self._marks(call, "VmNicVO", [*rows, *vms]),
+            rows_by(session, call, _ROUTERS, VmKindRow, "uuid", appliances),
+        )
+        kinds, groups_of, of_routers = by_uuid(vms), by_nic(groups), by_uuid(routers)
         return [
-            self._mapper.port(row, marks, kinds.get(row.vm_instance_uuid), groups_of.get(row.uuid, ()))
+            self._mapper.port(
+                row,
+                marks,
+                kinds.get(row.vm_instance_uuid),
+                groups_of.get(row.uuid, ()),
+                of_a_router=row.vm_instance_uuid in of_routers,
+            )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     async def security_groups(
         self, call: Call, rows: Sequence[SecurityGroupRow]
@@ -63,12 +95,28 @@ class NetworkMessages:
         return [self._mapper.security_group(row, marks) for row in rows]
 
     async def floating_ips(self, call: Call, rows: Sequence[EipRow]) -> list[floating_ip_pb2.FloatingIp]:
-        marks, vips = await both(
-            self._marks(call, "EipVO", rows),
-            rows_by(self._session, call, "/vips", VipRow, "uuid", (row.vip_uuid for row in rows)),
+        (marks, vips), servers = await both(
+            both(
+                self._marks(call, "EipVO", rows),
+                rows_by(self._session, call, "/vips", VipRow, "uuid", (row.vip_uuid for row in rows)),
+            ),
+            self._servers(call, [row.vm_nic_uuid for row in rows]),
         )
         known = by_uuid(vips)
-        return [self._mapper.floating_ip(row, marks, known.get(row.vip_uuid)) for row in rows]
+        return [
+            self._mapper.floating_ip(row, marks, known.get(row.vip_uuid), servers.get(row.vm_nic_uuid)) for row in rows
+        ]
+
+    async def _servers(self, call: Call, nics: Sequence[str]) -> dict[str, str]:
+        """Return the server of each of these NICs; those of appliances have none."""
+        found = await rows_by(self._session, call, "/vm-instances/nics", NicRow, "uuid", nics)
+        owners = (nic.vm_instance_uuid for nic in found)
+        vms = by_uuid(await rows_by(self._session, call, "/vm-instances", VmKindRow, "uuid", owners))
+        return {
+            nic.uuid: nic.vm_instance_uuid
+            for nic in found
+            if nic.vm_instance_uuid in vms and vms[nic.vm_instance_uuid].type != _APPLIANCE
+        }
 
     async def routers(self, call: Call, rows: Sequence[RouterRow]) -> list[router_pb2.Router]:
         marks = await self._marks(call, "VmInstanceVO", rows)

@@ -33,7 +33,6 @@ class CreateNetworkOptions(msgspec.Struct, forbid_unknown_fields=True):
     """ROUTED is a VPC network: useless until a VPC router is attached to it."""
     services: dict[str, list[str]] | None = None
     """Service types by type of provider, as {"Flat": ["DHCP"]}; those usual for the kind where nothing is said."""
-    dns_domain: str = ""
 
 
 class CreateSubnetOptions(msgspec.Struct, forbid_unknown_fields=True):

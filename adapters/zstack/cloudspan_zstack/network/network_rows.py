@@ -19,6 +19,7 @@ class IpRangeRow(Row, kw_only=True):
     network_cidr: str = ""
     ip_version: int = 4
     prefix_len: int = 0
+    address_mode: str = ""
 
 
 class ServiceRef(msgspec.Struct, rename="camel"):
@@ -28,8 +29,16 @@ class ServiceRef(msgspec.Struct, rename="camel"):
     network_service_type: str = ""
 
 
+class HostRoute(msgspec.Struct, rename="camel"):
+    """A route that guests of an L3 network are handed."""
+
+    prefix: str = ""
+    nexthop: str = ""
+
+
 class L3Row(Row, kw_only=True):
     type: str = ""
+    dns_domain: str = ""
     zone_uuid: str = ""
     l2_network_uuid: str = ""
     state: str = ""
@@ -37,6 +46,7 @@ class L3Row(Row, kw_only=True):
     dns: list[str] = msgspec.field(default_factory=list)
     ip_ranges: list[IpRangeRow] = msgspec.field(default_factory=list)
     network_services: list[ServiceRef] = msgspec.field(default_factory=list)
+    host_route: list[HostRoute] = msgspec.field(default_factory=list)
 
     @property
     def services(self) -> set[str]:
@@ -47,6 +57,7 @@ class L2Row(Row, kw_only=True):
     type: str = ""
     zone_uuid: str = ""
     virtual_network_id: int = 0
+    physical_interface: str = ""
     attached_cluster_uuids: list[str] = msgspec.field(default_factory=list)
 
 
@@ -72,6 +83,7 @@ class NicRow(Row, kw_only=True):
     mac: str = ""
     internal_name: str = ""
     state: str = ""
+    type: str = ""
     used_ips: list[UsedIp] = msgspec.field(default_factory=list)
 
 
@@ -80,6 +92,7 @@ class VmKindRow(Row, kw_only=True):
 
     type: str = ""
     state: str = ""
+    host_uuid: str = ""
 
 
 class NicGroupRef(msgspec.Struct, rename="camel"):
@@ -98,6 +111,7 @@ class RuleRow(Row, kw_only=True):
     priority: int = -1
     src_ip_range: str = ""
     dst_ip_range: str = ""
+    src_port_range: str = ""
     dst_port_range: str = ""
     remote_security_group_uuid: str = ""
     allowed_cidr: str = ""
@@ -137,7 +151,24 @@ class RouterRow(Row, kw_only=True):
     status: str = ""
     public_network_uuid: str = ""
     default_route_l3_network_uuid: str = ""
+    management_network_uuid: str = ""
+    zone_uuid: str = ""
+    ha_status: str = ""
     vm_nics: list[NicRow] = msgspec.field(default_factory=list)
+
+
+class Capacity(msgspec.Struct, rename="camel"):
+    """How many addresses of one range are taken; older releases tell of all ranges together only."""
+
+    resource_uuid: str = ""
+    used_ip_address_number: int | None = None
+    available_capacity: int | None = None
+
+
+class Capacities(msgspec.Struct, rename="camel"):
+    """Answer to a question about several ranges."""
+
+    capacity_data: list[Capacity] = []
 
 
 class ProviderRow(Row, kw_only=True):

@@ -1,79 +1,93 @@
 """Security group rules in our words. `network_mapping` calls it for every group.
 
-A rule of ZStack's names several ranges of addresses and of ports at once, by lists; ours has one of each, so one of
-theirs becomes several of ours with the same id. What drops packets, or is switched off, lets nothing through: it is no
-rule in our sense and is left out (view FULL shows it).
+One rule of ZStack's is one of ours. It may name several ranges of addresses and of ports at once, by lists, and ours
+has one of each: what does not fit is told as it is in `unsupported_match`, so that nobody takes the rule for wider than
+it is. Every group has four rules between its members that nobody made and nobody can change: they are `built_in`.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network, summarize_address_range
-from typing import TYPE_CHECKING
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 
-from cloudspan.v1 import security_group_pb2
+from cloudspan.v1 import common_pb2, security_group_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cloudspan_zstack.network.network_rows import RuleRow, SecurityGroupRow
 
 Rule = security_group_pb2.SecurityGroup.Rule
 
-_INGRESS = "Ingress"
-_DIRECTIONS = {_INGRESS: Rule.DIRECTION_INGRESS, "Egress": Rule.DIRECTION_EGRESS}
+_INGRESS, _EGRESS = "Ingress", "Egress"
+_DIRECTIONS = {_INGRESS: Rule.DIRECTION_INGRESS, _EGRESS: Rule.DIRECTION_EGRESS}
+_ACTIONS = {"ACCEPT": Rule.ACTION_ALLOW, "": Rule.ACTION_ALLOW, "DROP": Rule.ACTION_DROP}
+_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
-def rules_of(group: SecurityGroupRow, prefix: str) -> Iterator[Rule]:
-    """Iterate the rules that let something through; `prefix` is that of security groups' names, with its slash."""
-    for row in group.rules:
-        is_default = row.priority == 0 and row.remote_security_group_uuid == group.uuid
-        # Every group has four of these, between its members; nobody made them and nobody can change them.
-        if not is_default and row.state != "Disabled" and row.action in ("", "ACCEPT"):
-            yield from _single(row, prefix)
+def rules_of(group: SecurityGroupRow, prefix: str) -> list[Rule]:
+    """Return all rules of a group; `prefix` is that of security groups' names, with its slash.
+
+    The platform tells them in another order from call to call: here they stand by direction and priority.
+    """
+    return [_rule(row, group.uuid, prefix) for row in sorted(group.rules, key=lambda r: (r.type, r.priority, r.uuid))]
 
 
-def _single(row: RuleRow, prefix: str) -> Iterator[Rule]:
+def ip_version(number: int) -> Any:
+    """Return the contract's word for an IP version."""
+    return _VERSIONS.get(number, common_pb2.IP_VERSION_UNKNOWN)
+
+
+def _rule(row: RuleRow, group: str, prefix: str) -> Rule:
+    unsupported: dict[str, str] = {}
     remote = row.remote_security_group_uuid
-    for cidr in _cidrs(row):
-        for first, last in _ports(row):
-            yield Rule(
-                id=row.uuid,
-                direction=_DIRECTIONS.get(row.type, Rule.DIRECTION_UNSPECIFIED),
-                ip_version=row.ip_version,
-                protocol=None if row.protocol in ("", "ALL") else row.protocol.lower(),
-                port_range_min=first,
-                port_range_max=last,
-                has_port_range=first is not None,
-                remote_cidr=cidr,
-                remote_security_group=prefix + remote if remote else None,
-                description=row.description,
-            )
+    first, last = _ports(row, unsupported)
+    cidr = _cidr(row, unsupported)
+    return Rule(
+        id=row.uuid,
+        direction=_DIRECTIONS.get(row.type, Rule.DIRECTION_UNKNOWN),
+        ip_version=ip_version(row.ip_version),
+        protocol="" if row.protocol == "ALL" else row.protocol.lower(),
+        port_range_min=first,
+        port_range_max=last,
+        # Only one of them can be set: with a group, a range narrows it further.
+        remote_cidr=None if remote else cidr,
+        remote_security_group=prefix + remote if remote else None,
+        description=row.description,
+        action=_ACTIONS.get(row.action, Rule.ACTION_UNKNOWN),
+        enabled=row.state == "Enabled" if row.state else None,
+        priority=row.priority if row.priority >= 0 else None,
+        built_in=row.priority == 0 and remote == group,
+        unsupported_match=unsupported | ({"allowedCidr": cidr} if remote and cidr else {}),
+    )
 
 
-def _cidrs(row: RuleRow) -> list[str | None]:
-    """Return the far side's ranges; a single None for any."""
-    told = (row.src_ip_range if row.type == _INGRESS else row.dst_ip_range) or row.allowed_cidr
-    found = [cidr for part in told.split(",") for cidr in _networks(part.strip())]
-    return [cidr for cidr in found if cidr not in _ANYWHERE] or [None]
-
-
-def _networks(part: str) -> list[str]:
-    """Return what one part of a list names: `10.0.0.5-10.0.0.9` is no CIDR, but a few of them."""
-    first, dash, last = part.partition("-")
+def _cidr(row: RuleRow, unsupported: dict[str, str]) -> str | None:
+    """Return the far side's range; None for any, and for what is no single range, which goes to `unsupported`."""
+    own, other = ("srcIpRange", row.src_ip_range), ("dstIpRange", row.dst_ip_range)
+    if row.type == _EGRESS:
+        own, other = other, own
+    if other[1]:
+        unsupported[other[0]] = other[1]
+    name, told = own if own[1] else ("allowedCidr", row.allowed_cidr)
+    if not told or told in _ANYWHERE:
+        return None
     try:
-        if dash:
-            return [str(network) for network in summarize_address_range(ip_address(first), ip_address(last))]
-        return [str(ip_network(first, strict=False))] if first else []
-    except (ValueError, TypeError):
-        return [part]  # a new way of writing it: told as it is rather than not at all
+        return str(ip_network(told, strict=False))
+    except ValueError:
+        unsupported[name] = told  # a list, or a range that is not a CIDR: 10.0.0.5-10.0.0.9
+        return None
 
 
-def _ports(row: RuleRow) -> list[tuple[int | None, int | None]]:
-    """Return the port ranges; a single (None, None) for all."""
+def _ports(row: RuleRow, unsupported: dict[str, str]) -> tuple[int | None, int | None]:
+    """Return first and last port; None for all, and for what is no single range, which goes to `unsupported`."""
+    if row.src_port_range:
+        unsupported["srcPortRange"] = row.src_port_range
     if row.dst_port_range:
-        parts = [part.strip().partition("-") for part in row.dst_port_range.split(",")]
-        return [(int(first), int(last or first)) for first, _, last in parts]
+        first, _, last = row.dst_port_range.partition("-")
+        if first.isdecimal() and (last or first).isdecimal():
+            return int(first), int(last or first)
+        unsupported["dstPortRange"] = row.dst_port_range
+        return None, None
     if row.start_port < 0 or row.protocol == "ALL":
-        return [(None, None)]
-    return [(row.start_port, row.end_port)]
+        return None, None
+    return row.start_port, row.end_port

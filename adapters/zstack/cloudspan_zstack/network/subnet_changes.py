@@ -73,7 +73,7 @@ class SubnetChanges(Changes):
                     f"network has one CIDR and gateway on this platform; {wish.cidr} needs a network of its own"
                 )
                 raise PreconditionFailed(text, reason="ONE_CIDR_A_NETWORK", resource=name)
-        if wish.no_dhcp and "DHCP" in l3.services:
+        if wish.dhcp is False and "DHCP" in l3.services:
             text = f"{name} serves DHCP to all of its subnets; make a network without it by options.services"
             raise PreconditionFailed(text, reason="DHCP_OF_THE_NETWORK", resource=name)
 

@@ -1,4 +1,4 @@
-"""Makes one subnet of a network: the IP range, its labels, and the name servers that it brings to the network.
+"""Makes one subnet of a network: the IP range, its labels, and the name servers and routes that it brings along.
 
 `subnet_changes` makes single ones by it, `network_changes` those that come with a new network. The platform gives the
 tags of a new range to its network; so labels are sent after it, as tags of the range's own.
@@ -52,6 +52,8 @@ class SubnetMaking:
             await self._label(op, f"label{number}-{i}", uuid, tag)
         for i, server in enumerate(wish.name_servers):
             await self._add_dns(op, f"dns{number}-{i}", network, server)
+        for i, (destination, next_hop) in enumerate(wish.routes):
+            await self._add_route(op, f"route{number}-{i}", network, destination, next_hop)
         return uuid
 
     async def _label(self, op: Operation, step: str, uuid: str, tag: str) -> None:
@@ -75,4 +77,20 @@ class SubnetMaking:
                 await self._session.act(op.call, change, job=f"{op.marker(step)} undo")
 
         change = Change("POST", "/l3-networks/{uuid}/dns", args, params={"dns": server})
+        await self._creation.apply(op, step, change, holds=holds, undo=undo)
+
+    async def _add_route(self, op: Operation, step: str, network: str, destination: str, next_hop: str) -> None:
+        args = {"uuid": network}
+
+        async def holds() -> bool:
+            row = await self._creation.row(op.call, L3, network)
+            return row is not None and (destination, next_hop) in [(one.prefix, one.nexthop) for one in row.host_route]
+
+        async def undo(done: Mapping[str, Any]) -> None:
+            if done and await holds():
+                change = Change("DELETE", "/l3-networks/{uuid}/hostroute", args, params={"prefix": destination})
+                await self._session.act(op.call, change, job=f"{op.marker(step)} undo")
+
+        params = {"prefix": destination, "nexthop": next_hop}
+        change = Change("POST", "/l3-networks/{uuid}/hostroute", args, params=params)
         await self._creation.apply(op, step, change, holds=holds, undo=undo)

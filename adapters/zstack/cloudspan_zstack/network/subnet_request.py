@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
+from cloudspan.v1 import common_pb2
 from cloudspan_common.errors import AlreadyExists
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.session import Change
@@ -17,14 +18,18 @@ from cloudspan_zstack.network.network_kinds import bad
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import subnet_pb2
+    from cloudspan.v1 import network_pb2, subnet_pb2
     from cloudspan_zstack.network.network_options import CreateSubnetOptions
+
+    AnySubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
+    """A new subnet by itself, or one that comes with its network: the same fields."""
 
 Address = IPv4Address | IPv6Address
 Cidr = IPv4Network | IPv6Network
 
 IPV4 = 4
 _LEAST_ADDRESSES = 4
+_NORMAL = "Normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,11 @@ class SubnetWish:
     gateway: Address | None
     whole: bool
     """Whether it is all of the CIDR but the gateway, which the platform can work out itself."""
-    no_dhcp: bool
+    dhcp: bool | None
+    """None where nothing is said: as the network has it."""
     name_servers: Sequence[str]
+    routes: Sequence[tuple[str, str]]
+    """(destination, next hop)."""
     tags: Sequence[str]
     options: CreateSubnetOptions
 
@@ -56,7 +64,7 @@ class SubnetWish:
         return AlreadyExists(text, reason="RANGE_OVERLAPS")
 
 
-def subnet_wish(subnet: subnet_pb2.Subnet, path: str, options: CreateSubnetOptions) -> SubnetWish:
+def subnet_wish(subnet: AnySubnet, path: str, options: CreateSubnetOptions) -> SubnetWish:
     """Return what is asked for; `path` is where the subnet stands in the request.
 
     Raises:
@@ -68,13 +76,13 @@ def subnet_wish(subnet: subnet_pb2.Subnet, path: str, options: CreateSubnetOptio
         text = f"a subnet is one run of addresses on this platform, not {len(pools)}: make one subnet for each"
         raise bad(f"{path}.allocation_pools", text)
     first, last = cidr[1], cidr[-2] if cidr.version == IPV4 else cidr[-1]
-    gateway = None if subnet.no_gateway else _gateway(subnet, path, cidr, first)
+    gateway = _gateway(subnet, path, cidr, first, options)
     if pools:
         start, end = (_address(text, f"{path}.allocation_pools") for text in (pools[0].start, pools[0].end))
     else:
         start, end = _beside(gateway, first, last)
     if start not in cidr or end not in cidr or int(start) > int(end):
-        raise bad(f"{path}.allocation_pools", f"{start} to {end} is no run of addresses in {cidr}")
+        raise bad(f"{path}.allocation_pools", f"{start} to {end} is not a run of addresses in {cidr}")
     if gateway is not None and int(start) <= int(gateway) <= int(end):
         text = f"the gateway {gateway} lies within {start} to {end}; give {path}.allocation_pools beside it"
         raise bad(f"{path}.allocation_pools", text)
@@ -87,8 +95,9 @@ def subnet_wish(subnet: subnet_pb2.Subnet, path: str, options: CreateSubnetOptio
         end=end,
         gateway=gateway,
         whole=not pools and gateway is not None,
-        no_dhcp=subnet.dhcp_disabled,
+        dhcp=subnet.dhcp_enabled if subnet.HasField("dhcp_enabled") else None,
         name_servers=[str(_address(text, f"{path}.dns_nameservers")) for text in subnet.dns_nameservers],
+        routes=[_route(route, f"{path}.host_routes[{i}]") for i, route in enumerate(subnet.host_routes)],
         tags=tags_of(subnet.labels, f"{path}.labels"),
         options=options,
     )
@@ -118,24 +127,39 @@ def subnet_change(wish: SubnetWish, network: str, uuid: str) -> Change:
     return Change("POST", template, {"network": network}, params=params)
 
 
-def _cidr(subnet: subnet_pb2.Subnet, path: str) -> Cidr:
+def _cidr(subnet: AnySubnet, path: str) -> Cidr:
     try:
         cidr = ip_network(subnet.cidr, strict=False)
     except ValueError as error:
-        text = f"{path}.cidr is {subnet.cidr!r}, which is no range of addresses ({error}); write it like 10.0.0.0/24"
+        text = f"{path}.cidr is {subnet.cidr!r}, which is not a range of addresses ({error}); write it like 10.0.0.0/24"
         raise bad(f"{path}.cidr", text) from error
     if subnet.ip_version not in (0, cidr.version):
-        raise bad(f"{path}.ip_version", f"{path}.ip_version is {subnet.ip_version}, {cidr} is of IPv{cidr.version}")
+        told = f"{path}.ip_version is {common_pb2.IpVersion.Name(subnet.ip_version)}, {cidr} is of IPv{cidr.version}"
+        raise bad(f"{path}.ip_version", told)
     if cidr.num_addresses < _LEAST_ADDRESSES:
         raise bad(f"{path}.cidr", f"{cidr} has {cidr.num_addresses} addresses, the platform needs {_LEAST_ADDRESSES}")
     return cidr
 
 
-def _gateway(subnet: subnet_pb2.Subnet, path: str, cidr: Cidr, first: Address) -> Address:
+def _gateway(subnet: AnySubnet, path: str, cidr: Cidr, first: Address, options: CreateSubnetOptions) -> Address | None:
+    """Return the gateway: the first address where nothing is said, None where it is set and empty."""
+    if subnet.HasField("gateway_ip") and not subnet.gateway_ip:
+        if options.range_type == _NORMAL:
+            text = f"{path}.gateway_ip: a range that servers get addresses from needs a gateway on this platform"
+            raise bad(f"{path}.gateway_ip", text, "GATEWAY_NEEDED")
+        return None
     gateway = _address(subnet.gateway_ip, f"{path}.gateway_ip") if subnet.gateway_ip else first
     if gateway not in cidr:
         raise bad(f"{path}.gateway_ip", f"{path}.gateway_ip {gateway} is not in {cidr}")
     return gateway
+
+
+def _route(route: subnet_pb2.Subnet.HostRoute, path: str) -> tuple[str, str]:
+    try:
+        destination = ip_network(route.destination_cidr, strict=False)
+    except ValueError as error:
+        raise bad(f"{path}.destination_cidr", f"{path}.destination_cidr: {error}") from error
+    return str(destination), str(_address(route.next_hop, f"{path}.next_hop"))
 
 
 def _beside(gateway: Address | None, first: Address, last: Address) -> tuple[Address, Address]:

@@ -2,14 +2,14 @@
 
 `cluster` lists it among its areas; the kit calls the functions by their names. A volume type is a disk offering: a
 size with a name. Root disks of servers are volumes as well. Deleted volumes can be read, SOFT_DELETED, for the days
-that the platform keeps them; lists leave them out unless the filter names that state.
+that the platform keeps them; lists of volumes leave them out unless `show_deleted` asks for them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_kit.driver import ABSENT, BY_KEY, Capability, Page
+from cloudspan_kit.driver import ABSENT, BY_KEY, EMULATED, Capability, Page
 from cloudspan_zstack.cloud import conditions
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
 from cloudspan_zstack.volume.storage_changes import StorageChanges
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _COMMON_SORT = {"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"}
 _VOLUME_SORT = {**_COMMON_SORT, "size_bytes": "size", "native_state": "status"}
-_SNAPSHOT_SORT = {**_COMMON_SORT, "size_bytes": "size", "native_state": "status"}
-_TYPE_SORT = {"display_name": "name"}
+_SNAPSHOT_SORT = {**_COMMON_SORT, "stored_bytes": "size", "native_state": "status"}
+_TYPE_SORT = {"display_name": "name", "size_bytes": "diskSize"}
 _VOLUME_STATES = {
     "CREATING": ("status=Creating",),
     "AVAILABLE": ("status?=Ready,NotInstantiated", "vmInstanceUuid is null"),
@@ -43,27 +43,46 @@ _SNAPSHOT_STATES = {
     "SOFT_DELETED": ("status=Deleted",),
 }
 _UNTOLD = (ABSENT, "the platform does not tell it")
+_FIELDS = {
+    "snapshot": _UNTOLD,
+    "source_volume": _UNTOLD,
+    "encrypted": _UNTOLD,
+    "host": (ABSENT, "which host's disks hold a volume is told to the administrator only, elsewhere"),
+    "image_properties": (ABSENT, "the platform tells an image's properties with the image"),
+    "migration_status": _UNTOLD,
+    "fault": _UNTOLD,
+    "attachments.device": _UNTOLD,
+    "attachments.id": (ABSENT, "attachments have no id"),
+    "attachments": (ABSENT, "of a volume that several servers share the platform does not tell them"),
+}
+_TYPE_FIELDS = {
+    "visibility": _UNTOLD,
+    "is_default": (ABSENT, "the platform has no default disk offering"),
+    "encryption": _UNTOLD,
+    "multi_attach": (ABSENT, "that is the volume's, not the disk offering's"),
+}
+_SNAPSHOT_FIELDS = {
+    "volume_size_bytes": (ABSENT, "the platform keeps the snapshot's own size only"),
+    "progress_percent": _UNTOLD,
+    "fault": _UNTOLD,
+}
 
 
 class Storage(StorageChanges):
     """Volumes, volume types and snapshots of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
-        "list_volumes": Capability(
-            sortable=tuple(_VOLUME_SORT),
+        "list_volumes": Capability(sortable=tuple(_VOLUME_SORT), fields=_FIELDS),
+        "list_snapshots": Capability(sortable=tuple(_SNAPSHOT_SORT), fields=_SNAPSHOT_FIELDS),
+        "list_volume_types": Capability(sortable=tuple(_TYPE_SORT), fields=_TYPE_FIELDS),
+        "create_volume": Capability(
+            create_safety=BY_KEY,
+            options=CreateVolumeOptions,
             fields={
-                "snapshot": _UNTOLD,
-                "encrypted": _UNTOLD,
-                "attachments.device": _UNTOLD,
-                "attachments": (ABSENT, "of a volume that several servers share the platform does not tell them"),
+                "volume.source_volume": (ABSENT, "copy a volume by a snapshot of it"),
+                "volume.size_bytes": (EMULATED, "beside a larger source's size the volume is extended once it is made"),
             },
         ),
-        "list_snapshots": Capability(sortable=tuple(_SNAPSHOT_SORT)),
-        "list_volume_types": Capability(
-            sortable=tuple(_TYPE_SORT),
-            fields={"public": _UNTOLD, "default": (ABSENT, "the platform has no default disk offering")},
-        ),
-        "create_volume": Capability(create_safety=BY_KEY, options=CreateVolumeOptions),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
@@ -73,6 +92,8 @@ class Storage(StorageChanges):
             "name": conditions.name("uuid", f"{ref}/volumes/"),
             "state": conditions.word(_VOLUME_STATES),
             "bootable": conditions.word({"true": ("type=Root",), "false": ("type=Data",)}),
+            "kind": conditions.word({"ROOT": ("type=Root",), "DATA": ("type=Data",)}),
+            "storage_pool": conditions.name("primaryStorageUuid", f"{ref}/storagePools/"),
             "multi_attach": conditions.word({"true": ("isShareable=true",), "false": ("isShareable=false",)}),
             "volume_type": conditions.name("diskOfferingUuid", f"{ref}/volumeTypes/"),
             "image": conditions.name("rootImageUuid", f"{ref}/images/"),
@@ -86,7 +107,7 @@ class Storage(StorageChanges):
         # Memory and Cache volumes are the platform's own.
         self._volumes: Listing[VolumeRow, volume_pb2.Volume] = Listing(
             "/volumes", VolumeRow, self._messages.volumes, conditions=("type?=Root,Data",),
-            unless_asked="status!=Deleted", sortable=_VOLUME_SORT, pushes=volume_pushes,
+            not_deleted="status!=Deleted", sortable=_VOLUME_SORT, pushes=volume_pushes,
         )  # fmt: skip
         self._types: Listing[DiskOfferingRow, volume_type_pb2.VolumeType] = Listing(
             "/disk-offerings", DiskOfferingRow, self._messages.types, sortable=_TYPE_SORT,
@@ -94,7 +115,7 @@ class Storage(StorageChanges):
         )  # fmt: skip
         self._snapshots: Listing[SnapshotRow, snapshot_pb2.Snapshot] = Listing(
             "/volume-snapshots", SnapshotRow, self._messages.snapshots, sortable=_SNAPSHOT_SORT, pushes=snapshot_pushes,
-            unless_asked="status!=Deleted",
+            conditions=("status!=Deleted",),
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -14,16 +14,18 @@ from cloudspan_kit.values import listed, native_id
 from cloudspan_zstack.cloud.beside import every
 from cloudspan_zstack.cloud.creation import Creation, Kind
 from cloudspan_zstack.cloud.markers import marked_kind
+from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.cloud.transits import transits_of
 from cloudspan_zstack.volume.storage_messages import StorageMessages
-from cloudspan_zstack.volume.storage_rows import DiskOfferingRow, PrimaryStorageRow, SnapshotRow, VolumeRow
+from cloudspan_zstack.volume.storage_rows import DiskOfferingRow, PrimaryStorageRow, SnapshotRow, SourceRow, VolumeRow
 from cloudspan_zstack.volume.volume_request import VolumeWish, bad, volume_change, wish_of
 
 if TYPE_CHECKING:
     from cloudspan.v1 import volume_pb2
+    from cloudspan_common.errors import InvalidRequest
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Operation
-    from cloudspan_zstack.cloud.session import Change, Session
+    from cloudspan_zstack.cloud.session import Session
 
 _MADE = ("NotInstantiated", "Ready")
 VOLUME = Kind(
@@ -59,9 +61,26 @@ class StorageChanges:
 
         uuid = await self._creation.make(op, "volume", VOLUME, change)
         op.set_resource(self._ref.resource("volumes", uuid))
+        if wish.is_of_a_source and wish.size:
+            await self._extend(op, wish, uuid)
         row = await op.wait_until("readable", lambda: self._creation.row(op.call, VOLUME, uuid), percent=90)
         (message,) = await self._messages.volumes(op.call, [row])
         return message
+
+    async def _extend(self, op: Operation, wish: VolumeWish, uuid: str) -> None:
+        """Give a volume that was made of a source the size that was asked for; nothing is sent where it has that."""
+
+        async def holds() -> bool:
+            row = await self._creation.row(op.call, VOLUME, uuid)
+            if row is not None and row.size > wish.size:
+                raise _too_small(wish, row.size)
+            return row is not None and row.size == wish.size
+
+        params = {"size": wish.size}
+        change = Change(
+            "PUT", "/volumes/data/resize/{uuid}/actions", {"uuid": uuid}, action="resizeDataVolume", params=params
+        )
+        await self._creation.apply(op, "extend", change, holds=holds)
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
         op.set_resource(request.name)
@@ -99,9 +118,10 @@ class StorageChanges:
     # ------------------------------------------------------------------ what is looked up before
 
     async def _place(self, call: Call, wish: VolumeWish) -> dict[str, str]:
-        """Check the size against the type's, and choose the primary storage where one is needed."""
+        """Check the size against the type's or the source's, and choose the primary storage where one is needed."""
         if wish.names_its_size_twice:
-            await check_size(self._session, call, wish)
+            check = check_source if wish.is_of_a_source else check_size
+            await check(self._session, call, wish)
         if not wish.needs_a_storage:
             return {"storage": wish.options.primary_storage}
         conditions = ["state=Enabled", "status=Connected", *([f"zoneUuid={wish.zone}"] if wish.zone else [])]
@@ -130,3 +150,27 @@ async def check_size(session: Session, call: Call, wish: VolumeWish) -> None:
             f"is {row.disk_size} bytes; leave one of them out"
         )
         raise bad(f"{wish.path}.size_bytes", text)
+
+
+async def check_source(session: Session, call: Call, wish: VolumeWish) -> None:
+    """Refuse a source that is not there, and a size below an image's: a volume never shrinks.
+
+    How large the volume of a snapshot was then the platform does not keep; that shows once the copy is there.
+
+    Raises:
+        InvalidRequest: It is smaller, or there is no such source.
+    """
+    field, template, uuid = ("image", "/images/{uuid}", wish.image) if wish.image else (
+        "snapshot", "/volume-snapshots/{uuid}", wish.snapshot,
+    )  # fmt: skip
+    try:
+        row = await session.get_one(call, template, SourceRow, args={"uuid": uuid})
+    except NotFound as error:
+        raise bad(f"{wish.path}.{field}", f"{wish.path}.{field}: {error.message}") from error
+    if wish.image and wish.size < row.size:
+        raise _too_small(wish, row.size)
+
+
+def _too_small(wish: VolumeWish, size: int) -> InvalidRequest:
+    text = f"{wish.path}.size_bytes is {wish.size}, less than the {size} bytes of what it is made of"
+    return bad(f"{wish.path}.size_bytes", text)

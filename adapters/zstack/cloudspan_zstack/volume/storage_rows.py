@@ -33,6 +33,7 @@ _SNAPSHOT_STATES = {
     "Deleting": _S.STATE_DELETING,
     "Deleted": _S.STATE_SOFT_DELETED,
 }
+KINDS = {"Root": _V.KIND_ROOT, "Data": _V.KIND_DATA}
 
 
 class VolumeRow(Row, kw_only=True):
@@ -61,6 +62,14 @@ class SnapshotRow(Row, kw_only=True):
     status: str = ""
     state: str = ""
     size: int = 0
+    latest: bool | None = None
+    group_uuid: str = ""
+
+
+class SourceRow(Row, kw_only=True):
+    """An image or a snapshot, as far as a volume that is made of it is concerned."""
+
+    size: int = 0
 
 
 class PrimaryStorageRow(Row, kw_only=True):
@@ -78,6 +87,7 @@ class StorageMapper:
         self._volumes, self._types = f"{ref}/volumes/", f"{ref}/volumeTypes/"
         self._snapshots, self._images = f"{ref}/snapshots/", f"{ref}/images/"
         self._servers, self._zones = f"{ref}/servers/", f"{ref}/zones/"
+        self._pools = f"{ref}/storagePools/"
 
     def volume(self, row: VolumeRow, marks: Marks, storages: Mapping[str, PrimaryStorageRow]) -> volume_pb2.Volume:
         storage = storages.get(row.primary_storage_uuid)
@@ -98,25 +108,28 @@ class StorageMapper:
             multi_attach=row.is_shareable,
             image=self._images + row.root_image_uuid if row.root_image_uuid else None,
             attachments=[self._attachment(row)] if row.vm_instance_uuid else [],
+            kind=KINDS.get(row.type, _V.KIND_UNKNOWN) if row.type else None,
+            storage_pool=self._pools + row.primary_storage_uuid if row.primary_storage_uuid else None,
         )
 
     def _attachment(self, row: VolumeRow) -> volume_pb2.Volume.Attachment:
         return _V.Attachment(server=self._servers + row.vm_instance_uuid, attach_time=self._time(row.last_attach_date))
 
     def volume_type(self, row: DiskOfferingRow, marks: Marks) -> volume_type_pb2.VolumeType:
-        specs = {"disk_size": str(row.disk_size), "state": row.state, "allocator_strategy": row.allocator_strategy}
+        specs = {"state": row.state, "allocator_strategy": row.allocator_strategy}
         return volume_type_pb2.VolumeType(
             name=self._types + row.uuid,
             display_name=row.name,
             description=row.description,
             extra_specs={key: value for key, value in specs.items() if value} | dict(marks.labels(row.uuid) or {}),
+            size_bytes=row.disk_size or None,
         )
 
     def snapshot(self, row: SnapshotRow, marks: Marks) -> snapshot_pb2.Snapshot:
         return _S(
             name=self._snapshots + row.uuid,
             display_name=row.name,
-            state=_SNAPSHOT_STATES.get(row.status, _S.STATE_UNKNOWN) if row.status else None,
+            state=_SNAPSHOT_STATES.get(row.status, _S.STATE_UNKNOWN),
             native_state=row.status,
             project=marks.project(row.uuid),
             labels=marks.labels(row.uuid),
@@ -124,13 +137,16 @@ class StorageMapper:
             update_time=self._time(row.last_op_date),
             description=row.description,
             volume=self._volumes + row.volume_uuid if row.volume_uuid else None,
-            size_bytes=row.size,
+            # What the snapshot itself takes up; how large the volume was the platform does not keep.
+            stored_bytes=row.size or None,
+            latest=row.latest,
+            group=row.group_uuid,
             parent_snapshot=self._snapshots + row.parent_uuid if row.parent_uuid else None,
         )
 
 
 def _volume_state(row: VolumeRow) -> Any:
-    state = _VOLUME_STATES.get(row.status, _V.STATE_UNKNOWN) if row.status else _V.STATE_UNSPECIFIED
+    state = _VOLUME_STATES.get(row.status, _V.STATE_UNKNOWN)
     if state != _V.STATE_AVAILABLE:
         return state
     if row.vm_instance_uuid:

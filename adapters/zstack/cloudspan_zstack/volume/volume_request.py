@@ -60,8 +60,13 @@ class VolumeWish(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names_its_size_twice(self) -> bool:
-        """Whether it names a disk offering, which is a size, and a size beside it."""
-        return bool(self.offering and self.size)
+        """Whether it names a disk offering or a source, which have a size, and a size beside it."""
+        return bool((self.offering or self.is_of_a_source) and self.size)
+
+    @property
+    def is_of_a_source(self) -> bool:
+        """Whether its data comes from elsewhere."""
+        return bool(self.image or self.snapshot)
 
 
 def wish_of(request: volume_pb2.CreateVolumeRequest, ref: ClusterRef) -> VolumeWish:
@@ -74,9 +79,11 @@ def wish_of(request: volume_pb2.CreateVolumeRequest, ref: ClusterRef) -> VolumeW
     if volume.image and volume.snapshot:
         raise bad("volume.snapshot", "volume.image and volume.snapshot exclude each other; keep one")
     source = volume.image or volume.snapshot
-    if source and (volume.size_bytes or volume.volume_type):
-        text = f"a volume made of {source} has that one's size on this platform; leave size_bytes and volume_type out"
-        raise bad("volume.size_bytes", text)
+    if source and volume.volume_type:
+        text = f"a volume type is a size here, and a volume made of {source} has that one's; leave volume_type out"
+        raise bad("volume.volume_type", text)
+    if volume.size_bytes < 0:
+        raise bad("volume.size_bytes", f"volume.size_bytes is {volume.size_bytes}; give a size, or 0 for the source's")
     if not source and not volume.volume_type and volume.size_bytes <= 0:
         raise bad("volume.size_bytes", "an empty volume needs volume.size_bytes or a volume.volume_type")
     return VolumeWish(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 REF = ClusterRef("zstack", "lab")
 SETTLE_S = 30.0
+_OF_THE_REQUEST = ("network_interfaces", "boot_volume", "new_volumes", "user_data", "admin_password")
 
 
 class ImpatientClock(SystemClock):
@@ -142,8 +143,9 @@ async def server_request(
         "flavor": f"{REF}/flavors/{flavor}",
         "image": f"{REF}/images/{image}",
         "network_interfaces": [{"network": f"{REF}/networks/{network}"}],
-    }
-    request = server_pb2.CreateServerRequest(parent=str(REF), server=server_pb2.Server(**(fields | more)))
+    } | more
+    of_request = {field: fields.pop(field) for field in _OF_THE_REQUEST if field in fields}
+    request = server_pb2.CreateServerRequest(parent=str(REF), server=server_pb2.Server(**fields), **of_request)
     request.options.update(options or {})
     return request
 

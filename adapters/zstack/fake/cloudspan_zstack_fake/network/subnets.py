@@ -167,7 +167,13 @@ class IpRanges:
         used = sum(len(span["_used"]) for span in spans)
         numbers = {"TotalCapacity": total, "AvailableCapacity": total - used, "UsedIpAddressNumber": used}
         plain = {name[0].lower() + name[1:]: number for name, number in numbers.items()}
-        return plain | {f"ipv4{name}": number for name, number in numbers.items()}
+        whole = plain | {f"ipv4{name}": number for name, number in numbers.items()}
+        return whole | {"resourceType": "IpRangeVO", "capacityData": [self._capacity_of(span) for span in spans]}
+
+    def _capacity_of(self, span: Json) -> Json:
+        total, used = span["_end"] - span["_start"] + 1, len(span["_used"])
+        numbers = {"totalCapacity": total, "availableCapacity": total - used, "usedIpAddressNumber": used}
+        return {"resourceUuid": span["uuid"], **numbers}
 
 
 def _around(first: Address, last: Address, gateway: Address) -> list[tuple[Address, Address]]:
