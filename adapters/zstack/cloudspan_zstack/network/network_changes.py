@@ -38,6 +38,7 @@ _L2_OF = "cloudspan::l2-of::"
 """User tag of an L2 network that was made for the network behind it."""
 _POOL = "VxlanNetworkPool"
 _ROUTED = "ROUTED"
+_MOST_NAMED = 3
 # What each kind of network is usually given; of these what the installation has.
 _PRIVATE = {
     "FLAT": {"Flat": ["DHCP", "Userdata", "Eip"], "SecurityGroup": ["SecurityGroup"]},
@@ -66,7 +67,7 @@ class NetworkChanges(Changes):
         if request.HasField("router"):
             raise Unsupported(f"router: {NO_ROUTER}", reason="NO_ROUTERS")
         subnets = _subnets(request)
-        if options.services is not None or any(subnet.dhcp is False for subnet in subnets):
+        if options.services is not None or any(subnet.dhcp is not None for subnet in subnets):
             # Of what may be refused, so before anything is made; the rest is chosen when the network is there.
             await self._choose(op, options, subnets)
         l2 = options.l2_network or await self._make_l2(op, wanted.display_name, options)
@@ -235,7 +236,8 @@ class NetworkChanges(Changes):
         on_it = [f"l3NetworkUuid={uuid}"]
         nics = await every(self._session, call, "/vm-instances/nics", NicRow, on_it)
         if nics:
-            ports = listed(self._port(nic) for nic in nics)
+            # Whole names would not fit: a status message has 512 bytes.
+            ports = listed((_port(nic) for nic in nics), _MOST_NAMED)
             text = f"{name} is in use by {len(nics)} ports, remove them first: {ports}"
             raise PreconditionFailed(text, reason="IN_USE", resource=name)
         vips = [vip for vip in await every(self._session, call, "/vips", VipRow, on_it) if not vip.system]
@@ -244,10 +246,11 @@ class NetworkChanges(Changes):
             text = f"{name} has {len(vips)} virtual addresses, release them first: {addresses}"
             raise PreconditionFailed(text, reason="IN_USE", resource=name)
 
-    def _port(self, nic: NicRow) -> str:
-        # A destroyed server keeps its NICs, without addresses, for as long as it can be recovered.
-        owner = f"of {self._ref.resource('servers', nic.vm_instance_uuid)}" if nic.vm_instance_uuid else "unused"
-        return f"{self._ref.resource('ports', nic.uuid)} ({owner})"
+
+def _port(nic: NicRow) -> str:
+    # A destroyed server keeps its NICs, without addresses, for as long as it can be recovered.
+    owner = f"of servers/{nic.vm_instance_uuid}" if nic.vm_instance_uuid else "unused"
+    return f"ports/{nic.uuid} ({owner})"
 
 
 def _check(options: CreateNetworkOptions) -> None:
@@ -297,8 +300,10 @@ def _subnets(request: network_pb2.CreateNetworkRequest) -> list[SubnetWish]:
 
 def _refuse_dhcp(services: Mapping[str, Sequence[str]], subnets: Sequence[SubnetWish]) -> None:
     for subnet in subnets:
-        if subnet.dhcp is False and any("DHCP" in kinds for kinds in services.values()):
-            text = f"the network serves DHCP to all of its subnets; leave it out of options.services for {subnet.path}"
+        served = any("DHCP" in kinds for kinds in services.values())
+        if subnet.dhcp is not None and subnet.dhcp != served:
+            has = "DHCP to all of its subnets" if served else "no DHCP to any of its subnets"
+            text = f"the network serves {has}, and {subnet.path} asks for the opposite; options.services decide that"
             raise bad(f"{subnet.path}.dhcp_enabled", text, "DHCP_OF_THE_NETWORK")
 
 

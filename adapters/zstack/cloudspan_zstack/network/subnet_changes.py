@@ -73,8 +73,10 @@ class SubnetChanges(Changes):
                     f"network has one CIDR and gateway on this platform; {wish.cidr} needs a network of its own"
                 )
                 raise PreconditionFailed(text, reason="ONE_CIDR_A_NETWORK", resource=name)
-        if wish.dhcp is False and "DHCP" in l3.services:
-            text = f"{name} serves DHCP to all of its subnets; make a network without it by options.services"
+        served = "DHCP" in l3.services
+        if wish.dhcp is not None and wish.dhcp != served:
+            has = "DHCP to all of its subnets" if served else "no DHCP to any of its subnets"
+            text = f"{name} serves {has}; another network's options.services may say otherwise"
             raise PreconditionFailed(text, reason="DHCP_OF_THE_NETWORK", resource=name)
 
     async def _refuse_addresses(self, call: Call, name: str, uuid: str) -> None:

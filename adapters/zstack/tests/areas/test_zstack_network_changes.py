@@ -60,8 +60,11 @@ def writes(lab: Lab) -> list[str]:
 
 async def test_a_new_network_is_made_with_the_l2_network_below_it(admin: Lab) -> None:
     """L2, clusters, L3, services, MTU: in this order."""
-    network = await a_network(admin, description="mine", labels={"team": "db"}, mtu=1400)
+    network = await a_network(
+        admin, description="mine", labels={"team": "db"}, mtu=1400, dns_domain="shop.example", admin_up=True
+    )
     assert (network.description, dict(network.labels)) == ("mine", {"team": "db"})
+    assert (network.dns_domain, network.admin_up, network.kind) == ("shop.example", True, N.KIND_FLAT)
     assert (network.state, network.segmentation_id) == (N.STATE_ACTIVE, 300)
     assert writes(admin) == [
         "CreateL2VlanNetwork", "AttachL2NetworkToCluster", "CreateL3Network", "AttachNetworkServiceToL3Network",
@@ -95,7 +98,7 @@ async def test_a_routed_network_is_a_vpc_network_with_the_routers_services(admin
     """The kind is chosen at creation, for good."""
     network = await a_network(admin, {**NEW, "kind": "ROUTED"})
     row = await admin.native_one("/l3-networks", f"uuid={network.name[-32:]}")
-    assert row["type"] == "L3VpcNetwork"
+    assert (row["type"], network.kind) == ("L3VpcNetwork", N.KIND_ROUTED)
     assert {"SNAT", "DNS", "Eip", "DHCP"} <= {ref["networkServiceType"] for ref in row["networkServices"]}
 
 
@@ -195,6 +198,12 @@ async def test_options_that_do_not_go_together_are_refused(admin: Lab, options: 
     assert writes(admin) == []
 
 
+async def test_a_network_that_shall_be_switched_off_is_refused(admin: Lab) -> None:
+    """Rather than made and left on."""
+    answer = await admin.operate(admin.network.create_network, new_network(admin_up=False))
+    assert (answer.error.code, writes(admin)) == (Code.UNIMPLEMENTED.value[0], [])
+
+
 async def test_delete_network_takes_the_l2_network_that_was_made_for_it(admin: Lab) -> None:
     """And is done as well when all is gone already."""
     network = await a_network(admin)
@@ -216,12 +225,15 @@ async def test_delete_network_leaves_an_l2_network_that_others_stand_on(admin: L
 
 
 async def test_delete_network_refuses_and_lists_nics_and_addresses(admin: Lab) -> None:
-    """The platform would take them along: servers would lose their network."""
+    """The platform would take them along: servers would lose their network. The first few are named."""
     (private,) = await admin.everything(admin.network.list_networks, N, 'display_name = "private"')
     nics = await admin.native("/vm-instances/nics", f"l3NetworkUuid={private.name[-32:]}")
     answer = await drop_network(admin, private.name)
     assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
-    assert all(f"{PARENT}/ports/{nic['uuid']}" in answer.error.message for nic in nics)
+    named = [nic["uuid"] for nic in nics if f"ports/{nic['uuid']} (of servers/" in answer.error.message]
+    assert len(named) == 3
+    assert f"by {len(nics)} ports" in answer.error.message
+    assert answer.error.message.endswith(f" and {len(nics) - 3} more")
     network = await a_network(admin)
     await a_subnet(admin, network.name)
     vip = await admin.act("POST", "/vips", name="v", l3NetworkUuid=network.name[-32:])
@@ -244,7 +256,6 @@ async def test_a_new_subnet_is_the_whole_range_behind_its_gateway(admin: Lab) ->
     ("fields", "pool", "gateway"),
     [
         ({"gateway_ip": "10.7.0.254"}, ("10.7.0.1", "10.7.0.253"), "10.7.0.254"),
-        ({"no_gateway": True}, ("10.7.0.1", "10.7.0.254"), ""),
         (
             {"allocation_pools": [S.AllocationPool(start="10.7.0.10", end="10.7.0.20")]},
             ("10.7.0.10", "10.7.0.20"), "10.7.0.1",
@@ -262,7 +273,7 @@ async def test_a_subnet_may_be_part_of_its_range(
     network = await a_network(admin)
     subnet = await a_subnet(admin, network.name, **fields)
     assert [(one.start, one.end) for one in subnet.allocation_pools] == [pool]
-    assert (subnet.gateway_ip, subnet.no_gateway) == (gateway, not gateway)
+    assert subnet.gateway_ip == gateway
 
 
 @pytest.mark.parametrize(
@@ -270,12 +281,18 @@ async def test_a_subnet_may_be_part_of_its_range(
     [
         ({"cidr": "10.7.0.0/99"}, "cidr"),
         ({"cidr": "10.7.0.0/31"}, "addresses"),
-        ({"ip_version": 6}, "IPv4"),
+        ({"ip_version": "IP_VERSION_IPV6"}, "IPv4"),
+        ({"gateway_ip": ""}, "needs a gateway"),
+        (
+            {"host_routes": [S.HostRoute(destination_cidr="10/8", next_hop="10.7.0.2")]},
+            "host_routes[0].destination_cidr",
+        ),
+        ({"host_routes": [S.HostRoute(destination_cidr="10.0.0.0/8", next_hop="x")]}, "host_routes[0].next_hop"),
         ({"gateway_ip": "10.8.0.1"}, "not in"),
         ({"gateway_ip": "10.7.0.99"}, "allocation_pools"),
         ({"dns_nameservers": ["one"]}, "dns_nameservers"),
         ({"allocation_pools": [S.AllocationPool(start="10.7.0.2", end="10.7.0.3")] * 2}, "one run"),
-        ({"allocation_pools": [S.AllocationPool(start="10.7.0.9", end="10.7.0.3")]}, "no run"),
+        ({"allocation_pools": [S.AllocationPool(start="10.7.0.9", end="10.7.0.3")]}, "not a run"),
     ],
 )
 async def test_a_subnet_that_can_not_be_is_refused_before_anything_is_sent(
@@ -338,10 +355,13 @@ async def test_a_network_has_one_cidr(admin: Lab) -> None:
 async def test_dhcp_is_the_networks_to_choose(admin: Lab) -> None:
     """A subnet can't go without it alone."""
     network = await a_network(admin)
-    answer = await admin.operate(admin.network.create_subnet, new_subnet(network.name, dhcp_disabled=True))
+    answer = await admin.operate(admin.network.create_subnet, new_subnet(network.name, dhcp_enabled=False))
     assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
     quiet = await a_network(admin, {**NEW, "vlan": 301, "services": {}}, display_name="quiet")
-    assert (await a_subnet(admin, quiet.name, dhcp_disabled=True)).dhcp_disabled
+    answer = await admin.operate(admin.network.create_subnet, new_subnet(quiet.name, dhcp_enabled=True))
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    quiet_subnet = await a_subnet(admin, quiet.name, dhcp_enabled=False)
+    assert (quiet_subnet.HasField("dhcp_enabled"), quiet_subnet.dhcp_enabled) == (True, False)
 
 
 @pytest.mark.parametrize("fault", [Kind.LOST_REPLY, Kind.LATE_COMMIT, Kind.LOST_JOB, Kind.CLOSE])
@@ -352,6 +372,32 @@ async def test_a_subnet_whose_reply_was_lost_is_made_once(admin: Lab, fault: Kin
     subnet = await a_subnet(admin, network.name)
     rows = await admin.native("/l3-networks/ip-ranges", f"l3NetworkUuid={network.name[-32:]}")
     assert [row["uuid"] for row in rows] == [subnet.name[-32:]]
+
+
+async def test_a_subnet_brings_routes_to_its_network(admin: Lab) -> None:
+    """Once, even if every answer is forgotten."""
+    network = await a_network(admin)
+    routes = [S.HostRoute(destination_cidr="10.9.0.0/16", next_hop="10.7.0.254")]
+    request = new_subnet(network.name, host_routes=routes)
+    answer = await admin.operate(admin.network.create_subnet, request, forgetful=True)
+    assert not answer.HasField("error"), answer.error.message
+    subnet = S()
+    answer.response.Unpack(subnet)
+    assert list(subnet.host_routes) == routes
+    assert writes(admin).count("AddHostRouteToL3Network") == 1
+
+
+async def test_a_subnet_whose_route_is_refused_is_taken_back(admin: Lab) -> None:
+    """With the route that was added before it."""
+    network = await a_network(admin)
+    admin.cloud.control.fault(
+        Kind.FAILURE, call="AddHostRouteToL3Network", count=1, skip=1, code="SYS.1006", message="no more of them"
+    )
+    routes = [S.HostRoute(destination_cidr=f"10.{n}.0.0/16", next_hop="10.7.0.254") for n in (8, 9)]
+    answer = await admin.operate(admin.network.create_subnet, new_subnet(network.name, host_routes=routes))
+    assert "no more of them" in answer.error.message
+    row = await admin.native_one("/l3-networks", f"uuid={network.name[-32:]}")
+    assert (row["ipRanges"], row["hostRoute"]) == ([], [])
 
 
 async def test_a_subnet_whose_name_server_fails_is_taken_back(admin: Lab) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+from cloudspan.v1 import common_pb2, floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
 from cloudspan_common.errors import InvalidRequest, NotFound
 from cloudspan_zstack_fake import Kind
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PARENT = "platforms/zstack/clusters/lab"
 N = network_pb2.Network
+Rule = security_group_pb2.SecurityGroup.Rule
 
 
 async def the_network(lab: Lab, name: str) -> Any:
@@ -27,11 +28,20 @@ async def test_a_network_tells_the_l2_network_below_it(admin: Lab) -> None:
     network = await the_network(admin, "private")
     row = await admin.native_one("/l3-networks", "name=private")
     assert network.state == N.STATE_ACTIVE
-    assert (network.network_type, network.segmentation_id) == ("L2VlanNetwork", 100)
+    assert (network.network_type, network.native_network_type) == (N.NETWORK_TYPE_VLAN, "L2VlanNetwork")
+    assert (network.segmentation_id, network.physical_network) == (100, "eth0")
+    assert (network.kind, list(network.zones)) == (N.KIND_FLAT, [f"{PARENT}/zones/{row['zoneUuid']}"])
+    assert (network.HasField("admin_up"), network.admin_up) == (True, True)
+    assert not any(network.HasField(field) for field in ("shared", "mtu", "port_security_enabled"))
     assert network.subnets == [f"{PARENT}/subnets/{span['uuid']}" for span in row["ipRanges"]]
     assert network.project == f"{PARENT}/projects/36c27e8ff05c4780bf6d2fa65700f22e"
     assert not network.external
-    assert (await the_network(admin, "public")).external
+    public = await the_network(admin, "public")
+    assert (public.external, public.network_type) == (True, N.NETWORK_TYPE_FLAT)
+    assert not public.HasField("segmentation_id")
+    assert (await the_network(admin, "vpc-net")).kind == N.KIND_ROUTED
+    routed = await admin.everything(admin.network.list_networks, N, "kind = ROUTED")
+    assert [one.display_name for one in routed] == ["vpc-net"]
 
 
 async def test_get_answers_what_list_answers(admin: Lab) -> None:
@@ -106,8 +116,13 @@ async def test_a_subnet_tells_dns_and_dhcp_of_its_network(admin: Lab) -> None:
     (subnet,) = await admin.everything(
         admin.network.list_subnets, subnet_pb2.Subnet, f'network = "{network.name}"'
     )  # fmt: skip
-    assert (subnet.cidr, subnet.ip_version, subnet.gateway_ip) == ("10.10.0.0/16", 4, "10.10.0.1")
-    assert not subnet.dhcp_disabled
+    assert (subnet.cidr, subnet.ip_version, subnet.gateway_ip) == (
+        "10.10.0.0/16", common_pb2.IP_VERSION_IPV4, "10.10.0.1",
+    )  # fmt: skip
+    assert subnet.dhcp_enabled
+    nics = await admin.native("/vm-instances/nics", f"l3NetworkUuid={network.name[-32:]}")
+    assert (subnet.total_address_count, subnet.used_address_count) == (65533, len(nics))
+    assert subnet.available_address_count == 65533 - len(nics)
     assert list(subnet.dns_nameservers) == ["192.0.2.53"]
     assert [(pool.start, pool.end) for pool in subnet.allocation_pools] == [("10.10.0.2", "10.10.255.254")]
 
@@ -119,7 +134,8 @@ async def test_a_port_tells_server_addresses_and_groups(member: Lab) -> None:
     (port,) = await member.everything(member.network.list_ports, port_pb2.Port, f'server = "{name}"')
     (group,) = await member.native("/security-groups", "name=web")
     assert port.server == name
-    assert port.device_owner == "UserVm"
+    assert (port.device, port.device_owner) == (name, "UserVm")
+    assert (port.admin_up, port.vnic_type, port.host) == (True, "normal", f"{PARENT}/hosts/{vm['hostUuid']}")
     assert port.state == port_pb2.Port.STATE_ACTIVE
     assert [ip.ip_address for ip in port.fixed_ips] == [vm["vmNics"][0]["ip"]]
     assert port.fixed_ips[0].subnet.startswith(f"{PARENT}/subnets/")
@@ -131,7 +147,7 @@ async def test_a_routers_port_is_no_servers(admin: Lab) -> None:
     (router,) = await admin.everything(admin.network.list_routers, router_pb2.Router)
     ports = await admin.everything(admin.network.list_ports, port_pb2.Port, f'device_id = "{router.name[-32:]}"')
     assert len(ports) == 2
-    assert {(port.server, port.device_owner) for port in ports} == {("", "ApplianceVm")}
+    assert {(port.server, port.device, port.device_owner) for port in ports} == {("", router.name, "ApplianceVm")}
 
 
 async def test_a_router_tells_its_way_out(admin: Lab) -> None:
@@ -141,12 +157,19 @@ async def test_a_router_tells_its_way_out(admin: Lab) -> None:
     assert router.display_name == "vpc-router-1"
     assert router.state == router_pb2.Router.STATE_ACTIVE
     assert router.external_network == public.name
-    assert [address.startswith("203.0.113.") for address in router.external_ip_addresses] == [True]
+    assert [fixed.ip_address.startswith("203.0.113.") for fixed in router.external_fixed_ips] == [True]
+    assert [fixed.subnet in public.subnets for fixed in router.external_fixed_ips] == [True]
+    inside = await the_network(admin, "vpc-net")
+    (interface,) = router.interfaces
+    assert (interface.network, interface.fixed_ips[0].subnet) == (inside.name, inside.subnets[0])
+    assert interface.port.startswith(f"{PARENT}/ports/")
+    assert (router.admin_up, router.HasField("ha"), router.ha, len(router.zones)) == (True, True, False, 1)
+    assert not router.HasField("snat_enabled")
     assert await admin.network.get_router(admin.call(router.name), router_pb2.GetRouterRequest()) == router
 
 
-async def test_a_groups_rule_becomes_one_of_ours_for_each_range(member: Lab) -> None:
-    """Lists of ports and addresses are taken apart; defaults and what drops are left out."""
+async def test_a_groups_rule_is_one_of_ours_and_never_wider(member: Lab) -> None:
+    """Lists of ports and addresses don't fit and are told as they are; what drops, and what is built in, is there."""
     (group,) = await member.native("/security-groups", "name=web")
     rules = [
         {"type": "Ingress", "protocol": "TCP", "dstPortRange": "22,80-90", "srcIpRange": "10.0.0.0/8", "ipVersion": 4},
@@ -155,13 +178,30 @@ async def test_a_groups_rule_becomes_one_of_ours_for_each_range(member: Lab) -> 
     ]
     await member.act("POST", f"/security-groups/{group['uuid']}/rules", rules=rules)
     (found,) = await member.everything(member.network.list_security_groups, security_group_pb2.SecurityGroup)
-    told = {(r.direction, r.protocol, r.port_range_min, r.port_range_max, r.remote_cidr) for r in found.rules}
-    assert told == {
-        (1, "tcp", 22, 22, "10.0.0.0/8"),
-        (1, "tcp", 80, 90, "10.0.0.0/8"),
-        (2, "", 0, 0, "192.0.2.4/31"),
-        (2, "", 0, 0, "192.0.2.6/32"),
-    }
+    told = [
+        (r.direction, r.protocol, r.port_range_min, r.remote_cidr, r.action, dict(r.unsupported_match))
+        for r in found.rules
+        if not r.built_in
+    ]
+    allow, drop = Rule.ACTION_ALLOW, Rule.ACTION_DROP
+    assert told == [
+        (2, "", 0, "", allow, {"dstIpRange": "192.0.2.4-192.0.2.6"}),
+        (1, "tcp", 0, "10.0.0.0/8", allow, {"dstPortRange": "22,80-90"}),
+        (1, "icmp", 0, "", drop, {}),
+    ]
+    assert len({r.id for r in found.rules}) == len(found.rules) == 7
+    assert {r.remote_security_group for r in found.rules if r.built_in} == {found.name}
+    assert (found.stateful, found.enabled, found.HasField("port_count")) == (True, True, False)
+    assert [r.priority for r in found.rules if not r.built_in] == [1, 1, 2]
+
+
+async def test_a_rule_that_is_switched_off_says_so(member: Lab) -> None:
+    """Nobody shall take it for one that works."""
+    (group,) = await member.native("/security-groups", "name=web")
+    rule = {"type": "Ingress", "protocol": "TCP", "dstPortRange": "22", "ipVersion": 4, "state": "Disabled"}
+    await member.act("POST", f"/security-groups/{group['uuid']}/rules", rules=[rule])
+    (found,) = await member.everything(member.network.list_security_groups, security_group_pb2.SecurityGroup)
+    assert [(r.port_range_min, r.port_range_max) for r in found.rules if not r.enabled] == [(22, 22)]
 
 
 async def test_a_floating_ip_is_an_eip_and_its_vip(member: Lab) -> None:
@@ -179,3 +219,4 @@ async def test_a_floating_ip_is_an_eip_and_its_vip(member: Lab) -> None:
     (address,) = await member.everything(*listing, "state = ACTIVE")
     assert address.port == f"{PARENT}/ports/{nic['uuid']}"
     assert address.fixed_ip_address == nic["ip"]
+    assert address.server == f"{PARENT}/servers/{vm['uuid']}"

@@ -115,9 +115,9 @@ async def test_a_gateway_that_forgets_every_answer_makes_one_network(admin: Lab)
         ({"router": {"display_name": "r"}}, Code.UNIMPLEMENTED, "router"),
         ({"subnets": [{"cidr": "10.7.0.0/24"}, {"cidr": "10.8.0.0/24"}]}, Code.INVALID_ARGUMENT, "one CIDR"),
         ({"subnets": [{"cidr": "10.7.0.0/24"}, {"cidr": "10.7.0.0/24"}]}, Code.INVALID_ARGUMENT, "overlaps"),
-        ({"subnets": [{"cidr": "10.7.0.0/24", "network": "x"}]}, Code.INVALID_ARGUMENT, "leave its network out"),
+        ({"subnets": [{"cidr": "10.7.0.0/24", "gateway_ip": ""}]}, Code.INVALID_ARGUMENT, "subnets[0].gateway_ip"),
         ({"subnets": [{"cidr": "10.7"}]}, Code.INVALID_ARGUMENT, "subnets[0].cidr"),
-        ({"subnets": [{"cidr": "10.7.0.0/24", "dhcp_disabled": True}]}, Code.INVALID_ARGUMENT, "serves DHCP"),
+        ({"subnets": [{"cidr": "10.7.0.0/24", "dhcp_enabled": False}]}, Code.INVALID_ARGUMENT, "serves DHCP"),
         ({"options": {"services": {"Flat": ["Magic"]}}}, Code.INVALID_ARGUMENT, "Magic"),
     ],
 )
@@ -135,6 +135,6 @@ async def test_what_can_not_be_is_refused_before_anything_is_made(
 
 async def test_subnets_without_dhcp_come_with_a_network_that_serves_none(admin: Lab) -> None:
     """Which the services say."""
-    request = whole({"services": {}}, subnets=[{"cidr": "10.7.0.0/24", "dhcp_disabled": True}])
+    request = whole({"services": {}}, subnets=[{"cidr": "10.7.0.0/24", "dhcp_enabled": False}])
     await admin.made(admin.network.create_network, request, N)
     assert len(await left(admin)) == 3

@@ -48,6 +48,7 @@ async def test_a_new_volume_has_what_was_asked(member: Lab) -> None:
     volume = await a_volume(member, size_bytes=3 * GIB, description="mine", labels={"team": "db", "flag": ""})
     assert (volume.size_bytes, volume.description, dict(volume.labels)) == (3 * GIB, "mine", {"team": "db", "flag": ""})
     assert (volume.state, volume.native_state) == (V.STATE_AVAILABLE, "NotInstantiated")
+    assert (volume.kind, volume.storage_pool) == (V.KIND_DATA, "")
     account = await member.native_one("/accounts")
     assert volume.project == f"{PARENT}/projects/{account['uuid']}"
     assert volume == await member.storage.get_volume(member.call(volume.name), volume_pb2.GetVolumeRequest())
@@ -58,6 +59,7 @@ async def test_a_volume_of_a_type_has_the_types_size(member: Lab) -> None:
     (kind,) = await member.everything(
         member.storage.list_volume_types, volume_type_pb2.VolumeType, 'display_name = "disk-10"'
     )
+    assert kind.size_bytes == 10 * GIB
     volume = await a_volume(member, volume_type=kind.name)
     assert (volume.size_bytes, volume.volume_type) == (10 * GIB, kind.name)
     assert (await a_volume(member, volume_type=kind.name, size_bytes=10 * GIB)).size_bytes == 10 * GIB
@@ -73,6 +75,8 @@ async def test_a_volume_in_a_zone_is_made_at_once(member: Lab) -> None:
     volume = await a_volume(member, size_bytes=GIB, zone=f"{PARENT}/zones/{zone['uuid']}")
     assert volume.native_state == "Ready"
     assert volume.zone == f"{PARENT}/zones/{zone['uuid']}"
+    storage = await member.native_one("/primary-storage")
+    assert volume.storage_pool == f"{PARENT}/storagePools/{storage['uuid']}"
 
 
 async def test_a_volume_is_made_of_a_snapshot_or_an_image(member: Lab) -> None:
@@ -84,6 +88,24 @@ async def test_a_volume_is_made_of_a_snapshot_or_an_image(member: Lab) -> None:
     image = await member.act("POST", f"/images/data-volume-templates/from/volumes/{source.name[-32:]}", name="t")
     copied = await a_volume(member, image=f"{PARENT}/images/{image['uuid']}")
     assert copied.size_bytes == 10 * GIB
+
+
+@pytest.mark.parametrize("of", ["image", "snapshot"])
+async def test_a_larger_size_beside_a_source_extends_the_volume(member: Lab, of: str) -> None:
+    """The same size is fine, a smaller one is refused and leaves nothing."""
+    storage = (await member.native_one("/primary-storage"))["uuid"]
+    source = await a_volume(member, options={"primary_storage": storage}, size_bytes=10 * GIB)
+    image = await member.act("POST", f"/images/data-volume-templates/from/volumes/{source.name[-32:]}", name="t")
+    made_of = {"image": f"{PARENT}/images/{image['uuid']}", "snapshot": await a_snapshot(member, source.name)}[of]
+    for size in (10 * GIB, 12 * GIB):
+        assert (await a_volume(member, display_name="copy", size_bytes=size, **{of: made_of})).size_bytes == size
+    assert member.cloud.control.count(call="ResizeDataVolume") == 1
+    refused = await member.operate(
+        member.storage.create_volume, new_volume(display_name="small", size_bytes=9 * GIB, **{of: made_of})
+    )
+    assert refused.error.code == Code.INVALID_ARGUMENT.value[0]
+    assert "size_bytes is" in refused.error.message
+    assert await member.native("/volumes", "name=small") == []
 
 
 async def test_a_shareable_volume_is_asked_for_by_options(member: Lab) -> None:
@@ -160,7 +182,9 @@ async def test_a_gateway_that_forgets_every_answer_makes_and_deletes_one_volume(
     ("fields", "words"),
     [
         ({}, "size_bytes"),
-        ({"size_bytes": GIB, "snapshot": f"{PARENT}/snapshots/x"}, "size"),
+        ({"volume_type": f"{PARENT}/volumeTypes/x", "snapshot": f"{PARENT}/snapshots/x"}, "leave volume_type out"),
+        ({"size_bytes": GIB, "snapshot": f"{PARENT}/snapshots/{'0' * 32}"}, "volume.snapshot: "),
+        ({"size_bytes": -1, "image": f"{PARENT}/images/x"}, "size_bytes is -1"),
         ({"image": f"{PARENT}/images/x", "snapshot": f"{PARENT}/snapshots/x"}, "exclude"),
         ({"size_bytes": GIB, "labels": {"a::b": "c"}}, "label"),
         ({"volume_type": "platforms/zstack/clusters/other/volumeTypes/x"}, "other"),
@@ -186,7 +210,8 @@ async def test_delete_is_done_at_the_soft_deleted_state(member: Lab) -> None:
     assert found.state == V.STATE_SOFT_DELETED
     listed = await member.everything(member.storage.list_volumes, V)
     assert volume.name not in [one.name for one in listed]
-    soft = await member.everything(member.storage.list_volumes, V, "state = SOFT_DELETED")
+    assert await member.everything(member.storage.list_volumes, V, "state = SOFT_DELETED") == []
+    soft = await member.everything(member.storage.list_volumes, V, "state = SOFT_DELETED", show_deleted=True)
     assert [one.name for one in soft] == [volume.name]
     assert member.cloud.control.count(call="DeleteDataVolume") == 1
 
@@ -259,6 +284,10 @@ async def test_snapshots_are_a_tree(member: Lab) -> None:
     found = {one.name: one for one in await member.everything(*listing, f'volume = "{volume.name}"')}
     assert found[second].parent_snapshot == first
     assert found[first].state == snapshot_pb2.Snapshot.STATE_AVAILABLE
+    assert [(found[name].HasField("latest"), found[name].latest) for name in (first, second)] == [
+        (True, False), (True, True),
+    ]  # fmt: skip
+    assert (found[first].stored_bytes, found[first].HasField("volume_size_bytes")) == (volume.size_bytes // 10, False)
     one = await member.storage.get_snapshot(member.call(first), snapshot_pb2.GetSnapshotRequest())
     assert one == found[first]
 

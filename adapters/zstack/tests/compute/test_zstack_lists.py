@@ -8,6 +8,7 @@ from cloudspan.v1 import flavor_pb2, server_pb2, zone_pb2
 from cloudspan_common.errors import Busy, NotFound
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_kit.driver import Query
+from cloudspan_zstack.cloud.session import Change
 
 from .conftest import REF
 
@@ -84,16 +85,15 @@ async def test_a_listing_in_the_callers_order_says_when_it_has_moved(bench):
 
 
 async def test_a_destroyed_server_is_found_by_get_and_left_out_of_lists(bench):
-    """SOFT_DELETED is a state of its own, not gone: a filter that names it shows it."""
+    """SOFT_DELETED is a state of its own, not gone: `show_deleted` shows it."""
     uuids = bench.cloud.control.seed(servers=3)["servers"]
     bench.cloud.store.vms.present(uuids[0])["state"] = "Destroyed"
     got = await bench.read("get_server", f"{REF}/servers/{uuids[0]}")
     assert got.state == _Server.STATE_SOFT_DELETED
     assert set(_ids(await bench.everything("list_servers", _Server))) == set(uuids[1:])
-    assert _ids(await bench.everything("list_servers", _Server, "state = SOFT_DELETED")) == uuids[:1]
-    assert set(_ids(await bench.everything("list_servers", _Server, "state = SOFT_DELETED OR state = RUNNING"))) == set(
-        uuids
-    )
+    assert await bench.everything("list_servers", _Server, "state = SOFT_DELETED") == []
+    for text, wanted in (("", uuids), ("state = SOFT_DELETED", uuids[:1]), ("state = RUNNING", uuids[1:])):
+        assert set(_ids(await bench.everything("list_servers", _Server, text, show_deleted=True))) == set(wanted)
 
 
 async def test_a_filter_is_asked_of_the_server_where_it_can_be(bench):
@@ -146,7 +146,22 @@ async def test_flavors_are_offerings_for_guests_and_zones_are_zones(bench):
     flavors = await bench.everything("list_flavors", flavor_pb2.Flavor)
     told = {flavor.display_name: (flavor.vcpus, flavor.memory_mib, flavor.disabled) for flavor in flavors}
     assert told == {"small": (1, 1024, False), "medium": (2, 4096, False), "large": (4, 8192, False)}
+    assert not any(flavors[0].HasField(field) for field in ("disk_bytes", "ephemeral_bytes", "swap_bytes"))
     one = await bench.read("get_flavor", flavors[0].name, full=True)
     assert (one.name, one.native["name"]) == (flavors[0].name, flavors[0].display_name)
     (zone,) = await bench.everything("list_zones", zone_pb2.Zone)
     assert (await bench.read("get_zone", zone.name), zone.available) == (zone, True)
+    assert set(zone.scopes) == {zone_pb2.Zone.SCOPE_COMPUTE, zone_pb2.Zone.SCOPE_VOLUME, zone_pb2.Zone.SCOPE_NETWORK}
+
+
+async def test_a_flavor_has_description_and_labels(make_bench):
+    """The offering's own text, and its user tags."""
+    admin = make_bench("admin")
+    uuid = await admin.named("/instance-offerings", "small")
+    admin.cloud.store.instance_offerings.present(uuid)["description"] = "for tests"
+    change = Change(
+        "POST", "/user-tags", params={"resourceType": "InstanceOfferingVO", "resourceUuid": uuid, "tag": "tier::low"}
+    )
+    await admin.session.act(admin.call(), change, job="tag")
+    found = await admin.read("get_flavor", f"{REF}/flavors/{uuid}")
+    assert (found.description, dict(found.labels)) == ("for tests", {"tier": "low"})

@@ -65,7 +65,7 @@ async def test_a_server_comes_with_its_volumes_and_a_floating_ip(bench):
     assert [(one.display_name, one.size_bytes) for one in volumes] == [("data", _GIB), ("one-2", 2 * _GIB)]
     (address,) = made.network_interfaces[0].floating_ip_addresses
     (eip,) = bench.cloud.store.eips
-    assert (eip["vipIp"], eip["guestIp"]) == (address, made.network_interfaces[0].ip_addresses[0])
+    assert (eip["vipIp"], eip["guestIp"]) == (address, made.network_interfaces[0].fixed_ips[0].ip_address)
     assert address.startswith("203.0.113.")
     assert made.labels == {}
 

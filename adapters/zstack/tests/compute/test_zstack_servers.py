@@ -31,9 +31,10 @@ async def test_a_server_is_made_with_all_that_was_asked(bench):
     network = await bench.named("/l3-networks", "private")
     made = await make_server(
         bench,
-        {"hostname": "one"},
+        hostname="one",
+        description="the first",
         labels={"app": "shop", "empty": ""},
-        user_data="#cloud-config",
+        user_data=b"#cloud-config",
         key_pair=key.name,
         security_groups=[f"{REF}/securityGroups/{groups['uuid']}"],
         network_interfaces=[{"network": f"{REF}/networks/{network}", "ip_addresses": ["10.10.3.7"]}],
@@ -42,11 +43,27 @@ async def test_a_server_is_made_with_all_that_was_asked(bench):
     assert (made.state, made.vcpus, made.memory_mib, dict(made.labels)) == (
         _Server.STATE_RUNNING, 1, 1024, {"app": "shop", "empty": ""},
     )  # fmt: skip
-    assert list(made.network_interfaces[0].ip_addresses) == ["10.10.3.7"]
+    assert (made.hostname, made.description) == ("one", "the first")
     assert list(made.security_groups) == [f"{REF}/securityGroups/{groups['uuid']}"]
+    assert list(made.security_group_display_names) == ["web"]
     tags = await bench.session.query(bench.call(), "/system-tags", dict, conditions=[f"resourceUuid={_id(made)}"])
     assert {"hostname::one", "userdata::I2Nsb3VkLWNvbmZpZw=="} <= {row["tag"] for row in tags.rows}
     assert body["params"]["sshKeyPairUuids"] == [_id(key)]
+
+
+async def test_a_server_tells_its_interfaces_disks_and_host(bench):
+    """Each address with its subnet and gateway; what the platform does not tell stays unset."""
+    made = await make_server(bench)
+    (nic,) = made.network_interfaces
+    row = bench.cloud.store.nics.present(nic.port[-32:])
+    (fixed,) = nic.fixed_ips
+    span = await bench.named("/l3-networks/ip-ranges", "private-range")
+    assert (fixed.ip_address, fixed.subnet, fixed.gateway_ip) == (row["ip"], f"{REF}/subnets/{span}", "10.10.0.1")
+    assert (nic.HasField("index"), nic.index, nic.driver, nic.is_default) == (True, 0, "virtio", True)
+    assert [(disk.boot, disk.delete_with_server) for disk in made.volume_attachments] == [(True, True)]
+    host = bench.cloud.store.vms.present(_id(made))["hostUuid"]
+    assert (made.host, made.host_id, made.hypervisor_type) == (f"{REF}/hosts/{host}", host, "KVM")
+    assert not any(made.HasField(f) for f in ("flavor_snapshot", "fault", "launch_time", "progress_percent"))
 
 
 async def test_a_server_needs_no_flavor(bench):
@@ -130,7 +147,15 @@ async def test_a_cancelled_create_leaves_nothing_not_even_a_recoverable_server(b
         ({}, {"cpu_num": 1, "memory_mib": 1024}, "leave either"),
         ({"image": ""}, None, "name an image"),
         ({"network_interfaces": []}, None, "name a network"),
-        ({"network_interfaces": [{"port": f"{REF}/ports/x"}]}, None, "makes the NICs"),
+        (
+            {"network_interfaces": [{"port": f"{REF}/ports/x"}]},
+            None,
+            "network_interfaces[0].port: ZStack makes the NICs",
+        ),
+        ({"user_data": b"x" * (48 * 1024 + 1)}, None, "user_data"),
+        ({"hostname": "not a name"}, None, "server.hostname"),
+        ({"security_groups": ["web"]}, None, "server.security_groups[0]"),
+        ({"new_volumes": [{}]}, None, "new_volumes[0].size_bytes"),
         ({"boot_volume": {"volume": f"{REF}/volumes/x"}}, None, "exclude each other"),
         ({"image": "", "boot_volume": {"volume": f"{REF}/volumes/x"}}, None, "always goes with its server"),
         ({"labels": {"a::b": "c"}}, None, "can't be kept"),
@@ -272,16 +297,34 @@ async def test_a_server_boots_from_a_larger_disk(bench):
 
 @pytest.mark.parametrize("kind", ["lost_reply", "late_commit", "server_error"])
 async def test_a_key_pair_is_imported_once(bench, kind):
-    """And told with its fingerprint; a name is not unique here."""
+    """And told with its fingerprint and labels; a name is not unique here."""
     bench.cloud.control.fault(kind, call="CreateSshKeyPair", count=1)
-    pair = key_pair_pb2.KeyPair(display_name="me", public_key=_KEY)
+    pair = key_pair_pb2.KeyPair(display_name="me", public_key=_KEY, labels={"team": "db"})
     request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair)
     made = await bench.done("create_key_pair", request, key_pair_pb2.KeyPair)
+    assert (made.key_type, dict(made.labels)) == (key_pair_pb2.KeyPair.KEY_TYPE_SSH, {"team": "db"})
     assert (made.public_key, made.fingerprint.count(":"), made.HasField("create_time")) == (_KEY, 15, True)
     assert await bench.everything("list_key_pairs", key_pair_pb2.KeyPair) == [made]
     for _ in range(2):
         await bench.done("delete_key_pair", key_pair_pb2.DeleteKeyPairRequest(name=made.name), key_pair_pb2.KeyPair)
     assert await bench.everything("list_key_pairs", key_pair_pb2.KeyPair) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "field"),
+    [
+        ({"display_name": ""}, {}, "key_pair.display_name"),
+        ({"key_type": "KEY_TYPE_X509"}, {}, "key_pair.key_type"),
+        ({}, {"key_pair_id": "me"}, "key_pair_id"),
+    ],
+)
+async def test_a_key_pair_that_can_not_be_is_refused_before_anything_is_made(bench, fields, more, field):
+    """With the field that is wrong."""
+    pair = key_pair_pb2.KeyPair(**({"display_name": "me", "public_key": _KEY} | fields))
+    request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair, **more)
+    answer = await bench.operate("create_key_pair", request)
+    assert field in str(answer.error.details)
+    assert bench.cloud.control.count(call="CreateSshKeyPair") == 0
 
 
 def _change(template, **params):

@@ -59,7 +59,7 @@ class Volumes:
 
     def _from_snapshot(self, call: Call) -> Work:
         snapshot = self._store.snapshots.present(call.uuid())
-        return self._make(call, snapshot["size"], instantiated=True)
+        return self._make(call, snapshot["_volume_size"], instantiated=True)
 
     def _from_template(self, call: Call) -> Work:
         image = self._store.images.present(call.uuid())
