@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.clouds import Cloud
 
 USER_AGENT = "cloudspan-zstack"
+_API_VERSION = "v1"
 
 log = get_logger(__name__)
 
@@ -101,6 +102,7 @@ class ZStackCluster:
             state=state,
             message=message,
             native_version=login.version if login else "",
+            native_api_versions={"zstack": _API_VERSION},
             token=token_state_of(self._keeper, self._clock),
         )
 

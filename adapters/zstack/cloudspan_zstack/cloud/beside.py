@@ -119,6 +119,16 @@ async def both(first: Coroutine[None, None, A], second: Coroutine[None, None, B]
     return one.result(), other.result()
 
 
+async def together(reads: Sequence[Coroutine[None, None, A]]) -> list[A]:
+    """Read several things at once; when one fails the others are left."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(read) for read in reads]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
 def by_uuid(rows: Iterable[R]) -> dict[str, R]:
     """Return rows by their uuid."""
     return {row.uuid: row for row in rows}

@@ -59,9 +59,9 @@ class ServerCreation:
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
         plan = plan_of(request, read_options(request.options, CreateServerOptions), self._reader.ref)
+        await op.read_once("check", lambda: self._parts.check(op.call, plan))
         if not plan.has_parts:
             return await self._reader.server(op.call, await self._make(op, plan))
-        await op.read_once("check", lambda: self._parts.check(op.call, plan))
         uuid = resource_uuid(op.marker("server"))
         volumes = await self._parts.make_volumes(op, plan, uuid)
         addresses = await self._parts.make_addresses(op, plan, uuid)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed, Violation
+from cloudspan_zstack.cloud.beside import together
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.markers import with_server
+from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.network.network_kinds import EIP, L3, VIP
 from cloudspan_zstack.network.network_rows import L3Row
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_kit.driver import Call, Operation
-    from cloudspan_zstack.compute.server_request import Interface, NewVolume, ServerPlan
+    from cloudspan_zstack.compute.server_request import Interface, NewVolume, Reference, ServerPlan
     from cloudspan_zstack.compute.servers import ServerReader
 
 
@@ -37,9 +39,10 @@ class ServerParts:
         """Refuse, before anything is made, what the platform would refuse when half of it is there.
 
         Raises:
-            InvalidRequest: A network or disk offering is not there, or the offering has another size.
+            InvalidRequest: Something that the request names is not there, or a disk offering has another size.
             PreconditionFailed: A network serves no floating IPs.
         """
+        await together([self._check_reference(call, one) for one in plan.references])
         for volume in plan.volumes:
             if volume.wish.names_its_size_twice:
                 await check_size(self._session, call, volume.wish)
@@ -101,6 +104,15 @@ class ServerParts:
         await self._creation.apply(op, step, change, holds=holds, undo=detach)
 
     # ------------------------------------------------------------------ floating IPs
+
+    async def _check_reference(self, call: Call, named: Reference) -> None:
+        try:
+            await self._session.get_one(call, named.template, Row, args={"uuid": named.uuid})
+        except NotFound as error:
+            text = f"{named.field}: {error.message}"
+            raise InvalidRequest(
+                text, reason="REFERENCE_NOT_FOUND", violations=[Violation(named.field, text)]
+            ) from error
 
     async def _check_floating(self, call: Call, interface: Interface) -> None:
         path = f"network_interfaces[{interface.number}]"

@@ -60,11 +60,21 @@ class ServerPlan:
     stays_stopped: bool
     volumes: Sequence[NewVolume] = ()
     interfaces: Sequence[Interface] = ()
+    references: Sequence[Reference] = ()
 
     @property
     def has_parts(self) -> bool:
         """Whether more than the server itself is made."""
         return bool(self.volumes) or any(interface.floating for interface in self.interfaces)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Something that the request names and that has to be there."""
+
+    field: str
+    template: str
+    uuid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,27 @@ def plan_of(request: server_pb2.CreateServerRequest, options: CreateServerOption
         params["sshKeyPairUuids"] = [key_pair]
     tags = [*_guest_tags(request), *_network_tags(request, networks, ref), *options.system_tags]
     labels, volumes = tags_of(wanted.labels, "server.labels"), _volumes(request, ref)
-    return ServerPlan(template, params, tags, labels, options.stopped, volumes, interfaces)
+    references = _references(request, params, key_pair, interfaces, ref)
+    return ServerPlan(template, params, tags, labels, options.stopped, volumes, interfaces, references)
+
+
+def _references(
+    request: server_pb2.CreateServerRequest, params: Mapping[str, Any], key_pair: str, interfaces: Sequence[Interface],
+    ref: ClusterRef,
+) -> list[Reference]:  # fmt: skip
+    """Return what the server is to be made of, as far as it is not made with it."""
+    groups = [native_id(ref, "securityGroups", group, "") for group in request.server.security_groups]
+    named = [
+        ("server.flavor", "/instance-offerings", params.get("instanceOfferingUuid")),
+        ("server.image", "/images", params.get("imageUuid")),
+        ("server.key_pair", "/ssh-key-pair", key_pair),
+        ("server.zone", "/zones", params["zoneUuid"]),
+        ("boot_volume.volume", "/volumes", params.get("volumeUuid")),
+        ("boot_volume.volume_type", "/disk-offerings", params.get("rootDiskOfferingUuid")),
+        *((f"network_interfaces[{nic.number}].network", "/l3-networks", nic.network) for nic in interfaces),
+        *((f"server.security_groups[{i}]", "/security-groups", group) for i, group in enumerate(groups)),
+    ]
+    return [Reference(field, f"{path}/{{uuid}}", uuid) for field, path, uuid in named if uuid]
 
 
 def _size(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> dict[str, Any]:

@@ -169,6 +169,26 @@ async def test_a_request_that_can_not_be_is_refused_before_anything_is_made(benc
     assert bench.cloud.control.count(call="CreateVmInstance") == 0
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"flavor": f"{REF}/flavors/{'0' * 32}"}, "server.flavor"),
+        ({"image": f"{REF}/images/{'0' * 32}"}, "server.image"),
+        ({"key_pair": f"{REF}/keyPairs/{'0' * 32}"}, "server.key_pair"),
+        ({"security_groups": [f"{REF}/securityGroups/{'0' * 32}"]}, "server.security_groups[0]"),
+        ({"network_interfaces": [{"network": f"{REF}/networks/{'0' * 32}"}]}, "network_interfaces[0].network"),
+        ({"boot_volume": {"volume_type": f"{REF}/volumeTypes/{'0' * 32}"}}, "boot_volume.volume_type"),
+    ],
+)
+@pytest.mark.parametrize("only_checked", [False, True])
+async def test_what_a_server_is_made_of_has_to_be_there(bench, fields, field, only_checked):
+    """The platform would say so in its job, after a second; a check alone tells it too."""
+    answer = await bench.operate("create_server", await server_request(bench, **fields), validate_only=only_checked)
+    assert answer.error.message.startswith(f"{field}: ")
+    assert "REFERENCE_NOT_FOUND" in str(answer.error)
+    assert bench.cloud.control.count(call="CreateVmInstance") == 0
+
+
 async def test_a_server_is_stopped_and_started(bench):
     """Each is done as well when it was so before."""
     made = await make_server(bench)
