@@ -65,6 +65,22 @@ async def test_a_look_that_a_new_version_put_before_a_create_hides_nothing(
     assert len(cloud.visible()) == int(ended.ok)
 
 
+async def test_a_look_that_a_new_version_put_before_a_create_does_not_keep_it_from_being_undone(
+    cloud: ScriptedCloud,
+) -> None:
+    """The version before made it and its answer is stored; cancelled under this one nothing is left."""
+    gateway = Gateway(cloud, one_server(cloud))
+    assert await gateway.take() is not None
+
+    async def next_version(op: Any, request: Any) -> None:
+        await op.look("plan", cloud.look)
+        await one_server(cloud)(op, request)
+
+    gateway.mutation = next_version
+    ended = await gateway.drive(cancel_at=0)
+    assert (ended.left, cloud.visible()) == ([], [])
+
+
 async def test_a_look_that_fails_under_suspicion_keeps_it(cloud: ScriptedCloud) -> None:
     """The call fails, so that the attempt stays counted."""
     cloud.faults = {0: Fault(dies_after=True)}

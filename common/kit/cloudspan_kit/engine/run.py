@@ -185,7 +185,7 @@ class OperationRun(KindVerbs):
         record = self._read_record(step)
         if record is None or record.state != Record.STATE_DONE:
             # A version before this one may have had no look here, and sent what now comes behind it.
-            if self.undoing and not self._suspect:
+            if self.undoing and not self._suspect and not self._has_more():
                 raise Unwound
             try:
                 result = await look()
@@ -250,6 +250,11 @@ class OperationRun(KindVerbs):
         return record
 
     # ------------------------------------------------------------------ writes
+
+    def _has_more(self) -> bool:
+        """Whether the cursor holds steps that this run has not come to yet."""
+        met = self._read | {begun.record.name for begun in self.begun}
+        return any(record.name not in met for record in self.cursor.steps)
 
     def _reach(self, step: str) -> None:
         """Come to the first step that is missing in the cursor; what came before it must be stored first."""
