@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_common.errors import NotFound
+from cloudspan_common.errors import CloudspanError, NotFound
 from cloudspan_kit.values import converted
 from cloudspan_openstack.compute.cells import Cells
 from cloudspan_openstack.compute.flavors import FlavorBook
 from cloudspan_openstack.compute.server_rows import ServerAnswer, ServerMapping, ServerRow
+from cloudspan_openstack.network.device_ports import DevicePorts, ports_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cloudspan.v1 import server_pb2
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
@@ -55,9 +58,36 @@ class Compute:
         return message
 
     async def message(self, call: Call, row: ServerRow) -> server_pb2.Server:
-        """Return a row as a message, its flavor looked up."""
-        await self.book.learn(call, [row.flavor])
-        return self.mapping.message(row, self.book.find(row.flavor))
+        """Return a row as a message."""
+        [message] = await self.messages(call, [row], await self._ports(call, [row]))
+        return message
+
+    async def messages(
+        self, call: Call, rows: Sequence[ServerRow], ports: DevicePorts, flavor_id: str = ""
+    ) -> list[server_pb2.Server]:
+        """Return rows as messages.
+
+        `flavor_id` is the flavor that Nova was asked for, if it was for one: from 2.47 on its rows don't say.
+        """
+        await self.book.learn(call, [row.flavor for row in rows])
+        message, find = self.mapping.message, self.book.find
+        return [message(row, find(row.flavor), ports.get(row.id, ()), flavor_id) for row in rows]
+
+    async def ports_seen(self, call: Call, rows: Sequence[ServerRow]) -> tuple[DevicePorts, str]:
+        """Return the ports of servers, and why they are missing if Neutron doesn't tell them.
+
+        A Neutron that is down costs a list its interfaces' ports, not the servers.
+        """
+        try:
+            return await self._ports(call, rows), ""
+        except CloudspanError as error:
+            return {}, f"interfaces lack their ports and subnets, and servers their security groups: {error.message}"
+
+    async def _ports(self, call: Call, rows: Sequence[ServerRow]) -> DevicePorts:
+        """Return the ports of servers where somebody looks at interfaces or security groups."""
+        if not (call.wants("network_interfaces") or call.wants("security_groups")):
+            return {}
+        return await ports_of(self.session, call, [row.id for row in rows])
 
     async def version(self, call: Call) -> Microversion:
         """Return the microversion that calls to Nova speak."""

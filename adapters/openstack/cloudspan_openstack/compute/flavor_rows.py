@@ -12,13 +12,18 @@ class FlavorPart(msgspec.Struct, gc=False):
     original_name: str = ""
     vcpus: int = 0
     ram: int = 0
+    disk: int = 0
+    ephemeral: int = 0
+    swap: int = 0
+    extra_specs: dict[str, str] = {}
 
 
 class Flavor(msgspec.Struct):
-    """One flavor. `swap` is an empty string below 2.75; `extra_specs` came with 2.61."""
+    """One flavor. `swap` is an empty string below 2.75; `description` came with 2.55, `extra_specs` with 2.61."""
 
     id: str
     name: str = ""
+    description: str | None = None
     vcpus: int = 0
     ram: int = 0
     disk: int = 0

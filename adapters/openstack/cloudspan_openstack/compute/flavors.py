@@ -1,7 +1,7 @@
-"""Flavors: the area's reads, and the book that finds the flavor of a server.
+"""Flavors: the area's reads, and the book that knows the sizes of flavors.
 
-From microversion 2.47 on Nova tells a server's flavor as a copy without its id; `FlavorBook` finds the id by the
-name, with one list of flavors for thousands of servers. `cluster` makes one book per cluster for servers and flavors.
+Below microversion 2.47 Nova tells a server's flavor by its id; `FlavorBook` knows its size, with one list of flavors
+for thousands of servers. From there on a server has a copy of its flavor, without the id, and needs no book.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.compute.flavor_rows import FlavorPart
 
+_F = flavor_pb2.Flavor
 _PAGE = 1000
 _MAX_PAGES = 50
 # A new flavor may be met at any time; a name that stays unknown must not cost a list for every page of servers.
@@ -30,30 +31,25 @@ _ASK_AGAIN_S = 30.0
 
 
 class FlavorBook:
-    """The flavors that this cluster's user sees, by id and name."""
+    """The flavors that this cluster's user sees, by id."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
         self._session = session
         self._clock = clock
         self._by_id: dict[str, Flavor] = {}
-        self._by_name: dict[str, Flavor] = {}
         self._asked_at: float | None = None
 
     def find(self, part: FlavorPart | None) -> Flavor | None:
-        """Return the flavor of a server as far as the book knows; a deleted or foreign private one it does not."""
-        if part is None:
-            return None
-        return self._by_id.get(part.id) if part.id else self._by_name.get(part.original_name)
+        """Return the flavor that a server names, if the book knows it: not a deleted or foreign private one."""
+        return self._by_id.get(part.id) if part is not None and part.id else None
 
     async def learn(self, call: Call, parts: list[FlavorPart | None]) -> None:
         """Read the flavors anew if one of `parts` is not in the book."""
-        unknown = any(part is not None and self.find(part) is None for part in parts)
+        unknown = any(part is not None and part.id and part.id not in self._by_id for part in parts)
         now = self._clock.monotonic()
         if unknown and (self._asked_at is None or now - self._asked_at >= _ASK_AGAIN_S):
             self._asked_at = now
-            flavors = await self._all(call)
-            self._by_id = {flavor.id: flavor for flavor in flavors}
-            self._by_name = {flavor.name: flavor for flavor in flavors}
+            self._by_id = {flavor.id: flavor for flavor in await self._all(call)}
 
     async def _all(self, call: Call) -> list[Flavor]:
         found: list[Flavor] = []
@@ -108,9 +104,10 @@ class Flavors:
             disk_bytes=row.disk * GIB,
             ephemeral_bytes=row.ephemeral * GIB,
             swap_bytes=int(row.swap or 0) * MIB,
-            public=row.public,
+            visibility=_F.VISIBILITY_PUBLIC if row.public else _F.VISIBILITY_PRIVATE,
             disabled=row.disabled,
             extra_specs=row.extra_specs,
+            description=row.description,
         )
         if call.full:
             message.native.update(document)

@@ -6,15 +6,15 @@ Private keys are never made here: from microversion 2.92 on Nova only imports, a
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from cloudspan.v1 import key_pair_pb2
-from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Violation
+from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Unsupported, Violation
 from cloudspan_common.names import encode_id
 from cloudspan_kit.driver import BY_KEY, Capability, Made, Page
-from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import converted
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.values import timestamp
@@ -31,29 +31,26 @@ _TYPES_SINCE = Microversion(2, 2)
 _MAX_LIMIT = 1000
 
 
-class CreateKeyPairOptions(msgspec.Struct, forbid_unknown_fields=True):
-    """What only OpenStack knows of a new key pair."""
-
-    type: Literal["ssh", "x509"] | None = None
-    """Kind of the public key; ssh when not given; Nova 2.2."""
+_K = key_pair_pb2.KeyPair
+_TYPES = {"ssh": _K.KEY_TYPE_SSH, "x509": _K.KEY_TYPE_X509}
+_WORDS = {kind: word for word, kind in _TYPES.items()}
 
 
 class KeyPairRow(msgspec.Struct):
-    """One key pair; the time is told by Get only."""
+    """One key pair; time and user are told by Get only."""
 
     name: str
     public_key: str = ""
     fingerprint: str = ""
     type: str = "ssh"
+    user_id: str = ""
     created_at: datetime | None = None
 
 
 class KeyPairs:
     """KeyPairService."""
 
-    capabilities: ClassVar[Mapping[str, Capability]] = {
-        "create_key_pair": Capability(create_safety=BY_KEY, options=CreateKeyPairOptions)
-    }
+    capabilities: ClassVar[Mapping[str, Capability]] = {"create_key_pair": Capability(create_safety=BY_KEY)}
 
     def __init__(self, compute: Compute) -> None:
         self._compute = compute
@@ -76,17 +73,16 @@ class KeyPairs:
         return Page(items, more, lambda index: str(documents[index]["name"]))
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
-        wanted, options = request.key_pair, read_options(request.options, CreateKeyPairOptions)
-        if not wanted.display_name:
-            text = "Nova wants a name for a key pair"
-            raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
+        wanted = _wanted(request)
+        if wanted.key_type == _K.KEY_TYPE_X509 and await self._compute.version(op.call) < _TYPES_SINCE:
+            raise Unsupported(f"key_pair.key_type X509 needs Nova {_TYPES_SINCE}", reason="MICROVERSION_TOO_LOW")
         before = await op.read_once("look", lambda: self._was_there(op.call, wanted))
         if before["there"]:  # not made by this operation, so never undone by it
             op.set_resource(self._prefix + encode_id(wanted.display_name))
             return self._message(op.call, await self._document(op.call, wanted.display_name))
         made = await op.create_step(
             "key-pair",
-            send=lambda _marker: self._import(op.call, wanted, options.type),
+            send=lambda _marker: self._import(op.call, wanted),
             find=lambda _marker: self._find(op.call, wanted),
             undo=lambda name: self._delete(op.call, name),
             safety=BY_KEY,
@@ -102,10 +98,10 @@ class KeyPairs:
     async def _was_there(self, call: Call, wanted: key_pair_pb2.KeyPair) -> Mapping[str, bool]:
         return {"there": bool(await self._find(call, wanted))}
 
-    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair, kind: str | None) -> Made[object]:
+    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair) -> Made[object]:
         body = {"name": wanted.display_name, "public_key": wanted.public_key}
-        if kind and await self._compute.version(call) >= _TYPES_SINCE:
-            body["type"] = kind
+        if wanted.key_type and await self._compute.version(call) >= _TYPES_SINCE:
+            body["type"] = _WORDS[wanted.key_type]
         try:
             await self._session.send(call, "POST", "compute", _PATH, None, json={"keypair": body})
         except AlreadyExists:
@@ -143,8 +139,32 @@ class KeyPairs:
             create_time=timestamp(row.created_at),
             public_key=row.public_key,
             fingerprint=row.fingerprint,
-            key_type=row.type,
+            key_type=_TYPES.get(row.type, _K.KEY_TYPE_UNKNOWN),
+            user=row.user_id or self._session.user_id,
+            # Of what both lists and Get tell: a key pair never changes, but another may take its name.
+            etag=blake2b(f"{row.type} {row.public_key}".encode(), digest_size=12).hexdigest(),
         )
         if call.full:
             message.native.update(document)
         return message
+
+
+def _wanted(request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
+    """Return the key pair that a request asks for, its name in `display_name`.
+
+    Raises:
+        InvalidRequest: It has no name, or two.
+    """
+    wanted = _K()
+    wanted.CopyFrom(request.key_pair)
+    field, text = "key_pair.display_name", ""
+    if request.key_pair_id and wanted.display_name not in ("", request.key_pair_id):
+        text = "key_pair_id and key_pair.display_name differ; Nova's key pairs have one name, which is their id"
+    wanted.display_name = request.key_pair_id or wanted.display_name
+    if not wanted.display_name:
+        text = "Nova wants a name for a key pair"
+    if wanted.key_type not in (_K.KEY_TYPE_UNSPECIFIED, *_WORDS):
+        field, text = "key_pair.key_type", "Nova imports keys of type SSH and X509"
+    if text:
+        raise InvalidRequest(text, violations=[Violation(field, text)])
+    return wanted

@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
 _TAGS_AT_CREATE = Microversion(2, 52)
 _PAGE = 1000
+_PASSWORD = "password"  # noqa: S105 - the key of what later steps need, no password
 _FIELDS = {
-    "server.new_volumes": (EMULATED, "made in Cinder before the server"),
-    "server.network_interfaces.new_port": (EMULATED, "made in Neutron before the server, deleted after it"),
-    "server.network_interfaces.floating_network": (EMULATED, "taken once the server runs, released after it"),
+    "new_volumes": (EMULATED, "made in Cinder before the server"),
+    "network_interfaces.new_port": (EMULATED, "made in Neutron before the server, deleted after it"),
+    "network_interfaces.floating_network": (EMULATED, "taken once the server runs, released after it"),
 }
 
 
@@ -62,7 +63,7 @@ class ServerCreation:
         self._parts = ServerParts(compute.session, compute.ref)
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
-        plan = plan_of(request.server, read_options(request.options, CreateServerOptions), self._compute.ref)
+        plan = plan_of(request, read_options(request.options, CreateServerOptions), self._compute.ref)
         plan.check(await self._compute.version(op.call))
         parts = await self._parts.make(op, plan)
         made = await op.create_step(
@@ -80,6 +81,8 @@ class ServerCreation:
         floating_ips = await self._parts.floating_ips(op, plan, parts, made.id)
         await self._parts.check_ports(op.call, parts, made.id)
         show_floating_ips(server, floating_ips)
+        if not request.admin_password:
+            server.generated_password = made.data.get(_PASSWORD, "")
         return server
 
     async def _send(self, call: Call, plan: ServerPlan, parts: Parts, marker: str) -> Made[object]:
@@ -98,7 +101,9 @@ class ServerCreation:
             if found:
                 return found[0]
             raise
-        return Made(str(answer["server"]["id"]))
+        # Told once, and not again: a server whose create had no reply keeps its password to itself.
+        password = answer["server"].get("adminPass")
+        return Made(str(answer["server"]["id"]), {_PASSWORD: password} if password else {})
 
     async def _find(self, call: Call, marker: str) -> list[Made[object]]:
         """Return the servers that carry the marker, oldest first; each row is checked, whatever the filter did."""

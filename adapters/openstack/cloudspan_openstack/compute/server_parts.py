@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_common.errors import GaveUp, InvalidRequest, PreconditionFailed, Violation
+from cloudspan_common.errors import GaveUp, PreconditionFailed
 from cloudspan_kit.driver import BY_KEY
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.compute.server_request import Parts
 from cloudspan_openstack.network.network_making import FLOATING_IP, PORT, NetworkMaking, Wish
-from cloudspan_openstack.network.network_rows import SecurityGroups
 from cloudspan_openstack.volume.volume_making import VolumeMaking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from cloudspan.v1 import server_pb2
     from cloudspan_common.names import ClusterRef
@@ -45,9 +43,8 @@ class ServerParts:
 
     async def make(self, op: Operation, plan: ServerPlan) -> Parts:
         """Make what has to be there before the server: volumes, then ports."""
-        groups = await self._groups(op, plan)
         boot, data = await self._make_volumes(op, plan)
-        ports = [await self._port(op, plan.interfaces[i], i, groups) for i in range(len(plan.interfaces))]
+        ports = [await self._port(op, plan.interfaces[i], i) for i in range(len(plan.interfaces))]
         return Parts(boot, data, ports)
 
     async def floating_ips(
@@ -87,36 +84,11 @@ class ServerParts:
 
     # ------------------------------------------------------------------ ports
 
-    async def _groups(self, op: Operation, plan: ServerPlan) -> Mapping[str, str]:
-        """Look up the security groups that new ports are to have by name: Nova takes names, Neutron only ids."""
-        names = {group for one in plan.interfaces if one.new_port for group in one.new_port.named_groups}
-        if not names:
-            return {}
-        found = await op.read_once("security groups", lambda: self._group_ids(op.call, names))
-        return {str(name): str(group_id) for name, group_id in found.items()}
-
-    async def _group_ids(self, call: Call, names: AbstractSet[str]) -> dict[str, str]:
-        scope = await self._session.scope(call)
-        params = (("project_id", scope.project_id), ("fields", "id"), ("fields", "name"))
-        page = await self._session.get(call, "network", "/security-groups", SecurityGroups, params=params)
-        found: dict[str, str] = {}
-        for name in sorted(names):
-            ids = [row.id for row in page.rows if name in (row.id, row.name)]
-            if len(ids) != 1:
-                text = f"{len(ids)} security groups are called {name!r}; say which by its resource name"
-                raise InvalidRequest(text, violations=[Violation("server.security_groups", text)])
-            found[name] = ids[0]
-        return found
-
-    async def _port(self, op: Operation, interface: Interface, index: int, groups: Mapping[str, str]) -> str:
+    async def _port(self, op: Operation, interface: Interface, index: int) -> str:
         """Make the interface's port if one is asked for; return the id of the port to give to Nova, if any."""
         if interface.new_port is None:
             return interface.port_id
-        body = interface.port_body()
-        wanted = interface.new_port
-        if wanted.groups or wanted.named_groups:
-            body["security_groups"] = [*wanted.groups, *(groups[name] for name in wanted.named_groups)]
-        made = await self._network.make_part(op, PORT, f"port-{index}", Wish(body, [WITH_SERVER]))
+        made = await self._network.make_part(op, PORT, f"port-{index}", Wish(interface.port_body(), [WITH_SERVER]))
         return made.id
 
     # ------------------------------------------------------------------ floating IPs
@@ -164,5 +136,5 @@ def show_floating_ips(server: server_pb2.Server, made: Sequence[Made[object]]) -
     for one in made:
         for interface in server.network_interfaces:
             known = one.data["address"] in interface.floating_ip_addresses
-            if one.data["fixed"] in interface.ip_addresses and not known:
+            if one.data["fixed"] in {ip.ip_address for ip in interface.fixed_ips} and not known:
                 interface.floating_ip_addresses.append(one.data["address"])

@@ -6,6 +6,7 @@ Nothing here asks the cloud, so a wrong request is refused before anything is ma
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,8 +15,8 @@ import msgspec
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_kit.values import native_id
 from cloudspan_openstack.cloud.catalogue import Microversion
-from cloudspan_openstack.cloud.values import whole_gib
-from cloudspan_openstack.compute.server_interfaces import Interface, group_of, interfaces_of
+from cloudspan_openstack.cloud.values import is_marker, whole_gib
+from cloudspan_openstack.compute.server_interfaces import Interface, group_ids, interfaces_of
 from cloudspan_openstack.volume.storage_rows import MARKER_KEY
 
 if TYPE_CHECKING:
@@ -26,36 +27,30 @@ if TYPE_CHECKING:
 
 _MAX_USER_DATA = 48 * 1024  # Nova takes 65 535 characters of base64
 _MAX_TEXT = 255
+_MAX_TAGS = 49
+_TAG = re.compile(r"[^,/]{1,60}")
 
 
 class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """What only OpenStack knows of a new server."""
 
-    config_drive: bool | None = None
-    """Whether the guest gets its metadata on a drive."""
     disk_config: Literal["AUTO", "MANUAL"] | None = None
     """Whether Nova grows the image's partition to the flavor's disk."""
-    description: str | None = None
-    """Text for people, at most 255 characters."""
-    hostname: str | None = None
-    """Host name told to the guest, where it is not to follow the display name; Nova 2.90."""
     scheduler_hints: dict[str, str | list[str]] | None = None
     """Hints for Nova's scheduler: group, same_host, different_host and what the cloud's filters know."""
     host: str | None = None
     """The compute host to build on; administrators only, Nova 2.74."""
-    tags: list[str] = []
-    """Nova's own tags; Nova 2.52."""
     network_mode: Literal["auto", "none"] = "auto"
     """Without network_interfaces: `auto` takes the project's only network, or makes one where the cloud offers that;
     `none` boots without network; Nova 2.37."""
 
 
-# Options by the microversion that brought them.
+# Where the request says it, and the microversion that brought it, by Nova's word.
 _SINCE = {
-    "description": Microversion(2, 19),
-    "tags": Microversion(2, 52),
-    "host": Microversion(2, 74),
-    "hostname": Microversion(2, 90),
+    "description": ("server.description", Microversion(2, 19)),
+    "tags": ("server.tags", Microversion(2, 52)),
+    "host": ("options.host", Microversion(2, 74)),
+    "hostname": ("server.hostname", Microversion(2, 90)),
 }
 _NETWORK_MODES = Microversion(2, 37)
 
@@ -88,8 +83,8 @@ class ServerPlan:
     hints: Mapping[str, Any]
     interfaces: Sequence[Interface]
     network_mode: str
-    options: Mapping[str, Any]
-    """Those that depend on the microversion."""
+    newer: Mapping[str, Any]
+    """What depends on the microversion, in Nova's words."""
     volume_id: str = ""
     """The existing volume to boot from."""
     new_volume: Mapping[str, Any] | None = None
@@ -107,16 +102,17 @@ class ServerPlan:
         """See that the cloud is new enough.
 
         Raises:
-            Unsupported: An option needs a later microversion than the cloud speaks.
+            Unsupported: A field or option needs a later microversion than the cloud speaks.
         """
-        for name in self.options:
-            _need(version, _SINCE[name], f"options.{name}")
+        for word in self.newer:
+            field, since = _SINCE[word]
+            _need(version, since, field)
         if not self.interfaces and self.network_mode != "auto":
             _need(version, _NETWORK_MODES, "options.network_mode")
 
     def document(self, version: Microversion, parts: Parts) -> dict[str, Any]:
         """Return the body of Nova's create at `version`, with the parts that it is put together of."""
-        server = {**self.server, **self.options}
+        server = {**self.server, **self.newer}
         if self.interfaces:
             pairs = zip(self.interfaces, parts.port_ids, strict=True)
             server["networks"] = [interface.document(port_id) for interface, port_id in pairs]
@@ -140,65 +136,91 @@ class ServerPlan:
         return [_device(0, self.server["imageRef"], "image", True) | {"destination_type": "local"}, *data]
 
 
-def plan_of(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
+def plan_of(request: server_pb2.CreateServerRequest, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
     """Return what a request asks for.
 
     Raises:
         InvalidRequest: It contradicts itself, lacks something, or names resources of another cluster.
     """
-    boot = wanted.boot_volume
-    volume_id = native_id(ref, "volumes", boot.volume, "server.boot_volume.volume")
+    wanted, boot = request.server, request.boot_volume
+    volume_id = native_id(ref, "volumes", boot.volume, "boot_volume.volume")
     image_id = native_id(ref, "images", wanted.image, "server.image")
-    _check_boot(wanted, image_id, volume_id)
-    interfaces = interfaces_of(wanted, ref)
-    new_volume = _new_volume(wanted, image_id, ref) if wanted.HasField("boot_volume") and not volume_id else None
+    _check_boot(request, image_id, volume_id)
+    interfaces = interfaces_of(request, ref)
+    new_volume = _new_volume(request, image_id, ref) if request.HasField("boot_volume") and not volume_id else None
+    newer = {
+        "description": _description(wanted.description),
+        "tags": _tags(wanted.tags),
+        "host": options.host,
+        "hostname": wanted.hostname,
+    }
     return ServerPlan(
-        server=_body(wanted, options, image_id, ref),
+        server=_body(request, options, image_id, ref),
         hints=options.scheduler_hints or {},
         interfaces=interfaces,
         network_mode=options.network_mode,
-        options={name: value for name in _SINCE if (value := getattr(options, name))},
+        newer={word: value for word, value in newer.items() if value},
         volume_id=volume_id,
         new_volume=new_volume,
         delete_volume=boot.delete_with_server,
-        data_volumes=[_data_volume(wanted, i, ref) for i in range(len(wanted.new_volumes))],
+        data_volumes=[_data_volume(request, i, ref) for i in range(len(request.new_volumes))],
     )
 
 
-def _check_boot(wanted: server_pb2.Server, image_id: str, volume_id: str) -> None:
-    boot = wanted.boot_volume
+def _check_boot(request: server_pb2.CreateServerRequest, image_id: str, volume_id: str) -> None:
+    boot = request.boot_volume
     if volume_id and (boot.size_bytes or boot.volume_type):
-        raise _bad("server.boot_volume", "an existing volume has its size and type; leave both out")
+        raise _bad("boot_volume", "an existing volume has its size and type; leave both out")
     if volume_id and image_id:
-        raise _bad("server.image", "boot_volume.volume and image exclude each other; keep one")
+        raise _bad("server.image", "boot_volume.volume and server.image exclude each other; keep one")
     if not volume_id and not image_id:
         raise _bad("server.image", "name an image, or an existing volume in boot_volume.volume")
-    if wanted.HasField("boot_volume") and not volume_id and not boot.size_bytes:
-        raise _bad("server.boot_volume.size_bytes", "a new boot volume needs its size, in whole GiB")
+    if request.HasField("boot_volume") and not volume_id and not boot.size_bytes:
+        raise _bad("boot_volume.size_bytes", "a new boot volume needs its size, in whole GiB")
 
 
-def _body(wanted: server_pb2.Server, options: CreateServerOptions, image_id: str, ref: ClusterRef) -> dict[str, Any]:
+def _body(
+    request: server_pb2.CreateServerRequest, options: CreateServerOptions, image_id: str, ref: ClusterRef
+) -> dict[str, Any]:
+    wanted = request.server
     if not wanted.display_name:
         raise _bad("server.display_name", "Nova wants a name for a server")
     flavor_id = native_id(ref, "flavors", wanted.flavor, "server.flavor")
     if not flavor_id:
         raise _bad("server.flavor", "name a flavor")
+    groups = group_ids(ref, wanted.security_groups, "server.security_groups")
     body = {
         "name": wanted.display_name,
         "flavorRef": flavor_id,
         "imageRef": image_id,
         "key_name": native_id(ref, "keyPairs", wanted.key_pair, "server.key_pair"),
         "availability_zone": native_id(ref, "zones", wanted.zone, "server.zone"),
-        "adminPass": wanted.admin_password,
-        "user_data": _user_data(wanted.user_data),
-        "config_drive": options.config_drive,
+        "adminPass": request.admin_password,
+        "user_data": _user_data(request.user_data),
+        "config_drive": wanted.config_drive if wanted.HasField("config_drive") else None,
         "OS-DCF:diskConfig": options.disk_config,
-        "security_groups": [
-            {"name": group_of(ref, group, "server.security_groups")} for group in wanted.security_groups
-        ],
+        # Nova takes an id in place of a name.
+        "security_groups": [{"name": group} for group in groups],
     }
     kept = {key: value for key, value in body.items() if value not in ("", None, [])}
     return kept | {"metadata": _metadata(wanted.labels)}
+
+
+def _description(text: str) -> str:
+    if len(text) > _MAX_TEXT:
+        raise _bad("server.description", f"it has {len(text)} characters; Nova keeps {_MAX_TEXT}")
+    return text
+
+
+def _tags(tags: Sequence[str]) -> list[str]:
+    """Refuse what Nova does not keep: 50 tags of 1 to 60 characters, of which one is a create's marker."""
+    if len(tags) > _MAX_TAGS:
+        raise _bad("server.tags", f"there are {len(tags)} tags; Nova keeps {_MAX_TAGS} of a caller")
+    for i, tag in enumerate(tags):
+        if not _TAG.fullmatch(tag) or is_marker(tag):
+            text = f"{tag[:60]!r} can't be a tag: 1 to 60 characters, no comma, no slash, not beginning with 'cs-'"
+            raise _bad(f"server.tags[{i}]", text)
+    return list(tags)
 
 
 def _metadata(labels: Mapping[str, str]) -> dict[str, str]:
@@ -209,30 +231,29 @@ def _metadata(labels: Mapping[str, str]) -> dict[str, str]:
     return dict(labels)
 
 
-def _user_data(text: str) -> str:
-    data = text.encode()
+def _user_data(data: bytes) -> str:
     if len(data) > _MAX_USER_DATA:
-        raise _bad("server.user_data", f"it has {len(data)} bytes; Nova takes {_MAX_USER_DATA}")
+        raise _bad("user_data", f"it has {len(data)} bytes; Nova takes {_MAX_USER_DATA}")
     return base64.b64encode(data).decode()
 
 
-def _new_volume(wanted: server_pb2.Server, image_id: str, ref: ClusterRef) -> dict[str, Any]:
-    boot = wanted.boot_volume
+def _new_volume(request: server_pb2.CreateServerRequest, image_id: str, ref: ClusterRef) -> dict[str, Any]:
+    boot = request.boot_volume
     body = {
-        "name": wanted.display_name,
+        "name": request.server.display_name,
         "imageRef": image_id,
-        "size": whole_gib(boot.size_bytes, "server.boot_volume.size_bytes"),
-        "volume_type": native_id(ref, "volumeTypes", boot.volume_type, "server.boot_volume.volume_type"),
+        "size": whole_gib(boot.size_bytes, "boot_volume.size_bytes"),
+        "volume_type": native_id(ref, "volumeTypes", boot.volume_type, "boot_volume.volume_type"),
     }
     return {key: value for key, value in body.items() if value}
 
 
-def _data_volume(wanted: server_pb2.Server, index: int, ref: ClusterRef) -> DataVolume:
-    path, asked = f"server.new_volumes[{index}]", wanted.new_volumes[index]
+def _data_volume(request: server_pb2.CreateServerRequest, index: int, ref: ClusterRef) -> DataVolume:
+    path, asked = f"new_volumes[{index}]", request.new_volumes[index]
     size = whole_gib(asked.size_bytes, f"{path}.size_bytes")
     if not size:
         raise _bad(f"{path}.size_bytes", "a new volume needs its size, in whole GiB")
-    body: dict[str, Any] = {"name": asked.display_name or f"{wanted.display_name}-{index + 1}", "size": size}
+    body: dict[str, Any] = {"name": asked.display_name or f"{request.server.display_name}-{index + 1}", "size": size}
     if kind := native_id(ref, "volumeTypes", asked.volume_type, f"{path}.volume_type"):
         body["volume_type"] = kind
     return DataVolume(body, asked.delete_with_server)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import Busy, InvalidRequest, PlatformFault
@@ -58,9 +59,9 @@ class Servers:
         if query.cursor:
             params.append(("marker", query.cursor))
         rows, documents, more, doubt = await self._page(call, params, limit, query)
-        mapping, book = self._compute.mapping, self._compute.book
-        await book.learn(call, [row.flavor for row in rows])
-        items = [mapping.message(row, book.find(row.flavor)) for row in rows]
+        ports, unread = await self._compute.ports_seen(call, rows)
+        items = await self._compute.messages(call, rows, ports, dict(params).get("flavor", ""))
+        doubt = "; ".join(filter(None, (doubt, unread)))
         for item, document in zip(items, documents, strict=False):
             item.native.update(document)
         return Page(items, more, lambda index: rows[index].id, partial=doubt)
@@ -133,12 +134,16 @@ def _pushed(asked: Filter, is_admin: bool, version: Microversion) -> list[tuple[
         params += [("status", status) for status in _statuses(state)]
     for field, key in (("image", "image"), ("flavor", "flavor")):
         if wanted := asked.equal(field):
-            params.append((key, wanted.rpartition("/")[2]))
+            params.append((key, _id_of(wanted)))
     if (host := asked.equal("host")) and is_admin:
-        params.append(("host", host))
+        params.append(("host", _id_of(host)))
     if (key_pair := asked.equal("key_pair")) and (is_admin or version >= _FILTERS_FOR_ALL):
-        params.append(("key_name", key_pair.rpartition("/")[2]))
+        params.append(("key_name", _id_of(key_pair)))
     return params
+
+
+def _id_of(name: str) -> str:
+    return unquote(name.rpartition("/")[2])
 
 
 def _as_regex(name: str) -> str:

@@ -19,19 +19,35 @@ if TYPE_CHECKING:
     from cloudspan_kit.driver import Call
     from cloudspan_openstack.cloud.session import Session
 
-_METRICS: Mapping[str, Mapping[str, str]] = {
-    "compute": {"instances": "servers", "cores": "vcpus", "ram": "memory_mib"},
-    "volume": {"gigabytes": "volume_bytes"},
+_Q = quota_pb2.Quota
+_METRICS: Mapping[str, Mapping[str, _Q.Metric]] = {
+    "compute": {
+        "instances": _Q.METRIC_SERVERS,
+        "cores": _Q.METRIC_VCPUS,
+        "ram": _Q.METRIC_MEMORY_MIB,
+        "key_pairs": _Q.METRIC_KEY_PAIRS,
+        "server_groups": _Q.METRIC_SERVER_GROUPS,
+    },
+    "volume": {
+        "volumes": _Q.METRIC_VOLUMES,
+        "gigabytes": _Q.METRIC_VOLUME_BYTES,
+        "snapshots": _Q.METRIC_SNAPSHOTS,
+        "backups": _Q.METRIC_BACKUPS,
+        "backup_gigabytes": _Q.METRIC_BACKUP_BYTES,
+    },
     "network": {
-        "network": "networks",
-        "subnet": "subnets",
-        "port": "ports",
-        "router": "routers",
-        "floatingip": "floating_ips",
-        "security_group": "security_groups",
-        "security_group_rule": "security_group_rules",
+        "network": _Q.METRIC_NETWORKS,
+        "subnet": _Q.METRIC_SUBNETS,
+        "port": _Q.METRIC_PORTS,
+        "router": _Q.METRIC_ROUTERS,
+        "floatingip": _Q.METRIC_FLOATING_IPS,
+        "security_group": _Q.METRIC_SECURITY_GROUPS,
+        "security_group_rule": _Q.METRIC_SECURITY_GROUP_RULES,
+        "loadbalancer": _Q.METRIC_LOAD_BALANCERS,
+        "listener": _Q.METRIC_LISTENERS,
     },
 }
+_IN_GIB = frozenset(("gigabytes", "backup_gigabytes"))
 # Nova before 2.36 repeats its long gone own networking here; Neutron is asked for these.
 _NOT_NOVAS = frozenset(("fixed_ips", "floating_ips", "networks", "security_groups", "security_group_rules"))
 # Limits for each user or object rather than for the project: the use is told as 0 whatever it is.
@@ -90,16 +106,17 @@ def _items(service: str, document: Mapping[str, Any]) -> Iterator[quota_pb2.Quot
     for word, told in document.items():
         if service == "compute" and word in _NOT_NOVAS:
             continue
-        unit = GIB if word == "gigabytes" else 1
+        unit = GIB if word in _IN_GIB else 1
         figures = told if isinstance(told, dict) else {"limit": told}
         limit, used = figures.get("limit"), figures.get("in_use", figures.get("used"))
+        reserved = figures.get("reserved")
         if limit is None:
             continue
-        known = used is not None and word not in _USE_UNTOLD
+        known = word not in _USE_UNTOLD
         yield quota_pb2.Quota.Item(
-            metric=words.get(word, word),
-            limit=limit if limit < 0 else limit * unit,
-            used=(used or 0) * unit if known else 0,
-            reserved=(figures.get("reserved") or 0) * unit,
-            used_known=known,
+            metric=words.get(word, _Q.METRIC_UNKNOWN),
+            native_metric=word,
+            limit=-1 if limit < 0 else limit * unit,
+            used=used * unit if known and used is not None else None,
+            reserved=reserved * unit if known and reserved is not None else None,
         )

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from cloudspan_openstack.cloud.session import Session
 
 _PATHS = {"compute": "/os-availability-zone", "volume": "/os-availability-zone", "network": "/availability_zones"}
+_SCOPES = {
+    "compute": zone_pb2.Zone.SCOPE_COMPUTE,
+    "volume": zone_pb2.Zone.SCOPE_VOLUME,
+    "network": zone_pb2.Zone.SCOPE_NETWORK,
+}
 # Nova's zone of its own services; nothing of ours goes there.
 _INTERNAL = "internal"
 
@@ -48,8 +53,8 @@ async def read_zones(
 def _merge(zones: dict[str, zone_pb2.Zone], ref: ClusterRef, service: str, name: str, *, available: bool) -> None:
     zone = zones.setdefault(name, zone_pb2.Zone(name=ref.resource("zones", name), display_name=name))
     zone.available = zone.available or available
-    if service not in zone.scopes:
-        zone.scopes.append(service)
+    if _SCOPES[service] not in zone.scopes:
+        zone.scopes.append(_SCOPES[service])
 
 
 async def _read(session: Session, call: Call, service: str) -> Rows | CloudspanError:

@@ -1,14 +1,15 @@
 """The image area: reads of Glance's images.
 
-`cluster` lists it among its areas; the kit calls the functions by their names. An image's labels are its custom
-properties (`os_distro`, `hw_disk_bus`, whatever people set): Glance's own key-value pairs. They stand beside the
-standard attributes in one flat document, so rows are read as plain documents here; tags have no value and stay tags.
+`cluster` lists it among its areas; the kit calls the functions by their names. Glance's key-value pairs stand beside
+the standard attributes in one flat document, so rows are read as plain documents here. Those that mean something to
+Nova, Cinder or Glance (`hw_disk_bus`) are properties, the others are labels; tags have no value and stay tags.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cloudspan_openstack.cloud.session import Session
 
 ImageRow = dict[str, Any]
+T = TypeVar("T")
 
 _I = image_pb2.Image
 _STATES = {
@@ -50,8 +52,36 @@ _SORT = {
     "disk_format": "disk_format",
     "container_format": "container_format",
 }
-# Another word than these is refused with 400.
-_VISIBILITIES = ("public", "private", "shared", "community")
+_VISIBILITIES = {
+    "public": _I.VISIBILITY_PUBLIC,
+    "private": _I.VISIBILITY_PRIVATE,
+    "shared": _I.VISIBILITY_SHARED,
+    "community": _I.VISIBILITY_COMMUNITY,
+}
+_DISK_FORMATS: Mapping[str, Any] = {
+    word: _I.DiskFormat.Value(f"DISK_FORMAT_{word.upper()}")
+    for word in ("raw", "qcow2", "iso", "vmdk", "vhd", "vhdx", "vdi", "ploop", "ami", "ari", "aki")
+}
+_CONTAINER_FORMATS: Mapping[str, Any] = {
+    word: _I.ContainerFormat.Value(f"CONTAINER_FORMAT_{word.upper()}")
+    for word in ("bare", "ovf", "ova", "ami", "ari", "aki", "docker", "compressed")
+}
+_CHECKSUMS = {
+    "md5": _I.CHECKSUM_ALGORITHM_MD5,
+    "sha1": _I.CHECKSUM_ALGORITHM_SHA1,
+    "sha256": _I.CHECKSUM_ALGORITHM_SHA256,
+    "sha384": _I.CHECKSUM_ALGORITHM_SHA384,
+    "sha512": _I.CHECKSUM_ALGORITHM_SHA512,
+}
+_BOOT_MODES = {"bios": _I.BOOT_MODE_BIOS, "uefi": _I.BOOT_MODE_UEFI}
+# Properties that fields of ours hold.
+_OURS = frozenset(("description", "hw_firmware_type", "instance_uuid", "os_distro", "os_version"))
+# Properties that the cloud's services set or act by: Nova's ImageMetaProps, Cinder's and Glance's own.
+_PROPERTY = re.compile(
+    r"(base_image_|boot_|cinder_|hw_|image_|img_|instance_|libvirt_|nova_|os_|owner_specified\.|trait:|vmware_).*"
+    r"|auto_disk_config|bdm_v2|block_device_mapping|cpu_arch|hypervisor_(type|version_requires)|mappings|owner_id"
+    r"|root_device_name|signature_verified|user_id|vm_mode"
+)
 # What Glance itself keeps; anything else in the document is somebody's property.
 _STANDARD = frozenset(
     (
@@ -81,7 +111,7 @@ class Image:
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session, self._ref = session, ref
-        self._names, self._projects = f"{ref}/images/", f"{ref}/projects/"
+        self._names, self._projects, self._servers = f"{ref}/images/", f"{ref}/projects/", f"{ref}/servers/"
         self._listing: Listing[ImageRow, image_pb2.Image] = Listing(
             "image", "/images", "images", Images, self._message, _place, descending=True, sort=_sort
         )
@@ -117,38 +147,62 @@ class Image:
     def _message(self, row: ImageRow) -> image_pb2.Image:
         get = row.get
         status, owner, strong = get("status"), get("owner"), get("os_hash_value")
+        server, stores = get("instance_uuid"), get("stores")
+        custom = {k: v for k, v in row.items() if k not in _STANDARD and k not in _OURS and isinstance(v, str)}
+        algorithm = get("os_hash_algo") if strong else ("md5" if get("checksum") else None)
         return _I(
             name=self._names + row["id"],
             display_name=get("name"),
-            state=_STATES.get(status, _I.STATE_UNKNOWN) if status else None,
+            state=_STATES.get(status or "", _I.STATE_UNKNOWN),
             native_state=status,
             project=self._projects + owner if owner else None,
-            labels={k: v for k, v in row.items() if k not in _STANDARD and isinstance(v, str)},
+            labels={k: v for k, v in custom.items() if not _PROPERTY.fullmatch(k)},
+            properties={k: v for k, v in custom.items() if _PROPERTY.fullmatch(k)},
             create_time=_time(get("created_at")),
             update_time=_time(get("updated_at")),
             size_bytes=get("size"),
             virtual_size_bytes=get("virtual_size"),
             min_disk_bytes=(get("min_disk") or 0) * GIB,
             min_memory_mib=get("min_ram"),
-            disk_format=get("disk_format"),
-            container_format=get("container_format"),
-            visibility=get("visibility"),
-            protected=get("protected"),
+            disk_format=_word(get("disk_format"), _DISK_FORMATS, _I.DISK_FORMAT_UNKNOWN),
+            container_format=_word(get("container_format"), _CONTAINER_FORMATS, _I.CONTAINER_FORMAT_UNKNOWN),
+            visibility=_word(get("visibility"), _VISIBILITIES, _I.VISIBILITY_UNKNOWN),
+            delete_protected=get("protected"),
             checksum=strong or get("checksum"),
-            checksum_algorithm=get("os_hash_algo") if strong else ("md5" if get("checksum") else None),
+            checksum_algorithm=_word(algorithm, _CHECKSUMS, _I.CHECKSUM_ALGORITHM_UNKNOWN),
             os_type=get("os_type"),
             architecture=get("architecture"),
             tags=get("tags"),
+            description=get("description"),
+            # Whether a disk has a system to boot, Glance doesn't tell.
+            kind=_I.KIND_ISO if get("disk_format") == "iso" else None,
+            os_distro=get("os_distro"),
+            os_version=get("os_version"),
+            boot_mode=_word(get("hw_firmware_type"), _BOOT_MODES, _I.BOOT_MODE_UNKNOWN),
+            hidden=get("os_hidden"),
+            source=_I.Source(server=self._servers + server) if server else None,
+            stores=[store for store in stores.split(",") if store] if stores else None,
         )
+
+
+def _word(word: str | None, words: Mapping[str, T], unknown: T) -> T | None:
+    """Return the enum's value for a word of Glance's; none where it tells none."""
+    return words.get(word.lower(), unknown) if word else None
+
+
+def _pushes(native: str, words: Mapping[str, Any]) -> pushdown.Push:
+    return pushdown.word(native, {word.upper(): word for word in words})
 
 
 _PUSHES = {
     "display_name": pushdown.text("name"),
     "native_state": pushdown.text("status"),
     "state": pushdown.word("status", _PUSHED_STATES),
-    "visibility": pushdown.word("visibility", {word: word for word in _VISIBILITIES}),
-    "disk_format": pushdown.text("disk_format"),
-    "container_format": pushdown.text("container_format"),
+    "visibility": _pushes("visibility", _VISIBILITIES),
+    "disk_format": _pushes("disk_format", _DISK_FORMATS),
+    "container_format": _pushes("container_format", _CONTAINER_FORMATS),
+    # Glance leaves hidden images out unless it is asked for them.
+    "hidden": pushdown.word("os_hidden", {"true": "true", "false": "false"}),
     "os_type": pushdown.text("os_type"),
     "architecture": pushdown.text("architecture"),
 }

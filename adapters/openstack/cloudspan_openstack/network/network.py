@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 from cloudspan_kit.driver import BY_KEY, BY_MARKER, EMULATED, Capability, Page
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import list_page, read_one
+from cloudspan_openstack.network.device_ports import ports_of
 from cloudspan_openstack.network.network_create import NetworkCreation
 from cloudspan_openstack.network.network_listings import SORTABLE, Kind, Kinds, M, R, parts
+from cloudspan_openstack.network.network_mapping import NetworkMapper
 from cloudspan_openstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
-from cloudspan_openstack.network.network_rows import NetworkMapper
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cloudspan.v1 import (
         floating_ip_pb2,
@@ -95,10 +96,23 @@ class Network(NetworkCreation):
         return await self._page(call, query, self._kinds.floating_ips)
 
     async def get_router(self, call: Call, _request: router_pb2.GetRouterRequest) -> router_pb2.Router:
-        return await self._one(call, self._kinds.routers)
+        router = await self._one(call, self._kinds.routers)
+        await self._add_interfaces(call, [router])
+        return router
 
     async def list_routers(self, call: Call, query: Query) -> Page[router_pb2.Router]:
-        return await self._page(call, query, self._kinds.routers)
+        page = await self._page(call, query, self._kinds.routers)
+        await self._add_interfaces(call, page.items)
+        return page
+
+    async def _add_interfaces(self, call: Call, routers: Sequence[router_pb2.Router]) -> None:
+        """Say how routers join subnets, where somebody looks at that: it is a call of its own."""
+        if not call.wants("interfaces"):
+            return
+        by_id = {router.name.rpartition("/")[2]: router for router in routers}
+        ports = await ports_of(self._session, call, list(by_id))
+        for router_id, router in by_id.items():
+            router.interfaces.extend(self._mapper.router_interfaces(ports.get(router_id, ())))
 
     async def _one(self, call: Call, kind: Kind[R, M]) -> M:
         return await read_one(self._session, call, kind.listing, kind.row, key=kind.one)

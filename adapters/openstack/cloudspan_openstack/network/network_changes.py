@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from cloudspan.v1 import common_pb2, network_pb2, subnet_pb2
 from cloudspan_common.errors import NotFound, PreconditionFailed
 from cloudspan_kit.driver import BY_KEY
 from cloudspan_kit.serve.options import read_options
@@ -18,15 +19,17 @@ from cloudspan_openstack.network.network_options import CreateSubnetOptions
 from cloudspan_openstack.network.network_rows import Ports
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network, IPv6Network
     from typing import Any
 
-    from cloudspan.v1 import network_pb2, subnet_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Operation
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.network_making import Kind
-    from cloudspan_openstack.network.network_rows import NetworkMapper
+    from cloudspan_openstack.network.network_mapping import NetworkMapper
+
+NewSubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
+"""A subnet that is asked for: by itself, or together with its network."""
+Range = IPv4Network | IPv6Network
 
 # Of 8 equal creates of a subnet sent at once Neutron carried out one and refused 7 for the overlap.
 SUBNET_SAFETY = BY_KEY
@@ -89,7 +92,7 @@ class NetworkChanges:
         return PreconditionFailed(text, reason="IN_USE", metadata=error.metadata, resource=name)
 
 
-def subnet_wish(wanted: subnet_pb2.Subnet, field: str, more: dict[str, object]) -> Wish:
+def subnet_wish(wanted: NewSubnet, field: str, more: dict[str, object]) -> Wish:
     """Return what a request asks of a subnet; `field` is its path in the request, `more` what goes along.
 
     Raises:
@@ -100,7 +103,7 @@ def subnet_wish(wanted: subnet_pb2.Subnet, field: str, more: dict[str, object]) 
     return Wish(_subnet_body(wanted, field) | more, tags, wanted.description)
 
 
-def subnet_range(wanted: subnet_pb2.Subnet, field: str) -> IPv4Network | IPv6Network:
+def subnet_range(wanted: NewSubnet, field: str) -> Range:
     """Return the range that a request asks for.
 
     Raises:
@@ -109,26 +112,57 @@ def subnet_range(wanted: subnet_pb2.Subnet, field: str) -> IPv4Network | IPv6Net
     try:
         return ip_network(wanted.cidr, strict=False)
     except ValueError as error:
-        text = f"{field}.cidr is {wanted.cidr!r}, which is no range of addresses ({error}); write it like 10.0.0.0/24"
+        text = f"{field}.cidr is {wanted.cidr!r}, which is not a range ({error}); write it like 10.0.0.0/24"
         raise bad(f"{field}.cidr", text) from error
 
 
-def _subnet_body(wanted: subnet_pb2.Subnet, field: str) -> dict[str, object]:
+def _subnet_body(wanted: NewSubnet, field: str) -> dict[str, object]:
     cidr = subnet_range(wanted, field)
     if wanted.ip_version not in (0, cidr.version):
-        raise bad(f"{field}.ip_version", f"{field}.ip_version is {wanted.ip_version}, {cidr} is of IPv{cidr.version}")
-    if wanted.no_gateway and wanted.gateway_ip:
-        raise bad(f"{field}.gateway_ip", f"{field}.gateway_ip and {field}.no_gateway exclude each other; keep one")
+        version = common_pb2.IpVersion.Name(wanted.ip_version)
+        raise bad(f"{field}.ip_version", f"{field}.ip_version is {version}, but {cidr} is of IPv{cidr.version}")
+    _check_addresses(wanted, field, cidr)
     body: dict[str, object] = {
         "name": wanted.display_name,
         "cidr": str(cidr),
         "ip_version": cidr.version,
-        "enable_dhcp": not wanted.dhcp_disabled,
+        "enable_dhcp": wanted.dhcp_enabled or not wanted.HasField("dhcp_enabled"),
     }
-    if wanted.no_gateway or wanted.gateway_ip:
+    if wanted.HasField("gateway_ip"):
         body["gateway_ip"] = wanted.gateway_ip or None
     if wanted.allocation_pools:
         body["allocation_pools"] = [{"start": pool.start, "end": pool.end} for pool in wanted.allocation_pools]
     if wanted.dns_nameservers:
         body["dns_nameservers"] = list(wanted.dns_nameservers)
+    if wanted.host_routes:
+        body["host_routes"] = [{"destination": r.destination_cidr, "nexthop": r.next_hop} for r in wanted.host_routes]
     return body
+
+
+def _check_addresses(wanted: NewSubnet, field: str, cidr: Range) -> None:
+    """Refuse what is not an address: Neutron's own refusal would come once the network is there."""
+    addresses = [
+        *([(f"{field}.gateway_ip", wanted.gateway_ip)] if wanted.gateway_ip else []),
+        *((f"{field}.dns_nameservers[{i}]", server) for i, server in enumerate(wanted.dns_nameservers)),
+        *((f"{field}.host_routes[{i}].next_hop", route.next_hop) for i, route in enumerate(wanted.host_routes)),
+    ]
+    for path, address in addresses:
+        _address(path, address)
+    for i, route in enumerate(wanted.host_routes):
+        path = f"{field}.host_routes[{i}].destination_cidr"
+        try:
+            ip_network(route.destination_cidr, strict=False)
+        except ValueError as error:
+            raise bad(path, f"{path} is {route.destination_cidr!r}, which is not a range ({error})") from error
+    for i, pool in enumerate(wanted.allocation_pools):
+        path = f"{field}.allocation_pools[{i}]"
+        first, last = _address(f"{path}.start", pool.start), _address(f"{path}.end", pool.end)
+        if first not in cidr or last not in cidr or int(first) > int(last):
+            raise bad(path, f"{path} is {first} to {last}, which is not a range within {cidr}")
+
+
+def _address(path: str, text: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        raise bad(path, f"{path} is {text!r}, which is not an IP address") from error

@@ -20,11 +20,12 @@ from cloudspan_openstack.network.routers import RouterPlan, Routers, router_plan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import network_pb2, subnet_pb2
+    from cloudspan.v1 import network_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Operation
     from cloudspan_openstack.cloud.session import Session
-    from cloudspan_openstack.network.network_rows import NetworkMapper, NetworkRow
+    from cloudspan_openstack.network.network_mapping import NetworkMapper
+    from cloudspan_openstack.network.network_rows import NetworkRow
 
 _ENDED = ("ACTIVE", "DOWN", "ERROR")
 
@@ -78,19 +79,14 @@ def _plan_of(request: network_pb2.CreateNetworkRequest, ref: ClusterRef) -> _Pla
     body: dict[str, object] = {"name": wanted.display_name, **options.body()}
     if wanted.mtu:
         body["mtu"] = wanted.mtu
-    subnets = [_new_subnet(subnet, f"subnets[{i}]") for i, subnet in enumerate(request.subnets)]
+    if wanted.dns_domain:
+        body["dns_domain"] = wanted.dns_domain
+    subnets = [subnet_wish(subnet, f"subnets[{i}]", {}) for i, subnet in enumerate(request.subnets)]
     _check_ranges(request.subnets)
     return _Plan(Wish(body, tags, wanted.description), subnets, router_plan(request, ref))
 
 
-def _new_subnet(wanted: subnet_pb2.Subnet, field: str) -> Wish:
-    if wanted.network:
-        text = f"{field}.network is {wanted.network}, but the subnet goes into the network that is made; leave it out"
-        raise bad(f"{field}.network", text)
-    return subnet_wish(wanted, field, {})
-
-
-def _check_ranges(subnets: Sequence[subnet_pb2.Subnet]) -> None:
+def _check_ranges(subnets: Sequence[network_pb2.NewSubnet]) -> None:
     ranges = [(f"subnets[{i}]", subnet_range(subnet, f"subnets[{i}]")) for i, subnet in enumerate(subnets)]
     for (first, one), (second, other) in combinations(ranges, 2):
         if one.version == other.version and one.overlaps(other):

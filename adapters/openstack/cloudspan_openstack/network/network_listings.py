@@ -14,7 +14,6 @@ from cloudspan_openstack.cloud.marker_pages import Listing, NativePage, Params, 
 from cloudspan_openstack.network.network_rows import (
     FloatingIpRow,
     FloatingIps,
-    NetworkMapper,
     NetworkRow,
     Networks,
     PortRow,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Query
     from cloudspan_openstack.cloud.catalogue import Scope as Login
+    from cloudspan_openstack.network.network_mapping import NetworkMapper
 
 R = TypeVar("R", bound=Row)
 M = TypeVar("M", bound="Message")
@@ -103,7 +103,6 @@ class Kinds:
         address = {
             "name": pushdown.name("id", f"{ref}/floatingIps/"),
             "ip_address": pushdown.text("floating_ip_address"),
-            "display_name": pushdown.text("floating_ip_address"),
             "native_state": pushdown.text("status"),
             **fields("port", "ports"),
             **fields("router", "routers"),
@@ -201,4 +200,4 @@ def parts(login: Login, ref: ClusterRef, query: Query, kind: Kind[R, Any]) -> li
 
 
 def _shared(row: Row) -> bool:
-    return isinstance(row, NetworkRow) and row.shared
+    return isinstance(row, NetworkRow) and bool(row.shared)

@@ -30,17 +30,9 @@ class CreateNetworkOptions(msgspec.Struct, forbid_unknown_fields=True, omit_defa
         return {word: value for word, value in words.items() if value is not None}
 
 
-class HostRoute(msgspec.Struct, forbid_unknown_fields=True):
-    """A route handed to guests by DHCP."""
-
-    destination: str
-    nexthop: str
-
-
 class CreateSubnetOptions(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Options of CreateSubnet."""
 
-    host_routes: list[HostRoute] | None = None
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
     service_types: list[str] | None = None

@@ -119,9 +119,9 @@ def router_plan(request: network_pb2.CreateNetworkRequest, ref: ClusterRef) -> R
     if not request.subnets:
         raise bad("router", "a router is connected to subnets, and the request has none; add subnets, or leave it out")
     for i, subnet in enumerate(request.subnets):
-        if subnet.no_gateway:
-            text = f"subnets[{i}].no_gateway and router exclude each other: a router needs the subnet's gateway address"
-            raise bad(f"subnets[{i}].no_gateway", text)
+        if subnet.HasField("gateway_ip") and not subnet.gateway_ip:
+            text = f"subnets[{i}].gateway_ip is empty, and a router needs the subnet's gateway address; leave it unset"
+            raise bad(f"subnets[{i}].gateway_ip", text)
     body: dict[str, Any] = {"name": wanted.display_name or request.network.display_name}
     if external := native_id(ref, "networks", wanted.external_network, "router.external_network"):
         body["external_gateway_info"] = {"network_id": external}

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cloudspan_common.errors import NotFound
+from cloudspan_common.errors import Forbidden, NotFound
 from cloudspan_kit.driver import BY_MARKER, Capability, Page
 from cloudspan_kit.values import converted
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import Listing, Params, Scope, list_page, read_one
 from cloudspan_openstack.volume.storage_changes import CreateVolumeOptions, StorageChanges
 from cloudspan_openstack.volume.storage_rows import (
+    EncryptionRow,
     SnapshotRow,
     Snapshots,
     StorageMapper,
@@ -101,7 +103,8 @@ class Storage(StorageChanges):
         self, call: Call, _request: volume_type_pb2.GetVolumeTypeRequest
     ) -> volume_type_pb2.VolumeType:
         body = await self._session.get(call, "volume", "/types/{id}", dict[str, Any], args={"id": call.id})
-        return self._type_message(call, body.get("volume_type"), await self._default_type(call))
+        default, encryption = await self._default_type(call), await self._encryption(call, call.id)
+        return self._type_message(call, body.get("volume_type"), default, encryption)
 
     async def list_volume_types(self, call: Call, query: Query) -> Page[volume_type_pb2.VolumeType]:
         """List all types at once, by id.
@@ -113,11 +116,27 @@ class Storage(StorageChanges):
         ids = [str(document.get("id")) for document in documents]
         rest = documents[bisect.bisect_right(ids, query.cursor) :]
         default = await self._default_type(call)
-        items = [self._type_message(call, document, default) for document in rest]
+        encryptions = await asyncio.gather(*(self._encryption(call, str(document.get("id"))) for document in rest))
+        items = [
+            self._type_message(call, document, default, encryption)
+            for document, encryption in zip(rest, encryptions, strict=True)
+        ]
         return Page(items, more=False, position=lambda index: str(rest[index].get("id")))
 
-    def _type_message(self, call: Call, document: Any, default_id: str) -> volume_type_pb2.VolumeType:
-        message = self._mapper.volume_type(converted(document, VolumeTypeRow), default_id)
+    async def _encryption(self, call: Call, type_id: str) -> EncryptionRow | None:
+        """Return how a type's volumes are encrypted: a call for each type, which only an administrator may make."""
+        if not (await self._session.scope(call)).is_admin:
+            return None
+        try:
+            path = "/types/{id}/encryption"
+            return await self._session.get(call, "volume", path, EncryptionRow, args={"id": type_id})
+        except (Forbidden, NotFound):
+            return None
+
+    def _type_message(
+        self, call: Call, document: Any, default_id: str, encryption: EncryptionRow | None
+    ) -> volume_type_pb2.VolumeType:
+        message = self._mapper.volume_type(converted(document, VolumeTypeRow), default_id, encryption)
         if call.full:
             message.native.update(document)
         return message

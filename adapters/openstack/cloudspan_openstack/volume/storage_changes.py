@@ -71,9 +71,11 @@ class StorageChanges:
             raise GaveUp(text, reason="VOLUME_ERROR", resource=request.name)
 
     def _body(self, wanted: volume_pb2.Volume) -> dict[str, Any]:
-        if wanted.image and wanted.snapshot:
-            raise _bad("volume.snapshot", "volume.image and volume.snapshot exclude each other; keep one")
-        if not wanted.size_bytes and not wanted.image and not wanted.snapshot:
+        sources = [field for field in ("image", "snapshot", "source_volume") if getattr(wanted, field)]
+        if len(sources) > 1:
+            named = " and ".join(f"volume.{field}" for field in sources)
+            raise _bad(f"volume.{sources[1]}", f"{named} exclude each other; keep one")
+        if not wanted.size_bytes and not sources:
             raise _bad("volume.size_bytes", "an empty volume needs volume.size_bytes, in whole GiB")
         if MARKER_KEY in wanted.labels:
             raise _bad("volume.labels", f"the label {MARKER_KEY!r} is kept for the platform's adapter; use another")
@@ -89,6 +91,7 @@ class StorageChanges:
             "availability_zone": native_id(ref, "zones", wanted.zone, "volume.zone"),
             "imageRef": native_id(ref, "images", wanted.image, "volume.image"),
             "snapshot_id": native_id(ref, "snapshots", wanted.snapshot, "volume.snapshot"),
+            "source_volid": native_id(ref, "volumes", wanted.source_volume, "volume.source_volume"),
         }
         return {key: value for key, value in body.items() if value} | {"metadata": dict(wanted.labels)}
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MARKER_KEY = "cloudspan-marker"
 """Metadata key that a create's marker travels under; no label."""
 
-_V, _S = volume_pb2.Volume, snapshot_pb2.Snapshot
+_V, _S, _T = volume_pb2.Volume, snapshot_pb2.Snapshot, volume_type_pb2.VolumeType
+_E = _T.Encryption
+_LOCATIONS = {"front-end": _E.CONTROL_LOCATION_FRONT_END, "back-end": _E.CONTROL_LOCATION_BACK_END}
 _VOLUME_STATES = {
     "creating": _V.STATE_CREATING,
     "downloading": _V.STATE_CREATING,
@@ -60,6 +62,7 @@ class AttachmentRow(msgspec.Struct):
     server_id: str | None = None
     device: str | None = None
     attached_at: datetime | None = None
+    attachment_id: str | None = None
 
 
 class VolumeRow(msgspec.Struct, kw_only=True):
@@ -79,6 +82,9 @@ class VolumeRow(msgspec.Struct, kw_only=True):
     encrypted: bool = False
     multiattach: bool = False
     snapshot_id: str | None = None
+    source_volid: str | None = None
+    pool: str | None = msgspec.field(name="os-vol-host-attr:host", default=None)
+    migration: str | None = msgspec.field(name="os-vol-mig-status-attr:migstat", default=None)
     image: dict[str, Any] = msgspec.field(name="volume_image_metadata", default_factory=dict)
     attachments: list[AttachmentRow] = []
 
@@ -89,8 +95,10 @@ class SnapshotRow(msgspec.Struct, kw_only=True):
     name: str | None = None
     description: str | None = None
     status: str | None = None
-    size: int = 0
+    size: int | None = None
     project_id: str | None = msgspec.field(name="os-extended-snapshot-attributes:project_id", default=None)
+    progress: str | None = msgspec.field(name="os-extended-snapshot-attributes:progress", default=None)
+    group_snapshot_id: str | None = None
     metadata: dict[str, str] = {}
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -102,6 +110,15 @@ class VolumeTypeRow(msgspec.Struct, kw_only=True):
     description: str | None = None
     is_public: bool = True
     extra_specs: dict[str, Any] = {}
+
+
+class EncryptionRow(msgspec.Struct, kw_only=True):
+    """How a type's volumes are encrypted; empty where they are not."""
+
+    provider: str | None = None
+    cipher: str | None = None
+    key_size: int | None = None
+    control_location: str | None = None
 
 
 class _Page(msgspec.Struct):
@@ -136,6 +153,7 @@ class StorageMapper:
         self._snapshots = f"{ref}/snapshots/"
         self._images = f"{ref}/images/"
         self._servers = f"{ref}/servers/"
+        self._pools = f"{ref}/storagePools/"
         self._zones = f"{ref}/zones/"
         self._zone_names: dict[str, str] = {}
         self.type_ids: dict[str, str] = {}
@@ -162,7 +180,11 @@ class StorageMapper:
             multi_attach=row.multiattach,
             image=f"{self._images}{image_id}" if image_id else None,
             snapshot=self._snapshots + row.snapshot_id if row.snapshot_id else None,
+            source_volume=self._volumes + row.source_volid if row.source_volid else None,
             attachments=[self._attachment(attachment) for attachment in row.attachments],
+            storage_pool=self._pools + encode_id(row.pool) if row.pool else None,
+            image_properties={key: str(value) for key, value in row.image.items()} if row.image else None,
+            migration_status=row.migration if row.migration != "none" else None,
         )
 
     def _zone(self, zone: str) -> str:
@@ -174,6 +196,7 @@ class StorageMapper:
             server=self._servers + row.server_id if row.server_id else None,
             device=row.device,
             attach_time=timestamp(row.attached_at),
+            id=row.attachment_id,
         )
 
     def snapshot(self, row: SnapshotRow) -> snapshot_pb2.Snapshot:
@@ -188,29 +211,51 @@ class StorageMapper:
             update_time=timestamp(row.updated_at),
             description=row.description,
             volume=self._volumes + row.volume_id if row.volume_id else None,
-            size_bytes=row.size * GIB,
+            volume_size_bytes=None if row.size is None else row.size * GIB,
+            progress_percent=_percent(row.progress),
+            group=row.group_snapshot_id,
         )
 
-    def volume_type(self, row: VolumeTypeRow, default_id: str) -> volume_type_pb2.VolumeType:
+    def volume_type(
+        self, row: VolumeTypeRow, default_id: str, encryption: EncryptionRow | None
+    ) -> volume_type_pb2.VolumeType:
+        shared = row.extra_specs.get("multiattach")
         return volume_type_pb2.VolumeType(
             name=self._types + row.id,
             display_name=row.name,
             description=row.description,
-            public=row.is_public,
-            default=row.id == default_id,
+            visibility=_T.VISIBILITY_PUBLIC if row.is_public else _T.VISIBILITY_PRIVATE,
+            is_default=row.id == default_id,
             extra_specs={key: str(value) for key, value in row.extra_specs.items()},
+            encryption=_encryption(encryption) if encryption is not None and encryption.provider else None,
+            multi_attach=None if shared is None else "true" in str(shared).lower(),
         )
+
+
+def _encryption(row: EncryptionRow) -> volume_type_pb2.VolumeType.Encryption:
+    where = row.control_location
+    return _E(
+        provider=row.provider,
+        cipher=row.cipher,
+        key_size_bits=row.key_size,
+        control_location=_LOCATIONS.get(where, _E.CONTROL_LOCATION_UNKNOWN) if where else None,
+    )
+
+
+def _percent(text: str | None) -> int | None:
+    digits = (text or "").removesuffix("%")
+    return int(digits) if digits.isdecimal() else None
 
 
 def _volume_state(status: str | None) -> Any:
     if not status:
-        return _V.STATE_UNSPECIFIED
+        return _V.STATE_UNKNOWN
     return _VOLUME_STATES.get(status, _V.STATE_ERROR if status.startswith("error") else _V.STATE_UNKNOWN)
 
 
 def _snapshot_state(status: str | None) -> Any:
     if not status:
-        return _S.STATE_UNSPECIFIED
+        return _S.STATE_UNKNOWN
     return _SNAPSHOT_STATES.get(status, _S.STATE_ERROR if status.startswith("error") else _S.STATE_UNKNOWN)
 
 

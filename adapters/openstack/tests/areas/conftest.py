@@ -42,8 +42,10 @@ class Lab:
         self.network, self.storage = Network(self.session, REF), Storage(self.session, REF)
         self.image, self.identity = Image(self.session, REF), Identity(self.session, REF)
 
-    def call(self, resource: str = "", *, full: bool = False) -> Call:
-        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full)
+    def call(self, resource: str = "", *, full: bool = False, fields: str = "") -> Call:
+        """Return a call; `fields` are those that somebody looks at, all when empty."""
+        wanted = frozenset(fields.split())
+        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full, wanted)
 
     def query(self, kind: Any, text: str = "", **more: Any) -> Query:
         return Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))

@@ -23,13 +23,20 @@ async def new_image(lab: Lab, name: str, **more: object) -> str:
     return made["id"]
 
 
-async def test_an_image_tells_its_properties_as_labels(member: Lab) -> None:
-    """Custom properties are labels, tags stay tags, sizes are bytes and MiB."""
-    image_id = await new_image(member, "i", min_disk=2, min_ram=64, os_distro="debian", tags=["gold"])
+async def test_an_image_tells_peoples_pairs_as_labels_and_the_clouds_as_properties(member: Lab) -> None:
+    """What a field holds is in neither, tags stay tags, sizes are bytes and MiB."""
+    server = "0" * 36
+    custom = {"os_distro": "debian", "os_version": "12", "hw_disk_bus": "scsi", "hw_firmware_type": "uefi"}
+    custom |= {"team": "db", "description": "d", "instance_uuid": server}
+    image_id = await new_image(member, "i", min_disk=2, min_ram=64, tags=["gold"], **custom)
     image = await member.image.get_image(member.call(image_id), image_pb2.GetImageRequest())
     assert (image.display_name, image.native_state, image.state) == ("i", "queued", IMAGE.STATE_CREATING)
     assert (image.min_disk_bytes, image.min_memory_mib) == (2 << 30, 64)
-    assert (dict(image.labels), list(image.tags)) == ({"os_distro": "debian"}, ["gold"])
+    assert (dict(image.labels), dict(image.properties)) == ({"team": "db"}, {"hw_disk_bus": "scsi"})
+    assert (image.os_distro, image.os_version, image.description, list(image.tags)) == ("debian", "12", "d", ["gold"])
+    assert (image.boot_mode, image.source.server) == (IMAGE.BOOT_MODE_UEFI, f"{PARENT}/servers/{server}")
+    assert (image.disk_format, image.container_format) == (IMAGE.DISK_FORMAT_RAW, IMAGE.CONTAINER_FORMAT_BARE)
+    assert (image.visibility, image.HasField("size_bytes")) == (IMAGE.VISIBILITY_PRIVATE, False)
     full = await member.image.get_image(member.call(image_id, full=True), image_pb2.GetImageRequest())
     assert full.native["os_distro"] == "debian"
 
@@ -61,20 +68,21 @@ async def test_an_administrator_does_not_see_others_private_images_unasked(admin
 
 
 async def test_filters_that_glance_does_right_are_pushed_down(member: Lab) -> None:
-    """Name, state and visibility; a visibility that Glance would refuse with 400 is not."""
-    text = 'display_name = "x" AND state = ACTIVE AND visibility = "odd"'
+    """Name, state and formats; a visibility that Glance has no word for is not."""
+    text = 'display_name = "x" AND state = ACTIVE AND visibility = UNKNOWN AND disk_format = QCOW2'
     assert await member.everything(member.image.list_images, IMAGE, text) == []
     (asked,) = member.cloud.control.requests("image", "GET", "images")
     assert "name=x" in asked.query
     assert "status=active" in asked.query
-    assert "odd" not in asked.query
+    assert "disk_format=qcow2" in asked.query
+    assert "visibility" not in asked.query
 
 
 async def test_zones_of_all_services_are_one_list(member: Lab) -> None:
     """By name, with what each is for."""
     zones = await member.everything(member.identity.list_zones, ZONE)
     nova = next(zone for zone in zones if zone.display_name == "nova")
-    assert {"compute", "volume"} <= set(nova.scopes)
+    assert {ZONE.SCOPE_COMPUTE, ZONE.SCOPE_VOLUME} <= set(nova.scopes)
     assert nova.available
     assert "internal" not in {zone.display_name for zone in zones}
     full = await member.identity.get_zone(member.call(nova.name, full=True), zone_pb2.GetZoneRequest())
@@ -122,12 +130,15 @@ async def test_a_quota_holds_the_limits_and_the_use_of_all_services(member: Lab)
     member.cloud.control.seed("demo", volumes=2)
     member.cloud.control.set_quota("compute", cores=-1)
     (quota,) = await member.everything(member.identity.list_quotas, QUOTA)
-    items = {item.metric: item for item in quota.items}
-    assert len(items) == len(quota.items)
-    assert (items["volumes"].used, items["volume_bytes"].used) == (2, 2 << 30)
-    assert items["vcpus"].limit == -1
-    assert {"servers", "memory_mib", "networks", "ports", "floating_ips", "security_group_rules"} <= items.keys()
-    assert not items["key_pairs"].used_known
+    known = [item for item in quota.items if item.metric != QUOTA.METRIC_UNKNOWN]
+    items = {item.metric: item for item in known}
+    assert len(items) == len(known)
+    assert (items[QUOTA.METRIC_VOLUMES].used, items[QUOTA.METRIC_VOLUME_BYTES].used) == (2, 2 << 30)
+    assert (items[QUOTA.METRIC_VCPUS].limit, items[QUOTA.METRIC_VCPUS].native_metric) == (-1, "cores")
+    wanted = ("SERVERS", "MEMORY_MIB", "NETWORKS", "PORTS", "FLOATING_IPS", "SECURITY_GROUP_RULES")
+    assert {QUOTA.Metric.Value(f"METRIC_{word}") for word in wanted} <= items.keys()
+    assert not items[QUOTA.METRIC_KEY_PAIRS].HasField("used")
+    assert "metadata_items" in {item.native_metric for item in quota.items} - {item.native_metric for item in known}
     got = await member.identity.get_quota(member.call(quota.name, full=True), quota_pb2.GetQuotaRequest())
     assert got.project == quota.project
     assert set(got.native) == {"compute", "volume", "network"}

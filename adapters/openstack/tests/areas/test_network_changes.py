@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PARENT = "platforms/openstack/clusters/east"
 Code = grpc.StatusCode
+POOL, ROUTE = subnet_pb2.Subnet.AllocationPool, subnet_pb2.Subnet.HostRoute
 
 
 def new_network(name: str = "n", **fields: object) -> network_pb2.CreateNetworkRequest:
@@ -130,16 +131,20 @@ async def test_a_new_subnet_has_what_was_asked(member: Lab) -> None:
     """Pools, name servers, gateway, version."""
     network = await a_network(member)
     pools = [subnet_pb2.Subnet.AllocationPool(start="10.7.0.10", end="10.7.0.20")]
-    fields = {"allocation_pools": pools, "dns_nameservers": ["9.9.9.9"], "labels": {"a": "b"}, "description": "d"}
+    routes = [ROUTE(destination_cidr="10.9.0.0/16", next_hop="10.7.0.9")]
+    fields = {"allocation_pools": pools, "host_routes": routes, "dns_nameservers": ["9.9.9.9"]}
+    fields |= {"labels": {"a": "b"}, "description": "d"}
     subnet = await member.made(
         member.network.create_subnet, new_subnet(network.name, "10.7.0.0/24", **fields), subnet_pb2.Subnet
     )
     assert (subnet.gateway_ip, subnet.ip_version, subnet.description) == ("10.7.0.1", 4, "d")
     assert (list(subnet.allocation_pools), list(subnet.dns_nameservers)) == (pools, ["9.9.9.9"])
+    assert list(subnet.host_routes) == routes
     assert (dict(subnet.labels), subnet.network) == ({"a": "b"}, network.name)
-    bare = new_subnet(network.name, "fd00:7::/64", no_gateway=True, dhcp_disabled=True)
+    bare = new_subnet(network.name, "fd00:7::/64", gateway_ip="", dhcp_enabled=False)
     six = await member.made(member.network.create_subnet, bare, subnet_pb2.Subnet)
-    assert (six.ip_version, six.no_gateway, six.gateway_ip, six.dhcp_disabled) == (6, True, "", True)
+    assert (six.ip_version, six.HasField("gateway_ip"), six.gateway_ip, six.dhcp_enabled) == (6, True, "", False)
+    assert (subnet.total_address_count, six.HasField("total_address_count")) == (11, False)
 
 
 async def test_an_overlapping_subnet_already_exists(member: Lab) -> None:
@@ -165,9 +170,13 @@ async def test_a_subnet_without_a_reply_is_made_once_and_ours(member: Lab, fault
 @pytest.mark.parametrize(
     ("cidr", "fields", "words"),
     [
-        ("nonsense", {}, "no range of addresses"),
+        ("nonsense", {}, "not a range"),
         ("10.7.0.0/24", {"ip_version": 6}, "IPv4"),
-        ("10.7.0.0/24", {"gateway_ip": "10.7.0.1", "no_gateway": True}, "exclude each other"),
+        ("10.7.0.0/24", {"ip_version": 1}, "IP_VERSION_UNKNOWN"),
+        ("10.7.0.0/24", {"gateway_ip": "nonsense"}, "not an IP address"),
+        ("10.7.0.0/24", {"dns_nameservers": ["nonsense"]}, "dns_nameservers[0]"),
+        ("10.7.0.0/24", {"allocation_pools": [POOL(start="10.7.0.9", end="10.7.0.2")]}, "allocation_pools[0]"),
+        ("10.7.0.0/24", {"host_routes": [ROUTE(destination_cidr="x", next_hop="10.7.0.2")]}, "destination_cidr"),
         ("10.7.0.0/24", {"network": "platforms/openstack/clusters/west/networks/x"}, "of one cluster"),
     ],
 )

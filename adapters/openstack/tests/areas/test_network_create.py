@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 PARENT = "platforms/openstack/clusters/east"
 Code = grpc.StatusCode
-NewRouter, Subnet = network_pb2.NewRouter, subnet_pb2.Subnet
+NewRouter, NewSubnet, Subnet = network_pb2.NewRouter, network_pb2.NewSubnet, subnet_pb2.Subnet
 
 
-def request(*subnets: Subnet, router: NewRouter | None = None, **fields: Any) -> network_pb2.CreateNetworkRequest:
+def request(*subnets: NewSubnet, router: NewRouter | None = None, **fields: Any) -> network_pb2.CreateNetworkRequest:
     network = network_pb2.Network(display_name="n", **fields)
     return network_pb2.CreateNetworkRequest(parent=PARENT, network=network, subnets=subnets, router=router)
 
 
-TWO = (Subnet(display_name="a", cidr="10.7.0.0/24", labels={"k": "v"}), Subnet(display_name="b", cidr="10.7.1.0/24"))
+TWO = (
+    NewSubnet(display_name="a", cidr="10.7.0.0/24", labels={"k": "v"}),
+    NewSubnet(display_name="b", cidr="10.7.1.0/24"),
+)
 
 
 async def rows(lab: Lab, kind: str) -> list[dict[str, Any]]:
@@ -154,12 +157,11 @@ async def test_a_cancelled_create_is_undone_whatever_it_had_come_to(member: Lab)
 @pytest.mark.parametrize(
     ("wanted", "field"),
     [
-        (request(Subnet(cidr="10.7.0.0/24", network=f"{PARENT}/networks/x")), "subnets[0].network"),
-        (request(Subnet(cidr="10.7.0.0/24"), Subnet(cidr="nonsense")), "subnets[1].cidr"),
-        (request(Subnet(cidr="10.7.0.0/24"), Subnet(cidr="10.7.0.128/25")), "subnets[1].cidr"),
+        (request(NewSubnet(cidr="10.7.0.0/24"), NewSubnet(cidr="nonsense")), "subnets[1].cidr"),
+        (request(NewSubnet(cidr="10.7.0.0/24"), NewSubnet(cidr="10.7.0.128/25")), "subnets[1].cidr"),
         (request(router=NewRouter()), "router"),
         (request(TWO[0], router=NewRouter(router=f"{PARENT}/routers/r", display_name="x")), "router"),
-        (request(Subnet(cidr="10.7.0.0/24", no_gateway=True), router=NewRouter()), "subnets[0].no_gateway"),
+        (request(NewSubnet(cidr="10.7.0.0/24", gateway_ip=""), router=NewRouter()), "subnets[0].gateway_ip"),
     ],
 )
 async def test_what_contradicts_itself_is_refused_before_anything_is_made(

@@ -60,8 +60,10 @@ class Bench:
         self.cloud, self.clock, self.cluster, self.registry = cloud, clock, cluster, registry
         self.session = cluster.session
 
-    def call(self, name: str = "", *, full: bool = False, seconds: float = 20.0) -> Call:
-        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full)
+    def call(self, name: str = "", *, full: bool = False, seconds: float = 20.0, fields: str = "") -> Call:
+        """Return a call; `fields` are those that somebody looks at, all when empty."""
+        wanted = frozenset(fields.split())
+        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full, wanted)
 
     def function(self, name: str) -> Any:
         return next(getattr(area, name) for area in self.cluster.areas if hasattr(area, name))
@@ -69,9 +71,9 @@ class Bench:
     async def read(self, method: str, name: str, *, full: bool = False) -> Any:
         return await self.function(method)(self.call(name, full=full), None)
 
-    async def page(self, method: str, kind: Any, text: str = "", **more: Any) -> Any:
+    async def page(self, method: str, kind: Any, text: str = "", *, fields: str = "", **more: Any) -> Any:
         return await self.function(method)(
-            self.call(), Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))
+            self.call(fields=fields), Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))
         )
 
     async def everything(self, method: str, kind: Any, text: str = "", *, limit: int = 100, **more: Any) -> list[Any]:

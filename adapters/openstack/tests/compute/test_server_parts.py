@@ -14,7 +14,7 @@ from cloudspan_openstack.compute.server_request import CreateServerOptions, plan
 from cloudspan_openstack_fake import Kind
 
 Server, Request, Delete = server_pb2.Server, server_pb2.CreateServerRequest, server_pb2.DeleteServerRequest
-Interface, NewPort, NewVolume = Server.NetworkInterface, Server.NewPort, Server.NewVolume
+Interface, NewPort, NewVolume = Request.NetworkInterface, Request.NewPort, Request.NewVolume
 REF = ClusterRef("openstack", "east")
 NETWORK, PORT, EXTERNAL = f"{REF}/networks/n1", f"{REF}/ports/p1", f"{REF}/networks/x1"
 GIB = 1 << 30
@@ -29,17 +29,24 @@ async def house(bench):
     bench.private = names["network"]
 
     def make(interfaces=None, **more) -> Request:
-        wanted = {"display_name": "web", "image": names["image"], "flavor": names["flavor"], **more}
-        return Request(parent=str(REF), server=Server(network_interfaces=interfaces or [], **wanted))
+        server = Server(display_name="web", image=names["image"], flavor=names["flavor"])
+        return Request(parent=str(REF), server=server, network_interfaces=interfaces or [], **more)
 
     def full() -> Request:
-        port = NewPort(display_name="eth", security_groups=["default"])
+        port = NewPort(display_name="eth", security_groups=[group(bench, "default")])
         interface = Interface(network=bench.private, new_port=port, floating_network=bench.external)
         volumes = [NewVolume(size_bytes=GIB), NewVolume(display_name="logs", size_bytes=2 * GIB)]
         return make([interface], new_volumes=volumes)
 
     bench.make, bench.full = make, full
     return bench
+
+
+def group(bench, name):
+    """The resource name of the project's security group of that name."""
+    project = bench.session.project_id
+    rows = bench.cloud.store.security_groups
+    return f"{REF}/securityGroups/" + next(r["id"] for r in rows if r["name"] == name and r["project_id"] == project)
 
 
 def natives(bench):
@@ -107,25 +114,25 @@ async def test_a_floating_ip_finds_the_port_that_nova_made(house):
 
 
 async def test_a_new_port_has_the_addresses_and_groups_asked_for(house):
-    """More than one address; a group by its name or by its resource name."""
+    """More than one address, more than one group."""
     body = {"security_group": {"name": "web"}}
     made = await house.session.send(house.call(), "POST", "network", "/security-groups", dict, json=body)
-    group = made["security_group"]["id"]
+    web = made["security_group"]["id"]
     subnet = next(row for row in house.cloud.store.subnets if row["network_id"] == house.private.rpartition("/")[2])
     base = subnet["cidr"].rsplit(".", 2)[0]
-    port = NewPort(ip_addresses=[f"{base}.3.77"], security_groups=["default", f"{REF}/securityGroups/{group}"])
-    interface = Interface(network=house.private, ip_addresses=[f"{base}.3.76"], new_port=port)
+    port = NewPort(security_groups=[group(house, "default"), f"{REF}/securityGroups/{web}"])
+    interface = Interface(network=house.private, ip_addresses=[f"{base}.3.76", f"{base}.3.77"], new_port=port)
     await house.done("create_server", house.make([interface]), Server)
     [row] = [row for row in house.cloud.store.ports if row["tags"]]
     assert [ip["ip_address"] for ip in row["fixed_ips"]] == [f"{base}.3.76", f"{base}.3.77"]
-    assert (group in row["security_groups"], len(row["security_groups"])) == (True, 2)
+    assert (web in row["security_groups"], len(row["security_groups"])) == (True, 2)
 
 
-async def test_a_group_name_that_nobody_has_is_refused_before_anything_is_made(house):
-    """A port wants ids, so names are looked up first."""
-    interface = Interface(network=house.private, new_port=NewPort(security_groups=["nobodys"]))
+async def test_a_group_that_is_not_a_resource_name_is_refused_before_anything_is_made(house):
+    """A name alone doesn't say which group is meant: names may repeat."""
+    interface = Interface(network=house.private, new_port=NewPort(security_groups=["web"]))
     answer = await house.operate("create_server", house.make([interface], new_volumes=[NewVolume(size_bytes=GIB)]))
-    assert (answer.error.code, "0 security groups are called 'nobodys'" in answer.error.message) == (3, True)
+    assert (answer.error.code, "security_groups[0]" in answer.error.message) == (3, True)
     assert natives(house) == NOTHING
 
 
@@ -286,25 +293,25 @@ async def test_a_check_makes_nothing(house):
 
 
 @pytest.mark.parametrize(
-    ("field", "server"),
+    ("field", "more"),
     [
-        ("server.new_volumes[0].size_bytes", {"new_volumes": [NewVolume()]}),
-        ("server.new_volumes[0].size_bytes", {"new_volumes": [NewVolume(size_bytes=GIB + 1)]}),
-        ("server.network_interfaces[0].new_port", {"network_interfaces": [Interface(port=PORT, new_port=NewPort())]}),
-        ("server.network_interfaces[0]", {"network_interfaces": [Interface(new_port=NewPort())]}),
+        ("new_volumes[0].size_bytes", {"new_volumes": [NewVolume()]}),
+        ("new_volumes[0].size_bytes", {"new_volumes": [NewVolume(size_bytes=GIB + 1)]}),
+        ("network_interfaces[0].new_port", {"network_interfaces": [Interface(port=PORT, new_port=NewPort())]}),
+        ("network_interfaces[0]", {"network_interfaces": [Interface(new_port=NewPort())]}),
         (
-            "server.network_interfaces[0].ip_addresses",
-            {"network_interfaces": [Interface(network=NETWORK, new_port=NewPort(ip_addresses=["nonsense"]))]},
+            "network_interfaces[0].ip_addresses[0]",
+            {"network_interfaces": [Interface(network=NETWORK, ip_addresses=["nonsense"], new_port=NewPort())]},
         ),
         (
-            "server.network_interfaces[1].floating_network",
+            "network_interfaces[1].floating_network",
             {"network_interfaces": [Interface(network=NETWORK), Interface(network=NETWORK, floating_network=EXTERNAL)]},
         ),
     ],
 )
-def test_parts_that_contradict_each_other_name_their_field(field, server):
+def test_parts_that_contradict_each_other_name_their_field(field, more):
     """Before anything is made."""
-    wanted = Server(display_name="web", flavor=f"{REF}/flavors/1", image=f"{REF}/images/i1", **server)
+    server = Server(display_name="web", flavor=f"{REF}/flavors/1", image=f"{REF}/images/i1")
     with pytest.raises(InvalidRequest) as caught:
-        plan_of(wanted, CreateServerOptions(), REF)
+        plan_of(Request(server=server, **more), CreateServerOptions(), REF)
     assert [violation.field for violation in caught.value.violations] == [field]

@@ -128,7 +128,7 @@ def key_request(key: str) -> key_pair_pb2.CreateKeyPairRequest:
 async def test_a_key_pair_is_imported_read_listed_and_deleted(bench):
     """Its name is its id."""
     made = await bench.done("create_key_pair", key_request(KEY), KeyPair)
-    assert (made.name, made.public_key, made.key_type) == (f"{REF}/keyPairs/my%20key", KEY, "ssh")
+    assert (made.name, made.public_key, made.key_type) == (f"{REF}/keyPairs/my%20key", KEY, KeyPair.KEY_TYPE_SSH)
     assert made == await bench.function("get_key_pair")(bench.call("my key"), None)
     assert [k.name for k in await bench.everything("list_key_pairs", KeyPair, limit=1)] == [made.name]
     for _ in range(2):
@@ -165,3 +165,29 @@ async def test_a_key_pair_of_that_name_with_another_key_is_somebody_elses(bench)
     answer = await bench.operate("create_key_pair", key_request(OTHER_KEY))
     kept = await bench.function("get_key_pair")(bench.call("my key"), None)
     assert (answer.error.code, kept.public_key) == (6, KEY)
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("key_pair.display_name", {"key_pair": KeyPair(public_key=KEY)}),
+        ("key_pair.display_name", {"key_pair": KeyPair(display_name="a", public_key=KEY), "key_pair_id": "b"}),
+        ("key_pair.key_type", {"key_pair": KeyPair(public_key=KEY, key_type="KEY_TYPE_UNKNOWN"), "key_pair_id": "b"}),
+    ],
+)
+async def test_a_key_pair_that_nova_could_not_keep_names_its_field(bench, field, fields):
+    """Before Nova is asked."""
+    answer = await bench.operate("create_key_pair", key_pair_pb2.CreateKeyPairRequest(parent=str(REF), **fields))
+    assert (answer.error.code, bench.cloud.control.count("compute", "POST")) == (3, 0)
+    assert field.encode() in answer.error.SerializeToString()
+
+
+async def test_a_key_pair_gets_the_id_asked_for_and_is_the_same_in_lists_but_for_its_time(bench):
+    """Nova tells the time in a get only; the etag does not depend on it."""
+    key_pair = KeyPair(public_key=KEY, key_type="KEY_TYPE_SSH")
+    request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=key_pair, key_pair_id="k1")
+    made = await bench.done("create_key_pair", request, KeyPair)
+    [listed] = await bench.everything("list_key_pairs", KeyPair)
+    assert (made.name, made.display_name, made.user) == (f"{REF}/keyPairs/k1", "k1", bench.session.user_id)
+    made.ClearField("create_time")
+    assert (made, bool(made.etag)) == (listed, True)

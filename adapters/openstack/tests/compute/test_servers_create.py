@@ -15,20 +15,22 @@ from cloudspan_openstack.cloud.session import PINNED
 from cloudspan_openstack.compute.server_request import CreateServerOptions, Parts, plan_of
 
 Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
+Boot = Request.BootVolume
 REF = ClusterRef("openstack", "east")
 IMAGE, FLAVOR, VOLUME = f"{REF}/images/i1", f"{REF}/flavors/1", f"{REF}/volumes/v1"
 NEWEST = Microversion(2, 93)
 GIB = 1 << 30
 
 
-def wanted(**more) -> Server:
-    return Server(**({"display_name": "web", "flavor": FLAVOR, "image": IMAGE} | more))
+def wanted(beside=None, **more) -> Request:
+    """A request for a server of these fields; `beside` are the fields that stand beside the server."""
+    server = Server(**({"display_name": "web", "flavor": FLAVOR, "image": IMAGE} | more))
+    return Request(parent=str(REF), server=server, **(beside or {}))
 
 
-def document(server: Server, version: Microversion = NEWEST, **options):
-    request = Request(server=server)
+def document(request: Request, version: Microversion = NEWEST, **options):
     request.options.update(options)
-    plan = plan_of(server, read_options(request.options, CreateServerOptions), REF)
+    plan = plan_of(request, read_options(request.options, CreateServerOptions), REF)
     plan.check(version)
     return plan.document(version, Parts(plan.volume_id, (), [one.port_id for one in plan.interfaces]))
 
@@ -36,19 +38,23 @@ def document(server: Server, version: Microversion = NEWEST, **options):
 def test_a_request_becomes_novas_words():
     """Nothing is sent that was not asked for."""
     told = wanted(
-        labels={"a": "b"}, key_pair=f"{REF}/keyPairs/k", zone=f"{REF}/zones/z", user_data="#!x", admin_password="p",
-        security_groups=["web", f"{REF}/securityGroups/g1"],
-        network_interfaces=[
-            Server.NetworkInterface(network=f"{REF}/networks/n1", ip_addresses=["10.0.0.9"]),
-            Server.NetworkInterface(port=f"{REF}/ports/p1"),
-        ],
+        {
+            "user_data": b"\xff#!x", "admin_password": "p",
+            "network_interfaces": [
+                Request.NetworkInterface(network=f"{REF}/networks/n1", ip_addresses=["10.0.0.9"]),
+                Request.NetworkInterface(port=f"{REF}/ports/p1"),
+            ],
+        },
+        labels={"a": "b"}, key_pair=f"{REF}/keyPairs/k", zone=f"{REF}/zones/z", config_drive=True, description="d",
+        hostname="h", tags=["gold"], security_groups=[f"{REF}/securityGroups/g1"],
     )  # fmt: skip
     hints = {"group": "g"}
-    assert document(told, config_drive=True, description="d", scheduler_hints=hints) == {
+    assert document(told, scheduler_hints=hints) == {
         "server": {
             "name": "web", "flavorRef": "1", "imageRef": "i1", "key_name": "k", "availability_zone": "z",
-            "adminPass": "p", "user_data": base64.b64encode(b"#!x").decode(), "config_drive": True, "description": "d",
-            "security_groups": [{"name": "web"}, {"name": "g1"}], "metadata": {"a": "b"},
+            "adminPass": "p", "user_data": base64.b64encode(b"\xff#!x").decode(), "config_drive": True,
+            "description": "d", "hostname": "h", "tags": ["gold"],
+            "security_groups": [{"name": "g1"}], "metadata": {"a": "b"},
             "networks": [{"uuid": "n1", "fixed_ip": "10.0.0.9"}, {"port": "p1"}],
         },
         "os:scheduler_hints": {"group": "g"},
@@ -63,32 +69,39 @@ def test_without_networks_the_platforms_default_applies():
 
 
 @pytest.mark.parametrize(
-    ("field", "server"),
+    ("field", "request_"),
     [
         ("server.display_name", wanted(display_name="")),
         ("server.flavor", wanted(flavor="")),
         ("server.image", wanted(image="")),
-        ("server.image", wanted(boot_volume=Server.BootVolume(volume=VOLUME))),
-        ("server.boot_volume", wanted(image="", boot_volume=Server.BootVolume(volume=VOLUME, size_bytes=GIB))),
-        ("server.boot_volume.size_bytes", wanted(boot_volume=Server.BootVolume(delete_with_server=True))),
-        ("server.boot_volume.size_bytes", wanted(boot_volume=Server.BootVolume(size_bytes=GIB + 1))),
-        ("server.user_data", wanted(user_data="x" * 50_000)),
+        ("server.image", wanted({"boot_volume": Boot(volume=VOLUME)})),
+        ("boot_volume", wanted({"boot_volume": Boot(volume=VOLUME, size_bytes=GIB)}, image="")),
+        ("boot_volume.size_bytes", wanted({"boot_volume": Boot(delete_with_server=True)})),
+        ("boot_volume.size_bytes", wanted({"boot_volume": Boot(size_bytes=GIB + 1)})),
+        ("user_data", wanted({"user_data": b"x" * 50_000})),
+        ("server.description", wanted(description="x" * 256)),
+        ("server.tags[1]", wanted(tags=["a", "b,c"])),
+        ("server.tags[0]", wanted(tags=["cs-mine"])),
+        ("server.tags", wanted(tags=[str(i) for i in range(50)])),
+        ("server.security_groups[0]", wanted(security_groups=["web"])),
         ("server.labels", wanted(labels={"cloudspan-marker": "x"})),
-        ("server.network_interfaces[0]", wanted(network_interfaces=[Server.NetworkInterface()])),
+        ("network_interfaces[0]", wanted({"network_interfaces": [Request.NetworkInterface()]})),
         ("server.image", wanted(image="platforms/openstack/clusters/west/images/i1")),
     ],
 )
-def test_a_wrong_request_names_its_field(field, server):
+def test_a_wrong_request_names_its_field(field, request_):
     """Before anything is made."""
     with pytest.raises(InvalidRequest) as caught:
-        document(server)
+        document(request_)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
-def test_an_option_that_the_cloud_is_too_old_for_is_unsupported():
+def test_a_field_or_option_that_the_cloud_is_too_old_for_is_unsupported():
     """With the microversion that it needs."""
-    with pytest.raises(Unsupported, match=r"options.hostname needs Nova 2.90; this cluster speaks 2.60"):
-        document(wanted(), Microversion(2, 60), hostname="h")
+    with pytest.raises(Unsupported, match=r"server.hostname needs Nova 2.90; this cluster speaks 2.60"):
+        document(wanted(hostname="h"), Microversion(2, 60))
+    with pytest.raises(Unsupported, match=r"options.host needs Nova 2.74; this cluster speaks 2.60"):
+        document(wanted(), Microversion(2, 60), host="h")
 
 
 @pytest.fixture
@@ -96,18 +109,32 @@ async def told(bench):
     """A request that the fake cloud can fulfil."""
     names = await bench.ids()
 
-    def make(**more) -> Request:
-        server = wanted(image=names["image"], flavor=names["flavor"], **more)
-        return Request(parent=str(REF), server=server)
+    def make(beside=None, **more) -> Request:
+        return wanted(beside, image=names["image"], flavor=names["flavor"], **more)
 
     return make
 
 
 async def test_a_server_is_created_and_awaited(bench, told):
     """The answer is the running server, its marker out of sight."""
-    server = await bench.done("create_server", told(labels={"a": "b"}), Server)
-    assert (server.state, dict(server.labels)) == (Server.STATE_RUNNING, {"a": "b"})
+    server = await bench.done("create_server", told(labels={"a": "b"}, tags=["gold"]), Server)
+    assert (server.state, dict(server.labels), list(server.tags)) == (Server.STATE_RUNNING, {"a": "b"}, ["gold"])
+    server.ClearField("generated_password")
     assert server == await bench.read("get_server", server.name)
+
+
+async def test_a_password_that_nova_generates_is_told_once(bench, told):
+    """In the create's result, when none was given; no read shows it."""
+    server = await bench.done("create_server", told(), Server)
+    given = await bench.done("create_server", told({"admin_password": "mine"}), Server)
+    assert (len(server.generated_password), given.generated_password) == (12, "")
+    assert (await bench.read("get_server", server.name)).generated_password == ""
+
+
+async def test_a_create_without_reply_succeeds_without_the_password_that_nobody_heard(bench, told):
+    """Nova tells it in that reply only."""
+    bench.cloud.control.fault("lost_reply", service="compute", method="POST", path="/servers$", count=1)
+    assert (await bench.done("create_server", told(), Server)).generated_password == ""
 
 
 @pytest.mark.parametrize("kind", ["lost_reply", "late_commit", "close"])
@@ -142,8 +169,8 @@ async def test_an_old_nova_finds_a_lost_server_by_its_metadata(bench, told, monk
 
 async def test_a_boot_volume_is_made_first_and_attached(bench, told):
     """It is a volume of our own making, deleted with the server when asked to."""
-    boot = Server.BootVolume(size_bytes=2 * GIB, delete_with_server=True)
-    server = await bench.done("create_server", told(boot_volume=boot), Server)
+    boot = Boot(size_bytes=2 * GIB, delete_with_server=True)
+    server = await bench.done("create_server", told({"boot_volume": boot}), Server)
     [attachment] = server.volume_attachments
     volume = (
         await bench.session.get(
@@ -156,14 +183,14 @@ async def test_a_boot_volume_is_made_first_and_attached(bench, told):
 async def test_a_lost_boot_volume_is_found_again(bench, told):
     """One volume, one server."""
     bench.cloud.control.fault("lost_reply", service="volume", method="POST", path="/volumes$", count=1)
-    await bench.done("create_server", told(boot_volume=Server.BootVolume(size_bytes=GIB)), Server)
+    await bench.done("create_server", told({"boot_volume": Boot(size_bytes=GIB)}), Server)
     volumes = (await bench.session.get(bench.call(), "volume", "/volumes", dict))["volumes"]
     assert len(volumes) == 1
 
 
 async def test_a_refused_server_takes_its_boot_volume_along(bench, told):
     """What was made before the refusal is undone."""
-    request = told(boot_volume=Server.BootVolume(size_bytes=GIB), security_groups=["none"])
+    request = told({"boot_volume": Boot(size_bytes=GIB)}, security_groups=[f"{REF}/securityGroups/none"])
     answer = await bench.operate("create_server", request)
     await bench.clock.advance(1)
     volumes = (await bench.session.get(bench.call(), "volume", "/volumes", dict))["volumes"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from cloudspan.v1 import network_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan.v1 import network_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import PreconditionFailed, RateLimited, Unreachable
 from cloudspan_common.names import ClusterRef
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.session import PINNED
 
-Server = server_pb2.Server
+Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
 REF = ClusterRef("openstack", "east")
 GIB = 1 << 30
 PREFIX = "cs-test-"
@@ -91,17 +91,16 @@ async def everything(bench):
     """One of each marked kind, made by operations; their names by collection."""
     names = await bench.ids()
     external = next(row["id"] for row in bench.cloud.store.networks if row["name"] == "public")
-    interface = Server.NetworkInterface(
-        network=names["network"], new_port=Server.NewPort(), floating_network=f"{REF}/networks/{external}"
+    interface = Request.NetworkInterface(
+        network=names["network"], new_port=Request.NewPort(), floating_network=f"{REF}/networks/{external}"
     )
-    wanted = Server(
-        display_name="web", image=names["image"], flavor=names["flavor"], network_interfaces=[interface],
-        new_volumes=[Server.NewVolume(size_bytes=GIB)],
-    )  # fmt: skip
-    await bench.done("create_server", server_pb2.CreateServerRequest(parent=str(REF), server=wanted), Server)
+    wanted = Server(display_name="web", image=names["image"], flavor=names["flavor"])
+    volumes = [Request.NewVolume(size_bytes=GIB)]
+    request = Request(parent=str(REF), server=wanted, network_interfaces=[interface], new_volumes=volumes)
+    await bench.done("create_server", request, Server)
     network = network_pb2.CreateNetworkRequest(
         parent=str(REF), network=network_pb2.Network(display_name="n"), router=network_pb2.NewRouter(),
-        subnets=[subnet_pb2.Subnet(display_name="s", cidr="10.7.0.0/24")],
+        subnets=[network_pb2.NewSubnet(display_name="s", cidr="10.7.0.0/24")],
     )  # fmt: skip
     await bench.done("create_network", network, network_pb2.Network)
     return bench
