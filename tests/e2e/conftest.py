@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.create_server import Interface, create_server
 from tests.e2e.running import World, openstack, world
 from tests.e2e.sites import PREFIX, VARIABLE, Site, sites, sweep, write_clouds
 
@@ -118,11 +119,11 @@ class Parts:
     image: str
     network: str
 
-    def server(self, **more: Any) -> server_pb2.Server:
-        """Return a small server on the private network."""
-        interface = server_pb2.Server.NetworkInterface(network=self.network)
+    def server(self, **more: Any) -> server_pb2.CreateServerRequest:
+        """Return what makes a small server on the private network."""
+        parent = self.flavor.rpartition("/flavors/")[0]
         wanted = {"display_name": fresh("server"), "flavor": self.flavor, "image": self.image}
-        return server_pb2.Server(**(wanted | {"network_interfaces": [interface]} | more))
+        return create_server(parent, **(wanted | {"network_interfaces": [Interface(network=self.network)]} | more))
 
 
 async def parts_of(client: AsyncClient, ref: str) -> Parts:
@@ -136,9 +137,8 @@ async def parts_of(client: AsyncClient, ref: str) -> Parts:
     return Parts(by_name["m1.tiny"], by_name["m1.large"], named["cirros"], private)
 
 
-async def build(client: AsyncClient, ref: str, server: server_pb2.Server, **more: Any) -> server_pb2.Server:
+async def build(client: AsyncClient, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
     """Create a server and wait until it runs."""
-    request = server_pb2.CreateServerRequest(parent=ref, server=server, **more)
     return await (await client.servers.CreateServer(request)).result(BUILD_S)
 
 

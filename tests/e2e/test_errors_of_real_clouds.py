@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.create_server import Interface
 from tests.e2e.conftest import build, fresh, parts_of, remove
 
 from cloudspan.client import (
@@ -23,11 +24,11 @@ async def test_a_server_beyond_the_quota_is_refused_as_quota_and_not_as_forbidde
     """Nova says both with 403; the project's 20 cores are five servers of 4."""
     ref = f"platforms/openstack/clusters/{clusters[0].small}"
     parts = await parts_of(cloud, ref)
-    wanted = (build(cloud, ref, parts.server(flavor=parts.large_flavor)) for _ in range(5))
+    wanted = (build(cloud, parts.server(flavor=parts.large_flavor)) for _ in range(5))
     made = await asyncio.gather(*wanted)
     try:
         with pytest.raises(QuotaExceeded, match="cores") as raised:
-            await build(cloud, ref, parts.server(flavor=parts.large_flavor))
+            await build(cloud, parts.server(flavor=parts.large_flavor))
         assert raised.value.metadata["http_status"] == "403"
         assert raised.value.metadata["native_request_id"].startswith("req-")
     finally:
@@ -39,7 +40,7 @@ async def test_an_unknown_flavor_is_named(clusters, cloud):
     for site in clusters:
         parts = await parts_of(cloud, site.ref)
         with pytest.raises(InvalidRequest, match="no-such-flavor") as raised:
-            await build(cloud, site.ref, parts.server(flavor=f"{site.ref}/flavors/no-such-flavor"))
+            await build(cloud, parts.server(flavor=f"{site.ref}/flavors/no-such-flavor"))
         assert raised.value.reason == "REFERENCE_NOT_FOUND"
     names = [s.display_name async for s in cloud.each(cloud.servers.ListServers, _everything(clusters[0].ref))]
     assert not any(name.startswith("e2e-server") for name in names)
@@ -74,8 +75,8 @@ async def test_a_network_in_use_is_not_deleted_and_its_ports_are_named(clusters,
     parts = await parts_of(cloud, ref)
     network = await _network(cloud, ref)
     await _subnet(cloud, ref, network, "10.79.0.0/24")
-    interface = server_pb2.Server.NetworkInterface(network=network)
-    server = await build(cloud, ref, parts.server(network_interfaces=[interface]))
+    interface = Interface(network=network)
+    server = await build(cloud, parts.server(network_interfaces=[interface]))
     try:
         listing = cloud.each(cloud.ports.ListPorts, port_pb2.ListPortsRequest(parent=ref))
         ports = [port.name async for port in listing if port.network == network]

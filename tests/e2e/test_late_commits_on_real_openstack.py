@@ -67,7 +67,7 @@ async def _asked(client, ref, count):
         for _ in range(many):
             name = fresh("late")
             if service == "compute":
-                request = server_pb2.CreateServerRequest(parent=ref, server=parts.server(display_name=name))
+                request = parts.server(display_name=name)
             else:
                 request = {"network": network, "volume": volume}[service](place, name)
             asked.append((service, name, request))

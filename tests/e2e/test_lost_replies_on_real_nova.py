@@ -57,7 +57,7 @@ async def test_a_server_whose_create_got_no_reply_is_there_once(clusters, apart,
         parts = await parts_of(cloud, site.ref)
         relays["compute"].lose("^POST /v2.1/servers ", send_after_s=late_s)
         wanted = parts.server()
-        request = server_pb2.CreateServerRequest(parent=site.ref, server=wanted)
+        request = wanted
         server, phases = await _watched(cloud, await cloud.servers.CreateServer(request))
         try:
             assert relays["compute"].lost == 1

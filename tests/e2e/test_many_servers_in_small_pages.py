@@ -55,7 +55,7 @@ async def _fill(cloud, site, stem, share):
 
     async def one(number):
         async with gate:
-            server = await build(cloud, site.ref, parts.server(display_name=f"{stem}-{site.name}-{number}"))
+            server = await build(cloud, parts.server(display_name=f"{stem}-{site.name}-{number}"))
             return server.name
 
     return await asyncio.gather(*(one(number) for number in range(share)))

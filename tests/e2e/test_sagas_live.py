@@ -7,11 +7,12 @@ import uuid
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.create_server import Interface, NewPort, NewVolume
 from tests.e2e.conftest import build, fresh, parts_of, remove
 from tests.e2e.sites import write_clouds
 
 from cloudspan.client import CloudspanError, InvalidRequest
-from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, server_pb2, subnet_pb2
+from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import RateLimited
 from cloudspan_common.names import ClusterRef
@@ -24,12 +25,7 @@ from cloudspan_openstack.cluster import OpenStackCluster, Shared
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 GIB = 1024**3
-Interface, NewPort, NewVolume = (
-    server_pb2.Server.NetworkInterface,
-    server_pb2.Server.NewPort,
-    server_pb2.Server.NewVolume,
-)
-Subnet, NewRouter = subnet_pb2.Subnet, network_pb2.NewRouter
+Subnet, NewRouter = network_pb2.NewSubnet, network_pb2.NewRouter
 
 
 async def _public(cloud, ref):
@@ -64,12 +60,12 @@ async def test_a_server_comes_with_volumes_ports_and_floating_ips_and_takes_them
     parts, public = await parts_of(cloud, site.ref), await _public(cloud, site.ref)
     before = await _ours(site)
     interfaces = [
-        Interface(network=parts.network, new_port=NewPort(security_groups=["default"]), floating_network=public),
+        Interface(network=parts.network, new_port=NewPort(), floating_network=public),
         Interface(network=parts.network, floating_network=public),
     ]
     kept = fresh("kept")
     volumes = [NewVolume(size_bytes=GIB, delete_with_server=True), NewVolume(display_name=kept, size_bytes=GIB)]
-    server = await build(cloud, site.ref, parts.server(network_interfaces=interfaces, new_volumes=volumes))
+    server = await build(cloud, parts.server(network_interfaces=interfaces, new_volumes=volumes))
     try:
         assert len(server.volume_attachments) == 2
         assert [len(one.floating_ip_addresses) for one in server.network_interfaces] == [1, 1]
@@ -117,7 +113,7 @@ async def test_a_server_whose_floating_ip_is_refused_leaves_nothing(clusters, cl
         before = await _ours(site)
         interface = Interface(network=island.name, new_port=NewPort(), floating_network=public)
         wanted = parts.server(network_interfaces=[interface], new_volumes=[NewVolume(size_bytes=GIB)])
-        request = server_pb2.CreateServerRequest(parent=site.ref, server=wanted)
+        request = wanted
         operation = await cloud.servers.CreateServer(request)
         with pytest.raises(CloudspanError, match="is not reachable from subnet"):
             await operation.result(120)
@@ -213,7 +209,7 @@ async def test_what_our_creates_mark_is_found_and_removed_by_its_mark(clusters, 
         before = {
             kind: {row.marker for row in await marked[kind].find(_call(cluster), "cs-direct-")} for kind in marked
         }
-        server = server_pb2.CreateServerRequest(parent=site.ref, server=wanted)
+        server = wanted
         await _driven(cluster, "create_server", server)
         await _driven(cluster, "create_network", await _whole_network(cloud, site.ref))
         for kind in ("floatingIps", "servers", "ports", "volumes", "routers", "subnets", "networks"):

@@ -7,6 +7,7 @@ import base64
 
 import pytest
 from google.protobuf import struct_pb2
+from tests.create_server import BootVolume, Interface
 from tests.e2e.conftest import build, fresh, parts_of, remove
 
 from cloudspan.client import AlreadyExists, NotFound, PreconditionFailed, waiting
@@ -39,12 +40,13 @@ async def test_a_server_lives_from_create_to_delete(clusters, cloud):
 async def _life_of_a_server(cloud, ref):
     parts = await parts_of(cloud, ref)
     key = await _import_key(cloud, ref, fresh("key"), "A")
-    wanted = parts.server(key_pair=key.name, user_data="#!/bin/sh\necho é\n", labels={"team": "e2e"})
-    server = await build(cloud, ref, wanted)
+    user_data = "#!/bin/sh\necho é\n".encode()
+    server = await build(cloud, parts.server(key_pair=key.name, user_data=user_data, labels={"team": "e2e"}))
     assert (server.state, server.labels, server.key_pair) == (State.STATE_RUNNING, {"team": "e2e"}, key.name)
     [interface] = server.network_interfaces
-    assert (interface.network_display_name, bool(interface.ip_addresses)) == ("private", True)
-    assert server.user_data == ""
+    assert (interface.network_display_name, bool(interface.fixed_ips)) == ("private", True)
+    assert interface.network == parts.network
+    assert interface.port.startswith(f"{ref}/ports/")
     steps = (
         (cloud.servers.StopServer, server_pb2.StopServerRequest(name=server.name), State.STATE_STOPPED),
         (cloud.servers.StartServer, server_pb2.StartServerRequest(name=server.name), State.STATE_RUNNING),
@@ -69,8 +71,8 @@ async def test_a_server_without_interfaces_or_with_none_gets_what_was_asked(clus
     ref = clusters[0].ref
     parts = await parts_of(cloud, ref)
     options = struct_pb2.Struct()
-    options.update({"network_mode": "none", "description": "e2e"})
-    server = await build(cloud, ref, parts.server(network_interfaces=[]), options=options)
+    options.update({"network_mode": "none"})
+    server = await build(cloud, parts.server(network_interfaces=[], description="e2e", options=options))
     try:
         assert list(server.network_interfaces) == []
     finally:
@@ -86,8 +88,8 @@ async def _boot_from_existing_volume(cloud, ref):
     parts = await parts_of(cloud, ref)
     volume = await _volume(cloud, ref, image=parts.image)
     assert volume.bootable
-    boot = server_pb2.Server.BootVolume(volume=volume.name)
-    server = await build(cloud, ref, parts.server(image="", boot_volume=boot))
+    boot = BootVolume(volume=volume.name)
+    server = await build(cloud, parts.server(image="", boot_volume=boot))
     assert [attached.volume for attached in server.volume_attachments] == [volume.name]
     await remove(cloud, server.name)
     assert (await _get_volume(cloud, volume.name)).state == volume_pb2.Volume.STATE_AVAILABLE
@@ -102,8 +104,8 @@ async def test_a_server_boots_from_an_image_in_a_new_volume_that_goes_with_it(cl
 async def _boot_from_new_volume(cloud, ref):
     parts = await parts_of(cloud, ref)
     default = f"{ref}/volumeTypes/{await _default_type(cloud, ref)}"
-    boot = server_pb2.Server.BootVolume(size_bytes=GIB, volume_type=default, delete_with_server=True)
-    server = await build(cloud, ref, parts.server(boot_volume=boot))
+    boot = BootVolume(size_bytes=GIB, volume_type=default, delete_with_server=True)
+    server = await build(cloud, parts.server(boot_volume=boot))
     [attached] = server.volume_attachments
     volume = await _get_volume(cloud, attached.volume)
     assert (volume.size_bytes, volume.volume_type, attached.delete_with_server) == (GIB, default, True)
@@ -132,9 +134,9 @@ async def test_a_server_takes_the_port_that_it_is_given(clusters, cloud):
     parts = await parts_of(cloud, site.ref)
     port_id = await asyncio.to_thread(_make_port, site, parts.network.rpartition("/")[2])
     port = f"{site.ref}/ports/{port_id}"
-    interface = server_pb2.Server.NetworkInterface(port=port)
+    interface = Interface(port=port)
     try:
-        server = await build(cloud, site.ref, parts.server(network_interfaces=[interface]))
+        server = await build(cloud, parts.server(network_interfaces=[interface]))
         taken = await _port(cloud, port)
         assert taken.server == server.name
         assert [one.mac_address for one in server.network_interfaces] == [taken.mac_address]
@@ -165,7 +167,7 @@ async def test_a_volume_is_made_attached_detached_and_deleted(clusters, cloud):
 
 async def _life_of_a_volume(cloud, ref):
     parts = await parts_of(cloud, ref)
-    server, volume = await asyncio.gather(build(cloud, ref, parts.server()), _volume(cloud, ref, description="e2e"))
+    server, volume = await asyncio.gather(build(cloud, parts.server()), _volume(cloud, ref, description="e2e"))
     assert (volume.size_bytes, volume.state, volume.description) == (GIB, volume_pb2.Volume.STATE_AVAILABLE, "e2e")
     attach = server_pb2.AttachVolumeRequest(name=server.name, volume=volume.name)
     attached = await (await cloud.servers.AttachVolume(attach)).result(60)

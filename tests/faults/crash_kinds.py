@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.create_server import Interface, create_server
+
 from cloudspan.client import CloudspanError
 from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
 
@@ -50,13 +52,11 @@ def call(client: AsyncClient, request: Message) -> Awaitable[Any]:
 def server(site: Site, name: str, number: int = 0, *_: str, **fields: Any) -> server_pb2.CreateServerRequest:
     """A server in the private network."""
     parts = {"flavor": site.flavor, "image": site.image, "network_interfaces": [_nic(site)]}
-    return server_pb2.CreateServerRequest(
-        parent=site.ref, server=server_pb2.Server(**({"display_name": name} | parts | fields))
-    )
+    return create_server(site.ref, **({"display_name": name} | parts | fields))
 
 
-def _nic(site: Site, **fields: Any) -> server_pb2.Server.NetworkInterface:
-    return server_pb2.Server.NetworkInterface(network=site.network, **fields)
+def _nic(site: Site, **fields: Any) -> Interface:
+    return Interface(network=site.network, **fields)
 
 
 def server_with_all(site: Site, name: str, number: int = 0, *_: str) -> server_pb2.CreateServerRequest:
@@ -65,7 +65,7 @@ def server_with_all(site: Site, name: str, number: int = 0, *_: str) -> server_p
     if site.has_ports:
         nic.new_port.SetInParent()
     request = server(site, name, network_interfaces=[nic])
-    request.server.new_volumes.add(display_name=f"{name}-data", size_bytes=GIB)
+    request.new_volumes.add(display_name=f"{name}-data", size_bytes=GIB)
     return request
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.create_server import BootVolume, Interface, create_server
 from tests.faults.openstack_house import entry, fake, house, ref
 
-from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, subnet_pb2, volume_pb2
 from cloudspan_openstack_fake import Body, Kind
 
 SETTLE_S = 1.0
@@ -19,20 +20,19 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQ
 
 async def _server(client, name, **more):
     parts = {"display_name": name, "flavor": f"{ref()}/flavors/1", "image": more.pop("image")}
-    request = server_pb2.CreateServerRequest(parent=ref(), server=server_pb2.Server(**parts, **more))
-    return await client.servers.CreateServer(request)
+    return await client.servers.CreateServer(create_server(ref(), **parts, **more))
 
 
 async def _make_server(client, name, cloud):
-    network = server_pb2.Server.NetworkInterface(network=f"{ref()}/networks/{_id(cloud.store.networks, 'private')}")
+    network = Interface(network=f"{ref()}/networks/{_id(cloud.store.networks, 'private')}")
     image = f"{ref()}/images/{_id(cloud.store.images, 'cirros')}"
     return await _server(client, name, image=image, network_interfaces=[network])
 
 
 async def _make_server_with_boot_volume(client, name, cloud):
     image = f"{ref()}/images/{_id(cloud.store.images, 'cirros')}"
-    network = server_pb2.Server.NetworkInterface(network=f"{ref()}/networks/{_id(cloud.store.networks, 'private')}")
-    boot = server_pb2.Server.BootVolume(size_bytes=GIB, delete_with_server=True)
+    network = Interface(network=f"{ref()}/networks/{_id(cloud.store.networks, 'private')}")
+    boot = BootVolume(size_bytes=GIB, delete_with_server=True)
     return await _server(client, name, image=image, network_interfaces=[network], boot_volume=boot)
 
 

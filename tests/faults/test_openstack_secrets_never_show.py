@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 import yaml
 from google.protobuf import json_format
+from tests.create_server import create_server
 from tests.e2e.running import free_port, openstack, world
 from tests.faults.openstack_house import AT_ONCE, entry, ref
 
@@ -55,8 +56,8 @@ async def _told(call, told):
 async def _create(client, told, **changes):
     """Create a server with all its secrets, and wait a little for what becomes of it."""
     wanted = {"display_name": "vm", "flavor": f"{ref()}/flavors/1", "image": f"{ref()}/images/{changes.pop('image')}"}
-    secrets = {"user_data": USER_DATA, "admin_password": ADMIN_PASSWORD}
-    request = server_pb2.CreateServerRequest(parent=ref(), server=server_pb2.Server(**(wanted | secrets | changes)))
+    secrets = {"user_data": USER_DATA.encode(), "admin_password": ADMIN_PASSWORD}
+    request = create_server(ref(), **(wanted | secrets | changes))
     operation = await _told(client.servers.CreateServer(request, metadata=waiting(0.5), timeout=10), told)
     if operation is not None:
         told.append(f"{json_format.MessageToJson(operation.metadata)} {operation.proto.error}")
@@ -75,7 +76,7 @@ async def _fail_in_every_way(cloud, client, direct, told):
     for wrong in (
         {"flavor": f"{ref()}/flavors/none"},
         {"flavor": "nonsense"},
-        {"user_data": USER_DATA * 5000},
+        {"user_data": USER_DATA.encode() * 5000},
         {"labels": {"": "x"}},
         {"name": "not/a/name"},
     ):

@@ -41,6 +41,7 @@ def test_the_readme_s_table_is_what_the_running_adapters_say(running_demo):
     table = cli("capabilities", "--gateway", running_demo.gateway).stdout.strip()
     written = README.partition(capability_table.BEGIN)[2].partition(capability_table.END)[0].strip()
     assert written == table
+    assert "| ServerService | " in table
 
 
 @pytest.mark.parametrize("config", [GatewayConfig, OpenStackConfig, MemoryConfig])

@@ -73,7 +73,7 @@ async def test_a_look_that_a_new_version_put_before_a_create_does_not_keep_it_fr
     assert await gateway.take() is not None
 
     async def next_version(op: Any, request: Any) -> None:
-        await op.look("plan", cloud.look)
+        await op.read_once("plan", cloud.look)
         await one_server(cloud)(op, request)
 
     gateway.mutation = next_version

@@ -23,8 +23,7 @@ def platforms(gateway: str) -> None:
     """Show which platforms are plugged in, and their instances."""
 
     def ask(client: Client) -> Table:
-        answer = client.platforms.ListPlatforms(platform_pb2.ListPlatformsRequest())
-        return tables.platforms(answer.platforms)
+        return tables.platforms(client.each(client.platforms.ListPlatforms, platform_pb2.ListPlatformsRequest()))
 
     show(gateway, ask)
 
@@ -35,8 +34,8 @@ def clusters(gateway: str) -> None:
     """Show the clusters, whether they can be used, and how their tokens stand."""
 
     def ask(client: Client) -> Table:
-        answer = client.clusters.ListClusters(cluster_pb2.ListClustersRequest(parent="platforms/-"))
-        return tables.clusters(answer.clusters)
+        request = cluster_pb2.ListClustersRequest(parent="platforms/-")
+        return tables.clusters(client.each(client.clusters.ListClusters, request))
 
     show(gateway, ask)
 
@@ -68,8 +67,8 @@ def capabilities(gateway: str, document: Path | None) -> None:
     """Show what each platform can do now, as a Markdown table made from its running clusters."""
 
     def ask(client: Client) -> str:
-        answer = client.clusters.ListClusters(cluster_pb2.ListClustersRequest(parent="platforms/-"))
-        return capability_table.markdown(answer.clusters)
+        request = cluster_pb2.ListClustersRequest(parent="platforms/-", view=cluster_pb2.CLUSTER_VIEW_FULL)
+        return capability_table.markdown(list(client.each(client.clusters.ListClusters, request)))
 
     table = asked(gateway, ask)
     if document is None:

@@ -34,6 +34,8 @@ def _operation_name(_context: click.Context, _param: click.Parameter, text: str)
 
 _operation = click.argument("name", metavar="OPERATION", callback=_operation_name)
 
+_MOST = 1000  # what one page holds at most
+
 
 @click.command()
 @click.option("--filter", "wanted", default="", help="AIP-160 filter over OperationMetadata: 'phase = RUNNING'.")
@@ -114,7 +116,14 @@ def orphans(cluster: str, plan: Path | None, reviewed: Path | None, *, even_unkn
         return
 
     def ask(client: Client) -> orphan_pb2.ListOrphansResponse:
-        return client.orphans.ListOrphans(orphan_pb2.ListOrphansRequest(parent=cluster))
+        request = orphan_pb2.ListOrphansRequest(parent=cluster, page_size=_MOST)
+        found = client.orphans.ListOrphans(request)
+        while found.next_page_token:
+            request.page_token = found.next_page_token
+            page = client.orphans.ListOrphans(request)
+            found.orphans.extend(page.orphans)
+            found.next_page_token = page.next_page_token
+        return found
 
     found = asked(gateway, ask)
     display(tables.orphans(found))

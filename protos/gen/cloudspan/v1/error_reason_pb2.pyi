@@ -141,6 +141,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NO_SUCH_SERVICE: _ClassVar[ErrorReason]
     NOT_ON_THIS_EDITION: _ClassVar[ErrorReason]
     NOT_IMPLEMENTED: _ClassVar[ErrorReason]
+    ADMIN_DOWN_AT_CREATE: _ClassVar[ErrorReason]
     CLUSTER_LOGIN_REFUSED: _ClassVar[ErrorReason]
     TOKEN_REJECTED: _ClassVar[ErrorReason]
     SESSION_ENDED: _ClassVar[ErrorReason]
@@ -201,7 +202,6 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BAD_NAME: _ClassVar[ErrorReason]
     FOLDER_EXISTS: _ClassVar[ErrorReason]
     NO_TEMPLATE: _ClassVar[ErrorReason]
-    NO_MARKERS: _ClassVar[ErrorReason]
     NOT_INSTALLED: _ClassVar[ErrorReason]
     CHILD_ENDED: _ClassVar[ErrorReason]
     CHILD_NOT_READY: _ClassVar[ErrorReason]
@@ -342,6 +342,7 @@ MICROVERSION_UNSUPPORTED: ErrorReason
 NO_SUCH_SERVICE: ErrorReason
 NOT_ON_THIS_EDITION: ErrorReason
 NOT_IMPLEMENTED: ErrorReason
+ADMIN_DOWN_AT_CREATE: ErrorReason
 CLUSTER_LOGIN_REFUSED: ErrorReason
 TOKEN_REJECTED: ErrorReason
 SESSION_ENDED: ErrorReason
@@ -402,7 +403,6 @@ STORE_CLOSED: ErrorReason
 BAD_NAME: ErrorReason
 FOLDER_EXISTS: ErrorReason
 NO_TEMPLATE: ErrorReason
-NO_MARKERS: ErrorReason
 NOT_INSTALLED: ErrorReason
 CHILD_ENDED: ErrorReason
 CHILD_NOT_READY: ErrorReason
