@@ -130,6 +130,7 @@ class OpenStackCluster:
             state=state,
             message=message,
             native_version=self.session.known_versions(),
+            native_api_versions=self.session.api_versions(),
             token=token_state_of(self._keeper, self._clock),
         )
 

@@ -29,15 +29,8 @@ class Image(msgspec.Struct, gc=False):
 
 
 class Flavor(msgspec.Struct, gc=False):
-    original_name: str
     vcpus: int
     ram: int
-
-
-class Address(msgspec.Struct, gc=False):
-    addr: str
-    kind: str = msgspec.field(name="OS-EXT-IPS:type")
-    mac: str = msgspec.field(name="OS-EXT-IPS-MAC:mac_addr")
 
 
 class Group(msgspec.Struct, gc=False):
@@ -59,7 +52,6 @@ class Row(msgspec.Struct, gc=False):
     flavor: Flavor
     created: datetime
     updated: datetime
-    addresses: dict[str, list[Address]]
     key_name: str | None
     locked: bool
     zone: str = msgspec.field(name="OS-EXT-AZ:availability_zone")
@@ -77,7 +69,7 @@ class One(msgspec.Struct):
     server: Row
 
 
-def message(row: Row, ref: str, flavors: dict[str, str]) -> S:
+def message(row: Row, ref: str) -> S:
     """Return one row as a message."""
     return S(
         name=f"{ref}/servers/{row.id}",
@@ -90,22 +82,16 @@ def message(row: Row, ref: str, flavors: dict[str, str]) -> S:
         update_time={"seconds": int(row.updated.timestamp())},
         task=row.task or "",
         locked=row.locked,
-        flavor=f"{ref}/flavors/{flavors[row.flavor.original_name]}",
         vcpus=row.flavor.vcpus,
         memory_mib=row.flavor.ram,
         image=f"{ref}/images/{row.image.id}" if isinstance(row.image, Image) else "",
         zone=f"{ref}/zones/{row.zone}" if row.zone else "",
-        host=row.host or "",
+        host=f"{ref}/hosts/{row.host}" if row.host else "",
         key_pair=f"{ref}/keyPairs/{row.key_name}" if row.key_name else "",
-        network_interfaces=[
-            {"mac_address": a.mac, "network_display_name": network, "ip_addresses": [a.addr]}
-            for network, there in row.addresses.items()
-            for a in there
-        ],
         volume_attachments=[
             {"volume": f"{ref}/volumes/{v.id}", "delete_with_server": v.delete_on_termination} for v in row.volumes
         ],
-        security_groups=[group.name for group in row.security_groups],
+        security_group_display_names=[group.name for group in row.security_groups],
     )
 
 
@@ -121,23 +107,23 @@ async def _login(http: aiohttp.ClientSession, entry: dict[str, Any]) -> tuple[st
         return answer.headers["X-Subject-Token"], nova["endpoints"][0]["url"]
 
 
-async def _list(http: aiohttp.ClientSession, base: str, ref: str, flavors: dict[str, str]) -> tuple[int, bytes]:
+async def _list(http: aiohttp.ClientSession, base: str, ref: str) -> tuple[int, bytes]:
     decoder, marker, count, data = msgspec.json.Decoder(Page), "", 0, b""
     while True:
         async with http.get(f"{base}/servers/detail?limit={PAGE}{marker}") as answer:
             rows = decoder.decode(await answer.read()).servers
         if not rows:
             return count, data
-        servers = [message(row, ref, flavors) for row in rows]
+        servers = [message(row, ref) for row in rows]
         data = server_pb2.ListServersResponse(servers=servers).SerializeToString()
         count += len(rows)
         marker = f"&marker={rows[-1].id}"
 
 
-async def _get(http: aiohttp.ClientSession, url: str, ref: str, flavors: dict[str, str]) -> bytes:
+async def _get(http: aiohttp.ClientSession, url: str, ref: str) -> bytes:
     async with http.get(url) as answer:
         row = msgspec.json.decode(await answer.read(), type=One).server
-    return message(row, ref, flavors).SerializeToString()
+    return message(row, ref).SerializeToString()
 
 
 async def measure(entry: dict[str, Any], ref: str, gets: int) -> bytes:
@@ -145,17 +131,15 @@ async def measure(entry: dict[str, Any], ref: str, gets: int) -> bytes:
     async with aiohttp.ClientSession() as http:
         token, base = await _login(http, entry)
         http.headers.update({"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.93"})
-        async with http.get(f"{base}/flavors/detail") as answer:
-            flavors = {flavor["name"]: flavor["id"] for flavor in (await answer.json())["flavors"]}
         async with http.get(f"{base}/servers?limit=1") as answer:
             one = f"{base}/servers/{(await answer.json())['servers'][0]['id']}"
-        await _get(http, one, ref, flavors)
+        await _get(http, one, ref)
         cost = Cost()
-        count, data = await _list(http, base, ref, flavors)
+        count, data = await _list(http, base, ref)
         listed_s, rest_mb = cost.cpu_s, cost.rest_mb
         cost = Cost()
         for _ in range(gets):
-            await _get(http, one, ref, flavors)
+            await _get(http, one, ref)
         tell(servers=count, list_cpu_s=listed_s, rest_mb=rest_mb, get_cpu_s=cost.cpu_s / gets)
         return data
 

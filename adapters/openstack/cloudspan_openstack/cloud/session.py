@@ -89,7 +89,11 @@ class Session:
 
     def known_versions(self) -> str:
         """Return what is known of the services' microversions, for people."""
-        return ", ".join(f"{service} {found[1]}" for service, found in sorted(self._ranges.items()) if found)
+        return ", ".join(f"{service} {version}" for service, version in self.api_versions().items())
+
+    def api_versions(self) -> dict[str, str]:
+        """Return the highest microversion that each service was seen to offer, by service."""
+        return {service: str(found[1]) for service, found in sorted(self._ranges.items()) if found}
 
     def has(self, service: str) -> bool:
         """Whether the catalogue has `service`; true as long as there was no login to tell."""

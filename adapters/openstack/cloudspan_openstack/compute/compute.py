@@ -11,7 +11,8 @@ from cloudspan_common.errors import CloudspanError, NotFound
 from cloudspan_kit.values import converted
 from cloudspan_openstack.compute.cells import Cells
 from cloudspan_openstack.compute.flavors import FlavorBook
-from cloudspan_openstack.compute.server_rows import ServerAnswer, ServerMapping, ServerRow
+from cloudspan_openstack.compute.server_mapping import ServerMapping, Shown
+from cloudspan_openstack.compute.server_rows import ServerAnswer, ServerRow
 from cloudspan_openstack.network.device_ports import DevicePorts, ports_of
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class Compute:
         `flavor_id` is the flavor that Nova was asked for, if it was for one: from 2.47 on its rows don't say.
         """
         await self.book.learn(call, [row.flavor for row in rows])
-        message, find = self.mapping.message, self.book.find
-        return [message(row, find(row.flavor), ports.get(row.id, ()), flavor_id) for row in rows]
+        message, find, shown = self.mapping.message, self.book.find, Shown.of(call)
+        return [message(row, find(row.flavor), ports.get(row.id, ()), flavor_id, shown) for row in rows]
 
     async def ports_seen(self, call: Call, rows: Sequence[ServerRow]) -> tuple[DevicePorts, str]:
         """Return the ports of servers, and why they are missing if Neutron doesn't tell them.
@@ -85,7 +86,7 @@ class Compute:
 
     async def _ports(self, call: Call, rows: Sequence[ServerRow]) -> DevicePorts:
         """Return the ports of servers where somebody looks at interfaces or security groups."""
-        if not (call.wants("network_interfaces") or call.wants("security_groups")):
+        if not call.wants("network_interfaces", "security_groups"):
             return {}
         return await ports_of(self.session, call, [row.id for row in rows])
 

@@ -1,32 +1,24 @@
-"""Nova's servers as Nova tells them, and the way from there to the contract's `Server`.
+"""Nova's servers as Nova tells them.
 
-`servers` and the files that change servers use it. The mapping runs for each of thousands of rows, so it builds a
-message in one construction, out of prefixes made once; parts of a message are given as dicts, which costs half of what
-messages of their own would. The rows hold no cycles, so the garbage collector need not walk them (`gc=False`).
+`servers` and the files that change servers decode answers into these; `server_mapping` turns them into messages. The
+rows hold no cycles, so the garbage collector need not walk them (`gc=False`).
 """
 
 from __future__ import annotations
 
-import functools
-from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common import names
-from cloudspan_kit.values import GIB, MIB
 from cloudspan_openstack.cloud.values import is_marker
 from cloudspan_openstack.compute.flavor_rows import FlavorPart
 from cloudspan_openstack.volume.storage_rows import MARKER_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from cloudspan_common.names import ClusterRef
-    from cloudspan_openstack.compute.flavor_rows import Flavor
-    from cloudspan_openstack.network.device_ports import DevicePort
 
 _S = server_pb2.Server
 
@@ -53,12 +45,6 @@ STATES: Mapping[str, _S.State] = {
     "ERROR": _S.STATE_ERROR,
     "UNKNOWN": _S.STATE_UNKNOWN,
 }
-# Zones, flavors and keys repeat from row to row; encoding each again would cost a fifth of the mapping.
-encode_id = functools.lru_cache(maxsize=4096)(names.encode_id)
-
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
-_MAX_SNAPSHOTS = 4096
-
 # What Nova does to a server just now says more than the state it does it in.
 TASK_STATES: Mapping[str, _S.State] = {
     "deleting": _S.STATE_DELETING,
@@ -66,17 +52,6 @@ TASK_STATES: Mapping[str, _S.State] = {
     "powering-off": _S.STATE_STOPPING,
     "powering-on": _S.STATE_STARTING,
     "resuming": _S.STATE_STARTING,
-}
-
-
-# nova.objects.fields.InstancePowerState; the numbers between them were never used by any hypervisor still there.
-POWER_STATES: Mapping[int, _S.PowerState] = {
-    0: _S.POWER_STATE_UNKNOWN,
-    1: _S.POWER_STATE_RUNNING,
-    3: _S.POWER_STATE_PAUSED,
-    4: _S.POWER_STATE_SHUTDOWN,
-    6: _S.POWER_STATE_CRASHED,
-    7: _S.POWER_STATE_SUSPENDED,
 }
 
 
@@ -180,187 +155,6 @@ class ServerAnswer(msgspec.Struct):
     """Answer of `/servers/{id}`."""
 
     server: ServerRow
-
-
-class ServerMapping:
-    """Makes `Server` messages of one cluster's rows."""
-
-    def __init__(self, ref: ClusterRef) -> None:
-        base = f"{ref}/"
-        self._server = base + "servers/"
-        self._project = base + "projects/"
-        self._image = base + "images/"
-        self._zone = base + "zones/"
-        self._key_pair = base + "keyPairs/"
-        self._flavor = base + "flavors/"
-        self._volume = base + "volumes/"
-        self._host = base + "hosts/"
-        self._server_group = base + "serverGroups/"
-        self._network = base + "networks/"
-        self._subnet = base + "subnets/"
-        self._port = base + "ports/"
-        self._group = base + "securityGroups/"
-        self._snapshots: dict[str, tuple[FlavorPart, _S.FlavorSnapshot]] = {}
-
-    def message(
-        self, row: ServerRow, flavor: Flavor | None, ports: Sequence[DevicePort] = (), flavor_id: str = ""
-    ) -> _S:
-        """Return one row as a message.
-
-        `flavor` is the one that the row names, where that is known; `flavor_id` the one that it is known to have
-        otherwise. `ports` are the server's in Neutron, as far as they were asked for.
-        """
-        image, part, zone, task = row.image, row.flavor, row.zone, row.task
-        flavor_id = (part.id if part else "") or flavor_id
-        return _S(
-            name=self._server + row.id,
-            display_name=row.name or "",
-            state=row.state,
-            native_state=row.status,
-            project=self._project + row.tenant_id if row.tenant_id else "",
-            labels=_labels(row.metadata) if row.metadata else None,
-            create_time=_time(row.created),
-            update_time=_time(row.updated),
-            task=task or "",
-            fault=_fault(row.fault) if row.fault else None,
-            locked=row.locked,
-            locked_reason=row.locked_reason,
-            flavor=self._flavor + encode_id(flavor_id) if flavor_id else "",
-            flavor_snapshot=self._snapshot(part) if part and part.original_name else None,
-            vcpus=(part.vcpus if part else 0) or (flavor.vcpus if flavor else None),
-            memory_mib=(part.ram if part else 0) or (flavor.ram if flavor else None),
-            image=self._image + image.id if isinstance(image, Ref) else "",
-            zone=self._zone + encode_id(zone) if zone else "",
-            host=self._host + encode_id(row.host) if row.host else "",
-            host_id=row.host_id,
-            hypervisor_hostname=row.hypervisor,
-            key_pair=self._key_pair + encode_id(row.key_name) if row.key_name else "",
-            network_interfaces=self._interfaces(row, ports) if ports else _interfaces(row.addresses),
-            volume_attachments=self._attachments(row) if row.volumes else None,
-            security_groups=self._groups(ports) if ports else None,
-            # Nova repeats a group for each port that has it.
-            security_group_display_names=_names(row.security_groups),
-            description=row.description,
-            hostname=row.hostname,
-            tags=[tag for tag in row.tags if not is_marker(tag)] if row.tags else None,
-            power_state=_power_state(row.power_state),
-            launch_time=_time(row.launched_at),
-            user=row.user_id,
-            config_drive=None if row.config_drive is None else row.config_drive in ("True", True),
-            # Without a task Nova tells 0 or 100, of nothing in particular.
-            progress_percent=row.progress if task else None,
-            server_groups=[self._server_group + group for group in row.server_groups] if row.server_groups else None,
-            etag=_etag(row),
-        )
-
-    def _snapshot(self, part: FlavorPart) -> _S.FlavorSnapshot:
-        """Flavors repeat from row to row: a copy of the message costs a third of making it anew."""
-        known = self._snapshots.get(part.original_name)
-        if known is not None and known[0] == part:
-            return known[1]
-        snapshot = _S.FlavorSnapshot(
-            display_name=part.original_name,
-            vcpus=part.vcpus,
-            memory_mib=part.ram,
-            disk_bytes=part.disk * GIB,
-            ephemeral_bytes=part.ephemeral * GIB,
-            swap_bytes=part.swap * MIB,
-            extra_specs=part.extra_specs,
-        )
-        if len(self._snapshots) >= _MAX_SNAPSHOTS:
-            self._snapshots.clear()
-        self._snapshots[part.original_name] = part, snapshot
-        return snapshot
-
-    def _attachments(self, row: ServerRow) -> list[Any]:
-        """A server with an image boots from its local disk; one without, from a volume, but Nova doesn't say which."""
-        boot = False if isinstance(row.image, Ref) else True if len(row.volumes) == 1 else None
-        return [
-            {"volume": self._volume + v.id, "delete_with_server": v.delete_on_termination, "boot": boot}
-            for v in row.volumes
-        ]
-
-    def _interfaces(self, row: ServerRow, ports: Sequence[DevicePort]) -> list[Any]:
-        """One interface for each port; what only Nova tells of it comes from the server's addresses.
-
-        An address whose port Neutron doesn't show is kept as Nova tells it.
-        """
-        by_mac = {interface["mac_address"]: interface for interface in _interfaces(row.addresses)}
-        found = []
-        for port in ports:
-            by_nova = by_mac.pop(port.mac_address, {})
-            interface = {
-                "network": self._network + port.network_id,
-                "port": self._port + port.id,
-                "mac_address": port.mac_address,
-                "fixed_ips": [
-                    {"ip_address": ip.ip_address, "subnet": self._subnet + ip.subnet_id if ip.subnet_id else ""}
-                    for ip in port.fixed_ips
-                ],
-            }
-            found.append({**by_nova, **interface})
-        return [*found, *by_mac.values()]
-
-    def _groups(self, ports: Sequence[DevicePort]) -> list[str]:
-        return [self._group + group for group in dict.fromkeys(group for port in ports for group in port.groups)]
-
-
-def _time(when: datetime | None) -> Any:
-    if when is None:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)  # `launched_at` is UTC and doesn't say so
-    return {"seconds": int(when.timestamp())}
-
-
-def _power_state(number: int | None) -> _S.PowerState | None:
-    return None if number is None else POWER_STATES.get(number, _S.POWER_STATE_UNKNOWN)
-
-
-def _etag(row: ServerRow) -> str:
-    """Return a digest of what lists and Get both tell, whatever was asked of Neutron beside."""
-    groups, fault, progress = row.server_groups, row.fault, row.progress
-    row.server_groups, row.fault, row.progress = [], None, None
-    digest = blake2b(_encode(row), digest_size=12).hexdigest()
-    row.server_groups, row.fault, row.progress = groups, fault, progress
-    return digest
-
-
-def _names(groups: list[Named]) -> list[str]:
-    names_of = [group.name for group in groups]
-    return names_of if len(names_of) < 2 else list(dict.fromkeys(names_of))
-
-
-def _labels(metadata: dict[str, str]) -> dict[str, str]:
-    if MARKER_KEY not in metadata:
-        return metadata
-    return {key: value for key, value in metadata.items() if key != MARKER_KEY}
-
-
-def _interfaces(addresses: Mapping[str, list[Address]]) -> list[Any]:
-    """One interface for each network and MAC address: Nova lists addresses, fixed and floating, by network."""
-    found = []
-    for network, addresses_there in addresses.items():
-        by_mac: dict[str, dict[str, Any]] = {}
-        for address in addresses_there:
-            interface = by_mac.get(address.mac)
-            if interface is None:
-                interface = by_mac[address.mac] = {"mac_address": address.mac, "network_display_name": network}
-                found.append(interface)
-            if address.kind == "floating":
-                interface.setdefault("floating_ip_addresses", []).append(address.addr)
-            else:
-                interface.setdefault("fixed_ips", []).append({"ip_address": address.addr})
-    return found
-
-
-def _fault(fault: NativeFault) -> Any:
-    return {
-        "code": str(fault.code) if fault.code else "",
-        "message": fault.message,
-        "details": fault.details,
-        "create_time": _time(fault.created),
-    }
 
 
 def markers_of(row: ServerRow) -> set[str]:

@@ -8,7 +8,8 @@ from cloudspan.v1 import common_pb2, flavor_pb2, server_pb2
 from cloudspan_common.errors import Busy, CloudspanError, NotFound, PlatformFault
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
-from cloudspan_openstack.compute.server_rows import ServerMapping, ServerRow
+from cloudspan_openstack.compute.server_mapping import ServerMapping
+from cloudspan_openstack.compute.server_rows import ServerRow
 from cloudspan_openstack.compute.servers import _as_regex
 from cloudspan_openstack.network.device_ports import DevicePort, PortAddress
 
@@ -274,11 +275,13 @@ async def test_interfaces_tell_network_port_and_subnet_with_one_call_a_page(benc
 async def test_neutron_is_not_asked_for_what_nobody_looks_at(bench):
     """Neither by a list nor by a get whose mask leaves interfaces and groups out; the etag is the same."""
     [name], _ = await with_ports(bench)
-    [listed] = (await bench.page("list_servers", Server, fields="name state")).items
+    [listed] = (await bench.page("list_servers", Server, fields="name etag")).items
     got = await bench.function("get_server")(bench.call(name, fields="name state etag"), None)
     assert bench.cloud.control.count("network") == 0
     whole = await bench.read("get_server", name)
     assert (listed.etag, got.etag) == (whole.etag, whole.etag)
+    [unasked] = (await bench.page("list_servers", Server, fields="name state")).items
+    assert (list(unasked.network_interfaces), unasked.HasField("flavor_snapshot")) == ([], False)
     [grouped] = (await bench.page("list_servers", Server, fields="security_groups")).items
     assert list(grouped.security_groups) == list(whole.security_groups) != []
 

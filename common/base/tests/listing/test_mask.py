@@ -65,6 +65,18 @@ def test_a_compiled_mask_leaves_the_message_alone() -> None:
     assert server == a_server()
 
 
+def test_a_mask_that_keeps_most_fields_drops_the_others() -> None:
+    """Whole fields, whichever way they are copied."""
+    dropped = ("vcpus", "labels", "network_interfaces")
+    paths = [field.name for field in Server.DESCRIPTOR.fields if field.name not in dropped]
+    server, expected = a_server(), a_server()
+    for name in dropped:
+        expected.ClearField(name)
+    masked = masks.compiled(FieldMask(paths=paths), Server.DESCRIPTOR)
+    assert masked is not None
+    assert (masked(server), server) == (expected, a_server())
+
+
 def test_a_message_without_a_name_is_masked_too() -> None:
     """Only a resource has one to keep."""
     state = cluster_pb2.TokenState(logins=1, failures=2)
