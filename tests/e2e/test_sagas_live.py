@@ -18,6 +18,7 @@ from cloudspan_common.errors import RateLimited
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.driver import Call
 from cloudspan_kit.engine.step import drive
+from cloudspan_kit.testing import Functions
 from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
@@ -191,11 +192,11 @@ async def _adapter(site, tmp_path):
 
 
 def _call(cluster, native_id=""):
-    return Call(cluster.ref, Deadline.after(120), uuid.uuid4().hex, native_id)
+    return Call(cluster.ref, Deadline.after(120), uuid.uuid4().hex, native_id, cloud=cluster.cloud)
 
 
 def _of(cluster, name):
-    return next(getattr(area, name) for area in cluster.areas if hasattr(area, name))
+    return getattr(Functions(cluster), name)
 
 
 async def test_what_our_creates_mark_is_found_and_removed_by_its_mark(clusters, cloud, tmp_path):

@@ -33,7 +33,9 @@ from cloudspan_openstack.compute.servers import Servers
 from cloudspan_openstack.identity.identity import Identity
 from cloudspan_openstack.image.image import Image
 from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.network.subnets import Subnets
 from cloudspan_openstack.volume.storage import Storage
+from cloudspan_openstack.volume.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Area, Call, Stage
+    from cloudspan_kit import Call, Driver, Stage
+    from cloudspan_kit.driver import Area
     from cloudspan_openstack.cloud.clouds import Cloud
 
 SETTLE_S = 120.0
@@ -78,7 +81,9 @@ class OpenStackCluster:
         parts = SessionParts(self._keeper, self._wire, shared.guards, shared.catalogue, shared.record, shared.clock)
         self.session = Session(ref, parts)
         self._clock = shared.clock
+        self.cloud = self.session
         self.areas: Sequence[Area] = self._make_areas(shared)
+        self.drivers: Sequence[Driver] = (KeyPairs(ref), Volumes(ref), Subnets(ref))
 
     def __repr__(self) -> str:
         return f"<OpenStackCluster {self.ref}: {self.session!r}>"
@@ -93,7 +98,6 @@ class OpenStackCluster:
             ServerChanges(compute),
             ServerVolumes(compute),
             Flavors(session, ref),
-            KeyPairs(compute),
             Network(session, ref),
             Storage(session, ref),
             Image(session, ref),

@@ -72,6 +72,7 @@ class ZStackCluster:
         self._keeper = TokenKeeper(issuer, key, clock=shared.clock, on_event=self._token_event)
         parts = NativeParts(self._keeper, self._wire, shared.guards, shared.record, shared.clock)
         self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
+        self.cloud = self.session
         self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -94,7 +94,7 @@ class Marked:
 class Marker(Protocol):
     """How the marks that creates put on a kind's resources are found; a platform's own, or `MarkedRows`."""
 
-    async def find(self, call: Call, kind: Kind[R, M, Never], prefix: str) -> Sequence[Marked]:
+    async def find(self, call: Call, kind: Kind[Any, Any, Never], prefix: str) -> Sequence[Marked]:
         """Return everything whose marker begins with `prefix`; each row's marker is its own."""
         ...
 
@@ -160,7 +160,7 @@ class Source(ABC, Generic[B_contra]):
         """Return the platform's id of a row."""
 
     @abstractmethod
-    async def one(self, call: Call, kind: Kind[R, M, B_contra], native_id: str) -> Rows[R]:
+    async def one(self, call: Call, kind: Kind[R, M, Never], native_id: str) -> Rows[R]:
         """Return one row, with its document under view FULL.
 
         Raises:
@@ -169,18 +169,18 @@ class Source(ABC, Generic[B_contra]):
         """
 
     @abstractmethod
-    async def page(self, call: Call, kind: Kind[R, M, B_contra], query: Query) -> RowPage[R]:
+    async def page(self, call: Call, kind: Kind[R, M, Never], query: Query) -> RowPage[R]:
         """Return the native page that `query` asks for, with what can be pushed down pushed down."""
 
     @abstractmethod
-    def sweep(self, call: Call, kind: Kind[R, M, B_contra]) -> AsyncIterator[Sequence[R]]:
+    def sweep(self, call: Call, kind: Kind[R, M, Never]) -> AsyncIterator[Sequence[R]]:
         """Yield all rows of the cluster's own scope, page by page; a row may come twice."""
 
-    async def row(self, call: Call, kind: Kind[R, M, B_contra], native_id: str) -> R:
+    async def row(self, call: Call, kind: Kind[R, M, Never], native_id: str) -> R:
         """Return one row alone; raises as `one`."""
         return (await self.one(call, kind, native_id)).rows[0]
 
-    async def in_transit(self, call: Call, kind: Kind[R, M, B_contra], ids: Sequence[str]) -> set[str]:
+    async def in_transit(self, call: Call, kind: Kind[R, M, Never], ids: Sequence[str]) -> set[str]:
         """Return those of `ids` that are not settled, in as few native calls as it takes.
 
         It is a hint: whoever waits looks for himself afterwards. An id too few costs a look, one too many a pause.
@@ -199,22 +199,25 @@ class Source(ABC, Generic[B_contra]):
 
         return await in_transit(ids, look, each)
 
-    async def create(self, op: Operation, kind: Kind[R, M, B_contra], body: B_contra, step: str) -> Made[R]:
-        """Create one as a step of that name, and undo it when the operation fails; `op.create` calls it."""
+    async def create(self, op: Operation, kind: Kind[R, M, Never], body: B_contra, step: str, *, part: bool) -> Made[R]:
+        """Create one as a step of that name, undone when the operation fails; `op.create` calls it.
+
+        Unless it is `part` of something larger it is named as the operation's as soon as it is known.
+        """
         raise Defect(f"{self!r} can't create {kind.collection}")
 
     async def delete(
         self,
         op: Operation,
-        kind: Kind[R, M, B_contra],
+        kind: Kind[R, M, Never],
         native_id: str,
         step: str,
-        refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError]] | None,
+        refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError | None]] | None,
     ) -> None:
         """Delete one as a step of that name, and wait until it is gone; `op.delete` calls it."""
         raise Defect(f"{self!r} can't delete {kind.collection}")
 
-    async def discard(self, call: Call, kind: Kind[R, M, B_contra], native_id: str) -> None:
+    async def discard(self, call: Call, kind: Kind[R, M, Never], native_id: str) -> None:
         """Delete what a lost operation left, within the call; done as well when it is gone."""
         raise Defect(f"{self!r} can't discard {kind.collection}")
 
@@ -225,7 +228,7 @@ class MarkedRows(Generic[R]):
     def __init__(self, describe: Callable[[R], Iterable[Marked]]) -> None:
         self._describe = describe
 
-    async def find(self, call: Call, kind: Kind[R, M, Never], prefix: str) -> Sequence[Marked]:
+    async def find(self, call: Call, kind: Kind[Any, Any, Never], prefix: str) -> Sequence[Marked]:
         """Return everything whose marker begins with `prefix`."""
         found: dict[tuple[str, str], Marked] = {}
         async for rows in kind.source.sweep(call, kind):
@@ -242,7 +245,7 @@ class KindDriver(Generic[R, M]):
     """
 
     kind: Kind[R, M, Never]
-    capabilities: Mapping[str, Capability] = {}
+    capabilities: ClassVar[Mapping[str, Capability]] = {}
 
     def __init__(self, ref: ClusterRef) -> None:
         self._ref = ref

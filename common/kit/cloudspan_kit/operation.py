@@ -97,7 +97,7 @@ class Operation(Protocol):
         *,
         step: str = "delete",
         check: Callable[[Call, str], Awaitable[None]] | None = None,
-        refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError]] | None = None,
+        refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError | None]] | None = None,
     ) -> None:
         """Delete a resource and wait until it is gone; done as well when it is gone already.
 
@@ -107,7 +107,8 @@ class Operation(Protocol):
             step: The step's name.
             check: `async (call, id)`, looks once before the delete and raises what stands in its way: for platforms
                 that would take dependants along in silence. Its step is called `check`.
-            refused: `async (call, id, error) -> error`, says what stood in the way after the platform refused.
+            refused: `async (call, id, error) -> error`, says what stood in the way after the platform refused; None
+                where it is being deleted after all.
 
         Raises:
             PreconditionFailed: Something stands in its way.

@@ -13,11 +13,10 @@ import msgspec
 
 from cloudspan_common.errors import Unreachable
 from cloudspan_kit.driver import Marked, MarkedKind
+from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
-from cloudspan_openstack.network.network_making import FLOATING_IP, NETWORK, PORT, ROUTER, SUBNET, NetworkMaking
+from cloudspan_openstack.network.network_making import FLOATING_IP, NETWORK, PORT, ROUTER, NetworkMaking
 from cloudspan_openstack.network.routers import Routers
-from cloudspan_openstack.volume.storage_rows import MARKER_KEY
-from cloudspan_openstack.volume.volume_making import VolumeMaking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,11 +62,9 @@ class Marks:
         self._compute, self._session = compute, compute.session
         self._making = NetworkMaking(compute.session, compute.ref)
         routers = Routers(compute.session, compute.ref, self._making)
-        volumes = VolumeMaking(compute.session, compute.ref)
         self.marked: dict[str, MarkedKind] = {
             "servers": MarkedKind(self._servers, servers.undo),
-            "volumes": MarkedKind(self._volumes, volumes.undo),
-            **{kind.collection: self._kind(kind) for kind in (NETWORK, SUBNET, PORT, FLOATING_IP)},
+            **{kind.collection: self._kind(kind) for kind in (NETWORK, PORT, FLOATING_IP)},
             "routers": MarkedKind(self._kind(ROUTER).find, routers.remove),
         }
 
@@ -83,9 +80,6 @@ class Marks:
         if doubt := await self._compute.cells.hidden(call):
             raise Unreachable(doubt, reason="CELL_DOWN")
         return await self._find(call, prefix, "compute", "/servers/detail")
-
-    async def _volumes(self, call: Call, prefix: str) -> Sequence[Marked]:
-        return await self._find(call, prefix, "volume", "/volumes/detail")
 
     async def _find(
         self, call: Call, prefix: str, service: str, path: str, params: Sequence[tuple[str, str]] = ()

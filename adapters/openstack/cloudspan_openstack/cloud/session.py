@@ -1,7 +1,7 @@
 """Every native call of one cluster: token, endpoint, limiter, breaker, retries, errors, and one record of it all.
 
-The area files (servers, network, storage, ...) call `Session.get` for reads and `Session.send` for writes, nothing
-else; `cluster` makes one session per cluster. Spec: design, section 7.
+Sources and drivers call `Session.get`, `rows` and `row` for reads and `Session.send` for writes, nothing else;
+`cluster` makes one session per cluster.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
-from cloudspan_common.errors import NotFound
+from cloudspan_common.errors import NotFound, PlatformFault
+from cloudspan_kit import Rows, Unreadable, read_row
 from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, path_of, unreadable
 from cloudspan_openstack.cloud.catalogue import Microversion, Scope, microversions_of, version_documents
 from cloudspan_openstack.cloud.dialect import Dialect, version_headers
+from cloudspan_openstack.cloud.rows import decode_each, decode_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from cloudspan_kit.http.guards import Guards
     from cloudspan_kit.http.transport import Answer, Wire
     from cloudspan_openstack.cloud.errors import Catalogue
+    from cloudspan_openstack.cloud.rows import Answered, Collection
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 # The newest versions that this adapter was tried with; a newer cloud is spoken to in these.
@@ -161,6 +165,59 @@ class Session:
         request = NativeRequest(call, "GET", service, template, path, version_headers(service, version))
         answer: T = await self._run(request, into)
         return answer
+
+    async def rows(
+        self,
+        call: Call,
+        service: str,
+        template: str,
+        collection: Collection[R],
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        microversion: str = "",
+    ) -> Answered[R]:
+        """Read rows of a collection; an odd one hides none of the others, see `cloudspan_kit.lists.rows`.
+
+        Raises:
+            CloudspanError: As `get`; PlatformFault only where the answer holds no rows at all.
+        """
+        version = microversion or await self._spoken(call, service)
+        path = path_of(template, None, params)
+        request = NativeRequest(call, "GET", service, template, path, version_headers(service, version))
+
+        def read(answer: Answer) -> Answered[R]:
+            try:
+                if not call.full:
+                    return decode_whole(collection, answer.body)
+            except msgspec.ValidationError:
+                pass  # it is JSON, and of another shape: row by row then
+            except msgspec.DecodeError as error:
+                raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
+            body = self._decoded(request, answer, dict[str, Any])
+            try:
+                return decode_each(collection, body, full=call.full)
+            except msgspec.ValidationError as error:
+                raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
+
+        return await self._caller.run(request, read)
+
+    async def row(
+        self, call: Call, service: str, template: str, key: str, into: type[R], *, args: Mapping[str, str]
+    ) -> Rows[R]:
+        """Read one resource, which stands in the answer at `key`, or bare where that is empty; leniently if need be.
+
+        Raises:
+            NotFound: There is none of that id under the cluster's scope.
+            PlatformFault: It can't be read, with the field that it fails for.
+        """
+        body = await self.get(call, service, template, dict[str, Any], args=args)
+        document, notes = body.get(key) if key else body, list[str]()
+        try:
+            row = read_row(document, into, notes)
+        except Unreadable as error:
+            text = f"{service} of {self._ref} answered for {template.format(**args)} what can't be read: {error}"
+            raise PlatformFault(text, reason="UNEXPECTED_SHAPE") from error
+        return Rows([row], [document] if call.full and document else [], notes)
 
     @overload
     async def send(

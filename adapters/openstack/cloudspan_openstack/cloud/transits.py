@@ -1,4 +1,4 @@
-"""Which servers and volumes are still on their way to a final state: what operations that wait are looked after by.
+"""Which servers are still on their way to a final state: what operations that wait are looked after by.
 
 An area of its own, without functions; the kit reads `transits`. What a listing does not show, or shows as UNKNOWN since
 its cell is down, is left out: whoever waits for it looks for himself.
@@ -6,13 +6,12 @@ its cell is down, is left out: whoever waits for it looks for himself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from cloudspan_kit.transits import in_transit
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
-from cloudspan_openstack.volume.volume_making import BUSY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,17 +23,6 @@ if TYPE_CHECKING:
 _SERVER_STATUSES = frozenset({
     "BUILD", "REBOOT", "HARD_REBOOT", "RESIZE", "REVERT_RESIZE", "MIGRATING", "REBUILD", "PASSWORD", "DELETED",
 })  # fmt: skip
-_VOLUME_STATUSES = BUSY | {
-    "reserved", "deleting", "managing", "unmanaging", "migrating", "backing-up", "restoring-backup", "reverting",
-}  # fmt: skip
-
-
-class _Volume(Entry):
-    status: str = ""
-
-    @property
-    def moves(self) -> bool:
-        return self.status in _VOLUME_STATUSES
 
 
 class _Server(Entry):
@@ -50,13 +38,6 @@ class _ServerAnswer(msgspec.Struct):
     server: _Server
 
 
-class _VolumeAnswer(msgspec.Struct):
-    volume: _Volume
-
-
-M = TypeVar("M", _Server, _Volume)
-
-
 class Transits:
     """The transits of one cluster."""
 
@@ -64,7 +45,7 @@ class Transits:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.transits = {"servers": self._servers, "volumes": self._volumes}
+        self.transits = {"servers": self._servers}
 
     async def _servers(self, call: Call, ids: Sequence[str]) -> set[str]:
         async def look(server_id: str) -> bool:
@@ -76,20 +57,10 @@ class Transits:
             ids, look, lambda: self._list(call, "compute", "/servers/detail", dict[str, list[_Server]])
         )
 
-    async def _volumes(self, call: Call, ids: Sequence[str]) -> set[str]:
-        async def look(volume_id: str) -> bool:
-            path = "/volumes/{id}"
-            answer = await self._session.get(call, "volume", path, _VolumeAnswer, args={"id": volume_id})
-            return answer.volume.moves
-
-        return await in_transit(
-            ids, look, lambda: self._list(call, "volume", "/volumes/detail", dict[str, list[_Volume]])
-        )
-
     async def _list(
-        self, call: Call, service: str, path: str, answer: type[dict[str, list[M]]]
+        self, call: Call, service: str, path: str, answer: type[dict[str, list[_Server]]]
     ) -> AsyncIterator[tuple[str, bool]]:
-        """Both list what is new first, which is what most wait for."""
+        """Nova lists what is new first, which is what most wait for."""
         async for page in pages(self._session, call, service, path, answer):
             for row in page:
                 yield row.id, row.moves

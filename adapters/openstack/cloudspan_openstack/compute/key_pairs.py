@@ -1,34 +1,30 @@
-"""Key pairs: reads, import and deletion. A key pair belongs to the cluster's user, not to its project.
-
-Private keys are never made here: from microversion 2.92 on Nova only imports, and a key that travels twice is none.
-"""
+"""Key pairs: Nova's, which are named by their users and imported with a public key."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from cloudspan.v1 import key_pair_pb2
-from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Unsupported, Violation
+from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_common.names import encode_id
-from cloudspan_kit.driver import BY_KEY, Capability, Made, Page
-from cloudspan_kit.values import converted
+from cloudspan_kit import BY_KEY, Capability, Kind, KindDriver, Operation
+from cloudspan_kit.drivers import KeyPairDriver
 from cloudspan_openstack.cloud.catalogue import Microversion
+from cloudspan_openstack.cloud.nova import NamedInNova
+from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.cloud.values import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from cloudspan_kit.driver import Call, Operation, Query
-    from cloudspan_openstack.compute.compute import Compute
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit import Call
 
-_PATH = "/os-keypairs"
-_PAGES_SINCE = Microversion(2, 35)
 _TYPES_SINCE = Microversion(2, 2)
-_MAX_LIMIT = 1000
 
 
 _K = key_pair_pb2.KeyPair
@@ -47,106 +43,55 @@ class KeyPairRow(msgspec.Struct):
     created_at: datetime | None = None
 
 
-class KeyPairs:
+KEY_PAIRS = Kind(
+    collection="keyPairs",
+    message=key_pair_pb2.KeyPair,
+    row=KeyPairRow,
+    source=NamedInNova("/os-keypairs", "keypair", same=("public_key",), key="keypairs"),
+    safety=BY_KEY,
+)
+
+
+class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
     """KeyPairService."""
 
-    capabilities: ClassVar[Mapping[str, Capability]] = {"create_key_pair": Capability(create_safety=BY_KEY)}
+    kind = KEY_PAIRS
+    capabilities: ClassVar[Mapping[str, Capability]] = {}
 
-    def __init__(self, compute: Compute) -> None:
-        self._compute = compute
-        self._session = compute.session
-        self._prefix = f"{compute.ref}/keyPairs/"
+    def __init__(self, ref: ClusterRef) -> None:
+        super().__init__(ref)
+        self._prefix = f"{ref}/keyPairs/"
 
-    async def get_key_pair(self, call: Call, _request: key_pair_pb2.GetKeyPairRequest) -> key_pair_pb2.KeyPair:
-        return self._message(call, await self._document(call, call.id))
+    async def messages(self, call: Call, rows: Sequence[KeyPairRow]) -> Sequence[key_pair_pb2.KeyPair]:
+        user = session_of(call).user_id
+        return [self._message(row, user) for row in rows]
 
-    async def list_key_pairs(self, call: Call, query: Query) -> Page[key_pair_pb2.KeyPair]:
-        limit = min(max(query.limit, 1), _MAX_LIMIT)
-        paged = await self._compute.version(call) >= _PAGES_SINCE
-        params = [("limit", str(limit))] if paged else []
-        if query.cursor:
-            params.append(("marker", query.cursor))
-        body = await self._session.get(call, "compute", _PATH, dict[str, Any], params=params)
-        documents = [entry["keypair"] for entry in body["keypairs"]]
-        items = [self._message(call, document) for document in documents]
-        more = paged and bool(items) and (bool(body.get("keypairs_links")) or len(items) >= limit)
-        return Page(items, more, lambda index: str(documents[index]["name"]))
-
-    async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
-        wanted = _wanted(request)
-        if wanted.key_type == _K.KEY_TYPE_X509 and await self._compute.version(op.call) < _TYPES_SINCE:
-            raise Unsupported(f"key_pair.key_type X509 needs Nova {_TYPES_SINCE}", reason="MICROVERSION_TOO_LOW")
-        before = await op.read_once("look", lambda: self._was_there(op.call, wanted))
-        if before["there"]:  # not made by this operation, so never undone by it
-            op.set_resource(self._prefix + encode_id(wanted.display_name))
-            return self._message(op.call, await self._document(op.call, wanted.display_name))
-        made = await op.create_step(
-            "key-pair",
-            send=lambda _marker: self._import(op.call, wanted),
-            find=lambda _marker: self._find(op.call, wanted),
-            undo=lambda name: self._delete(op.call, name),
-            safety=BY_KEY,
-            collection="keyPairs",
-        )
-        op.set_resource(self._prefix + encode_id(made.id))
-        return self._message(op.call, await self._document(op.call, made.id))
-
-    async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
-        op.set_resource(request.name)
-        await op.change("delete", lambda: self._delete(op.call, op.call.id))
-
-    async def _was_there(self, call: Call, wanted: key_pair_pb2.KeyPair) -> Mapping[str, bool]:
-        return {"there": bool(await self._find(call, wanted))}
-
-    async def _import(self, call: Call, wanted: key_pair_pb2.KeyPair) -> Made[object]:
-        body = {"name": wanted.display_name, "public_key": wanted.public_key}
-        if wanted.key_type and await self._compute.version(call) >= _TYPES_SINCE:
-            body["type"] = _WORDS[wanted.key_type]
-        try:
-            await self._session.send(call, "POST", "compute", _PATH, None, json={"keypair": body})
-        except AlreadyExists:
-            found = await self._find(call, wanted)
-            if not found:
-                raise
-            return found[0]
-        return Made(wanted.display_name)
-
-    async def _find(self, call: Call, wanted: key_pair_pb2.KeyPair) -> list[Made[object]]:
-        """The name alone proves nothing: a key pair of that name is ours only with our key in it."""
-        try:
-            row = converted(await self._document(call, wanted.display_name), KeyPairRow)
-        except NotFound:
-            return []
-        return [Made(row.name)] if row.public_key.split() == wanted.public_key.split() else []
-
-    async def _delete(self, call: Call, name: str) -> None:
-        try:
-            await self._session.send(
-                call, "DELETE", "compute", f"{_PATH}/{{name}}", None, args={"name": name}, redo_ok=True
-            )
-        except NotFound:
-            return
-
-    async def _document(self, call: Call, name: str) -> dict[str, Any]:
-        body = await self._session.get(call, "compute", f"{_PATH}/{{name}}", dict[str, Any], args={"name": name})
-        return converted(body.get("keypair"), dict[str, Any])
-
-    def _message(self, call: Call, document: dict[str, Any]) -> key_pair_pb2.KeyPair:
-        row = converted(document, KeyPairRow)
-        message = key_pair_pb2.KeyPair(
+    def _message(self, row: KeyPairRow, user: str) -> key_pair_pb2.KeyPair:
+        return _K(
             name=self._prefix + encode_id(row.name),
             display_name=row.name,
             create_time=timestamp(row.created_at),
             public_key=row.public_key,
             fingerprint=row.fingerprint,
             key_type=_TYPES.get(row.type, _K.KEY_TYPE_UNKNOWN),
-            user=row.user_id or self._session.user_id,
+            user=row.user_id or user,
             # Of what both lists and Get tell: a key pair never changes, but another may take its name.
             etag=blake2b(f"{row.type} {row.public_key}".encode(), digest_size=12).hexdigest(),
         )
-        if call.full:
-            message.native.update(document)
-        return message
+
+    async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
+        wanted = _wanted(request)
+        version = await session_of(op.call).microversion(op.call, "compute")
+        if wanted.key_type == _K.KEY_TYPE_X509 and version < _TYPES_SINCE:
+            raise Unsupported(f"key_pair.key_type X509 needs Nova {_TYPES_SINCE}", reason="MICROVERSION_TOO_LOW")
+        body: dict[str, object] = {"name": wanted.display_name, "public_key": wanted.public_key}
+        if wanted.key_type and version >= _TYPES_SINCE:
+            body["type"] = _WORDS[wanted.key_type]
+        made = await op.create(KEY_PAIRS, body)
+        return await self.told(op.call, await KEY_PAIRS.source.row(op.call, KEY_PAIRS, made.id))
+
+    async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
+        await op.delete(KEY_PAIRS, op.call.id)
 
 
 def _wanted(request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:

@@ -27,10 +27,10 @@ from cloudspan_common.errors import (
 from cloudspan_kit.driver import BY_MARKER, EMULATED, Capability, Made, Watch
 from cloudspan_kit.serve.options import read_options
 from cloudspan_openstack.cloud.catalogue import Microversion
+from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.compute.server_parts import ServerParts, show_floating_ips
 from cloudspan_openstack.compute.server_request import CreateServerOptions, plan_of
 from cloudspan_openstack.compute.server_rows import ServerPage, ServerRow, markers_of
-from cloudspan_openstack.volume.storage_rows import MARKER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,9 @@ import msgspec
 from cloudspan.v1 import server_pb2
 from cloudspan_common import names
 from cloudspan_kit.values import GIB, MIB
+from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.values import is_marker
 from cloudspan_openstack.compute.server_rows import Ref
-from cloudspan_openstack.volume.storage_rows import MARKER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

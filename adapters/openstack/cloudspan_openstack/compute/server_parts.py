@@ -17,7 +17,7 @@ from cloudspan_kit.driver import BY_KEY
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.compute.server_request import Parts
 from cloudspan_openstack.network.network_making import FLOATING_IP, PORT, NetworkMaking, Wish
-from cloudspan_openstack.volume.volume_making import VolumeMaking
+from cloudspan_openstack.volume.volumes import VOLUMES, volume_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class ServerParts:
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session, self._ref = session, ref
-        self._network, self._volumes = NetworkMaking(session, ref), VolumeMaking(session, ref)
+        self._network = NetworkMaking(session, ref)
 
     async def make(self, op: Operation, plan: ServerPlan) -> Parts:
         """Make what has to be there before the server: volumes, then ports."""
@@ -70,17 +70,14 @@ class ServerParts:
 
     async def _make_volumes(self, op: Operation, plan: ServerPlan) -> tuple[str, list[str]]:
         """Ask for all of them first, and wait for them then."""
-        boot = plan.volume_id
+        wanted = {f"volume-{i}": volume.body for i, volume in enumerate(plan.data_volumes)}
         if plan.new_volume is not None:
-            boot = (await self._volumes.make(op, "boot-volume", plan.new_volume)).id
-        data = [
-            (await self._volumes.make(op, f"volume-{i}", volume.body)).id for i, volume in enumerate(plan.data_volumes)
-        ]
-        if plan.new_volume is not None:
-            await self._volumes.ready(op, "boot-volume ready", boot, percent=20)
-        for i, volume_id in enumerate(data):
-            await self._volumes.ready(op, f"volume-{i} ready", volume_id, percent=20)
-        return boot, data
+            wanted = {"boot-volume": plan.new_volume, **wanted}
+        made = {s: await op.create(VOLUMES, volume_body(body), step=s, part=True) for s, body in wanted.items()}
+        for step, volume in made.items():
+            await op.ready(VOLUMES, volume, step=f"{step} ready", percent=20)
+        boot = made.pop("boot-volume").id if plan.new_volume is not None else plan.volume_id
+        return boot, [volume.id for volume in made.values()]
 
     # ------------------------------------------------------------------ ports
 

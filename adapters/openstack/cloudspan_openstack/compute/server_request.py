@@ -15,9 +15,9 @@ import msgspec
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_kit.values import native_id
 from cloudspan_openstack.cloud.catalogue import Microversion
+from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.values import is_marker, whole_gib
 from cloudspan_openstack.compute.server_interfaces import Interface, group_ids, interfaces_of
-from cloudspan_openstack.volume.storage_rows import MARKER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

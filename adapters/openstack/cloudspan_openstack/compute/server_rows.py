@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudspan.v1 import server_pb2
+from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.values import is_marker
 from cloudspan_openstack.compute.flavor_rows import FlavorPart
-from cloudspan_openstack.volume.storage_rows import MARKER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed
 from cloudspan_kit.driver import Watch
 from cloudspan_kit.values import converted, listed, native_id
-from cloudspan_openstack.volume.storage_rows import VolumeRow
+from cloudspan_openstack.volume.volumes import VolumeRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The network area: reads of everything that Neutron keeps, and changes of networks and subnets.
+"""The network area: reads of everything that Neutron keeps, and changes of networks.
 
 `cluster` lists it among its areas; the kit calls the functions by their names.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_kit.driver import BY_KEY, BY_MARKER, EMULATED, Capability, Page
+from cloudspan_kit.driver import BY_MARKER, EMULATED, Capability, Page
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import list_page, read_one
 from cloudspan_openstack.network.device_ports import ports_of
 from cloudspan_openstack.network.network_create import NetworkCreation
 from cloudspan_openstack.network.network_listings import SORTABLE, Kind, Kinds, M, R, parts
 from cloudspan_openstack.network.network_mapping import NetworkMapper
-from cloudspan_openstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
+from cloudspan_openstack.network.network_options import CreateNetworkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         port_pb2,
         router_pb2,
         security_group_pb2,
-        subnet_pb2,
     )
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Query
@@ -33,11 +32,10 @@ if TYPE_CHECKING:
 
 
 class Network(NetworkCreation):
-    """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
+    """Networks, ports, security groups, floating IPs and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
         "list_networks": Capability(sortable=tuple(SORTABLE["networks"])),
-        "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"])),
         "list_ports": Capability(sortable=tuple(SORTABLE["ports"])),
         "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"])),
         "list_floating_ips": Capability(sortable=tuple(SORTABLE["floatingips"])),
@@ -50,7 +48,6 @@ class Network(NetworkCreation):
                 "router": (EMULATED, "made, or taken as it is, and given an interface in each subnet"),
             },
         ),
-        "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
@@ -66,12 +63,6 @@ class Network(NetworkCreation):
 
     async def list_networks(self, call: Call, query: Query) -> Page[network_pb2.Network]:
         return await self._page(call, query, self._kinds.networks)
-
-    async def get_subnet(self, call: Call, _request: subnet_pb2.GetSubnetRequest) -> subnet_pb2.Subnet:
-        return await self._one(call, self._kinds.subnets)
-
-    async def list_subnets(self, call: Call, query: Query) -> Page[subnet_pb2.Subnet]:
-        return await self._page(call, query, self._kinds.subnets)
 
     async def get_port(self, call: Call, _request: port_pb2.GetPortRequest) -> port_pb2.Port:
         return await self._one(call, self._kinds.ports)

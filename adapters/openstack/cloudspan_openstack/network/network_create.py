@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import GaveUp
 from cloudspan_kit.serve.options import read_options
 from cloudspan_openstack.cloud.values import tags_of
-from cloudspan_openstack.network.network_changes import SUBNET_SAFETY, NetworkChanges, subnet_range, subnet_wish
-from cloudspan_openstack.network.network_making import NETWORK, SUBNET, Wish, bad, check_text
+from cloudspan_openstack.network.network_changes import NetworkChanges
+from cloudspan_openstack.network.network_making import NETWORK, Wish, bad, check_text
 from cloudspan_openstack.network.network_options import CreateNetworkOptions
 from cloudspan_openstack.network.routers import RouterPlan, Routers, router_plan
+from cloudspan_openstack.network.subnets import SUBNETS, subnet_body, subnet_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cloudspan.v1 import network_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Operation
+    from cloudspan_openstack.cloud.neutron import NeutronBody
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.network_mapping import NetworkMapper
     from cloudspan_openstack.network.network_rows import NetworkRow
@@ -35,7 +37,7 @@ class _Plan:
     """A checked request."""
 
     network: Wish
-    subnets: Sequence[Wish]
+    subnets: Sequence[NeutronBody]
     router: RouterPlan | None
 
 
@@ -53,7 +55,7 @@ class NetworkCreation(NetworkChanges):
         made = await self._making.make(op, NETWORK, "network", plan.network)
         op.set_resource(self._ref.resource("networks", made.id))
         await self._making.dress(op, NETWORK, "network", made.id, plan.network)
-        subnet_ids = [await self._subnet(op, i, made.id, wish) for i, wish in enumerate(plan.subnets)]
+        subnet_ids = [await self._subnet(op, i, made.id, body) for i, body in enumerate(plan.subnets)]
         if plan.router is not None:
             await self._routers.connect(op, plan.router, subnet_ids)
         row = await op.wait_until("active", lambda: self._ended(op.call, made.id), percent=90)
@@ -61,10 +63,9 @@ class NetworkCreation(NetworkChanges):
             raise GaveUp(f"Neutron made network {made.id} and put it into ERROR; ask the cloud's operator")
         return self._mapper.network(row)
 
-    async def _subnet(self, op: Operation, index: int, network_id: str, wish: Wish) -> str:
-        whole = Wish({**wish.body, "network_id": network_id}, wish.tags, wish.description)
-        made = await self._making.make_part(op, SUBNET, f"subnet-{index}", whole, safety=SUBNET_SAFETY)
-        return made.id
+    async def _subnet(self, op: Operation, index: int, network_id: str, body: NeutronBody) -> str:
+        whole = replace(body, fields={**body.fields, "network_id": network_id})
+        return (await op.create(SUBNETS, whole, step=f"subnet-{index}", part=True)).id
 
     async def _ended(self, call: Call, network_id: str) -> NetworkRow | None:
         row = await self._making.get(call, NETWORK, network_id)
@@ -81,7 +82,7 @@ def _plan_of(request: network_pb2.CreateNetworkRequest, ref: ClusterRef) -> _Pla
         body["mtu"] = wanted.mtu
     if wanted.dns_domain:
         body["dns_domain"] = wanted.dns_domain
-    subnets = [subnet_wish(subnet, f"subnets[{i}]", {}) for i, subnet in enumerate(request.subnets)]
+    subnets = [subnet_body(subnet, f"subnets[{i}]", {}) for i, subnet in enumerate(request.subnets)]
     _check_ranges(request.subnets)
     return _Plan(Wish(body, tags, wanted.description), subnets, router_plan(request, ref))
 

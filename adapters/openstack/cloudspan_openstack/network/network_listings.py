@@ -23,8 +23,6 @@ from cloudspan_openstack.network.network_rows import (
     Row,
     SecurityGroupRow,
     SecurityGroups,
-    SubnetRow,
-    Subnets,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Query
     from cloudspan_openstack.cloud.catalogue import Scope as Login
@@ -44,14 +42,13 @@ M = TypeVar("M", bound="Message")
 # Neutron sorts by few attributes: created_at and description are refused with 400.
 SORTABLE: Mapping[str, Mapping[str, str]] = {
     "networks": {"display_name": "name", "native_state": "status", "mtu": "mtu"},
-    "subnets": {"display_name": "name", "cidr": "cidr", "network": "network_id"},
     "ports": {"display_name": "name", "native_state": "status", "mac_address": "mac_address"},
     "security_groups": {"display_name": "name"},
     "floatingips": {"ip_address": "floating_ip_address", "native_state": "status"},
     "routers": {"display_name": "name", "native_state": "status"},
 }
-# What others can share with us; a subnet is shared with its network, and its row does not say so.
-_SHARED_KINDS = (NetworkRow, SubnetRow, SecurityGroupRow)
+# What others can share with us.
+_SHARED_KINDS = (NetworkRow, SecurityGroupRow)
 # BUILD is CREATING and nothing else; ACTIVE rows may be DOWN for us (switched off by their owner), never the reverse.
 _STATES = {"ACTIVE": "ACTIVE", "CREATING": "BUILD", "ERROR": "ERROR"}
 
@@ -71,7 +68,6 @@ class Kinds:
     """All collections of one cluster's Neutron."""
 
     networks: Kind[NetworkRow, network_pb2.Network]
-    subnets: Kind[SubnetRow, subnet_pb2.Subnet]
     ports: Kind[PortRow, port_pb2.Port]
     security_groups: Kind[SecurityGroupRow, security_group_pb2.SecurityGroup]
     floating_ips: Kind[FloatingIpRow, floating_ip_pb2.FloatingIp]
@@ -89,7 +85,6 @@ class Kinds:
             "native_state": pushdown.text("status"),
             "external": pushdown.word("router:external", flag),
         }
-        subnet = {**pushes.common("subnets"), **named, "cidr": pushdown.text("cidr")}
         port = {
             **pushes.common("ports"),
             **named,
@@ -111,7 +106,6 @@ class Kinds:
         # Routers answer 400 to a filter by status, unlike all the others.
         return cls(
             networks=_kind("network", "networks", Networks, NetworkRow, mapper.network, network),
-            subnets=_kind("subnet", "subnets", Subnets, SubnetRow, mapper.subnet, subnet),
             ports=_kind("port", "ports", Ports, PortRow, mapper.port, port),
             security_groups=_kind(
                 "security_group", "security_groups", SecurityGroups, SecurityGroupRow, mapper.security_group,

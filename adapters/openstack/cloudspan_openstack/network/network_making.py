@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Violation
+from cloudspan_common.errors import InvalidRequest, NotFound, Violation
 from cloudspan_kit.driver import BY_MARKER, Made
 from cloudspan_kit.values import converted
 from cloudspan_openstack.network.network_rows import (
@@ -24,8 +24,6 @@ from cloudspan_openstack.network.network_rows import (
     RouterRow,
     Routers,
     Row,
-    SubnetRow,
-    Subnets,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +56,6 @@ class Kind(Generic[R]):
 
 
 NETWORK = Kind("network", "networks", "networks", NetworkRow, Networks)
-SUBNET = Kind("subnet", "subnets", "subnets", SubnetRow, Subnets)
 PORT = Kind("port", "ports", "ports", PortRow, Ports)
 ROUTER = Kind("router", "routers", "routers", RouterRow, Routers)
 FLOATING_IP = Kind(
@@ -151,15 +148,9 @@ class NetworkMaking:
             return
 
     async def _create(self, call: Call, kind: Kind[R], body: Mapping[str, object]) -> Made[object]:
-        try:
-            answer = await self._session.send(
-                call, "POST", "network", f"/{kind.many}", dict[str, Any], json={kind.one: body}
-            )
-        except InvalidRequest as error:
-            if "overlaps with another subnet" not in error.message:
-                raise
-            text = f"{body['cidr']} overlaps another subnet of the network; choose another range: {error.message}"
-            raise AlreadyExists(text, reason="RANGE_OVERLAPS", metadata=error.metadata) from error
+        answer = await self._session.send(
+            call, "POST", "network", f"/{kind.many}", dict[str, Any], json={kind.one: body}
+        )
         row = converted(answer.get(kind.one), kind.row)
         return Made(row.id, kind.data(row))
 

@@ -5,7 +5,6 @@ Names are made of prefixes that are built once for the cluster; ids of Neutron a
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import (
@@ -29,12 +28,10 @@ if TYPE_CHECKING:
         FixedIp,
         FloatingIpRow,
         NetworkRow,
-        Pool,
         PortRow,
         RouterRow,
         RuleRow,
         SecurityGroupRow,
-        SubnetRow,
     )
 
 Rule = security_group_pb2.SecurityGroup.Rule
@@ -52,12 +49,6 @@ _NETWORK_TYPES = {
     "geneve": _N.NETWORK_TYPE_GENEVE,
     "local": _N.NETWORK_TYPE_LOCAL,
 }
-_IPV6_MODES = {
-    "slaac": _S.IPV6_MODE_SLAAC,
-    "dhcpv6-stateful": _S.IPV6_MODE_DHCPV6_STATEFUL,
-    "dhcpv6-stateless": _S.IPV6_MODE_DHCPV6_STATELESS,
-}
-_IP_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _ETHERTYPES = {"IPv4": common_pb2.IP_VERSION_IPV4, "IPv6": common_pb2.IP_VERSION_IPV6}
 # What stands in `device_id` for ports whose owner begins so; for the others it is free text.
 _DEVICES = {
@@ -122,29 +113,6 @@ class NetworkMapper:
             kind=_N.KIND_FLAT,
             zones=self._zones(row.availability_zones),
             dns_domain=row.dns_domain,
-            etag=row.etag,
-        )
-
-    def subnet(self, row: SubnetRow) -> subnet_pb2.Subnet:
-        return subnet_pb2.Subnet(
-            name=self._subnets + row.id,
-            display_name=row.name,
-            project=self._projects + row.project_id if row.project_id else None,
-            labels=labels_of(row.tags),
-            create_time=timestamp(row.created_at),
-            update_time=timestamp(row.updated_at),
-            description=description_of(row.description),
-            network=self._networks + row.network_id,
-            cidr=row.cidr,
-            ip_version=_IP_VERSIONS.get(row.ip_version, common_pb2.IP_VERSION_UNKNOWN),
-            gateway_ip=row.gateway_ip or "",
-            dhcp_enabled=row.enable_dhcp,
-            host_routes=[_S.HostRoute(destination_cidr=r.destination, next_hop=r.nexthop) for r in row.host_routes],
-            ipv6_address_mode=_ipv6_mode(row.ipv6_address_mode),
-            ipv6_ra_mode=_ipv6_mode(row.ipv6_ra_mode),
-            total_address_count=_total(row.allocation_pools),
-            allocation_pools=[subnet_pb2.Subnet.AllocationPool(start=p.start, end=p.end) for p in row.allocation_pools],
-            dns_nameservers=row.dns_nameservers,
             etag=row.etag,
         )
 
@@ -292,16 +260,3 @@ class NetworkMapper:
             for port in ports
             if port.device_owner in ROUTER_INTERFACES
         ]
-
-
-def _ipv6_mode(word: str | None) -> _S.Ipv6Mode | None:
-    return _IPV6_MODES.get(word, _S.IPV6_MODE_UNKNOWN) if word else None
-
-
-def _total(pools: Sequence[Pool]) -> int | None:
-    """Return how many addresses the pools hold, as Neutron counts them too; none where that is not an int64."""
-    try:
-        total = sum(int(ip_address(pool.end)) - int(ip_address(pool.start)) + 1 for pool in pools)
-    except ValueError:
-        return None
-    return total if pools and total <= _MAX_INT64 else None

@@ -1,4 +1,4 @@
-"""What only Neutron knows when networks and subnets are made: the `options` of CreateNetwork and CreateSubnet."""
+"""What only Neutron knows when networks are made: the `options` of CreateNetwork."""
 
 from __future__ import annotations
 
@@ -28,16 +28,3 @@ class CreateNetworkOptions(msgspec.Struct, forbid_unknown_fields=True, omit_defa
             "availability_zone_hints": self.availability_zone_hints,
         }
         return {word: value for word, value in words.items() if value is not None}
-
-
-class CreateSubnetOptions(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Options of CreateSubnet."""
-
-    ipv6_ra_mode: str | None = None
-    ipv6_address_mode: str | None = None
-    service_types: list[str] | None = None
-
-    def body(self) -> dict[str, object]:
-        """Return what is set, in Neutron's words."""
-        body: dict[str, object] = msgspec.to_builtins(self)
-        return body

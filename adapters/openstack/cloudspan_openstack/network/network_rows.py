@@ -45,27 +45,9 @@ class NetworkRow(Row, kw_only=True):
     dns_domain: str | None = None
 
 
-class Pool(msgspec.Struct):
-    start: str
-    end: str
-
-
 class Route(msgspec.Struct):
     destination: str
     nexthop: str
-
-
-class SubnetRow(Row, kw_only=True):
-    network_id: str
-    cidr: str
-    ip_version: int
-    gateway_ip: str | None = None
-    enable_dhcp: bool = True
-    allocation_pools: list[Pool] = []
-    dns_nameservers: list[str] = []
-    host_routes: list[Route] = []
-    ipv6_address_mode: str | None = None
-    ipv6_ra_mode: str | None = None
 
 
 class FixedIp(msgspec.Struct):
@@ -156,11 +138,6 @@ class _Page(msgspec.Struct):
 class Networks(_Page):
     rows: list[NetworkRow] = msgspec.field(name="networks")
     links: list[Link] = msgspec.field(name="networks_links", default_factory=list)
-
-
-class Subnets(_Page):
-    rows: list[SubnetRow] = msgspec.field(name="subnets")
-    links: list[Link] = msgspec.field(name="subnets_links", default_factory=list)
 
 
 class Ports(_Page):

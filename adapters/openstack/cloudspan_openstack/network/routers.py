@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from cloudspan_common.errors import InvalidRequest, NotFound
 from cloudspan_kit.values import native_id
 from cloudspan_openstack.cloud.values import is_marker
-from cloudspan_openstack.network.network_making import PORT, ROUTER, SUBNET, Wish, bad
+from cloudspan_openstack.network.network_making import PORT, ROUTER, Wish, bad
+from cloudspan_openstack.network.subnets import SUBNETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ class Routers:
         operations = {mark.removesuffix("router") for mark in (*row.tags, row.description or "") if is_marker(mark)}
         for port in await self.interfaces(call, router_id):
             for subnet_id in [ip.subnet_id for ip in port.fixed_ips if ip.subnet_id]:
-                subnet = await self._making.get(call, SUBNET, subnet_id)
+                subnet = await SUBNETS.source.row(call, SUBNETS, subnet_id)
                 marks = (*subnet.tags, subnet.description or "")
                 if any(mark.startswith(operation) for mark in marks for operation in operations):
                     await self.disconnect(call, router_id, subnet_id)

@@ -1,4 +1,4 @@
-"""The storage area: reads of volumes, volume types and snapshots, and changes of volumes.
+"""The storage area: reads of volume types and snapshots.
 
 `cluster` lists it among its areas; the kit calls the functions by their names.
 """
@@ -10,67 +10,46 @@ import bisect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_common.errors import Forbidden, NotFound
-from cloudspan_kit.driver import BY_MARKER, Capability, Page
+from cloudspan_kit.driver import Capability, Page
 from cloudspan_kit.values import converted
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import Listing, Params, Scope, list_page, read_one
-from cloudspan_openstack.volume.storage_changes import CreateVolumeOptions, StorageChanges
 from cloudspan_openstack.volume.storage_rows import (
     EncryptionRow,
     SnapshotRow,
     Snapshots,
     StorageMapper,
-    VolumeRow,
-    Volumes,
     VolumeTypeRow,
 )
-from cloudspan_openstack.volume.storage_types import all_types, know_types
+from cloudspan_openstack.volume.storage_types import all_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
+    from cloudspan.v1 import snapshot_pb2, volume_type_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Query
     from cloudspan_openstack.cloud.session import Session
 
-_VOLUME_SORT = {
-    "display_name": "name",
-    "create_time": "created_at",
-    "update_time": "updated_at",
-    "size_bytes": "size",
-    "native_state": "status",
-}
 _SNAPSHOT_SORT = {"display_name": "name", "create_time": "created_at", "native_state": "status"}
 # States of ours that are one status of Cinder's; the others are several, and are not pushed.
-_VOLUME_STATES = {"IN_USE": "in-use", "DETACHING": "detaching", "RESIZING": "extending", "MAINTENANCE": "maintenance"}
 _SNAPSHOT_STATES = {"CREATING": "creating"}
 
 
-class Storage(StorageChanges):
-    """Volumes, volume types and snapshots of one cluster."""
+class Storage:
+    """Volume types and snapshots of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
-        "list_volumes": Capability(sortable=tuple(_VOLUME_SORT)),
         "list_snapshots": Capability(sortable=tuple(_SNAPSHOT_SORT)),
-        "create_volume": Capability(create_safety=BY_MARKER, options=CreateVolumeOptions),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
-        super().__init__(session, ref, StorageMapper(ref))
-        self._volumes: Listing[VolumeRow, volume_pb2.Volume] = Listing(
-            "volume", "/volumes/detail", "volumes", Volumes, self._mapper.volume, _place, True, _sorted(_VOLUME_SORT)
-        )
+        self._session, self._ref, self._mapper = session, ref, StorageMapper(ref)
         self._snapshots: Listing[SnapshotRow, snapshot_pb2.Snapshot] = Listing(
             "volume", "/snapshots/detail", "snapshots", Snapshots, self._mapper.snapshot, _place, True,
             _sorted(_SNAPSHOT_SORT),
         )  # fmt: skip
         common = {"display_name": pushdown.text("name"), "native_state": pushdown.text("status")}
-        self._volume_pushes = common | {
-            "state": pushdown.word("status", _VOLUME_STATES),
-            "bootable": pushdown.word("bootable", {"true": "true", "false": "false"}),
-            "zone": pushdown.name("availability_zone", f"{ref}/zones/"),
-        }
         self._snapshot_pushes = common | {
             "state": pushdown.word("status", _SNAPSHOT_STATES),
             "volume": pushdown.name("volume_id", f"{ref}/volumes/"),
@@ -78,16 +57,6 @@ class Storage(StorageChanges):
 
     def __repr__(self) -> str:
         return f"<Storage {self._ref}>"
-
-    async def get_volume(self, call: Call, _request: volume_pb2.GetVolumeRequest) -> volume_pb2.Volume:
-        await know_types(self._session, call, self._mapper)
-        return await read_one(self._session, call, self._volumes, VolumeRow, key="volume", template="/volumes/{id}")
-
-    async def list_volumes(self, call: Call, query: Query) -> Page[volume_pb2.Volume]:
-        await know_types(self._session, call, self._mapper)
-        pushed = pushdown.pushed(query, self._volume_pushes)
-        scopes: list[Scope[VolumeRow]] = [Scope(await self._whose(call, query))]
-        return await list_page(self._session, call, self._volumes, query, pushed=pushed, scopes=scopes)
 
     async def get_snapshot(self, call: Call, _request: snapshot_pb2.GetSnapshotRequest) -> snapshot_pb2.Snapshot:
         return await read_one(
@@ -159,7 +128,7 @@ class Storage(StorageChanges):
         return (("all_tenants", "1"), ("project_id", wanted.removeprefix(prefix)))
 
 
-def _place(row: VolumeRow | SnapshotRow) -> tuple[str, str]:
+def _place(row: SnapshotRow) -> tuple[str, str]:
     return str(row.created_at), row.id
 
 

@@ -1,16 +1,16 @@
-"""Cinder's volume types: all of them, and their ids by name. `storage` and `storage_changes` call it."""
+"""Cinder's volume types: all of them, and their ids by name. `storage` and `volumes` call it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_kit.values import converted
+from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.volume.storage_rows import VolumeTypes
 
 if TYPE_CHECKING:
     from cloudspan_kit.driver import Call
     from cloudspan_openstack.cloud.session import Session
-    from cloudspan_openstack.volume.storage_rows import StorageMapper
 
 _TELLS_TYPE_ID = (3, 63)
 
@@ -34,8 +34,18 @@ async def all_types(session: Session, call: Call) -> list[dict[str, Any]]:
         marker = page.rows[-1].id
 
 
-async def know_types(session: Session, call: Call, mapper: StorageMapper) -> None:
-    """Teach the mapper the types' ids, once, where volumes tell the name only: below 3.63."""
-    if mapper.type_ids or await session.microversion(call, "volume") >= _TELLS_TYPE_ID:
-        return
-    mapper.type_ids = {str(t.get("name")): str(t.get("id")) for t in await all_types(session, call)}
+class TypeNames:
+    """The types' ids by name, where volumes tell the name only: below 3.63."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+
+    def id_of(self, name: str | None) -> str | None:
+        return self._ids.get(name or "")
+
+    async def learn(self, call: Call) -> None:
+        """Learn them, once."""
+        session = session_of(call)
+        if self._ids or await session.microversion(call, "volume") >= _TELLS_TYPE_ID:
+            return
+        self._ids = {str(t.get("name")): str(t.get("id")) for t in await all_types(session, call)}

@@ -18,12 +18,9 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_kit.driver import Call, Query
 from cloudspan_kit.engine.step import take_step
+from cloudspan_kit.testing import Functions
 from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
-from cloudspan_openstack.identity.identity import Identity
-from cloudspan_openstack.image.image import Image
-from cloudspan_openstack.network.network import Network
-from cloudspan_openstack.volume.storage import Storage
 from cloudspan_openstack_fake import FakeCloud
 
 if TYPE_CHECKING:
@@ -39,13 +36,12 @@ class Lab:
 
     def __init__(self, cloud: FakeCloud, cluster: OpenStackCluster, clock: FakeClock) -> None:
         self.cloud, self.clock, self.session = cloud, clock, cluster.session
-        self.network, self.storage = Network(self.session, REF), Storage(self.session, REF)
-        self.image, self.identity = Image(self.session, REF), Identity(self.session, REF)
+        self.network = self.storage = self.image = self.identity = Functions(cluster)
 
     def call(self, resource: str = "", *, full: bool = False, fields: str = "") -> Call:
         """Return a call; `fields` are those that somebody looks at, all when empty."""
         wanted = frozenset(fields.split())
-        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full, wanted)
+        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full, wanted, self.session)
 
     def query(self, kind: Any, text: str = "", **more: Any) -> Query:
         return Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))

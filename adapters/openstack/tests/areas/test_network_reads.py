@@ -12,6 +12,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
 from cloudspan_openstack.network.network_mapping import NetworkMapper
 from cloudspan_openstack.network.network_rows import FloatingIpRow, NetworkRow, PortRow, SecurityGroupRow
+from cloudspan_openstack.volume.volumes import VOLUMES, Volumes
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
@@ -181,10 +182,10 @@ async def test_a_document_of_another_shape_is_the_clouds_fault(member: Lab) -> N
         await member.network.get_network(member.call("x"), network_pb2.GetNetworkRequest())
 
 
-def test_areas_show_their_cluster(member: Lab) -> None:
-    """Debug views name the cluster."""
-    assert repr(member.network) == "<Network platforms/openstack/clusters/east>"
-    assert repr(member.storage) == "<Storage platforms/openstack/clusters/east>"
+def test_drivers_and_kinds_show_what_they_are_of() -> None:
+    """Debug views name cluster and collection."""
+    assert repr(Volumes(ClusterRef("openstack", "east"))) == "<Volumes of platforms/openstack/clusters/east>"
+    assert repr(VOLUMES) == "<Kind volumes of <Cinder /volumes>>"
 
 
 async def test_a_router_tells_which_subnets_it_joins_where_somebody_looks(member: Lab) -> None:

@@ -12,7 +12,8 @@ from cloudspan_common.errors import NotFound
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
 from cloudspan_openstack.cloud.catalogue import Microversion
-from cloudspan_openstack.volume.storage_rows import EncryptionRow, SnapshotRow, StorageMapper, VolumeRow, VolumeTypeRow
+from cloudspan_openstack.volume.storage_rows import EncryptionRow, SnapshotRow, StorageMapper, VolumeTypeRow
+from cloudspan_openstack.volume.volumes import VolumeRow, Volumes
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
@@ -277,7 +278,7 @@ def test_rows_of_cinder_become_messages_field_by_field() -> None:
         "volume_image_metadata": {"image_id": "i", "os_distro": "debian"},
         "attachments": [{"server_id": "s", "attachment_id": "a", "device": "/dev/vdb"}],
     }  # fmt: skip
-    volume = mapper.volume(converted(document, VolumeRow))
+    volume = Volumes(ClusterRef("openstack", "east")).message(converted(document, VolumeRow))
     assert (volume.storage_pool, volume.migration_status) == (f"{PARENT}/storagePools/h@ceph%23pool", "migrating")
     assert (dict(volume.image_properties)["os_distro"], volume.attachments[0].id) == ("debian", "a")
     assert volume.state == VOLUME.STATE_UNKNOWN

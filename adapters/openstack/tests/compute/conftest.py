@@ -19,6 +19,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
 from cloudspan_kit.driver import Call, Query
 from cloudspan_kit.engine.step import take_step
+from cloudspan_kit.testing import Functions
 from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
 from cloudspan_openstack_fake import FakeCloud
@@ -63,10 +64,12 @@ class Bench:
     def call(self, name: str = "", *, full: bool = False, seconds: float = 20.0, fields: str = "") -> Call:
         """Return a call; `fields` are those that somebody looks at, all when empty."""
         wanted = frozenset(fields.split())
-        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full, wanted)
+        return Call(
+            REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full, wanted, self.cluster.cloud
+        )
 
     def function(self, name: str) -> Any:
-        return next(getattr(area, name) for area in self.cluster.areas if hasattr(area, name))
+        return getattr(Functions(self.cluster), name)
 
     async def read(self, method: str, name: str, *, full: bool = False) -> Any:
         return await self.function(method)(self.call(name, full=full), None)

@@ -7,6 +7,7 @@ import pytest
 from cloudspan.v1 import network_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import PreconditionFailed, RateLimited, Unreachable
 from cloudspan_common.names import ClusterRef
+from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.session import PINNED
 
@@ -17,13 +18,11 @@ PREFIX = "cs-test-"
 
 
 def transits(bench, collection):
-    return next(
-        area.transits[collection] for area in bench.cluster.areas if collection in getattr(area, "transits", {})
-    )
+    return Abilities(bench.cluster).transits[collection]
 
 
 def marked(bench):
-    return next(area.marked for area in bench.cluster.areas if hasattr(area, "marked"))
+    return Abilities(bench.cluster).marked
 
 
 async def new_servers(bench, count):

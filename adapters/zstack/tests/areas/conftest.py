@@ -22,12 +22,9 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_kit.driver import Call, Query
 from cloudspan_kit.engine.step import take_step
+from cloudspan_kit.testing import Functions
 from cloudspan_zstack.cloud.clouds import make_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
-from cloudspan_zstack.identity.identity import Identity
-from cloudspan_zstack.image.image import Image
-from cloudspan_zstack.network.network import Network
-from cloudspan_zstack.volume.storage import Storage
 from cloudspan_zstack_fake import FakeCloud
 
 if TYPE_CHECKING:
@@ -58,11 +55,10 @@ class Lab:
         self.cloud, self.clock, self.session = cloud, clock, cluster.session
         self._account = account
         self._session_id: str | None = None
-        self.network, self.storage = Network(self.session, REF), Storage(self.session, REF)
-        self.image, self.identity = Image(self.session, REF), Identity(self.session, REF)
+        self.network = self.storage = self.image = self.identity = Functions(cluster)
 
     def call(self, resource: str = "", *, full: bool = False) -> Call:
-        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full)
+        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full, self.session)
 
     def query(self, kind: Any, text: str = "", **more: Any) -> Query:
         return Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))

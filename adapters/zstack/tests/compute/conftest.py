@@ -20,6 +20,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
 from cloudspan_kit.driver import Call, Query
 from cloudspan_kit.engine.step import take_step
+from cloudspan_kit.testing import Functions
 from cloudspan_zstack.cloud.clouds import make_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
 from cloudspan_zstack_fake import FakeCloud
@@ -74,10 +75,10 @@ class Bench:
         self.session = self.cluster.session
 
     def call(self, name: str = "", *, full: bool = False, seconds: float = 20.0) -> Call:
-        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full)
+        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full, self.cluster.cloud)
 
     def function(self, name: str) -> Any:
-        return next(getattr(area, name) for area in self.cluster.areas if hasattr(area, name))
+        return getattr(Functions(self.cluster), name)
 
     async def read(self, method: str, name: str, *, full: bool = False) -> Any:
         return await self.function(method)(self.call(name, full=full), None)

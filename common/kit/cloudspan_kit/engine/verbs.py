@@ -31,10 +31,7 @@ class KindVerbs(Operation):
     """The verbs that name a kind."""
 
     async def create(self, kind: Kind[R, M, B], body: B, *, step: str = "", part: bool = False) -> Made[R]:
-        made = await kind.source.create(self, kind, body, step or kind.step)
-        if not part:
-            self.set_resource(self.call.cluster.resource(kind.collection, made.id))
-        return made
+        return await kind.source.create(self, kind, body, step or kind.step, part=part)
 
     async def ready(self, kind: Kind[R, M, B], made: Made[R], *, step: str = "ready", percent: int = 50) -> R:
         async def poll() -> R | None:
@@ -52,8 +49,9 @@ class KindVerbs(Operation):
         *,
         step: str = "delete",
         check: Callable[[Call, str], Awaitable[None]] | None = None,
-        refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError]] | None = None,
+        refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError | None]] | None = None,
     ) -> None:
+        self.set_resource(self.call.cluster.resource(kind.collection, native_id))
         if check is not None:
             await self.read_once("check", lambda: check(self.call, native_id))
         await kind.source.delete(self, kind, native_id, step, refused)
@@ -67,5 +65,7 @@ def watch_of(kind: Kind[R, M, B], native_id: str) -> Watch | None:
 def given_up(call: Call, kind: Kind[R, M, B], native_id: str, told: str) -> GaveUp:
     """Return the end of an operation on something that the platform gave up on; `told` is what it says of it."""
     name, what = call.cluster.resource(kind.collection, native_id), snake_case(kind.message.DESCRIPTOR.name)
-    text = f"the platform took the request and then gave up: {name} is in state {told}; ask the cloud's operator"
+    text = (
+        f"the platform took the request and then failed to make it: {name} is in state {told}; ask the cloud's operator"
+    )
     return GaveUp(text, reason=f"{what.upper()}_ERROR", resource=name)

@@ -130,6 +130,17 @@ class Abilities:
         """Whether `function` would return one."""
         return method.full_name in self._functions and self.capability(method).level != ABSENT
 
+    def named(self, name: str) -> Callable[..., Any]:
+        """Return the function of that name: `list_volumes`.
+
+        Raises:
+            AttributeError: The cluster serves none.
+        """
+        try:
+            return self._functions[_methods()[name]]
+        except KeyError:
+            raise AttributeError(f"{self._ref} has no {name}") from None
+
     def capability(self, method: contract.Method) -> Capability:
         """Return what is said of `method`; NATIVE where nothing is."""
         return self._capabilities.get(method.full_name, _NATIVE)

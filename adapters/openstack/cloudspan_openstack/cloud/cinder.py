@@ -1,0 +1,141 @@
+"""Cinder's collections: marks in the metadata, deletion that is refused while something is on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
+from cloudspan_kit import Made, Marked, MarkedRows, Query
+from cloudspan_openstack.cloud.pushdown import asks_for_projects
+from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from cloudspan_kit import Call, Operation
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Message)
+
+MARKER_KEY = "cloudspan-marker"
+"""Metadata key that a create's marker travels under; no label."""
+
+
+@dataclass(frozen=True, slots=True)
+class CinderBody:
+    """What a create sends: the resource, and what stands beside it in the request."""
+
+    fields: Mapping[str, object]
+    beside: Mapping[str, object] = field(default_factory=dict)
+    complete: Callable[[Call, Mapping[str, object]], Awaitable[Mapping[str, object]]] | None = None
+    """What has to be looked up just before it is sent."""
+
+
+class CinderRow(Protocol):
+    """What every row of Cinder tells."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+    @property
+    def created_at(self) -> datetime | None: ...
+
+
+def in_metadata() -> MarkedRows[CinderRow]:
+    """Return what finds marks in the metadata; Cinder can't search for their beginning."""
+
+    def describe(row: CinderRow) -> Iterable[Marked]:
+        when = row.created_at
+        if when is not None and when.tzinfo is None:  # Cinder's times have no zone and are UTC
+            when = when.replace(tzinfo=UTC)
+        if marker := row.metadata.get(MARKER_KEY):
+            yield Marked(row.id, marker, row.name or "", when.timestamp() if when else None)
+
+    return MarkedRows(describe)
+
+
+def labels_in(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """Return metadata without the marker."""
+    return {k: v for k, v in metadata.items() if k != MARKER_KEY} if MARKER_KEY in metadata else metadata
+
+
+class Cinder(OpenStackSource[CinderBody]):
+    """One of Cinder's collections, newest first as Cinder itself lists."""
+
+    descending = True
+
+    def __init__(self, path: str, one: str, *, detail: str = "") -> None:
+        super().__init__("volume", path, one, detail=detail)
+
+    def place(self, row: Any) -> tuple[str, str]:
+        return str(row.created_at), row.id
+
+    def sorted(self, chosen: Sequence[tuple[str, bool]]) -> Params:
+        order = [f"{field}:{'desc' if descending else 'asc'}" for field, descending in chosen]
+        # Cinder's own default, said aloud: the order that a listing can be taken up again in.
+        return (("sort", ",".join(order) or "created_at:desc,id:desc"),)
+
+    async def scopes(self, call: Call, kind: AnyKind[R, M], query: Query) -> Sequence[Scope[R]]:
+        """Without a filter Cinder shows our own, to anybody."""
+        login = await session_of(call).scope(call)
+        if not login.is_admin or not asks_for_projects(query):
+            return (Scope(),)
+        wanted, prefix = query.filter.equal("project") or "", f"{call.cluster}/projects/"
+        if not wanted.startswith(prefix):
+            return (Scope((("all_tenants", "1"),)),)
+        return (Scope((("all_tenants", "1"), ("project_id", wanted.removeprefix(prefix)))),)
+
+    async def create(self, op: Operation, kind: AnyKind[R, M], body: CinderBody, step: str, *, part: bool) -> Made[R]:
+        made = await op.create_step(
+            step,
+            send=lambda marker: self._send(op.call, kind, body, marker),
+            find=lambda marker: self._find(op.call, kind, marker),
+            undo=lambda native_id: self.discard(op.call, kind, native_id),
+            safety=kind.safety,
+            collection=kind.collection,
+        )
+        if not part:
+            op.set_resource(op.call.cluster.resource(kind.collection, made.id))
+        return made
+
+    async def _send(self, call: Call, kind: AnyKind[R, M], body: CinderBody, marker: str) -> Made[R]:
+        fields = body.fields if body.complete is None else await body.complete(call, body.fields)
+        labels: Any = fields.get("metadata") or {}
+        document = {self.one_key: {**fields, "metadata": {**labels, MARKER_KEY: marker}}, **body.beside}
+        answer = await session_of(call).send(call, "POST", self.service, self.path, dict[str, Any], json=document)
+        return self.made_of(kind, answer)
+
+    async def _find(self, call: Call, kind: AnyKind[R, M], marker: str) -> Sequence[Made[R]]:
+        """Return what carries the marker; a marker holds no quote, so the filter's Python dict is safe to write."""
+        rows = await self.find(call, kind, (("metadata", repr({MARKER_KEY: marker})),))
+        return self.made(kind, [row for row in rows if _metadata(row).get(MARKER_KEY) == marker])
+
+    async def discard(self, call: Call, kind: AnyKind[R, M], native_id: str) -> None:
+        """Delete what a create made; done only when it is gone, else it would be reported as removed too early."""
+        refused: PreconditionFailed | None = None
+        try:
+            await self.remove(call, native_id)
+        except PreconditionFailed as error:
+            refused = error
+        try:
+            row = await self.row(call, kind, native_id)
+        except NotFound:
+            return
+        what = f"{self.one_key} {native_id}"
+        if kind.settled is not None and not kind.settled(row):
+            # Cinder deletes nothing that it is still making: the undo is asked again, as after any "slow down".
+            text = f"{what} is not settled; its removal is looked at again"
+            raise RateLimited(text, reason="STILL_BUSY", retry_after_s=1.0) from refused
+        raise refused or PreconditionFailed(f"{what} was not deleted", reason="NOT_DELETED")
+
+
+def _metadata(row: Any) -> Mapping[str, str]:
+    found: Mapping[str, str] = row.metadata
+    return found

@@ -1,0 +1,163 @@
+"""Neutron's collections: how they are made exactly once, dressed, found by their marks, and whose rows are listed.
+
+The marker of a create travels in the description, the only field that Neutron both takes at create and filters by; tags
+at create are refused, or ignored for a port. Afterwards the marker becomes a tag beside the labels, and the description
+is what the caller wanted: in this order, so that the marker can be found all the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.message import Message
+
+from cloudspan_common.errors import AlreadyExists, InvalidRequest, Violation
+from cloudspan_kit import Made, Marked, MarkedRows, Query
+from cloudspan_openstack.cloud.pushdown import asks_for_projects
+from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cloudspan_kit import Call, Operation
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class NeutronBody:
+    """What is wanted of a new resource."""
+
+    fields: Mapping[str, object]
+    tags: Sequence[str] = ()
+    description: str = ""
+
+
+def in_tags() -> MarkedRows[Any]:
+    """Return what finds marks in tags, and in descriptions of what was not yet dressed."""
+
+    def describe(row: Any) -> Iterable[Marked]:
+        when = row.created_at
+        for marker in {*row.tags, row.description or ""}:
+            yield Marked(row.id, marker, row.name or "", when.timestamp() if when else None)
+
+    return MarkedRows(describe)
+
+
+class Neutron(OpenStackSource[NeutronBody]):
+    """One of Neutron's collections, by id."""
+
+    def __init__(self, path: str, one: str, *, shared: bool = False, external: bool = False) -> None:
+        super().__init__("network", path, one)
+        self._shared, self._external = shared, external
+        """What others can share with us, and whether some of it is external networks."""
+
+    def place(self, row: Any) -> tuple[str, str]:
+        return "", row.id
+
+    def sorted(self, chosen: Sequence[tuple[str, bool]]) -> Params:
+        # By id unless told otherwise: the order that a listing can be taken up again in.
+        order = [(field, "desc" if descending else "asc") for field, descending in chosen] or [("id", "asc")]
+        return tuple(param for field, way in order for param in (("sort_key", field), ("sort_dir", way)))
+
+    async def own_scope(self, call: Call) -> Params:
+        return (("project_id", (await session_of(call).scope(call)).project_id),)
+
+    async def scopes(self, call: Call, kind: AnyKind[R, M], query: Query) -> Sequence[Scope[R]]:
+        """Return the parts that a listing is made of.
+
+        A member's listing is one part: Neutron shows its own and what is shared with it. An administrator's would be
+        every project's, so it gets the same as a member would: its own, then what is shared with all, then external
+        networks. `project = "..."` asks for another project, `project:*` for all of them.
+        """
+        login = await session_of(call).scope(call)
+        prefix, wanted = f"{call.cluster}/projects/", query.filter.equal("project") or ""
+        if wanted.startswith(prefix):
+            return [Scope((("project_id", wanted.removeprefix(prefix)),))]
+        if not login.is_admin or asks_for_projects(query):
+            return [Scope()]
+        own = login.project_id
+        if query.order_by and self._shared:
+            text = (
+                "an administrator's listing is made of its own, the shared and the external resources, which can't be "
+                'sorted together; leave order_by out, or say whose with project = "..." or project:* in the filter'
+            )
+            raise InvalidRequest(text, reason="ORDER_NEEDS_PROJECT", violations=[Violation("order_by", text)])
+
+        def is_others(row: Any) -> bool:
+            return bool(row.project_id != own)
+
+        found: list[Scope[R]] = [Scope((("project_id", own),))]
+        if self._shared:
+            found.append(Scope((("shared", "True"),), is_others))
+        if self._external:
+            found.append(Scope((("router:external", "True"),), lambda row: is_others(row) and not _is_shared(row)))
+        return found
+
+    async def create(self, op: Operation, kind: AnyKind[R, M], body: NeutronBody, step: str, *, part: bool) -> Made[R]:
+        """Make one and dress it; as a part of something larger all of it is named by the step."""
+        made = await op.create_step(
+            step,
+            send=lambda marker: self._send(op.call, kind, {**body.fields, "description": marker}),
+            find=lambda marker: self._find(op.call, kind, marker),
+            undo=lambda native_id: self.discard(op.call, kind, native_id),
+            safety=kind.safety,
+            collection=kind.collection,
+        )
+        if not part:
+            op.set_resource(op.call.cluster.resource(kind.collection, made.id))
+        prefix, tags = f"{step} " if part else "", [*body.tags, op.marker(step)]
+        # Both may be done twice, and go with the resource.
+        await op.change(f"{prefix}labels", lambda: self._tag(op.call, made.id, tags), undo=_goes_with_it)
+        await op.change(
+            f"{prefix}description", lambda: self._describe(op.call, made.id, body.description), undo=_goes_with_it
+        )
+        return made
+
+    async def _send(self, call: Call, kind: AnyKind[R, M], body: Mapping[str, object]) -> Made[R]:
+        try:
+            answer = await session_of(call).send(
+                call, "POST", self.service, self.path, dict[str, Any], json={self.one_key: body}
+            )
+        except InvalidRequest as error:
+            if "overlaps with another subnet" not in error.message:
+                raise
+            text = f"{body['cidr']} overlaps another subnet of the network; choose another range: {error.message}"
+            raise AlreadyExists(text, reason="RANGE_OVERLAPS", metadata=error.metadata) from error
+        return self.made_of(kind, answer)
+
+    async def _find(self, call: Call, kind: AnyKind[R, M], marker: str) -> Sequence[Made[R]]:
+        """Return what carries the marker: in the description at first, as a tag once that is restored."""
+        found: dict[str, R] = {}
+        own = await self.own_scope(call)
+        for field in ("description", "tags"):
+            for row in await self.find(call, kind, ((field, marker), *own)):
+                if _carries(row, marker):
+                    found[self.id_of(row)] = row
+        return self.made(kind, list(found.values()))
+
+    async def _tag(self, call: Call, native_id: str, tags: Sequence[str]) -> None:
+        path, body = f"{self.path}/{{id}}/tags", {"tags": list(tags)}
+        await session_of(call).send(
+            call, "PUT", self.service, path, None, args={"id": native_id}, json=body, redo_ok=True
+        )
+
+    async def _describe(self, call: Call, native_id: str, description: str) -> None:
+        path, body = f"{self.path}/{{id}}", {self.one_key: {"description": description}}
+        await session_of(call).send(
+            call, "PUT", self.service, path, None, args={"id": native_id}, json=body, redo_ok=True
+        )
+
+
+async def _goes_with_it() -> None:
+    """What was only written on a resource goes with it."""
+
+
+def _carries(row: Any, marker: str) -> bool:
+    return bool(row.description == marker or marker in row.tags)
+
+
+def _is_shared(row: Any) -> bool:
+    return bool(getattr(row, "shared", False))

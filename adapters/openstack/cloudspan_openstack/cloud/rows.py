@@ -1,0 +1,96 @@
+"""Collections of OpenStack's services as they answer them: rows, links, and what is odd among the rows.
+
+`session.rows` decodes by a `Collection`: whole, which is fast, and row by row when that fails.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import msgspec
+
+from cloudspan_kit import Rows, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+R = TypeVar("R")
+
+
+class Link(msgspec.Struct):
+    """A link beside a collection."""
+
+    rel: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection(Generic[R]):
+    """What a collection's answer holds."""
+
+    key: str
+    """Where the rows stand: `volumes`; their links in `volumes_links`."""
+    row: type[R]
+    within: str = ""
+    """What each row stands in, where it is not bare: `keypair`."""
+    identify: str = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[R]):
+    """One answer."""
+
+    rows: Rows[R]
+    count: int
+    """How many rows the service sent, those that could not be read included."""
+    has_next: bool
+    last_id: str
+    """The id of the last row that the service sent; empty where it can't be told."""
+
+
+def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
+    """Return an answer of which everything is as documented.
+
+    Raises:
+        msgspec.DecodeError: It is not.
+    """
+    page: Any = _decoder(cast("Hashable", collection.row), collection.key, collection.within).decode(body)
+    rows: Sequence[R] = [entry.row for entry in page.rows] if collection.within else page.rows
+    has_next = any(link.rel == "next" for link in page.links)
+    return Answered(Rows(rows), len(rows), has_next, getattr(rows[-1], collection.identify) if rows else "")
+
+
+def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) -> Answered[R]:
+    """Return an answer row by row; `full` keeps the documents.
+
+    Raises:
+        msgspec.ValidationError: It holds no rows at all.
+    """
+    documents = msgspec.convert(body.get(collection.key), list[Any])
+    if collection.within:
+        documents = [entry.get(collection.within) if isinstance(entry, dict) else entry for entry in documents]
+    rows = _strictly(documents, collection.row) if full else None
+    found = Rows(rows, documents) if rows is not None else read_rows(
+        documents, collection.row, collection.identify, full=full
+    )  # fmt: skip
+    links = body.get(f"{collection.key}_links") or ()
+    has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links)
+    last = documents[-1].get(collection.identify) if documents and isinstance(documents[-1], dict) else ""
+    return Answered(found, len(documents), has_next, last if isinstance(last, str) else "")
+
+
+def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
+    try:
+        return msgspec.convert(documents, list[row])  # type: ignore[valid-type] # the row's type is a value here
+    except msgspec.ValidationError:
+        return None
+
+
+@functools.cache
+def _decoder(row: Any, key: str, within: str) -> msgspec.json.Decoder[Any]:
+    entry = msgspec.defstruct("Entry", [("row", row, msgspec.field(name=within))]) if within else row
+    links: Any = ("links", list[Link], msgspec.field(name=f"{key}_links", default_factory=list))
+    page = msgspec.defstruct("Page", [("rows", list[entry], msgspec.field(name=key)), links])  # type: ignore[valid-type]
+    return msgspec.json.Decoder(page)
