@@ -24,6 +24,9 @@ from cloudspan_zstack.cloud.dates import ServerZone
 from cloudspan_zstack.cloud.errors import Catalogue
 from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
 from cloudspan_zstack.cloud.session import Session
+from cloudspan_zstack.compute.key_pairs import KeyPairs
+from cloudspan_zstack.network.subnets import Subnets
+from cloudspan_zstack.volume.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +36,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.telemetry import NativeCall
-    from cloudspan_kit.driver import Area, Call, Stage
+    from cloudspan_kit import Call, Driver, Stage
+    from cloudspan_kit.driver import Area
     from cloudspan_zstack.cloud.clouds import Cloud
 
 USER_AGENT = "cloudspan-zstack"
@@ -74,6 +78,8 @@ class ZStackCluster:
         self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
         self.cloud = self.session
         self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
+        zone = self.zone
+        self.drivers: Sequence[Driver] = (KeyPairs(ref, zone), Volumes(ref, zone), Subnets(ref, zone))
 
     def __repr__(self) -> str:
         return f"<ZStackCluster {self.ref}: {self.session!r}>"

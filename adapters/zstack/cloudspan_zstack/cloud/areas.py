@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack.compute.flavors import Flavors
-from cloudspan_zstack.compute.key_pairs import KeyPairs
 from cloudspan_zstack.compute.server_changes import ServerChanges
 from cloudspan_zstack.compute.server_create import ServerCreation
 from cloudspan_zstack.compute.server_volumes import ServerVolumes
@@ -32,7 +31,6 @@ def make_areas(session: Session, ref: ClusterRef, cloud: Cloud) -> tuple[Area, .
         ServerChanges(reader, purge=cloud.purge),
         ServerVolumes(reader),
         Flavors(session, ref),
-        KeyPairs(session, ref),
         Zones(session, ref),
         Network(session, ref),
         Storage(session, ref),

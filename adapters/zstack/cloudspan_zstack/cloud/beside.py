@@ -97,15 +97,15 @@ async def every(session: Session, call: Call, path: str, into: type[T], conditio
         PlatformFault: The server counts more rows than it shows.
     """
     found: list[T] = []
+    seen = 0
     while True:
-        page = await session.query(
-            call, path, into, conditions=conditions, limit=_ROWS_A_PAGE, start=len(found), count=True
-        )
+        page = await session.query(call, path, into, conditions=conditions, limit=_ROWS_A_PAGE, start=seen, count=True)
         found += page.rows
-        if len(found) >= (page.total or 0):
+        seen += len(page.uuids)
+        if seen >= (page.total or 0):
             return found
-        if not page.rows:
-            text = f"{call.cluster} counts {page.total} rows of {path} and shows {len(found)}"
+        if not page.uuids:
+            text = f"{call.cluster} counts {page.total} rows of {path} and shows {seen}"
             raise PlatformFault(text, reason="ROWS_NOT_SHOWN")
 
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, RateLimited
+from cloudspan_common.errors import GaveUp, NotFound, RateLimited
 from cloudspan_kit.driver import BY_KEY, Made, Watch
-from cloudspan_kit.engine.suspension import TRANSIENT
 from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
 from cloudspan_zstack.cloud.markers import marked
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
+from cloudspan_zstack.cloud.session import Change, Job, resource_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Row)
 
-_MOST_JOBS = 3  # as many sessions as a change is tried with
 # A row that is written before its job's work is done counts after this time, for the job may never end.
 _BELIEVED_S = 120.0
 
@@ -65,9 +63,16 @@ class Creation:
         return f"<Creation {self._session!r}>"
 
     async def make(
-        self, op: Operation, step: str, kind: Kind[R], change: Callable[[Call, str], Awaitable[Change]]
+        self,
+        op: Operation,
+        step: str,
+        kind: Kind[R],
+        change: Callable[[Call, str], Awaitable[Change]],
+        known: Callable[[str], None] = lambda _uuid: None,
     ) -> str:
         """Make a resource by the change that `change` builds for its new uuid; return that once it is finished.
+
+        `known` is told the uuid as soon as it is made.
 
         Raises:
             GaveUp: The platform took it, and what came of it is nothing.
@@ -91,6 +96,7 @@ class Creation:
             safety=BY_KEY,
             collection=kind.collection,
         )
+        known(made.id)
         job = Job.of(made.data)
         watch = Watch(kind.collection, made.id) if kind.passes else None
         await op.wait_until(f"{step} made", lambda: self._made(op.call, kind, made.id, job), percent=50, watch=watch)
@@ -154,7 +160,7 @@ class Creation:
         A delete that overtakes the create's job would find nothing, and leave what the job makes after it.
         """
         row = await self.row(call, kind, uuid)
-        if (row is None or not self._is_made(kind, row)) and not await self._is_over(call, marker):
+        if (row is None or not self._is_made(kind, row)) and not await self._session.is_over(call, marker):
             raise _still_made(kind, uuid)
         await self._erase(call, kind, uuid, marker)
 
@@ -257,20 +263,6 @@ class Creation:
             return True
         except SessionEnded as error:
             raise GaveUp(f"{error.message}; nothing was done, try again", metadata=error.metadata) from error
-
-    async def _is_over(self, call: Call, marker: str) -> bool:
-        """Whether the jobs of a create are over, whatever came of them; each session that ended has used up one."""
-        for attempt in range(_MOST_JOBS):
-            try:
-                if not await self._session.follow(call, Job(job_uuid(marker, attempt), "POST", "/")):
-                    return False
-            except (LostJob, SessionEnded):
-                continue
-            except TRANSIENT:
-                raise
-            except CloudspanError:
-                return True  # it failed: then nothing comes any more
-        return True
 
 
 def _still_made(kind: Kind[R], uuid: str) -> RateLimited:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_zstack.cloud.conditions import pushed
 from cloudspan_zstack.cloud.queries import page_of
 from cloudspan_zstack.cloud.rows import Row
@@ -52,9 +51,6 @@ async def list_page(session: Session, call: Call, query: Query, listing: Listing
         Busy: The row that the caller's own order stood at is no longer there.
         InvalidRequest: It asks for an order by several fields.
     """
-    if len(query.order_by) > 1:
-        text = f"order_by names {len(query.order_by)} fields; ZStack sorts by one, name the most important only"
-        raise InvalidRequest(text, reason="ORDER_BY_ONE_FIELD", violations=[Violation("order_by", text)])
 
     async def messages(found: Rows[R]) -> Sequence[M]:
         if not found.rows:

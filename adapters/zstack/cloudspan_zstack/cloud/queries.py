@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudspan_common.errors import Busy
-from cloudspan_kit.driver import Page
+from cloudspan_common.errors import Busy, InvalidRequest, Violation
+from cloudspan_kit import Page, RowPage
+from cloudspan_kit import Rows as KitRows
 from cloudspan_zstack.cloud.rows import Row, Rows
 from cloudspan_zstack.cloud.session import PAGE
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_zstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)
@@ -58,6 +59,21 @@ async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
     conditions: Sequence[str] = (),
     sort_fields: Mapping[str, str] | None = None,
 ) -> Page[M]:
+    """Return the page of a listing that `query` asks for, as messages; `messages` makes them of its rows."""
+    page, found = await rows_page(session, call, query, template, into, conditions, sort_fields or {})
+    items = await messages(found)
+    return Page(items, page.more, page.position, page.partial, page.end, page.rows.unread)
+
+
+async def rows_page(  # noqa: PLR0913, PLR0917 - what is listed
+    session: Session,
+    call: Call,
+    query: Query,
+    template: str,
+    into: type[R],
+    conditions: Sequence[str],
+    sort_fields: Mapping[str, str],
+) -> tuple[RowPage[R], Rows[R]]:
     """Return the page of a listing that `query` asks for.
 
     Args:
@@ -66,32 +82,40 @@ async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
         query: What the kit asks for; its filter is not looked at, `conditions` are what is pushed down of it.
         template: The resource's path.
         into: What its rows are.
-        messages: Turns the rows of a page, in their order, into messages.
         conditions: What all rows must fulfil.
-        sort_fields: Native field by the contract's, for the fields that the area declares sortable.
+        sort_fields: Native field by the contract's, for the fields that the kind declares sortable.
 
     Raises:
         Busy: A listing sorted by something else than uuid has moved under the reader: start again.
+        InvalidRequest: It asks for an order by several fields.
     """
+    if len(query.order_by) > 1:
+        text = f"order_by names {len(query.order_by)} fields; ZStack sorts by one, name the most important only"
+        raise InvalidRequest(text, reason="ORDER_BY_ONE_FIELD", violations=[Violation("order_by", text)])
     limit = min(max(query.limit, 1), MAX_LIMIT)
     offset, last = _position(query.cursor)
     if query.order_by:
         field, descending = query.order_by[0]
-        sort = f"{'-' if descending else '+'}{(sort_fields or {})[field]}"
+        sort = f"{'-' if descending else '+'}{sort_fields[field]}"
         found, start = await _ordered(session, call, template, into, conditions, sort, offset, last, limit)
     else:
         found, start = await _by_uuid(session, call, template, into, conditions, offset, last, limit)
-    rows, end = found.rows, start + len(found.rows)
+    uuids, places = found.uuids, found.places or range(len(found.rows))
+    end = start + len(uuids)
     total = end if found.total is None else found.total
     partial = (
-        "" if rows or start >= total else f"{template} has {total} rows as it says, and gives none from {start} on"
+        "" if uuids or start >= total else f"{template} has {total} rows as it says, and gives none from {start} on"
     )
-    return Page(
-        await messages(found),
-        bool(rows) and end < total,
-        lambda index: f"{start + index + 1}:{rows[index].uuid}",
-        partial=partial,
+    more = bool(uuids) and end < total
+    last_uuid = next((uuid for uuid in reversed(uuids) if uuid), last)
+    page = RowPage(
+        KitRows(found.rows, found.documents, found.unread),
+        more,
+        lambda index: f"{start + places[index] + 1}:{found.rows[index].uuid}",
+        partial,
+        f"{end}:{last_uuid}" if more else "",
     )
+    return page, found
 
 
 async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
@@ -104,16 +128,16 @@ async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
         found = await session.query(
             call, template, into, conditions=conditions, limit=limit + 1, start=start, sort="+uuid", count=True
         )
-        rows = found.rows
-        if last and start and (not rows or rows[0].uuid > last):
+        uuids = found.uuids
+        if last and start and (not uuids or uuids[0] > last):
             # Rows before the position were deleted; what followed it has moved in front of it.
             start, step = max(0, start - step), step * 2
             continue
-        seen = sum(row.uuid <= last for row in rows) if last else 0
-        if rows and seen == len(rows) and start + seen < (found.total or 0):
+        seen = sum(uuid <= last for uuid in uuids) if last else 0
+        if uuids and seen == len(uuids) and start + seen < (found.total or 0):
             start += seen  # rows were added before the position
             continue
-        return Rows(rows[seen:], found.total, found.documents[seen:]), start + seen
+        return found.behind(seen), start + seen
 
 
 async def _ordered(  # noqa: PLR0913, PLR0917 - see page_of
@@ -125,10 +149,10 @@ async def _ordered(  # noqa: PLR0913, PLR0917 - see page_of
     found = await session.query(
         call, template, into, conditions=conditions, limit=limit + before, start=offset - before, sort=sort, count=True
     )
-    if last and (not found.rows or found.rows[0].uuid != last):
+    if last and (not found.uuids or found.uuids[0] != last):
         text = f"{template} of {call.cluster} has changed while it was listed in order; start the listing again"
         raise Busy(text, reason="LISTING_CHANGED")
-    return Rows(found.rows[before:], found.total, found.documents[before:]), offset
+    return found.behind(before), offset
 
 
 def _position(cursor: str) -> tuple[int, str]:
@@ -141,11 +165,13 @@ async def everything(
 ) -> list[R]:
     """Return all rows that fulfil `conditions`, page by page; for what belongs to rows already found."""
     rows: list[R] = []
+    offset, last = 0, ""
     for _ in range(_MAX_PAGES):
-        offset, last = len(rows), rows[-1].uuid if rows else ""
         found, start = await _by_uuid(session, call, template, into, conditions, offset, last, PAGE)
         rows += found.rows
-        if not found.rows or start + len(found.rows) >= (found.total or 0):
+        offset = start + len(found.uuids)
+        last = next((uuid for uuid in reversed(found.uuids) if uuid), last)
+        if not found.uuids or offset >= (found.total or 0):
             return rows
     return rows
 

@@ -6,10 +6,13 @@ leaves out (it omits null fields) has a default.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 T = TypeVar("T")
 
@@ -49,3 +52,23 @@ class Rows(Generic[T]):
     """How many there are in all, if that was asked."""
     documents: list[dict[str, Any]]
     """The rows as the platform tells them, under view FULL."""
+    unread: Sequence[str] = ()
+    """Rows that were left out, and fields that are absent, since they can't be read; for a person."""
+    places: Sequence[int] = ()
+    """The place of each row among those that the platform sent, where some were left out."""
+    sent: Sequence[str] = ()
+    """The uuids of all rows that the platform sent, where some were left out; empty for one without."""
+
+    @property
+    def uuids(self) -> Sequence[str]:
+        """The uuids of all rows that the platform sent."""
+        return self.sent or [getattr(row, "uuid", "") for row in self.rows]
+
+    def behind(self, seen: int) -> Rows[T]:
+        """Return what comes behind the first `seen` rows that the platform sent."""
+        if not self.sent:
+            return replace(self, rows=self.rows[seen:], documents=self.documents[seen:])
+        first = sum(place < seen for place in self.places)
+        places = [place - seen for place in self.places[first:]]
+        documents, sent = self.documents[first:], self.sent[seen:]
+        return Rows(self.rows[first:], self.total, documents, self.unread, places, sent)

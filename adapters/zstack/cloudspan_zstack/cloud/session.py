@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime
+from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime, PlatformFault
+from cloudspan_common.logs import get_logger
+from cloudspan_kit import read_rows
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
 from cloudspan_kit.http.caller import NativeCaller, NativeRequest, path_of, unreadable
 from cloudspan_kit.http.transport import Asked
-from cloudspan_kit.values import converted
 from cloudspan_zstack.cloud.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Rows
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.signing import Login
 
 T = TypeVar("T")
+
+log = get_logger(__name__)
 
 PAGE = 200
 """Rows a page; without a limit the server gives 1 000 and says nothing about the rest."""
@@ -189,17 +192,28 @@ class Session:
         """
         return (await self.get_with_document(call, template, into, args=args))[0]
 
+    async def get_rows(self, call: Call, template: str, into: type[T], *, args: Mapping[str, str]) -> Rows[T]:
+        """Return as `get_one`, with what could not be read of it."""
+        return await self._one(call, template, into, args)
+
     async def get_with_document(
         self, call: Call, template: str, into: type[T], *, args: Mapping[str, str]
     ) -> tuple[T, dict[str, Any]]:
         """Return as `get_one`, and the row as the platform tells it: under view FULL, else an empty dict."""
+        found = await self._one(call, template, into, args)
+        return found.rows[0], found.documents[0] if found.documents else {}
+
+    async def _one(self, call: Call, template: str, into: type[T], args: Mapping[str, str]) -> Rows[T]:
         found = await self._rows(call, template, into, args, ())
+        if found.unread and not found.rows:
+            text = f"{template.format(**args)} of {self._ref} can't be read: {'; '.join(found.unread)}"
+            raise PlatformFault(text, reason="UNEXPECTED_SHAPE")
         if not found.rows:
             what = template.format(**args)
             text = f"{self._ref.cluster} has nothing at {what}, or this account does not see it"
             metadata = {"platform": self._ref.platform, "cluster": self._ref.cluster}
             raise NotFound(text, metadata=metadata)
-        return found.rows[0], found.documents[0] if found.documents else {}
+        return found
 
     async def read(
         self, call: Call, template: str, into: type[T], *, args: Mapping[str, str] | None = None,
@@ -264,9 +278,9 @@ class Session:
         for attempt in range(_MAX_SESSIONS):
             try:
                 return await self.follow(call, Job(job_uuid(key, attempt), "POST", "/jobs"))
-            except JobNotBegun:
-                continue  # the next one carried it out, if any did
-            except (LostJob, GaveUp):
+            except (LostJob, JobNotBegun):
+                continue  # of the attempts behind it this one's end says nothing
+            except GaveUp:
                 return True
             except TRANSIENT:
                 raise
@@ -356,23 +370,37 @@ class Session:
         request = NativeRequest(call, "GET", service_of(template), template, path_of(template, args, params))
 
         def read(answer: Answer) -> Rows[T]:
-            if not call.full:
-                page = self._decoded(request, answer, cast("type[Inventories[T]]", Inventories[into]))  # type: ignore[valid-type]
-                return Rows(page.inventories, page.total, [])
-            whole = self._decoded(request, answer, Inventories[dict[str, Any]])
-            return Rows([converted(row, into) for row in whole.inventories], whole.total, whole.inventories)
+            try:
+                if not call.full:
+                    page = self._decoder(cast("type[Inventories[T]]", Inventories[into])).decode(answer.body)  # type: ignore[valid-type]
+                    return Rows(page.inventories, page.total, [])
+            except msgspec.ValidationError:
+                pass  # it is JSON, and of another shape: row by row then
+            except msgspec.DecodeError as error:
+                raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
+            whole = self._decoded(request, answer, Inventories[Any])
+            found = read_rows(whole.inventories, into, "uuid", full=call.full)
+            if len(found.rows) == len(whole.inventories) and not found.unread:
+                return Rows(list(found.rows), whole.total, [dict(document) for document in found.documents])
+            if found.unread:
+                log.warning("rows read in part", path=template, unread=found.unread)
+            sent = [str(row.get("uuid") or "") if isinstance(row, dict) else "" for row in whole.inventories]
+            documents = [dict(document) for document in found.documents]
+            return Rows(list(found.rows), whole.total, documents, found.unread, found.kept or (), sent)
 
         return await self._run(request, read)
 
-    def _decoded(self, request: NativeRequest, answer: Answer, into: type[T]) -> T:
+    def _decoder(self, into: type[T]) -> msgspec.json.Decoder[T]:
         decoder = self._decoders.get(into)
         if decoder is None:
             decoder = self._decoders[into] = msgspec.json.Decoder(into)
+        return decoder
+
+    def _decoded(self, request: NativeRequest, answer: Answer, into: type[T]) -> T:
         try:
-            decoded: T = decoder.decode(answer.body)
+            return self._decoder(into).decode(answer.body)
         except msgspec.DecodeError as error:
             raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
-        return decoded
 
 
 def job_uuid(key: str, attempt: int = 0) -> str:

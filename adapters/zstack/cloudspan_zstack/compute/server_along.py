@@ -14,8 +14,8 @@ from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.markers import going_with
 from cloudspan_zstack.network.network_kinds import EIP, VIP
 from cloudspan_zstack.network.network_rows import EipRow, VipRow
-from cloudspan_zstack.volume.storage_changes import VOLUME
-from cloudspan_zstack.volume.storage_rows import SnapshotRow, VolumeRow
+from cloudspan_zstack.volume.storage_rows import SnapshotRow
+from cloudspan_zstack.volume.volumes import VOLUME, VolumeRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

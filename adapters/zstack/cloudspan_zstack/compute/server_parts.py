@@ -16,8 +16,7 @@ from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.network.network_kinds import EIP, L3, VIP
 from cloudspan_zstack.network.network_rows import L3Row
-from cloudspan_zstack.volume.storage_changes import VOLUME, check_size
-from cloudspan_zstack.volume.volume_request import volume_change
+from cloudspan_zstack.volume.volumes import VOLUME, check_size, volume_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

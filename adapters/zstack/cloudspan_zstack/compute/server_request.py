@@ -16,7 +16,7 @@ import msgspec
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_kit.values import MIB, native_id
 from cloudspan_zstack.cloud.labels import tags_of
-from cloudspan_zstack.volume.volume_request import VolumeWish
+from cloudspan_zstack.volume.volumes import VolumeWish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

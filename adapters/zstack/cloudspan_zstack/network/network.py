@@ -1,7 +1,7 @@
-"""The network area: reads of everything that ZStack keeps of networks, and changes of networks and subnets.
+"""The network area: reads of everything that ZStack keeps of networks, and changes of networks.
 
 `cluster` lists it among its areas; the kit calls the functions by their names. A network is an L3 network with the L2
-network below it, a subnet one of its IP ranges, a port a NIC, a floating IP an EIP with its VIP, a router a virtual
+network below it, a port a NIC, a floating IP an EIP with its VIP, a router a virtual
 router, VPC routers among them.
 """
 
@@ -14,15 +14,14 @@ from cloudspan_zstack.cloud.listings import list_page, read_one
 from cloudspan_zstack.cloud.marked_addresses import MarkedAddresses
 from cloudspan_zstack.cloud.markers import marked_kind
 from cloudspan_zstack.network.network_changes import NO_ROUTER, NetworkChanges
-from cloudspan_zstack.network.network_kinds import IP_RANGE, L3
+from cloudspan_zstack.network.network_kinds import L3
 from cloudspan_zstack.network.network_listings import SORTABLE, Listings
-from cloudspan_zstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
-from cloudspan_zstack.network.subnet_changes import SubnetChanges
+from cloudspan_zstack.network.network_options import CreateNetworkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call, Page, Query
     from cloudspan_zstack.cloud.session import Session
@@ -34,7 +33,6 @@ _NETWORK = {
     "port_security_enabled": (ABSENT, "the platform has no such switch on networks"),
     "fault": _UNTOLD,
 }
-_SUBNET = {"ipv6_ra_mode": (ABSENT, "the platform does not tell it apart from ipv6_address_mode")}
 _PORT = {
     "port_security_enabled": _UNTOLD,
     "allowed_address_pairs": _UNTOLD,
@@ -50,12 +48,11 @@ _ADDRESS = {"router": _UNTOLD, "dns_name": _UNTOLD, "dns_domain": _UNTOLD, "faul
 _ROUTER = {"routes": _UNTOLD, "snat_enabled": _UNTOLD, "distributed": _UNTOLD, "fault": _UNTOLD}
 
 
-class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
-    """Networks, subnets, ports, security groups, floating IPs and routers of one cluster."""
+class Network(NetworkChanges, MarkedAddresses):
+    """Networks, ports, security groups, floating IPs and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
         "list_networks": Capability(sortable=tuple(SORTABLE["networks"]), fields=_NETWORK),
-        "list_subnets": Capability(sortable=tuple(SORTABLE["subnets"]), fields=_SUBNET),
         "list_ports": Capability(sortable=tuple(SORTABLE["ports"]), fields=_PORT),
         "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"]), fields=_GROUP),
         "list_floating_ips": Capability(sortable=tuple(SORTABLE["floating_ips"]), fields=_ADDRESS),
@@ -68,7 +65,6 @@ class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
                 "network.port_security_enabled": (ABSENT, "the platform has no such switch on networks"),
             },
         ),
-        "create_subnet": Capability(create_safety=BY_KEY, options=CreateSubnetOptions),
     }
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
@@ -76,8 +72,6 @@ class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
         self._listings = Listings.of(ref, self._messages)
         self.marked = {
             "networks": marked_kind(session, L3, ("L3NetworkVO",), self._discard_network),
-            # The platform files the tags of a range as those of its network.
-            "subnets": marked_kind(session, IP_RANGE, ("IpRangeVO", "L3NetworkVO"), self._discard_subnet),
             "floatingIps": MarkedKind(self._find_addresses, self._discard_address),
         }
 
@@ -89,12 +83,6 @@ class Network(NetworkChanges, SubnetChanges, MarkedAddresses):
 
     async def list_networks(self, call: Call, query: Query) -> Page[network_pb2.Network]:
         return await list_page(self._session, call, query, self._listings.networks)
-
-    async def get_subnet(self, call: Call, _request: subnet_pb2.GetSubnetRequest) -> subnet_pb2.Subnet:
-        return await read_one(self._session, call, self._listings.subnets)
-
-    async def list_subnets(self, call: Call, query: Query) -> Page[subnet_pb2.Subnet]:
-        return await list_page(self._session, call, query, self._listings.subnets)
 
     async def get_port(self, call: Call, _request: port_pb2.GetPortRequest) -> port_pb2.Port:
         return await read_one(self._session, call, self._listings.ports)

@@ -21,6 +21,7 @@ from cloudspan_zstack.network.network_options import CreateNetworkOptions, Creat
 from cloudspan_zstack.network.network_parts import Changes
 from cloudspan_zstack.network.network_rows import ClusterRow, L2Row, NicRow, ProviderRow, VipRow
 from cloudspan_zstack.network.subnet_request import subnet_wish
+from cloudspan_zstack.network.subnets import make_subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ class NetworkChanges(Changes):
         if wanted.mtu:
             await self._set_mtu(op, uuid, wanted.mtu)
         for number, subnet in enumerate(subnets):
-            await self._subnets.make(op, subnet, uuid, f"-{number}")
+            await make_subnet(op, subnet, uuid, f"-{number}")
         row = await op.wait_until("readable", lambda: self._creation.row(op.call, L3, uuid), percent=95)
         (message,) = await self._messages.networks(op.call, [row])
         return message

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 
 from cloudspan_zstack.cloud import conditions
 from cloudspan_zstack.cloud.listings import Listing
-from cloudspan_zstack.network.network_rows import EipRow, IpRangeRow, L3Row, NicRow, RouterRow, SecurityGroupRow
+from cloudspan_zstack.network.network_rows import EipRow, L3Row, NicRow, RouterRow, SecurityGroupRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_zstack.network.network_messages import NetworkMessages
 
 _COMMON = {"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"}
 SORTABLE: Mapping[str, Mapping[str, str]] = {
     "networks": {**_COMMON, "native_state": "state"},
-    "subnets": {**_COMMON, "cidr": "networkCidr", "network": "l3NetworkUuid"},
     "ports": {"display_name": "internalName", "mac_address": "mac", "network": "l3NetworkUuid"},
     "security_groups": _COMMON,
     "floating_ips": {**_COMMON, "ip_address": "vipIp"},
@@ -39,7 +38,6 @@ class Listings:
     """All network collections of one cluster."""
 
     networks: Listing[L3Row, network_pb2.Network]
-    subnets: Listing[IpRangeRow, subnet_pb2.Subnet]
     ports: Listing[NicRow, port_pb2.Port]
     security_groups: Listing[SecurityGroupRow, security_group_pb2.SecurityGroup]
     floating_ips: Listing[EipRow, floating_ip_pb2.FloatingIp]
@@ -51,9 +49,6 @@ class Listings:
         pushes, sort = _pushes(ref), SORTABLE
         return cls(
             Listing("/l3-networks", L3Row, make.networks, sortable=sort["networks"], pushes=pushes["networks"]),
-            Listing(
-                "/l3-networks/ip-ranges", IpRangeRow, make.subnets, sortable=sort["subnets"], pushes=pushes["subnets"]
-            ),
             Listing("/vm-instances/nics", NicRow, make.ports, sortable=sort["ports"], pushes=pushes["ports"]),
             Listing(
                 "/security-groups", SecurityGroupRow, make.security_groups, sortable=sort["security_groups"],
@@ -98,12 +93,6 @@ def _pushes(ref: ClusterRef) -> dict[str, dict[str, conditions.Push]]:
             "admin_up": conditions.word(_SWITCHED),
             "kind": conditions.word(_KINDS),
             "dns_domain": conditions.text("dnsDomain"),
-        },
-        "subnets": common
-        | network
-        | {
-            "gateway_ip": conditions.text("gateway"),
-            "ip_version": conditions.word({"IPV4": ("ipVersion=4",), "IPV6": ("ipVersion=6",)}),
         },
         "ports": port,
         "securityGroups": common,

@@ -5,11 +5,11 @@ Ids are hex uuids: safe in a name as they are.
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
-from cloudspan_zstack.network.network_rules import ip_version, rules_of
+from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
+from cloudspan_zstack.network.network_rules import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.dates import ServerZone
     from cloudspan_zstack.network.network_rows import (
-        Capacity,
         EipRow,
         IpRangeRow,
         L2Row,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 # network, port, router and floating IP have the same states with the same numbers, in enums of their own.
 _CREATING, _ACTIVE, _DOWN, _DELETING, _ERROR, _UNKNOWN = 1, 2, 3, 4, 5, 6
-_N, _S = network_pb2.Network, subnet_pb2.Subnet
+_N = network_pb2.Network
 _SERVER = "UserVm"
 _NETWORK_TYPES = {
     "L2NoVlanNetwork": _N.NETWORK_TYPE_FLAT, "L2VlanNetwork": _N.NETWORK_TYPE_VLAN,
@@ -41,13 +40,8 @@ _NETWORK_TYPES = {
     "L2GeneveNetwork": _N.NETWORK_TYPE_GENEVE,
 }  # fmt: skip
 _NETWORK_KINDS = {"L3BasicNetwork": _N.KIND_FLAT, "L3VpcNetwork": _N.KIND_ROUTED}
-IPV6_MODES = {
-    "SLAAC": _S.IPV6_MODE_SLAAC, "Stateful-DHCP": _S.IPV6_MODE_DHCPV6_STATEFUL,
-    "Stateless-DHCP": _S.IPV6_MODE_DHCPV6_STATELESS,
-}  # fmt: skip
 # How a NIC is bound to hardware, in Neutron's words.
 _VNIC_TYPES = {"VNIC": "normal", "VF": "direct", "vDPA": "vdpa"}
-_MOST_COUNTED = (1 << 63) - 1
 _ROUTER_STATES = {
     "Created": _CREATING, "Starting": _CREATING, "Running": _ACTIVE, "Rebooting": _ACTIVE, "Migrating": _ACTIVE,
     "Stopping": _DOWN, "Stopped": _DOWN, "Paused": _DOWN, "Destroying": _DELETING, "Destroyed": _DELETING,
@@ -88,33 +82,6 @@ class NetworkMapper:
             kind=_NETWORK_KINDS.get(row.type, _N.KIND_UNKNOWN),
             zones=[self._zones + row.zone_uuid] if row.zone_uuid else [],
             dns_domain=row.dns_domain,
-        )
-
-    def subnet(self, row: IpRangeRow, marks: Marks, l3: L3Row | None, capacity: Capacity | None) -> subnet_pb2.Subnet:
-        total = size_of(row)
-        used = capacity.used_ip_address_number if capacity else None
-        free = capacity.available_capacity if capacity and total is not None else None
-        return subnet_pb2.Subnet(
-            name=self._subnets + row.uuid,
-            display_name=row.name,
-            project=marks.project(row.uuid) or (marks.project(l3.uuid) if l3 else None),
-            labels=marks.labels(row.uuid),
-            create_time=self._time(row.create_date),
-            update_time=self._time(row.last_op_date),
-            description=row.description,
-            network=self._networks + row.l3_network_uuid,
-            cidr=cidr_of(row),
-            ip_version=ip_version(row.ip_version),
-            gateway_ip=row.gateway,
-            # DHCP, name servers and routes are the L3 network's, the same for all of its ranges.
-            dhcp_enabled="DHCP" in l3.services if l3 else None,
-            host_routes=_host_routes(l3),
-            ipv6_address_mode=IPV6_MODES.get(row.address_mode, _S.IPV6_MODE_UNKNOWN) if row.address_mode else None,
-            total_address_count=total,
-            used_address_count=used,
-            available_address_count=free,
-            allocation_pools=[subnet_pb2.Subnet.AllocationPool(start=row.start_ip, end=row.end_ip)],
-            dns_nameservers=l3.dns if l3 else (),
         )
 
     def port(
@@ -231,19 +198,6 @@ def cidr_of(row: IpRangeRow) -> str:
         return row.network_cidr
     width = row.netmask if row.ip_version != 6 else row.prefix_len
     return str(ip_network(f"{row.start_ip}/{width}", strict=False)) if row.start_ip and width else ""
-
-
-def size_of(row: IpRangeRow) -> int | None:
-    """Return how many addresses a range has; None where that is more than can be told."""
-    if not row.start_ip or not row.end_ip:
-        return None
-    size = int(ip_address(row.end_ip)) - int(ip_address(row.start_ip)) + 1
-    return size if size <= _MOST_COUNTED else None
-
-
-def _host_routes(l3: L3Row | None) -> list[subnet_pb2.Subnet.HostRoute]:
-    routes = sorted(l3.host_route, key=lambda route: route.prefix) if l3 else []
-    return [_S.HostRoute(destination_cidr=route.prefix, next_hop=route.nexthop) for route in routes]
 
 
 def by_nic(groups: Sequence[Any]) -> Mapping[str, list[str]]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_common.errors import Forbidden
 from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
-from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.network.network_mapping import NetworkMapper, by_nic
-from cloudspan_zstack.network.network_rows import Capacities, L2Row, L3Row, NicGroupRef, NicRow, VipRow, VmKindRow
+from cloudspan_zstack.network.network_rows import L2Row, L3Row, NicGroupRef, NicRow, VipRow, VmKindRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2, subnet_pb2
+    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call
     from cloudspan_zstack.cloud.beside import HasUuid, Marks
     from cloudspan_zstack.cloud.session import Session
-    from cloudspan_zstack.network.network_rows import Capacity, EipRow, IpRangeRow, RouterRow, SecurityGroupRow
+    from cloudspan_zstack.network.network_rows import EipRow, RouterRow, SecurityGroupRow
 
 _APPLIANCE = "ApplianceVm"
 _ROUTERS = "/vm-instances/appliances/virtual-routers"
@@ -39,29 +37,6 @@ class NetworkMessages:
         )
         known = by_uuid(l2s)
         return [self._mapper.network(row, marks, known.get(row.l2_network_uuid)) for row in rows]
-
-    async def subnets(self, call: Call, rows: Sequence[IpRangeRow]) -> list[subnet_pb2.Subnet]:
-        l3s, capacities = await both(
-            rows_by(self._session, call, "/l3-networks", L3Row, "uuid", (row.l3_network_uuid for row in rows)),
-            self._capacities(call, rows),
-        )
-        marks = await self._marks(call, "IpRangeVO", [*rows, *l3s])
-        known = by_uuid(l3s)
-        return [
-            self._mapper.subnet(row, marks, known.get(row.l3_network_uuid), capacities.get(row.uuid)) for row in rows
-        ]
-
-    async def _capacities(self, call: Call, rows: Sequence[IpRangeRow]) -> dict[str, Capacity]:
-        """Return by range how many addresses are taken; empty where this account may not ask for that."""
-        found: dict[str, Capacity] = {}
-        try:
-            for part in batches(sorted(row.uuid for row in rows)):
-                params = [("ipRangeUuids", uuid) for uuid in part]
-                told = await self._session.read(call, "/ip-capacity", Capacities, params=params)
-                found |= {one.resource_uuid: one for one in told.capacity_data}
-        except Forbidden:
-            return {}
-        return found
 
     async def ports(self, call: Call, rows: Sequence[NicRow]) -> list[port_pb2.Port]:
         session = self._session

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.network.network_messages import NetworkMessages
-from cloudspan_zstack.network.subnet_making import SubnetMaking
 
 if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
@@ -20,4 +19,3 @@ class Changes:
         self._session, self._ref = session, ref
         self._messages = NetworkMessages(session, ref)
         self._creation = Creation(session)
-        self._subnets = SubnetMaking(session)

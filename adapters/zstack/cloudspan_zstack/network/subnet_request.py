@@ -1,7 +1,4 @@
-"""What a new subnet shall be, checked and put into ZStack's words. `subnet_making` makes subnets by it.
-
-Nothing here asks the cloud, so a wrong request is refused before anything is made.
-"""
+"""What is asked of a new subnet, alone or with its network: read from the request, and as the platform's call."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from cloudspan.v1 import common_pb2
+from cloudspan.v1 import common_pb2, network_pb2, subnet_pb2
 from cloudspan_common.errors import AlreadyExists
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.session import Change
@@ -18,18 +15,17 @@ from cloudspan_zstack.network.network_kinds import bad
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import network_pb2, subnet_pb2
     from cloudspan_zstack.network.network_options import CreateSubnetOptions
-
-    AnySubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
-    """A new subnet by itself, or one that comes with its network: the same fields."""
 
 Address = IPv4Address | IPv6Address
 Cidr = IPv4Network | IPv6Network
 
+AnySubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
+"""A new subnet by itself, or one that comes with its network: the same fields."""
+
+_NORMAL = "Normal"
 IPV4 = 4
 _LEAST_ADDRESSES = 4
-_NORMAL = "Normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +44,9 @@ class SubnetWish:
     """Whether it is all of the CIDR but the gateway, which the platform can work out itself."""
     dhcp: bool | None
     """None where nothing is said: as the network has it."""
-    name_servers: Sequence[str]
     routes: Sequence[tuple[str, str]]
     """(destination, next hop)."""
+    name_servers: Sequence[str]
     tags: Sequence[str]
     options: CreateSubnetOptions
 
@@ -96,8 +92,8 @@ def subnet_wish(subnet: AnySubnet, path: str, options: CreateSubnetOptions) -> S
         gateway=gateway,
         whole=not pools and gateway is not None,
         dhcp=subnet.dhcp_enabled if subnet.HasField("dhcp_enabled") else None,
-        name_servers=[str(_address(text, f"{path}.dns_nameservers")) for text in subnet.dns_nameservers],
         routes=[_route(route, f"{path}.host_routes[{i}]") for i, route in enumerate(subnet.host_routes)],
+        name_servers=[str(_address(text, f"{path}.dns_nameservers")) for text in subnet.dns_nameservers],
         tags=tags_of(subnet.labels, f"{path}.labels"),
         options=options,
     )
@@ -154,14 +150,6 @@ def _gateway(subnet: AnySubnet, path: str, cidr: Cidr, first: Address, options: 
     return gateway
 
 
-def _route(route: subnet_pb2.Subnet.HostRoute, path: str) -> tuple[str, str]:
-    try:
-        destination = ip_network(route.destination_cidr, strict=False)
-    except ValueError as error:
-        raise bad(f"{path}.destination_cidr", f"{path}.destination_cidr: {error}") from error
-    return str(destination), str(_address(route.next_hop, f"{path}.next_hop"))
-
-
 def _beside(gateway: Address | None, first: Address, last: Address) -> tuple[Address, Address]:
     """Return all of a CIDR but its gateway, if that is at an edge: elsewhere it would become two ranges."""
     if gateway == first:
@@ -174,3 +162,11 @@ def _address(text: str, field: str) -> Address:
         return ip_address(text)
     except ValueError as error:
         raise bad(field, f"{field}: {error}") from error
+
+
+def _route(route: subnet_pb2.Subnet.HostRoute, path: str) -> tuple[str, str]:
+    try:
+        destination = ip_network(route.destination_cidr, strict=False)
+    except ValueError as error:
+        raise bad(f"{path}.destination_cidr", f"{path}.destination_cidr: {error}") from error
+    return str(destination), str(_address(route.next_hop, f"{path}.next_hop"))

@@ -1,22 +1,22 @@
-"""Pages of storage rows as messages, with what stands beside them. `storage` and `storage_changes` share one."""
+"""Pages of storage rows as messages, with what stands beside them. `storage` has one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
-from cloudspan_zstack.volume.storage_rows import PrimaryStorageRow, StorageMapper
+from cloudspan_zstack.cloud.beside import read_marks
+from cloudspan_zstack.volume.storage_rows import StorageMapper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
+    from cloudspan.v1 import snapshot_pb2, volume_type_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.driver import Call
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.rows import Row
     from cloudspan_zstack.cloud.session import Session
-    from cloudspan_zstack.volume.storage_rows import DiskOfferingRow, SnapshotRow, VolumeRow
+    from cloudspan_zstack.volume.storage_rows import DiskOfferingRow, SnapshotRow
 
 
 class StorageMessages:
@@ -25,15 +25,6 @@ class StorageMessages:
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session, self._ref = session, ref
         self._mapper = StorageMapper(ref, session.zone)
-
-    async def volumes(self, call: Call, rows: Sequence[VolumeRow]) -> list[volume_pb2.Volume]:
-        used = (row.primary_storage_uuid for row in rows)
-        marks, storages = await both(
-            self._marks(call, "VolumeVO", rows),
-            rows_by(self._session, call, "/primary-storage", PrimaryStorageRow, "uuid", used),
-        )
-        known = by_uuid(storages)
-        return [self._mapper.volume(row, marks, known) for row in rows]
 
     async def types(self, call: Call, rows: Sequence[DiskOfferingRow]) -> list[volume_type_pb2.VolumeType]:
         marks = await self._marks(call, "DiskOfferingVO", rows)

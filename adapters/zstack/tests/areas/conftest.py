@@ -58,7 +58,7 @@ class Lab:
         self.network = self.storage = self.image = self.identity = Functions(cluster)
 
     def call(self, resource: str = "", *, full: bool = False) -> Call:
-        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full, self.session)
+        return Call(REF, Deadline.after(20), uuid.uuid4().hex, resource.rsplit("/", 1)[-1], full, cloud=self.session)
 
     def query(self, kind: Any, text: str = "", **more: Any) -> Query:
         return Query(Filter.parse(text, kind.DESCRIPTOR), **({"limit": 100} | more))
@@ -148,7 +148,9 @@ class Lab:
         self, function: Any, request: Any, step: step_pb2.StepRequest, clock: LeapingClock
     ) -> None:
         try:
-            await take_step(function, request, step, self.call(), settle_s=SETTLE_S, clock=clock)
+            await take_step(
+                function, request, step, self.call(getattr(request, "name", "")), settle_s=SETTLE_S, clock=clock
+            )
         except Busy:
             return  # it waits before what may have been done, and says so
 

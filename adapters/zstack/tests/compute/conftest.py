@@ -75,7 +75,9 @@ class Bench:
         self.session = self.cluster.session
 
     def call(self, name: str = "", *, full: bool = False, seconds: float = 20.0) -> Call:
-        return Call(REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full, self.cluster.cloud)
+        return Call(
+            REF, Deadline.after(seconds), uuid.uuid4().hex, name.rsplit("/", 1)[-1], full, cloud=self.cluster.cloud
+        )
 
     def function(self, name: str) -> Any:
         return getattr(Functions(self.cluster), name)

@@ -18,9 +18,10 @@ from cloudspan_common.errors import (
     Unsupported,
 )
 from cloudspan_common.telemetry import collecting
+from cloudspan_zstack.cloud.creation import Creation, Kind
 from cloudspan_zstack.cloud.error_rules import JobNotBegun, LostJob
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Job, job_uuid
+from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
 _CREATE = Change("POST", "/ssh-key-pair", params={"name": "k", "publicKey": _KEY, "description": None})
@@ -152,6 +153,19 @@ async def test_whether_a_change_is_over_is_known_by_its_key(bench):
     await bench.clock.advance(60)
     over += [await bench.session.is_over(bench.call(), key) for key in ("one", "never")]
     assert over == [False, True, True]
+
+
+async def test_the_undo_of_a_create_waits_for_the_job_that_a_second_session_began(bench):
+    """The first session's job was never begun: its end says nothing of the second one's."""
+    await _keys(bench)
+    bench.cloud.control.revoke_tokens()
+    bench.cloud.control.set_timing(job_s=30.0)
+    await bench.session.send(bench.call(), _CREATE, job="one")
+    pairs, uuid = Kind("/ssh-key-pair", Row, "keyPairs"), resource_uuid("one")
+    with pytest.raises(RateLimited, match="still being made"):
+        await Creation(bench.session).unmake(bench.call(), pairs, uuid, "one")
+    await bench.clock.advance(60)
+    await Creation(bench.session).unmake(bench.call(), pairs, uuid, "one")
 
 
 async def test_a_refusal_shows_when_a_change_is_sent(bench):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from google.protobuf.message import Message
 
 from cloudspan_common.contract import snake_case
-from cloudspan_common.errors import GaveUp
+from cloudspan_common.errors import Defect, GaveUp
 from cloudspan_kit.operation import Operation, Watch
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class KindVerbs(Operation):
         check: Callable[[Call, str], Awaitable[None]] | None = None,
         refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError | None]] | None = None,
     ) -> None:
+        if not native_id:
+            raise Defect(f"a delete of {kind.collection} names none: its id is empty")
         self.set_resource(self.call.cluster.resource(kind.collection, native_id))
         if check is not None:
             await self.read_once("check", lambda: check(self.call, native_id))
