@@ -58,6 +58,8 @@ def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
     """
     page: Any = _decoder(cast("Hashable", collection.row), collection.key, collection.within).decode(body)
     rows: Sequence[R] = [entry.row for entry in page.rows] if collection.within else page.rows
+    if not all(getattr(row, collection.identify) for row in rows):
+        raise msgspec.ValidationError("a row has an empty id")
     has_next = any(link.rel == "next" for link in page.links)
     return Answered(Rows(rows), len(rows), has_next, getattr(rows[-1], collection.identify) if rows else "")
 
@@ -72,6 +74,8 @@ def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) 
     if collection.within:
         documents = [entry.get(collection.within) if isinstance(entry, dict) else entry for entry in documents]
     rows = _strictly(documents, collection.row) if full else None
+    if rows is not None and not all(getattr(row, collection.identify) for row in rows):
+        rows = None
     found = Rows(rows, documents) if rows is not None else read_rows(
         documents, collection.row, collection.identify, full=full
     )  # fmt: skip

@@ -23,7 +23,7 @@ from cloudspan_kit.http.caller import NativeCaller, NativeRequest, path_of, unre
 from cloudspan_kit.http.transport import Asked
 from cloudspan_zstack.cloud.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
-from cloudspan_zstack.cloud.rows import Inventories, Inventory, Rows
+from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -373,7 +373,8 @@ class Session:
             try:
                 if not call.full:
                     page = self._decoder(cast("type[Inventories[T]]", Inventories[into])).decode(answer.body)  # type: ignore[valid-type]
-                    return Rows(page.inventories, page.total, [])
+                    if not issubclass(into, Row) or all(row.uuid for row in page.inventories):
+                        return Rows(page.inventories, page.total, [])
             except msgspec.ValidationError:
                 pass  # it is JSON, and of another shape: row by row then
             except msgspec.DecodeError as error:

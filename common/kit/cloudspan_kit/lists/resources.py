@@ -15,9 +15,10 @@ from google.protobuf.message import Message
 
 from cloudspan_common.errors import PlatformFault
 from cloudspan_kit.kind import Page
+from cloudspan_kit.lists.rows import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cloudspan_kit.cluster import Call
     from cloudspan_kit.kind import KindDriver, Query
@@ -100,19 +101,29 @@ async def _tell_some(driver: KindDriver[R, M], call: Call, rows: Sequence[R], st
 
 async def _tell_odd(driver: KindDriver[R, M], call: Call, row: R, index: int, told: _Told[M], error: Exception) -> None:
     """Tell one row without the numbers that no field holds; else name it as left out."""
-    name, left = driver.kind.source.id_of(row), row
-    for path, value in _large_numbers(row):
-        left = _without(left, path)
+    name = driver.kind.source.id_of(row)
+    for left, why in _lessened(row):
         try:
-            messages = await driver.messages(call, [left])
+            told.items += await driver.messages(call, [left])
         except _ODD:
             continue
-        told.items += messages
         told.rows.append(index)
-        told.unread.append(f"{name} ({path}: {value} is too large)")
+        told.unread.append(f"{name} ({why})")
         return
     log.warning("row left out", collection=driver.kind.collection, id=name, exc_info=error)
     told.unread.append(f"{name} was left out ({error})")
+
+
+def _lessened(row: R) -> Iterator[tuple[R, str]]:
+    """Yield the row with less and less of its large numbers, and why they are left away."""
+    notes: list[str] = []
+    left = bounded(row, notes)
+    if notes:
+        yield left, "; ".join(notes)
+    for name, value in _large_numbers(left):
+        left = _without(left, name)
+        notes.append(f"{name}: {value} is too large")
+        yield left, "; ".join(notes)
 
 
 def _large_numbers(row: object) -> list[tuple[str, int | float]]:

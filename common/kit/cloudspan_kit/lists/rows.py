@@ -59,6 +59,7 @@ def read_rows(documents: Sequence[object], into: type[R], identify: str, *, full
         name = _name(document, identify, index)
         notes: list[str] = []
         try:
+            _check_id(document, identify)
             rows.append(read_row(document, into, notes))
         except Unreadable as error:
             unread.append(f"{name} was left out ({error})")
@@ -79,12 +80,25 @@ def read_row(document: object, into: type[R], notes: list[str]) -> R:
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError:
-        pass
+        return _leniently(document, into, notes)
+
+
+def _leniently(document: object, into: type[R], notes: list[str]) -> R:
     cleaned = _Reader(notes).read(document, _type_of(cast("Hashable", into)), "")
     try:
         return msgspec.convert(cleaned, into)
     except msgspec.ValidationError as error:
         raise Unreadable("", str(error)) from error
+
+
+def bounded(row: R, notes: list[str]) -> R:
+    """Return a row without the numbers that 64 bits can't hold, at any depth; they are added to `notes`."""
+    return _leniently(msgspec.to_builtins(row), type(row), notes)
+
+
+def _check_id(document: object, identify: str) -> None:
+    if isinstance(document, Mapping) and document.get(identify) == "":
+        raise Unreadable(identify, "is empty")
 
 
 def _name(document: object, identify: str, index: int) -> str:

@@ -73,8 +73,8 @@ class Abilities:
         self._declare(driver)
 
     def _add_kind(self, driver: AnyDriver, own: Sequence[str]) -> None:
-        kind = driver.kind
         get, lists = _check_kind(driver, own)
+        kind = driver.kind
         if get not in own:
             self._serve(get, lambda call, _request: get_resource(driver, call))
         if lists not in own:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_kit.serve.capabilities import Abilities
+from cloudspan_kit.testing.odd_rows import Answers, check_odd_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudspan_kit.cluster import Cluster
+
+
+__all__ = ["Answers", "Functions", "check_odd_rows"]
 
 
 class Functions:

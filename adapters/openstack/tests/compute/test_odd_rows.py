@@ -1,0 +1,27 @@
+"""One odd row hides no others: every field of every row, null, empty, of another type, too large and dropped."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan_kit.testing import Answers, check_odd_rows
+from cloudspan_openstack.compute.key_pairs import KeyPairRow
+from cloudspan_openstack.network.subnets import SubnetRow
+from cloudspan_openstack.volume.volumes import VolumeRow
+
+from .conftest import Bench
+
+LISTS = {
+    "list_key_pairs": Answers("/os-keypairs", "keypairs", KeyPairRow, "name", within="keypair"),
+    "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
+    "list_subnets": Answers("/subnets", "subnets", SubnetRow),
+}
+
+
+@pytest.mark.parametrize("function", LISTS)
+async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
+    """It is read as far as it can be, or left out and named."""
+    key = {"keypair": {"name": "mine", "public_key": "ssh-ed25519 AAAA me"}}
+    await bench.session.send(bench.call(), "POST", "compute", "/os-keypairs", dict, json=key)
+    await bench.session.send(bench.call(), "POST", "volume", "/volumes", dict, json={"volume": {"size": 1}})
+    assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, LISTS[function]) > 50

@@ -1,0 +1,35 @@
+"""One odd row hides no others: every field of every row, null, empty, of another type, too large and dropped."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan_kit.testing import Answers, check_odd_rows
+from cloudspan_zstack.cloud.labels import Tag
+from cloudspan_zstack.cloud.session import Change
+from cloudspan_zstack.compute.key_pairs import KeyPairRow
+from cloudspan_zstack.network.network_rows import IpRangeRow, L3Row
+from cloudspan_zstack.volume.storage_rows import PrimaryStorageRow
+from cloudspan_zstack.volume.volumes import VolumeRow
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
+LISTS = [
+    ("list_key_pairs", Answers("/ssh-key-pair", "inventories", KeyPairRow, "uuid")),
+    ("list_volumes", Answers("/volumes", "inventories", VolumeRow, "uuid")),
+    ("list_volumes", Answers("/primary-storage", "inventories", PrimaryStorageRow, "uuid", shown=False)),
+    ("list_volumes", Answers("/user-tags", "inventories", Tag, "uuid", shown=False)),
+    ("list_subnets", Answers("/l3-networks/ip-ranges", "inventories", IpRangeRow, "uuid")),
+    ("list_subnets", Answers("/l3-networks", "inventories", L3Row, "uuid", shown=False)),
+]
+
+
+@pytest.mark.parametrize(("function", "answers"), LISTS, ids=lambda part: getattr(part, "path", part))
+async def test_an_odd_row_hides_no_others(bench, function, answers):
+    """It is read as far as it can be, or left out and named; so are the rows that are read beside."""
+    key = Change("POST", "/ssh-key-pair", params={"name": "k", "publicKey": KEY})
+    await bench.session.act(bench.call(), key, job="key")
+    storage = (await bench.session.query(bench.call(), "/primary-storage", PrimaryStorageRow)).rows[0].uuid
+    params = {"name": "v", "diskSize": 1 << 30, "primaryStorageUuid": storage}
+    volume = Change("POST", "/volumes/data", params=params, user_tags=["team::db"])
+    await bench.session.act(bench.call(), volume, job="volume")
+    assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, answers) > 50
