@@ -9,7 +9,7 @@ from cloudspan_common.config import option
 from cloudspan_common.logs import configure
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
-from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
+from cloudspan_kit import Adapter, AdapterConfig, serve_adapter
 from cloudspan_memory import seeding
 from cloudspan_memory.driver import MemoryCluster
 
@@ -39,7 +39,7 @@ async def main_loop(config: MemoryConfig, stop: asyncio.Event) -> None:
         clusters=clusters,
         own_services=seeding.services(clusters),
     )
-    await serve(adapter, config, stop)
+    await serve_adapter(adapter, config, stop)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from cloudspan_memory.making import make
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan_kit.driver import Operation
+    from cloudspan_kit import Operation
     from cloudspan_memory.store import Store
 
 _MAC_PREFIX = "fa:16:3e"

@@ -18,7 +18,7 @@ from cloudspan.v1 import (
     zone_pb2,
 )
 from cloudspan_common.clock import Clock, SystemClock
-from cloudspan_kit.driver import Area, Call, Stage
+from cloudspan_kit import Call, Stage
 from cloudspan_memory.compute import Compute
 from cloudspan_memory.floating_ips import FloatingIps
 from cloudspan_memory.identity import Identity
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudspan_common.names import ClusterRef
+    from cloudspan_kit.driver import Area
 
 GIB = 1024**3
 

@@ -8,7 +8,7 @@ from cloudspan.v1 import floating_ip_pb2, port_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_common.update_mask import changed_fields
-from cloudspan_kit.driver import BY_KEY, Call, Capability, Operation, Page, Query
+from cloudspan_kit import BY_KEY, Call, Capability, Operation, Page, Query
 from cloudspan_memory.addresses import check_addresses, check_external, is_taken, make_floating_ip
 from cloudspan_memory.making import delete, marked
 from cloudspan_memory.store import Store, copied

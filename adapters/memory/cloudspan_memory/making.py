@@ -8,13 +8,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_kit.driver import BY_KEY, Call, Made, Marked, MarkedKind
-from cloudspan_kit.transits import in_transit
+from cloudspan_kit import BY_KEY, Call, Made, Marked, in_transit
+from cloudspan_kit.driver import MarkedKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-    from cloudspan_kit.driver import Operation, Transits
+    from cloudspan_kit import Operation
+    from cloudspan_kit.driver import Transits
     from cloudspan_memory.store import Store
 
 # What a parent was made with goes before it does, in this order.

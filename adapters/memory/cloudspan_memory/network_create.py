@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import common_pb2, network_pb2, router_pb2, subnet_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
-from cloudspan_kit.values import copy_fields
+from cloudspan_kit import copy_fields
 from cloudspan_memory.addresses import check_external, make_interface
 from cloudspan_memory.making import make
 from cloudspan_memory.store import copied
@@ -19,7 +19,7 @@ from cloudspan_memory.store import copied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan_kit.driver import Operation
+    from cloudspan_kit import Operation
     from cloudspan_memory.store import Store
 
 _VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}

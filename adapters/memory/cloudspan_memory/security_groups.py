@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import security_group_pb2
 from cloudspan_common.errors import NotFound, PreconditionFailed
 from cloudspan_common.update_mask import changed_fields
-from cloudspan_kit.driver import BY_KEY, Call, Capability, Operation, Page, Query
-from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, version_of
+from cloudspan_kit import (
+    BY_KEY,
+    Call,
+    Capability,
+    Difference,
+    Operation,
+    Page,
+    Query,
+    check_rules,
+    difference,
+    key_of,
+    version_of,
+)
 from cloudspan_memory.making import delete, make, marked
 from cloudspan_memory.store import Store, copied
 

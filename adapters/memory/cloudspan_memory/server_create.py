@@ -13,8 +13,7 @@ import msgspec
 from cloudspan.v1 import floating_ip_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
-from cloudspan_kit.driver import ABSENT
-from cloudspan_kit.serve.options import read_options
+from cloudspan_kit import ABSENT, read_options
 from cloudspan_memory.addresses import check_addresses, check_external, make_floating_ip, make_port
 from cloudspan_memory.making import make
 from cloudspan_memory.server_parts import plug_in, plug_volume
@@ -24,7 +23,7 @@ from cloudspan_memory.store import copied
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan_kit.driver import Level, Operation
+    from cloudspan_kit import Level, Operation
     from cloudspan_memory.store import Store
 
 State = server_pb2.Server.State

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan.v1 import volume_pb2
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
-from cloudspan_kit.driver import BY_KEY, Call, Capability, Operation, Page, Query, Watch
+from cloudspan_kit import BY_KEY, Call, Capability, Operation, Page, Query, Watch
 from cloudspan_memory.making import delete, make, marked, transits
 from cloudspan_memory.store import Store, copied
 

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf.message import Message
 
 from cloudspan_common.errors import NotFound
-from cloudspan_kit.driver import Page
-from cloudspan_kit.engine.run import operation_prefix
+from cloudspan_kit import Page, operation_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Query
+    from cloudspan_kit import Query
 
 M = TypeVar("M", bound=Message)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan_common import logs, service
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.telemetry import new_registry
-from cloudspan_kit.serve import runner
+from cloudspan_kit import Adapter, serve_adapter
 from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
 from cloudspan_openstack.config import OpenStackConfig
@@ -27,8 +27,8 @@ async def serve(config: OpenStackConfig, stop: asyncio.Event) -> None:
         )
         for tag, name in config.clusters()
     ]
-    adapter = runner.Adapter(config.platform, "OpenStack", "cloudspan-openstack", clusters)
-    await runner.serve(adapter, config, stop, metrics=metrics)
+    adapter = Adapter(config.platform, "OpenStack", "cloudspan-openstack", clusters)
+    await serve_adapter(adapter, config, stop, metrics=metrics)
 
 
 def main() -> None:

@@ -14,9 +14,7 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCall, NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
-from cloudspan_kit.cluster_status import state_of, token_state_of
-from cloudspan_kit.http.guards import Guards
-from cloudspan_kit.http.transport import Wire
+from cloudspan_kit import Guards, Wire, state_of, token_state_of
 from cloudspan_openstack.cloud.check import check_cluster
 from cloudspan_openstack.cloud.errors import Catalogue
 from cloudspan_openstack.cloud.login import KeystoneIssuer

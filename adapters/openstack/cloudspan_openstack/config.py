@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
 
 from cloudspan_common.config import option
-from cloudspan_kit.serve.runner import AdapterConfig
-from cloudspan_kit.values import tagged_cloud
+from cloudspan_kit import AdapterConfig, tagged_cloud
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from cloudspan_common.config import option
 from cloudspan_common.logs import configure
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
-from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
-from cloudspan_template.driver import TemplateCluster
+from cloudspan_kit import Adapter, AdapterConfig, serve_adapter
+from cloudspan_template.cluster import TemplateCluster
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TemplateConfig(AdapterConfig):
 async def serve_cluster(config: TemplateConfig, stop: asyncio.Event) -> None:
     """Serve the cluster until `stop`."""
     cluster = TemplateCluster(ClusterRef(config.platform, config.cluster), config.endpoint)
-    await serve(Adapter(config.platform, "Template", "cloudspan-template", [cluster]), config, stop)
+    await serve_adapter(Adapter(config.platform, "Template", "cloudspan-template", [cluster]), config, stop)
 
 
 def main() -> None:

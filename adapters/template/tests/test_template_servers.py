@@ -9,10 +9,12 @@ import pytest
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.client import AsyncClient, NotFound, PreconditionFailed, Unsupported, result_of, waiting
 from cloudspan.v1 import flavor_pb2, server_pb2
+from cloudspan_common.deadlines import Deadline
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
-from cloudspan_template.driver import TemplateCluster
+from cloudspan_kit import Adapter, AdapterConfig, Call, serve_adapter
+from cloudspan_kit.serve.capabilities import Abilities
+from cloudspan_template.cluster import TemplateCluster
 
 MAIN = "platforms/template/clusters/main"
 
@@ -26,7 +28,9 @@ async def cloud():
         "template", "Template", "cloudspan-template", [TemplateCluster(ClusterRef("template", "main"), "http://x")]
     )
     config = AdapterConfig(drain_s=0.0)
-    serving = asyncio.create_task(serve(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result))
+    serving = asyncio.create_task(
+        serve_adapter(adapter, config, stop, registry=MemoryRegistry(), ready=bound.set_result)
+    )
     async with AsyncClient(await bound, timeout_s=10) as client:
         yield client
     stop.set()
@@ -75,13 +79,14 @@ async def test_a_machine_is_in_transit_until_it_is_up(others):
     """By a look at a few, and by one listing for many."""
     cluster = TemplateCluster(ClusterRef("template", "main"), "http://x")
     booting = await cluster.cloud.boot("web", "tag")
-    transits = cluster.areas[0].transits["servers"]
+    transits = Abilities(cluster).transits["servers"]
+    call = Call(cluster.ref, Deadline.after(10), cloud=cluster.cloud)
     ids = ["m-1", "gone", *(f"m-0{number}" for number in range(others))]
-    assert await transits(None, ids) == set()
+    assert await transits(call, ids) == set()
     if others:  # a look at one boots it
-        assert await transits(None, [*ids, booting.id]) == {booting.id}
+        assert await transits(call, [*ids, booting.id]) == {booting.id}
     await cluster.cloud.machine(booting.id)
-    assert await transits(None, [*ids, booting.id]) == set()
+    assert await transits(call, [*ids, booting.id]) == set()
 
 
 async def test_a_list_of_several_pages_holds_every_server_once(cloud):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan_common import logs, service
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.telemetry import new_registry
-from cloudspan_kit.serve import runner
+from cloudspan_kit import Adapter, serve_adapter
 from cloudspan_zstack.cloud.clouds import read_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
 from cloudspan_zstack.config import ZStackConfig
@@ -25,8 +25,8 @@ async def serve(config: ZStackConfig, stop: asyncio.Event) -> None:
         ZStackCluster(ClusterRef(config.platform, tag), read_cloud(name, config.clouds), shared)
         for tag, name in config.clusters()
     ]
-    adapter = runner.Adapter(config.platform, "ZStack", "cloudspan-zstack", clusters)
-    await runner.serve(adapter, config, stop, metrics=metrics)
+    adapter = Adapter(config.platform, "ZStack", "cloudspan-zstack", clusters)
+    await serve_adapter(adapter, config, stop, metrics=metrics)
 
 
 def main() -> None:

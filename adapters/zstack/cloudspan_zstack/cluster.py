@@ -14,10 +14,7 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
-from cloudspan_kit.cluster_status import state_of, token_state_of
-from cloudspan_kit.http.caller import NativeParts
-from cloudspan_kit.http.guards import Guards
-from cloudspan_kit.http.transport import Wire
+from cloudspan_kit import Guards, NativeParts, Wire, state_of, token_state_of
 from cloudspan_zstack.cloud.areas import make_areas
 from cloudspan_zstack.cloud.check import check_cluster
 from cloudspan_zstack.cloud.dates import ServerZone

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudspan_common.config import option
-from cloudspan_kit.serve.runner import AdapterConfig
-from cloudspan_kit.values import tagged_cloud
+from cloudspan_kit import AdapterConfig, tagged_cloud
 
 DEFAULT_FILE = Path("/etc/cloudspan/zstack.yaml")
 

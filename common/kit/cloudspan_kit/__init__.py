@@ -17,9 +17,11 @@ from cloudspan_kit.cluster import (
     Cluster,
     CreateSafety,
     Driver,
+    Level,
     Stage,
 )
 from cloudspan_kit.cluster_status import state_of, token_state_of
+from cloudspan_kit.engine.run import operation_prefix
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
 from cloudspan_kit.engine.verbs import given_up, watch_of
 from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, path_of, unreadable
@@ -31,9 +33,11 @@ from cloudspan_kit.lists import push
 from cloudspan_kit.lists.rows import Rows, Unreadable, read_row, read_rows
 from cloudspan_kit.lists.transits import in_transit
 from cloudspan_kit.operation import Made, Operation, Watch
+from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, version_of
 from cloudspan_kit.serve.options import read_options
-from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
-from cloudspan_kit.values import GIB, MIB, converted, listed, native_id, tagged_cloud
+from cloudspan_kit.serve.runner import Adapter, AdapterConfig
+from cloudspan_kit.serve.runner import serve as serve_adapter
+from cloudspan_kit.values import GIB, MIB, converted, copy_fields, listed, native_id, tagged_cloud
 
 __all__ = [
     "ABSENT",
@@ -54,10 +58,12 @@ __all__ = [
     "Capability",
     "Cluster",
     "CreateSafety",
+    "Difference",
     "Driver",
     "Guards",
     "Kind",
     "KindDriver",
+    "Level",
     "Made",
     "Marked",
     "MarkedRows",
@@ -80,23 +86,29 @@ __all__ = [
     "Way",
     "Wire",
     "check_clock",
+    "check_rules",
     "connection_error",
     "converted",
+    "copy_fields",
+    "difference",
     "drivers",
     "given_up",
     "in_transit",
+    "key_of",
     "listed",
     "native_id",
+    "operation_prefix",
     "path_of",
     "push",
     "read_options",
     "read_row",
     "read_rows",
     "run_stages",
-    "serve",
+    "serve_adapter",
     "state_of",
     "tagged_cloud",
     "token_state_of",
     "unreadable",
+    "version_of",
     "watch_of",
 ]

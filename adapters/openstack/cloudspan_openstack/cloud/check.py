@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_kit.http.connectivity import Way, check_clock, run_stages
+from cloudspan_kit import Way, check_clock, run_stages
 from cloudspan_openstack.cloud.services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cloudspan_common.tokens import TokenKeeper
-    from cloudspan_kit.driver import Call, Stage
+    from cloudspan_kit import Call, Stage
     from cloudspan_openstack.cloud.clouds import Cloud
     from cloudspan_openstack.cloud.session import Session
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_kit.http.transport import Trust
+from cloudspan_kit import Trust
 from cloudspan_openstack.cloud.services import SERVICES
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.errors import CloudspanError
     from cloudspan_common.tokens import Token
-    from cloudspan_kit.http.caller import NativeRequest
-    from cloudspan_kit.http.transport import Answer, Asked
+    from cloudspan_kit import Answer, Asked, NativeRequest
     from cloudspan_openstack.cloud.errors import Catalogue
 
 

@@ -23,7 +23,7 @@ from cloudspan_common.errors import (
     Unreachable,
     Unsupported,
 )
-from cloudspan_kit.http.transport import NoReply
+from cloudspan_kit import NoReply
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_kit.http.transport import Answer, Asked
+    from cloudspan_kit import Answer, Asked
 
 
 _MAX_TEXT = 500

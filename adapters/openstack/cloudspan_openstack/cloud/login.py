@@ -25,7 +25,7 @@ from cloudspan_common.errors import (
 )
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_common.tokens import IssuedToken
-from cloudspan_kit.http.transport import connection_error
+from cloudspan_kit import connection_error
 from cloudspan_openstack.cloud.catalogue import Scope, endpoints_of
 
 if TYPE_CHECKING:

@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import msgspec
 
 from cloudspan_common.errors import Busy, InvalidRequest, NotFound, PlatformFault
-from cloudspan_kit.driver import Page
-from cloudspan_kit.values import converted
+from cloudspan_kit import Page, converted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from google.protobuf.message import Message
 
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.cloud.session import Session
 
 R = TypeVar("R")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from cloudspan_common.errors import Unreachable
-from cloudspan_kit.driver import Marked, MarkedKind
+from cloudspan_kit import Marked
+from cloudspan_kit.driver import MarkedKind
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
 from cloudspan_openstack.network.network_making import FLOATING_IP, NETWORK, PORT, ROUTER, NetworkMaking
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from cloudspan_kit.driver import Call, Capability
+    from cloudspan_kit import Call, Capability
     from cloudspan_openstack.compute.compute import Compute
     from cloudspan_openstack.compute.server_create import ServerCreation
     from cloudspan_openstack.network.network_making import Kind

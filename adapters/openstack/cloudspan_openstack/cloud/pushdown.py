@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Query
+    from cloudspan_kit import Query
 
 # `project:*`, `project != "..."`, `project = "a" OR project = "b"`: whoever writes so means projects beyond his own.
 _PROJECT = re.compile(r"(?<![\w.\"'])project\s*(?:!?=|:|<|>)")

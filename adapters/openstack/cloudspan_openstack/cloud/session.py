@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import msgspec
 
 from cloudspan_common.errors import NotFound, PlatformFault
-from cloudspan_kit import Rows, Unreadable, read_row
-from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, path_of, unreadable
+from cloudspan_kit import NativeCaller, NativeParts, NativeRequest, Rows, Unreadable, path_of, read_row, unreadable
 from cloudspan_openstack.cloud.catalogue import Microversion, Scope, microversions_of, version_documents
 from cloudspan_openstack.cloud.dialect import Dialect, version_headers
 from cloudspan_openstack.cloud.rows import decode_each, decode_whole
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.telemetry import NativeCall
     from cloudspan_common.tokens import TokenKeeper
-    from cloudspan_kit.driver import Call
-    from cloudspan_kit.http.guards import Guards
-    from cloudspan_kit.http.transport import Answer, Wire
+    from cloudspan_kit import Answer, Call, Guards, Wire
     from cloudspan_openstack.cloud.errors import Catalogue
     from cloudspan_openstack.cloud.rows import Answered, Collection
 

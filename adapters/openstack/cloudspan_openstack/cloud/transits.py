@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from cloudspan_kit.transits import in_transit
+from cloudspan_kit import in_transit
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from cloudspan_kit.driver import Call, Capability
+    from cloudspan_kit import Call, Capability
     from cloudspan_openstack.cloud.session import Session
 
 # A server that is DELETED is shown for a moment before it is gone.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cloudspan_common.errors import InvalidRequest, Violation
-from cloudspan_kit.values import GIB
+from cloudspan_kit import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

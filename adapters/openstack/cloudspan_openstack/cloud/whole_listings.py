@@ -15,7 +15,7 @@ from cloudspan_common.errors import NotFound, PlatformFault
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
 _LIMIT = 1000

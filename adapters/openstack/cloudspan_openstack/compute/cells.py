@@ -17,7 +17,7 @@ from cloudspan_openstack.cloud.catalogue import Microversion
 
 if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
 _SHOWS_DOWN_CELLS = Microversion(2, 69)

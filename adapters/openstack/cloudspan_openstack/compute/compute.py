@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError, NotFound
-from cloudspan_kit.values import converted
+from cloudspan_kit import converted
 from cloudspan_openstack.compute.cells import Cells
 from cloudspan_openstack.compute.flavors import FlavorBook
 from cloudspan_openstack.compute.server_mapping import ServerMapping, Shown
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cloudspan.v1 import server_pb2
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.catalogue import Microversion
     from cloudspan_openstack.cloud.session import Session
 

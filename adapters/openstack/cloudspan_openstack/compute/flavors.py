@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan.v1 import flavor_pb2
 from cloudspan_common.names import encode_id
-from cloudspan_kit.driver import Capability, Page
-from cloudspan_kit.values import GIB, MIB, converted
+from cloudspan_kit import GIB, MIB, Capability, Page, converted
 from cloudspan_openstack.compute.flavor_rows import Flavor, FlavorPage
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.compute.flavor_rows import FlavorPart
 

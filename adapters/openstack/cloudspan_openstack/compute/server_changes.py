@@ -14,7 +14,7 @@ import msgspec
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import GaveUp, NotFound, PreconditionFailed
-from cloudspan_kit.driver import Capability, Made, Watch
+from cloudspan_kit import Capability, Made, Watch
 from cloudspan_openstack.compute.server_leaving import ServerLeaving
 from cloudspan_openstack.compute.server_rows import ServerRow
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.compute.compute import Compute
 
 _S = server_pb2.Server

@@ -24,8 +24,7 @@ from cloudspan_common.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from cloudspan_kit.driver import BY_MARKER, EMULATED, Capability, Made, Watch
-from cloudspan_kit.serve.options import read_options
+from cloudspan_kit import BY_MARKER, EMULATED, Capability, Made, Watch, read_options
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.compute.server_parts import ServerParts, show_floating_ips
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan.v1 import server_pb2
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.compute.compute import Compute
     from cloudspan_openstack.compute.server_request import Parts, ServerPlan
 

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import InvalidRequest, Violation
-from cloudspan_kit.values import native_id
+from cloudspan_kit import native_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.cloud.session import Session
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common import names
-from cloudspan_kit.values import GIB, MIB
+from cloudspan_kit import GIB, MIB
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.values import is_marker
 from cloudspan_openstack.compute.server_rows import Ref
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.compute.flavor_rows import Flavor, FlavorPart
     from cloudspan_openstack.compute.server_rows import Address, Named, NativeFault, ServerRow
     from cloudspan_openstack.network.device_ports import DevicePort

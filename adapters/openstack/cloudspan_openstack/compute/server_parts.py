@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import GaveUp, PreconditionFailed
-from cloudspan_kit.driver import BY_KEY
+from cloudspan_kit import BY_KEY
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.compute.server_request import Parts
 from cloudspan_openstack.network.network_making import FLOATING_IP, PORT, NetworkMaking, Wish
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import server_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Made, Operation
+    from cloudspan_kit import Call, Made, Operation
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.compute.server_interfaces import Interface
     from cloudspan_openstack.compute.server_request import ServerPlan

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
-from cloudspan_kit.values import native_id
+from cloudspan_kit import native_id
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.values import is_marker, whole_gib

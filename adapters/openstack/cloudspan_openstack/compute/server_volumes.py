@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed
-from cloudspan_kit.driver import Watch
-from cloudspan_kit.values import converted, listed, native_id
+from cloudspan_kit import Watch, converted, listed, native_id
 from cloudspan_openstack.volume.volumes import VolumeRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan.v1 import server_pb2
-    from cloudspan_kit.driver import Call, Capability, Operation
+    from cloudspan_kit import Call, Capability, Operation
     from cloudspan_openstack.compute.compute import Compute
 
 # Nova and Cinder go on with the caller's token after the answer; it must outlive their work.

@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import Busy, InvalidRequest, PlatformFault
-from cloudspan_kit.driver import Capability, Page
-from cloudspan_kit.values import converted
+from cloudspan_kit import Capability, Page, converted
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.compute.cells import BriefPage
 from cloudspan_openstack.compute.server_rows import STATES, TASK_STATES, ServerPage, ServerRow
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.listing.filter_ast import Filter
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.compute.compute import Compute
 
 _MAX_LIMIT = 1000

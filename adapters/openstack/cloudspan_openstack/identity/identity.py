@@ -13,8 +13,7 @@ import msgspec
 
 from cloudspan.v1 import project_pb2
 from cloudspan_common.errors import Forbidden, NotFound
-from cloudspan_kit.driver import Capability, Page
-from cloudspan_kit.values import converted, listed
+from cloudspan_kit import Capability, Page, converted, listed
 from cloudspan_openstack.cloud.values import labels_of
 from cloudspan_openstack.identity.identity_quotas import read_quota
 from cloudspan_openstack.identity.identity_zones import read_zones
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import quota_pb2, zone_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.cloud.session import Session
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import quota_pb2
 from cloudspan_common.errors import NotFound
-from cloudspan_kit.values import GIB
+from cloudspan_kit import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
 _Q = quota_pb2.Quota

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
 _PATHS = {"compute": "/os-availability-zone", "volume": "/os-availability-zone", "network": "/availability_zones"}

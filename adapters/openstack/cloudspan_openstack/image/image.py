@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import msgspec
 
 from cloudspan.v1 import image_pb2
-from cloudspan_kit.driver import Capability, Page
-from cloudspan_kit.values import GIB
+from cloudspan_kit import GIB, Capability, Page
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import Listing, Params, Scope, list_page, read_one
 from cloudspan_openstack.cloud.values import timestamp
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.cloud.session import Session
 
 ImageRow = dict[str, Any]

@@ -15,7 +15,7 @@ import msgspec
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
 # As Nova itself asks: more ids make an address that is too long for the web servers in front of Neutron (8 KiB).

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_kit.driver import BY_MARKER, EMULATED, Capability, Page
+from cloudspan_kit import BY_MARKER, EMULATED, Capability, Page
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import list_page, read_one
 from cloudspan_openstack.network.device_ports import ports_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         security_group_pb2,
     )
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.cloud.session import Session
 
 

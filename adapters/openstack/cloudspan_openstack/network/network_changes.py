@@ -11,7 +11,7 @@ from cloudspan_openstack.network.network_making import NETWORK, NetworkMaking
 if TYPE_CHECKING:
     from cloudspan.v1 import network_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.network_mapping import NetworkMapper
 

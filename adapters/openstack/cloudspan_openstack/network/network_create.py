@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import GaveUp
-from cloudspan_kit.serve.options import read_options
+from cloudspan_kit import read_options
 from cloudspan_openstack.cloud.values import tags_of
 from cloudspan_openstack.network.network_changes import NetworkChanges
 from cloudspan_openstack.network.network_making import NETWORK, Wish, bad, check_text
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import network_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.cloud.neutron import NeutronBody
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.network_mapping import NetworkMapper

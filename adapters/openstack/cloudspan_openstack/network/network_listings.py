@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Query
+    from cloudspan_kit import Query
     from cloudspan_openstack.cloud.catalogue import Scope as Login
     from cloudspan_openstack.network.network_mapping import NetworkMapper
 

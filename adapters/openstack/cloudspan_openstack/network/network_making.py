@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudspan_common.errors import InvalidRequest, NotFound, Violation
-from cloudspan_kit.driver import BY_MARKER, Made
-from cloudspan_kit.values import converted
+from cloudspan_kit import BY_MARKER, Made, converted
 from cloudspan_openstack.network.network_rows import (
     FloatingIpRow,
     FloatingIps,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, CreateSafety, Operation
+    from cloudspan_kit import Call, CreateSafety, Operation
     from cloudspan_openstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import InvalidRequest, NotFound
-from cloudspan_kit.values import native_id
+from cloudspan_kit import native_id
 from cloudspan_openstack.cloud.values import is_marker
 from cloudspan_openstack.network.network_making import PORT, ROUTER, Wish, bad
 from cloudspan_openstack.network.subnets import SUBNETS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import network_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.network_making import NetworkMaking
     from cloudspan_openstack.network.network_rows import PortRow

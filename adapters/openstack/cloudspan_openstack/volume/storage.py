@@ -10,8 +10,7 @@ import bisect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_common.errors import Forbidden, NotFound
-from cloudspan_kit.driver import Capability, Page
-from cloudspan_kit.values import converted
+from cloudspan_kit import Capability, Page, converted
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import Listing, Params, Scope, list_page, read_one
 from cloudspan_openstack.volume.storage_rows import (
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import snapshot_pb2, volume_type_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_openstack.cloud.session import Session
 
 _SNAPSHOT_SORT = {"display_name": "name", "create_time": "created_at", "native_state": "status"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudspan.v1 import snapshot_pb2, volume_type_pb2
-from cloudspan_kit.values import GIB
+from cloudspan_kit import GIB
 from cloudspan_openstack.cloud.cinder import labels_in
 from cloudspan_openstack.cloud.marker_pages import Link
 from cloudspan_openstack.cloud.values import timestamp

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_kit.values import converted
+from cloudspan_kit import converted
 from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.volume.storage_rows import VolumeTypes
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
 _TELLS_TYPE_ID = (3, 63)

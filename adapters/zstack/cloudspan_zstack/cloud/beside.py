@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_zstack.cloud.session import Session
 
 T = TypeVar("T")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_kit.http.connectivity import Way, check_clock, run_stages
+from cloudspan_kit import Way, check_clock, run_stages
 from cloudspan_zstack.cloud.rows import Row
 
 if TYPE_CHECKING:
     from cloudspan_common.tokens import TokenKeeper
-    from cloudspan_kit.driver import Call, Stage
+    from cloudspan_kit import Call, Stage
     from cloudspan_zstack.cloud.clouds import Cloud
     from cloudspan_zstack.cloud.session import Session
 

@@ -15,7 +15,7 @@ import yaml
 from yarl import URL
 
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_kit.http.transport import Trust
+from cloudspan_kit import Trust
 from cloudspan_zstack.cloud.dates import parse_zone
 
 if TYPE_CHECKING:

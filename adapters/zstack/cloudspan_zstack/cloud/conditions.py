@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from cloudspan_zstack.cloud.queries import condition
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Query
+    from cloudspan_kit import Query
 
 Push = Callable[[str], Sequence[str]]
 

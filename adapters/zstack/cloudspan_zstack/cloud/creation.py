@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudspan_common.errors import GaveUp, NotFound, RateLimited
-from cloudspan_kit.driver import BY_KEY, Made, Watch
+from cloudspan_kit import BY_KEY, Made, Watch
 from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
 from cloudspan_zstack.cloud.markers import marked
 from cloudspan_zstack.cloud.rows import Row
@@ -21,7 +21,7 @@ from cloudspan_zstack.cloud.session import Change, Job, resource_uuid
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)

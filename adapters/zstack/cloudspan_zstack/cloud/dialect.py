@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from cloudspan_kit.http.caller import unreadable
+from cloudspan_kit import unreadable
 from cloudspan_zstack.cloud.errors import ends_session, error_chain
 from cloudspan_zstack.cloud.signing import Login
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.errors import CloudspanError
     from cloudspan_common.tokens import Token
-    from cloudspan_kit.http.caller import NativeRequest
-    from cloudspan_kit.http.transport import Answer, Asked
+    from cloudspan_kit import Answer, Asked, NativeRequest
     from cloudspan_zstack.cloud.errors import Catalogue
 
 API = "/v1"

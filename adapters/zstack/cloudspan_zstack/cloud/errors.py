@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_kit.http.transport import Answer, Asked
+    from cloudspan_kit import Answer, Asked
 
 _MAX_TEXT = 500
 _UUID = re.compile(r"[0-9a-f]{32}")

@@ -16,7 +16,7 @@ from cloudspan_zstack.cloud.rows import Row
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_zstack.cloud.session import Session
 
 OURS = "cloudspan::"

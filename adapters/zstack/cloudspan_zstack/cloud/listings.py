@@ -18,7 +18,7 @@ from cloudspan_zstack.cloud.rows import Row
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from cloudspan_kit.driver import Call, Page, Query
+    from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.conditions import Push
     from cloudspan_zstack.cloud.rows import Rows
     from cloudspan_zstack.cloud.session import Session

@@ -17,8 +17,7 @@ from yarl import URL
 from cloudspan_common.errors import CloudspanError, Forbidden, LoginRefused, PlatformFault
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_common.tokens import IssuedToken
-from cloudspan_kit.http.caller import path_of, unreadable
-from cloudspan_kit.http.transport import Asked
+from cloudspan_kit import Asked, path_of, unreadable
 from cloudspan_zstack.cloud.dates import parse_zone
 from cloudspan_zstack.cloud.dialect import API
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.tokens import Token
-    from cloudspan_kit.http.transport import Answer, Wire
+    from cloudspan_kit import Answer, Wire
     from cloudspan_zstack.cloud.clouds import Cloud
     from cloudspan_zstack.cloud.dates import ServerZone
     from cloudspan_zstack.cloud.errors import Catalogue

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import PreconditionFailed
-from cloudspan_kit.values import listed
+from cloudspan_kit import listed
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.network.network_kinds import EIP, VIP
 from cloudspan_zstack.network.network_parts import Changes
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Call, Marked
+    from cloudspan_kit import Call, Marked
 
 
 class MarkedAddresses(Changes):

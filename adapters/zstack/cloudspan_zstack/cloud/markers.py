@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudspan_kit.driver import Marked, MarkedKind
+from cloudspan_kit import Marked
+from cloudspan_kit.driver import MarkedKind
 from cloudspan_zstack.cloud.beside import owners_of, rows_by
 from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.queries import everything, one_of
@@ -23,7 +24,7 @@ from cloudspan_zstack.cloud.session import resource_uuid
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_zstack.cloud.creation import Kind
     from cloudspan_zstack.cloud.session import Change, Session
 

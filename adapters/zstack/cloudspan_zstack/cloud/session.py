@@ -17,10 +17,7 @@ import msgspec
 
 from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime, PlatformFault
 from cloudspan_common.logs import get_logger
-from cloudspan_kit import read_rows
-from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
-from cloudspan_kit.http.caller import NativeCaller, NativeRequest, path_of, unreadable
-from cloudspan_kit.http.transport import Asked
+from cloudspan_kit import NOT_CARRIED_OUT, TRANSIENT, Asked, NativeCaller, NativeRequest, path_of, read_rows, unreadable
 from cloudspan_zstack.cloud.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row, Rows
@@ -29,9 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
-    from cloudspan_kit.http.caller import NativeParts
-    from cloudspan_kit.http.transport import Answer
+    from cloudspan_kit import Answer, Call, NativeParts
     from cloudspan_zstack.cloud.dates import ServerZone
     from cloudspan_zstack.cloud.errors import Catalogue
     from cloudspan_zstack.cloud.rows import Date
@@ -373,7 +368,7 @@ class Session:
             try:
                 if not call.full:
                     page = self._decoder(cast("type[Inventories[T]]", Inventories[into])).decode(answer.body)  # type: ignore[valid-type]
-                    if not issubclass(into, Row) or all(row.uuid for row in page.inventories):
+                    if not issubclass(into, Row) or all(getattr(row, "uuid", "") for row in page.inventories):
                         return Rows(page.inventories, page.total, [])
             except msgspec.ValidationError:
                 pass  # it is JSON, and of another shape: row by row then

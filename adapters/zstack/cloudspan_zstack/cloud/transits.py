@@ -14,7 +14,8 @@ from cloudspan_zstack.cloud.rows import Row
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from cloudspan_kit.driver import Call, Transits
+    from cloudspan_kit import Call
+    from cloudspan_kit.driver import Transits
     from cloudspan_zstack.cloud.session import Session
 
 _IN_ONE_URL = 100

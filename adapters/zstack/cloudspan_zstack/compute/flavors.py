@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan.v1 import flavor_pb2
-from cloudspan_kit.driver import ABSENT, Capability
-from cloudspan_kit.values import MIB
+from cloudspan_kit import ABSENT, MIB, Capability
 from cloudspan_zstack.cloud.conditions import text
 from cloudspan_zstack.cloud.labels import read_labels
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Page, Query
+    from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.session import Session
 
 _SORT = {"display_name": "name"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import PreconditionFailed
-from cloudspan_kit.values import listed
+from cloudspan_kit import listed
 from cloudspan_zstack.cloud.beside import rows_by
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.markers import going_with
@@ -20,7 +20,7 @@ from cloudspan_zstack.volume.volumes import VOLUME, VolumeRow
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.compute.server_rows import ServerRow
     from cloudspan_zstack.compute.servers import ServerReader
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import GaveUp, PreconditionFailed
-from cloudspan_kit.driver import EMULATED, Capability, Watch
+from cloudspan_kit import EMULATED, Capability, Watch
 from cloudspan_zstack.cloud.error_rules import LostJob
 from cloudspan_zstack.cloud.session import Change, Job
 from cloudspan_zstack.compute.server_along import ServerAlong
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.compute.servers import ServerReader
 
 _HARD = server_pb2.RebootServerRequest.MODE_HARD

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan_common.errors import AlreadyExists, GaveUp, PreconditionFailed
-from cloudspan_kit.driver import ABSENT, BY_KEY, EMULATED, Capability, Made, Watch
-from cloudspan_kit.serve.options import read_options
+from cloudspan_kit import ABSENT, BY_KEY, EMULATED, Capability, Made, Watch, read_options
 from cloudspan_zstack.cloud.error_rules import JobNotBegun, LostJob
 from cloudspan_zstack.cloud.markers import marked, marked_kind
 from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan.v1 import server_pb2
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.compute.servers import ServerReader
 
 _GONE = "gone"

@@ -13,7 +13,7 @@ from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.compute.server_rows import ServerRow
 
 if TYPE_CHECKING:
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.compute.servers import ServerReader
 
 LEAVING = frozenset({"Destroying", "Destroyed", "Expunging"})

@@ -21,7 +21,7 @@ from cloudspan_zstack.volume.volumes import VOLUME, check_size, volume_change
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.compute.server_request import Interface, NewVolume, Reference, ServerPlan
     from cloudspan_zstack.compute.servers import ServerReader
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
-from cloudspan_kit.values import MIB, native_id
+from cloudspan_kit import MIB, native_id
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.volume.volumes import VolumeWish
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudspan.v1 import server_pb2
-from cloudspan_kit.values import MIB
+from cloudspan_kit import MIB
 from cloudspan_zstack.cloud.rows import Row
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan_common.errors import GaveUp, NotFound, PreconditionFailed, Unsupported
-from cloudspan_kit.driver import ABSENT, Capability
-from cloudspan_kit.values import native_id
+from cloudspan_kit import ABSENT, Capability, native_id
 from cloudspan_zstack.cloud.error_rules import LostJob
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change, Job
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cloudspan.v1 import server_pb2
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.compute.servers import ServerReader
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import NotFound
-from cloudspan_kit.driver import ABSENT, Capability
+from cloudspan_kit import ABSENT, Capability
 from cloudspan_zstack.cloud.beside import Marks, both, read_marks, rows_by
 from cloudspan_zstack.cloud.labels import read_system_tags
 from cloudspan_zstack.cloud.markers import servers_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.listing.filter_ast import Filter
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Page, Query
+    from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.rows import Rows
     from cloudspan_zstack.cloud.session import Session
 

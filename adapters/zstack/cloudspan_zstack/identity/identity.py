@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from cloudspan.v1 import project_pb2, quota_pb2
-from cloudspan_kit.driver import ABSENT, Capability, Page
-from cloudspan_kit.values import MIB, converted
+from cloudspan_kit import ABSENT, MIB, Capability, Page, converted
 from cloudspan_zstack.cloud import conditions
 from cloudspan_zstack.cloud.labels import read_labels
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_zstack.cloud.session import Session
 
 _ADMIN = "SystemAdmin"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Capability, Page, Query
+    from cloudspan_kit import Call, Capability, Page, Query
     from cloudspan_zstack.cloud.session import Session
 
 _Z = zone_pb2.Zone

@@ -12,7 +12,7 @@ import msgspec
 from yarl import URL
 
 from cloudspan.v1 import image_pb2
-from cloudspan_kit.driver import ABSENT, Capability
+from cloudspan_kit import ABSENT, Capability
 from cloudspan_zstack.cloud import conditions
 from cloudspan_zstack.cloud.beside import both, read_marks
 from cloudspan_zstack.cloud.labels import read_system_tags
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Page, Query
+    from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.session import Session
 

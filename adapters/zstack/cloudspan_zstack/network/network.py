@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_kit.driver import ABSENT, BY_KEY, Capability, MarkedKind
+from cloudspan_kit import ABSENT, BY_KEY, Capability
+from cloudspan_kit.driver import MarkedKind
 from cloudspan_zstack.cloud.listings import list_page, read_one
 from cloudspan_zstack.cloud.marked_addresses import MarkedAddresses
 from cloudspan_zstack.cloud.markers import marked_kind
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Page, Query
+    from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.session import Session
 
 _UNTOLD = (ABSENT, "the platform does not tell it")

@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import PreconditionFailed, Unsupported
-from cloudspan_kit.serve.options import read_options
-from cloudspan_kit.values import listed, native_id
+from cloudspan_kit import listed, native_id, read_options
 from cloudspan_zstack.cloud.beside import every
 from cloudspan_zstack.cloud.labels import Tag, tags_of
 from cloudspan_zstack.cloud.rows import Row
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan.v1 import network_pb2
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_zstack.network.network_rows import L3Row
     from cloudspan_zstack.network.subnet_request import SubnetWish
 

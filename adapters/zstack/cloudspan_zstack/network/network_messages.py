@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_zstack.cloud.beside import HasUuid, Marks
     from cloudspan_zstack.cloud.session import Session
     from cloudspan_zstack.network.network_rows import EipRow, RouterRow, SecurityGroupRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudspan_kit.driver import ABSENT, Capability, Page
+from cloudspan_kit import ABSENT, Capability, Page
 from cloudspan_zstack.cloud import conditions
 from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
 from cloudspan_zstack.volume.storage_messages import StorageMessages
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import snapshot_pb2, volume_type_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call, Query
+    from cloudspan_kit import Call, Query
     from cloudspan_zstack.cloud.session import Session
 
 _COMMON_SORT = {"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import snapshot_pb2, volume_type_pb2
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import Call
+    from cloudspan_kit import Call
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.rows import Row
     from cloudspan_zstack.cloud.session import Session

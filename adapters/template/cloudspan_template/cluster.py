@@ -1,17 +1,17 @@
-"""One cluster: endpoint, credentials, scope, and the areas that it has. `__main__` makes it, the kit serves it."""
+"""One cluster: endpoint, credentials, scope, and the drivers that it has. `__main__` makes it, the kit serves it."""
 
 import hashlib
 from collections.abc import Sequence
 
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.names import ClusterRef
-from cloudspan_kit.driver import Area, Call, Stage
+from cloudspan_kit import Call, Driver, Stage
 from cloudspan_template.cloud import Cloud
-from cloudspan_template.compute import Compute
+from cloudspan_template.servers import Servers
 
 
 class TemplateCluster:
-    """Implements `cloudspan_kit.driver.Cluster`."""
+    """Implements `cloudspan_kit.Cluster`."""
 
     # How long a create that got no reply may still appear; measure it on your platform.
     settle_s = 120.0
@@ -22,7 +22,7 @@ class TemplateCluster:
         # Without credentials: replicas that differ in nothing else are one cluster.
         self.digest = hashlib.sha256(endpoint.encode()).hexdigest()[:12]
         self.cloud = Cloud(endpoint)
-        self.areas: Sequence[Area] = (Compute(ref, self.cloud),)
+        self.drivers: Sequence[Driver] = (Servers(ref),)
 
     async def open(self) -> None:
         """Begin to log in, in the background: `cloudspan_common.tokens.TokenKeeper` does it."""
