@@ -89,10 +89,10 @@ class Bench:
             cursor = page.position(len(page.items) - 1)
 
     async def operate(
-        self, method: str, request: Any, *, steps: int = 300, cancel_after: int = 300
+        self, method: str, request: Any, *, steps: int = 300, cancel_after: int = 300, cursor: bytes = b""
     ) -> step_pb2.StepResponse:
         """Take an operation to its end, step by step, as the gateway does; cancelled after so many steps."""
-        step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
+        step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test", cursor=cursor)
         leap, function = LeapingClock(self.clock), self.function(method)
         for taken in range(steps):
             step.undo = taken >= cancel_after

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import json_format
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan.v1 import server_pb2, volume_pb2
+from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
 from cloudspan_zstack.cloud.session import job_uuid
 
 from .conftest import make_server, server_request
@@ -68,6 +68,37 @@ async def test_a_create_that_was_sent_is_followed_or_undone(bench, undo):
     assert again.HasField("error") is undo
     assert (bench.cloud.store.vms.get(first.native_ids["server"]) is None) is undo
     assert bench.cloud.control.count(call="CreateVmInstance") == 1
+
+
+async def _steps(bench, method, request):
+    answer = await bench.operate(method, request)
+    assert not answer.HasField("error"), answer.error.message
+    return [step.name for step in step_pb2.Cursor.FromString(answer.cursor).steps], answer.resource
+
+
+async def test_steps_of_kinds_are_called_as_before(bench):
+    """They stand in cursors that outlive an update."""
+    parent = str(bench.cluster.ref)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
+    request = key_pair_pb2.CreateKeyPairRequest(parent=parent, key_pair={"display_name": "k", "public_key": key})
+    steps, pair = await _steps(bench, "create_key_pair", request)
+    assert steps == ["key-pair", "key-pair made"]
+    request = volume_pb2.CreateVolumeRequest(parent=parent, volume={"size_bytes": 1 << 30})
+    steps, volume = await _steps(bench, "create_volume", request)
+    assert steps == ["volume", "volume made", "readable"]
+    request = network_pb2.CreateNetworkRequest(parent=parent, network={"display_name": "net"})
+    request.options.update({"l2_network": await bench.named("/l3-networks", "private", "l2NetworkUuid")})
+    network = (await bench.done("create_network", request, network_pb2.Network)).name
+    wanted = {"network": network, "cidr": "10.7.0.0/24", "labels": {"a": "b"}, "dns_nameservers": ["9.9.9.9"]}
+    steps, subnet = await _steps(bench, "create_subnet", subnet_pb2.CreateSubnetRequest(parent=parent, subnet=wanted))
+    assert steps == ["check", "subnet", "subnet made", "label-0", "label-0 done", "dns-0", "dns-0 done", "readable"]
+    deletions = [
+        ("delete_key_pair", key_pair_pb2.DeleteKeyPairRequest(name=pair), ["delete", "deleted"]),
+        ("delete_volume", volume_pb2.DeleteVolumeRequest(name=volume), ["check", "delete", "deleted"]),
+        ("delete_subnet", subnet_pb2.DeleteSubnetRequest(name=subnet), ["check", "delete", "deleted"]),
+    ]
+    for method, request, names in deletions:
+        assert (await _steps(bench, method, request))[0] == names
 
 
 async def test_a_volume_that_was_sent_is_undone(bench):
