@@ -100,7 +100,7 @@ def test_a_name_of_several_words_is_told_in_the_form_that_each_place_needs(tmp_p
     """The tag has hyphens, modules have underscores, classes capitals; nothing of the template's name is left."""
     folder = new_adapter.make("my-cloud", tmp_path)
     assert 'default="my-cloud"' in (folder / "cloudspan_my_cloud" / "__main__.py").read_text()
-    assert "class MyCloudCluster" in (folder / "cloudspan_my_cloud" / "driver.py").read_text()
+    assert "class MyCloudCluster" in (folder / "cloudspan_my_cloud" / "cluster.py").read_text()
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert folder / "tests" / "test_my_cloud_servers.py" in files
     assert [path for path in files if "template" in (path.name + path.read_text()).lower()] == []

@@ -1,7 +1,4 @@
-"""Where an error came from: the servicer and the steps add the cluster's tags, so that no driver has to.
-
-Spec: design, section 3 (Errors).
-"""
+"""Where an error came from: the servicer and the steps add the cluster's tags, so that no driver has to."""
 
 from __future__ import annotations
 

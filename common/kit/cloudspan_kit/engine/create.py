@@ -1,7 +1,26 @@
-"""Makes one resource exactly once: sends it, finds out what became of a send without a reply, weeds duplicates out.
+"""Makes one resource exactly once: sends it, finds out what became of a send without a reply, removes duplicates.
 
-`steps.OperationRun.create` calls `send` and `reconcile`, the end of an operation `weed`. Spec: design, section 4;
-platform facts, "Lost replies".
+`OperationRun.create_step` calls `send` and `reconcile`, the end of an operation `remove_duplicates`. What `send` can
+meet:
+
+1. **An answer**: it is kept, and the step is done.
+2. **A refusal**: nothing was made, and the refusal ends the operation; unless it was sent before (`generation`): then
+   the first send may be what this one was refused for, and is looked for.
+3. **A proof that nothing was carried out** (429, no connection): waited out and sent again.
+4. **No proof at all** (a lost reply, a deadline, a 5xx): RECONCILING.
+
+And `reconcile`, which runs in every later step until it knows:
+
+5. **The lost reply's create was carried out**: it is found by its marker, kept, and others with that marker are
+   removed.
+6. **It was not, and may still be** (a late commit): a look proves nothing, so the marker is looked for until
+   `settle_s` has passed; only then it is sent again, and `generation` counts that there may be two. With BY_KEY the
+   platform refuses a second one, so nothing settles: it is sent again at once.
+7. **Both sends come through**: one is kept, the other removed, now or when the operation ends (`remove_duplicates`).
+8. **The adapter crashed** behind the send: the gateway has stored nothing of it, and comes again with a later
+   attempt; that is case 4 of `run`, and goes on here as 5 or 6.
+9. **Nothing can find it** (UNSAFE, or the look is refused for good): the outcome is unknown, what is known is undone,
+   and the marker is told to whoever has to look (`_give_up`).
 """
 
 from __future__ import annotations
@@ -92,7 +111,9 @@ async def reconcile(run: OperationRun, record: Record, trip: Create) -> NoReturn
     run.suspend(record, Record.STATE_SENT)
 
 
-async def weed(run: OperationRun, trip: Create, kept_id: str, found: Sequence[Made[object]], phase: Phase) -> None:
+async def remove_duplicates(
+    run: OperationRun, trip: Create, kept_id: str, found: Sequence[Made[object]], phase: Phase
+) -> None:
     """Remove duplicates, one a step; each is listed in the stored cursor before it goes."""
     reason = f"{trip.step} is a duplicate of a create without a reply"
     extras = {run.name(trip.collection, made.id): made for made in found if made.id != kept_id}
@@ -130,7 +151,7 @@ async def _remove(
 async def _settle_on(run: OperationRun, record: Record, trip: Create, found: Sequence[Made[object]]) -> NoReturn:
     kept = next((made for made in found if made.id == record.native_id), found[0])
     record.native_id = kept.id
-    await weed(run, trip, kept.id, found, Phase.PHASE_RECONCILING)
+    await remove_duplicates(run, trip, kept.id, found, Phase.PHASE_RECONCILING)
     _keep(run, record, kept)
 
 

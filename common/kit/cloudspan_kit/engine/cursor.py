@@ -1,6 +1,6 @@
 """What is kept of an operation between two Step calls: its records, how long was waited, what its waits ended with.
 
-`steps.OperationRun` reads and writes a cursor through these; the gateway stores the bytes and reads none of them.
+`run.OperationRun` reads and writes a cursor through these; the gateway stores the bytes and reads none of them.
 """
 
 from __future__ import annotations

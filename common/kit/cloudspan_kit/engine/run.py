@@ -1,9 +1,20 @@
 """Runs a driver's mutation one step at a time, each write at most once: the kit's side of `StepService`.
 
-`OperationRun` is what a mutation's function is handed (`Operation`). It lives for one Step call: finished steps
-are answered from the cursor, the next missing one is done, and `Suspended` leaves the function so that the gateway
-stores the outcome before the next side effect. How a create gets there is in `creating`, undoing in `undoing`.
-Spec: design, section 4.
+`OperationRun` is what a mutation's function is handed (`Operation`). It lives for one Step call: finished steps are
+answered from the cursor, the next missing one is done, and `Suspended` leaves the function so that the gateway stores
+the outcome before the next side effect. So a step is in one of four cases when the function comes to it:
+
+1. **The cursor has its result.** It was done and stored: the result is returned, nothing is sent.
+2. **The cursor says SENT or RECONCILING.** A write was begun and is not known to have ended: `create.reconcile` looks
+   for what a create made, a `change` is done again, which is harmless.
+3. **The cursor has no word of it, and this is the first attempt at this step call.** Nothing was sent: it is sent.
+4. **The cursor has no word of it, and the attempt is a later one.** Whoever took the step before may have sent it and
+   died, or its answer was lost, before the gateway stored anything: it is treated as case 2 (`suspicious`). Only the
+   first missing step can be meant, since every outcome is stored before the next write; what was read before it is
+   stored first (`_reach`).
+
+`create` has the cases of a lost reply and a late commit, `undo` those of a crash while undoing, `step` what leaves
+the adapter. `verbs` has the short forms for kinds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Takes operations forward: answers `StepService.Step`, and drives a mutation that was called straight at an adapter.
 
-The servicer calls both; a driver sees only its `Operation`. Spec: design, section 4.
+The servicer calls both; a driver sees only its `Operation`.
 """
 
 from __future__ import annotations

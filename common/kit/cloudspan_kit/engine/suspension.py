@@ -1,6 +1,6 @@
 """How a driver's function is left between two steps, and what an error proves about a write.
 
-`steps`, `creating` and `undoing` raise and catch these; `stepper` turns them into answers. Spec: design, section 4.
+`run`, `create` and `undo` raise and catch these; `step` turns them into answers.
 """
 
 from __future__ import annotations

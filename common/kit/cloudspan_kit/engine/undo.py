@@ -1,6 +1,18 @@
 """How an operation ends: duplicates looked for once more, or everything that was done undone.
 
-`stepper.take_step` calls these when the driver's function was left. Spec: design, section 4 (a saga in the driver).
+`step.take_step` calls these when the driver's function was left. The function is replayed to reach each step's undo;
+each undo is a step of its own, stored before the next. What parts ways here:
+
+1. **The function came to its end**: creates that were sent twice are looked for once more (`finish`).
+2. **It failed, and nothing was begun**: the error is the operation's end (`fail`).
+3. **It failed, and something was begun**: the failure is stored first; from then on the function is replayed only for
+   its undos, the last first, however often the adapter dies in between (`undo`).
+4. **A create's outcome is still unknown**: it is reconciled first, as going forward, and undone when it appears; with
+   a key that an undo sets free again, a first send that is still under way could come through, so it is looked for
+   once more (`_gone`).
+5. **The replay does not come to what was made** (a look in front of it fails now): waited out while that may pass,
+   then listed as left over (`_missed`).
+6. **An undo is refused, or there is none**: listed as left over, and the rest is undone (`_stuck`, `_no_way_back`).
 """
 
 from __future__ import annotations
@@ -27,7 +39,7 @@ _SAME_EACH_TIME = (errors.InvalidRequest, errors.Unsupported)
 async def finish(run: OperationRun) -> None:
     """Look once more for every create that was sent twice, and remove what came late."""
     for begun in run.begun:
-        await _weed(run, begun, Phase.PHASE_RUNNING)
+        await _remove_duplicates(run, begun, Phase.PHASE_RUNNING)
 
 
 def fail(run: OperationRun, error: errors.CloudspanError) -> status_pb2.Status:
@@ -96,7 +108,7 @@ def _missed(run: OperationRun) -> list[Record]:
     return [r for r in made + [r for r in run.cursor.steps if r.state == Record.STATE_RECONCILING] if r.name not in met]
 
 
-async def _weed(run: OperationRun, begun: Begun, phase: Phase) -> None:
+async def _remove_duplicates(run: OperationRun, begun: Begun, phase: Phase) -> None:
     trip, record = begun.create, begun.record
     if trip is None or not record.generation:
         return
@@ -107,12 +119,12 @@ async def _weed(run: OperationRun, begun: Begun, phase: Phase) -> None:
     except errors.CloudspanError as error:
         run.leave("", f"whether {trip.step} left a duplicate could not be looked up: {error.message}")
         return
-    await creating.weed(run, trip, record.native_id, found, phase)
+    await creating.remove_duplicates(run, trip, record.native_id, found, phase)
 
 
 async def _undo_one(run: OperationRun, begun: Begun) -> None:
     record = begun.record
-    await _weed(run, begun, Phase.PHASE_UNDOING)
+    await _remove_duplicates(run, begun, Phase.PHASE_UNDOING)
     if begun.undo is None:
         _no_way_back(run, begun)
         return

@@ -1,6 +1,6 @@
 """Checks a mutation's request without carrying it out: the driver's function is left before it changes anything.
 
-`stepper.take_step` calls `validate`. Spec: design, section 3 (Manners: `validate_only`).
+`step.take_step` calls `validate`.
 """
 
 from __future__ import annotations

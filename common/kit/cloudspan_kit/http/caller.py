@@ -1,7 +1,7 @@
 """Every native call of one cluster: token, limiter, breaker, deadline, retries, and one record of it all.
 
 A platform's session makes a `NativeCaller` and tells it by a `Dialect` how requests are signed and what answers mean.
-Spec: design, section 7.
+
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The servicer calls `list_page` for every list. Without a filter a page is passed on as it came: nothing is done item by
 item but measuring its size.
-Spec: design, section 3 (Manners) and 7 (every list is proven complete).
+
 """
 
 from __future__ import annotations

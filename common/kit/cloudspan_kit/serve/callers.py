@@ -1,7 +1,7 @@
 """Who may call an adapter that has certificates: its gateway everything, those it names the contract, others nothing.
 
 The runner puts `Callers` before all services. An identity is a DNS name of the caller's certificate, which gRPC has
-checked against the authority. Spec: design, section 4 (Only the gateway's identity may Step).
+checked against the authority.
 """
 
 from __future__ import annotations

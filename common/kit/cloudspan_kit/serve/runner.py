@@ -1,6 +1,6 @@
 """Runs an adapter: serve and register at once, log in to the clusters in the background, drain at the end.
 
-An adapter's `__main__` builds its clusters and calls `serve`. Spec: design, section 2 (A new adapter) and 6.
+An adapter's `__main__` builds its clusters and calls `serve`.
 """
 
 from __future__ import annotations

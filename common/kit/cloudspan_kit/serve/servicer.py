@@ -1,7 +1,7 @@
 """Serves the contract for an adapter's clusters: what lies between gRPC and a driver's function.
 
 One generic handler for every method of `cloudspan.v1`: tags and REQUIRED, the cluster, its function, page or mask,
-errors as statuses, the stamp that tells the cloud's errors from a dead instance's. Spec: design, section 3.
+errors as statuses, the stamp that tells the cloud's errors from a dead instance's.
 """
 
 from __future__ import annotations

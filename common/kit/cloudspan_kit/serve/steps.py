@@ -1,6 +1,6 @@
 """What only the gateway asks an adapter: to take a step, to observe what operations wait for, to find marks.
 
-The runner serves both; `callers` keeps everybody else out. Spec: design, section 4; adapter contract, `step.proto`.
+The runner serves both; `callers` keeps everybody else out.
 """
 
 from __future__ import annotations
