@@ -8,9 +8,11 @@ from typing import Any, ClassVar, Never
 
 import msgspec
 import pytest
+from common.kit.tests.acme import PARENT, AcmeCluster, serving
 
-from cloudspan.v1 import key_pair_pb2, volume_pb2
+from cloudspan.v1 import common_pb2, key_pair_pb2, volume_pb2
 from cloudspan_common import contract
+from cloudspan_common.client import Client
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import Defect, NotFound, PlatformFault, Unsupported
 from cloudspan_common.names import ClusterRef
@@ -273,3 +275,19 @@ def test_a_function_stands_in_one_driver_only() -> None:
 def test_a_kind_by_key_needs_no_marker() -> None:
     """The platform itself refuses a second one."""
     assert abilities(of_kind(safety=BY_KEY, marker=None)).capability(CREATE).create_safety == BY_KEY
+
+
+async def test_a_list_with_rows_left_out_is_partial_and_names_them() -> None:
+    """Callers see it in the state of the cluster, and every row that could be read."""
+    cloud = rows(3)
+    cloud[1]["size"] = {}
+    cluster: Any = AcmeCluster(None)
+    cluster.areas, cluster.drivers, cluster.cloud = (), (Volumes(EAST),), cloud
+    async with serving(cluster) as address, Client(address) as client:
+        answer = await client.volumes.ListVolumes(volume_pb2.ListVolumesRequest(parent=PARENT))
+        got = await client.volumes.GetVolume(volume_pb2.GetVolumeRequest(name=f"{PARENT}/volumes/v2"))
+    assert [volume.display_name for volume in answer.volumes] == ["n0", "n2"]
+    (status,) = answer.cluster_status
+    assert (status.state, status.reason) == (common_pb2.ClusterStatus.STATE_PARTIAL, "ROWS_UNREADABLE")
+    assert status.message == "the cloud sent what can't be read: v1 was left out (size: {} is not a number)"
+    assert got.display_name == "n2"

@@ -78,8 +78,8 @@ async def _tell(driver: KindDriver[R, M], call: Call, rows: Rows[R]) -> _Told[M]
     told: _Told[M] = _Told(unread=list(rows.unread))
     if rows.rows:
         await _tell_some(driver, call, rows.rows, 0, told)
-    for item, index in zip(told.items, told.rows, strict=True):
-        if rows.documents:
+    if rows.documents:
+        for item, index in zip(told.items, told.rows, strict=True):
             item.native.update(rows.documents[index])  # type: ignore[attr-defined] # every resource has it
     return told
 
