@@ -67,8 +67,8 @@ def example(request: pytest.FixtureRequest, address: str) -> Run:
     language: building.Language = request.param
     if missing := language.missing():
         pytest.skip(f"no toolchain for {language.name}: {', '.join(missing)} not found")
-    building.build(language)
     servers = _servers(address)
+    building.build(language)
     printed = building.run(language, address, CLUSTER)
     return Run(address, tuple(printed.splitlines()), servers)
 
@@ -87,15 +87,19 @@ def _program(module: str, *arguments: str) -> Iterator[None]:
 
 def _wait_for(address: str, *, servers: int) -> None:
     until = time.monotonic() + _START_S
-    while (found := len(_servers(address))) != servers:
+    while (found := _count(address)) != servers:
         assert time.monotonic() < until, f"{found} servers of {servers} after {_START_S} s"
         time.sleep(0.05)
 
 
+def _count(address: str) -> int:
+    try:
+        return len(_servers(address))
+    except Unreachable:
+        return 0
+
+
 def _servers(address: str) -> tuple[str, ...]:
     with Client(address, retries=False) as client:
-        try:
-            listed = client.each(client.servers.ListServers, ListServersRequest(parent="platforms/-/clusters/-"))
-            return tuple(sorted(server.name for server in listed))
-        except Unreachable:
-            return ()
+        listed = client.each(client.servers.ListServers, ListServersRequest(parent="platforms/-/clusters/-"))
+        return tuple(sorted(server.name for server in listed))
