@@ -6,7 +6,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
-.PHONY: help up test check proto faults soak e2e bench capabilities certs clean
+.PHONY: help up test check proto faults soak e2e clients bench capabilities certs clean
 
 help: ## say what the targets do
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
@@ -21,7 +21,7 @@ up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
 	@$(PY) -m cloudspan.cli up
 
 test: .venv/.ready ## run the tests
-	@$(PY) -m pytest -n 2 --dist worksteal -m "not faults and not e2e and not bench and not soak" $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not faults and not e2e and not bench and not soak and not clients" $(ARGS)
 
 check: .venv/.ready ## lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
@@ -71,6 +71,9 @@ soak: .venv/.ready ## operations under random kills: make soak COUNT=24000 SEED=
 
 e2e: .venv/.ready ## run against real clusters: make e2e CLOUDS=clouds.yaml
 	@CLOUDSPAN_E2E_CLOUDS=$(CLOUDS) $(PY) -m pytest -m e2e tests/e2e $(ARGS)
+
+clients: .venv/.ready ## build and run the clients in Go, Java and Node: make clients [GATEWAY=127.0.0.1:7070]
+	@CLOUDSPAN_CLIENTS_GATEWAY=$(GATEWAY) $(PY) -m pytest -m clients tests/clients $(ARGS)
 
 bench: .venv/.ready ## measure the bars, as ratios against a peer in the same run
 	@$(PY) -m pytest -m bench tests/bench -s $(ARGS)
