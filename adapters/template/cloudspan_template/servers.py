@@ -84,6 +84,7 @@ SERVERS = Kind(
     source=Machines(),
     settled=lambda machine: machine.status != "booting",
     failed=lambda machine: machine.status if machine.status == "failed" else "",
+    failed_reason="SERVER_IN_ERROR",
     safety=BY_MARKER,
     marker=MarkedRows[Machine](lambda machine: [Marked(machine.id, machine.tag, machine.label)]),
 )

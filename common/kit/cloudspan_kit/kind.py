@@ -123,6 +123,8 @@ class Kind(Generic[R, M, B_contra]):
     """Whether it is in a state that does not change by itself; makes its waits shared. None: nothing takes time."""
     failed: Callable[[R], str] = lambda _row: ""
     """What the platform says of one that it gave up on, usually its state; empty for all others."""
+    failed_reason: str = ""
+    """What callers are told then, a reason of the contract; CREATE_FAILED or DELETE_FAILED when empty."""
     usable: Callable[[R], bool] | None = None
     """Whether a new one can be used; the same as `settled` where nothing else is said."""
     gone: Callable[[R], bool] = _never

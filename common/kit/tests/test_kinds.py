@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from common.kit.tests.acme import PARENT, AcmeCluster, serving
 
+from cloudspan.client import AsyncClient as Client
 from cloudspan.v1 import common_pb2, key_pair_pb2, volume_pb2
 from cloudspan_common import contract
-from cloudspan_common.client import Client
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import Defect, NotFound, PlatformFault, Unsupported
 from cloudspan_common.names import ClusterRef

@@ -6,11 +6,11 @@ import asyncio
 
 import grpc
 import pytest
+from cloudspan.v1 import server_pb2, server_pb2_grpc
 from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say, tool_file
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import OutOfTime
@@ -188,7 +188,7 @@ async def test_a_deadline_that_ends_at_the_adapter_is_told_in_our_words(house, t
     adapter.answers[GET_SERVER] = hang
     async with house.opened():
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await get_server(house, timeout=0.5, metadata=(("x-request-id", "req-2"),))
+            await get_server(house, timeout=1.0, metadata=(("x-request-id", "req-2"),))
         assert house.states() == "[<os-1 READY>]"
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert told(failed.value).metadata["instance"] == "os-1"

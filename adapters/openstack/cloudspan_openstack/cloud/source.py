@@ -182,7 +182,7 @@ class OpenStackSource(Source[B_contra]):
         if told not in _GONE:
             name = op.call.cluster.resource(kind.collection, native_id)
             text = f"the cloud could not delete {name}: it is in state {told}; ask the cloud's operator"
-            raise GaveUp(text, reason=f"{kind.step.upper().replace('-', '_')}_ERROR", resource=name)
+            raise GaveUp(text, reason=kind.failed_reason or "DELETE_FAILED", resource=name)
 
     def made_of(self, kind: AnyKind[R, M], answer: dict[str, Any]) -> Made[R]:
         """Return what a create's answer tells."""

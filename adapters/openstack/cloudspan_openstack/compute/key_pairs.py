@@ -1,17 +1,20 @@
-"""Key pairs: Nova's, which are named by their users and imported with a public key."""
+"""Key pairs: Nova's, which are named by their users. One belongs to the cluster's user, not to its project.
+
+Private keys are never made here: from microversion 2.92 on Nova only imports, and a key that travels twice is none.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.errors import InvalidRequest, Unsupported, Violation
 from cloudspan_common.names import encode_id
-from cloudspan_kit import BY_KEY, Capability, Kind, KindDriver, Operation
+from cloudspan_kit import BY_KEY, Call, Kind, KindDriver, Operation
 from cloudspan_kit.drivers import KeyPairDriver
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.nova import NamedInNova
@@ -19,14 +22,11 @@ from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.cloud.values import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit import Call
 
 _TYPES_SINCE = Microversion(2, 2)
-
-
 _K = key_pair_pb2.KeyPair
 _TYPES = {"ssh": _K.KEY_TYPE_SSH, "x509": _K.KEY_TYPE_X509}
 _WORDS = {kind: word for word, kind in _TYPES.items()}
@@ -56,32 +56,30 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
     """KeyPairService."""
 
     kind = KEY_PAIRS
-    capabilities: ClassVar[Mapping[str, Capability]] = {}
 
     def __init__(self, ref: ClusterRef) -> None:
         super().__init__(ref)
         self._prefix = f"{ref}/keyPairs/"
 
     async def messages(self, call: Call, rows: Sequence[KeyPairRow]) -> Sequence[key_pair_pb2.KeyPair]:
-        user = session_of(call).user_id
-        return [self._message(row, user) for row in rows]
+        mine = session_of(call).user_id
+        return [self._message(row, row.user_id or mine) for row in rows]
 
     def _message(self, row: KeyPairRow, user: str) -> key_pair_pb2.KeyPair:
-        return _K(
+        return key_pair_pb2.KeyPair(
             name=self._prefix + encode_id(row.name),
             display_name=row.name,
             create_time=timestamp(row.created_at),
             public_key=row.public_key,
             fingerprint=row.fingerprint,
             key_type=_TYPES.get(row.type, _K.KEY_TYPE_UNKNOWN),
-            user=row.user_id or user,
+            user=user,
             # Of what both lists and Get tell: a key pair never changes, but another may take its name.
             etag=blake2b(f"{row.type} {row.public_key}".encode(), digest_size=12).hexdigest(),
         )
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
-        wanted = _wanted(request)
-        version = await session_of(op.call).microversion(op.call, "compute")
+        wanted, version = _wanted(request), await session_of(op.call).microversion(op.call, "compute")
         if wanted.key_type == _K.KEY_TYPE_X509 and version < _TYPES_SINCE:
             raise Unsupported(f"key_pair.key_type X509 needs Nova {_TYPES_SINCE}", reason="MICROVERSION_TOO_LOW")
         body: dict[str, object] = {"name": wanted.display_name, "public_key": wanted.public_key}

@@ -14,7 +14,6 @@ from cloudspan.v1 import (
     port_pb2,
     router_pb2,
     security_group_pb2,
-    subnet_pb2,
 )
 from cloudspan_common.names import encode_id
 from cloudspan_openstack.cloud.values import description_of, labels_of, timestamp
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 Rule = security_group_pb2.SecurityGroup.Rule
 _N = network_pb2.Network
-_S = subnet_pb2.Subnet
 
 # network, port, router and floating IP have the same states with the same numbers, in enums of their own.
 _STATES = {"ACTIVE": 2, "DOWN": 3, "BUILD": 1, "ERROR": 5, "PENDING_CREATE": 1, "PENDING_DELETE": 4, "N/A": 6}
@@ -64,7 +62,6 @@ ROUTER_INTERFACES = frozenset(
         "network:ha_router_replicated_interface",
     }
 )
-_MAX_INT64 = (1 << 63) - 1
 _DIRECTIONS = {"ingress": Rule.DIRECTION_INGRESS, "egress": Rule.DIRECTION_EGRESS}
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from cloudspan_common.names import ClusterRef
 
+NewSubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
+"""A subnet that is asked for: by itself, or together with its network."""
+Range = IPv4Network | IPv6Network
+
 _S = subnet_pb2.Subnet
 _IPV6_MODES = {
     "slaac": _S.IPV6_MODE_SLAAC,
@@ -29,9 +33,6 @@ _IPV6_MODES = {
 }
 _IP_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _MAX_INT64 = (1 << 63) - 1
-NewSubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
-"""A subnet that is asked for: by itself, or together with its network."""
-Range = IPv4Network | IPv6Network
 
 
 class PoolRow(msgspec.Struct):
@@ -107,7 +108,7 @@ class Subnets(KindDriver[SubnetRow, subnet_pb2.Subnet], SubnetDriver):
             ipv6_address_mode=_ipv6_mode(row.ipv6_address_mode),
             ipv6_ra_mode=_ipv6_mode(row.ipv6_ra_mode),
             total_address_count=_total(row.allocation_pools),
-            allocation_pools=[_S.AllocationPool(start=p.start, end=p.end) for p in row.allocation_pools],
+            allocation_pools=[subnet_pb2.Subnet.AllocationPool(start=p.start, end=p.end) for p in row.allocation_pools],
             dns_nameservers=row.dns_nameservers,
             etag=row.etag,
         )

@@ -122,6 +122,7 @@ VOLUMES = Kind(
     settled=lambda row: row.status not in _MOVING,
     usable=lambda row: row.status not in _NOT_USABLE,
     failed=lambda row: row.status if row.status and row.status.startswith("error") else "",
+    failed_reason="VOLUME_ERROR",
     safety=BY_MARKER,
     marker=in_metadata(),
 )

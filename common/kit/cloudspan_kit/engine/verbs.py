@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
-from cloudspan_common.contract import snake_case
 from cloudspan_common.errors import Defect, GaveUp
 from cloudspan_kit.operation import Operation, Watch
 
@@ -66,8 +65,6 @@ def watch_of(kind: Kind[R, M, B], native_id: str) -> Watch | None:
 
 def given_up(call: Call, kind: Kind[R, M, B], native_id: str, told: str) -> GaveUp:
     """Return the end of an operation on something that the platform gave up on; `told` is what it says of it."""
-    name, what = call.cluster.resource(kind.collection, native_id), snake_case(kind.message.DESCRIPTOR.name)
-    text = (
-        f"the platform took the request and then failed to make it: {name} is in state {told}; ask the cloud's operator"
-    )
-    return GaveUp(text, reason=f"{what.upper()}_ERROR", resource=name)
+    name = call.cluster.resource(kind.collection, native_id)
+    text = f"the cloud took the request and then failed to make it: {name} is in state {told}; ask the cloud's operator"
+    return GaveUp(text, reason=kind.failed_reason or "CREATE_FAILED", resource=name)

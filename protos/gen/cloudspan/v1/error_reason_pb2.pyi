@@ -81,6 +81,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PAGING_LOOP: _ClassVar[ErrorReason]
     ROWS_NOT_SHOWN: _ClassVar[ErrorReason]
     MALFORMED_DESCRIPTION: _ClassVar[ErrorReason]
+    ROWS_UNREADABLE: _ClassVar[ErrorReason]
     OPERATION_IN_PROGRESS: _ClassVar[ErrorReason]
     OPERATION_NOT_DONE: _ClassVar[ErrorReason]
     REQUEST_ID_REUSED: _ClassVar[ErrorReason]
@@ -282,6 +283,7 @@ LISTING_CHANGED: ErrorReason
 PAGING_LOOP: ErrorReason
 ROWS_NOT_SHOWN: ErrorReason
 MALFORMED_DESCRIPTION: ErrorReason
+ROWS_UNREADABLE: ErrorReason
 OPERATION_IN_PROGRESS: ErrorReason
 OPERATION_NOT_DONE: ErrorReason
 REQUEST_ID_REUSED: ErrorReason
