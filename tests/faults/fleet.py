@@ -81,7 +81,7 @@ class Fleet:
         for client in self.clients.values():
             await client.close()
         for child in self.children.values():
-            child.close()
+            child.kill()
 
     @property
     def client(self) -> AsyncClient:
