@@ -9,7 +9,7 @@ import signal
 from contextlib import ExitStack
 
 import pytest
-from tests.faults.nursery import Nursery
+from tests.harness.nursery import Nursery
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
         child = nursery.start(directory, "gateway", "cloudspan_gateway", "--listen", "127.0.0.1:0")
 
 A crash test starts hundreds of processes, and importing is most of what a start costs. A child is a process of its own
-in every way: it is killed, frozen and awaited by its pid. `python -m tests.faults.nursery` is the one that forks.
+in every way: it is killed, frozen and awaited by its pid. `python -m tests.harness.nursery` is the one that forks.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Nursery:
         self._started = 0
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPAN_")}
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "tests.faults.nursery", *modules),
+            (sys.executable, "-m", "tests.harness.nursery", *modules),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
