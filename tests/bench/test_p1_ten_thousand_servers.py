@@ -7,7 +7,7 @@ import time
 
 import pytest
 from tests.bench.measure import cpu_s, credentials, fake, peer
-from tests.e2e.running import openstack, world
+from tests.harness.processes import openstack, world
 
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from tests.bench.measure import PEERS, cpu_s, p50
-from tests.e2e.running import Program, world
+from tests.harness.processes import Program, world
 
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2

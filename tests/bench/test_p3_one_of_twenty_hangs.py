@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 from tests.bench.measure import p50, quantile
-from tests.e2e.relay import Mode, Relay
-from tests.e2e.running import free_port, world
+from tests.harness.processes import free_port, world
+from tests.harness.relay import Mode, Relay
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import common_pb2, server_pb2

@@ -9,7 +9,7 @@ import pytest
 from gateway.tests import postgres_server
 from google.longrunning import operations_pb2
 from tests.bench.measure import p50, peer
-from tests.e2e.running import world
+from tests.harness.processes import world
 
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2

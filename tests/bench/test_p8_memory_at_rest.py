@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from tests.bench.measure import fake
-from tests.e2e.running import Program, openstack, world
+from tests.harness.processes import Program, openstack, world
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import server_pb2

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.flows.memory_house import memory_cluster, open_house
+from tests.harness.clouds import memory_cluster
+from tests.harness.in_process import deployment
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
@@ -207,7 +208,7 @@ async def test_the_client_installed_alone_from_its_wheel_lists_servers(tmp_path)
     assert {"cloudspan", "cloudspan-protos", "grpcio"} <= environment.distributions
     cluster = memory_cluster()
     cluster.seed_servers(3)
-    async with open_house(cluster) as house:
-        listed = await _run(python, "-c", LISTING, house.client.address)
+    async with deployment(cluster) as running:
+        listed = await _run(python, "-c", LISTING, running.client.address)
     assert listed.split() == ["server-00000", "server-00001", "server-00002"]
     assert "pip install 'cloudspan[cli]'" in await _run(environment.program("cloudspan"), fails=True)

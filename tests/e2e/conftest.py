@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.create_server import Interface, create_server
-from tests.e2e.running import World, openstack, world
 from tests.e2e.sites import PREFIX, VARIABLE, Site, sites, sweep, write_clouds
+from tests.harness.create_server import Interface, create_server
+from tests.harness.processes import World, openstack, world
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import cluster_pb2, flavor_pb2, image_pb2, network_pb2, server_pb2

@@ -14,8 +14,8 @@ import pytest
 from tests.e2e.conftest import fresh
 from tests.e2e.sites import write_clouds
 from tests.faults.crash_house import CrashHouse
-from tests.faults.crash_kinds import KINDS
-from tests.faults.nursery import Nursery
+from tests.harness.mutations import KINDS
+from tests.harness.nursery import Nursery
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.create_server import Interface
 from tests.e2e.conftest import build, fresh, parts_of, remove
+from tests.harness.create_server import Interface
 
 from cloudspan.client import (
     AlreadyExists,

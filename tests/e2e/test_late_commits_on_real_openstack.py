@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from tests.e2e.conftest import fresh, parts_of, ready
-from tests.e2e.relay import Relay
-from tests.e2e.running import world
 from tests.e2e.sites import write_clouds
-from tests.faults.crash_kinds import call, network, volume
 from tests.faults.doubling import Doubling
+from tests.harness.mutations import call, network, volume
+from tests.harness.processes import world
+from tests.harness.relay import Relay
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import network_pb2, server_pb2, volume_pb2
@@ -50,7 +50,7 @@ async def _behind(make_relay, site, directory):
 
 
 class _Place:
-    """What `crash_kinds` needs to know of a real cluster."""
+    """What `mutations` needs to know of a real cluster."""
 
     def __init__(self, ref):
         self.ref = ref

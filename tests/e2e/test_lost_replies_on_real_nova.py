@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from tests.e2e.conftest import build, fresh, parts_of, ready, remove
-from tests.e2e.relay import Relay
+from tests.harness.relay import Relay
 
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import network_pb2, operation_pb2, server_pb2, volume_pb2

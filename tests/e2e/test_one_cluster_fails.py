@@ -7,9 +7,9 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.e2e.certificates import self_signed
 from tests.e2e.conftest import EVERYWHERE, clusters_of, ready
-from tests.e2e.relay import Mode, Relay
+from tests.harness.certificates import self_signed
+from tests.harness.relay import Mode, Relay
 
 from cloudspan.client import AsyncClient, CloudspanError, OutOfTime, PreconditionFailed, Unreachable
 from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2

@@ -7,9 +7,9 @@ import uuid
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.create_server import Interface, NewPort, NewVolume
 from tests.e2e.conftest import build, fresh, parts_of, remove
 from tests.e2e.sites import write_clouds
+from tests.harness.create_server import Interface, NewPort, NewVolume
 
 from cloudspan.client import CloudspanError, InvalidRequest
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2

@@ -7,8 +7,8 @@ import base64
 
 import pytest
 from google.protobuf import struct_pb2
-from tests.create_server import BootVolume, Interface
 from tests.e2e.conftest import build, fresh, parts_of, remove
+from tests.harness.create_server import BootVolume, Interface
 
 from cloudspan.client import AlreadyExists, NotFound, PreconditionFailed, waiting
 from cloudspan.v1 import key_pair_pb2, network_pb2, port_pb2, server_pb2, subnet_pb2, volume_pb2, volume_type_pb2

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from tests.e2e.conftest import clusters_of, ready
-from tests.e2e.relay import Relay
+from tests.harness.relay import Relay
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import flavor_pb2, network_pb2, server_pb2

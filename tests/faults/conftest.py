@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults.nursery import Nursery
+from tests.harness.nursery import Nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

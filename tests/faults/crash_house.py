@@ -14,14 +14,14 @@ import uuid
 from typing import TYPE_CHECKING, Self
 
 from tests.faults.crash_points import SENT_S
-from tests.faults.fleet import LIMIT_S, Fleet, Run
+from tests.harness.fleet import LIMIT_S, Fleet, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.faults.crash_kinds import Kind
-    from tests.faults.fake_sites import Site
-    from tests.faults.nursery import Nursery
+    from tests.harness.clouds import Site
+    from tests.harness.mutations import Kind
+    from tests.harness.nursery import Nursery
 
 WHO = ("gateway", "adapter")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.e2e.relay import Relay
+from tests.harness.relay import Relay
 
 _CHUNK = 1 << 16
 

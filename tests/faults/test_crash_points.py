@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 from tests.faults.crash_house import CrashHouse
-from tests.faults.crash_kinds import KINDS
-from tests.faults.fake_sites import OpenStack, ZStack
-from tests.faults.fleet import Run
-from tests.faults.nursery import Nursery
+from tests.harness.clouds import OpenStack, ZStack
+from tests.harness.fleet import Run
+from tests.harness.mutations import KINDS
+from tests.harness.nursery import Nursery
 
 SITES = {"openstack": OpenStack, "zstack": ZStack}
 SETTLE_S = 1.0

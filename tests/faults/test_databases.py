@@ -12,9 +12,9 @@ from itertools import cycle
 
 import pytest
 from gateway.tests.postgres_server import PostgresServer, needed
-from tests.faults.crash_kinds import KINDS, call
-from tests.faults.fake_sites import OpenStack, ZStack
-from tests.faults.fleet import Fleet, together, until
+from tests.harness.clouds import OpenStack, ZStack
+from tests.harness.fleet import Fleet, together, until
+from tests.harness.mutations import KINDS, call
 
 from cloudspan.client import QuotaExceeded
 from cloudspan.v1 import server_pb2

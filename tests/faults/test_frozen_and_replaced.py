@@ -8,10 +8,10 @@ import signal
 from collections import Counter
 
 import pytest
-from tests.faults import crash_kinds
-from tests.faults.crash_kinds import KINDS
-from tests.faults.fake_sites import OpenStack, ZStack
-from tests.faults.fleet import Fleet, together, until
+from tests.harness import mutations
+from tests.harness.clouds import OpenStack, ZStack
+from tests.harness.fleet import Fleet, together, until
+from tests.harness.mutations import KINDS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
 
@@ -107,7 +107,7 @@ async def test_adapters_are_replaced_under_load_without_a_failed_call_or_a_lost_
 
         async def read():
             while not done.is_set():
-                await crash_kinds.listed(fleet.client, site, "key pair")  # raises what fails
+                await mutations.listed(fleet.client, site, "key pair")  # raises what fails
                 tally["read"] += 1
                 await asyncio.sleep(0.01)
 

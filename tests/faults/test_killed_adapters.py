@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from tests.e2e.running import world
-from tests.faults import fake_sites
-from tests.faults.crash_kinds import KINDS, call
+from tests.harness import clouds
+from tests.harness.mutations import KINDS, call
+from tests.harness.processes import world
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import key_pair_pb2
@@ -60,7 +60,7 @@ class Held(SystemClock):
         await (self.let_go.wait() if seconds == HELD_S else super().sleep(seconds))
 
 
-class OpenStack(fake_sites.OpenStack):
+class OpenStack(clouds.OpenStack):
     """The OpenStack adapter and its fake."""
 
     creates = {  # noqa: RUF012 - never changed
@@ -72,7 +72,7 @@ class OpenStack(fake_sites.OpenStack):
     }
 
 
-class ZStack(fake_sites.ZStack):
+class ZStack(clouds.ZStack):
     """The ZStack adapter and its fake."""
 
     creates = {  # noqa: RUF012 - never changed

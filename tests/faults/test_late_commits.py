@@ -10,11 +10,11 @@ import asyncio
 from collections import Counter
 
 import pytest
-from tests.e2e.running import free_port
-from tests.faults.crash_kinds import KINDS
 from tests.faults.doubling import Doubling
-from tests.faults.fake_sites import OpenStack, ZStack
-from tests.faults.fleet import Fleet, together
+from tests.harness.clouds import OpenStack, ZStack
+from tests.harness.fleet import Fleet, together
+from tests.harness.mutations import KINDS
+from tests.harness.processes import free_port
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 

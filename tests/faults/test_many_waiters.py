@@ -7,7 +7,8 @@ import time
 
 import pytest
 from google.longrunning import operations_pb2
-from tests.faults.openstack_house import entry, fake, house, ref
+from tests.harness.clouds import openstack_entry
+from tests.harness.openstack import fake, ref, serving
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.testing import FakeClock
@@ -53,7 +54,7 @@ async def test_ten_thousand_waiters_cost_the_cloud_a_handful_of_calls(tmp_path):
     """
     clock = FakeClock()
     cloud = fake(clock=clock, timing=Timing(build_s=BUILD_S))
-    async with cloud, house({"east": entry(cloud)}, tmp_path) as made:
+    async with cloud, serving({"east": openstack_entry(cloud)}, tmp_path) as made:
         cloud.control.set_quota("compute", instances=2 * OPERATIONS, cores=-1, ram=-1)
         operations = [await _cast(made.client, cloud, number) for number in range(OPERATIONS)]
         await asyncio.gather(*(_waits_for_the_cloud(made.client, operation) for operation in operations))

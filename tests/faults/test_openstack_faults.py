@@ -7,8 +7,9 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.e2e.certificates import self_signed
-from tests.faults.openstack_house import entry, fake, house, list_servers, ref
+from tests.harness.certificates import self_signed
+from tests.harness.clouds import openstack_entry
+from tests.harness.openstack import fake, list_servers, ref, serving
 
 from cloudspan.client import (
     CloudspanError,
@@ -27,7 +28,7 @@ SERVERS = r"^/v2\.1/servers"
 @asynccontextmanager
 async def _one(tmp_path, **more):
     """A house with one cloud, east."""
-    async with fake(**more) as cloud, house({"east": entry(cloud)}, tmp_path) as made:
+    async with fake(**more) as cloud, serving({"east": openstack_entry(cloud)}, tmp_path) as made:
         yield cloud, made
 
 
@@ -53,8 +54,8 @@ async def test_a_cloud_that_is_down_from_the_start_is_found_once_it_comes(tmp_pa
     """The adapter serves at once, tells why it can't, and logs in by itself later."""
     cloud = fake()
     async with cloud:
-        told = entry(cloud)
-    async with house({"east": told}, tmp_path, ready=False) as made:
+        told = openstack_entry(cloud)
+    async with serving({"east": told}, tmp_path, logged_in=False) as made:
         assert isinstance(await _failure(list_servers(made, timeout=2)), Unreachable)
         [cluster] = (await made.client.clusters.ListClusters(cluster_pb2.ListClustersRequest())).clusters
         assert cluster.state in (cluster_pb2.Cluster.STATE_UNREACHABLE, cluster_pb2.Cluster.STATE_CONNECTING)
@@ -172,8 +173,8 @@ async def test_what_is_no_json_is_a_fault_of_the_platform(tmp_path, fault, reaso
 async def test_a_wrong_password_is_tried_once_however_many_call(tmp_path):
     """Fifty callers at once and fifty after them: one login, so that no account is locked."""
     async with fake() as cloud:
-        entries = {"east": entry(cloud, password="wrong")}
-        async with house(entries, tmp_path, ready=False) as made:
+        entries = {"east": openstack_entry(cloud, password="wrong")}
+        async with serving(entries, tmp_path, logged_in=False) as made:
             for _ in range(2):
                 errors = await asyncio.gather(*(_failure(list_servers(made, timeout=5)) for _ in range(50)))
                 assert {(error.code, error.reason) for error in errors} == {
@@ -195,8 +196,8 @@ async def test_a_certificate_that_nobody_vouches_for_is_named_and_gets_no_passwo
     server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     cloud = fake()
-    entries = {"east": entry(cloud, auth_url=f"https://127.0.0.1:{port}/identity/v3")}
-    async with server, house(entries, tmp_path, ready=False) as made:
+    entries = {"east": openstack_entry(cloud, auth_url=f"https://127.0.0.1:{port}/identity/v3")}
+    async with server, serving(entries, tmp_path, logged_in=False) as made:
         error = await _failure(list_servers(made, timeout=5))
         assert isinstance(error, Unreachable)
         assert error.reason == "TLS_CERTIFICATE"
@@ -208,8 +209,8 @@ async def test_a_certificate_that_nobody_vouches_for_is_named_and_gets_no_passwo
 async def test_one_ill_cloud_slows_no_call_to_another_in_the_same_adapter(tmp_path, fault):
     """A hundred calls wait for the ill one while the other answers."""
     async with fake("east") as east, fake("west") as west:
-        entries = {"east": entry(east), "west": entry(west)}
-        async with house(entries, tmp_path) as made:
+        entries = {"east": openstack_entry(east), "west": openstack_entry(west)}
+        async with serving(entries, tmp_path) as made:
             await list_servers(made, "west")
             east.control.fault(fault, service="compute")
             doomed = [asyncio.create_task(_failure(list_servers(made, timeout=8))) for _ in range(100)]

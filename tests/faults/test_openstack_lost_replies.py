@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.create_server import BootVolume, Interface, create_server
-from tests.faults.openstack_house import entry, fake, house, ref
+from tests.harness.clouds import openstack_entry
+from tests.harness.create_server import BootVolume, Interface, create_server
+from tests.harness.openstack import fake, ref, serving
 
 from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, subnet_pb2, volume_pb2
 from cloudspan_openstack_fake import Body, Kind
@@ -107,7 +108,7 @@ PAIRS = [
 async def test_there_is_exactly_one_whatever_became_of_the_reply(tmp_path, kind, fault):
     """The operation succeeds with the one that is there; it was found by its marker or natural key."""
     make, service, path, names = KINDS[kind]
-    async with fake() as cloud, house({"east": entry(cloud)}, tmp_path, settle_s=SETTLE_S) as made:
+    async with fake() as cloud, serving({"east": openstack_entry(cloud)}, tmp_path, settle_s=SETTLE_S) as made:
         rule = FAULTS[fault]
         met = cloud.control.fault(service=service, method="POST", path=path, count=1, **rule)
         operation = await make(made.client, "only-one", cloud)
@@ -128,7 +129,7 @@ async def _left_overs(client, operation):
 
 async def test_a_create_that_comes_later_than_the_settle_time_leaves_one_and_says_what_was_removed(tmp_path):
     """Sent again after the settle time, then the first one appears: the duplicate is removed and listed."""
-    async with fake() as cloud, house({"east": entry(cloud)}, tmp_path, settle_s=0.5) as made:
+    async with fake() as cloud, serving({"east": openstack_entry(cloud)}, tmp_path, settle_s=0.5) as made:
         cloud.control.set_timing(volume_s=3.0)
         cloud.control.fault(Kind.LATE_COMMIT, service="volume", method="POST", path="/volumes$", count=1, seconds=1.5)
         operation = await _make_volume(made.client, "only-one", cloud)
@@ -141,7 +142,7 @@ async def test_a_create_that_comes_later_than_the_settle_time_leaves_one_and_say
 
 async def test_thirty_creates_of_which_every_third_gets_no_reply_make_thirty(tmp_path):
     """Side by side."""
-    async with fake() as cloud, house({"east": entry(cloud)}, tmp_path, settle_s=SETTLE_S) as made:
+    async with fake() as cloud, serving({"east": openstack_entry(cloud)}, tmp_path, settle_s=SETTLE_S) as made:
         cloud.control.set_quota("volume", volumes=100)
         cloud.control.fault(Kind.LOST_REPLY, service="volume", method="POST", path="/volumes$", probability=0.34)
         wanted = [f"one-of-thirty-{n}" for n in range(30)]

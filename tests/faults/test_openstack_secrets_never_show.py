@@ -9,9 +9,10 @@ import aiohttp
 import pytest
 import yaml
 from google.protobuf import json_format
-from tests.create_server import create_server
-from tests.e2e.running import free_port, openstack, world
-from tests.faults.openstack_house import AT_ONCE, entry, ref
+from tests.harness.clouds import openstack_entry
+from tests.harness.create_server import create_server
+from tests.harness.openstack import AT_ONCE, ref
+from tests.harness.processes import free_port, openstack, world
 
 from cloudspan.client import AsyncClient, CloudspanError, waiting
 from cloudspan.v1 import cluster_pb2, server_pb2
@@ -107,7 +108,7 @@ async def test_no_secret_shows_in_logs_errors_or_metrics_however_calls_fail(tmp_
         cloud.control.set_password("demo", PASSWORD)
         cloud.control.set_quota("compute", instances=500, cores=500, ram=1 << 24)
         file = tmp_path / "clouds.yaml"
-        file.write_text(yaml.safe_dump({"clouds": {"east": entry(cloud, password=PASSWORD)}}))
+        file.write_text(yaml.safe_dump({"clouds": {"east": openstack_entry(cloud, password=PASSWORD)}}))
         metrics = f"127.0.0.1:{free_port()}"
         options = ("--settle-s", "0.2", "--log-level", "debug", "--metrics", metrics)
         with world(tmp_path, "--log-level", "debug") as running:

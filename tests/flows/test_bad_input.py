@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import struct_pb2
-from tests.flows.memory_house import MAIN, House, create_request, memory_cluster, open_house
+from tests.harness.clouds import MAIN, create_request, memory_cluster
+from tests.harness.in_process import Deployment, deployment
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors, grpcs
@@ -33,15 +34,15 @@ def cluster() -> MemoryCluster:
 
 
 @pytest.fixture
-async def house(cluster: MemoryCluster) -> AsyncIterator[House]:
-    async with open_house(cluster) as opened:
+async def running(cluster: MemoryCluster) -> AsyncIterator[Deployment]:
+    async with deployment(cluster) as opened:
         yield opened
 
 
 @pytest.fixture
-async def servers(house: House) -> AsyncIterator[Any]:
+async def servers(running: Deployment) -> AsyncIterator[Any]:
     """The generated stub over a plain channel: what any gRPC client has."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{house.gateway.server.port}") as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.gateway.server.port}") as channel:
         yield server_pb2_grpc.ServerServiceStub(channel)
 
 
@@ -134,7 +135,7 @@ CASES: dict[str, tuple[str, Any, tuple[tuple[str, str], ...], Code, str, str]] =
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-async def test_it_is_refused_with_what_to_do_next(house: House, servers: Any, case: Any) -> None:
+async def test_it_is_refused_with_what_to_do_next(running: Deployment, servers: Any, case: Any) -> None:
     """Code, reason and advice of each; nothing was begun by any of them."""
     method, request, metadata, code, reason, advice = case
     got, error = await refused(getattr(servers, method)(request, metadata=metadata, timeout=5))
@@ -144,7 +145,7 @@ async def test_it_is_refused_with_what_to_do_next(house: House, servers: Any, ca
     if reason in _LOCATED:
         assert error.metadata["platform"] == ("nope" if reason == "PLATFORM_UNKNOWN" else "memory")
         assert reason == "PLATFORM_UNKNOWN" or error.metadata["cluster"] in ("main", "nope")
-    assert repr(house.gateway.store) == "<MemoryStore 0 open, 0 done>"
+    assert repr(running.gateway.store) == "<MemoryStore 0 open, 0 done>"
 
 
 async def test_a_page_token_of_another_query_is_refused(servers: Any) -> None:
@@ -168,16 +169,16 @@ async def test_a_message_of_ten_megabytes_is_refused_and_the_gateway_lives_on(se
     assert (await servers.ListServers(Lists(parent=MAIN))).servers
 
 
-async def test_bytes_that_are_no_message_are_refused(house: House) -> None:
+async def test_bytes_that_are_no_message_are_refused(running: Deployment) -> None:
     """For a read, a list and a mutation alike."""
-    async with grpcs.new_channel(f"127.0.0.1:{house.gateway.server.port}") as channel:
+    async with grpcs.new_channel(f"127.0.0.1:{running.gateway.server.port}") as channel:
         for method in ("GetServer", "ListServers", "CreateServer"):
             raw = channel.unary_unary(f"/cloudspan.v1.ServerService/{method}")
             code, error = await refused(raw(b"\xff\xff\xff", timeout=5))
             assert (code, error.reason) == (Code.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
 
 
-async def test_a_millisecond_is_either_enough_or_said_to_be_too_little(house: House, servers: Any) -> None:
+async def test_a_millisecond_is_either_enough_or_said_to_be_too_little(running: Deployment, servers: Any) -> None:
     """Never another error, for reads, lists over clusters and mutations; and nothing is left running."""
     for request, method in ((Gets(name=f"{MAIN}/servers/seed-000000"), servers.GetServer),
                             (Lists(parent=ALL), servers.ListServers),
@@ -188,12 +189,12 @@ async def test_a_millisecond_is_either_enough_or_said_to_be_too_little(house: Ho
 
 
 async def test_without_a_deadline_a_call_is_served(servers: Any) -> None:
-    """It gets the house's own."""
+    """It gets the running's own."""
     assert (await servers.GetServer(Gets(name=f"{MAIN}/servers/seed-000001"))).display_name == "server-00001"
 
 
 async def test_a_call_that_is_cancelled_midway_ends_at_the_adapter(
-    house: House, servers: Any, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+    running: Deployment, servers: Any, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is gone: so is its call, down to the driver; the next one is served."""
     begun, ended = asyncio.Event(), asyncio.Event()
@@ -211,7 +212,7 @@ async def test_a_call_that_is_cancelled_midway_ends_at_the_adapter(
 
     monkeypatch.setattr(type(area), "get_server", hanging)
     async with (
-        open_house(memory_cluster("main", platform="fresh")) as fresh,
+        deployment(memory_cluster("main", platform="fresh")) as fresh,
         grpcs.new_channel(f"127.0.0.1:{fresh.gateway.server.port}") as channel,
     ):
         stub = server_pb2_grpc.ServerServiceStub(channel)

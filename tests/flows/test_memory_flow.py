@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.flows.memory_house import MAIN, create_request, memory_cluster, open_house
+from tests.harness.clouds import MAIN, create_request, memory_cluster
+from tests.harness.in_process import deployment
 
 from cloudspan.client import errors, result_of, waiting
 from cloudspan.v1 import cluster_pb2, common_pb2, platform_pb2, server_pb2, volume_pb2
@@ -17,11 +18,11 @@ Lists = server_pb2.ListServersRequest
 
 async def test_from_plugging_in_to_deleting() -> None:
     """Every answer names things in a way that the next call takes."""
-    async with open_house() as house:
-        cloud = house.client
+    async with deployment() as running:
+        cloud = running.client
         with pytest.raises(errors.NotFound, match="not plugged in"):
             await cloud.servers.CreateServer(create_request())
-        await house.plug([memory_cluster()])
+        await running.plug([memory_cluster()])
         (platform,) = (await cloud.platforms.ListPlatforms(platform_pb2.ListPlatformsRequest())).platforms
         assert list(platform.clusters) == [MAIN]
         cluster = await cloud.clusters.GetCluster(cluster_pb2.GetClusterRequest(name=platform.clusters[0]))
@@ -46,31 +47,31 @@ async def test_one_list_over_two_platforms_goes_on_when_one_dies() -> None:
     other = memory_cluster("c", platform="other")
     for cluster in (*memory, other):
         cluster.seed_servers(30)
-    async with open_house(*memory) as house:
-        await house.plug([other], "other-1")
-        everything = house.client.each(house.client.servers.ListServers, Lists(parent=ALL, page_size=25))
+    async with deployment(*memory) as running:
+        await running.plug([other], "other-1")
+        everything = running.client.each(running.client.servers.ListServers, Lists(parent=ALL, page_size=25))
         names = [server.name async for server in everything]
         assert len(names) == len(set(names)) == 90
         assert not everything.unreachable
-        first = await house.client.servers.ListServers(Lists(parent=ALL, page_size=6))
-        await house.kill("other-1")
-        rest: Any = house.client.each(
-            house.client.servers.ListServers, Lists(parent=ALL, page_size=50, page_token=first.next_page_token)
+        first = await running.client.servers.ListServers(Lists(parent=ALL, page_size=6))
+        await running.kill("other-1")
+        rest: Any = running.client.each(
+            running.client.servers.ListServers, Lists(parent=ALL, page_size=50, page_token=first.next_page_token)
         )
         left = [server.name async for server in rest]
         assert list(rest.unreachable) == ["platforms/other/clusters/c"]
         assert len(left) == 60 - 4
         states = {status.cluster: status.state for status in rest.cluster_status}
         assert states["platforms/other/clusters/c"] == common_pb2.ClusterStatus.STATE_UNREACHABLE
-        again = await house.client.servers.ListServers(Lists(parent=ALL))
+        again = await running.client.servers.ListServers(Lists(parent=ALL))
         assert list(again.unreachable) == ["platforms/other/clusters/c"]
 
 
 async def test_many_servers_at_once_are_each_made_once() -> None:
     """Fifty casts, then all are awaited."""
     cluster = memory_cluster()
-    async with open_house(cluster) as house:
-        casts = [house.client.servers.CreateServer(create_request(f"s{n}")) for n in range(50)]
+    async with deployment(cluster) as running:
+        casts = [running.client.servers.CreateServer(create_request(f"s{n}")) for n in range(50)]
         operations = await asyncio.gather(*casts)
         servers = await asyncio.gather(*(operation.result(10) for operation in operations))
         assert len({server.name for server in servers}) == len(cluster.store.all("servers")) == 50

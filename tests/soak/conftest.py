@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.faults.nursery import Nursery
+from tests.harness.nursery import Nursery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,9 +16,9 @@ from contextlib import nullcontext
 
 import pytest
 from google.longrunning import operations_pb2
-from tests.faults import crash_kinds
-from tests.faults.fake_sites import OpenStack, ZStack
-from tests.faults.fleet import Fleet
+from tests.harness import mutations
+from tests.harness.clouds import OpenStack, ZStack
+from tests.harness.fleet import Fleet
 from tests.soak.workers import Score, Worker
 
 from cloudspan.client import CloudspanError
@@ -88,7 +88,7 @@ async def _wrong(fleet, sites, score):
 async def _listed(fleet, site, kind):
     while True:
         try:
-            return await crash_kinds.listed(fleet.client, site, kind)
+            return await mutations.listed(fleet.client, site, kind)
         except CloudspanError:
             await asyncio.sleep(0.1)
 

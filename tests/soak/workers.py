@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import crash_kinds
+from tests.harness import mutations
 
 from cloudspan.v1 import server_pb2, volume_pb2
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from tests.faults.fake_sites import Site
-    from tests.faults.fleet import Fleet, Run
+    from tests.harness.clouds import Site
+    from tests.harness.fleet import Fleet, Run
 
 _LIMIT_S = 120.0
 _ASKED_AGAIN = 0.1  # of the requests
@@ -83,7 +83,7 @@ class Worker:
         """Make a server and a volume, in either order or at the same time."""
         makes: list[Callable[[], Any]] = [
             lambda: self._ask(server_of(self._site, name)),
-            lambda: self._ask(crash_kinds.volume(self._site, name)),
+            lambda: self._ask(mutations.volume(self._site, name)),
         ]
         if self._dice.random() < 0.5:
             runs = await asyncio.gather(*(make() for make in makes))
@@ -114,7 +114,7 @@ class Worker:
 def server_of(site: Site, name: str) -> server_pb2.CreateServerRequest:
     """Return what asks for a server; the memory platform has no images and no networks."""
     if site.image:
-        return crash_kinds.server(site, name)
+        return mutations.server(site, name)
     return server_pb2.CreateServerRequest(
         parent=site.ref, server=server_pb2.Server(display_name=name, flavor=site.flavor)
     )

@@ -12,7 +12,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.rpc import status_pb2
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
-from tests.flows.memory_house import MAIN, House, memory_cluster
+from tests.harness.clouds import MAIN, memory_cluster
+from tests.harness.in_process import Deployment
 
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.registry.memory import MemoryRegistry
@@ -55,22 +56,22 @@ class DictDoor:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[Deployment]:
     """A gateway without its gRPC door, over one memory adapter."""
     registry = MemoryRegistry()
     gateway = app.build(GatewayConfig(metrics="", settle=0.2, database="memory:"), registry)
     async with gateway.working():
-        house = House(gateway, registry, None)
-        await house.plug([memory_cluster()])
+        running = Deployment(gateway, registry, None)
+        await running.plug([memory_cluster()])
         try:
-            yield house
+            yield running
         finally:
-            await house.kill()
+            await running.close()
 
 
 @pytest.fixture
-def door(house: House) -> DictDoor:
-    return DictDoor(house.gateway)
+def door(running: Deployment) -> DictDoor:
+    return DictDoor(running.gateway)
 
 
 async def test_a_list_of_one_cluster_and_of_all_is_answered(door: DictDoor) -> None:

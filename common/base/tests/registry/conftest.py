@@ -120,8 +120,9 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def find_consul() -> str:
-    """Return the Consul program; without one skip, or fail where a skip would hide that nothing was proven."""
+@pytest.fixture(scope="session")
+def consul_program() -> str:
+    """The Consul program; without one skip, or fail where a skip would hide that nothing was proven."""
     home = Path.home() / ".local" / "bin" / "consul"
     for program in (os.environ.get("CLOUDSPAN_CONSUL"), shutil.which("consul"), str(home)):
         if program and Path(program).is_file():
@@ -133,18 +134,18 @@ def find_consul() -> str:
 
 
 @pytest.fixture(scope="session")
-def shared_consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulServer]:
+def shared_consul(consul_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulServer]:
     """An agent that tests share and leave alone; each uses a service name of its own."""
-    server = ConsulServer(find_consul(), tmp_path_factory.mktemp("consul"))
+    server = ConsulServer(consul_program, tmp_path_factory.mktemp("consul"))
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def own_consul(tmp_path: Path) -> Iterator[ConsulServer]:
+def own_consul(consul_program: str, tmp_path: Path) -> Iterator[ConsulServer]:
     """An agent that the test may kill and freeze; not started."""
-    server = ConsulServer(find_consul(), tmp_path)
+    server = ConsulServer(consul_program, tmp_path)
     yield server
     server.stop()
 

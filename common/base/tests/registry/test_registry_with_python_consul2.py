@@ -16,7 +16,7 @@ VERSION = "0.1.5"
 
 @pytest.mark.faults
 @pytest.mark.timeout(300)
-def test_the_consul_suite_passes_with_python_consul2(tmp_path: Path) -> None:
+def test_the_consul_suite_passes_with_python_consul2(consul_program: str, tmp_path: Path) -> None:
     """Both libraries import as `consul`; a folder put first on the path decides which one is proven."""
     library = tmp_path / "library"
     install = ["install", "--quiet", "--target", str(library), "--no-deps", f"python-consul2=={VERSION}", "six"]
@@ -26,6 +26,7 @@ def test_the_consul_suite_passes_with_python_consul2(tmp_path: Path) -> None:
     suite += ["-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
     environment = {
         **os.environ,
+        "CLOUDSPAN_CONSUL": consul_program,
         "PYTHONPATH": str(library),
         "PYTHONDONTWRITEBYTECODE": "1",
         "CLOUDSPAN_EXPECT_CONSUL_LIBRARY": VERSION,

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from google.longrunning import operations_pb2
-from tests.e2e.running import free_port
-from tests.faults import crash_kinds
+from tests.harness import mutations
+from tests.harness.processes import free_port
 
 from cloudspan.client import AsyncClient, CloudspanError, OutOfTime, Unreachable, result_of
 from cloudspan.v1 import operation_pb2
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from google.protobuf.message import Message
-    from tests.faults.fake_sites import Site
-    from tests.faults.nursery import Child, Nursery
+    from tests.harness.clouds import Site
+    from tests.harness.nursery import Child, Nursery
 
 LIMIT_S = 45.0
 AGAIN_S = 0.02
@@ -81,7 +81,7 @@ class Fleet:
         for client in self.clients.values():
             await client.close()
         for child in self.children.values():
-            child.close()
+            child.kill()
 
     @property
     def client(self) -> AsyncClient:
@@ -137,7 +137,7 @@ class Fleet:
             async with asyncio.timeout(LIMIT_S):
                 while True:
                     try:
-                        return await crash_kinds.listed(asked, self.site, kind)
+                        return await mutations.listed(asked, self.site, kind)
                     except CloudspanError as error:
                         problem = repr(error)
                     await asyncio.sleep(AGAIN_S)
@@ -162,7 +162,7 @@ async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
 async def _patiently(client: AsyncClient, request: Message) -> operations_pb2.Operation:
     while True:
         try:
-            operation = (await crash_kinds.call(client, request)).proto
+            operation = (await mutations.call(client, request)).proto
             wait = operations_pb2.WaitOperationRequest(name=operation.name)
             wait.timeout.FromNanoseconds(int(_ROUND_S / 2 * 1e9))
             while not operation.done:

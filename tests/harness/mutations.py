@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.create_server import Interface, create_server
+from tests.harness.create_server import Interface, create_server
 
 from cloudspan.client import CloudspanError
 from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from google.protobuf.message import Message
-    from tests.faults.fake_sites import Site
+    from tests.harness.clouds import Site
 
     from cloudspan.client import AsyncClient
 

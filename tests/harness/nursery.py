@@ -4,7 +4,7 @@
         child = nursery.start(directory, "gateway", "cloudspan_gateway", "--listen", "127.0.0.1:0")
 
 A crash test starts hundreds of processes, and importing is most of what a start costs. A child is a process of its own
-in every way: it is killed, frozen and awaited by its pid. `python -m tests.faults.nursery` is the one that forks.
+in every way: it is killed, frozen and awaited by its pid. `python -m tests.harness.nursery` is the one that forks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """One process; what it prints is in its log."""
+    """One process; what it prints is in its log.
+
+    It holds a file descriptor for as long as the process lives and no longer: tests that crash things start thousands.
+    """
 
     def __init__(self, name: str, pid: int, log: Path) -> None:
         self.name, self.pid, self.log = name, pid, log
@@ -45,11 +48,13 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        return self._fd is not None and not select.select([self._fd], [], [], 0)[0]
+        return not self._wait(0)
 
     @property
     def stopped(self) -> bool:
         """Whether it is frozen."""
+        if not self.alive:
+            return False  # its pid may be another's by now
         try:
             state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
@@ -72,13 +77,6 @@ class Child:
         if not self._wait(_STOP_S):
             self.kill()
 
-    def close(self) -> None:
-        """Kill it, and let go of it."""
-        self.kill()
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
     async def ended(self) -> None:
         """Return once it has ended."""
         if not self.alive or self._fd is None:
@@ -91,6 +89,7 @@ class Child:
         finally:
             loop.remove_reader(watched)
             os.close(watched)
+        self._wait(0)
 
     async def event(self, name: str, limit_s: float = START_S) -> dict[str, Any]:
         """Wait for a line of its log; return its fields.
@@ -109,7 +108,16 @@ class Child:
             await asyncio.sleep(_POLL_S)
 
     def _wait(self, limit_s: float) -> bool:
-        return self._fd is None or bool(select.select([self._fd], [], [], limit_s)[0])
+        """Return whether it has ended, waiting for that as long as said; let go of its descriptor once it has."""
+        if self._fd is None:
+            return True
+        poll = select.poll()  # `select` knows no descriptor above 1023
+        poll.register(self._fd, select.POLLIN)
+        if not poll.poll(limit_s * 1000):
+            return False
+        os.close(self._fd)
+        self._fd = None
+        return True
 
 
 class Nursery:
@@ -120,7 +128,7 @@ class Nursery:
         self._started = 0
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPAN_")}
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "tests.faults.nursery", *modules),
+            (sys.executable, "-m", "tests.harness.nursery", *modules),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -132,7 +140,7 @@ class Nursery:
 
     def __exit__(self, *_: object) -> None:
         for child in self._children:
-            child.close()
+            child.kill()
         self._process.communicate(timeout=_STOP_S)
 
     def start(self, directory: Path, name: str, module: str, *arguments: str, prepare: tuple[str, ...] = ()) -> Child:
@@ -151,7 +159,7 @@ class Nursery:
         answer = self._process.stdout.readline()
         assert answer, "the nursery ended; what it said stands above"
         child = Child(name, int(answer), log)
-        self._children.append(child)
+        self._children = [*(each for each in self._children if each.alive), child]
         return child
 
 

@@ -1,24 +1,40 @@
-"""A fake cloud beside the test and the adapter that serves it: what the crash tests start, and what they count.
+"""Clouds beside the test and what serves them: fakes of OpenStack and ZStack, and the cluster in memory.
 
-Platforms differ in what a request needs and in what a cloud holds afterwards; the tests are the same for both.
+Platforms differ in what a request needs and in what a cloud holds afterwards; a `Site` is where they differ, so that
+the tests are the same for all. `cluster` serves one in the test's process, `adapter` starts a program for it.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
-from tests.faults.openstack_house import entry as openstack_entry
 
 import cloudspan_openstack_fake as fake_openstack
 import cloudspan_zstack_fake as fake_zstack
+from cloudspan.v1 import server_pb2
+from cloudspan_common.names import ClusterRef
+from cloudspan_memory.driver import MemoryCluster
+from cloudspan_openstack.cloud.clouds import read_cloud as read_openstack
+from cloudspan_openstack.cluster import OpenStackCluster
+from cloudspan_openstack.cluster import Shared as SharedByOpenStack
+from cloudspan_zstack.cloud.clouds import read_cloud as read_zstack
+from cloudspan_zstack.cluster import Shared as SharedByZStack
+from cloudspan_zstack.cluster import ZStackCluster
+
+MAIN = "platforms/memory/clusters/main"
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from prometheus_client import CollectorRegistry
+
     from cloudspan_common.clock import Clock
+    from cloudspan_kit.driver import Cluster
 
 
 class Site(Protocol):
@@ -39,6 +55,10 @@ class Site(Protocol):
 
     def adapter(self, directory: Path) -> tuple[str, ...]:
         """Return the arguments of the adapter's process."""
+        ...
+
+    def cluster(self, directory: Path) -> Cluster:
+        """Return what serves it in this process."""
         ...
 
     def census(self) -> Counter[str]:
@@ -87,6 +107,10 @@ class OpenStack:
         file.write_text(yaml.safe_dump({"clouds": {"east": openstack_entry(self.cloud)}}))
         return ("--clouds", str(file), "--cluster", "east", "--settle-s", str(self._settle_s))
 
+    def cluster(self, directory: Path) -> Cluster:
+        [made] = openstack_clusters({"east": openstack_entry(self.cloud)}, directory, settle_s=self._settle_s)
+        return made
+
     def census(self) -> Counter[str]:
         return Counter({name: len(getattr(self.cloud.store, name)) for name in self.tables})
 
@@ -128,11 +152,19 @@ class ZStack:
         self.external = f"{self.ref}/networks/{_id(store.l3_networks, 'public', 'uuid')}"
 
     def adapter(self, directory: Path) -> tuple[str, ...]:
+        return ("--clouds", str(self._clouds(directory)), "--cluster", "zeta")
+
+    def cluster(self, directory: Path) -> Cluster:
+        return ZStackCluster(
+            ClusterRef("zstack", "zeta"), read_zstack("zeta", self._clouds(directory)), SharedByZStack()
+        )
+
+    def _clouds(self, directory: Path) -> Path:
         file = directory / "zstack.yaml"
         account, password = self.cloud.credentials("admin")
         told = {"endpoint": self.cloud.endpoint, "account": account, "password": password, "settle": self._settle_s}
         file.write_text(yaml.safe_dump({"clouds": {"zeta": told}}))
-        return ("--clouds", str(file), "--cluster", "zeta")
+        return file
 
     def census(self) -> Counter[str]:
         tables = self.cloud.store.tables.items()
@@ -146,6 +178,75 @@ class ZStack:
 
     def network_options(self, number: int) -> Mapping[str, Any]:
         return {"physical_interface": "eth0", "vlan": 300 + number}
+
+
+class Memory:
+    """The cluster that is nothing but its adapter; it lives in one process only."""
+
+    ref = MAIN
+    has_ports = has_routers = False
+    module = "cloudspan_memory"
+
+    def __init__(self, delay_s: float = 0.02) -> None:
+        self._cluster = memory_cluster(delay_s=delay_s)
+        self.cloud = nullcontext(self._cluster)
+        self.flavor, self.image = f"{self.ref}/flavors/small", f"{self.ref}/images/linux"
+        self.network, self.external = f"{self.ref}/networks/private", f"{self.ref}/networks/public"
+
+    def adapter(self, directory: Path) -> tuple[str, ...]:
+        return ("--clusters", "main")
+
+    def cluster(self, directory: Path) -> Cluster:
+        return self._cluster
+
+    def census(self) -> Counter[str]:
+        return Counter({name: len(kept.rows) for name, kept in self._cluster.store._collections.items()})
+
+    def named(self, kind: str, name: str) -> int:
+        first, *more = kind.split()
+        collection = f"{first}{''.join(word.capitalize() for word in more)}s"
+        return [row.display_name for row in self._cluster.store.all(collection)].count(name)
+
+    def refuse_floating_ips(self) -> None:
+        raise NotImplementedError("the cluster in memory refuses nothing")
+
+    def network_options(self, number: int) -> Mapping[str, Any]:
+        return {}
+
+
+def memory_cluster(tag: str = "main", *, platform: str = "memory", delay_s: float = 0.02) -> MemoryCluster:
+    """Return a cluster in memory whose changes take that long."""
+    return MemoryCluster(ClusterRef(platform, tag), delay_s=delay_s)
+
+
+def create_request(name: str = "web", parent: str = MAIN, **fields: Any) -> server_pb2.CreateServerRequest:
+    """Return what creates a server in memory."""
+    server = server_pb2.Server(display_name=name, flavor=f"{parent}/flavors/small")
+    return server_pb2.CreateServerRequest(**{"parent": parent, "server": server} | fields)
+
+
+def openstack_entry(cloud: fake_openstack.FakeCloud, tag: str = "", **changes: Any) -> dict[str, Any]:
+    """Return the entry of a fake cloud's clouds.yaml, its `auth` and the rest changed by name."""
+    found: dict[str, Any] = cloud.clouds()["clouds"][tag or cloud.name]
+    for key, value in changes.items():
+        (found["auth"] if key in ("auth_url", "password") else found)[key] = value
+    return found
+
+
+def openstack_clusters(
+    entries: Mapping[str, Any], directory: Path, *, settle_s: float, metrics: CollectorRegistry | None = None
+) -> Sequence[OpenStackCluster]:
+    """Return what serves the entries of a clouds.yaml in this process."""
+    file = directory / "clouds.yaml"
+    file.write_text(yaml.safe_dump({"clouds": dict(entries)}))
+    shared = SharedByOpenStack(metrics)
+    with warnings.catch_warnings():
+        # openstacksdk warns of its own InfluxDB defaults while it reads a clouds.yaml that has none.
+        warnings.filterwarnings("ignore", message="Support for InfluxDB")
+        return [
+            OpenStackCluster(ClusterRef("openstack", tag), read_openstack(tag, file), shared, settle_s=settle_s)
+            for tag in entries
+        ]
 
 
 def _lives(row: Any) -> bool:
