@@ -19,7 +19,7 @@ TTL_S = 16.0
 ROUNDS = 5
 EVENTS = 3
 # A token that is revoked again while it is younger than 2 s looks like a service that refuses every token: after two of
-# these the keeper stops logging in for a while, so that nobody logs in for ever (pain 1).
+# these the keeper stops logging in for a while, so that nobody logs in for ever.
 APART_S = 2.5
 WITHIN = 1.2
 

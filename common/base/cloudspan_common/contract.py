@@ -1,7 +1,6 @@
 """What each method of the contract is, read from its descriptor; nothing is derived from a method's name.
 
 The gateway forwards and the kit serves by this table, so that a new rpc in `protos/` needs no code in either.
-Spec: design, section 3 (Routing).
 """
 
 from __future__ import annotations

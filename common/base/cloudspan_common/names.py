@@ -1,7 +1,6 @@
 """Resource names: `platforms/{platform}/clusters/{cluster}/servers/{id}`.
 
 A name routes by itself. Ids are the platform's own, percent-encoded where they hold `/`, `%`, spaces or controls.
-Spec: design, section 3 (Names).
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ async def test_a_first_write_that_was_not_carried_out_is_the_callers_to_decide(
 
 
 async def test_a_first_write_that_is_asked_to_slow_down_is_waited_out(cloud: ScriptedCloud) -> None:
-    """A 429 is no failure (pain 12): the operation says what it waits for, and goes on when it may."""
+    """A 429 is no failure: the operation says what it waits for, and goes on when it may."""
     cloud.faults = {0: Fault(refuses=errors.RateLimited("slow", retry_after_s=7))}
     gateway = Gateway(cloud, one_server(cloud))
     assert (await gateway.drive()).ok

@@ -1,7 +1,7 @@
 """What a registry is: where adapters say that they are there, and where gateways watch who is.
 
 Adapters call `Registry.register`, gateways follow `Registry.watch`; `open_registry` picks the driver by URL. Says
-nothing about clouds, clusters or identities: clusters come from Describe. Spec: design, section 6.
+nothing about clouds, clusters or identities: clusters come from Describe.
 """
 
 from __future__ import annotations

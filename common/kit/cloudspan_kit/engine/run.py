@@ -308,7 +308,7 @@ class OperationRun(KindVerbs):
     def wait_out(self, step: str, error: errors.CloudspanError) -> NoReturn:
         """The write was not carried out: wait if the cloud asks to slow down, or if anything was begun.
 
-        Else it is the caller's to decide whether to come again. A 429 is no failure (pain 12).
+        Else it is the caller's to decide whether to come again. A 429 is no failure.
         """
         if not self.has_begun and not isinstance(error, errors.RateLimited):
             raise error
