@@ -120,9 +120,8 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-@pytest.fixture(scope="session")
-def consul_program() -> str:
-    """The Consul program; without one skip, or fail where a skip would hide that nothing was proven."""
+def find_consul() -> str:
+    """Return the Consul program; without one skip, or fail where a skip would hide that nothing was proven."""
     home = Path.home() / ".local" / "bin" / "consul"
     for program in (os.environ.get("CLOUDSPAN_CONSUL"), shutil.which("consul"), str(home)):
         if program and Path(program).is_file():
@@ -131,6 +130,12 @@ def consul_program() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def consul_program() -> str:
+    """The Consul program, see `find_consul`."""
+    return find_consul()
 
 
 @pytest.fixture(scope="session")
