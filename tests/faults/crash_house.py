@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.faults.crash_points import SENT_S
 from tests.harness.fleet import LIMIT_S, Fleet, Run
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from tests.harness.clouds import Site
@@ -60,6 +61,18 @@ class CrashHouse(Fleet):
         ended = await asyncio.gather(*self._keepers, return_exceptions=True)
         assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
 
+    async def _kept_alive(self, asking: Coroutine[Any, Any, Run]) -> Run:
+        """Return what is asked for; fail at once when nobody starts again what dies meanwhile."""
+        asked = asyncio.ensure_future(asking)
+        try:
+            await asyncio.wait({asked, *self._keepers}, return_when=asyncio.FIRST_COMPLETED)
+            for keeper in self._keepers:
+                if keeper.done():
+                    keeper.result()  # raises what ended it
+            return await asked
+        finally:
+            asked.cancel()
+
     def plan(self, who: str = "", point: str = "") -> None:
         """Say where the next crash is to be: a process, and its point, side and number; nowhere when empty.
 
@@ -83,7 +96,7 @@ class CrashHouse(Fleet):
         request = kind.request(self.site, name, number, *(made.name for made in there))
         self.plan(*point)
         deaths = self.deaths
-        run = await self.ask(request, limit_s=limit_s)
+        run = await self._kept_alive(self.ask(request, limit_s=limit_s))
         run.name = name
         if point[0]:  # what was sent last may still be about to kill its sender
             await asyncio.sleep(SENT_S if self.deaths == deaths else 0)

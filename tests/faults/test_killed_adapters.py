@@ -10,26 +10,21 @@ import os
 import signal
 import uuid
 from collections import Counter
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 from tests.harness import clouds
+from tests.harness.fleet import Fleet, until
 from tests.harness.mutations import KINDS, call
-from tests.harness.processes import world
 
-from cloudspan.client import AsyncClient, CloudspanError
-from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.clock import SystemClock
 
-# Three processes are started one after the other: seconds on a machine at rest, half a minute on a busy one.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
 
 NAME = "only-one"
 SETTLE_S = 3.0
 HELD_S = 3600.0
 LIMIT_S = 45.0
-_POLL_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -87,46 +82,6 @@ class ZStack(clouds.ZStack):
     }
 
 
-@asynccontextmanager
-async def _running(site, directory):
-    """The cloud, a gateway over it, and an adapter that has logged in."""
-    async with site.cloud:
-        with world(directory) as running:
-            await asyncio.to_thread(running.adapter, site.module, *site.adapter(directory), name="first")
-            try:
-                async with AsyncClient(running.address, retries=False) as client:
-                    await _logged_in(client, site.ref)
-                    yield running, client
-            finally:
-                # An adapter logs out of the cloud, which must be able to answer meanwhile.
-                await asyncio.to_thread(running.stack.close)
-
-
-async def _logged_in(client, ref):
-    problem = "nothing was asked"
-    try:
-        async with asyncio.timeout(20):
-            while problem := await _problem(client, ref):  # noqa: ASYNC110 - other processes have no event
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError as error:
-        raise AssertionError(f"{ref} can't be used: {problem}") from error
-
-
-async def _problem(client, ref):
-    """Say why the cluster can't be used yet; nothing when it can."""
-    try:
-        listed = await client.key_pairs.ListKeyPairs(key_pair_pb2.ListKeyPairsRequest(parent=ref), timeout=5)
-    except CloudspanError as error:
-        return repr(error)
-    return ", ".join(listed.unreachable)
-
-
-async def _until(condition, limit_s=20.0):
-    async with asyncio.timeout(limit_s):
-        while not await condition():  # noqa: ASYNC110 - other processes have no event
-            await asyncio.sleep(_POLL_S)
-
-
 async def _cast_for(site, client, kind):
     """Return how to cast a create of one kind, the same one each time."""
     wanted = KINDS[kind]
@@ -171,13 +126,13 @@ async def _kill_received(site, create, adapter, cast):
     """The cloud has the request and does nothing about it until the next adapter has looked, or sent it again."""
     held = site.cloud.control.fault("latency", count=1, seconds=HELD_S, **create.native)
     operation = await cast()
-    await _until(lambda: _met(held))
+    await until(lambda: _met(held))
     adapter.kill()
     assert site.cloud.control.requests(**create.native) == []
     return operation
 
 
-async def _met(fault):
+def _met(fault):
     return fault.hits == 1
 
 
@@ -214,55 +169,58 @@ CASES = [(tag, name, point) for tag, site in SITES.items() for name in site.crea
 # ------------------------------------------------------------------ what is left
 
 
-async def _killed_and_followed(site, name, point, directory):
+async def _killed_and_followed(nursery, site, name, point, directory):
     """Kill the adapter at a point of a create, start the next one, and see what became of it all."""
     create = site.creates[name]
-    async with _running(site, directory) as (running, client):
-        cast = await _cast_for(site, client, create.kind)
+    async with Fleet(nursery, site, directory) as fleet:
+        await fleet.gateway()
+        first = await fleet.adapter("first")
+        await fleet.listed("key pair")
+        cast = await _cast_for(site, fleet.client, create.kind)
         before = site.census()
         site.cloud.control.clear_requests()
         seen = site.cloud.control.fault("latency", **create.native)
-        operation = await POINTS[point](site, create, running.adapters["first"], cast)
+        operation = await POINTS[point](site, create, first, cast)
         assert not operation.done
         noted = len(site.cloud.control.requests(**create.native))
         site.cloud.control.clear_requests()
-        await asyncio.to_thread(running.adapter, site.module, *site.adapter(directory), name="second")
+        await fleet.adapter("second")
         if point == "received":
-            await _until(lambda: _looked(site, create, seen))
+            await until(lambda: _looked(site, create, seen))
             site.cloud.store.clock.let_go.set()
         made = await operation.result(LIMIT_S)
-        await _until(lambda: _all_noted(site, create, seen, noted))
+        await until(lambda: _all_noted(site, create, seen, noted))
         assert made.display_name == NAME
         assert site.named(create.kind, NAME) == 1
         assert site.census() - before == Counter(create.rows)
         assert before - site.census() == Counter()
-        assert await _left_overs(client, operation) == []
+        assert await _left_overs(operation) == []
         again = await cast()
         assert (again.name, again.done) == (operation.name, True)
         return seen.hits
 
 
-async def _looked(site, create, seen):
+def _looked(site, create, seen):
     """Whether the next adapter has looked for what was sent; where a second one is refused, whether it has sent it."""
     if create.by_key:
         return seen.hits == 2
     return bool(site.cloud.control.requests(create.native["service"], "GET"))
 
 
-async def _all_noted(site, create, seen, before):
+def _all_noted(site, create, seen, before):
     """Whether the cloud has answered every create that it ever received, `before` the kill and since."""
     return before + len(site.cloud.control.requests(**create.native)) == seen.hits
 
 
-async def _left_overs(client, operation):
+async def _left_overs(operation):
     async for change in operation.changes():
         metadata = change.metadata
     return list(metadata.left_overs)
 
 
 @pytest.mark.parametrize(("tag", "name", "point"), CASES)
-async def test_an_adapter_killed_around_a_create_leaves_exactly_one(tmp_path, tag, name, point):
+async def test_an_adapter_killed_around_a_create_leaves_exactly_one(nursery, tmp_path, tag, name, point):
     """Each create of each kind, killed at four points: one resource, nothing beside it, the operation ends well."""
-    sent = await _killed_and_followed(SITES[tag](Held(), SETTLE_S), name, point, tmp_path)
+    sent = await _killed_and_followed(nursery, SITES[tag](Held(), SETTLE_S), name, point, tmp_path)
     # Sent again is only what nobody could see yet and the cloud refuses to make twice.
     assert sent == (2 if point == "received" and SITES[tag].creates[name].by_key else 1)

@@ -90,9 +90,16 @@ class OpenStack:
     )  # fmt: skip
 
     def __init__(
-        self, clock: Clock | None = None, settle_s: float = 3.0, port: int = 0, advertise: str = "", **timing: float
+        self,
+        clock: Clock | None = None,
+        settle_s: float = 3.0,
+        port: int = 0,
+        advertise: str = "",
+        *,
+        demo: bool = False,
+        **timing: float,
     ) -> None:
-        self.cloud = fake_openstack.FakeCloud("east", clock=clock, port=port, advertise=advertise)
+        self.cloud = fake_openstack.FakeCloud("east", clock=clock, port=port, advertise=advertise, demo=demo)
         self.cloud.control.set_timing(**timing)
         self.cloud.control.set_quota("network", floatingip=1000, router=1000, network=1000, subnet=1000)
         self.cloud.control.set_quota("volume", volumes=1000)
@@ -141,8 +148,10 @@ class ZStack:
         "server": "vms", "volume": "volumes", "network": "l3_networks", "subnet": "ip_ranges", "key pair": "ssh_keys",
     }  # fmt: skip
 
-    def __init__(self, clock: Clock | None = None, settle_s: float = 3.0, **timing: float) -> None:
-        self.cloud = fake_zstack.FakeCloud("zeta", clock=clock)
+    def __init__(
+        self, clock: Clock | None = None, settle_s: float = 3.0, *, demo: bool = False, **timing: float
+    ) -> None:
+        self.cloud = fake_zstack.FakeCloud("zeta", clock=clock, demo=demo)
         self.cloud.control.set_timing(**timing)
         self._settle_s = settle_s
         store = self.cloud.store

@@ -1,4 +1,7 @@
-"""The mutations that are crashed: how each is asked for, what of it is in the cloud afterwards, how it is listed."""
+"""Valid requests of mutations, the same on every platform: what is asked for, what of it is in the cloud afterwards.
+
+`KINDS` are crashed at every point by the fault proofs; the laws ask every create of the contract of `CREATES`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from tests.harness.create_server import Interface, create_server
 
 from cloudspan.client import CloudspanError
-from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan.v1 import (
+    common_pb2,
+    floating_ip_pb2,
+    key_pair_pb2,
+    network_pb2,
+    security_group_pb2,
+    server_pb2,
+    subnet_pb2,
+    volume_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,11 +32,6 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB test"
-
-# Each pair of service and rpc: what the client's stubs are called.
-_SERVICES = {
-    "Server": "servers", "Volume": "volumes", "Network": "networks", "Subnet": "subnets", "KeyPair": "key_pairs",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,13 @@ class Kind:
 
 def call(client: AsyncClient, request: Message) -> Awaitable[Any]:
     """Cast a request at the gateway, by the rpc that takes it."""
-    rpc = request.DESCRIPTOR.name.removesuffix("Request")
-    stub = next(getattr(client, stub) for kind, stub in _SERVICES.items() if hasattr(getattr(client, stub), rpc))
-    return getattr(stub, rpc)(request)
+    return stub(client, request.DESCRIPTOR.name.removesuffix("Request"))(request)
+
+
+def stub(client: AsyncClient, rpc: str) -> Any:
+    """Return the client's method of that name; no two services of the contract have one of the same name."""
+    [found] = [getattr(service, rpc) for service in vars(client).values() if hasattr(service, rpc)]
+    return found
 
 
 def server(site: Site, name: str, number: int = 0, *_: str, **fields: Any) -> server_pb2.CreateServerRequest:
@@ -107,6 +118,26 @@ def key_pair(site: Site, name: str, number: int = 0, *_: str) -> key_pair_pb2.Cr
     return key_pair_pb2.CreateKeyPairRequest(parent=site.ref, key_pair=pair)
 
 
+def floating_ip(site: Site, name: str, number: int = 0, *_: str) -> floating_ip_pb2.CreateFloatingIpRequest:
+    """An address of the external network, associated with nothing."""
+    wanted = floating_ip_pb2.FloatingIp(external_network=site.external, description=name)
+    return floating_ip_pb2.CreateFloatingIpRequest(parent=site.ref, floating_ip=wanted)
+
+
+def security_group(site: Site, name: str, number: int = 0, *_: str) -> security_group_pb2.CreateSecurityGroupRequest:
+    """A group with one rule."""
+    group = security_group_pb2.SecurityGroup(display_name=name)
+    group.rules.add(
+        direction=security_group_pb2.SecurityGroup.Rule.DIRECTION_INGRESS,
+        ip_version=common_pb2.IP_VERSION_IPV4,
+        protocol="tcp",
+        port_range_min=22,
+        port_range_max=22,
+        remote_cidr="10.0.0.0/8",
+    )
+    return security_group_pb2.CreateSecurityGroupRequest(parent=site.ref, security_group=group)
+
+
 def deleted_server(site: Site, name: str, number: int, there: str) -> server_pb2.DeleteServerRequest:
     """The end of a server."""
     return server_pb2.DeleteServerRequest(name=there)
@@ -138,6 +169,17 @@ KINDS = {
         Kind("deleted volume", deleted_volume, before=[volume]),
     )
 }
+
+CREATES = {
+    "CreateServer": KINDS["server"],
+    "CreateVolume": KINDS["volume"],
+    "CreateNetwork": KINDS["network"],
+    "CreateSubnet": KINDS["subnet"],
+    "CreateKeyPair": KINDS["key pair"],
+    "CreateFloatingIp": Kind("floating IP", floating_ip, "floating IP"),
+    "CreateSecurityGroup": Kind("security group", security_group, "security group"),
+}
+"""A request of each create, by its rpc."""
 
 
 async def listed(client: AsyncClient, site: Site, kind: str) -> list[str]:

@@ -304,20 +304,26 @@ _BY_CODE: dict[int, type[CloudspanError]] = {
 
 
 def from_status(status: status_pb2.Status) -> CloudspanError:
-    """Return the error of the tree nearest to `status`, with reason, metadata and retry time kept."""
+    """Return the error of the tree nearest to `status`, with all that it tells."""
     cls = _BY_CODE.get(status.code, CloudspanError)
-    reason, metadata, retry_after = "", {}, None
+    reason, resource, metadata, retry_after = "", "", {}, None
     violations: list[Violation] = []
     for detail in status.details:
         info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+        about = error_details_pb2.ResourceInfo()
         if detail.Unpack(info):
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
         elif detail.Unpack(bad):
             violations += [Violation(v.field, v.description) for v in bad.field_violations]
+        elif detail.Unpack(about):
+            resource = about.resource_name
     metadata.pop("recovery", None)
-    return cls(status.message, reason=reason, metadata=metadata, retry_after_s=retry_after, violations=violations)
+    return cls(
+        status.message, reason=reason, metadata=metadata, retry_after_s=retry_after, violations=violations,
+        resource=resource,
+    )  # fmt: skip
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:

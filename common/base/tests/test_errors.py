@@ -35,14 +35,19 @@ def test_status_and_trailers_stay_small_and_keep_the_reason(message, metadata, v
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_an_error_comes_back_as_what_it_was(kind):
-    """Code, reason, metadata, retry time and violations survive; several errors share a code and come back as one."""
+    """Everything that it tells survives; several errors share a code and come back as one."""
     error = kind(
-        "asked, found, do", metadata={"cluster": "east"}, retry_after_s=2.5, violations=[Violation("a.b", "c")]
+        "asked, found, do",
+        metadata={"cluster": "east"},
+        retry_after_s=2.5,
+        violations=[Violation("a.b", "c")],
+        resource="platforms/openstack/clusters/east/servers/1",
     )
     back = errors.from_status(errors.to_status(error))
     assert back.code == error.code or error.code.name == "UNKNOWN"
     assert (back.message, back.reason, back.metadata) == (error.message, error.reason, {"cluster": "east"})
     assert (back.retry_after_s, back.violations) == (2.5, (Violation("a.b", "c"),))
+    assert back.resource == error.resource
 
 
 def test_the_recovery_is_told():

@@ -1,4 +1,4 @@
-"""Where an error came from: the servicer and the steps add the cluster's tags, so that no driver has to."""
+"""Where an error came from and what it is about: the servicer and the steps add it, so that no driver has to."""
 
 from __future__ import annotations
 
@@ -26,4 +26,14 @@ def located(cluster: ClusterRef) -> Iterator[None]:
         yield
     except errors.CloudspanError as error:
         locate(error, cluster)
+        raise
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Let a NotFound of the platform, which knows its own ids only, name the resource that was asked for."""
+    try:
+        yield
+    except errors.NotFound as error:
+        error.resource = error.resource or name
         raise

@@ -6,11 +6,11 @@ import asyncio
 
 import grpc
 import pytest
-from cloudspan.v1 import server_pb2, server_pb2_grpc
 from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say, tool_file
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import OutOfTime

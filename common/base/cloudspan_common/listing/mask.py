@@ -130,6 +130,8 @@ def _copy(field: FieldDescriptor, below: _Tree) -> Callable[[Any, Any], None]:
         return lambda source, target: getattr(target, name).MergeFrom(getattr(source, name))
     if field.message_type is not None:
         return _copy_part(field, None)
+    if field.has_presence:
+        return lambda source, target: setattr(target, name, getattr(source, name)) if source.HasField(name) else None
     return lambda source, target: setattr(target, name, getattr(source, name))
 
 

@@ -50,6 +50,14 @@ def test_a_mask_keeps_what_it_names_and_the_name(paths: list[str], kept: Server)
     assert server == kept
 
 
+@pytest.mark.parametrize("told", [{}, {"config_drive": False}, {"config_drive": True}])
+def test_a_field_that_the_platform_does_not_report_stays_unset(told: dict[str, bool]) -> None:
+    """Unset is not false: a mask that names the field keeps the difference."""
+    server = Server(name="n", display_name="web", **told)
+    masks.apply(FieldMask(paths=["config_drive"]), server)
+    assert server == Server(name="n", **told)
+
+
 def test_no_mask_keeps_everything() -> None:
     """A request without the field has none."""
     server = a_server()

@@ -15,6 +15,7 @@ from google.protobuf import empty_pb2, field_mask_pb2
 from cloudspan_common import contract
 from cloudspan_common.errors import Busy, NotFound
 from cloudspan_common.redaction import without_secrets
+from cloudspan_kit.error_context import reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,7 +114,9 @@ async def _current(call: Call, method: contract.Method, request: Any, abilities:
     getter = contract.getter(method.collection)
     if not abilities.has(getter):
         return None
-    return await abilities.function(getter)(call, getter.request(name=contract.routed_value(method, request)))
+    name = contract.routed_value(method, request)
+    with reading(name):
+        return await abilities.function(getter)(call, getter.request(name=name))
 
 
 async def preview(call: Call, method: contract.Method, request: Any, abilities: Abilities) -> Message:

@@ -22,7 +22,7 @@ from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_r
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
 from cloudspan_kit.engine.step import drive, take_step
-from cloudspan_kit.error_context import located
+from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
 from cloudspan_kit.serve.options import read_options
@@ -142,7 +142,8 @@ class ContractServicer:
                     if request.validate_only and not done.HasField("error"):  # type: ignore[attr-defined]
                         done.response.Pack(await preconditions.preview(call, method, request, abilities))
                     return done
-                resource = await function(call, request)
+                with reading(contract.routed_value(method, request)):
+                    resource = await function(call, request)
             preconditions.fill_etag(resource)
             _observed(resource)
             masks.apply(getattr(request, "read_mask", None), resource)

@@ -184,7 +184,7 @@ class Glance:
         asked = call.one("visibility")
         if asked and asked not in _VISIBILITIES:
             raise Refused(400, f"Invalid visibility value: {asked}")
-        if not self._visible(call, row) or row["os_hidden"]:
+        if not self._visible(call, row) or row["os_hidden"] != (call.one("os_hidden").lower() == "true"):
             return False
         mine = row["owner"] == call.project_id
         return asked == row["visibility"] if asked not in ("", "all") else row["visibility"] != "community" or mine
@@ -295,14 +295,15 @@ def _limit(call: Call) -> int:
 
 def _met(row: Json, call: Call) -> bool:
     for name, value in call.query:
-        if name in _PAGING or name == "visibility":
+        if name in _PAGING or name in ("visibility", "os_hidden"):
             continue
         if name == "tag":
             if value not in row["tags"]:
                 return False
             continue
         wanted = value[3:].split(",") if value.startswith("in:") else [value]
-        if str(row.get(name)) not in wanted:
+        found = row.get(name)
+        if (str(found).lower() if isinstance(found, bool) else str(found)) not in wanted:
             return False
     return True
 
