@@ -15,7 +15,6 @@ from tests.e2e.conftest import fresh
 from tests.e2e.sites import write_clouds
 from tests.faults.crash_house import CrashHouse
 from tests.harness.mutations import KINDS
-from tests.harness.nursery import Nursery
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -110,13 +109,6 @@ EXPECTED = {
     "network with all": Counter({"networks": 1, "subnets": 1, "routers": 1}),
     "subnet": Counter({"subnets": 1, "networks": 1}),
 }
-
-
-@pytest.fixture(scope="module")
-def nursery():
-    """What the processes are forked from."""
-    with Nursery("cloudspan_gateway", "cloudspan_openstack") as started:
-        yield started
 
 
 @pytest.mark.parametrize("kind", RUNS)

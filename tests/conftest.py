@@ -1,4 +1,7 @@
-"""What the fault proofs share: a table of all crash runs, printed at the end."""
+"""What tests of the whole share: processes that start quickly, and a table of all crash runs, printed at the end.
+
+Here and not in `faults`: pytest reads this file before it collects, so that the table is printed with `-n 2` too.
+"""
 
 from __future__ import annotations
 
