@@ -39,8 +39,8 @@ class Lab:
 
     running: Deployment
     sites: dict[str, Site]
-    served: dict[str, set[str]]
-    """Of each platform the methods that its capabilities list."""
+    served: dict[str, dict[str, cluster_pb2.MethodCapability]]
+    """Of each platform the methods that its capabilities list, by full name."""
     created: dict[tuple[str, str], list[Any]]
     """What was made of each create by platform and rpc, to be read; mutations leave it alone."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -94,11 +94,11 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
         yield made
 
 
-async def _served(running: Deployment) -> dict[str, set[str]]:
+async def _served(running: Deployment) -> dict[str, dict[str, cluster_pb2.MethodCapability]]:
     absent, found = cluster_pb2.MethodCapability.LEVEL_ABSENT, {}
     for platform, site in SITES.items():
         answer = await running.client.clusters.GetCapabilities(cluster_pb2.GetCapabilitiesRequest(name=site.ref))
-        found[platform] = {told.method for told in answer.capabilities if told.level != absent}
+        found[platform] = {told.method: told for told in answer.capabilities if told.level != absent}
     return found
 
 
