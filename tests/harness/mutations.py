@@ -127,7 +127,8 @@ def floating_ip(site: Site, name: str, number: int = 0, *_: str) -> floating_ip_
 def security_group(site: Site, name: str, number: int = 0, *_: str) -> security_group_pb2.CreateSecurityGroupRequest:
     """A group with one rule."""
     group = security_group_pb2.SecurityGroup(display_name=name)
-    group.rules.add(
+    request = security_group_pb2.CreateSecurityGroupRequest(parent=site.ref, security_group=group)
+    request.rules.add(
         direction=security_group_pb2.SecurityGroup.Rule.DIRECTION_INGRESS,
         ip_version=common_pb2.IP_VERSION_IPV4,
         protocol="tcp",
@@ -135,7 +136,7 @@ def security_group(site: Site, name: str, number: int = 0, *_: str) -> security_
         port_range_max=22,
         remote_cidr="10.0.0.0/8",
     )
-    return security_group_pb2.CreateSecurityGroupRequest(parent=site.ref, security_group=group)
+    return request
 
 
 def deleted_server(site: Site, name: str, number: int, there: str) -> server_pb2.DeleteServerRequest:

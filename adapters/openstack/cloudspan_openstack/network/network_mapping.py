@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import (
-    common_pb2,
     floating_ip_pb2,
     network_pb2,
     port_pb2,
     router_pb2,
-    security_group_pb2,
 )
 from cloudspan_common.names import encode_id
 from cloudspan_openstack.cloud.values import description_of, labels_of, timestamp
@@ -29,11 +27,8 @@ if TYPE_CHECKING:
         NetworkRow,
         PortRow,
         RouterRow,
-        RuleRow,
-        SecurityGroupRow,
     )
 
-Rule = security_group_pb2.SecurityGroup.Rule
 _N = network_pb2.Network
 
 # network, port, router and floating IP have the same states with the same numbers, in enums of their own.
@@ -47,7 +42,6 @@ _NETWORK_TYPES = {
     "geneve": _N.NETWORK_TYPE_GENEVE,
     "local": _N.NETWORK_TYPE_LOCAL,
 }
-_ETHERTYPES = {"IPv4": common_pb2.IP_VERSION_IPV4, "IPv6": common_pb2.IP_VERSION_IPV6}
 # What stands in `device_id` for ports whose owner begins so; for the others it is free text.
 _DEVICES = {
     "compute:": "servers",
@@ -62,7 +56,6 @@ ROUTER_INTERFACES = frozenset(
         "network:ha_router_replicated_interface",
     }
 )
-_DIRECTIONS = {"ingress": Rule.DIRECTION_INGRESS, "egress": Rule.DIRECTION_EGRESS}
 
 
 def _state(status: str | None, admin_state_up: bool = True) -> Any:
@@ -164,40 +157,6 @@ class NetworkMapper:
 
     def _zones(self, zones: Iterable[str]) -> list[str]:
         return [f"{self._base}zones/{encode_id(zone)}" for zone in zones]
-
-    def security_group(self, row: SecurityGroupRow) -> security_group_pb2.SecurityGroup:
-        return security_group_pb2.SecurityGroup(
-            name=self._groups + row.id,
-            display_name=row.name,
-            project=self._projects + row.project_id if row.project_id else None,
-            labels=labels_of(row.tags),
-            create_time=timestamp(row.created_at),
-            update_time=timestamp(row.updated_at),
-            description=description_of(row.description),
-            stateful=row.stateful,
-            rules=[self._rule(rule) for rule in row.rules],
-            # Neutron keeps this name for the group that it makes for each project.
-            is_default=row.name == "default",
-            etag=row.etag,
-        )
-
-    def _rule(self, row: RuleRow) -> Rule:
-        group, addresses = row.remote_group_id, row.remote_address_group_id
-        return Rule(
-            id=row.id,
-            direction=_DIRECTIONS.get(row.direction or "", Rule.DIRECTION_UNKNOWN),
-            ip_version=_ETHERTYPES.get(row.ethertype or "", common_pb2.IP_VERSION_UNKNOWN),
-            protocol=None if row.protocol is None else str(row.protocol),
-            port_range_min=row.port_range_min,
-            port_range_max=row.port_range_max,
-            remote_cidr=row.remote_ip_prefix,
-            remote_security_group=self._groups + group if group else None,
-            remote_address_group=f"{self._base}addressGroups/{addresses}" if addresses else None,
-            description=row.description,
-            # All that Neutron's rules can do.
-            action=Rule.ACTION_ALLOW,
-            enabled=True,
-        )
 
     def floating_ip(self, row: FloatingIpRow) -> floating_ip_pb2.FloatingIp:
         port, owner = row.port_details, (row.port_details.device_owner if row.port_details else None) or ""

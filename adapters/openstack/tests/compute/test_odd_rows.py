@@ -6,6 +6,7 @@ import pytest
 
 from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_openstack.compute.key_pairs import KeyPairRow
+from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow
 from cloudspan_openstack.volume.volumes import VolumeRow
 
@@ -14,6 +15,7 @@ from .conftest import Bench
 LISTS = {
     "list_key_pairs": Answers("/os-keypairs", "keypairs", KeyPairRow, "name", within="keypair"),
     "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
+    "list_security_groups": Answers("/security-groups", "security_groups", SecurityGroupRow),
     "list_subnets": Answers("/subnets", "subnets", SubnetRow),
 }
 
