@@ -12,8 +12,6 @@ from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import Listing, NativePage, Params, Scope
 from cloudspan_openstack.network.network_rows import (
-    FloatingIpRow,
-    FloatingIps,
     NetworkRow,
     Networks,
     PortRow,
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2
+    from cloudspan.v1 import network_pb2, port_pb2, router_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Query
     from cloudspan_openstack.cloud.catalogue import Scope as Login
@@ -41,7 +39,6 @@ M = TypeVar("M", bound="Message")
 SORTABLE: Mapping[str, Mapping[str, str]] = {
     "networks": {"display_name": "name", "native_state": "status", "mtu": "mtu"},
     "ports": {"display_name": "name", "native_state": "status", "mac_address": "mac_address"},
-    "floatingips": {"ip_address": "floating_ip_address", "native_state": "status"},
     "routers": {"display_name": "name", "native_state": "status"},
 }
 # BUILD is CREATING and nothing else; ACTIVE rows may be DOWN for us (switched off by their owner), never the reverse.
@@ -64,7 +61,6 @@ class Kinds:
 
     networks: Kind[NetworkRow, network_pb2.Network]
     ports: Kind[PortRow, port_pb2.Port]
-    floating_ips: Kind[FloatingIpRow, floating_ip_pb2.FloatingIp]
     routers: Kind[RouterRow, router_pb2.Router]
 
     @classmethod
@@ -89,19 +85,10 @@ class Kinds:
             "device_owner": pushdown.text("device_owner"),
             "mac_address": pushdown.text("mac_address"),
         }
-        address = {
-            "name": pushdown.name("id", f"{ref}/floatingIps/"),
-            "ip_address": pushdown.text("floating_ip_address"),
-            "native_state": pushdown.text("status"),
-            **fields("port", "ports"),
-            **fields("router", "routers"),
-            **fields("external_network", "networks", "floating_network_id"),
-        }
         # Routers answer 400 to a filter by status, unlike all the others.
         return cls(
             networks=_kind("network", "networks", Networks, NetworkRow, mapper.network, network),
             ports=_kind("port", "ports", Ports, PortRow, mapper.port, port),
-            floating_ips=_kind("floatingip", "floatingips", FloatingIps, FloatingIpRow, mapper.floating_ip, address),
             routers=_kind("router", "routers", Routers, RouterRow, mapper.router, pushes.common("routers")),
         )  # fmt: skip
 

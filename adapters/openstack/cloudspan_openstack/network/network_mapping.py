@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import (
-    floating_ip_pb2,
     network_pb2,
     port_pb2,
     router_pb2,
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from cloudspan_openstack.network.device_ports import DevicePort, PortAddress
     from cloudspan_openstack.network.network_rows import (
         FixedIp,
-        FloatingIpRow,
         NetworkRow,
         PortRow,
         RouterRow,
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
 _N = network_pb2.Network
 
-# network, port, router and floating IP have the same states with the same numbers, in enums of their own.
+# network, port and router have the same states with the same numbers, in enums of their own.
 _STATES = {"ACTIVE": 2, "DOWN": 3, "BUILD": 1, "ERROR": 5, "PENDING_CREATE": 1, "PENDING_DELETE": 4, "N/A": 6}
 _UNKNOWN, _DOWN = 6, 3
 _NETWORK_TYPES = {
@@ -75,7 +73,6 @@ class NetworkMapper:
         self._subnets = f"{ref}/subnets/"
         self._ports = f"{ref}/ports/"
         self._groups = f"{ref}/securityGroups/"
-        self._addresses = f"{ref}/floatingIps/"
         self._routers = f"{ref}/routers/"
 
     def network(self, row: NetworkRow) -> network_pb2.Network:
@@ -157,28 +154,6 @@ class NetworkMapper:
 
     def _zones(self, zones: Iterable[str]) -> list[str]:
         return [f"{self._base}zones/{encode_id(zone)}" for zone in zones]
-
-    def floating_ip(self, row: FloatingIpRow) -> floating_ip_pb2.FloatingIp:
-        port, owner = row.port_details, (row.port_details.device_owner if row.port_details else None) or ""
-        return floating_ip_pb2.FloatingIp(
-            name=self._addresses + row.id,
-            state=_state(row.status),
-            native_state=row.status,
-            project=self._projects + row.project_id if row.project_id else None,
-            labels=labels_of(row.tags),
-            create_time=timestamp(row.created_at),
-            update_time=timestamp(row.updated_at),
-            description=description_of(row.description),
-            ip_address=row.floating_ip_address,
-            external_network=self._networks + row.floating_network_id if row.floating_network_id else None,
-            port=self._ports + row.port_id if row.port_id else None,
-            fixed_ip_address=row.fixed_ip_address,
-            router=self._routers + row.router_id if row.router_id else None,
-            server=self._device(port.device_id, owner) if port and owner.startswith("compute:") else None,
-            dns_name=row.dns_name,
-            dns_domain=row.dns_domain,
-            etag=row.etag,
-        )
 
     def router(self, row: RouterRow) -> router_pb2.Router:
         gateway = row.external_gateway_info

@@ -76,23 +76,6 @@ class PortRow(Row, kw_only=True):
     dns_name: str | None = None
 
 
-class PortDetails(msgspec.Struct):
-    device_id: str | None = None
-    device_owner: str | None = None
-
-
-class FloatingIpRow(Row, kw_only=True):
-    status: str | None = None
-    floating_ip_address: str | None = None
-    floating_network_id: str | None = None
-    port_id: str | None = None
-    fixed_ip_address: str | None = None
-    router_id: str | None = None
-    port_details: PortDetails | None = None
-    dns_name: str | None = None
-    dns_domain: str | None = None
-
-
 class Gateway(msgspec.Struct):
     network_id: str | None = None
     enable_snat: bool | None = None
@@ -124,11 +107,6 @@ class Networks(_Page):
 class Ports(_Page):
     rows: list[PortRow] = msgspec.field(name="ports")
     links: list[Link] = msgspec.field(name="ports_links", default_factory=list)
-
-
-class FloatingIps(_Page):
-    rows: list[FloatingIpRow] = msgspec.field(name="floatingips")
-    links: list[Link] = msgspec.field(name="floatingips_links", default_factory=list)
 
 
 class Routers(_Page):

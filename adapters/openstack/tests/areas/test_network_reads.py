@@ -11,7 +11,7 @@ from cloudspan_common.errors import Busy, InvalidRequest, NotFound, PlatformFaul
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
 from cloudspan_openstack.network.network_mapping import NetworkMapper
-from cloudspan_openstack.network.network_rows import FloatingIpRow, NetworkRow, PortRow
+from cloudspan_openstack.network.network_rows import NetworkRow, PortRow
 from cloudspan_openstack.volume.volumes import VOLUMES, Volumes
 from cloudspan_openstack_fake import Kind
 
@@ -213,9 +213,3 @@ def test_rows_of_neutron_become_messages_field_by_field() -> None:
     assert (port.server, port.device) == (f"{base}/servers/d", f"{base}/servers/d")
     assert (port.vnic_type, port.host, port.dns_name) == ("direct", f"{base}/hosts/node%201", "web")
     assert [(pair.ip_address, pair.mac_address) for pair in port.allowed_address_pairs] == [("10.0.0.0/28", "m")]
-    document = {
-        "id": "f", "status": "N/A", "floating_ip_address": "1.2.3.4", "dns_name": "web", "dns_domain": "x.",
-        "port_details": {"device_id": "d", "device_owner": "compute:nova"},
-    }  # fmt: skip
-    address = mapper.floating_ip(converted(document, FloatingIpRow))
-    assert (address.display_name, address.server, address.dns_name) == ("", f"{base}/servers/d", "web")
