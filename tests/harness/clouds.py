@@ -52,6 +52,8 @@ class Site(Protocol):
     """Whether ports are resources of their own."""
     has_routers: bool
     """Whether a network's subnets can be connected to a router that is made with it."""
+    lacks: frozenset[str]
+    """Mutations, by their names in `mutations`, that the adapter does not serve."""
 
     def adapter(self, directory: Path) -> tuple[str, ...]:
         """Return the arguments of the adapter's process."""
@@ -84,6 +86,7 @@ class OpenStack:
     ref = "platforms/openstack/clusters/east"
     module = "cloudspan_openstack"
     has_ports = has_routers = True
+    lacks: frozenset[str] = frozenset()
     tables = (
         "servers", "ports", "volumes", "networks", "subnets", "key_pairs", "snapshots", "images", "routers",
         "floating_ips", "security_groups", "security_group_rules",
@@ -101,7 +104,9 @@ class OpenStack:
     ) -> None:
         self.cloud = fake_openstack.FakeCloud("east", clock=clock, port=port, advertise=advertise, demo=demo)
         self.cloud.control.set_timing(**timing)
-        self.cloud.control.set_quota("network", floatingip=1000, router=1000, network=1000, subnet=1000)
+        self.cloud.control.set_quota(
+            "network", floatingip=1000, router=1000, network=1000, subnet=1000, security_group=1000
+        )
         self.cloud.control.set_quota("volume", volumes=1000)
         self._settle_s = settle_s
         store = self.cloud.store
@@ -127,7 +132,9 @@ class OpenStack:
             return [told for _, told in store.key_pairs].count(name)
         if kind == "server":
             return [row.name for row in store.servers].count(name)
-        return [row["name"] for row in getattr(store, f"{kind}s")].count(name)
+        if kind == "floating IP":
+            return [row["description"] for row in store.floating_ips].count(name)
+        return [row["name"] for row in getattr(store, f"{kind.replace(' ', '_')}s")].count(name)
 
     def refuse_floating_ips(self) -> None:
         self.cloud.control.set_quota("network", floatingip=0)
@@ -142,6 +149,7 @@ class ZStack:
     ref = "platforms/zstack/clusters/zeta"
     module = "cloudspan_zstack"
     has_ports = has_routers = False
+    lacks = frozenset({"security group", "replaced rules", "floating IP", "associated floating IP"})
     # Tags are counted by no one: a resource has as many as its adapter and its platform like.
     uncounted = ("SystemTagVO", "UserTagVO")
     kinds = {  # noqa: RUF012 - never changed

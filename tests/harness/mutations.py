@@ -127,7 +127,8 @@ def floating_ip(site: Site, name: str, number: int = 0, *_: str) -> floating_ip_
 def security_group(site: Site, name: str, number: int = 0, *_: str) -> security_group_pb2.CreateSecurityGroupRequest:
     """A group with one rule."""
     group = security_group_pb2.SecurityGroup(display_name=name)
-    group.rules.add(
+    request = security_group_pb2.CreateSecurityGroupRequest(parent=site.ref, security_group=group)
+    request.rules.add(
         direction=security_group_pb2.SecurityGroup.Rule.DIRECTION_INGRESS,
         ip_version=common_pb2.IP_VERSION_IPV4,
         protocol="tcp",
@@ -135,7 +136,25 @@ def security_group(site: Site, name: str, number: int = 0, *_: str) -> security_
         port_range_max=22,
         remote_cidr="10.0.0.0/8",
     )
-    return security_group_pb2.CreateSecurityGroupRequest(parent=site.ref, security_group=group)
+    return request
+
+
+def replaced_rules(site: Site, name: str, number: int, there: str) -> security_group_pb2.ReplaceRulesRequest:
+    """Two rules in place of the one that the group was made with, and of what the platform gives each."""
+    request = security_group_pb2.ReplaceRulesRequest(name=there)
+    for port in (80, 443):
+        request.rules.add(
+            direction=security_group_pb2.SecurityGroup.Rule.DIRECTION_INGRESS,
+            protocol="tcp", port_range_min=port, port_range_max=port,
+        )  # fmt: skip
+    return request
+
+
+def associated_floating_ip(
+    site: Site, name: str, number: int, machine: str, address: str
+) -> floating_ip_pb2.AssociateFloatingIpRequest:
+    """A floating IP that leads to a server."""
+    return floating_ip_pb2.AssociateFloatingIpRequest(name=address, server=machine)
 
 
 def deleted_server(site: Site, name: str, number: int, there: str) -> server_pb2.DeleteServerRequest:
@@ -164,6 +183,10 @@ KINDS = {
         Kind("network with all", network_with_all, "network"),
         Kind("subnet", subnet, "subnet", before=[network]),
         Kind("key pair", key_pair, "key pair"),
+        Kind("security group", security_group, "security group"),
+        Kind("replaced rules", replaced_rules, before=[security_group]),
+        Kind("floating IP", floating_ip, "floating IP"),
+        Kind("associated floating IP", associated_floating_ip, before=[server, floating_ip]),
         Kind("attached volume", attached_volume, before=[server, volume]),
         Kind("deleted server", deleted_server, before=[server_with_all]),
         Kind("deleted volume", deleted_volume, before=[volume]),
@@ -176,23 +199,28 @@ CREATES = {
     "CreateNetwork": KINDS["network"],
     "CreateSubnet": KINDS["subnet"],
     "CreateKeyPair": KINDS["key pair"],
-    "CreateFloatingIp": Kind("floating IP", floating_ip, "floating IP"),
-    "CreateSecurityGroup": Kind("security group", security_group, "security group"),
+    "CreateFloatingIp": KINDS["floating IP"],
+    "CreateSecurityGroup": KINDS["security group"],
 }
 """A request of each create, by its rpc."""
 
 
 async def listed(client: AsyncClient, site: Site, kind: str) -> list[str]:
-    """Return the display names of what the gateway lists of a kind."""
+    """Return the names that what the gateway lists of a kind was asked for with."""
     stub, method, request = {
         "server": (client.servers, "ListServers", server_pb2.ListServersRequest),
         "volume": (client.volumes, "ListVolumes", volume_pb2.ListVolumesRequest),
         "network": (client.networks, "ListNetworks", network_pb2.ListNetworksRequest),
         "subnet": (client.subnets, "ListSubnets", subnet_pb2.ListSubnetsRequest),
         "key pair": (client.key_pairs, "ListKeyPairs", key_pair_pb2.ListKeyPairsRequest),
-    }[kind]
+        "security group": (
+            client.security_groups, "ListSecurityGroups", security_group_pb2.ListSecurityGroupsRequest
+        ),
+        "floating IP": (client.floating_ips, "ListFloatingIps", floating_ip_pb2.ListFloatingIpsRequest),
+    }[kind]  # fmt: skip
     listing = client.each(getattr(stub, method), request(parent=site.ref, page_size=1000))
-    names = [row.display_name async for row in listing]
+    # Floating IPs have no name everywhere; they are asked for with it as their description.
+    names = [row.description if kind == "floating IP" else row.display_name async for row in listing]
     if listing.unreachable:
         raise CloudspanError(f"{listing.unreachable} did not answer the list")
     return names

@@ -30,7 +30,9 @@ from cloudspan_openstack.compute.server_volumes import ServerVolumes
 from cloudspan_openstack.compute.servers import Servers
 from cloudspan_openstack.identity.identity import Identity
 from cloudspan_openstack.image.image import Image
+from cloudspan_openstack.network.floating_ips import FloatingIps
 from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.network.security_groups import SecurityGroups
 from cloudspan_openstack.network.subnets import Subnets
 from cloudspan_openstack.volume.storage import Storage
 from cloudspan_openstack.volume.volumes import Volumes
@@ -81,7 +83,13 @@ class OpenStackCluster:
         self._clock = shared.clock
         self.cloud = self.session
         self.areas: Sequence[Area] = self._make_areas(shared)
-        self.drivers: Sequence[Driver] = (KeyPairs(ref), Volumes(ref), Subnets(ref))
+        self.drivers: Sequence[Driver] = (
+            KeyPairs(ref),
+            Volumes(ref),
+            Subnets(ref),
+            SecurityGroups(ref),
+            FloatingIps(ref),
+        )
 
     def __repr__(self) -> str:
         return f"<OpenStackCluster {self.ref}: {self.session!r}>"

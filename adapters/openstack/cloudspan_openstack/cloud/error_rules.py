@@ -95,6 +95,7 @@ RULES = (
     Rule("network", 409, r"IpAddressInUse|AddressAlreadyAllocated|MacAddressInUse", AlreadyExists, "ADDRESS_IN_USE"),
     Rule("network", 409, r"IpAddressGenerationFailure|Exhausted|No more IP", QuotaExceeded, "ADDRESSES_EXHAUSTED"),
     Rule("network", 409, r"Exists\b|already exists|already has", AlreadyExists, "ALREADY_EXISTS"),
+    Rule("network", 409, r"CannotRemoveDefault|CannotUpdateDefault", PreconditionFailed, "OPERATION_REFUSED"),
     Rule("network", 409, r"InUse|in use|still ha|has ports|cannot be deleted", PreconditionFailed, "IN_USE"),
     Rule("", 409, r"in use|dependent", PreconditionFailed, "IN_USE"),
     Rule("", 409, r"already exists|duplicate", AlreadyExists, "ALREADY_EXISTS"),
@@ -106,6 +107,8 @@ RULES = (
     Rule("compute", 400, r"address .* is already in use", AlreadyExists, "ADDRESS_IN_USE"),
     Rule("compute", 400, _UNKNOWN_REFERENCE, InvalidRequest, "REFERENCE_NOT_FOUND"),
     Rule("", 400, r"", InvalidRequest, "NATIVE_BAD_REQUEST"),
+    # The subnet has no way to the floating IP's external network; what was asked for is there.
+    Rule("network", 404, r"ExternalGatewayForFloatingIPNotFound", PreconditionFailed, "OPERATION_REFUSED"),
     Rule("", 404, r"", NotFound, "NOT_FOUND"),
     Rule("", 406, r"", Unsupported, "MICROVERSION_UNSUPPORTED"),
     Rule("", 410, r"", NotFound, "NOT_FOUND"),

@@ -16,7 +16,7 @@ from cloudspan_kit import Marked
 from cloudspan_kit.driver import MarkedKind
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
-from cloudspan_openstack.network.network_making import FLOATING_IP, NETWORK, PORT, ROUTER, NetworkMaking
+from cloudspan_openstack.network.network_making import NETWORK, PORT, ROUTER, NetworkMaking
 from cloudspan_openstack.network.routers import Routers
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Marks:
         routers = Routers(compute.session, compute.ref, self._making)
         self.marked: dict[str, MarkedKind] = {
             "servers": MarkedKind(self._servers, servers.undo),
-            **{kind.collection: self._kind(kind) for kind in (NETWORK, PORT, FLOATING_IP)},
+            **{kind.collection: self._kind(kind) for kind in (NETWORK, PORT)},
             "routers": MarkedKind(self._kind(ROUTER).find, routers.remove),
         }
 

@@ -16,6 +16,7 @@ from cloudspan_common.errors import AlreadyExists, InvalidRequest, Violation
 from cloudspan_kit import Made, Marked, MarkedRows, Query
 from cloudspan_openstack.cloud.pushdown import asks_for_projects
 from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
+from cloudspan_openstack.cloud.values import is_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,9 +111,11 @@ class Neutron(OpenStackSource[NeutronBody]):
             op.set_resource(op.call.cluster.resource(kind.collection, made.id))
         prefix, tags = f"{step} " if part else "", [*body.tags, op.marker(step)]
         # Both may be done twice, and go with the resource.
-        await op.change(f"{prefix}labels", lambda: self._tag(op.call, made.id, tags), undo=_goes_with_it)
+        await op.change(f"{prefix}labels", lambda: self._tag(op.call, made.id, tags), undo=goes_with_it)
         await op.change(
-            f"{prefix}description", lambda: self._describe(op.call, made.id, body.description), undo=_goes_with_it
+            f"{prefix}description",
+            lambda: self.put(op.call, made.id, {"description": body.description}),
+            undo=goes_with_it,
         )
         return made
 
@@ -144,14 +147,29 @@ class Neutron(OpenStackSource[NeutronBody]):
             call, "PUT", self.service, path, None, args={"id": native_id}, json=body, redo_ok=True
         )
 
-    async def _describe(self, call: Call, native_id: str, description: str) -> None:
-        path, body = f"{self.path}/{{id}}", {self.one_key: {"description": description}}
+    async def put(self, call: Call, native_id: str, fields: Mapping[str, object]) -> None:
+        """Change fields of a resource; the same twice is harmless."""
+        path, body = f"{self.path}/{{id}}", {self.one_key: dict(fields)}
         await session_of(call).send(
             call, "PUT", self.service, path, None, args={"id": native_id}, json=body, redo_ok=True
         )
 
+    async def update(
+        self, op: Operation, kind: AnyKind[R, M], native_id: str, fields: Mapping[str, object], tags: list[str] | None
+    ) -> None:
+        """Change fields of a resource, then its labels to `tags` unless that is None; it keeps its marks."""
 
-async def _goes_with_it() -> None:
+        async def label() -> None:
+            row: Any = await self.row(op.call, kind, native_id)
+            await self._tag(op.call, native_id, [*(tags or ()), *filter(is_mark, row.tags)])
+
+        if fields:
+            await op.change("update", lambda: self.put(op.call, native_id, fields))
+        if tags is not None:
+            await op.change("labels", label)
+
+
+async def goes_with_it() -> None:
     """What was only written on a resource goes with it."""
 
 

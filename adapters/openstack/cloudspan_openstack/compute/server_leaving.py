@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import NotFound
 from cloudspan_openstack.cloud.values import WITH_SERVER
-from cloudspan_openstack.network.network_making import FLOATING_IP, PORT, NetworkMaking
+from cloudspan_openstack.network.floating_ips import ADDRESSES, FLOATING_IPS
+from cloudspan_openstack.network.network_making import PORT, NetworkMaking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,8 @@ class ServerLeaving:
         if not port_ids:
             return {}
         asked = (("tags", WITH_SERVER), *(("port_id", port_id) for port_id in sorted(port_ids)))
-        rows = await self._network.rows(call, FLOATING_IP, asked)
+        own = await ADDRESSES.own_scope(call)
+        rows = await ADDRESSES.find(call, FLOATING_IPS, (*asked, *own))
         return {row.id: row.port_id for row in rows if WITH_SERVER in row.tags and row.port_id in port_ids}
 
     async def remove(self, op: Operation, with_it: Mapping[str, Any], server_id: str) -> None:
@@ -54,9 +56,9 @@ class ServerLeaving:
 
     async def _release(self, op: Operation, step: str, address_id: str, port_id: str) -> None:
         async def release() -> None:
-            row = await self._network.get(op.call, FLOATING_IP, address_id)
+            row = await ADDRESSES.row(op.call, FLOATING_IPS, address_id)
             if row.port_id in (None, "", port_id):
-                await self._network.remove(op.call, FLOATING_IP, address_id)
+                await ADDRESSES.remove(op.call, address_id)
 
         await op.change(step, lambda: _unless_gone(release()))
 

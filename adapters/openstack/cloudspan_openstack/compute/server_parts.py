@@ -10,13 +10,16 @@ network.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import GaveUp, PreconditionFailed
 from cloudspan_kit import BY_KEY
+from cloudspan_openstack.cloud.neutron import NeutronBody
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.compute.server_request import Parts
-from cloudspan_openstack.network.network_making import FLOATING_IP, PORT, NetworkMaking, Wish
+from cloudspan_openstack.network.floating_ips import FLOATING_IPS
+from cloudspan_openstack.network.network_making import PORT, NetworkMaking, Wish
 from cloudspan_openstack.volume.volumes import VOLUMES, volume_body
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from cloudspan_openstack.network.network_rows import PortRow
 
 # Of 8 equal creates for one address sent at once Neutron carried out one and refused 7, three times of three.
-_FLOATING_IP_SAFETY = BY_KEY
+_BOUND = replace(FLOATING_IPS, safety=BY_KEY)
 
 
 class ServerParts:
@@ -102,8 +105,7 @@ class ServerParts:
             "port_id": place["port"],
             "fixed_ip_address": place["address"],
         }
-        wish = Wish(body, [WITH_SERVER])
-        return await self._network.make_part(op, FLOATING_IP, step, wish, safety=_FLOATING_IP_SAFETY)
+        return await op.create(_BOUND, NeutronBody(body, [WITH_SERVER]), step=step, part=True)
 
     async def _place(
         self, call: Call, interface: Interface, parts: Parts, server_id: str, port_id: str

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan.v1 import (
-        floating_ip_pb2,
         network_pb2,
         port_pb2,
         router_pb2,
-        security_group_pb2,
     )
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Query
@@ -32,13 +30,11 @@ if TYPE_CHECKING:
 
 
 class Network(NetworkCreation):
-    """Networks, ports, security groups, floating IPs and routers of one cluster."""
+    """Networks, ports and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
         "list_networks": Capability(sortable=tuple(SORTABLE["networks"])),
         "list_ports": Capability(sortable=tuple(SORTABLE["ports"])),
-        "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"])),
-        "list_floating_ips": Capability(sortable=tuple(SORTABLE["floatingips"])),
         "list_routers": Capability(sortable=tuple(SORTABLE["routers"])),
         "create_network": Capability(
             create_safety=BY_MARKER,
@@ -69,22 +65,6 @@ class Network(NetworkCreation):
 
     async def list_ports(self, call: Call, query: Query) -> Page[port_pb2.Port]:
         return await self._page(call, query, self._kinds.ports)
-
-    async def get_security_group(
-        self, call: Call, _request: security_group_pb2.GetSecurityGroupRequest
-    ) -> security_group_pb2.SecurityGroup:
-        return await self._one(call, self._kinds.security_groups)
-
-    async def list_security_groups(self, call: Call, query: Query) -> Page[security_group_pb2.SecurityGroup]:
-        return await self._page(call, query, self._kinds.security_groups)
-
-    async def get_floating_ip(
-        self, call: Call, _request: floating_ip_pb2.GetFloatingIpRequest
-    ) -> floating_ip_pb2.FloatingIp:
-        return await self._one(call, self._kinds.floating_ips)
-
-    async def list_floating_ips(self, call: Call, query: Query) -> Page[floating_ip_pb2.FloatingIp]:
-        return await self._page(call, query, self._kinds.floating_ips)
 
     async def get_router(self, call: Call, _request: router_pb2.GetRouterRequest) -> router_pb2.Router:
         router = await self._one(call, self._kinds.routers)

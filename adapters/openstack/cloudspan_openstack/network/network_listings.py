@@ -12,8 +12,6 @@ from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_openstack.cloud import pushdown
 from cloudspan_openstack.cloud.marker_pages import Listing, NativePage, Params, Scope
 from cloudspan_openstack.network.network_rows import (
-    FloatingIpRow,
-    FloatingIps,
     NetworkRow,
     Networks,
     PortRow,
@@ -21,8 +19,6 @@ from cloudspan_openstack.network.network_rows import (
     RouterRow,
     Routers,
     Row,
-    SecurityGroupRow,
-    SecurityGroups,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
+    from cloudspan.v1 import network_pb2, port_pb2, router_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Query
     from cloudspan_openstack.cloud.catalogue import Scope as Login
@@ -43,12 +39,8 @@ M = TypeVar("M", bound="Message")
 SORTABLE: Mapping[str, Mapping[str, str]] = {
     "networks": {"display_name": "name", "native_state": "status", "mtu": "mtu"},
     "ports": {"display_name": "name", "native_state": "status", "mac_address": "mac_address"},
-    "security_groups": {"display_name": "name"},
-    "floatingips": {"ip_address": "floating_ip_address", "native_state": "status"},
     "routers": {"display_name": "name", "native_state": "status"},
 }
-# What others can share with us.
-_SHARED_KINDS = (NetworkRow, SecurityGroupRow)
 # BUILD is CREATING and nothing else; ACTIVE rows may be DOWN for us (switched off by their owner), never the reverse.
 _STATES = {"ACTIVE": "ACTIVE", "CREATING": "BUILD", "ERROR": "ERROR"}
 
@@ -69,8 +61,6 @@ class Kinds:
 
     networks: Kind[NetworkRow, network_pb2.Network]
     ports: Kind[PortRow, port_pb2.Port]
-    security_groups: Kind[SecurityGroupRow, security_group_pb2.SecurityGroup]
-    floating_ips: Kind[FloatingIpRow, floating_ip_pb2.FloatingIp]
     routers: Kind[RouterRow, router_pb2.Router]
 
     @classmethod
@@ -95,23 +85,10 @@ class Kinds:
             "device_owner": pushdown.text("device_owner"),
             "mac_address": pushdown.text("mac_address"),
         }
-        address = {
-            "name": pushdown.name("id", f"{ref}/floatingIps/"),
-            "ip_address": pushdown.text("floating_ip_address"),
-            "native_state": pushdown.text("status"),
-            **fields("port", "ports"),
-            **fields("router", "routers"),
-            **fields("external_network", "networks", "floating_network_id"),
-        }
         # Routers answer 400 to a filter by status, unlike all the others.
         return cls(
             networks=_kind("network", "networks", Networks, NetworkRow, mapper.network, network),
             ports=_kind("port", "ports", Ports, PortRow, mapper.port, port),
-            security_groups=_kind(
-                "security_group", "security_groups", SecurityGroups, SecurityGroupRow, mapper.security_group,
-                pushes.common("securityGroups"),
-            ),
-            floating_ips=_kind("floatingip", "floatingips", FloatingIps, FloatingIpRow, mapper.floating_ip, address),
             routers=_kind("router", "routers", Routers, RouterRow, mapper.router, pushes.common("routers")),
         )  # fmt: skip
 
@@ -179,16 +156,15 @@ def parts(login: Login, ref: ClusterRef, query: Query, kind: Kind[R, Any]) -> li
     if not login.is_admin or pushdown.asks_for_projects(query):
         return [Scope()]
     own = login.project_id
-    if query.order_by and kind.row in _SHARED_KINDS:
+    if query.order_by and kind.row is NetworkRow:
         text = (
             "an administrator's listing is made of its own, the shared and the external resources, which can't be "
             'sorted together; leave order_by out, or say whose with project = "..." or project:* in the filter'
         )
         raise InvalidRequest(text, reason="ORDER_NEEDS_PROJECT", violations=[Violation("order_by", text)])
     found: list[Scope[R]] = [Scope((("project_id", own),))]
-    if kind.row in _SHARED_KINDS:
-        found.append(Scope((("shared", "True"),), lambda row: row.project_id != own))
     if kind.row is NetworkRow:
+        found.append(Scope((("shared", "True"),), lambda row: row.project_id != own))
         found.append(Scope((("router:external", "True"),), lambda row: row.project_id != own and not _shared(row)))
     return found
 

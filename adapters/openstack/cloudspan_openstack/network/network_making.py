@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cloudspan_common.errors import InvalidRequest, NotFound, Violation
 from cloudspan_kit import BY_MARKER, Made, converted
 from cloudspan_openstack.network.network_rows import (
-    FloatingIpRow,
-    FloatingIps,
     NetworkRow,
     Networks,
     PortRow,
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit import Call, CreateSafety, Operation
+    from cloudspan_kit import Call, Operation
     from cloudspan_openstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)
@@ -57,10 +55,6 @@ class Kind(Generic[R]):
 NETWORK = Kind("network", "networks", "networks", NetworkRow, Networks)
 PORT = Kind("port", "ports", "ports", PortRow, Ports)
 ROUTER = Kind("router", "routers", "routers", RouterRow, Routers)
-FLOATING_IP = Kind(
-    "floatingip", "floatingips", "floatingIps", FloatingIpRow, FloatingIps,
-    lambda row: {"address": row.floating_ip_address or "", "fixed": row.fixed_ip_address or ""},
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +72,20 @@ class NetworkMaking:
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session, self._ref = session, ref
 
-    async def make(
-        self, op: Operation, kind: Kind[R], step: str, wish: Wish, *, safety: CreateSafety = BY_MARKER
-    ) -> Made[object]:
+    async def make(self, op: Operation, kind: Kind[R], step: str, wish: Wish) -> Made[object]:
         """Make one as a step, which its removal undoes."""
         return await op.create_step(
             step,
             send=lambda marker: self._create(op.call, kind, dict(wish.body) | {"description": marker}),
             find=lambda marker: self.find(op.call, kind, marker),
             undo=lambda made_id: self.remove(op.call, kind, made_id),
-            safety=safety,
+            safety=BY_MARKER,
             collection=kind.collection,
         )
 
-    async def make_part(
-        self, op: Operation, kind: Kind[R], step: str, wish: Wish, *, safety: CreateSafety = BY_MARKER
-    ) -> Made[object]:
+    async def make_part(self, op: Operation, kind: Kind[R], step: str, wish: Wish) -> Made[object]:
         """Make one and dress it, as a part of something larger: all of it is named by the step."""
-        made = await self.make(op, kind, step, wish, safety=safety)
+        made = await self.make(op, kind, step, wish)
         await self.dress(op, kind, step, made.id, wish, prefix=f"{step} ")
         return made
 

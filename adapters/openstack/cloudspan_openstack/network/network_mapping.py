@@ -8,12 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import (
-    common_pb2,
-    floating_ip_pb2,
     network_pb2,
     port_pb2,
     router_pb2,
-    security_group_pb2,
 )
 from cloudspan_common.names import encode_id
 from cloudspan_openstack.cloud.values import description_of, labels_of, timestamp
@@ -25,18 +22,14 @@ if TYPE_CHECKING:
     from cloudspan_openstack.network.device_ports import DevicePort, PortAddress
     from cloudspan_openstack.network.network_rows import (
         FixedIp,
-        FloatingIpRow,
         NetworkRow,
         PortRow,
         RouterRow,
-        RuleRow,
-        SecurityGroupRow,
     )
 
-Rule = security_group_pb2.SecurityGroup.Rule
 _N = network_pb2.Network
 
-# network, port, router and floating IP have the same states with the same numbers, in enums of their own.
+# network, port and router have the same states with the same numbers, in enums of their own.
 _STATES = {"ACTIVE": 2, "DOWN": 3, "BUILD": 1, "ERROR": 5, "PENDING_CREATE": 1, "PENDING_DELETE": 4, "N/A": 6}
 _UNKNOWN, _DOWN = 6, 3
 _NETWORK_TYPES = {
@@ -47,7 +40,6 @@ _NETWORK_TYPES = {
     "geneve": _N.NETWORK_TYPE_GENEVE,
     "local": _N.NETWORK_TYPE_LOCAL,
 }
-_ETHERTYPES = {"IPv4": common_pb2.IP_VERSION_IPV4, "IPv6": common_pb2.IP_VERSION_IPV6}
 # What stands in `device_id` for ports whose owner begins so; for the others it is free text.
 _DEVICES = {
     "compute:": "servers",
@@ -62,7 +54,6 @@ ROUTER_INTERFACES = frozenset(
         "network:ha_router_replicated_interface",
     }
 )
-_DIRECTIONS = {"ingress": Rule.DIRECTION_INGRESS, "egress": Rule.DIRECTION_EGRESS}
 
 
 def _state(status: str | None, admin_state_up: bool = True) -> Any:
@@ -82,7 +73,6 @@ class NetworkMapper:
         self._subnets = f"{ref}/subnets/"
         self._ports = f"{ref}/ports/"
         self._groups = f"{ref}/securityGroups/"
-        self._addresses = f"{ref}/floatingIps/"
         self._routers = f"{ref}/routers/"
 
     def network(self, row: NetworkRow) -> network_pb2.Network:
@@ -164,62 +154,6 @@ class NetworkMapper:
 
     def _zones(self, zones: Iterable[str]) -> list[str]:
         return [f"{self._base}zones/{encode_id(zone)}" for zone in zones]
-
-    def security_group(self, row: SecurityGroupRow) -> security_group_pb2.SecurityGroup:
-        return security_group_pb2.SecurityGroup(
-            name=self._groups + row.id,
-            display_name=row.name,
-            project=self._projects + row.project_id if row.project_id else None,
-            labels=labels_of(row.tags),
-            create_time=timestamp(row.created_at),
-            update_time=timestamp(row.updated_at),
-            description=description_of(row.description),
-            stateful=row.stateful,
-            rules=[self._rule(rule) for rule in row.rules],
-            # Neutron keeps this name for the group that it makes for each project.
-            is_default=row.name == "default",
-            etag=row.etag,
-        )
-
-    def _rule(self, row: RuleRow) -> Rule:
-        group, addresses = row.remote_group_id, row.remote_address_group_id
-        return Rule(
-            id=row.id,
-            direction=_DIRECTIONS.get(row.direction or "", Rule.DIRECTION_UNKNOWN),
-            ip_version=_ETHERTYPES.get(row.ethertype or "", common_pb2.IP_VERSION_UNKNOWN),
-            protocol=None if row.protocol is None else str(row.protocol),
-            port_range_min=row.port_range_min,
-            port_range_max=row.port_range_max,
-            remote_cidr=row.remote_ip_prefix,
-            remote_security_group=self._groups + group if group else None,
-            remote_address_group=f"{self._base}addressGroups/{addresses}" if addresses else None,
-            description=row.description,
-            # All that Neutron's rules can do.
-            action=Rule.ACTION_ALLOW,
-            enabled=True,
-        )
-
-    def floating_ip(self, row: FloatingIpRow) -> floating_ip_pb2.FloatingIp:
-        port, owner = row.port_details, (row.port_details.device_owner if row.port_details else None) or ""
-        return floating_ip_pb2.FloatingIp(
-            name=self._addresses + row.id,
-            state=_state(row.status),
-            native_state=row.status,
-            project=self._projects + row.project_id if row.project_id else None,
-            labels=labels_of(row.tags),
-            create_time=timestamp(row.created_at),
-            update_time=timestamp(row.updated_at),
-            description=description_of(row.description),
-            ip_address=row.floating_ip_address,
-            external_network=self._networks + row.floating_network_id if row.floating_network_id else None,
-            port=self._ports + row.port_id if row.port_id else None,
-            fixed_ip_address=row.fixed_ip_address,
-            router=self._routers + row.router_id if row.router_id else None,
-            server=self._device(port.device_id, owner) if port and owner.startswith("compute:") else None,
-            dns_name=row.dns_name,
-            dns_domain=row.dns_domain,
-            etag=row.etag,
-        )
 
     def router(self, row: RouterRow) -> router_pb2.Router:
         gateway = row.external_gateway_info

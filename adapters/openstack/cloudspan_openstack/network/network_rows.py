@@ -76,42 +76,6 @@ class PortRow(Row, kw_only=True):
     dns_name: str | None = None
 
 
-class RuleRow(msgspec.Struct, kw_only=True):
-    id: str
-    direction: str | None = None
-    ethertype: str | None = None
-    protocol: str | int | None = None
-    port_range_min: int | None = None
-    port_range_max: int | None = None
-    remote_ip_prefix: str | None = None
-    remote_group_id: str | None = None
-    remote_address_group_id: str | None = None
-    description: str | None = None
-
-
-class SecurityGroupRow(Row, kw_only=True):
-    stateful: bool | None = None
-    shared: bool = False
-    rules: list[RuleRow] = msgspec.field(name="security_group_rules", default_factory=list)
-
-
-class PortDetails(msgspec.Struct):
-    device_id: str | None = None
-    device_owner: str | None = None
-
-
-class FloatingIpRow(Row, kw_only=True):
-    status: str | None = None
-    floating_ip_address: str | None = None
-    floating_network_id: str | None = None
-    port_id: str | None = None
-    fixed_ip_address: str | None = None
-    router_id: str | None = None
-    port_details: PortDetails | None = None
-    dns_name: str | None = None
-    dns_domain: str | None = None
-
-
 class Gateway(msgspec.Struct):
     network_id: str | None = None
     enable_snat: bool | None = None
@@ -143,16 +107,6 @@ class Networks(_Page):
 class Ports(_Page):
     rows: list[PortRow] = msgspec.field(name="ports")
     links: list[Link] = msgspec.field(name="ports_links", default_factory=list)
-
-
-class SecurityGroups(_Page):
-    rows: list[SecurityGroupRow] = msgspec.field(name="security_groups")
-    links: list[Link] = msgspec.field(name="security_groups_links", default_factory=list)
-
-
-class FloatingIps(_Page):
-    rows: list[FloatingIpRow] = msgspec.field(name="floatingips")
-    links: list[Link] = msgspec.field(name="floatingips_links", default_factory=list)
 
 
 class Routers(_Page):

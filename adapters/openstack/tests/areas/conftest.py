@@ -74,7 +74,7 @@ class Lab:
         step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
         leap = LeapingClock(self.clock)
         for _ in range(200):
-            call = self.call(getattr(request, "name", ""))
+            call = self.call(_name_in(request))
             answer = await take_step(function, request, step, call, settle_s=SETTLE_S, clock=leap)
             if answer.done:
                 return answer
@@ -91,6 +91,13 @@ class Lab:
         message = kind()
         answer.response.Unpack(message)
         return message
+
+
+def _name_in(request: Any) -> str:
+    """Return the name of what a request is about; an Update has it in the resource."""
+    field = next((f.name for f in request.DESCRIPTOR.fields if f.name == "name" or f.number == 1), "")
+    told = getattr(request, field)
+    return told if isinstance(told, str) else str(told.name)
 
 
 @pytest.fixture

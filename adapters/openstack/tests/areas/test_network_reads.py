@@ -11,14 +11,14 @@ from cloudspan_common.errors import Busy, InvalidRequest, NotFound, PlatformFaul
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
 from cloudspan_openstack.network.network_mapping import NetworkMapper
-from cloudspan_openstack.network.network_rows import FloatingIpRow, NetworkRow, PortRow, SecurityGroupRow
+from cloudspan_openstack.network.network_rows import NetworkRow, PortRow
 from cloudspan_openstack.volume.volumes import VOLUMES, Volumes
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
     from .conftest import Lab
 
-NETWORK, SUBNET, RULE = network_pb2.Network, subnet_pb2.Subnet, security_group_pb2.SecurityGroup.Rule
+NETWORK, SUBNET = network_pb2.Network, subnet_pb2.Subnet
 
 
 async def test_a_network_tells_what_neutron_knows_of_it(member: Lab) -> None:
@@ -71,22 +71,6 @@ async def test_all_kinds_of_neutron_can_be_listed_and_got(member: Lab) -> None:
         with pytest.raises(NotFound):
             await get(member.call("00000000-0000-0000-0000-000000000000"), None)  # type: ignore[arg-type]
     assert await member.everything(net.list_floating_ips, floating_ip_pb2.FloatingIp) == []
-
-
-async def test_a_security_group_tells_its_rules(member: Lab) -> None:
-    """Direction, version, ports and the far side."""
-    group = (await member.native("POST", "network", "/security-groups", {"security_group": {"name": "g"}}))[
-        "security_group"
-    ]
-    rule = {"security_group_id": group["id"], "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp"}
-    rule |= {"port_range_min": 80, "port_range_max": 81, "remote_ip_prefix": "10.0.0.0/8"}
-    await member.native("POST", "network", "/security-group-rules", {"security_group_rule": rule})
-    read = await member.network.get_security_group(
-        member.call(group["id"]), security_group_pb2.GetSecurityGroupRequest()
-    )
-    web = next(r for r in read.rules if r.protocol == "tcp")
-    assert (web.ip_version, web.port_range_min, web.port_range_max, web.action) == (4, 80, 81, RULE.ACTION_ALLOW)
-    assert (web.remote_cidr, web.direction) == ("10.0.0.0/8", RULE.DIRECTION_INGRESS)
 
 
 async def test_an_administrator_sees_what_a_member_would(admin: Lab, member: Lab) -> None:
@@ -229,27 +213,3 @@ def test_rows_of_neutron_become_messages_field_by_field() -> None:
     assert (port.server, port.device) == (f"{base}/servers/d", f"{base}/servers/d")
     assert (port.vnic_type, port.host, port.dns_name) == ("direct", f"{base}/hosts/node%201", "web")
     assert [(pair.ip_address, pair.mac_address) for pair in port.allowed_address_pairs] == [("10.0.0.0/28", "m")]
-    document = {
-        "id": "f", "status": "N/A", "floating_ip_address": "1.2.3.4", "dns_name": "web", "dns_domain": "x.",
-        "port_details": {"device_id": "d", "device_owner": "compute:nova"},
-    }  # fmt: skip
-    address = mapper.floating_ip(converted(document, FloatingIpRow))
-    assert (address.display_name, address.server, address.dns_name) == ("", f"{base}/servers/d", "web")
-
-
-def test_a_rule_that_is_not_understood_is_never_any() -> None:
-    """An address group is a far side; what Neutron doesn't say is unknown."""
-    mapper, base = NetworkMapper(ClusterRef("openstack", "east")), "platforms/openstack/clusters/east"
-    row = {"id": "g", "name": "default", "security_group_rules": [
-        {"id": "r1", "direction": "ingress", "ethertype": "IPv6", "remote_address_group_id": "a"},
-        {"id": "r2", "direction": "sideways", "ethertype": "IPv9", "protocol": 47},
-    ]}  # fmt: skip
-    group = mapper.security_group(converted(row, SecurityGroupRow))
-    known, odd = group.rules
-    assert (known.WhichOneof("remote"), known.remote_address_group) == (
-        "remote_address_group",
-        f"{base}/addressGroups/a",
-    )
-    assert (known.ip_version, known.enabled, known.HasField("port_range_min")) == (6, True, False)
-    assert (odd.direction, odd.ip_version, odd.protocol) == (RULE.DIRECTION_UNKNOWN, 1, "47")
-    assert (group.is_default, group.HasField("stateful")) == (True, False)

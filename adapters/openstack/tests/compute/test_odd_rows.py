@@ -6,6 +6,8 @@ import pytest
 
 from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_openstack.compute.key_pairs import KeyPairRow
+from cloudspan_openstack.network.floating_ips import FloatingIpRow
+from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow
 from cloudspan_openstack.volume.volumes import VolumeRow
 
@@ -14,6 +16,8 @@ from .conftest import Bench
 LISTS = {
     "list_key_pairs": Answers("/os-keypairs", "keypairs", KeyPairRow, "name", within="keypair"),
     "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
+    "list_floating_ips": Answers("/floatingips", "floatingips", FloatingIpRow),
+    "list_security_groups": Answers("/security-groups", "security_groups", SecurityGroupRow),
     "list_subnets": Answers("/subnets", "subnets", SubnetRow),
 }
 
@@ -24,4 +28,7 @@ async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
     key = {"keypair": {"name": "mine", "public_key": "ssh-ed25519 AAAA me"}}
     await bench.session.send(bench.call(), "POST", "compute", "/os-keypairs", dict, json=key)
     await bench.session.send(bench.call(), "POST", "volume", "/volumes", dict, json={"volume": {"size": 1}})
+    external = next(row["id"] for row in bench.cloud.store.networks if row["router:external"])
+    address = {"floatingip": {"floating_network_id": external}}
+    await bench.session.send(bench.call(), "POST", "network", "/floatingips", dict, json=address)
     assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, LISTS[function]) > 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudspan.v1 import network_pb2, server_pb2, volume_pb2
+from cloudspan.v1 import network_pb2, security_group_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import PreconditionFailed, RateLimited, Unreachable
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.serve.capabilities import Abilities
@@ -102,12 +102,16 @@ async def everything(bench):
         subnets=[network_pb2.NewSubnet(display_name="s", cidr="10.7.0.0/24")],
     )  # fmt: skip
     await bench.done("create_network", network, network_pb2.Network)
+    group = security_group_pb2.CreateSecurityGroupRequest(parent=str(REF))
+    group.security_group.display_name = "g"
+    await bench.done("create_security_group", group, security_group_pb2.SecurityGroup)
     return bench
 
 
 STEPS = {
     "servers": "server", "volumes": "volume-0", "ports": "port-0", "floatingIps": "floating-ip-0",
     "networks": "network", "subnets": "subnet-0", "routers": "router",
+    "securityGroups": "security-group",
 }  # fmt: skip
 
 
@@ -124,7 +128,16 @@ async def test_every_kind_is_found_by_its_mark(everything):
 
 async def test_every_kind_is_removed_by_what_undoes_its_create(everything):
     """In an order in which the cloud allows it; asked again while it is on its way, and done when it is gone."""
-    for collection in ("floatingIps", "servers", "ports", "volumes", "routers", "subnets", "networks"):
+    for collection in (
+        "floatingIps",
+        "servers",
+        "ports",
+        "volumes",
+        "routers",
+        "subnets",
+        "networks",
+        "securityGroups",
+    ):
         kind = marked(everything)[collection]
         [found] = await kind.find(everything.call(), PREFIX)
         for _ in range(10):

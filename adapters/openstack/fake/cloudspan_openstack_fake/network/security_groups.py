@@ -38,7 +38,7 @@ class SecurityGroups(Resource):
     def make(self, call: Call, asked: Json) -> Json:
         if asked.get("name") == "default":
             raise Refused(409, "Default security group already exists.", "SecurityGroupDefaultAlreadyExists")
-        return new_group(self._store, self.common(call, asked))
+        return new_group(self._store, self.common(call, asked)) | {"stateful": asked.get("stateful", True)}
 
     def change(self, call: Call, row: Json, asked: Json) -> None:
         if row["name"] == "default" and "name" in asked:
@@ -84,12 +84,14 @@ class SecurityGroupRules(Resource):
                 text = f"Security group rule already exists. Rule id is {other['id']}."
                 raise Refused(409, text, "SecurityGroupRuleExists")
         group["security_group_rules"].append(row)
+        self.touched(group)
         return row
 
     def removed(self, row: Json) -> None:
         group = self._store.security_groups.get(row["security_group_id"])
         if group is not None:
             group["security_group_rules"].remove(row)
+            self.touched(group)
 
 
 def new_group(store: Store, common: Json) -> Json:
@@ -104,14 +106,16 @@ def new_group(store: Store, common: Json) -> Json:
 
 def new_rule(store: Store, group: Json, asked: Json) -> Json:
     now = store.stamp()
-    prefix = asked.get("remote_ip_prefix")
+    prefix, version, protocol = asked.get("remote_ip_prefix"), asked.get("ethertype", "IPv4"), asked.get("protocol")
+    if version == "IPv6" and protocol in ("icmp", "icmpv6"):
+        protocol = "ipv6-icmp"
     return {
         "id": store.new_id(),
         "tenant_id": group["project_id"],
         "security_group_id": group["id"],
-        "ethertype": asked.get("ethertype", "IPv4"),
+        "ethertype": version,
         "direction": asked["direction"],
-        "protocol": asked.get("protocol"),
+        "protocol": protocol,
         "port_range_min": asked.get("port_range_min"),
         "port_range_max": asked.get("port_range_max"),
         "remote_ip_prefix": prefix,
