@@ -71,7 +71,7 @@ def sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
         SampleCall(
             "What was changed", "google.longrunning.Operations/ListOperations", {"name": "operations", "page_size": 5}
         ),
-        SampleCall("Is a cluster well?", "cloudspan.v1.ClusterService/CheckCluster", {"name": parts.cluster}),
+        SampleCall("Check a cluster's health", "cloudspan.v1.ClusterService/CheckCluster", {"name": parts.cluster}),
     )
 
 
