@@ -202,6 +202,7 @@ class Memory:
 
     ref = MAIN
     has_ports = has_routers = False
+    lacks: frozenset[str] = frozenset()
     module = "cloudspan_memory"
 
     def __init__(self, delay_s: float = 0.02) -> None:
