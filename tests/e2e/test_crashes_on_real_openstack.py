@@ -13,7 +13,7 @@ from contextlib import nullcontext
 import pytest
 from tests.e2e.conftest import fresh
 from tests.e2e.sites import write_clouds
-from tests.faults.crash_house import CrashHouse
+from tests.faults.crashing_fleet import CrashingFleet
 from tests.harness.mutations import KINDS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -117,22 +117,22 @@ async def test_a_process_killed_around_a_create_leaves_one_of_each(clusters, nur
     sdk = await asyncio.to_thread(clusters[0].connect)
     site = await asyncio.to_thread(RealOpenStack, clusters[0], sdk)
     crashes, wrong = 0, []
-    async with CrashHouse(nursery, site, tmp_path) as house:
+    async with CrashingFleet(nursery, site, tmp_path) as fleet:
         for number, point in enumerate(RUNS[kind][:RUNS_EACH]):
-            name, deaths = fresh("crash"), house.deaths
+            name, deaths = fresh("crash"), fleet.deaths
             who, _, where = point.partition(" ")
             try:
-                run = await house.run(KINDS[kind], name, number, (who, where), limit_s=150)
+                run = await fleet.run(KINDS[kind], name, number, (who, where), limit_s=150)
                 made = await asyncio.to_thread(site.census, name)
-                again = await house.ask(run.request)
-                shown = (await house.listed(KINDS[kind].made)).count(name)
+                again = await fleet.ask(run.request)
+                shown = (await fleet.listed(KINDS[kind].made)).count(name)
             finally:
                 await asyncio.to_thread(site.sweep, name)
-            crashes += house.deaths - deaths
+            crashes += fleet.deaths - deaths
             told = (run.error, made, shown, again.operation.name == run.operation.name)
             if told != (None, EXPECTED[kind], 1, True):
                 wrong.append((point, told))
-            print(f"{kind}: {point}: {dict(made)}, {house.deaths - deaths} killed")
+            print(f"{kind}: {point}: {dict(made)}, {fleet.deaths - deaths} killed")
     sdk.close()
     assert wrong == []
     assert crashes >= len(RUNS[kind][:RUNS_EACH])

@@ -1,7 +1,7 @@
 """A process killed before or after each store write, native call and step of a mutation: one effect, nothing beside it.
 
 A first run without a crash tells which points there are; then there is one run for each of them. What dies is started
-again at once, and a caller who asks again with the same `request_id` sees one operation end. Several houses work at the
+again at once, and a caller who asks again with the same `request_id` sees one operation end. Several fleets work at the
 same time, since a crash is mostly waiting.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.faults.crash_house import CrashHouse
+from tests.faults.crashing_fleet import CrashingFleet
 from tests.harness.clouds import OpenStack, ZStack
 from tests.harness.fleet import Run
 from tests.harness.mutations import KINDS
@@ -23,7 +23,7 @@ from tests.harness.nursery import Nursery
 
 SITES = {"openstack": OpenStack, "zstack": ZStack}
 SETTLE_S = 1.0
-HOUSES = 4
+FLEETS = 4
 POINTS = {
     "gateway": ("store before", "store after"),
     "adapter": ("native before", "native after", "step before", "step after", "step sent"),
@@ -69,10 +69,10 @@ class Tally:
 
 
 class Case:
-    """One kind of mutation on one platform, with the houses that it is crashed in."""
+    """One kind of mutation on one platform, with the fleets that it is crashed in."""
 
-    def __init__(self, tag: str, kind: str, houses: list[CrashHouse]) -> None:
-        self.tag, self.kind, self.houses = tag, KINDS[kind], houses
+    def __init__(self, tag: str, kind: str, fleets: list[CrashingFleet]) -> None:
+        self.tag, self.kind, self.fleets = tag, KINDS[kind], fleets
         self.tally = Tally()
         self._rows: Counter[str] = Counter()
         self._ids: set[str] = set()
@@ -80,13 +80,13 @@ class Case:
 
     async def points(self) -> list[str]:
         """Run it without a crash; return every point that it passed."""
-        house = self.houses[0]
-        before = house.site.census()
-        run = await self._run(house, "")
+        fleet = self.fleets[0]
+        before = fleet.site.census()
+        run = await self._run(fleet, "")
         assert (run.error is not None) == self.kind.undone, run.error
-        self._rows, self._ids = _difference(house, before), set(run.metadata.native_ids)
-        found = {who: Counter(house.trail(who)) for who in POINTS}
-        house.plan()
+        self._rows, self._ids = _difference(fleet, before), set(run.metadata.native_ids)
+        found = {who: Counter(fleet.trail(who)) for who in POINTS}
+        fleet.plan()
         return [
             f"{who} {point} {number}"
             for who, points in POINTS.items()
@@ -95,34 +95,34 @@ class Case:
         ]
 
     async def crash_at(self, points: list[str]) -> None:
-        """Crash once at each of the points, in all houses at the same time."""
+        """Crash once at each of the points, in all fleets at the same time."""
         left = list(reversed(points))
 
-        async def work(house: CrashHouse) -> None:
+        async def work(fleet: CrashingFleet) -> None:
             while left:
-                await self._crash(house, left.pop())
+                await self._crash(fleet, left.pop())
 
         async with asyncio.TaskGroup() as group:
-            for house in self.houses:
-                group.create_task(work(house))
+            for fleet in self.fleets:
+                group.create_task(work(fleet))
 
-    async def _crash(self, house: CrashHouse, point: str) -> None:
-        before, deaths = house.site.census(), house.deaths
+    async def _crash(self, fleet: CrashingFleet, point: str) -> None:
+        before, deaths = fleet.site.census(), fleet.deaths
         try:
-            run = await self._run(house, point)
+            run = await self._run(fleet, point)
         except TimeoutError:
             self.tally.stuck += 1
             self.tally.add(point, ["did not end"])
             return
-        self.tally.crashes += house.deaths - deaths
-        self.tally.add(point, await self._faults(house, run, _difference(house, before)))
+        self.tally.crashes += fleet.deaths - deaths
+        self.tally.add(point, await self._faults(fleet, run, _difference(fleet, before)))
 
-    async def _run(self, house: CrashHouse, point: str) -> Run:
+    async def _run(self, fleet: CrashingFleet, point: str) -> Run:
         self._number += 1
         who, _, where = point.partition(" ")
-        return await house.run(self.kind, f"one-{self._number}", self._number, (who, where))
+        return await fleet.run(self.kind, f"one-{self._number}", self._number, (who, where))
 
-    async def _faults(self, house: CrashHouse, run: Run, rows: Counter[str]) -> list[str]:
+    async def _faults(self, fleet: CrashingFleet, run: Run, rows: Counter[str]) -> list[str]:
         """Say what is wrong with what a run left."""
         if run.error is not None and not self.kind.undone:
             return [f"failed: {run.error!r}"]
@@ -137,16 +137,16 @@ class Case:
             faults.append(f"left over: {left}")
         if run.error is None and set(run.metadata.native_ids) != self._ids:
             faults.append(f"made {set(run.metadata.native_ids)} and not {self._ids}")
-        again = await house.ask(run.request)
+        again = await fleet.ask(run.request)
         if again.operation.name != run.operation.name:
             faults.append("asked again it was another operation")
-        return faults + (await self._miscounted(house, run) if self.kind.made else [])
+        return faults + (await self._miscounted(fleet, run) if self.kind.made else [])
 
-    async def _miscounted(self, house: CrashHouse, run: Run) -> list[str]:
+    async def _miscounted(self, fleet: CrashingFleet, run: Run) -> list[str]:
         """Say what is wrong with how many there are of what was created."""
         expected = 0 if run.error else 1
-        there = house.site.named(self.kind.made, run.name)
-        shown = (await house.listed(self.kind.made)).count(run.name)
+        there = fleet.site.named(self.kind.made, run.name)
+        shown = (await fleet.listed(self.kind.made)).count(run.name)
         self.tally.duplicates += max(there - expected, 0)
         ids = run.metadata.native_ids.values()
         wrong = [] if expected == there == shown else [f"{there} in the cloud, {shown} listed, not {expected}"]
@@ -155,23 +155,23 @@ class Case:
         return wrong
 
 
-def _difference(house: CrashHouse, before: Counter[str]) -> Counter[str]:
+def _difference(fleet: CrashingFleet, before: Counter[str]) -> Counter[str]:
     """Return what the cloud has more than before; what it has less is negative."""
-    now = house.site.census()
+    now = fleet.site.census()
     return Counter({kind: now[kind] - before[kind] for kind in now.keys() | before.keys() if now[kind] != before[kind]})
 
 
 @asynccontextmanager
-async def _case(nursery: Nursery, tag: str, kind: str, directory: Path, houses: int) -> AsyncIterator[Case]:
+async def _case(nursery: Nursery, tag: str, kind: str, directory: Path, fleets: int) -> AsyncIterator[Case]:
     async with AsyncExitStack() as stack:
         opened = []
-        for number in range(houses):
+        for number in range(fleets):
             (directory / str(number)).mkdir()
             site = SITES[tag](settle_s=SETTLE_S, build_s=0.02)
             if KINDS[kind].undone:
                 site.refuse_floating_ips()
-            opened.append(CrashHouse(nursery, site, directory / str(number)))
-        await asyncio.gather(*(stack.enter_async_context(house) for house in opened))
+            opened.append(CrashingFleet(nursery, site, directory / str(number)))
+        await asyncio.gather(*(stack.enter_async_context(fleet) for fleet in opened))
         yield Case(tag, kind, opened)
 
 
@@ -182,7 +182,7 @@ async def test_a_process_killed_at_any_point_of_a_mutation_leaves_one_effect(
     nursery, tmp_path, crash_table, tag, kind, part
 ):
     """Every commit, native call and step, before and after, of one kind of mutation on one platform."""
-    async with _case(nursery, tag, kind, tmp_path, HOUSES) as case:
+    async with _case(nursery, tag, kind, tmp_path, FLEETS) as case:
         await case.crash_at((await case.points())[part :: PARTS.get(kind, 1)])
     crash_table(tag, kind, case.tally)
     assert case.tally.wrong == []
@@ -192,7 +192,7 @@ async def test_a_process_killed_at_any_point_of_a_mutation_leaves_one_effect(
 @pytest.mark.parametrize("tag", SITES)
 async def test_a_process_killed_in_the_middle_of_a_create_leaves_one_server(nursery, tmp_path, tag):
     """A slice of the crash points: a commit, a native call, a step; before and after."""
-    async with _case(nursery, tag, "server", tmp_path, houses=2) as case:
+    async with _case(nursery, tag, "server", tmp_path, fleets=2) as case:
         known = await case.points()
         assert set(SLICE[tag]) <= set(known)
         await case.crash_at(SLICE[tag])

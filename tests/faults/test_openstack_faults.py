@@ -27,7 +27,7 @@ SERVERS = r"^/v2\.1/servers"
 
 @asynccontextmanager
 async def _one(tmp_path, **more):
-    """A house with one cloud, east."""
+    """One cloud, east, behind a gateway."""
     async with fake(**more) as cloud, serving({"east": openstack_entry(cloud)}, tmp_path) as made:
         yield cloud, made
 

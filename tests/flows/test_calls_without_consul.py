@@ -9,8 +9,8 @@ import pytest
 from common.base.tests.registry.conftest import ConsulServer, find_consul
 from tests.flows.conftest import gateway, program
 
+from cloudspan.client import NotFound, Unreachable
 from cloudspan.v1 import server_pb2
-from cloudspan_common.errors import NotFound, Unreachable
 
 REQUEST = server_pb2.ListServersRequest(parent="platforms/memory/clusters/main")
 PAUSE_S = 0.04

@@ -4,7 +4,7 @@
         await fleet.gateway("a")
         await fleet.adapter("one")
 
-`crash_house` lets them crash and go on; the tests of freezes, take-overs and replacements use a fleet as it is.
+`crashing_fleet` lets them crash and go on; the tests of freezes, take-overs and replacements use a fleet as it is.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ import traceback
 from pathlib import Path
 from typing import Any, Self
 
-START_S = 30.0
+from tests.harness.processes import START_S, logged
+
 _STOP_S = 10.0
 _POLL_S = 0.005
 _PR_SET_PDEATHSIG = 1
@@ -100,11 +101,9 @@ class Child:
         give_up = time.monotonic() + limit_s
         while True:
             ended = not self.alive
-            for line in self.log.read_text(errors="replace").splitlines():
-                if name in line and line.startswith("{"):
-                    return dict(json.loads(line))
-            if ended or time.monotonic() > give_up:
-                raise AssertionError(f"no {name!r} in {self.log}: {self.log.read_text(errors='replace')[-2000:]}")
+            found = logged(self.log, name, is_last_look=ended or time.monotonic() > give_up)
+            if found is not None:
+                return found
             await asyncio.sleep(_POLL_S)
 
     def _wait(self, limit_s: float) -> bool:

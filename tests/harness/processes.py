@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
@@ -92,7 +92,7 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def event(self, name: str, limit_s: float = START_S) -> dict[str, object]:
+    def event(self, name: str, limit_s: float = START_S) -> dict[str, Any]:
         """Wait for a line of its log; return its fields.
 
         Raises:
@@ -101,12 +101,25 @@ class Program:
         give_up = time.monotonic() + limit_s
         while True:
             ended = self._process.poll() is not None
-            for line in self.log.read_text(errors="replace").splitlines():
-                if name in line and line.startswith("{"):
-                    return json.loads(line)
-            if ended or time.monotonic() > give_up:
-                raise AssertionError(f"no {name!r} in {self.log}: {self.log.read_text(errors='replace')[-2000:]}")
+            found = logged(self.log, name, is_last_look=ended or time.monotonic() > give_up)
+            if found is not None:
+                return found
             time.sleep(_POLL_S)
+
+
+def logged(log: Path, name: str, *, is_last_look: bool) -> dict[str, Any] | None:
+    """Return the fields of the first line of a log that holds `name`; None while there is none.
+
+    Raises:
+        AssertionError: There is none and this is the last look; with the end of the log.
+    """
+    text = log.read_text(errors="replace")
+    for line in text.splitlines():
+        if name in line and line.startswith("{"):
+            return dict(json.loads(line))
+    if is_last_look:
+        raise AssertionError(f"no {name!r} in {log}: {text[-2000:]}")
+    return None
 
 
 def free_port() -> int:

@@ -17,7 +17,9 @@ _FILTERS = {
     "name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "created_at",
     "updated_at", "volume_type_id", "volume_id", "consumes_quota", "display_name", "project_id_",
 }  # fmt: skip
-_SORT_KEYS = ("id", "status", "size", "availability_zone", "name", "bootable", "created_at", "volume_id")
+_SORT_KEYS = (
+    "id", "status", "size", "availability_zone", "name", "bootable", "created_at", "updated_at", "volume_id",
+)  # fmt: skip
 _SERVICE_UUID = "16166168-3518-45b3-b639-ed1335c4f5ef"
 _MAX_LIMIT = 1000
 

@@ -1,7 +1,7 @@
-"""A gateway over a database file, an adapter and its fake cloud, each killed and started again under one roof.
+"""A gateway over a database file, an adapter and its fake cloud; gateway and adapter are killed and started again.
 
-    async with CrashHouse(nursery, site, directory) as house:
-        run = await house.run(kind, name, number, ("adapter", "native before 2"))
+    async with CrashingFleet(nursery, site, directory) as fleet:
+        run = await fleet.run(kind, name, number, ("adapter", "native before 2"))
 
 A run is what a patient caller sees: it asks, asks again with the same `request_id` when nobody answers, and waits for
 the end. Meanwhile whoever dies is started again, as a supervisor of services does.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WHO = ("gateway", "adapter")
 
 
-class CrashHouse(Fleet):
+class CrashingFleet(Fleet):
     """The processes of one test, and the way to crash them."""
 
     def __init__(self, nursery: Nursery, site: Site, directory: Path, *options: str) -> None:
