@@ -45,7 +45,7 @@ class Recovery(enum.StrEnum):
     LOOK_FIRST = "look_first"
     """The outcome is unknown: read the resource before asking again."""
     ASK_OPERATOR = "ask_operator"
-    """Someone must mend configuration, credentials or the cloud."""
+    """Someone must fix configuration, credentials or the cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Forbidden(CloudspanError):
 class LoginRefused(CloudspanError):
     """The cloud refused the cluster's configured credentials.
 
-    FAILED_PRECONDITION, since UNAUTHENTICATED would tell the caller to mend its own credentials.
+    FAILED_PRECONDITION, since UNAUTHENTICATED would ask callers to renew their own credentials.
     """
 
     code = grpc.StatusCode.FAILED_PRECONDITION

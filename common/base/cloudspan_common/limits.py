@@ -174,8 +174,8 @@ class Limiter:
                 raise self._refusal(gate, left)
             if left <= 0:
                 raise OutOfTime(
-                    f"{self._endpoint} is busy: no slot came free in {timeout_s:.1f} s ({self.limit} calls at once); "
-                    "retry with more time."
+                    f"{self._endpoint} is busy: no slot was free within {timeout_s:.1f} s "
+                    f"({self.limit} calls at once); retry with more time."
                 )
             # The rate frees one slot at a time: only the first in the queue need look.
             rate = self._rate_wait_s() if self._queues[priority][0] is waiter else 0.0

@@ -57,7 +57,7 @@ class NativeCall:
     error: str = ""
     """Why it failed, for a person; empty on success."""
     refused: bool = False
-    """Whether the answer is the platform's own no: ZStack says it with a 503."""
+    """Whether the answer is the platform's own refusal: ZStack says it with a 503."""
 
     @property
     def status_class(self) -> str:
@@ -183,7 +183,7 @@ def serve_metrics(registry: CollectorRegistry, listen: str) -> MetricsServer:
     """Serve `registry` over HTTP at `listen` (`127.0.0.1:7071`; port 0 takes a free one, see `.port`).
 
     Raises:
-        InvalidRequest: `listen` is no address.
+        InvalidRequest: `listen` is not an address.
         PreconditionFailed: The address is in use or not ours.
     """
     try:
@@ -193,7 +193,8 @@ def serve_metrics(registry: CollectorRegistry, listen: str) -> MetricsServer:
         raise InvalidRequest(str(error), reason="MALFORMED_ADDRESS") from error
     except OSError as error:
         text = (
-            f"metrics can't be served at {listen}: {error.strerror or error}; choose another address or stop its owner"
+            f"metrics can't be served at {listen}: {error.strerror or error}; "
+            "choose another address, or stop the process that uses it"
         )
         raise PreconditionFailed(text, reason="CANNOT_LISTEN") from error
 

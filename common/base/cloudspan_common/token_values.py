@@ -91,7 +91,7 @@ class TokenSettings:
     failed: BreakerSettings = _AFTER_FAILURE
     """Pauses after logins that failed otherwise: 0.5, 1, 2, ... 60 s."""
     rejected: BreakerSettings = _AFTER_REJECTION
-    """How long 401s are ignored once a service has rejected a token that was surely good."""
+    """How long 401s are ignored once a service has rejected a token that was certainly valid."""
 
 
 @dataclass(frozen=True, slots=True)

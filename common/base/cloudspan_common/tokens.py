@@ -214,8 +214,8 @@ class TokenKeeper:
         error = self._last_error
         if wait:
             raise LoginRefused(
-                f"{self.key}: the cloud refused the configured credentials; no login is tried for {wait:.0f} s lest "
-                "the account locks. Mend the cluster's credentials or unlock the account, then CheckCluster.",
+                f"{self.key}: the cloud refused the configured credentials; no login is tried for {wait:.0f} s, "
+                "so that the account is not locked. Fix the credentials or unlock the account, then call CheckCluster.",
                 metadata=error.metadata if error else None,
                 retry_after_s=wait,
             ) from error

@@ -150,7 +150,7 @@ def test_an_address_without_host_is_every_ipv4_interface():
 @pytest.mark.parametrize("text", ["7070", "host", "host:", "host:http", "::1:7070", "host:65536", "host:-1"])
 def test_what_is_no_address_is_refused(text):
     """For gRPC would take some of these for something else."""
-    with pytest.raises(ValueError, match="is no address"):
+    with pytest.raises(ValueError, match="is not an address"):
         address(text)
 
 

@@ -80,7 +80,7 @@ async def test_a_host_with_one_address_taken_is_refused_whole():
 
 async def test_a_port_beyond_the_last_is_refused():
     """Left alone, gRPC would listen on port 99999 - 65536."""
-    with pytest.raises(InvalidRequest, match=r"'127\.0\.0\.1:99999' is no address"):
+    with pytest.raises(InvalidRequest, match=r"'127\.0\.0\.1:99999' is not an address"):
         grpcs.listen(grpcs.new_server(), "127.0.0.1:99999")
 
 

@@ -184,7 +184,7 @@ async def test_a_caller_whose_time_ends_in_the_queue_leaves_it(clock):
     hurried = asyncio.ensure_future(hold(limiter, clock, 0.0, timeout_s=1.0))
     patient = asyncio.ensure_future(hold(limiter, clock, 0.0, timeout_s=9.0))
     await clock.advance(1.1)
-    with pytest.raises(OutOfTime, match=r"http://nova is busy: no slot came free in 1.0 s \(1 calls at once\)"):
+    with pytest.raises(OutOfTime, match=r"http://nova is busy: no slot was free within 1.0 s \(1 calls at once\)"):
         await hurried
     await clock.advance(1.0)
     await asyncio.gather(running, patient)

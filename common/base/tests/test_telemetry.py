@@ -118,7 +118,7 @@ def test_an_address_in_use_is_a_clear_error():
 
 def test_a_malformed_metrics_address_is_refused():
     """Before anything is bound."""
-    with pytest.raises(InvalidRequest, match="'7071' is no address"):
+    with pytest.raises(InvalidRequest, match="'7071' is not an address"):
         serve_metrics(CollectorRegistry(), "7071")
 
 

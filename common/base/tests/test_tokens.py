@@ -207,7 +207,7 @@ async def test_a_wrong_password_is_tried_once_and_then_refused_without_a_login(b
     with pytest.raises(LoginRefused):
         await call
     for _ in range(100):
-        with pytest.raises(LoginRefused, match=r"no login is tried for \d+ s.*Mend") as refused:
+        with pytest.raises(LoginRefused, match=r"no login is tried for \d+ s.*Fix") as refused:
             await bench.keeper.token(timeout_s=5.0)
     assert 50 < (refused.value.retry_after_s or 0) < 67
     assert refused.value.metadata == {"http_status": "401"}

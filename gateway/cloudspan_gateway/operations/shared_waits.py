@@ -151,7 +151,7 @@ class _SharedWatch:
             self._able = False
             busy = frozenset()
         except CloudspanError as error:
-            log.info("shared look failed", cluster=str(self._ref), collection=self._collection, reason=error.message)
+            log.info("shared wait failed", cluster=str(self._ref), collection=self._collection, reason=error.message)
             busy = frozenset(due)
         self._looked = self._clock.monotonic()
         self._took_s = self._looked - now

@@ -70,7 +70,7 @@ def read(response: adapter_pb2.DescribeResponse, at: float) -> Description:
     for cluster in response.clusters:
         ref = names.parse_cluster(cluster.name, "clusters.name")
         if ref.platform != response.platform or ref.is_wildcard or cluster.name != str(ref):
-            text = f"describes the cluster {cluster.name!r}, which is none of platforms/{response.platform}"
+            text = f"describes the cluster {cluster.name!r}, which is not in platforms/{response.platform}"
             raise InvalidRequest(text, reason="MALFORMED_DESCRIPTION")
         clusters[ref.cluster] = cluster
     return Description(

@@ -111,7 +111,9 @@ class Snapshot:
         found = self.platforms.get(tag)
         if found is None:
             known = ", ".join(sorted(self.platforms)) or "none"
-            text = f"platform {tag!r} is not plugged in; known now: {known}. Start an adapter for it or mend the tag"
+            text = (
+                f"platform {tag!r} is not plugged in; known now: {known}. Start an adapter for it, or correct the tag"
+            )
             raise NotFound(text, reason="PLATFORM_UNKNOWN", metadata={"platform": tag}, resource=f"platforms/{tag}")
         return found
 

@@ -144,7 +144,7 @@ class Table:
         try:
             await link.renew(DRAIN_S)
         except CloudspanError as error:
-            log.warning("certificates can't be read again, the last ones stay", reason=error.message)
+            log.warning("certificates could not be reloaded, the previous ones stay in use", reason=error.message)
 
     def _rebuild(self) -> None:
         """Make the next snapshot; callers see the old one or the new one, never a mixture."""

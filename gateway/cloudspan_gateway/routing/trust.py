@@ -62,7 +62,7 @@ class Trust:
             return "it speaks no TLS; start it with --tls-certificate, --tls-key and --tls-authority"
         if any(text in details for text in _BAD_CERTIFICATE):
             why = details.rpartition("SSL routines:")[2] or details
-            return f"its certificate is not signed by the authority of this gateway, or is no longer good ({why})"
+            return f"its certificate is not signed by the authority of this gateway, or is no longer valid ({why})"
         return ""
 
     def hint(self, details: str) -> str:

@@ -225,8 +225,8 @@ class _Patience:
         """Wait before the next try; raise what callers are told if there is none."""
         state = _sqlstate(error)
         if state[:2] in _REFUSED:
-            told = f"the store of operations ({self._shown}) refuses us: {said(error)}; mend its URL or its permissions"
-            raise PreconditionFailed(told, reason="STORE_REFUSED") from error
+            text_ = f"the store of operations ({self._shown}) refuses this gateway: {said(error)}"
+            raise PreconditionFailed(f"{text_}; fix its URL or its permissions", reason="STORE_REFUSED") from error
         if not _passes(error, state) or (state == _TAKEN and self._tries == _TRIES_IF_TAKEN):
             raise error
         pause = _PAUSE_S[min(self._tries, len(_PAUSE_S) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
@@ -250,9 +250,11 @@ def _passes(error: BaseException, state: str) -> bool:
 
 
 def _unknown(shown: str, error: BaseException) -> OutcomeUnknown:
-    text_ = f"the store of operations ({shown}) was lost while it wrote: {said(error)}; whether it was kept is unknown"
+    text_ = (
+        f"the store of operations ({shown}) was lost while it wrote: {said(error)}; whether it was stored is unknown"
+    )
     return OutcomeUnknown(
-        f"{text_}: ask again with the same request_id, or read the operation",
+        f"{text_}: retry with the same request_id, or read the operation",
         reason="STORE_OUTCOME_UNKNOWN",
         retry_after_s=RETRY_AFTER_S,
     )

@@ -161,7 +161,7 @@ def _taken(file: Path) -> IO[str]:
         lock.seek(0)
         holder = lock.read(20).strip() or "unknown"
         lock.close()
-        text = f"{file} was to be opened: another gateway has it (process {holder}), and SQLite serves one at a time"
+        text = f"{file} is open in another gateway (process {holder}), and SQLite serves one at a time"
         raise PreconditionFailed(
             f"{text}; stop that one, choose another file, or use PostgreSQL for many gateways", reason="STORE_IN_USE"
         ) from error

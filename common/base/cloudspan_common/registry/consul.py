@@ -135,7 +135,7 @@ class ConsulRegistry:
         )
         if not isinstance(rows, list):
             raise PlatformFault(
-                f"Consul agent {self._agent.address} knows no health of services; is that address Consul's?",
+                f"Consul agent {self._agent.address} has no health API; is it the address of Consul?",
                 reason="REGISTRY_FAULT",
             )
         return int(index_text), self._view(rows)
@@ -156,7 +156,9 @@ class ConsulRegistry:
     def _skip(self, service_id: str, error: Exception) -> None:
         if service_id not in self._skipped:
             self._skipped.add(service_id)
-            log.warning("entry in Consul is no adapter, skipped", service=self._service, id=service_id, why=repr(error))
+            log.warning(
+                "entry in Consul is not an adapter, skipped", service=self._service, id=service_id, why=repr(error)
+            )
 
     def _publish(self, told: View, *, doubted: bool) -> bool:
         before = (self._feed.view or ()) if doubted else ()

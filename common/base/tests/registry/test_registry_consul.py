@@ -117,7 +117,7 @@ async def test_what_is_no_adapter_is_skipped_and_said_once(shared_consul, open_c
         await until(watch, lambda view: view[0].draining)
     shared_consul.api.agent.service.deregister(f"{service}-odd")
     assert [(entry["event"], entry["id"]) for entry in logs] == [
-        ("entry in Consul is no adapter, skipped", f"{service}-odd")
+        ("entry in Consul is not an adapter, skipped", f"{service}-odd")
     ]
 
 

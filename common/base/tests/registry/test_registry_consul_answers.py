@@ -124,12 +124,12 @@ async def test_what_is_not_consul_is_reported_and_asked_again() -> None:
     agent = ScriptedAgent(("7", [row(EAST)]), ("7", None), ("8", [row(EAST)]))
     with capture_logs() as logs:
         assert await views_of(agent) == [(EAST,)]
-    assert "is that address Consul's?" in logs[0]["error"]
+    assert "is it the address of Consul?" in logs[0]["error"]
     assert [entry["event"] for entry in logs] == ["registry lost, will go on trying", "registry found again"]
 
 
 async def test_a_change_of_reason_is_said_again() -> None:
-    """Down, then up without the right token: two different things to mend."""
+    """Down, then up without the right token: two different things to fix."""
     errors = [PlatformFault("no leader"), PlatformFault("no leader"), Forbidden("token"), Forbidden("token")]
     agent = ScriptedAgent(*errors, ("7", []))
     with capture_logs() as logs:

@@ -99,7 +99,7 @@ def explanation(told: operation_pb2.OperationExplanation) -> Tree:
         for call in stage.calls:
             branch.add(escape(_call(call)))
     if told.skipped:
-        tree.add(f"{told.skipped} stages in between are not told")
+        tree.add(f"{told.skipped} stages in between are left out")
     return tree
 
 
@@ -117,7 +117,7 @@ def orphans(found: orphan_pb2.ListOrphansResponse) -> Tree:
     tree = Tree(f"{len(found.orphans)} orphans among {found.marked} marked resources")
     for orphan in found.orphans:
         entry = tree.add(f"{orphan.name}  {kind_of(orphan)}  {escape(orphan.display_name)}")
-        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "at a time not told"
+        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "at an unknown time"
         entry.add(f"{orphan.operation}, step {escape(orphan.step)}, created {created}")
         entry.add(escape(orphan.reason))
     return tree

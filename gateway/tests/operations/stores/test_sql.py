@@ -105,7 +105,7 @@ async def test_a_number_is_never_given_twice(file: Path) -> None:
 
 async def test_a_second_gateway_on_the_file_is_refused(store: SqlStore, file: Path) -> None:
     """It says who has it and what to do; once that one is closed it may."""
-    told = rf"another gateway has it .process {os.getpid()}.*PostgreSQL"
+    told = rf"is open in another gateway .process {os.getpid()}.*PostgreSQL"
     with pytest.raises(PreconditionFailed, match=told) as caught:
         await open_store(f"sqlite:{file}", Cipher.new())
     assert caught.value.reason == "STORE_IN_USE"
@@ -263,7 +263,7 @@ async def test_another_program_on_the_file_is_waited_for(
     await asyncio.wait_for(waiting, 5)
     monkeypatch.setattr(sqlite, "_BUSY_S", 0.05)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unreachable, match=r"database is locked.*ask again") as caught:
+    with pytest.raises(Unreachable, match=r"database is locked.*retry") as caught:
         await store.accept(intent())
     assert caught.value.reason == "STORE_UNAVAILABLE"
     other.close()

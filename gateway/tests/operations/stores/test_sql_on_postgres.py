@@ -265,7 +265,7 @@ async def test_a_database_that_stays_away_is_told(
     watching = asyncio.create_task(store.changed(row.intent.id, row.revision))
     proxy.refuse()
     for asking in (store.accept(intent()), store.get(row.intent.id), store.page(1), store.heartbeat()):
-        with pytest.raises(Unreachable, match="nothing was kept") as caught:
+        with pytest.raises(Unreachable, match="nothing was stored") as caught:
             await asking
         assert (caught.value.reason, caught.value.retry_after_s) == ("STORE_UNAVAILABLE", 1.0)
     proxy.admit()
