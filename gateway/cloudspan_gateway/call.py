@@ -99,7 +99,7 @@ class Call:
     answered: bool = False
     """Whether anything of a streamed answer has left."""
     patient: bool = False
-    """Whether its caller asked to be kept waiting, so that a long time is no sign of trouble."""
+    """Whether its caller asked to be kept waiting, so that a long time is not a sign of trouble."""
     ending: Ending | None = None
     """How it failed."""
     reason: str = ""

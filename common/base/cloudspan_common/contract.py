@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 CONTRACT_VERSION = 1
-"""What this build speaks; instances tell the range they speak when they register."""
+"""What this build speaks; instances state the range they speak when they register."""
 
 PACKAGE = "cloudspan.v1"
 DEFAULT_DEADLINE_S = 3600.0

@@ -1,6 +1,6 @@
 """How many native calls at once, and when to hold back: one limiter per endpoint, shared by its clusters.
 
-Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and tell `learn` about
+Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and pass to `learn`
 429 and 503. Foreground calls go first; background ones (inventory) use a share and yield.
 """
 
@@ -137,7 +137,7 @@ class Limiter:
             pause = self._settings.default_pause_s * 2.0 ** min(self._pauses_in_row - 1, 16)
         pause = min(pause, self._settings.max_pause_s)
         self._opens_at = max(self._opens_at, self._clock.monotonic() + pause)
-        # Everyone looks again: whoever can't wait that long is told at once.
+        # Everyone looks again: whoever can't wait that long fails at once.
         for queue in self._queues.values():
             for waiter in queue:
                 waiter.poke()

@@ -67,7 +67,7 @@ class Issuer(Protocol):
 
 
 class EventHook(Protocol):
-    """Is told what happened, in the past tense; never gets a token's value. Must not raise."""
+    """Receives events, in the past tense; never gets a token's value. Must not raise."""
 
     def __call__(self, event: str, /, **fields: object) -> None: ...
 

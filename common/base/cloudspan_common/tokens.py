@@ -1,6 +1,6 @@
 """Keep one cluster's token alive: one login however many callers, renewed ahead of need, never shown.
 
-An adapter's session asks its `TokenKeeper` for a token before each native call and tells it with `retire` about a
+An adapter's session asks its `TokenKeeper` for a token before each native call and reports with `retire` a
 401. The platform's part is an `Issuer`. `TokenKeepers` swaps the keeper when a cluster's credentials change.
 """
 

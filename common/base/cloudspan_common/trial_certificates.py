@@ -38,8 +38,8 @@ class Authority:
     def new(cls, name: str = "Cloudspan trial authority", days: int = DAYS) -> Authority:
         """Make one that nobody else has."""
         key = ec.generate_private_key(ec.SECP256R1())
-        told = _named(name)
-        builder = _builder(told, key, told, days)
+        subject = _named(name)
+        builder = _builder(subject, key, subject, days)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs=True), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

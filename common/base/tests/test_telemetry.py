@@ -123,7 +123,7 @@ def test_a_malformed_metrics_address_is_refused():
 
 
 def test_two_services_in_one_process_keep_their_metrics_apart():
-    """No global registry: the same metric twice is no clash."""
+    """No global registry: the same metric twice does not clash."""
     one, other = CollectorRegistry(), CollectorRegistry()
     NativeCallMetrics(one)
     record_native_call(a_call(), NativeCallMetrics(other))

@@ -1,4 +1,4 @@
-"""Ends that no adapter tells: pre-empted, refused, abandoned, of a cluster that is gone. Each says what it leaves."""
+"""Ends without an adapter: preempted, refused, abandoned, of a cluster that is gone. Each says what it leaves."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def _unknown(row: Row, why: str) -> tuple[Progress, status_pb2.Status]:
 def left_as_it_is(row: Row, why: str) -> Progress:
     """Return the progress with everything that was made listed as left behind."""
     progress = row.progress
-    told = {left.name for left in progress.left_overs}
+    listed = {left.name for left in progress.left_overs}
     made = [
         operation_pb2.LeftOver(name="", reason=f"{step} {made} {why}") for step, made in progress.native_ids.items()
     ]
-    if row.resource and row.resource not in told:
+    if row.resource and row.resource not in listed:
         made.insert(0, operation_pb2.LeftOver(name=row.resource, reason=f"it {why}"))
     return dataclasses.replace(progress, left_overs=(*progress.left_overs, *made))
 

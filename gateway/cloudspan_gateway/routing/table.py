@@ -1,6 +1,6 @@
 """Who can be called: follows the registry, asks each instance what it is, and keeps the snapshot up to date.
 
-The app runs one `Table`; the router and everything that shows the state read `table.snapshot`, forwarding tells it
+The app runs one `Table`; the router and everything that shows the state read `table.snapshot`, forwarding reports to it
 what it lost (`eject`). The registry says who is there, the table's own probes decide who gets calls.
 """
 

@@ -1,6 +1,6 @@
-"""Finds and deletes what operations made and nobody has: answers cloudspan.v1.OrphanService.
+"""Finds and deletes resources that operations created and nobody uses: answers cloudspan.v1.OrphanService.
 
-An adapter tells what carries this installation's marks; the store tells what the operations of those marks ended with.
+An adapter lists what carries this installation's marks; the store knows how the operations of those marks ended.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Cipher:
             raise Defect(text, reason="STORE_DATA_ALTERED") from error
 
     def digest(self, plain: bytes) -> bytes:
-        """Return what tells `plain` from anything else and, without the keys, nothing about it."""
+        """Return a digest that differs for any other `plain` and, without the keys, reveals nothing about it."""
         return hmac.digest(self._digesting, plain, "sha256")
 
     def _made_for(self, name: bytes, row: str) -> AESGCM:

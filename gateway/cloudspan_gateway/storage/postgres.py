@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE_S = 5.0
-"""How long a batch is tried again while the database is away; afterwards its callers are told."""
+"""How long a batch is tried again while the database is away; afterwards its callers get an error."""
 _CONNECT_S = 5.0
 _BATCH_S = 20.0  # a connection whose far end vanished says nothing by itself
 _READERS = 4
@@ -222,7 +222,7 @@ class _Patience:
         self._tries = 0
 
     async def after(self, error: BaseException, *, unknown: bool = False) -> None:
-        """Wait before the next try; raise what callers are told if there is none."""
+        """Wait before the next try; raise the callers' error if there is none."""
         state = _sqlstate(error)
         if state[:2] in _REFUSED:
             text_ = f"the store of operations ({self._shown}) refuses this gateway: {said(error)}"

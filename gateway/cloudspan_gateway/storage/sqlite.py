@@ -230,7 +230,7 @@ def _code(error: DBAPIError) -> int:
 
 
 def _trouble(error: DBAPIError, what: str) -> CloudspanError | None:
-    """Return what callers are told; None when it is no state of the database but a defect of ours."""
+    """Return the callers' error; None when the cause is not the database's state but a defect of the gateway."""
     code = _code(error)
     if code == sqlite3.SQLITE_FULL:
         return full(what, error)

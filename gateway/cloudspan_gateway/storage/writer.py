@@ -34,7 +34,7 @@ class Writer(Generic[J, R]):
         apply: Callable[[Connection, Sequence[J]], Sequence[R | Exception]],
         kept: Callable[[Sequence[J], Sequence[R | Exception]], None],
     ) -> None:
-        """Take what applies jobs within a transaction, and what is told of those that are kept."""
+        """Take what applies jobs within a transaction, and what is announced of those that were committed."""
         self._database = database
         self._apply = apply
         self._kept = kept

@@ -1,4 +1,4 @@
-"""What a peer tells of itself: CPU seconds and peak memory. Peers are run as programs, so this is imported plainly."""
+"""What a peer measures of itself: CPU seconds and peak memory. Peers are run as programs, so this is imported plainly."""
 
 from __future__ import annotations
 

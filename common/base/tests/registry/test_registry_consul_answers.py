@@ -73,7 +73,7 @@ async def views_of(agent: ScriptedAgent, for_s: float = 1, **options) -> list[tu
 
 
 async def test_each_query_waits_on_the_index_of_the_last() -> None:
-    """That is what makes it blocking; the same answer again is no news."""
+    """That is what makes it blocking; the same answer again is not a change."""
     agent = ScriptedAgent(("7", [row(EAST)]), ("9", [row(EAST)]), ("12", [row(EAST), row(WEST)]))
     assert await views_of(agent) == [(EAST,), (EAST, WEST)]
     assert agent.asked == [None, 7, 9, 12]
@@ -120,7 +120,7 @@ async def test_of_two_entries_with_one_id_the_living_one_counts() -> None:
 
 
 async def test_what_is_not_consul_is_reported_and_asked_again() -> None:
-    """A web server that answers 404 to everything is no empty registry."""
+    """A web server that answers 404 to everything is not an empty registry."""
     agent = ScriptedAgent(("7", [row(EAST)]), ("7", None), ("8", [row(EAST)]))
     with capture_logs() as logs:
         assert await views_of(agent) == [(EAST,)]

@@ -99,7 +99,7 @@ async def test_edits_reach_the_watch_whether_in_place_or_by_rename(file: Path, w
         ("# nothing left\n", "is blank"),
     ],
 )
-async def test_a_broken_file_keeps_the_last_good_view_and_names_the_line(
+async def test_an_invalid_file_keeps_the_last_valid_view_and_names_the_line(
     file: Path, watched: StaticRegistry, eventually, text: str, complaint: str
 ) -> None:
     """A typing error takes nobody's cloud away."""
@@ -120,7 +120,7 @@ async def test_a_broken_file_keeps_the_last_good_view_and_names_the_line(
     assert "2 instances (1 draining)" in repr(watched)
 
 
-async def test_half_a_file_that_is_good_yaml_is_not_believed(file: Path, until) -> None:
+async def test_a_half_written_file_that_is_valid_yaml_is_not_used(file: Path, until) -> None:
     """A writer in place has a moment between its first line and its last."""
     clock = FakeClock()
     registry = StaticRegistry(file, clock=clock)
