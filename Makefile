@@ -8,7 +8,7 @@ PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
 .PHONY: help up test check proto faults soak e2e clients bench capabilities certs clean
 
-help: ## say what the targets do
+help: ## show the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
 
 .venv/.ready: uv.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml adapters/*/fake/pyproject.toml)
@@ -17,13 +17,13 @@ help: ## say what the targets do
 	$(UV) sync --quiet --frozen --all-packages
 	touch $@
 
-up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C ends them
+up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them
 	@$(PY) -m cloudspan.cli up
 
 test: .venv/.ready ## run the tests
 	@$(PY) -m pytest -n 2 --dist worksteal -m "not faults and not e2e and not bench and not soak and not clients" $(ARGS)
 
-check: .venv/.ready ## lint, types, layers, contract, compose file
+check: .venv/.ready ## check lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PY) -m mypy $(wildcard common/*/cloudspan_* common/client/cloudspan gateway/cloudspan_* adapters/*/cloudspan_* adapters/*/fake/cloudspan_*)
@@ -46,7 +46,7 @@ ADAPTER_PROTOS = $(shell find adapters -name '*.proto' -not -path '*/node_module
 OWN_GEN :=
 # What drivers implement, a protocol for each service of the contract.
 DRIVERS := common/kit/cloudspan_kit/drivers
-proto: .venv/.ready ## generate protos/gen and the drivers' protocols and the Python client's services anew
+proto: .venv/.ready ## generate protos/gen, the drivers' protocols and the Python client's services
 	@mkdir -p $(GEN) && rm -rf $(GEN)/cloudspan
 	@$(PY) -m grpc_tools.protoc -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	  --python_out=$(GEN) --pyi_out=$(GEN) --grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
@@ -58,7 +58,7 @@ proto: .venv/.ready ## generate protos/gen and the drivers' protocols and the Py
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done
 	@$(PY) common/client/generate.py $(OWN_GEN)common/client/cloudspan/client/generated
 
-capabilities: .venv/.ready ## write the README's table from running adapters
+capabilities: .venv/.ready ## write the README's capability table from running adapters
 	@mkdir -p .state; $(PY) -m cloudspan.cli up --no-seed >.state/capabilities.log 2>&1 & up=$$!; trap "kill $$up" EXIT; \
 	  for try in $$(seq 120); do grep -q '^ready' .state/capabilities.log && break; sleep 0.5; done; \
 	  .venv/bin/cloudspan capabilities --write README.md
@@ -75,13 +75,13 @@ e2e: .venv/.ready ## run against real clusters: make e2e CLOUDS=clouds.yaml
 clients: .venv/.ready ## build and run the clients in Go, Java and Node: make clients [GATEWAY=127.0.0.1:7070]
 	@CLOUDSPAN_CLIENTS_GATEWAY=$(GATEWAY) $(PY) -m pytest -m clients tests/clients $(ARGS)
 
-bench: .venv/.ready ## measure the bars, as ratios against a peer in the same run
+bench: .venv/.ready ## run the benchmarks, as ratios against a peer in the same run
 	@$(PY) -m pytest -m bench tests/bench -s $(ARGS)
 
-certs: .venv/.ready ## certificates for trying out mTLS, in .state/certs: make certs IDENTITIES="gateway.cloudspan acme"
+certs: .venv/.ready ## create certificates for trials of mTLS, in .state/certs: make certs IDENTITIES="gateway.cloudspan acme"
 	@$(PY) -m cloudspan_common.trial_certificates .state/certs $(IDENTITIES)
 
 IDENTITIES := gateway.cloudspan memory openstack zstack
 
-clean: ## remove what was built; the clouds are not touched
+clean: ## remove what was built; clouds are not touched
 	rm -rf .venv .state .pytest_cache .mypy_cache .ruff_cache

@@ -53,7 +53,7 @@ class Target(NamedTuple):
     body: bytes = b""
     """The request as it is to be sent on."""
     tags: Metadata = ()
-    """What an adapter is told of the target where the request can't say it."""
+    """What an adapter needs to know of the target where the request doesn't say it."""
 
 
 class Ending(NamedTuple):
@@ -77,7 +77,7 @@ class Call:
     payload: Payload
     metadata: Iterable[tuple[str, str | bytes]]
     peer: Callable[[], str]
-    """Tells whom the door speaks with; a call for it, since most calls never ask."""
+    """Returns who is calling; a function, since most calls never need it."""
     deadline: Deadline
     """When the caller stops waiting."""
     writer: Writer
@@ -99,11 +99,11 @@ class Call:
     answered: bool = False
     """Whether anything of a streamed answer has left."""
     patient: bool = False
-    """Whether its caller asked to be kept waiting, so that a long time is no sign of trouble."""
+    """Whether its caller asked to be kept waiting, so that a long time is not a sign of trouble."""
     ending: Ending | None = None
     """How it failed."""
     reason: str = ""
-    """Why it failed, for the log: in full where the ending's message is cut."""
+    """Why it failed, for the log: whole where the ending's message is cut."""
 
     def __repr__(self) -> str:
         where = f" to {self.target.ref}" if self.target.ref else ""

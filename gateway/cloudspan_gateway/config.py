@@ -23,14 +23,14 @@ _LISTENS = ("none", "server", "mutual")
 def _one_of(*values: str) -> object:
     def check(text: str) -> None:
         if text not in values:
-            raise ValueError(f"{text!r} is none of {', '.join(values)}")
+            raise ValueError(f"{text!r} is not one of {', '.join(values)}")
 
     return check
 
 
 def _installation(text: str) -> str:
     if not re.fullmatch("[a-z0-9]{1,8}", text):
-        raise ValueError(f"{text!r} is no installation; expected 1 to 8 lower-case letters and digits")
+        raise ValueError(f"{text!r} is not an installation name; expected 1 to 8 lower-case letters and digits")
     return text
 
 
@@ -41,14 +41,16 @@ def _pool(text: str) -> tuple[str, ClusterRef]:
     except InvalidRequest as error:
         raise ValueError(error.message) from error
     if not equals or not is_tag(name) or ref.is_wildcard or str(ref) != cluster:
-        raise ValueError(f"{text!r} is no pool; expected NAME=platforms/PLATFORM/clusters/CLUSTER")
+        raise ValueError(f"{text!r} is not a pool; expected NAME=platforms/PLATFORM/clusters/CLUSTER")
     return name, ref
 
 
 def _claim(text: str) -> tuple[str, str]:
     platform, equals, identity = text.partition("=")
     if not equals or not is_tag(platform) or not identity:
-        raise ValueError(f"{text!r} is no claim; expected PLATFORM=IDENTITY, a DNS name in the adapter's certificate")
+        raise ValueError(
+            f"{text!r} is not a claim; expected PLATFORM=IDENTITY, a DNS name in the adapter's certificate"
+        )
     return platform, identity
 
 
@@ -69,14 +71,16 @@ class GatewayConfig:
         "PEM file of this gateway's certificate, for adapters; plain text without.", default=None
     )
     tls_key: Path | None = option("PEM file of the certificate's key.", default=None)
-    tls_authority: Path | None = option("PEM file of who signs the certificates of adapters.", default=None)
+    tls_authority: Path | None = option(
+        "PEM file of the authority that signs the certificates of adapters.", default=None
+    )
     tls_listen: str = option(
         "TLS for callers: none, server (callers check this gateway), mutual (they show a certificate too).",
         default="none",
         check=_one_of(*_LISTENS),
     )
     claim: tuple[str, ...] = option(
-        "Whose certificate a platform's adapters show: PLATFORM=IDENTITY; the tag itself if not given; repeatable.",
+        "Identity in a platform's adapter certificates: PLATFORM=IDENTITY; the tag itself if not given; repeatable.",
         default=(),
         check=_claim,
     )
@@ -96,7 +100,7 @@ class GatewayConfig:
         default=None,
     )
     lease: float = option(
-        "How long the operations of a gateway that died stay its own; a step may take two thirds of it.",
+        "How long the operations of a gateway that died stay reserved for it; a step may take two thirds of it.",
         default=LEASE_S,
         unit="s",
         minimum=1,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudspan_common.errors import CloudspanError
 
 
-class House:
+class Deployment:
     """A registry, the adapters in it, and a gateway over them with a channel to it."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class House:
         return adapter
 
     @asynccontextmanager
-    async def opened(self, **config: object) -> AsyncIterator[House]:
+    async def opened(self, **config: object) -> AsyncIterator[Deployment]:
         settings = GatewayConfig(
             **{"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, "database": "memory:", **config}
         )
@@ -65,9 +65,9 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house without adapters, whose gateway is still to be opened."""
-    made = House()
+async def deployment() -> AsyncIterator[Deployment]:
+    """A deployment without adapters, whose gateway is still to be opened."""
+    made = Deployment()
     async with AsyncExitStack() as stack:
         yield made
         for adapter in made.adapters:
@@ -76,5 +76,5 @@ async def house() -> AsyncIterator[House]:
 
 @pytest.fixture
 def told() -> Callable[[grpc.aio.AioRpcError], CloudspanError]:
-    """What a failed call told its caller, as an error of the tree."""
+    """The error of a failed call, as an error of the tree."""
     return lambda error: errors.from_status(errors.status_of(error))

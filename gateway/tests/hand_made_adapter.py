@@ -1,4 +1,4 @@
-"""An adapter made by hand, without the kit: it does what a test tells it, misbehaviour included."""
+"""An adapter made by hand, without the kit: it does what a test scripts, misbehaviour included."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answer = Callable[[bytes, Context], Awaitable[bytes]]
 
 
 def tool_file(name: str = "acme/v1/tool.proto", *extra_fields: str) -> descriptor_pb2.FileDescriptorProto:
-    """Return the descriptor of a service that no proto of this house knows."""
+    """Return the descriptor of a service that no proto of this deployment knows."""
     file = descriptor_pb2.FileDescriptorProto(name=name, package="acme.v1", syntax="proto3")
     word = file.message_type.add(name="Word")
     for number, field_name in enumerate(("value", *extra_fields), start=1):
@@ -69,7 +69,7 @@ class HandMadeAdapter:
         self.port = 0
 
     async def start(self, port: int = 0) -> Instance:
-        """Listen and return what a registry is told."""
+        """Listen and return what is registered."""
         self.server = grpcs.new_server()
         self.server.add_generic_rpc_handlers((_Handler(self),))
         self.health = grpcs.add_health(self.server)

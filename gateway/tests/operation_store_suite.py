@@ -145,7 +145,7 @@ class OperationStoreSuite(WritesSuite):
         assert claims == [first.intent.id, third.intent.id, fourth.intent.id]
 
     async def test_a_delete_ends_what_works_on_its_resource(self, store: OperationStore) -> None:
-        """Cancelled in the same write, told by whom; those that only name the resource are left alone."""
+        """Cancelled in the same write, by the delete; those that only name the resource are left alone."""
         stopping = await store.accept(on_server("StopServer"))
         other = await store.accept(intent("StopServer", target=SERVER + "other"))
         deleting = await store.accept(on_server("DeleteServer"))

@@ -41,7 +41,7 @@ class WritesSuite:
     # -------------------------------------------------------------- a runner's writes
 
     async def test_attempts_count_until_the_cursor_changes(self, store: OperationStore) -> None:
-        """A note is no answer: what was sent stays counted, what surely was not does not."""
+        """A note does not count as an answer: what was sent stays counted, what certainly was not does not."""
         row = await store.accept(intent())
         claim = await claimed(store)
         assert (await store.begin_attempt(claim)).attempt == 1
@@ -90,7 +90,7 @@ class WritesSuite:
         assert (await store.request_cancel(row.intent.id)).revision == first.revision
         assert (await store.begin_attempt(claim)).cancel_requested
 
-    async def test_what_it_took_is_told_as_last_kept(self, store: OperationStore) -> None:
+    async def test_what_it_took_is_reported_as_last_kept(self, store: OperationStore) -> None:
         """An empty one keeps the one before, and it goes with the operation."""
         row = await store.accept(intent())
         claim = await claimed(store)
@@ -105,7 +105,7 @@ class WritesSuite:
         with pytest.raises(NotFound):
             await store.explained(row.intent.id)
 
-    async def test_secrets_of_an_outcome_are_told_once(self, store: OperationStore) -> None:
+    async def test_secrets_of_an_outcome_are_reported_once(self, store: OperationStore) -> None:
         """Of many that ask at once one gets them; afterwards the outcome is there without them."""
         outcome = any_pb2.Any()
         outcome.Pack(server_pb2.Server(name="http://c", generated_password="hidden"))

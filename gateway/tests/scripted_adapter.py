@@ -1,4 +1,4 @@
-"""Stands for router and forwarder under a runner: answers each step as a test tells it, notes what it was sent."""
+"""Stands for router and forwarder under a runner: answers each step as a test scripts it, notes what it was sent."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from cloudspan_gateway.config import GatewayConfig
 
 
 async def test_an_address_in_use_is_a_plain_error():
-    """Not an exception group: the process tells it in one line."""
+    """Not an exception group: the process reports it in one line."""
     taken = HandMadeAdapter()
     await taken.start()
     gateway = app.build(
@@ -62,13 +62,13 @@ async def _port_of(process):
     raise AssertionError("the gateway ended before it started")
 
 
-async def test_work_in_the_background_that_fails_ends_the_process(house, monkeypatch):
+async def test_work_in_the_background_that_fails_ends_the_process(deployment, monkeypatch):
     """A gateway whose table has died must not go on with an old view: whoever waits for the stop learns why."""
-    async with house.opened():
-        await house.until(lambda: True)
-        house.gateway.table.subscribe(_explode)
-        ending = asyncio.ensure_future(house.gateway.until(asyncio.Event()))
-        await house.plug_in()
+    async with deployment.opened():
+        await deployment.until(lambda: True)
+        deployment.gateway.table.subscribe(_explode)
+        ending = asyncio.ensure_future(deployment.gateway.until(asyncio.Event()))
+        await deployment.plug_in()
         with pytest.raises(ExceptionGroup) as failed:
             async with asyncio.timeout(5):
                 await ending

@@ -11,8 +11,8 @@ from cloudspan_gateway.call import Ending, Target
 GET = "/cloudspan.v1.ServerService/GetServer"
 
 
-def test_a_call_is_good_until_it_has_an_ending() -> None:
-    """Its repr tells where it went and how it ended."""
+def test_a_call_is_ok_until_it_has_an_ending() -> None:
+    """Its repr shows where it went and how it ended."""
     asked = call(GET)
     assert asked.code is Code.OK
     asked.target, asked.tries = Target(GET[1:], ClusterRef("p", "c")), 2

@@ -117,7 +117,7 @@ async def _get_cpu_s(client, adapter, name, fields):
 
 
 def _is_the_same(ours, floors):
-    """The floor does the same work only if it tells the same."""
+    """The floor does the same work only if it returns the same."""
     told = {server.name: server for server in floors.servers}
     assert ours.servers
     for server in ours.servers:

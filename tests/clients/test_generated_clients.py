@@ -32,7 +32,7 @@ def test_it_reads_reason_recovery_and_resource_of_a_server_that_does_not_exist(e
 
 
 def test_it_watches_a_deletion_until_it_is_done(example):
-    """The stream tells each change and ends by itself; the server is gone."""
+    """The stream sends each change and ends by itself; the server is gone."""
     watched = [line.split()[0].removeprefix("PHASE_") for line in example.after("watched ")]
     assert "RUNNING" in watched
     assert watched[-1] == "DONE"

@@ -117,7 +117,7 @@ def consul(tmp_path):
 
 @pytest.mark.timeout(150)  # eight processes, an agent and a database
 async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(compose, consul, tmp_path):
-    """In no order at all: the gateways first, the fake clouds last. What one gateway did the other one tells."""
+    """In no order at all: the gateways first, the fake clouds last. What one gateway did the other one reports."""
     here = Here(compose, consul, postgres_server.needed().new_database(), tmp_path)
     async with AsyncExitStack() as stack:
         for name in sorted(here.services, key=lambda name: (not name.startswith("gateway"), name.startswith("fake"))):
@@ -138,7 +138,7 @@ async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(com
 
 
 async def _served(cloud):
-    """The clusters that have told their servers."""
+    """The clusters that have reported their servers."""
     request = server_pb2.ListServersRequest(parent="platforms/-/clusters/-")
     try:
         await cloud.platforms.ListPlatforms(platform_pb2.ListPlatformsRequest(), timeout=2)

@@ -1,4 +1,4 @@
-"""What real clusters refuse, and what a caller is told: quota, unknown flavor, overlapping subnets, what is in use."""
+"""What real clusters refuse, and the error that a caller gets: quota, unknown flavor, overlapping subnets, in use."""
 
 from __future__ import annotations
 

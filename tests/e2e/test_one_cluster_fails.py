@@ -96,7 +96,7 @@ async def _until_listed(cloud, ref):
 
 
 async def test_a_wrong_password_is_tried_once_however_many_call(pair, apart):
-    """The account is not locked: the breaker opens after one refusal, callers are told so at once."""
+    """The account is not locked: the breaker opens after one refusal, callers get that error at once."""
     ill, well = pair
     async with Relay(*ill.keystone) as keystone:
         url = f"http://127.0.0.1:{keystone.port}/v3"
@@ -130,9 +130,7 @@ async def _until_refused(cloud):
             await asyncio.sleep(0.05)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_vouched_for_taken(
-    clusters, apart, tmp_path
-):
+async def test_an_untrusted_certificate_is_refused_and_a_trusted_one_accepted(clusters, apart, tmp_path):
     """TLS before a real Keystone: without `cacert` no password is sent, with it all goes well."""
     site = clusters[0]
     authority, context = self_signed(tmp_path)

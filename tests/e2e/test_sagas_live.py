@@ -55,7 +55,7 @@ async def _ours(site):
     return await asyncio.to_thread(_marked, site)
 
 
-async def test_a_server_comes_with_volumes_ports_and_floating_ips_and_takes_them_along(clusters, cloud):
+async def test_a_server_is_created_and_deleted_with_volumes_ports_and_floating_ips(clusters, cloud):
     """A port of its own and one of Nova's; a volume that goes with it and one that stays."""
     site = clusters[0]
     parts, public = await parts_of(cloud, site.ref), await _public(cloud, site.ref)
@@ -199,7 +199,7 @@ def _of(cluster, name):
     return getattr(Functions(cluster), name)
 
 
-async def test_what_our_creates_mark_is_found_and_removed_by_its_mark(clusters, cloud, tmp_path):
+async def test_what_creates_mark_is_found_and_removed_by_its_mark(clusters, cloud, tmp_path):
     """Every kind, on the real thing; in an order that the cloud allows."""
     site = clusters[0]
     parts, public = await parts_of(cloud, site.ref), await _public(cloud, site.ref)

@@ -38,7 +38,7 @@ async def _failure(call):
     return raised.value
 
 
-async def test_a_cloud_that_is_down_is_unreachable_and_said_to_be_so(tmp_path):
+async def test_a_cloud_that_is_down_is_reported_unreachable(tmp_path):
     """The error names the cluster and can be retried; a wildcard list of nothing else fails as well."""
     async with _one(tmp_path) as (cloud, made):
         await list_servers(made)
@@ -65,7 +65,7 @@ async def test_a_cloud_that_is_down_from_the_start_is_found_once_it_comes(tmp_pa
             await list_servers(made)
 
 
-async def test_a_cloud_that_hangs_takes_no_more_than_the_callers_time(tmp_path):
+async def test_a_call_to_a_cloud_that_hangs_ends_with_the_callers_deadline(tmp_path):
     """The error comes within the deadline, with our words."""
     async with _one(tmp_path) as (cloud, made):
         await list_servers(made)
@@ -86,7 +86,7 @@ async def test_a_cloud_that_hangs_takes_no_more_than_the_callers_time(tmp_path):
         (504, Body.HTML, Unreachable, "GATEWAY_TIMEOUT"),
     ],
 )
-async def test_a_service_that_fails_is_told_from_a_proxy_that_does(tmp_path, status, body, kind, reason):
+async def test_errors_of_a_service_and_of_a_proxy_differ(tmp_path, status, body, kind, reason):
     """By status, whatever the body is; the status is in the error."""
     async with _one(tmp_path) as (cloud, made):
         server = f"{ref()}/servers/{cloud.control.seed(servers=1)['servers'][0]}"
@@ -144,7 +144,7 @@ async def test_a_read_that_fails_once_is_read_again(tmp_path, fault, more):
         assert (len(answer.servers), met.hits) == (3, 1)
 
 
-async def test_too_many_requests_are_told_with_the_time_to_wait(tmp_path):
+async def test_too_many_requests_are_reported_with_the_time_to_wait(tmp_path):
     """A Retry-After beyond the deadline is not waited for, and nobody else asks before it is over."""
     async with _one(tmp_path) as (cloud, made):
         await list_servers(made)
@@ -160,7 +160,7 @@ async def test_too_many_requests_are_told_with_the_time_to_wait(tmp_path):
 
 
 @pytest.mark.parametrize(("fault", "reason"), [(Kind.HTML_200, "NOT_JSON"), (Kind.TRUNCATED_JSON, "TRUNCATED_JSON")])
-async def test_what_is_no_json_is_a_fault_of_the_platform(tmp_path, fault, reason):
+async def test_an_answer_that_is_not_json_is_a_fault_of_the_platform(tmp_path, fault, reason):
     """A proxy's login page with status 200, or half a document, is never an empty list."""
     async with _one(tmp_path) as (cloud, made):
         cloud.control.seed(servers=3)
@@ -184,7 +184,7 @@ async def test_a_wrong_password_is_tried_once_however_many_call(tmp_path):
             assert made.clusters["east"].describe().state == cluster_pb2.Cluster.STATE_LOGIN_REFUSED
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_named_and_gets_no_password(tmp_path):
+async def test_an_untrusted_certificate_is_named_and_gets_no_password(tmp_path):
     """Before a byte is sent."""
     _, context = self_signed(tmp_path)
     heard = []
@@ -206,7 +206,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_named_and_gets_no_passwo
 
 
 @pytest.mark.parametrize("fault", [Kind.HANG, Kind.CLOSE, Kind.SERVER_ERROR, Kind.RATE_LIMIT])
-async def test_one_ill_cloud_slows_no_call_to_another_in_the_same_adapter(tmp_path, fault):
+async def test_one_failing_cloud_slows_no_call_to_another_in_the_same_adapter(tmp_path, fault):
     """A hundred calls wait for the ill one while the other answers."""
     async with fake("east") as east, fake("west") as west:
         entries = {"east": openstack_entry(east), "west": openstack_entry(west)}
@@ -280,7 +280,7 @@ async def test_a_page_without_its_next_link_does_not_end_a_listing_in_silence(tm
 
 
 @pytest.mark.parametrize("kind", LISTED)
-async def test_a_page_that_leads_back_to_itself_ends_in_an_error_and_not_in_a_circle(tmp_path, kind):
+async def test_a_page_that_links_to_itself_ends_in_an_error_and_not_in_a_loop(tmp_path, kind):
     """Or in the whole list: our own markers do not follow the link."""
     async with _one(tmp_path) as (cloud, made):
         _, _, _, service, path = LISTED[kind]

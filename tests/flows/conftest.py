@@ -1,4 +1,4 @@
-"""What flows share: processes of ours, a gateway, and buf as the caller from outside."""
+"""What flows share: processes, a gateway, and buf as the caller from outside."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ async def test_a_page_token_of_another_query_is_refused(servers: Any) -> None:
 
 
 async def test_a_message_of_ten_megabytes_is_refused_and_the_gateway_lives_on(servers: Any) -> None:
-    """By gRPC itself, before anything of ours is spent on it."""
+    """By gRPC itself, before any code of the gateway runs."""
     request = create_request()
     request.user_data = b"x" * 10 * 2**20
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -169,7 +169,7 @@ async def test_a_message_of_ten_megabytes_is_refused_and_the_gateway_lives_on(se
     assert (await servers.ListServers(Lists(parent=MAIN))).servers
 
 
-async def test_bytes_that_are_no_message_are_refused(running: Deployment) -> None:
+async def test_bytes_that_are_not_a_message_are_refused(running: Deployment) -> None:
     """For a read, a list and a mutation alike."""
     async with grpcs.new_channel(f"127.0.0.1:{running.gateway.server.port}") as channel:
         for method in ("GetServer", "ListServers", "CreateServer"):
@@ -178,7 +178,7 @@ async def test_bytes_that_are_no_message_are_refused(running: Deployment) -> Non
             assert (code, error.reason) == (Code.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
 
 
-async def test_a_millisecond_is_either_enough_or_said_to_be_too_little(running: Deployment, servers: Any) -> None:
+async def test_a_call_with_a_millisecond_succeeds_or_is_out_of_time(running: Deployment, servers: Any) -> None:
     """Never another error, for reads, lists over clusters and mutations; and nothing is left running."""
     for request, method in ((Gets(name=f"{MAIN}/servers/seed-000000"), servers.GetServer),
                             (Lists(parent=ALL), servers.ListServers),

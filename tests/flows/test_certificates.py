@@ -204,7 +204,7 @@ async def test_an_adapter_that_knows_another_gateway_is_shown(site, certificates
         assert f"is not for {GATEWAY}" in reason
 
 
-async def test_which_identity_may_claim_a_platform_is_configuration(site, certificates):
+async def test_the_identity_that_may_claim_a_platform_can_be_configured(site, certificates):
     """`--claim memory=adapter-7` lets it in, and nobody else."""
     await site.adapter(**_files(certificates["ours"], "adapter-7"))
     async with site.gateway(claim=("memory=adapter-7",)) as cloud:
@@ -267,14 +267,14 @@ async def test_services_of_every_shape_answer_behind_the_check(site, certificate
 
 
 async def _reflected(cloud):
-    stream = reflection_pb2_grpc.ServerReflectionStub(cloud.channel).ServerReflectionInfo()
-    await stream.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+    # Given whole, not written: a refusal may come before the write, which then fails with INTERNAL instead.
+    requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    stream = reflection_pb2_grpc.ServerReflectionStub(cloud.channel).ServerReflectionInfo(requests)
     answer = await stream.read()
-    await stream.done_writing()
     return [service.name for service in answer.list_services_response.service]
 
 
-async def test_who_is_on_no_list_gets_health_alone(site, certificates):
+async def test_an_unknown_identity_may_call_health_only(site, certificates):
     """A certificate of our authority is not enough for a read."""
     ours = certificates["ours"]
     address = await site.adapter(**_files(ours, "memory"))
@@ -285,7 +285,7 @@ async def test_who_is_on_no_list_gets_health_alone(site, certificates):
     assert await _health(address, _tls(ours, "memory")) == 0
 
 
-async def test_who_shows_no_certificate_of_ours_is_not_heard(site, certificates):
+async def test_a_caller_without_a_certificate_of_the_authority_is_refused(site, certificates):
     """Neither in plain text, nor without a certificate, nor with a stranger's."""
     address = await site.adapter(**_files(certificates["ours"], "memory"))
     authority = certificates["ours"] / "authority.pem"

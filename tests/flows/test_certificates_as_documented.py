@@ -23,7 +23,7 @@ def _commands(place):
 
 
 def _module(words, *more):
-    """The arguments of a script of ours, as a module's."""
+    """The arguments of a script, as a module's."""
     name = words[0].rpartition("/")[2].replace("-", "_")
     return ("-m", name, *words[1:], *more)
 

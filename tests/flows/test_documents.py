@@ -16,6 +16,7 @@ from cloudspan.v1 import zone_pb2
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_memory.__main__ import MemoryConfig
 from cloudspan_openstack.config import OpenStackConfig
+from cloudspan_zstack.config import ZStackConfig
 
 README = (ROOT / "README.md").read_text()
 
@@ -44,7 +45,7 @@ def test_the_readme_s_table_is_what_the_running_adapters_say(running_demo):
     assert "| ServerService | " in table
 
 
-@pytest.mark.parametrize("config", [GatewayConfig, OpenStackConfig, MemoryConfig])
+@pytest.mark.parametrize("config", [GatewayConfig, OpenStackConfig, ZStackConfig, MemoryConfig])
 def test_each_option_is_in_the_operators_document(config):
     """As `--name` in a table's row."""
     operating = (ROOT / "docs" / "operating.md").read_text()
@@ -52,9 +53,22 @@ def test_each_option_is_in_the_operators_document(config):
     assert [flag for flag in flags if f"| `{flag}` |" not in operating] == []
 
 
+def test_the_code_of_the_guide_to_a_new_rpc_is_that_of_the_example():
+    """The rpc in the contract and its function in the memory adapter, at whatever depth they are indented."""
+    for language, source in (
+        ("proto", "protos/cloudspan/v1/security_group.proto"),
+        ("python", "adapters/memory/cloudspan_memory/security_groups.py"),
+    ):
+        [block] = _blocks("docs/add-an-rpc.md", language)
+        lines = [line.strip() for line in (ROOT / source).read_text().splitlines()]
+        assert "\n".join(line.strip() for line in block.splitlines()) in "\n".join(lines), source
+
+
 def test_links_between_documents_lead_somewhere():
     """Relative ones, to files and folders."""
-    for document in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
+    documents = ("docs/*.md", "docs/adr/*.md", "adapters/*/README.md")
+    found = (str(path.relative_to(ROOT)) for pattern in documents for path in ROOT.glob(pattern))
+    for document in ("README.md", "CONTRIBUTING.md", *found):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text()):
             assert (ROOT / document).parent.joinpath(link).exists(), f"{document}: {link}"
 

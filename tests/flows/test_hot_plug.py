@@ -44,7 +44,7 @@ async def _platforms(cloud):
     return {platform.name.partition("/")[2]: platform for platform in answer.platforms}
 
 
-async def test_an_adapter_is_plugged_in_and_out_while_the_gateway_runs(registry, until):
+async def test_an_adapter_is_added_and_removed_while_the_gateway_runs(registry, until):
     """Unknown before; listed, reflected, called with its own service, remembered when gone, called again when back."""
     async with gateway(registry) as cloud:
         await _is_unknown(cloud)

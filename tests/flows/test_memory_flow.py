@@ -16,7 +16,7 @@ ALL = "platforms/-/clusters/-"
 Lists = server_pb2.ListServersRequest
 
 
-async def test_from_plugging_in_to_deleting() -> None:
+async def test_a_new_adapters_server_is_created_listed_and_deleted() -> None:
     """Every answer names things in a way that the next call takes."""
     async with deployment() as running:
         cloud = running.client
@@ -42,7 +42,7 @@ async def test_from_plugging_in_to_deleting() -> None:
 
 
 async def test_one_list_over_two_platforms_goes_on_when_one_dies() -> None:
-    """Each server once, the dead platform's clusters named, its reason told."""
+    """Each server once, the dead platform's clusters named, with the reason."""
     memory = [memory_cluster("a"), memory_cluster("b")]
     other = memory_cluster("c", platform="other")
     for cluster in (*memory, other):

@@ -64,7 +64,7 @@ async def test_an_operation_is_listed_explained_and_cancelled(cloud):
 
 
 async def test_what_was_abandoned_is_found_reviewed_and_cleaned_up(cloud, tmp_path):
-    """Nothing is deleted that the reviewed file does not mark; what is no orphan any more is kept and said."""
+    """Nothing is deleted that the reviewed file does not mark; what is no longer an orphan is kept and reported."""
     kept, gone = [await cloud.servers.CreateServer(_create(name), metadata=waiting(0.5)) for name in ("kept", "gone")]
     assert "0 orphans among 2 marked" in await _cli(cloud.address, "orphans", "memory/main")
     for operation in (kept, gone):
@@ -96,7 +96,7 @@ async def test_what_was_abandoned_is_found_reviewed_and_cleaned_up(cloud, tmp_pa
         ("{", "is not as --plan writes it"),
     ],
 )
-async def test_a_reviewed_file_that_is_none_deletes_nothing(tmp_path, text, says):
+async def test_a_malformed_reviewed_file_deletes_nothing(tmp_path, text, says):
     """It says what is wrong before any gateway is asked."""
     file = tmp_path / "orphans.yaml"
     file.write_text(text)

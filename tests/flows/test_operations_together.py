@@ -47,7 +47,7 @@ async def until(running: Deployment, operation: operations_pb2.Operation, stage:
 
 
 async def test_a_request_can_be_checked_without_being_done(running: Deployment, cluster: MemoryCluster) -> None:
-    """A finished operation without a name; what is wrong is told as the call's own error; nothing is kept."""
+    """A finished operation without a name; what is wrong is the call's own error; nothing is kept."""
     checked = await running.client.servers.CreateServer(create_request(validate_only=True))
     assert (checked.done, checked.name) == (True, "")
     wrong = create_request(validate_only=True)
@@ -58,7 +58,7 @@ async def test_a_request_can_be_checked_without_being_done(running: Deployment, 
     assert not (await running.client.operations.ListOperations(operations_pb2.ListOperationsRequest())).operations
 
 
-async def test_two_changes_of_a_server_do_not_meet(running: Deployment, cluster: MemoryCluster) -> None:
+async def test_two_changes_of_a_server_do_not_collide(running: Deployment, cluster: MemoryCluster) -> None:
     """The second is refused and names the first; it is accepted once that has ended."""
     server = await server_of(running)
     cluster.store._delay_s = 60.0
@@ -88,7 +88,7 @@ async def test_five_volumes_are_attached_at_once(running: Deployment) -> None:
     assert sorted(a.volume for a in shown.volume_attachments) == sorted(volumes[1:])
 
 
-async def test_a_delete_ends_what_is_under_way(running: Deployment, cluster: MemoryCluster) -> None:
+async def test_a_delete_stops_running_operations(running: Deployment, cluster: MemoryCluster) -> None:
     """A create that never ends gives way, and says to whom; nothing of it stays."""
     cluster.store._delay_s = 60.0
     create = await running.client.servers.CreateServer(create_request())
@@ -117,7 +117,7 @@ async def test_a_cancel_says_what_came_of_it(running: Deployment, cluster: Memor
 
 
 async def test_an_operation_is_abandoned_as_it_is(running: Deployment, cluster: MemoryCluster) -> None:
-    """The reason is told, and what stays: the orphan finder finds it, and cleans it up."""
+    """The reason is reported, and what stays: the orphan finder finds it, and cleans it up."""
     cluster.store._delay_s = 60.0
     create = await running.client.servers.CreateServer(create_request())
     await until(running, create, "running")

@@ -66,14 +66,14 @@ def test_a_check_of_an_unknown_cluster_names_the_known_ones(running_demo):
     assert "alpha, beta" in refused.stderr
 
 
-def test_a_check_of_something_that_is_no_cluster_says_what_is_expected():
+def test_a_check_of_a_malformed_cluster_name_says_what_is_expected():
     """Nobody is asked."""
     refused = cli("check", "openstack")
     assert refused.returncode == 2
     assert "expected PLATFORM/CLUSTER" in refused.stderr
 
 
-def test_a_gateway_that_is_not_there_is_one_line():
+def test_an_unreachable_gateway_is_reported_in_one_line():
     """No traceback; exit code 1."""
     refused = cli("platforms", "--gateway", "127.0.0.1:1")
     assert refused.returncode == 1
@@ -102,7 +102,7 @@ def test_a_signal_ends_the_launcher_and_all_children(demo, number):
     assert not [pid for pid in children if is_alive(pid)]
 
 
-def test_nothing_is_left_when_the_launcher_is_killed_without_a_word(demo):
+def test_nothing_is_left_when_the_launcher_is_killed(demo):
     """The children notice by themselves, drain and end."""
     demo.wait_until_ready()
     children = demo.children()

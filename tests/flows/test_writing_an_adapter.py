@@ -96,7 +96,7 @@ async def test_the_guide_s_commands_make_an_adapter_that_serves_through_a_gatewa
             assert '"displayName": "web"' in await walk.run(list_servers)
 
 
-def test_a_name_of_several_words_is_told_in_the_form_that_each_place_needs(tmp_path):
+def test_a_name_of_several_words_is_written_in_the_form_that_each_place_needs(tmp_path):
     """The tag has hyphens, modules have underscores, classes capitals; nothing of the template's name is left."""
     folder = new_adapter.make("my-cloud", tmp_path)
     assert 'default="my-cloud"' in (folder / "cloudspan_my_cloud" / "__main__.py").read_text()
@@ -126,14 +126,14 @@ def test_an_adapter_beside_the_template_is_a_member_of_the_workspace(tmp_path):
     assert "cloudspan-kit = { workspace = true }" in (folder / "pyproject.toml").read_text()
 
 
-def test_a_name_that_is_no_tag_is_refused(tmp_path):
+def test_a_name_that_is_not_a_tag_is_refused(tmp_path):
     """It says what a name looks like."""
     with pytest.raises(InvalidRequest, match="lower-case letters"):
         new_adapter.make("My Cloud", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_exists_is_not_written_over(tmp_path):
+def test_an_existing_folder_is_not_overwritten(tmp_path):
     """The folder is left as it is."""
     (tmp_path / "acme").mkdir()
     with pytest.raises(PreconditionFailed, match="exists; choose another name"):

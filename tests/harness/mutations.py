@@ -42,7 +42,7 @@ class Kind:
     request: Callable[..., Any]
     """(site, name of the resource, number of the run, names of what is there) -> the request, without request_id."""
     made: str = ""
-    """What there is one more of with that name; nothing when it is no create."""
+    """What there is one more of with that name; nothing when it is not a create."""
     before: Sequence[Callable[..., Any]] = ()
     """Creates of what has to be there; they are not crashed."""
     undone: bool = False

@@ -143,7 +143,7 @@ async def _orphans(lab, platform):
 
 
 @each_create
-async def test_what_is_deleted_is_gone_once_and_for_all(lab, platform, rpc):
+async def test_a_deleted_resource_is_gone(lab, platform, rpc):
     """Get finds nothing, a second delete neither, unless it may be missing; a repeated one is the same operation."""
     delete = MUTATIONS.get(rpc.replace("Create", "Delete"))
     if delete is None:

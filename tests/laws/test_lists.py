@@ -77,7 +77,7 @@ async def test_a_page_may_be_asked_for_again(lab, platform, rpc):
 
 @each_list
 @pytest.mark.parametrize("fields", [{"page_token": "invalid"}, {"page_size": -1}, {"filter": "no_such_field = 1"}])
-async def test_a_list_that_cannot_be_meant_is_refused(lab, platform, rpc, fields):
+async def test_a_malformed_list_request_is_refused(lab, platform, rpc, fields):
     """A token that is not one, a negative page size, a filter by a field that is not there."""
     with pytest.raises(InvalidRequest):
         await _page(lab, platform, rpc, **fields)
@@ -156,7 +156,7 @@ def _only(row, *fields):
 
 
 @each_list
-async def test_get_tells_what_the_list_told(lab, platform, rpc):
+async def test_get_returns_the_same_as_the_list(lab, platform, rpc):
     """Each field that a row of the list has is the same when it is read by itself; that may tell more."""
     method = getter(_collection(rpc))
     lab.need(platform, method)

@@ -1,4 +1,4 @@
-"""What the soak is told: `make soak COUNT=24000 SEED=1`."""
+"""The soak's parameters: `make soak COUNT=24000 SEED=1`."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MemoryConfig(AdapterConfig):
-    """What this adapter can be told beside what every adapter can."""
+    """Cloudspan adapter that keeps its clusters in memory, for trials and tests."""
 
     platform: str = option("platform tag to serve", default="memory")
-    clusters: tuple[str, ...] = option("cluster tags; may be repeated", default=("main",))
-    delay_s: float = option("seconds that a change takes", default=0.2)
-    servers: int = option("servers to make in each cluster at the start", default=0)
+    clusters: tuple[str, ...] = option("cluster tags; repeatable", default=("main",))
+    delay_s: float = option("how long a change takes", default=0.2, unit="s")
+    servers: int = option("servers that each cluster has at the start", default=0)
 
 
 async def main_loop(config: MemoryConfig, stop: asyncio.Event) -> None:

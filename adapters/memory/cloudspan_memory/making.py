@@ -94,7 +94,7 @@ def marked(store: Store, collection: str) -> MarkedKind:
 
 
 def transits(store: Store, collection: str, states: Collection[int]) -> Transits:
-    """Return what tells of a collection's resources in one of the states that end by themselves."""
+    """Return a function that lists a collection's resources in states that end by themselves."""
 
     async def look(row_id: str) -> bool:
         return store.get(collection, row_id).state in states

@@ -38,7 +38,7 @@ async def make_network(op: Operation, store: Store, request: network_pb2.CreateN
     async def check() -> None:
         _check(store, request)
 
-    # Looked at once: a router that is deleted behind the last step is no reason to undo them all.
+    # Looked at once: a router that is deleted after the last step is not a reason to undo them all.
     await op.read_once("request", check)
     network_id = await make(op, store, "network", "networks", build)
     name = store.name("networks", network_id)

@@ -46,7 +46,7 @@ async def make_server(op: Operation, store: Store, request: server_pb2.CreateSer
     """Make a server with all that it asks for, and return its id; the last step is the server itself."""
     server = request.server
     options = read_options(request.options, ServerOptions) or ServerOptions()
-    # Looked at once: later our own steps have changed what was found, and a flavor that goes is no reason to stop.
+    # Looked at once: later our own steps have changed what was found, and a flavor deleted meanwhile stops nothing.
     seen = await op.read_once("size", functools.partial(_checked, store, request))
     ports = [await _make_interface(op, store, request, n) for n in range(len(request.network_interfaces))]
     volumes = [await _make_volume(op, store, request, n) for n in range(len(request.new_volumes))]

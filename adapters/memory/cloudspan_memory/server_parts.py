@@ -61,7 +61,7 @@ def unplug_all(store: Store, server: server_pb2.Server) -> None:
 
 
 def parts_of(store: Store, server_id: str) -> list[tuple[str, str]]:
-    """Return what was made with a server and goes with it: the marks tell, and of volumes what was asked for."""
+    """Return what was created with a server and is deleted with it: by the marks, and for volumes by the request."""
     server = store.find("servers", server_id)
     if server is None:
         return []

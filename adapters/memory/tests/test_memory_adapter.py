@@ -104,7 +104,7 @@ async def test_a_server_lives_through_all_its_changes(client: AsyncClient, clust
 
 
 async def test_secrets_of_a_create_are_not_kept(client: AsyncClient) -> None:
-    """User data and password are told to the platform once, and never read back."""
+    """User data and password are sent to the platform once, and never read back."""
     server = server_pb2.Server(display_name="web", flavor=f"{MAIN}/flavors/small")
     made = await make_server(client, server=server, user_data=b"#!secret", admin_password="hunter2")
     got = await client.servers.GetServer(server_pb2.GetServerRequest(name=made.name))
@@ -112,7 +112,7 @@ async def test_secrets_of_a_create_are_not_kept(client: AsyncClient) -> None:
     assert b"hunter2" not in got.SerializeToString()
 
 
-async def test_networks_refuse_what_overlaps_and_take_their_subnets_along(client: AsyncClient) -> None:
+async def test_networks_refuse_overlapping_subnets_and_are_deleted_with_their_subnets(client: AsyncClient) -> None:
     """A subnet's range, its gateway, and its end."""
     made = await changed(
         client.networks.CreateNetwork(network_pb2.CreateNetworkRequest(parent=MAIN, network={"display_name": "n"}))
@@ -161,7 +161,7 @@ async def test_a_volume_without_a_size_is_refused(client: AsyncClient, size: int
 async def test_2500_servers_are_all_listed_though_some_go_meanwhile(
     client: AsyncClient, cluster: MemoryCluster
 ) -> None:
-    """Deleted between two pages: the rest comes once each, and a page emptied by deletions is no loop."""
+    """Deleted between two pages: the rest comes once each, and a page emptied by deletions does not loop."""
     cluster.seed_servers(2500)
     request = server_pb2.ListServersRequest(parent=MAIN, page_size=1000)
     page = await client.servers.ListServers(request)

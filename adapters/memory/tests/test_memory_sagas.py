@@ -121,8 +121,8 @@ async def test_an_answer_lost_at_any_step_makes_nothing_twice(kind: str) -> None
         assert steps.made() == whole, lost
 
 
-async def test_a_server_in_error_takes_everything_with_it_in_reverse() -> None:
-    """What was made last goes first; each is told."""
+async def test_a_server_in_error_is_undone_with_all_its_parts_in_reverse() -> None:
+    """What was made last goes first; each is reported."""
     steps = Steps(a_server(), fail=True)
     ended = await steps.drive()
     assert errors.from_status(ended.error).reason == "SERVER_IN_ERROR"
@@ -165,7 +165,9 @@ async def test_a_subnet_that_overlaps_leaves_no_network() -> None:
     ],
 )
 @pytest.mark.parametrize("only_checked", [True, False])
-async def test_what_is_wrong_is_told_before_anything_is_made(request_: Any, words: str, only_checked: bool) -> None:
+async def test_a_wrong_request_is_refused_before_anything_is_created(
+    request_: Any, words: str, only_checked: bool
+) -> None:
     """By a check alone as well."""
     request = type(request_)()
     request.CopyFrom(request_)
@@ -187,7 +189,7 @@ async def test_a_check_makes_nothing(client: AsyncClient, cluster: MemoryCluster
         result_of(await client.servers.StartServer(start))
 
 
-async def test_a_server_has_what_was_made_for_it_and_takes_it_along(
+async def test_a_server_is_deleted_with_the_parts_that_were_created_for_it(
     client: AsyncClient, cluster: MemoryCluster
 ) -> None:
     """A volume that shall stay stays, free for others."""
@@ -239,7 +241,7 @@ async def test_a_port_outlives_a_server_that_only_used_it(client: AsyncClient, c
     assert store.get("ports", "mine").device_id == ""
 
 
-async def test_a_network_has_its_router_and_takes_it_along(client: AsyncClient, cluster: MemoryCluster) -> None:
+async def test_a_network_is_deleted_with_its_router(client: AsyncClient, cluster: MemoryCluster) -> None:
     """Unless another network needs it; a network in use is refused, with its ports named."""
     first = result_of(await client.networks.CreateNetwork(a_network()))
     (router,) = cluster.store.all("routers")
@@ -268,7 +270,7 @@ async def test_what_memory_has_not_is_refused_by_field(client: AsyncClient) -> N
         assert caught.value.reason == "FIELD_ABSENT"
 
 
-async def test_marks_and_transits_tell_of_what_was_made() -> None:
+async def test_created_resources_are_found_by_mark_and_in_transit() -> None:
     """Every part of a server by its mark, and by whose; it is in transit until it runs."""
     steps = Steps(a_server())
     abilities = Abilities(steps.cluster)

@@ -13,7 +13,7 @@ from cloudspan_kit import AdapterConfig, tagged_cloud
 class OpenStackConfig(AdapterConfig):
     """Cloudspan adapter for OpenStack: serves clouds of a clouds.yaml as clusters of one platform."""
 
-    clouds: Path | None = option("clouds.yaml to read; the usual places when not given", default=None)
+    clouds: Path | None = option("clouds.yaml to read; openstacksdk's search path when not given", default=None)
     cluster: tuple[str, ...] = option(
         "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable", default=(), check=tagged_cloud
     )

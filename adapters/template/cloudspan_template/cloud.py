@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Machine:
-    """A virtual machine as the platform tells it."""
+    """A virtual machine as the platform reports it."""
 
     id: str
     label: str

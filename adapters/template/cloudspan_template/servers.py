@@ -42,7 +42,7 @@ class Machines(Source[str]):
         return Rows([machine])
 
     async def page(self, call: Call, kind: AnyKind, query: Query) -> RowPage[Any]:
-        # One more than asked for tells whether there is another page.
+        # One more than asked for shows whether there is another page.
         found = await _cloud(call).machines(after=query.cursor, limit=query.limit + 1)
         page = found[: query.limit]
         return RowPage(Rows(page), more=len(found) > len(page), position=lambda index: page[index].id)

@@ -40,7 +40,7 @@ class BreakerSettings:
     open_after: int = 5
     """Failures in a row that open it."""
     close_after: int = 2
-    """Successful probes in a row that close it; more than one, since an ill server answers now and then."""
+    """Successful probes in a row that close it; more than one, since a failing server still answers now and then."""
     pause_s: float = 1.0
     """First pause; doubles at each failed probe: 1, 2, 4, ... s."""
     max_pause_s: float = 60.0

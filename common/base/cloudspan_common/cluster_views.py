@@ -30,7 +30,7 @@ def viewed(
 def capabilities(
     known: Iterable[cluster_pb2.MethodCapability], request: cluster_pb2.GetCapabilitiesRequest
 ) -> cluster_pb2.GetCapabilitiesResponse:
-    """Return the capabilities that are asked for, by method; a method that a cluster does not tell of is ABSENT.
+    """Return the capabilities that are asked for, by method; a method that a cluster does not report is ABSENT.
 
     Raises:
         InvalidRequest: The contract has no such method.

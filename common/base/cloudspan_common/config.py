@@ -65,9 +65,9 @@ def address(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > _MAX_PORT:
-        raise ValueError(f"{text!r} is no address; expected host:port with a port of 0 to {_MAX_PORT}")
+        raise ValueError(f"{text!r} is not an address; expected host:port with a port of 0 to {_MAX_PORT}")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"{text!r} is no address; write an IPv6 host in brackets, as in [::1]:7070")
+        raise ValueError(f"{text!r} is not an address; write an IPv6 host in brackets, as in [::1]:7070")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what `:port` asks for
 
 
@@ -159,7 +159,9 @@ def _click_type(hint: Any, spec: OptionSpec) -> click.ParamType[Any]:
         return _Number(min=spec.minimum)
     plain: dict[Any, click.ParamType[Any]] = {str: click.STRING, bool: click.BOOL, Path: click.Path(path_type=Path)}
     if hint not in plain:
-        raise TypeError(f"{hint!r} is no type of a configuration value; use str, int, float, bool, Path, tuple of str")
+        raise TypeError(
+            f"{hint!r} can't be the type of a configuration value; use str, int, float, bool, Path, tuple of str"
+        )
     return plain[hint]
 
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 CONTRACT_VERSION = 1
-"""What this build speaks; instances tell the range they speak when they register."""
+"""What this build speaks; instances state the range they speak when they register."""
 
 PACKAGE = "cloudspan.v1"
 DEFAULT_DEADLINE_S = 3600.0
-"""How long a mutation may take that says nothing else."""
+"""Deadline of a mutation that declares none."""
 
 Concurrency = annotations_pb2.Mutation.Concurrency
 
@@ -78,7 +78,7 @@ class Method:
     client_streaming: bool
     server_streaming: bool
     concurrency: Concurrency = annotations_pb2.Mutation.CONCURRENCY_UNSPECIFIED
-    """What a mutation means to others on the same resource; elsewhere unspecified."""
+    """What else may run on the same resource beside a mutation; unspecified for other methods."""
     deadline_s: float = DEFAULT_DEADLINE_S
     """How long a mutation usually takes at most; past it its operation is STALLED."""
     also: tuple[str, ...] = ()

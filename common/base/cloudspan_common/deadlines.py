@@ -68,7 +68,7 @@ class Deadline:
         effective = self.min_with(current_deadline.get())
         budget_s = effective.remaining()
         if budget_s <= 0:
-            raise OutOfTime(f"{doing} was not begun: no time was left; call again with a longer deadline")
+            raise OutOfTime(f"{doing} was not started: no time was left; call again with a longer deadline")
         token = current_deadline.set(effective)
         try:
             async with asyncio.timeout(budget_s) as limit:

@@ -45,7 +45,7 @@ class Recovery(enum.StrEnum):
     LOOK_FIRST = "look_first"
     """The outcome is unknown: read the resource before asking again."""
     ASK_OPERATOR = "ask_operator"
-    """Someone must mend configuration, credentials or the cloud."""
+    """Someone must fix configuration, credentials or the cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Forbidden(CloudspanError):
 class LoginRefused(CloudspanError):
     """The cloud refused the cluster's configured credentials.
 
-    FAILED_PRECONDITION, since UNAUTHENTICATED would tell the caller to mend its own credentials.
+    FAILED_PRECONDITION, since UNAUTHENTICATED would ask callers to renew their own credentials.
     """
 
     code = grpc.StatusCode.FAILED_PRECONDITION
@@ -256,8 +256,8 @@ def _cut(text: str, size: int) -> str:
 
 def _details(error: CloudspanError) -> Iterable[Message]:
     """The most useful first: the tail is what an oversized status loses."""
-    told = [(key, _cut(value, _MAX_METADATA_BYTES)) for key, value in error.metadata.items() if value]
-    info = {"recovery": error.recovery.value, **dict(told[:_MAX_METADATA_ENTRIES])}
+    kept = [(key, _cut(value, _MAX_METADATA_BYTES)) for key, value in error.metadata.items() if value]
+    info = {"recovery": error.recovery.value, **dict(kept[:_MAX_METADATA_ENTRIES])}
     yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=info)
     if error.retry_after_s is not None:
         nanos = round(error.retry_after_s * 1e9)
@@ -304,7 +304,7 @@ _BY_CODE: dict[int, type[CloudspanError]] = {
 
 
 def from_status(status: status_pb2.Status) -> CloudspanError:
-    """Return the error of the tree nearest to `status`, with all that it tells."""
+    """Return the error of the tree nearest to `status`, with its details."""
     cls = _BY_CODE.get(status.code, CloudspanError)
     reason, resource, metadata, retry_after = "", "", {}, None
     violations: list[Violation] = []

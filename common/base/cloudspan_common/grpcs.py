@@ -145,10 +145,10 @@ class _Renewal:
         try:
             configuration = self._tls._server_configuration()  # noqa: SLF001 - the other half of it
         except PreconditionFailed as error:
-            log.warning("certificates can't be read again, the last ones stay", reason=error.message)
+            log.warning("certificates could not be reloaded, the previous ones stay in use", reason=error.message)
             return None
         self._given = now
-        log.info("certificates read again", certificate=str(self._tls.certificate))
+        log.info("certificates reloaded", certificate=str(self._tls.certificate))
         return configuration
 
 
@@ -190,7 +190,7 @@ def listen(server: grpc.aio.Server, listen_address: str, tls: Tls | None = None)
     """Bind `server` to `host:port` (port 0 takes a free one) and return the port.
 
     Raises:
-        InvalidRequest: `listen_address` is no address.
+        InvalidRequest: `listen_address` is not an address.
         PreconditionFailed: The address is in use or not ours.
     """
     try:
@@ -204,7 +204,7 @@ def listen(server: grpc.aio.Server, listen_address: str, tls: Tls | None = None)
         raise InvalidRequest(str(error), reason="MALFORMED_ADDRESS") from error
     except (OSError, RuntimeError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        text = f"can't listen on {listen_address}: {why}; choose another address or stop its owner"
+        text = f"can't listen on {listen_address}: {why}; choose another address, or stop the process that uses it"
         raise PreconditionFailed(text, reason="CANNOT_LISTEN") from error
 
 

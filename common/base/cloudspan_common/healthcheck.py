@@ -27,8 +27,8 @@ def main(words: list[str] | None = None) -> int:
         return 1
     if status == health_pb2.HealthCheckResponse.SERVING:
         return 0
-    told = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
-    sys.stderr.write(f"{arguments.address} answers {told}\n")
+    name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+    sys.stderr.write(f"{arguments.address} answers {name}\n")
     return 1
 
 
@@ -36,11 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cloudspan_common.healthcheck", description=__doc__)
     parser.add_argument("address", help="host:port to ask")
     parser.add_argument("--service", default="", help="name in the health service; the whole process when empty")
-    parser.add_argument("--name", default="localhost", help="name that its certificate must carry (%(default)s)")
+    parser.add_argument("--name", default="localhost", help="name that the certificate must have (%(default)s)")
     # A gateway may have a certificate for its adapters alone, and listen in plain text.
-    told = {} if os.environ.get("CLOUDSPAN_TLS_LISTEN") == "none" else os.environ
+    environment = {} if os.environ.get("CLOUDSPAN_TLS_LISTEN") == "none" else os.environ
     for what in ("certificate", "key", "authority"):
-        default = told.get(f"CLOUDSPAN_TLS_{what.upper()}", "")
+        default = environment.get(f"CLOUDSPAN_TLS_{what.upper()}", "")
         parser.add_argument(f"--tls-{what}", default=default, help=f"PEM file; CLOUDSPAN_TLS_{what.upper()}")
     return parser
 

@@ -1,6 +1,6 @@
 """How many native calls at once, and when to hold back: one limiter per endpoint, shared by its clusters.
 
-Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and tell `learn` about
+Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and pass to `learn`
 429 and 503. Foreground calls go first; background ones (inventory) use a share and yield.
 """
 
@@ -137,7 +137,7 @@ class Limiter:
             pause = self._settings.default_pause_s * 2.0 ** min(self._pauses_in_row - 1, 16)
         pause = min(pause, self._settings.max_pause_s)
         self._opens_at = max(self._opens_at, self._clock.monotonic() + pause)
-        # Everyone looks again: whoever can't wait that long is told at once.
+        # Everyone looks again: whoever can't wait that long fails at once.
         for queue in self._queues.values():
             for waiter in queue:
                 waiter.poke()
@@ -174,8 +174,8 @@ class Limiter:
                 raise self._refusal(gate, left)
             if left <= 0:
                 raise OutOfTime(
-                    f"{self._endpoint} is busy: no slot came free in {timeout_s:.1f} s ({self.limit} calls at once); "
-                    "retry with more time."
+                    f"{self._endpoint} is busy: no slot was free within {timeout_s:.1f} s "
+                    f"({self.limit} calls at once); retry with more time."
                 )
             # The rate frees one slot at a time: only the first in the queue need look.
             rate = self._rate_wait_s() if self._queues[priority][0] is waiter else 0.0

@@ -87,7 +87,7 @@ def _chain(*, console: bool, colors: bool) -> list[Processor]:
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace each secret in an event: marked proto fields, telling keys, and telling texts."""
+    """Replace each secret in an event: marked proto fields, keys that name secrets, and texts that look like one."""
     for key, value in event.items():
         if key not in _SAFE_KEYS:
             event[key] = masked_item(key, value)

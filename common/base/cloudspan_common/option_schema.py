@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Schema = Mapping[str, Any]
 
-# Beyond 2**53 a double no longer tells neighbouring whole numbers apart: what was meant is unknown.
+# Beyond 2**53 a double can't distinguish neighbouring whole numbers: the intended value is unknown.
 _EXACT = 2.0**53
 
 

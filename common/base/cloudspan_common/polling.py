@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FIRST_POLL_S, MAX_POLL_S, POLL_SHARE = 0.1, 5.0, 0.25  # 0.1 s, then a quarter of the time waited so far, 5 s at most
 MAX_UNSEEN_S = 300.0
-"""Whatever a shared look tells: after this time, in seconds, an operation looks for itself."""
+"""Whatever a shared wait reports: after this time, in seconds, an operation looks for itself."""
 
 
 def poll_interval(waited_s: float) -> float:

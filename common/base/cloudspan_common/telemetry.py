@@ -1,8 +1,8 @@
 """One record per native call, and everything that is made from it: log line, metrics, the caller's explanation.
 
 Each adapter's session makes a `NativeCall` for what it asked of its cloud and hands it to `record_native_call`; doors
-wrap a request in `collecting()` to learn what it took, and tell callers by `counted`. Also here: request and trace
-ids, and the metrics door.
+wrap a request in `collecting()` to learn what it took, and report it to callers with `counted`. Also here: request and
+trace ids, and the endpoint for metrics.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NativeCall:
     error: str = ""
     """Why it failed, for a person; empty on success."""
     refused: bool = False
-    """Whether the answer is the platform's own no: ZStack says it with a 503."""
+    """Whether the answer is the platform's own refusal: ZStack says it with a 503."""
 
     @property
     def status_class(self) -> str:
@@ -133,24 +133,24 @@ def record_native_call(call: NativeCall, metrics: NativeCallMetrics | None = Non
 
 
 def counted(calls: Iterable[NativeCall]) -> list[operation_pb2.NativeCall]:
-    """Return the calls as callers are told of them: in order of their first, equal ones counted together."""
-    told: dict[tuple[str | int, ...], operation_pb2.NativeCall] = {}
+    """Return the calls as they are reported to callers: in order of their first, equal ones counted together."""
+    rows: dict[tuple[str | int, ...], operation_pb2.NativeCall] = {}
     for call in calls:
         error = masked_text(call.error)  # the platform's words, which may repeat what was sent
         key = (call.service, call.method, call.template, call.status, error)
-        if key not in told:
-            told[key] = operation_pb2.NativeCall(
+        if key not in rows:
+            rows[key] = operation_pb2.NativeCall(
                 service=call.service, method=call.method, template=call.template, status=call.status, error=error
             )
-        _add(told[key], call)
-    return list(told.values())
+        _add(rows[key], call)
+    return list(rows.values())
 
 
-def _add(told: operation_pb2.NativeCall, call: NativeCall) -> None:
-    told.count += 1
-    told.retries += call.retries
-    told.native_request_id = call.native_request_id or told.native_request_id
-    for total, ms in ((told.took, call.ms), (told.waited, call.waited_ms)):
+def _add(row: operation_pb2.NativeCall, call: NativeCall) -> None:
+    row.count += 1
+    row.retries += call.retries
+    row.native_request_id = call.native_request_id or row.native_request_id
+    for total, ms in ((row.took, call.ms), (row.waited, call.waited_ms)):
         total.FromMicroseconds(total.ToMicroseconds() + round(ms * 1000))
 
 
@@ -183,7 +183,7 @@ def serve_metrics(registry: CollectorRegistry, listen: str) -> MetricsServer:
     """Serve `registry` over HTTP at `listen` (`127.0.0.1:7071`; port 0 takes a free one, see `.port`).
 
     Raises:
-        InvalidRequest: `listen` is no address.
+        InvalidRequest: `listen` is not an address.
         PreconditionFailed: The address is in use or not ours.
     """
     try:
@@ -193,7 +193,8 @@ def serve_metrics(registry: CollectorRegistry, listen: str) -> MetricsServer:
         raise InvalidRequest(str(error), reason="MALFORMED_ADDRESS") from error
     except OSError as error:
         text = (
-            f"metrics can't be served at {listen}: {error.strerror or error}; choose another address or stop its owner"
+            f"metrics can't be served at {listen}: {error.strerror or error}; "
+            "choose another address, or stop the process that uses it"
         )
         raise PreconditionFailed(text, reason="CANNOT_LISTEN") from error
 
@@ -217,7 +218,7 @@ def traceparent(parent: str | None = None) -> str:
     match = _TRACEPARENT.fullmatch(parent) if parent else None
     if match is not None:
         version, trace, caller, flags, rest = match.groups()
-        # Later versions may append fields, version 00 may not, and ff is no version.
+        # Later versions may append fields, version 00 may not, and ff is not a version.
         if trace != _NO_TRACE and caller != _NO_SPAN and version != "ff" and not (rest and version == "00"):
             return f"00-{trace}-{span}-{flags}"
     return f"00-{os.urandom(16).hex()}-{span}-01"

@@ -1,4 +1,4 @@
-"""What tests of this house and of adapter authors share: a clock that moves only when told to, a login that obeys."""
+"""What tests here and of adapter authors share: a clock that moves only when advanced, a login that a test controls."""
 
 from __future__ import annotations
 

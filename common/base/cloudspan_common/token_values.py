@@ -67,7 +67,7 @@ class Issuer(Protocol):
 
 
 class EventHook(Protocol):
-    """Is told what happened, in the past tense; never gets a token's value. Must not raise."""
+    """Receives events, in the past tense; never gets a token's value. Must not raise."""
 
     def __call__(self, event: str, /, **fields: object) -> None: ...
 
@@ -91,7 +91,7 @@ class TokenSettings:
     failed: BreakerSettings = _AFTER_FAILURE
     """Pauses after logins that failed otherwise: 0.5, 1, 2, ... 60 s."""
     rejected: BreakerSettings = _AFTER_REJECTION
-    """How long 401s are ignored once a service has rejected a token that was surely good."""
+    """How long 401s are ignored once a service has rejected a token that was certainly valid."""
 
 
 @dataclass(frozen=True, slots=True)

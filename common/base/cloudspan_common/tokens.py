@@ -1,6 +1,6 @@
 """Keep one cluster's token alive: one login however many callers, renewed ahead of need, never shown.
 
-An adapter's session asks its `TokenKeeper` for a token before each native call and tells it with `retire` about a
+An adapter's session asks its `TokenKeeper` for a token before each native call and reports with `retire` a
 401. The platform's part is an `Issuer`. `TokenKeepers` swaps the keeper when a cluster's credentials change.
 """
 
@@ -214,8 +214,8 @@ class TokenKeeper:
         error = self._last_error
         if wait:
             raise LoginRefused(
-                f"{self.key}: the cloud refused the configured credentials; no login is tried for {wait:.0f} s lest "
-                "the account locks. Mend the cluster's credentials or unlock the account, then CheckCluster.",
+                f"{self.key}: the cloud refused the configured credentials; no login is tried for {wait:.0f} s, "
+                "so that the account is not locked. Fix the credentials or unlock the account, then call CheckCluster.",
                 metadata=error.metadata if error else None,
                 retry_after_s=wait,
             ) from error

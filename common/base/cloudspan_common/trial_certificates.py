@@ -38,8 +38,8 @@ class Authority:
     def new(cls, name: str = "Cloudspan trial authority", days: int = DAYS) -> Authority:
         """Make one that nobody else has."""
         key = ec.generate_private_key(ec.SECP256R1())
-        told = _named(name)
-        builder = _builder(told, key, told, days)
+        subject = _named(name)
+        builder = _builder(subject, key, subject, days)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs=True), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -50,7 +50,7 @@ class Authority:
         """Return the one that was written there."""
         key = serialization.load_pem_private_key((folder / f"{AUTHORITY}.key").read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{folder / AUTHORITY}.key is no key of ours; empty the folder and begin again")
+            raise TypeError(f"{folder / AUTHORITY}.key was not made by this command; empty the folder and run it again")
         return cls(x509.load_pem_x509_certificate((folder / f"{AUTHORITY}.pem").read_bytes()), key)
 
     def write(self, folder: Path) -> None:
@@ -126,7 +126,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m cloudspan_common.trial_certificates", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the PEM files are written")
     parser.add_argument("identity", nargs="+", help="who gets a certificate: gateway.cloudspan, or a platform's tag")
-    parser.add_argument("--days", type=int, default=DAYS, help="how long they are good (%(default)s)")
+    parser.add_argument("--days", type=int, default=DAYS, help="for how many days they are valid (%(default)s)")
     arguments = parser.parse_args(words)
     if not (arguments.folder / f"{AUTHORITY}.key").exists():
         Authority.new(days=arguments.days).write(arguments.folder)

@@ -68,7 +68,7 @@ def test_answers_are_health_whatever_they_say(breaker, error):
 
 
 @pytest.mark.parametrize("error", [KeyError("ours"), asyncio.CancelledError()])
-async def test_our_own_faults_and_cancellation_say_nothing(breaker, error):
+async def test_own_defects_and_cancellation_do_not_count(breaker, error):
     """They neither count nor wipe the count."""
     fail(breaker)
     fail(breaker)
@@ -146,7 +146,7 @@ async def test_a_far_side_that_flaps_is_probed_ever_more_rarely_until_it_was_ste
     assert breaker.retry_after_s() == pytest.approx(1.0)
 
 
-async def test_calls_from_before_it_opened_tell_nothing_new(breaker, clock):
+async def test_calls_from_before_it_opened_do_not_count(breaker, clock):
     """A hundred calls in flight fail at once: that is one outage, not a hundred doublings."""
     late_failure, late_success = breaker.call(), breaker.call()
     late_failure.__enter__()

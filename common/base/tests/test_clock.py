@@ -26,7 +26,7 @@ async def test_several_answers_narrow_the_skew_below_a_second():
     assert server.now() == pytest.approx(clock.now() + 9.3, abs=0.05)
 
 
-async def test_a_slow_answer_is_no_clock_that_is_behind():
+async def test_a_slow_answer_does_not_count_as_clock_skew():
     """A stamp made when a call of 40 s began is 40 s old when it comes."""
     clock = FakeClock()
     server = ServerClock(clock)
@@ -50,7 +50,7 @@ async def test_a_clock_that_is_set_is_noticed_at_the_next_answer():
         assert server.skew_s == pytest.approx(true_skew, abs=1.0)
 
 
-async def test_our_own_clock_set_during_a_call_teaches_nothing():
+async def test_a_local_clock_set_during_a_call_is_not_used():
     """Sent after received: the interval is empty."""
     clock = FakeClock()
     server = ServerClock(clock)

@@ -148,9 +148,9 @@ def test_an_address_without_host_is_every_ipv4_interface():
 
 
 @pytest.mark.parametrize("text", ["7070", "host", "host:", "host:http", "::1:7070", "host:65536", "host:-1"])
-def test_what_is_no_address_is_refused(text):
+def test_a_malformed_address_is_refused(text):
     """For gRPC would take some of these for something else."""
-    with pytest.raises(ValueError, match="is no address"):
+    with pytest.raises(ValueError, match="is not an address"):
         address(text)
 
 
@@ -186,7 +186,7 @@ async def _start(*arguments: str) -> asyncio.subprocess.Process:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_drains_the_service(number):
-    """It runs on uvloop, is told to stop, and ends with exit code 0."""
+    """It runs on uvloop, gets a signal, and ends with exit code 0."""
     process = await _start()
     assert await process.stdout.readline() == b"up uvloop\n"
     process.send_signal(number)

@@ -13,7 +13,7 @@ METHODS = contract.methods()
 MUTATIONS = [method for method in METHODS.values() if method.kind is Kind.MUTATION]
 
 
-def test_an_attach_tells_what_else_it_names_and_how_it_gets_on_with_others() -> None:
+def test_an_attach_declares_its_second_resource_and_its_concurrency() -> None:
     """The volume is a second resource; the routed server is not said twice."""
     attach = METHODS["cloudspan.v1.ServerService/AttachVolume"]
     assert attach.also == ("volume",)
@@ -36,7 +36,7 @@ def test_every_mutation_says_how_it_gets_on_and_can_be_checked_only(method: cont
     assert "validate_only" in method.request.DESCRIPTOR.fields_by_name
 
 
-def test_what_the_gateway_itself_answers_is_no_mutation() -> None:
+def test_methods_that_the_gateway_itself_answers_are_not_mutations() -> None:
     """It returns an operation too, and no adapter is asked."""
     assert METHODS["cloudspan.v1.OperationService/AbandonOperation"].kind is Kind.CALL
 

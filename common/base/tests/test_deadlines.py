@@ -27,7 +27,7 @@ async def test_a_timeout_of_the_blocks_own_passes_a_scope():
 async def test_nothing_is_begun_without_time():
     """An expired deadline sends no request."""
     begun = []
-    with pytest.raises(OutOfTime, match="creating a server was not begun"):
+    with pytest.raises(OutOfTime, match="creating a server was not started"):
         async with Deadline.after(-1).scope("creating a server"):
             begun.append(1)
     assert begun == []

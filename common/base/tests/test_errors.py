@@ -35,7 +35,7 @@ def test_status_and_trailers_stay_small_and_keep_the_reason(message, metadata, v
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_an_error_comes_back_as_what_it_was(kind):
-    """Everything that it tells survives; several errors share a code and come back as one."""
+    """All its details survive; several errors share a code and come back as one."""
     error = kind(
         "asked, found, do",
         metadata={"cluster": "east"},
@@ -50,7 +50,7 @@ def test_an_error_comes_back_as_what_it_was(kind):
     assert back.resource == error.resource
 
 
-def test_the_recovery_is_told():
+def test_an_error_carries_its_recovery():
     """A program may act on it without knowing our reasons."""
     told = {kind: detail(errors.to_status(kind("x")), error_details_pb2.ErrorInfo) for kind in (NotFound, RateLimited)}
     assert told[NotFound].metadata["recovery"] == "fix_request"

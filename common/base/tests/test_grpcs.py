@@ -69,7 +69,7 @@ async def test_a_second_server_on_a_port_fails_to_start_and_says_why(server):
         grpcs.listen(grpcs.new_server(), f"127.0.0.1:{server.port}")
 
 
-async def test_a_host_with_one_address_taken_is_refused_whole():
+async def test_a_host_with_one_address_in_use_is_refused():
     """Left alone, gRPC would listen on the free ::1 of localhost and say nothing."""
     with socket.socket(socket.AF_INET) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -80,7 +80,7 @@ async def test_a_host_with_one_address_taken_is_refused_whole():
 
 async def test_a_port_beyond_the_last_is_refused():
     """Left alone, gRPC would listen on port 99999 - 65536."""
-    with pytest.raises(InvalidRequest, match=r"'127\.0\.0\.1:99999' is no address"):
+    with pytest.raises(InvalidRequest, match=r"'127\.0\.0\.1:99999' is not an address"):
         grpcs.listen(grpcs.new_server(), "127.0.0.1:99999")
 
 
@@ -104,7 +104,7 @@ async def test_a_request_of_10_mb_is_refused_with_both_sizes():
     assert "larger than max (10485760 vs. 4194304)" in caught.value.details()
 
 
-async def test_our_channel_refuses_what_the_server_would(channel):
+async def test_a_channel_refuses_what_the_server_would(channel):
     """The bytes of an oversized request are not even sent."""
     with pytest.raises(grpc.aio.AioRpcError, match=r"Sent message larger than max \(10485760 vs. 4194304\)"):
         await channel.unary_unary("/test.Echo/First")(b"x" * 10 * 1024 * 1024)
@@ -147,7 +147,7 @@ async def test_health_serves(channel):
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_channelz_shows_our_server(channel):
+async def test_channelz_shows_the_server(channel):
     """At least the server that answers."""
     stub = channelz_pb2_grpc.ChannelzStub(channel)
     answer = await stub.GetServers(channelz_pb2.GetServersRequest())

@@ -36,7 +36,7 @@ async def test_a_process_that_serves_is_healthy(health):
 
 
 async def test_a_process_that_drains_is_not(health, capsys):
-    """It says what it was told."""
+    """It prints the status that it got."""
     servicer, address = health
     await servicer.set("", NOT_SERVING)
     assert await _probe(address) == 1
@@ -52,7 +52,7 @@ async def test_one_name_of_the_health_service_can_be_asked_for(health, capsys):
     assert "NOT_FOUND" in capsys.readouterr().err
 
 
-async def test_nobody_there_is_not_healthy(health, capsys):
+async def test_an_address_without_a_server_is_not_healthy(health, capsys):
     """It says so in one line."""
     assert await _probe("127.0.0.1:1") == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -74,7 +74,7 @@ def test_files_that_are_missing_are_named(tmp_path, capsys):
     assert "none.pem" in capsys.readouterr().err
 
 
-def test_it_loads_nothing_of_ours():
+def test_it_imports_no_other_module_of_cloudspan():
     """It runs every few seconds in each container."""
     code = "import sys, cloudspan_common.healthcheck; print(*(m for m in sys.modules if m.startswith('cloudspan')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -1,4 +1,4 @@
-"""The limiter bounds concurrency, learns from complaints, lets foreground go first and tells callers at once."""
+"""The limiter bounds concurrency, learns from complaints, lets foreground go first and refuses callers at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_no_more_calls_than_the_limit_run_and_the_rest_go_in_order(clock):
 
 
 async def test_a_complaint_closes_the_gate_until_the_time_it_named(clock):
-    """Whoever can wait waits, whoever can't is told at once and when to come back."""
+    """Whoever can wait waits, whoever can't is refused at once, with the time to retry."""
     limiter = limiter_of(clock)
     limiter.learn(10.0)
     with pytest.raises(RateLimited, match=r"http://nova asks for a pause of 10\.0 s, the caller has 3\.0 s") as refused:
@@ -57,7 +57,7 @@ async def test_a_complaint_closes_the_gate_until_the_time_it_named(clock):
     await patient
 
 
-async def test_callers_already_waiting_are_told_when_the_gate_closes(clock):
+async def test_waiting_callers_without_time_fail_when_the_gate_closes(clock):
     """The one with time stays in the queue and is served after the pause."""
     limiter = limiter_of(clock, max_concurrency=1)
     running = asyncio.ensure_future(hold(limiter, clock, 1.0))
@@ -101,7 +101,7 @@ async def test_many_complaints_of_one_burst_halve_the_limit_once(clock):
     assert limiter.retry_after_s() == 0.0
 
 
-async def test_complaints_without_a_time_pause_ever_longer_until_one_call_ends_well(clock):
+async def test_rate_limits_without_a_time_pause_ever_longer_until_a_call_succeeds(clock):
     """1, 2, 4 s, then 1 again."""
     limiter, pauses = limiter_of(clock), []
     for _ in range(3):
@@ -113,7 +113,7 @@ async def test_complaints_without_a_time_pause_ever_longer_until_one_call_ends_w
     assert [*pauses, limiter.retry_after_s()] == pytest.approx([1.0, 2.0, 4.0, 1.0])
 
 
-async def test_good_answers_to_calls_sent_before_the_complaint_are_old_news(clock):
+async def test_successful_answers_to_calls_sent_before_the_rate_limit_do_not_count(clock):
     """They neither raise the limit nor shorten the next pause."""
     limiter = limiter_of(clock, max_concurrency=16)
     calls = [asyncio.ensure_future(hold(limiter, clock, 0.1)) for _ in range(16)]
@@ -184,7 +184,7 @@ async def test_a_caller_whose_time_ends_in_the_queue_leaves_it(clock):
     hurried = asyncio.ensure_future(hold(limiter, clock, 0.0, timeout_s=1.0))
     patient = asyncio.ensure_future(hold(limiter, clock, 0.0, timeout_s=9.0))
     await clock.advance(1.1)
-    with pytest.raises(OutOfTime, match=r"http://nova is busy: no slot came free in 1.0 s \(1 calls at once\)"):
+    with pytest.raises(OutOfTime, match=r"http://nova is busy: no slot was free within 1.0 s \(1 calls at once\)"):
         await hurried
     await clock.advance(1.0)
     await asyncio.gather(running, patient)

@@ -290,7 +290,7 @@ def test_a_harmless_text_stays_as_it_is(output, text):
     assert (event["event"], event["said"], event["page_token"], event["token_age_s"]) == (text, text, "abc", 12)
 
 
-def test_a_file_name_that_is_no_utf8_is_written(output):
+def test_a_file_name_that_is_not_utf8_is_written(output):
     """Python reads such names with lone surrogates."""
     logs.get_logger("x").info("file ignored", path="conf\udc80.yaml")
     assert lines(output)[0]["path"] == "conf\udc80.yaml"

@@ -118,12 +118,12 @@ def test_an_address_in_use_is_a_clear_error():
 
 def test_a_malformed_metrics_address_is_refused():
     """Before anything is bound."""
-    with pytest.raises(InvalidRequest, match="'7071' is no address"):
+    with pytest.raises(InvalidRequest, match="'7071' is not an address"):
         serve_metrics(CollectorRegistry(), "7071")
 
 
 def test_two_services_in_one_process_keep_their_metrics_apart():
-    """No global registry: the same metric twice is no clash."""
+    """No global registry: the same metric twice does not clash."""
     one, other = CollectorRegistry(), CollectorRegistry()
     NativeCallMetrics(one)
     record_native_call(a_call(), NativeCallMetrics(other))

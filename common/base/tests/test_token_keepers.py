@@ -56,7 +56,7 @@ async def test_scopes_of_a_cluster_have_keepers_of_their_own():
     assert sorted(issuer.revoked) == ["token-1", "token-2"]
 
 
-async def test_a_retired_token_is_replaced_though_nobody_asks():
+async def test_a_retired_token_is_replaced_without_a_call():
     """The next caller finds a token instead of waiting for a login."""
     clock, keepers = made()
     keeper = keepers.install(TokenKey("alpha", "r1"), FakeIssuer(clock, takes_s=0.0))
@@ -72,7 +72,7 @@ async def test_a_retired_token_is_replaced_though_nobody_asks():
 
 
 async def reject_until_verdict(clock: FakeClock, keeper: TokenKeeper) -> None:
-    """Answer 401 to every token until the keeper says that the service is ill."""
+    """Answer 401 to every token until the keeper says that the service is failing."""
     while (token := keeper.current()) is not None and keeper.retire(token):
         await clock.advance(1.3)
 

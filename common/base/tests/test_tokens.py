@@ -181,7 +181,7 @@ async def test_a_service_that_always_says_401_causes_no_login_loop(bench):
 
 
 async def test_the_token_that_a_sick_service_rejected_stays_for_the_other_services(bench):
-    """Two fresh tokens rejected in a row: the service is ill, so retire says that retrying is pointless."""
+    """Two fresh tokens rejected in a row: the service is failing, so retire says that retrying is pointless."""
     assert bench.keeper.retire(await bench.token())
     second = await bench.token(advance_s=1.5)
     assert not bench.keeper.retire(second)
@@ -207,7 +207,7 @@ async def test_a_wrong_password_is_tried_once_and_then_refused_without_a_login(b
     with pytest.raises(LoginRefused):
         await call
     for _ in range(100):
-        with pytest.raises(LoginRefused, match=r"no login is tried for \d+ s.*Mend") as refused:
+        with pytest.raises(LoginRefused, match=r"no login is tried for \d+ s.*Fix") as refused:
             await bench.keeper.token(timeout_s=5.0)
     assert 50 < (refused.value.retry_after_s or 0) < 67
     assert refused.value.metadata == {"http_status": "401"}
@@ -236,7 +236,7 @@ async def test_it_heals_by_itself_when_the_account_is_unlocked(bench):
     assert bench.keeper.state().last_error == ""
 
 
-async def test_a_renewal_that_finds_nobody_is_retried_while_the_old_token_serves(bench):
+async def test_a_renewal_without_an_answer_is_retried_while_the_old_token_is_used(bench):
     """Keystone is away for five minutes around the renewal: no caller notices."""
     first = await bench.token()
     bench.issuer.fault = Unreachable("nobody answers at alpha")
@@ -352,7 +352,7 @@ async def test_close_logs_out_the_login_that_was_under_way(bench):
 
 
 async def test_close_gives_up_on_a_login_that_hangs(bench):
-    """A waiter is told, the process can end."""
+    """A waiter gets an error, the process can end."""
     bench.issuer.takes_s = 1e6
     call = asyncio.ensure_future(bench.keeper.token(timeout_s=None))
     await bench.clock.settle()

@@ -78,7 +78,7 @@ class Servers(server_pb2_grpc.ServerServiceServicer):
 
 
 class Operations(operations_pb2_grpc.OperationsServicer, operation_pb2_grpc.OperationServiceServicer):
-    """One operation that ends as told after the second look."""
+    """One operation that ends as scripted after the second read."""
 
     def __init__(self):
         self.end = operations_pb2.Operation(name=NAME, done=True)
@@ -149,7 +149,7 @@ async def test_the_caller_s_own_tag_and_time_out_win(cloud, fake):
     assert fake.servers.remaining == pytest.approx(5, abs=1)
 
 
-async def test_an_error_comes_as_one_of_ours(cloud):
+async def test_an_error_is_raised_as_the_clients_own_class(cloud):
     """Reason, metadata and retry time are those that the server raised."""
     with pytest.raises(Unreachable, match="nobody there") as raised:
         await cloud.servers.GetServer(server_pb2.GetServerRequest(name="x"))
@@ -157,7 +157,7 @@ async def test_an_error_comes_as_one_of_ours(cloud):
     assert raised.value.retry_after_s == 2.0
 
 
-async def test_nobody_at_the_address_is_unreachable():
+async def test_an_address_without_a_server_is_unreachable():
     """A refused connection is the same kind of error as a cloud that does not answer."""
     async with AsyncClient("127.0.0.1:1") as cloud:
         with pytest.raises(Unreachable):
@@ -199,7 +199,7 @@ async def test_changes_ends_when_the_operation_is_done(cloud):
     assert [operation.done async for operation in cloud.operation(NAME, server_pb2.Server).changes()] == [False, True]
 
 
-async def test_a_stream_s_error_comes_as_one_of_ours(cloud, fake):
+async def test_a_streams_error_is_raised_as_the_clients_own_class(cloud, fake):
     """What breaks a stream in the middle is mapped as well."""
     fake.operations.end.error.code = 5
     with pytest.raises(NotFound, match="no such operation"):
@@ -230,7 +230,7 @@ async def _call(cloud, path):
     return await cloud.channel.unary_unary(path)(b"")
 
 
-async def test_an_error_tells_everything_that_its_details_hold(cloud, fake):
+async def test_an_error_has_everything_that_its_details_hold(cloud, fake):
     """Reason, violations, resource, what to do, and the request id under which the log has it."""
     fake.servers.refusal = server_errors.InvalidRequest(
         "page_size is -1",
@@ -264,7 +264,7 @@ def test_each_error_of_the_client_means_what_the_server_s_of_that_name_means():
     assert {word.value for word in errors.Recovery} == {word.value for word in server_errors.Recovery}
 
 
-async def test_a_read_is_sent_again_when_nobody_answered(fake):
+async def test_a_read_is_sent_again_when_there_was_no_answer(fake):
     """Two broken connections and then an answer: the caller sees the answer."""
     fake.servers.unavailable = 2
     async with AsyncClient(fake.address) as cloud:

@@ -55,9 +55,9 @@ def sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
     server = {"display_name": "hello", "flavor": parts.flavor, "image": parts.image}
     interfaces = {"network_interfaces": [{"network": parts.network}]}
     return (
-        SampleCall("What is plugged in", "cloudspan.v1.PlatformService/ListPlatforms", {}),
+        SampleCall("List the platforms", "cloudspan.v1.PlatformService/ListPlatforms", {}),
         SampleCall(
-            "All running servers, of every cluster",
+            "List the running servers of all clusters",
             "cloudspan.v1.ServerService/ListServers",
             # No read_mask here: grpcurl and buf write a FieldMask in different ways.
             {"parent": "platforms/-/clusters/-", "filter": "state = RUNNING"},
@@ -69,7 +69,9 @@ def sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
             ("x-wait: 30s",),
         ),
         SampleCall(
-            "What was changed", "google.longrunning.Operations/ListOperations", {"name": "operations", "page_size": 5}
+            "List the newest operations",
+            "google.longrunning.Operations/ListOperations",
+            {"name": "operations", "page_size": 5},
         ),
         SampleCall("Check a cluster's health", "cloudspan.v1.ClusterService/CheckCluster", {"name": parts.cluster}),
     )

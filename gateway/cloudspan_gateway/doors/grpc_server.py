@@ -69,16 +69,16 @@ class GatewayServer:
         """Keep the health of `platforms/NAME` up to date until cancelled."""
         changed = asyncio.Event()
         table.subscribe(lambda _snapshot: changed.set())
-        told: dict[str, int] = {}
+        reported: dict[str, int] = {}
         while True:
             changed.clear()
             now = {f"platforms/{p.tag}": _health_of(p) for p in table.snapshot.platforms.values()}
-            for gone in told.keys() - now.keys():
+            for gone in reported.keys() - now.keys():
                 now[gone] = SERVICE_UNKNOWN
             for name, status in now.items():
-                if told.get(name) != status:
+                if reported.get(name) != status:
                     await self._health.set(name, status)
-            told = now
+            reported = now
             await changed.wait()
 
 

@@ -121,7 +121,7 @@ class FanOut:
         if any(position.state == "open" for position in positions):
             page.response.next_page_token = encode_token(query_hash, msgspec.json.encode(positions).decode())
         page.response.unreachable.extend(str(part.ref) for part in parts if part.position.state == "failed")
-        page.response.cluster_status.extend(part.status for part in parts if _tells(part))
+        page.response.cluster_status.extend(part.status for part in parts if _reports(part))
         return bytes(page.response.SerializeToString())
 
     def _parts(self, request: Any, cursor: str) -> list[_Part]:
@@ -134,7 +134,7 @@ class FanOut:
         return [_begin(_Position(route.ref.platform, route.ref.cluster)) for route in routes]
 
     def _nothing_matches(self, wanted: ClusterRef) -> None:
-        """Raise where an empty list would hide a typing error, or an adapter that has not told its clusters yet."""
+        """Raise where an empty list would hide a typing error, or an adapter that has not reported its clusters yet."""
         snapshot = self._table.snapshot
         if wanted.cluster != WILDCARD:
             known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"
@@ -259,8 +259,8 @@ def _shares(parts: Sequence[_Part], room: int) -> list[tuple[_Part, int]]:
     return [(part, share + (index < rest)) for index, part in enumerate(waiting)]
 
 
-def _tells(part: _Part) -> bool:
-    """Whether there is anything to tell of a cluster in this page; one that is done was told of before."""
+def _reports(part: _Part) -> bool:
+    """Whether there is anything to report of a cluster in this page; one that is done was reported before."""
     return part.asked or part.position.state in ("failed", "unsupported")
 
 
@@ -286,8 +286,8 @@ def _go_on(part: _Part, answer: Any) -> None:
         return
     took = type(part.status.took)()
     took.CopyFrom(part.status.took)
-    for told in answer.cluster_status[:1]:
-        part.status.CopyFrom(told)
+    for status in answer.cluster_status[:1]:
+        part.status.CopyFrom(status)
     part.status.cluster = str(part.ref)
     part.status.took.CopyFrom(took)
     if part.status.HasField("observe_time"):

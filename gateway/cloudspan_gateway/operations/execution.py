@@ -179,10 +179,10 @@ class Execution:
         else:
             self.row = await self._environment.store.advance(self._claim, progress, self.trace.fresh())
 
-    def _phase(self, told: Phase) -> Phase:
-        if told in _STALLS and self._environment.clock.now() > self.row.deadline_time:
+    def _phase(self, reported: Phase) -> Phase:
+        if reported in _STALLS and self._environment.clock.now() > self.row.deadline_time:
             return Phase.PHASE_STALLED
-        return told or Phase.PHASE_RUNNING
+        return reported or Phase.PHASE_RUNNING
 
     async def _finish(self, progress: Progress, outcome: any_pb2.Any | status_pb2.Status) -> None:
         self.row = await self._environment.store.finish(self._claim, progress, outcome, self.trace.whole())

@@ -43,7 +43,7 @@ class Intent:
     request_id: str
     """The caller's, else one made by the gateway."""
     digest: bytes = field(default=b"", repr=False)
-    """What the same `request_id` must come with again: tells requests apart and nothing of what they hold."""
+    """What the same `request_id` must come with again: distinguishes requests and reveals nothing of what they hold."""
     traceparent: str = ""
     tenant: str = ""
     """On whose behalf, as far as is known; the runner is fair between tenants."""
@@ -83,7 +83,7 @@ class Row:
     revision: int = 0
     """Grows with each change; what watchers compare."""
     contact_time: float | None = None
-    """When an adapter last answered a step, or told that it is still in transit."""
+    """When an adapter last answered a step, or reported that it is still in transit."""
     end_time: float | None = None
     outcome: any_pb2.Any | status_pb2.Status | None = field(default=None, repr=False)
     secret: bool = False
@@ -155,7 +155,7 @@ def finished(row: Row, progress: Progress, outcome: any_pb2.Any | status_pb2.Sta
 
 
 def cancelled(row: Row, now: float, *, preempted_by: str = "") -> Row:
-    """Its end is wanted; one that has ended, or was told before, stays as it is."""
+    """Its end is wanted; one that has ended, or was cancelled before, stays as it is."""
     if row.done or (row.cancel_requested and (row.preempted_by or not preempted_by)):
         return row
     return _changed(row, now, cancel_requested=True, preempted_by=preempted_by, waits_for="")

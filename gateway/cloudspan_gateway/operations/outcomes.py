@@ -1,4 +1,4 @@
-"""Ends that no adapter tells: pre-empted, refused, abandoned, of a cluster that is gone. Each says what it leaves."""
+"""Ends without an adapter: preempted, refused, abandoned, of a cluster that is gone. Each says what it leaves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def preempted(row: Row) -> tuple[Progress, status_pb2.Status]:
     """It gave way to a Delete and could not be undone in time."""
     by = PREFIX + row.preempted_by
-    text = f"{row.name} gave way to {by}, which deletes {row.resource}; what it had made beside that is in left_overs"
+    text = f"{row.name} gave way to {by}, which deletes {row.resource}; what else it had made is in left_overs"
     error = Busy(text, reason="PREEMPTED", metadata={"operation": by}, resource=row.resource)
     return left_as_it_is(row, f"was made before {by} ended the operation"), errors.to_status(error)
 
@@ -38,7 +38,7 @@ def of_a_lost_cluster(row: Row, error: CloudspanError) -> tuple[Progress, status
 
 def _unknown(row: Row, why: str) -> tuple[Progress, status_pb2.Status]:
     text = (
-        f"{row.name} ended with an unknown outcome, since {why}; look on {row.intent.cluster} for what left_overs "
+        f"{row.name} ended with an unknown outcome, since {why}; look at {row.intent.cluster} for what left_overs "
         f"lists, and for anything marked with {marker_of(row.intent.id)}"
     )
     metadata = {"cluster": str(row.intent.cluster), "marker": marker_of(row.intent.id)}
@@ -49,11 +49,11 @@ def _unknown(row: Row, why: str) -> tuple[Progress, status_pb2.Status]:
 def left_as_it_is(row: Row, why: str) -> Progress:
     """Return the progress with everything that was made listed as left behind."""
     progress = row.progress
-    told = {left.name for left in progress.left_overs}
+    listed = {left.name for left in progress.left_overs}
     made = [
         operation_pb2.LeftOver(name="", reason=f"{step} {made} {why}") for step, made in progress.native_ids.items()
     ]
-    if row.resource and row.resource not in told:
+    if row.resource and row.resource not in listed:
         made.insert(0, operation_pb2.LeftOver(name=row.resource, reason=f"it {why}"))
     return dataclasses.replace(progress, left_overs=(*progress.left_overs, *made))
 

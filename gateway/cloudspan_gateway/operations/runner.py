@@ -134,7 +134,7 @@ class Runner:
             await self._store_is_away("operation", error)
             await self._let_go(claim)
         except Exception:  # one operation's defect must not end the others; it is tried again after a while
-            log.exception("operation failed by a defect of the gateway", operation=execution.row.name)
+            log.exception("operation failed with a defect of the gateway", operation=execution.row.name)
             await self._clock.sleep(self._config.lease_s)
             await self._let_go(claim)
         finally:
@@ -151,7 +151,7 @@ class Runner:
                 await self._store_is_away("release", error)
 
     async def _store_is_away(self, what: str, error: CloudspanError) -> None:
-        log.warning("operations can't be kept", at=what, reason=error.reason, message=error.message)
+        log.warning("operations can't be stored", at=what, reason=error.reason, message=error.message)
         await self._clock.sleep(max(error.retry_after_s or 0.0, _AGAIN_S))
 
     async def _beat(self) -> None:
@@ -170,7 +170,7 @@ class Runner:
                 while await self._store.purge(ended_before, _PURGE_AT_ONCE) == _PURGE_AT_ONCE:
                     pass
             except CloudspanError as error:
-                log.warning("old operations were not forgotten", reason=error.reason, message=error.message)
+                log.warning("old operations could not be removed", reason=error.reason, message=error.message)
 
     async def _observe(self, ref: ClusterRef, collection: str, native_ids: Sequence[str]) -> Collection[str]:
         request = step_pb2.ObserveRequest(cluster=str(ref), collection=collection, native_ids=native_ids)

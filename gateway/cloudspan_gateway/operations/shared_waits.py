@@ -93,7 +93,7 @@ class _SharedWatch:
         return not self._waiters
 
     async def settled(self, native_id: str, not_before_s: float) -> None:
-        """Return once one resource is no longer told to be in transit."""
+        """Return once one resource is no longer reported to be in transit."""
         now = self._clock.monotonic()
         waiter = _Waiter(now, now + not_before_s, asyncio.get_running_loop().create_future())
         self._waiters.setdefault(native_id, []).append(waiter)
@@ -151,7 +151,7 @@ class _SharedWatch:
             self._able = False
             busy = frozenset()
         except CloudspanError as error:
-            log.info("shared look failed", cluster=str(self._ref), collection=self._collection, reason=error.message)
+            log.info("shared wait failed", cluster=str(self._ref), collection=self._collection, reason=error.message)
             busy = frozenset(due)
         self._looked = self._clock.monotonic()
         self._took_s = self._looked - now

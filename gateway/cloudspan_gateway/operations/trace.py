@@ -1,7 +1,7 @@
-"""What an operation took: its stages, and under each the calls to the platform, as the steps tell them.
+"""What an operation took: its stages, and under each the calls to the platform.
 
 An execution keeps a `Trace` beside its operation and hands it to the store with each new stage; ExplainOperation
-tells it.
+returns it.
 """
 
 from __future__ import annotations
@@ -36,45 +36,45 @@ class Trace:
     """The explanation of one operation, as it grows."""
 
     def __init__(self, kept: bytes = b"") -> None:
-        self._told = Explanation.FromString(kept)
+        self._explanation = Explanation.FromString(kept)
         self._is_new = False
 
     def __repr__(self) -> str:
-        return f"<Trace {', '.join(stage.stage for stage in self._told.stages) or 'nothing yet'}>"
+        return f"<Trace {', '.join(stage.stage for stage in self._explanation.stages) or 'nothing yet'}>"
 
     def answered(self, stage: str, calls: Iterable[NativeCall], asked: StepCall) -> None:
         """Add a step that was answered."""
-        told = self._stage(stage, asked)
-        told.steps += 1
+        row = self._stage(stage, asked)
+        row.steps += 1
         for call in calls:
-            _count(told, call)
+            _count(row, call)
 
     def failed(self, error: str, asked: StepCall) -> None:
         """Add a step that got no answer, to the stage that it stood at."""
-        told = self._stage(self._told.stages[-1].stage if self._told.stages else "queued", asked)
-        told.failures += 1
-        told.error = error
+        row = self._stage(self._explanation.stages[-1].stage if self._explanation.stages else "queued", asked)
+        row.failures += 1
+        row.error = error
 
     def fresh(self) -> bytes:
         """Return what is to be kept if a stage was added since the last time, else nothing."""
         is_new, self._is_new = self._is_new, False
-        return self._told.SerializeToString() if is_new else b""
+        return self._explanation.SerializeToString() if is_new else b""
 
     def whole(self) -> bytes:
         """Return what is to be kept at the end."""
-        return self._told.SerializeToString()
+        return self._explanation.SerializeToString()
 
     def _stage(self, stage: str, asked: StepCall) -> Explanation.Stage:
-        if not self._told.stages or self._told.stages[-1].stage != stage:
+        if not self._explanation.stages or self._explanation.stages[-1].stage != stage:
             self._is_new = True
-            if len(self._told.stages) >= MAX_STAGES:
-                del self._told.stages[_FIRST_KEPT]
-                self._told.skipped += 1
-            self._told.stages.add(stage=stage).first_time.FromMilliseconds(round(asked.began * 1000))
-        told = self._told.stages[-1]
-        told.instance = asked.instance
-        told.last_time.FromMilliseconds(round(asked.ended * 1000))
-        return told
+            if len(self._explanation.stages) >= MAX_STAGES:
+                del self._explanation.stages[_FIRST_KEPT]
+                self._explanation.skipped += 1
+            self._explanation.stages.add(stage=stage).first_time.FromMilliseconds(round(asked.began * 1000))
+        row = self._explanation.stages[-1]
+        row.instance = asked.instance
+        row.last_time.FromMilliseconds(round(asked.ended * 1000))
+        return row
 
 
 def _count(stage: Explanation.Stage, call: NativeCall) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for an operation's end within a budget, and telling it: shared by `x-wait`, WaitOperation and Get."""
+"""Waiting for an operation's end within a budget, and reporting it: shared by `x-wait`, WaitOperation and Get."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Errors:
             call.ending = Ending(error.code, error.message, (*error.trailers, (REQUEST_ID, call.request_id)))
         except Exception as error:
             self._metrics.defects.inc()
-            log.exception("call failed by a defect of the gateway", method=call.path, request_id=call.request_id)
+            log.exception("call failed with a defect of the gateway", method=call.path, request_id=call.request_id)
             text = f"the gateway failed with {type(error).__name__}; its log has more under this request id"
             _end(call, Defect(text))
         else:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SLOW_S = 5.0
 _DEBUG = 10
-# The caller's own mistakes are no event of ours.
+# The caller's own mistakes are not logged.
 _QUIET = frozenset({
     Code.OK,
     Code.CANCELLED,

@@ -1,7 +1,7 @@
 """What an adapter says of itself, checked and made ready for routing.
 
 The table asks each instance to describe itself and keeps the `Description`; a description that must not be believed
-is told by `unfit`, in words for the operator.
+is decided by `unfit`, with a reason for the operator.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Description:
 
 
 def is_reserved(service: str) -> bool:
-    """Whether only this house, Google or gRPC itself may define a service of that name."""
+    """Whether only Cloudspan, Google or gRPC itself may define a service of that name."""
     return service.startswith(_RESERVED)
 
 
@@ -70,7 +70,7 @@ def read(response: adapter_pb2.DescribeResponse, at: float) -> Description:
     for cluster in response.clusters:
         ref = names.parse_cluster(cluster.name, "clusters.name")
         if ref.platform != response.platform or ref.is_wildcard or cluster.name != str(ref):
-            text = f"describes the cluster {cluster.name!r}, which is none of platforms/{response.platform}"
+            text = f"describes the cluster {cluster.name!r}, which is not in platforms/{response.platform}"
             raise InvalidRequest(text, reason="MALFORMED_DESCRIPTION")
         clusters[ref.cluster] = cluster
     return Description(
@@ -88,14 +88,14 @@ def read(response: adapter_pb2.DescribeResponse, at: float) -> Description:
 
 
 def _absent(cluster: cluster_pb2.Cluster) -> Iterator[tuple[str, str]]:
-    """A cluster that tells nothing may do anything: its adapter answers for itself."""
+    """A cluster without capabilities may do anything: its adapter answers for itself."""
     if not cluster.capabilities:
         return
-    told = {capability.method: capability for capability in cluster.capabilities}
+    by_method = {capability.method: capability for capability in cluster.capabilities}
     for method in contract.methods().values():
         if not method.routed_field or method.service == "cloudspan.v1.ClusterService":
             continue
-        capability = told.get(method.full_name)
+        capability = by_method.get(method.full_name)
         if capability is None:
             yield method.full_name, "its adapter does not list this method among its capabilities"
         elif capability.level == _ABSENT:
@@ -125,7 +125,7 @@ def unfit(instance: Instance, description: Description | None) -> str:
 
 
 def _claimed(description: Description) -> Iterator[str]:
-    """What it defines in its files but does not serve is no claim: nothing leads there."""
+    """What it defines in its files but does not serve is not a claim: nothing routes there."""
     allowed = _SIDE_SERVICES.union(contract.services())
     newer = description.contract[1] > contract.CONTRACT_VERSION
     for service in description.services:

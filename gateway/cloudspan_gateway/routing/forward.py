@@ -151,7 +151,7 @@ class Forwarder:
     async def ask(self, endpoints: Endpoints, question: Question, asks: Callable[[str], None] | None = None) -> bytes:
         """Return an adapter's answer to a question of the gateway's own.
 
-        `asks` is told the id of each instance before it is asked.
+        `asks` gets the id of each instance before it is asked.
 
         Raises:
             CloudspanError: What the adapter answered, or Unreachable and OutOfTime as in `unary`. Unreachable with
@@ -185,7 +185,7 @@ class Forwarder:
         return link
 
     def _note(self, link: Link, error: grpc.aio.AioRpcError, call: Call, *, again: bool) -> None:
-        """Raise what the caller is to be told, unless the call may be sent again."""
+        """Raise the caller's error, unless the call may be sent again."""
         failure = self._judge(link, error, call.path)
         if not (again and isinstance(failure, Unreachable)):
             raise failure from error

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 INTERVAL_S = 5.0
 DESCRIBE_TIMEOUT_S = 2.0
 BACKOFF_S = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)  # the last one repeats: what comes back is found within 2 s
-# One slow answer under load is no death; two in a row are.
+# One slow answer under load does not mean death; two in a row do.
 SLOW_ANSWERS_ALLOWED = 1
 # A dead process whose registration stays must not hold its clusters' names against its successor for ever.
 CLAIMS_LAPSE_S = 60.0
@@ -151,8 +151,8 @@ class Prober:
 
     def _failed(self, error: grpc.aio.AioRpcError) -> None:
         self._failures += 1
-        told = error.details() or ""
-        mistrusted = self.link.trust.refusal(self.instance.platform, told)
+        details = error.details() or ""
+        mistrusted = self.link.trust.refusal(self.instance.platform, details)
         if mistrusted:
             self._refused = mistrusted
             return
@@ -162,12 +162,12 @@ class Prober:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._slow_answers < SLOW_ANSWERS_ALLOWED:
             self._slow_answers += 1
             return
-        self._lost = f"its probe failed: {error.code().name}, {told}{self.link.trust.hint(told)}"
+        self._lost = f"its probe failed: {error.code().name}, {details}{self.link.trust.hint(details)}"
         if self._clock.monotonic() - self._answered_at > CLAIMS_LAPSE_S:
             self._description, self.described_first = None, math.inf
 
     async def _follow_health(self) -> None:
-        """A broken stream tells of a dead process within milliseconds, long before any interval."""
+        """A broken stream reveals a dead process within milliseconds, long before any interval."""
         attempt = 0
         while True:
             await self._clock.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])

@@ -36,13 +36,13 @@ class _Index:
 
 
 class PluggedSource:
-    """The descriptors that living adapters told; made anew when another set of files is there."""
+    """The descriptors of the adapters that run; rebuilt when their set of files changes."""
 
     def __init__(self, snapshot: Callable[[], Snapshot], own: DescriptorSource) -> None:
         self._snapshot = snapshot
         self._own = own
         self._seen: Snapshot | None = None
-        self._told: tuple[Description, ...] = ()
+        self._descriptions: tuple[Description, ...] = ()
         self._index = _Index()
 
     def __repr__(self) -> str:
@@ -90,36 +90,41 @@ class PluggedSource:
         snapshot = self._snapshot()
         if snapshot is not self._seen:
             self._seen = snapshot
-            told = tuple(_told(snapshot))
-            if [each.files for each in told] != [each.files for each in self._told]:
-                self._index = _indexed(told, self._own)
-            self._told = told
+            descriptions = tuple(_described(snapshot))
+            if [each.files for each in descriptions] != [each.files for each in self._descriptions]:
+                self._index = _indexed(descriptions, self._own)
+            self._descriptions = descriptions
         return self._index
 
 
-def _told(snapshot: Snapshot) -> Iterator[Description]:
+def _described(snapshot: Snapshot) -> Iterator[Description]:
     """The descriptions of those that may be called, draining ones included; each set of files once."""
     seen = set()
     for platform in snapshot.platforms.values():
         for instance in platform.instances:
-            told = instance.description
-            if told is not None and instance.state != QUARANTINED and told.files and told.files not in seen:
-                seen.add(told.files)
-                yield told
+            description = instance.description
+            if (
+                description is not None
+                and instance.state != QUARANTINED
+                and description.files
+                and description.files not in seen
+            ):
+                seen.add(description.files)
+                yield description
 
 
-def _indexed(told: Iterable[Description], own: DescriptorSource) -> _Index:
+def _indexed(descriptions: Iterable[Description], own: DescriptorSource) -> _Index:
     index = _Index()
-    for description in told:
+    for description in descriptions:
         _add(index, description, own)
     return index
 
 
-def _add(index: _Index, told: Description, own: DescriptorSource) -> None:
+def _add(index: _Index, description: Description, own: DescriptorSource) -> None:
     """Add one adapter's files; a rename changes the importing files' content, so it spreads to them by itself."""
-    prefix = f"{told.platform}-{hashlib.sha256(b''.join(told.files)).hexdigest()[:8]}"
+    prefix = f"{description.platform}-{hashlib.sha256(b''.join(description.files)).hexdigest()[:8]}"
     names: dict[str, str] = {}
-    for data in told.files:
+    for data in description.files:
         file = FileProto.FromString(data)
         file.dependency[:] = [names.get(each, each) for each in file.dependency]
         original = file.name
@@ -130,7 +135,7 @@ def _add(index: _Index, told: Description, own: DescriptorSource) -> None:
         names[original] = file.name
         if known is None:
             index.files[file.name] = file
-            _add_symbols(index, file, told)
+            _add_symbols(index, file, description)
 
 
 def _known(index: _Index, own: DescriptorSource, name: str) -> FileProto | None:
@@ -150,12 +155,12 @@ def _bare(file: FileProto) -> bytes:
     return copy.SerializeToString(deterministic=True)
 
 
-def _add_symbols(index: _Index, file: FileProto, told: Description) -> None:
+def _add_symbols(index: _Index, file: FileProto, description: Description) -> None:
     scope = file.package
     for service in file.service:
         name = _join(scope, service.name)
         _define(index, file, [name, *(f"{name}.{method.name}" for method in service.method)])
-        if name in told.services and not is_reserved(name):
+        if name in description.services and not is_reserved(name):
             index.services.add(name)
     for message in file.message_type:
         _add_message(index, file, scope, message)

@@ -111,12 +111,12 @@ class Router:
         method = path[1:]
         service = method.rpartition("/")[0]
         if is_reserved(service):
-            text = f"there is no {method} here; reflection lists what is served"
+            text = f"this gateway has no method {method}; reflection lists those it serves"
             raise Unsupported(text, reason="METHOD_UNKNOWN", metadata={"method": method})
         platform, cluster = self._tags(tags)
         if not platform:
             text = (
-                f"{service} is no service of the contract; if it is an adapter's own, say which platform's in "
+                f"{service} is not a service of the contract; if it is an adapter's own, name the platform in "
                 f"metadata {PLATFORM}, and the cluster in {CLUSTER}"
             )
             raise Unsupported(text, reason="SERVICE_UNKNOWN", metadata={"service": service})
@@ -158,7 +158,7 @@ class Router:
     def _pool(self, name: str) -> ClusterRef:
         if name not in self._pools:
             known = ", ".join(sorted(self._pools)) or "none"
-            text = f"metadata {POOL} says {name!r}, which is no pool of this gateway; its pools are: {known}"
+            text = f"metadata {POOL} is {name!r}, which is not a pool of this gateway; its pools are: {known}"
             raise NotFound(text, reason="POOL_UNKNOWN", metadata={"pool": name})
         return self._pools[name]
 

@@ -94,7 +94,7 @@ class PlatformRoute:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every platform known now, by tag; those that died lately are remembered, so that callers are told to wait."""
+    """Every platform known now, by tag; those that died lately are remembered, so that callers learn to wait."""
 
     platforms: Mapping[str, PlatformRoute] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -111,7 +111,9 @@ class Snapshot:
         found = self.platforms.get(tag)
         if found is None:
             known = ", ".join(sorted(self.platforms)) or "none"
-            text = f"platform {tag!r} is not plugged in; known now: {known}. Start an adapter for it or mend the tag"
+            text = (
+                f"platform {tag!r} is not plugged in; known now: {known}. Start an adapter for it, or correct the tag"
+            )
             raise NotFound(text, reason="PLATFORM_UNKNOWN", metadata={"platform": tag}, resource=f"platforms/{tag}")
         return found
 
@@ -120,7 +122,7 @@ class Snapshot:
 
         Raises:
             NotFound: The platform is not known, or not known to have that cluster; lists those that are.
-            Unreachable: No instance of the platform has told its clusters yet.
+            Unreachable: No instance of the platform has reported its clusters yet.
         """
         platform = self.platform(ref.platform)
         found = platform.clusters.get(ref.cluster)

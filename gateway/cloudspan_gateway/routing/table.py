@@ -1,6 +1,6 @@
 """Who can be called: follows the registry, asks each instance what it is, and keeps the snapshot up to date.
 
-The app runs one `Table`; the router and everything that shows the state read `table.snapshot`, forwarding tells it
+The app runs one `Table`; the router and everything that shows the state read `table.snapshot`, forwarding reports to it
 what it lost (`eject`). The registry says who is there, the table's own probes decide who gets calls.
 """
 
@@ -144,7 +144,7 @@ class Table:
         try:
             await link.renew(DRAIN_S)
         except CloudspanError as error:
-            log.warning("certificates can't be read again, the last ones stay", reason=error.message)
+            log.warning("certificates could not be reloaded, the previous ones stay in use", reason=error.message)
 
     def _rebuild(self) -> None:
         """Make the next snapshot; callers see the old one or the new one, never a mixture."""

@@ -1,4 +1,4 @@
-"""Which certificate an adapter must show for the platform tag that it claims, and what a refused one is told.
+"""Which certificate an adapter must show for the platform tag that it claims, and why one is refused.
 
 The table makes each instance's channel by it. An identity is a DNS name in the certificate: the only part of a
 server's certificate that grpcio compares, with what the channel says it expects. So an impostor never gets a byte.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.registry import Instance
 
-# What gRPC 1.85 says, and what that means; the texts are no interface, so a test holds each of them.
+# What gRPC 1.85 says, and what that means; the texts are not an interface, so a test checks each of them.
 _OTHER_NAME = "Hostname Verification Check failed"
 _NO_TLS = "WRONG_VERSION_NUMBER"
 _BAD_CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "BAD_SIGNATURE", "TSI_PROTOCOL_FAILURE")
@@ -62,7 +62,7 @@ class Trust:
             return "it speaks no TLS; start it with --tls-certificate, --tls-key and --tls-authority"
         if any(text in details for text in _BAD_CERTIFICATE):
             why = details.rpartition("SSL routines:")[2] or details
-            return f"its certificate is not signed by the authority of this gateway, or is no longer good ({why})"
+            return f"its certificate is not signed by the authority of this gateway, or is no longer valid ({why})"
         return ""
 
     def hint(self, details: str) -> str:

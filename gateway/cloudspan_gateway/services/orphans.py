@@ -1,6 +1,6 @@
-"""Finds and deletes what operations made and nobody has: answers cloudspan.v1.OrphanService.
+"""Finds and deletes resources that operations created and nobody uses: answers cloudspan.v1.OrphanService.
 
-An adapter tells what carries this installation's marks; the store tells what the operations of those marks ended with.
+An adapter lists what carries this installation's marks; the store knows how the operations of those marks ended.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class OrphanService:
 
         Raises:
             NotFound: Nothing of that name carries a mark.
-            PreconditionFailed: It is no orphan, or another operation's, or its operation is not known any more.
+            PreconditionFailed: It is not an orphan, or another operation's, or its operation is no longer known.
         """
         ref = parse_cluster(request.name, "name")
         operation_id = id_of(request.operation)
@@ -118,7 +118,7 @@ class OrphanService:
 def _judge(mark: _Mark, row: Row | None) -> tuple[Kind, str] | None:
     """Return why something marked is an orphan; None when it is not, or not yet."""
     if row is None:
-        return Kind.KIND_OPERATION_UNKNOWN, "its operation is not known any more: it may be what that one was asked for"
+        return Kind.KIND_OPERATION_UNKNOWN, "its operation is no longer known: it may be what that operation returned"
     if not row.done:
         return None
     if row.failed:
@@ -128,7 +128,7 @@ def _judge(mark: _Mark, row: Row | None) -> tuple[Kind, str] | None:
     native_id = mark.marked.name.rpartition("/")[2]
     if native_id in kept or mark.marked.name == row.resource:
         return None
-    return Kind.KIND_DUPLICATE, f"its operation made {row.resource or 'another one'} and told that one"
+    return Kind.KIND_DUPLICATE, f"its operation made {row.resource or 'another one'} as well and returned that one"
 
 
 def _orphan(mark: _Mark, kind: Kind, reason: str) -> orphan_pb2.Orphan:
@@ -151,7 +151,7 @@ def _check(
     if mark.operation_id != operation_id:
         text = f"{request.name} carries the mark of {PREFIX}{mark.operation_id}, not of {request.operation}; list again"
     elif orphan is None:
-        text = f"{request.name} is no orphan: {request.operation} has not ended, or it is what that one told"
+        text = f"{request.name} is not an orphan: {request.operation} has not ended, or returned it"
     elif orphan.kind == Kind.KIND_OPERATION_UNKNOWN and not request.even_unknown:
         text = f"{request.name}: {orphan.reason}; set even_unknown if you know that nobody needs it"
     else:

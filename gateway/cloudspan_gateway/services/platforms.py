@@ -49,20 +49,20 @@ class PlatformService:
         )
 
     def _instance(self, seen: Seen) -> platform_pb2.AdapterInstance:
-        told = seen.description
-        low, high = told.contract if told else seen.instance.contract
+        description = seen.description
+        low, high = description.contract if description else seen.instance.contract
         instance = platform_pb2.AdapterInstance(
             id=seen.instance.instance_id,
             address=seen.instance.address,
             state=seen.state,
             reason=seen.reason,
-            build=(told.build if told else "") or seen.instance.build,
+            build=(description.build if description else "") or seen.instance.build,
             contract_min=low,
             contract_max=high,
             in_flight=self._table.channels.in_flight(seen.endpoint),
         )
-        if told:
-            instance.describe_time.FromNanoseconds(round(told.at * 1e9))
+        if description:
+            instance.describe_time.FromNanoseconds(round(description.at * 1e9))
         return instance
 
 

@@ -63,7 +63,7 @@ class Cipher:
         try:
             lines = file.read_text("ascii").split()
         except (OSError, UnicodeDecodeError) as error:
-            raise PreconditionFailed(f"the keys of stored operations were to be read from {file}: {error}") from error
+            raise PreconditionFailed(f"the keys of stored operations can't be read from {file}: {error}") from error
         return cls([_key(line, f"line {number} of {file}") for number, line in enumerate(lines, 1)])
 
     def seal(self, plain: bytes, row: str, column: str) -> bytes:
@@ -89,7 +89,7 @@ class Cipher:
             raise Defect(text, reason="STORE_DATA_ALTERED") from error
 
     def digest(self, plain: bytes) -> bytes:
-        """Return what tells `plain` from anything else and, without the keys, nothing about it."""
+        """Return a digest that differs for any other `plain` and, without the keys, reveals nothing about it."""
         return hmac.digest(self._digesting, plain, "sha256")
 
     def _made_for(self, name: bytes, row: str) -> AESGCM:
@@ -111,7 +111,7 @@ def _key(line: str, where: str) -> bytes:
     except binascii.Error:
         key = b""
     if len(key) != KEY_BYTES:
-        raise PreconditionFailed(f"{where} is no key; expected {KEY_BYTES} bytes in base64, one key a line")
+        raise PreconditionFailed(f"{where} is not a key; expected {KEY_BYTES} bytes in base64, one key a line")
     return key
 
 

@@ -150,14 +150,14 @@ def listed(values: Collection[str], shared: bool) -> Any:
 
 def unavailable(what: str, error: BaseException) -> Unreachable:
     """Return the error for a database that does not answer."""
-    told = f"the store of operations ({what}) does not answer: {said(error)}; nothing was kept, ask again"
-    return Unreachable(told, reason="STORE_UNAVAILABLE", retry_after_s=RETRY_AFTER_S)
+    text = f"the store of operations ({what}) does not answer: {said(error)}; nothing was stored, retry"
+    return Unreachable(text, reason="STORE_UNAVAILABLE", retry_after_s=RETRY_AFTER_S)
 
 
 def full(what: str, error: BaseException) -> QuotaExceeded:
     """Return the error for a disk without room."""
-    told = f"the store of operations ({what}) has no room left: {said(error)}; nothing was kept, free disk space"
-    return QuotaExceeded(told, reason="STORE_FULL", retry_after_s=RETRY_AFTER_S)
+    text = f"the store of operations ({what}) has no room left: {said(error)}; nothing was stored, free disk space"
+    return QuotaExceeded(text, reason="STORE_FULL", retry_after_s=RETRY_AFTER_S)
 
 
 def said(error: BaseException) -> str:

@@ -67,7 +67,7 @@ class Listener:
                 await asyncio.wait([waiting], timeout=_PROBE_S)
                 async with asyncio.timeout(_PROBE_TIMEOUT_S):
                     await self._connection.execute("SELECT 1")
-        except Exception:  # noqa: BLE001 - however the probe fails, the connection is no good
+        except Exception:  # noqa: BLE001 - however the probe fails, the connection is not usable
             return
         finally:
             waiting.cancel()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE_S = 5.0
-"""How long a batch is tried again while the database is away; afterwards its callers are told."""
+"""How long a batch is tried again while the database is away; afterwards its callers get an error."""
 _CONNECT_S = 5.0
 _BATCH_S = 20.0  # a connection whose far end vanished says nothing by itself
 _READERS = 4
@@ -222,11 +222,11 @@ class _Patience:
         self._tries = 0
 
     async def after(self, error: BaseException, *, unknown: bool = False) -> None:
-        """Wait before the next try; raise what callers are told if there is none."""
+        """Wait before the next try; raise the callers' error if there is none."""
         state = _sqlstate(error)
         if state[:2] in _REFUSED:
-            told = f"the store of operations ({self._shown}) refuses us: {said(error)}; mend its URL or its permissions"
-            raise PreconditionFailed(told, reason="STORE_REFUSED") from error
+            text_ = f"the store of operations ({self._shown}) refuses this gateway: {said(error)}"
+            raise PreconditionFailed(f"{text_}; fix its URL or its permissions", reason="STORE_REFUSED") from error
         if not _passes(error, state) or (state == _TAKEN and self._tries == _TRIES_IF_TAKEN):
             raise error
         pause = _PAUSE_S[min(self._tries, len(_PAUSE_S) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
@@ -250,9 +250,11 @@ def _passes(error: BaseException, state: str) -> bool:
 
 
 def _unknown(shown: str, error: BaseException) -> OutcomeUnknown:
-    text_ = f"the store of operations ({shown}) was lost while it wrote: {said(error)}; whether it was kept is unknown"
+    text_ = (
+        f"the store of operations ({shown}) was lost while it wrote: {said(error)}; whether it was stored is unknown"
+    )
     return OutcomeUnknown(
-        f"{text_}: ask again with the same request_id, or read the operation",
+        f"{text_}: retry with the same request_id, or read the operation",
         reason="STORE_OUTCOME_UNKNOWN",
         retry_after_s=RETRY_AFTER_S,
     )

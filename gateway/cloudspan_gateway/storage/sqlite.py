@@ -161,7 +161,7 @@ def _taken(file: Path) -> IO[str]:
         lock.seek(0)
         holder = lock.read(20).strip() or "unknown"
         lock.close()
-        text = f"{file} was to be opened: another gateway has it (process {holder}), and SQLite serves one at a time"
+        text = f"{file} is open in another gateway (process {holder}), and SQLite serves one at a time"
         raise PreconditionFailed(
             f"{text}; stop that one, choose another file, or use PostgreSQL for many gateways", reason="STORE_IN_USE"
         ) from error
@@ -230,7 +230,7 @@ def _code(error: DBAPIError) -> int:
 
 
 def _trouble(error: DBAPIError, what: str) -> CloudspanError | None:
-    """Return what callers are told; None when it is no state of the database but a defect of ours."""
+    """Return the callers' error; None when the cause is not the database's state but a defect of the gateway."""
     code = _code(error)
     if code == sqlite3.SQLITE_FULL:
         return full(what, error)

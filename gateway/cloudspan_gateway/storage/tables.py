@@ -98,7 +98,7 @@ writers = Table(
     Column("batch", _BIG, nullable=False),
     Column("seen", Double, nullable=False),
 )
-"""The last batch that each writer committed: tells it after a lost connection whether a COMMIT took effect."""
+"""The last batch that each writer committed: shows after a lost connection whether a COMMIT took effect."""
 
 _INDEXES = (
     ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),

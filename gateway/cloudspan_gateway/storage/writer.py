@@ -34,7 +34,7 @@ class Writer(Generic[J, R]):
         apply: Callable[[Connection, Sequence[J]], Sequence[R | Exception]],
         kept: Callable[[Sequence[J], Sequence[R | Exception]], None],
     ) -> None:
-        """Take what applies jobs within a transaction, and what is told of those that are kept."""
+        """Take what applies jobs within a transaction, and what is announced of those that were committed."""
         self._database = database
         self._apply = apply
         self._kept = kept
@@ -50,7 +50,7 @@ class Writer(Generic[J, R]):
     async def write(self, job: J) -> R:
         """Return what became of `job` once it is durable."""
         if self.closed:
-            raise Unreachable("the store is closed; ask another gateway", reason="STORE_CLOSED")
+            raise Unreachable("the store is closed; use another gateway", reason="STORE_CLOSED")
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((job, answer))
         if self._draining is None:

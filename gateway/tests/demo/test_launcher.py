@@ -77,7 +77,7 @@ async def test_a_distribution_that_is_missing_is_named(tmp_path):
         await Launcher(_plan(tmp_path, _web("one", module="no_such_package.program"))).start()
 
 
-async def test_a_child_that_ends_by_itself_is_told_with_the_end_of_its_log(tmp_path):
+async def test_a_child_that_ends_by_itself_is_reported_with_the_end_of_its_log(tmp_path):
     """A child that never starts to listen: its own words are in the error."""
     dying = Child("dying", "dying-dist", "http.server", ("--no-such-option",), _free_port())
     running = Launcher(_plan(tmp_path, dying))
@@ -100,7 +100,7 @@ async def test_a_child_that_is_killed_later_is_noticed(tmp_path):
             await asyncio.wait_for(death, 5)
 
 
-async def test_children_end_when_their_launcher_is_killed_without_a_word(tmp_path):
+async def test_children_end_when_their_launcher_is_killed(tmp_path):
     """The pipe that tethers them closes with the launcher's process."""
     child = _web("one")
     process = await asyncio.create_subprocess_exec(
@@ -129,7 +129,7 @@ asyncio.run(run())
 """
 
 
-def test_the_environment_of_children_holds_no_setting_of_ours(monkeypatch):
+def test_the_environment_of_children_holds_no_cloudspan_setting(monkeypatch):
     """One CLOUDSPAN_LISTEN would be every child's."""
     monkeypatch.setenv("CLOUDSPAN_LISTEN", "127.0.0.1:1")
     assert "CLOUDSPAN_LISTEN" not in launcher._environment()

@@ -94,7 +94,7 @@ async def test_a_create_that_waits_is_finished_and_its_operation_can_be_watched(
     assert watched["metadata"]["x-request-id"]
 
 
-async def test_a_watch_tells_each_change_until_the_end(door: DictDoor) -> None:
+async def test_a_watch_reports_each_change_until_the_end(door: DictDoor) -> None:
     """A cast, watched from its first phase on."""
     created = await door.ask(SERVERS, "CreateServer", {"parent": MAIN, "server": SMALL})
     watched = await door.ask(OPERATIONS, "WatchOperation", {"name": created["messages"][0]["name"]})

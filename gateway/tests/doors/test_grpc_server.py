@@ -16,11 +16,11 @@ from cloudspan_gateway.routing.forward import Forwarder
 CODE = grpc.StatusCode
 
 
-async def test_health_is_told_for_the_gateway_and_each_platform(house):
+async def test_health_is_reported_for_the_gateway_and_each_platform(deployment):
     """A platform without a serving instance is NOT_SERVING; the gateway stays SERVING."""
-    adapter = await house.plug_in()
-    async with house.opened(), asyncio.timeout(10):
-        stub = health_pb2_grpc.HealthStub(house.channel)
+    adapter = await deployment.plug_in()
+    async with deployment.opened(), asyncio.timeout(10):
+        stub = health_pb2_grpc.HealthStub(deployment.channel)
         assert (await stub.Check(health_pb2.HealthCheckRequest())).status == 1
         watch = stub.Watch(health_pb2.HealthCheckRequest(service="platforms/openstack"))
         while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
@@ -30,27 +30,27 @@ async def test_health_is_told_for_the_gateway_and_each_platform(house):
         watch.cancel()
 
 
-async def test_a_defect_of_the_gateway_is_told_counted_and_survived(house, told, monkeypatch):
+async def test_a_defect_of_the_gateway_is_reported_and_counted_and_the_gateway_goes_on(deployment, told, monkeypatch):
     """INTERNAL with the request id; the next call is served."""
-    await house.plug_in()
+    await deployment.plug_in()
 
     async def broken(*_arguments, **_options):
         raise KeyError("oops")
 
-    async with house.opened():
+    async with deployment.opened():
         with monkeypatch.context() as patched:
             patched.setattr(Forwarder, "unary", broken)
-            error = await refused(get_server(house.channel))
-        assert (await get_server(house.channel)).name == NAME
-        text = generate_latest(house.gateway.metrics.registry).decode()
+            error = await refused(get_server(deployment.channel))
+        assert (await get_server(deployment.channel)).name == NAME
+        text = generate_latest(deployment.gateway.metrics.registry).decode()
     assert (error.code(), told(error).reason) == (CODE.INTERNAL, "INTERNAL")
     assert "the gateway failed with KeyError" in error.details()
     assert "cloudspan_gateway_defects_total 1.0" in text
 
 
-async def test_a_stop_lets_calls_under_way_end(house):
+async def test_a_stop_lets_calls_under_way_end(deployment):
     """New calls are refused, the one at the adapter is answered."""
-    adapter = await house.plug_in()
+    adapter = await deployment.plug_in()
     release = asyncio.Event()
 
     async def slow(_body, _context):
@@ -58,14 +58,14 @@ async def test_a_stop_lets_calls_under_way_end(house):
         return server_pb2.Server(name=NAME).SerializeToString()
 
     adapter.answers[GET_SERVER] = slow
-    async with house.opened(drain=5.0):
-        call = get_server(house.channel)
+    async with deployment.opened(drain=5.0):
+        call = get_server(deployment.channel)
         under_way = asyncio.ensure_future(_answer(call))
         async with asyncio.timeout(5):
             await adapter.reached.wait()
-        stopping = asyncio.ensure_future(house.gateway.server.stop(5.0))
+        stopping = asyncio.ensure_future(deployment.gateway.server.stop(5.0))
         await asyncio.sleep(0.02)
-        late = await refused(get_server(house.channel, wait_for_ready=False, timeout=1))
+        late = await refused(get_server(deployment.channel, wait_for_ready=False, timeout=1))
         release.set()
         assert (await under_way).name == NAME
         await stopping

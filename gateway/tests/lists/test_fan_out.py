@@ -133,7 +133,7 @@ async def test_a_page_is_shared_out_and_asked_at_once() -> None:
     assert set(states(page).values()) == {"OK"}
 
 
-async def test_clusters_without_items_leave_their_room_to_those_not_asked_yet() -> None:
+async def test_clusters_without_items_leave_their_share_of_the_page_to_those_not_asked_yet() -> None:
     """A page of two over five clusters, of which the first three are empty."""
     clouds = Clouds({"p/a": 0, "p/b": 0, "p/c": 0, "p/d": 5, "p/e": 5})
     page = await clouds.page(page_size=2)
@@ -141,7 +141,7 @@ async def test_clusters_without_items_leave_their_room_to_those_not_asked_yet() 
 
 
 @pytest.mark.parametrize("clusters", [2, 20])
-async def test_one_that_hangs_does_not_keep_the_others_parts(clusters: int) -> None:
+async def test_a_cluster_that_hangs_does_not_hold_back_the_others_parts(clusters: int) -> None:
     """The answer comes within the deadline, names the missing one, and stays without it to the end."""
     clouds = Clouds({f"p/c{n:02}": 7 for n in range(clusters)}, instead={"p/c01": hanging})
     started = time.monotonic()
@@ -157,7 +157,7 @@ async def test_one_that_hangs_does_not_keep_the_others_parts(clusters: int) -> N
     assert [s.reason for s in rest.cluster_status if s.cluster.endswith("c01")] == ["FAILED_EARLIER"]
 
 
-async def test_one_that_fails_tells_its_reason() -> None:
+async def test_a_cluster_that_fails_is_listed_with_its_reason() -> None:
     """Reason and message of its error, and how long it took to fail."""
     clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/b": failing(Unreachable("b is down", reason="BREAKER_OPEN"))})
     page = await clouds.page()
@@ -169,15 +169,15 @@ async def test_one_that_fails_tells_its_reason() -> None:
     assert not page.next_page_token
 
 
-async def test_one_without_the_resource_is_no_failure() -> None:
-    """UNSUPPORTED is told with its reason and is not unreachable."""
+async def test_a_cluster_without_the_resource_is_not_a_failure() -> None:
+    """UNSUPPORTED has its reason and is not unreachable."""
     clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/b": failing(Unsupported("b has no servers"))})
     page = await clouds.page()
     assert states(page) == {"a": "OK", "b": "UNSUPPORTED"}
     assert not page.unreachable
 
 
-async def test_one_that_refuses_the_request_fails_alone() -> None:
+async def test_a_cluster_that_refuses_the_request_fails_alone() -> None:
     """A replaced adapter that can't read its predecessor's token must not end everybody's traversal."""
     clouds = Clouds({"p/a": 9, "p/b": 9})
     page = await clouds.page(page_size=4)
@@ -187,7 +187,7 @@ async def test_one_that_refuses_the_request_fails_alone() -> None:
     assert list(rest.unreachable) == ["platforms/p/clusters/b"]
 
 
-async def test_one_that_is_gone_between_pages_is_named() -> None:
+async def test_a_cluster_that_disappears_between_pages_is_named() -> None:
     """Its adapter no longer serves it."""
     clouds = Clouds({"p/a": 9, "p/b": 9})
     page = await clouds.page(page_size=4)
@@ -237,7 +237,7 @@ async def test_a_cluster_that_pages_in_circles_is_stopped() -> None:
 
 
 @pytest.mark.parametrize("page_size", [1, 100])
-async def test_with_nobody_there_an_empty_list_would_be_a_lie(page_size: int) -> None:
+async def test_a_list_fails_when_no_cluster_answers(page_size: int) -> None:
     """UNAVAILABLE with each one's reason."""
     down = failing(Unreachable("is down"))
     clouds = Clouds({"p/a": 1, "p/b": 1}, instead={"p/a": down, "p/b": down})
@@ -291,8 +291,8 @@ async def test_a_wildcard_may_stand_for_platform_or_cluster() -> None:
     assert len(names([await clouds.page(parent="platforms/-/clusters/east")])) == 2
 
 
-async def test_what_nobody_has_is_said_rather_than_an_empty_list() -> None:
-    """An unknown platform, a mistyped cluster, and a platform whose clusters nobody told yet."""
+async def test_a_list_of_an_unknown_cluster_fails_instead_of_being_empty() -> None:
+    """An unknown platform, a mistyped cluster, and a platform whose clusters are not known yet."""
     clouds = Clouds({"p/east": 1})
     for parent, known in (("platforms/zz/clusters/-", "p"), ("platforms/-/clusters/eats", "east")):
         with pytest.raises(NotFound, match=f"known now.*{known}"):

@@ -79,7 +79,7 @@ def test_the_delete_of_what_is_only_named_is_left_to_the_platform() -> None:
     assert judge(asked("DeleteVolume", VOLUME), [under_way("AttachVolume", SERVER, VOLUME)]) == Verdict()
 
 
-def test_another_resource_is_another_matter() -> None:
+def test_operations_on_different_resources_do_not_conflict() -> None:
     """One volume that two servers want is queued for, though."""
     attach = under_way("AttachVolume", OTHER, VOLUME)
     assert judge(asked("StartServer", SERVER), []) == Verdict()

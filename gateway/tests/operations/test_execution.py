@@ -1,4 +1,4 @@
-"""One operation under a runner: what it shows while it waits, what it ends with when nobody can tell."""
+"""One operation under a runner: what it shows while it waits, what it ends with when the outcome is unknown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def transit(native_id: str) -> step_pb2.StepResponse:
 
 
 async def test_an_operation_past_its_deadline_is_stalled_and_goes_on(store: MemoryStore, clock: FakeClock) -> None:
-    """It ends as if nothing had been; how late an adapter told of it shows that it is slow, not dead."""
+    """It ends as if nothing had been; the time of an adapter's last report shows that it is slow, not dead."""
     adapter = Adapter(*[waits(str(n).encode(), retry_s=60) for n in range(64)])
     row = await store.accept(intent())
     async with running(store, adapter, clock):
@@ -54,7 +54,7 @@ async def test_an_operation_past_its_deadline_is_stalled_and_goes_on(store: Memo
         assert not (await ended(store, clock, row.intent.id)).failed
 
 
-async def test_a_step_that_was_not_sent_is_no_attempt(store: MemoryStore, clock: FakeClock) -> None:
+async def test_a_step_that_was_not_sent_is_not_an_attempt(store: MemoryStore, clock: FakeClock) -> None:
     """A refused connection proves it; one that broke proves nothing."""
     adapter = Adapter(AWAY, AWAY, errors.Unreachable("broken"))
     row = await store.accept(intent())
@@ -63,7 +63,7 @@ async def test_a_step_that_was_not_sent_is_no_attempt(store: MemoryStore, clock:
     assert [step.attempt for step in adapter.steps] == [1, 1, 1, 2]
 
 
-async def test_whoever_waits_for_an_adapter_wakes_with_it(store: MemoryStore, clock: FakeClock) -> None:
+async def test_operations_that_wait_for_an_adapter_wake_with_it(store: MemoryStore, clock: FakeClock) -> None:
     """The pauses between tries are not waited out."""
     adapter = Adapter()
     adapter.away = errors.Unreachable("no instance serves it")
@@ -140,7 +140,7 @@ async def test_a_shared_wait_ends_with_a_step(store: MemoryStore, clock: FakeClo
 
 
 async def test_an_operation_looks_for_itself_in_the_end(store: MemoryStore, clock: FakeClock) -> None:
-    """However long a shared look tells that its resource is in transit."""
+    """However long a shared wait reports its resource in transit."""
     ids = [str(n) for n in range(10)]
     adapter = Adapter(*[transit(i) for i in ids])
     adapter.in_transit = set(ids)

@@ -1,4 +1,4 @@
-"""Ends that no adapter tells: each says what is left behind."""
+"""Ends without an adapter: each says what is left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_what_gave_way_to_a_delete_names_it() -> None:
     assert PROGRESS.resource in {left.name for left in progress.left_overs}
 
 
-def test_an_abandoned_operation_tells_its_marker() -> None:
+def test_an_abandoned_operation_reports_its_marker() -> None:
     """By it whatever was made can be found on the cloud."""
     given_up = row()
     _, status = outcomes.abandoned(given_up, "no one knows")

@@ -166,7 +166,7 @@ class FullStore(MemoryStore):
             raise errors.QuotaExceeded("the store has no room left", reason="STORE_FULL")
 
 
-async def test_an_operation_that_the_store_had_no_room_for_goes_on_once_there_is_room() -> None:
+async def test_an_operation_goes_on_once_the_store_has_room_again() -> None:
     """Its claim is let go of as soon as that can be written, however long it takes; nobody has to restart anything."""
     clock = FakeClock()
     store, adapter = FullStore(clock), Adapter(waits(b"1", retry_s=1))

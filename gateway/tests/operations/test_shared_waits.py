@@ -76,7 +76,7 @@ async def test_a_few_look_for_themselves(clock: FakeClock) -> None:
     assert not cloud.asked
 
 
-async def test_who_joins_wants_a_look_soon(clock: FakeClock) -> None:
+async def test_a_new_wait_is_looked_at_soon(clock: FakeClock) -> None:
     """The interval follows the youngest: its first look does not wait for the old ones' next one."""
     old = [f"old-{n}" for n in range(FEW + 2)]
     cloud = Cloud(clock, *old)
@@ -104,7 +104,7 @@ async def test_a_slow_listing_is_asked_for_less_often(clock: FakeClock) -> None:
 
 
 async def test_a_cluster_that_does_not_answer_is_asked_again(clock: FakeClock) -> None:
-    """Nobody is told that anything has changed."""
+    """No watcher wakes."""
     ids = [str(n) for n in range(10)]
     cloud = Cloud(clock)
     cloud.fault = Unreachable("away")

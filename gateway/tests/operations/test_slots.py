@@ -73,7 +73,7 @@ async def test_a_tenant_has_a_limit_of_its_own() -> None:
     assert len(crowd.served) == 4
 
 
-async def test_who_gives_up_waiting_takes_no_slot_along() -> None:
+async def test_an_operation_that_gives_up_waiting_takes_no_slot() -> None:
     """Cancelled while it waits, and in the moment in which it is its turn."""
     crowd = Crowd(Slots(per_cluster=1))
     await crowd.joins(EAST, "first", "gone", "last")

@@ -1,4 +1,4 @@
-"""What an operation took, told small however long it goes on."""
+"""What an operation took, in little space however long it goes on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_step_without_an_answer_counts_at_the_stage_where_it_stood() -> None:
     assert (stage.failures, stage.error) == (1, "nobody serves it")
 
 
-def test_a_trace_stays_small_and_never_forgets_how_it_began() -> None:
+def test_a_trace_stays_small_and_keeps_its_first_stages() -> None:
     """Stages in the middle are skipped, calls beyond the limit share the last row."""
     trace = Trace()
     for number in range(MAX_STAGES + 10):
@@ -42,7 +42,7 @@ def test_a_trace_stays_small_and_never_forgets_how_it_began() -> None:
     assert explained.stages[0].calls[-1].count == 6
 
 
-def test_only_a_new_stage_is_worth_a_write() -> None:
+def test_a_trace_is_written_only_for_a_new_stage() -> None:
     """The store is handed the trace once for each."""
     trace = Trace()
     trace.answered("server", [], TOOK)

@@ -40,7 +40,7 @@ async def test_an_error_of_the_tree_keeps_its_reason_and_learns_its_cluster() ->
     assert dict(asked.ending.trailers)["x-request-id"] == "r"
 
 
-async def test_a_defect_is_counted_and_tells_no_more_than_its_kind() -> None:
+async def test_a_defect_is_counted_and_reports_no_more_than_its_type() -> None:
     """What an exception says is for the log: it may hold anything."""
     metrics = GatewayMetrics()
     asked = await ended_with(KeyError("a password"), metrics)
@@ -50,7 +50,7 @@ async def test_a_defect_is_counted_and_tells_no_more_than_its_kind() -> None:
     assert metrics.registry.get_sample_value("cloudspan_gateway_defects_total") == 1.0
 
 
-async def test_a_good_answer_carries_the_request_id() -> None:
+async def test_a_successful_answer_carries_the_request_id() -> None:
     """Behind it, with what the adapter sent there."""
     asked = await ended_with(None)
     assert asked.ending is None

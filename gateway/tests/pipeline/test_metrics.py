@@ -6,14 +6,14 @@ from gateway.tests.callers import get_server, refused
 from prometheus_client import generate_latest
 
 
-async def test_calls_are_counted_by_method_cluster_and_code(house):
+async def test_calls_are_counted_by_method_cluster_and_code(deployment):
     """Names that callers invent make no series; instances are counted by state."""
-    await house.plug_in()
-    async with house.opened():
-        await get_server(house.channel)
-        await refused(get_server(house.channel, "platforms/nowhere/clusters/x/servers/1"))
-        await refused(house.channel.unary_unary("/made.up.Service/Method7")(b""))
-        text = generate_latest(house.gateway.metrics.registry).decode()
+    await deployment.plug_in()
+    async with deployment.opened():
+        await get_server(deployment.channel)
+        await refused(get_server(deployment.channel, "platforms/nowhere/clusters/x/servers/1"))
+        await refused(deployment.channel.unary_unary("/made.up.Service/Method7")(b""))
+        text = generate_latest(deployment.gateway.metrics.registry).decode()
     method = 'method="cloudspan.v1.ServerService/GetServer"'
     assert f'cloudspan_gateway_calls_total{{cluster="east",code="OK",{method},platform="openstack"}} 1.0' in text
     assert f'cloudspan_gateway_calls_total{{cluster="",code="NOT_FOUND",{method},platform=""}} 1.0' in text

@@ -71,7 +71,7 @@ async def test_the_gateways_own_services_have_targets_too() -> None:
     assert (target.ref, target.names) == (ClusterRef("p", "east"), (EAST,))
 
 
-async def test_a_service_beyond_the_contract_is_led_by_its_tags() -> None:
+async def test_a_service_outside_the_contract_is_routed_by_its_tags() -> None:
     """Its messages are not read."""
     asked = call("/acme.v1.ToolService/Echo", b"\xff")
     asked.tags = {"x-platform": "p"}
@@ -79,7 +79,7 @@ async def test_a_service_beyond_the_contract_is_led_by_its_tags() -> None:
     assert (target.ref, target.tags, asked.payload) == (ClusterRef("p", ""), (("x-platform", "p"),), b"\xff")
 
 
-async def test_a_stream_without_a_message_leads_nowhere() -> None:
+async def test_a_stream_without_a_message_is_refused() -> None:
     """Its first message would have said where to."""
 
     async def nothing() -> AsyncIterator[bytes]:

@@ -33,7 +33,7 @@ async def observed(metrics: GatewayMetrics, ending: Ending | None) -> list[str]:
 
 
 async def test_a_call_is_counted_by_how_it_ended() -> None:
-    """A caller's own mistake is no event of ours; a failure of ours is."""
+    """A caller's own mistake is not logged; a failure of the gateway is."""
     metrics = GatewayMetrics()
     assert await observed(metrics, None) == []
     assert await observed(metrics, Ending(Code.NOT_FOUND, "no")) == []

@@ -15,88 +15,90 @@ CODE = grpc.StatusCode
 NAME = "platforms/openstack/clusters/east/servers/1"
 
 
-def get_server(house, **options):
-    return server_pb2_grpc.ServerServiceStub(house.channel).GetServer(server_pb2.GetServerRequest(name=NAME), **options)
+def get_server(deployment, **options):
+    return server_pb2_grpc.ServerServiceStub(deployment.channel).GetServer(
+        server_pb2.GetServerRequest(name=NAME), **options
+    )
 
 
 async def unavailable(_body, context):
     await context.abort(CODE.UNAVAILABLE, "going down")
 
 
-async def test_a_read_lost_with_its_instance_is_answered_by_another(house):
+async def test_a_read_lost_with_its_instance_is_answered_by_another(deployment):
     """Of two replicas one answers UNAVAILABLE without the stamp: no caller notices, and it is ejected."""
-    sick = await house.plug_in(stamped=False)
-    await house.plug_in(instance_id="os-2")
+    sick = await deployment.plug_in(stamped=False)
+    await deployment.plug_in(instance_id="os-2")
     sick.answers[GET_SERVER] = unavailable
     sick.describe_fails = None
-    async with house.opened():
+    async with deployment.opened():
         sick.describe_fails = CODE.UNAVAILABLE
         served = set()
         for _ in range(12):
-            call = get_server(house)
+            call = get_server(deployment)
             await call
             served.add(dict(await call.trailing_metadata())["x-served-by"])
         assert served == {"os-2"}
-        assert house.gateway.table.ejections == 1
-        assert house.gateway.forwarder.retries == 1
-        assert "<os-1 EJECTED" in house.states()
+        assert deployment.gateway.table.ejections == 1
+        assert deployment.gateway.forwarder.retries == 1
+        assert "<os-1 EJECTED" in deployment.states()
 
 
-async def test_a_stopped_process_is_noticed_before_the_next_call(house):
+async def test_a_stopped_process_is_noticed_before_the_next_call(deployment):
     """The broken health stream ejects it; no call has to be lost for that."""
-    gone = await house.plug_in()
-    await house.plug_in(instance_id="os-2")
-    async with house.opened():
-        await house.until(lambda: house.states() == "[<os-1 READY>, <os-2 READY>]")
+    gone = await deployment.plug_in()
+    await deployment.plug_in(instance_id="os-2")
+    async with deployment.opened():
+        await deployment.until(lambda: deployment.states() == "[<os-1 READY>, <os-2 READY>]")
         await gone.stop()
-        await house.until(lambda: "<os-1 EJECTED" in house.states())
-        await get_server(house)
-        assert house.gateway.forwarder.retries == 0
+        await deployment.until(lambda: "<os-1 EJECTED" in deployment.states())
+        await get_server(deployment)
+        assert deployment.gateway.forwarder.retries == 0
 
 
-async def test_an_ejected_instance_is_probed_back_in(house):
+async def test_an_ejected_instance_is_probed_back_in(deployment):
     """Once its Describe answers again it gets calls again."""
-    adapter = await house.plug_in(stamped=False)
+    adapter = await deployment.plug_in(stamped=False)
     adapter.answers[GET_SERVER] = unavailable
-    async with house.opened():
+    async with deployment.opened():
         adapter.describe_fails = CODE.UNAVAILABLE
         with pytest.raises(grpc.aio.AioRpcError):
-            await get_server(house)
-        await house.until(lambda: "EJECTED" in house.states())
+            await get_server(deployment)
+        await deployment.until(lambda: "EJECTED" in deployment.states())
         del adapter.answers[GET_SERVER]
         adapter.describe_fails = None
-        await house.until(lambda: house.states() == "[<os-1 READY>]")
-        assert (await get_server(house)).name == NAME
+        await deployment.until(lambda: deployment.states() == "[<os-1 READY>]")
+        assert (await get_server(deployment)).name == NAME
 
 
-async def test_the_clouds_unavailable_passes_and_ejects_nobody(house):
+async def test_an_unavailable_of_the_cloud_is_passed_on_and_ejects_no_instance(deployment):
     """With the stamp it is the cloud that does not answer: another instance would meet the same cloud."""
-    adapter = await house.plug_in()
-    await house.plug_in(instance_id="os-2", clusters=("west",))
+    adapter = await deployment.plug_in()
+    await deployment.plug_in(instance_id="os-2", clusters=("west",))
 
     async def cloud_down(_body, context):
         await context.abort(CODE.UNAVAILABLE, "nova does not answer", (("x-served-by", "os-1"),))
 
     adapter.answers[GET_SERVER] = cloud_down
-    async with house.opened():
+    async with deployment.opened():
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await get_server(house)
+            await get_server(deployment)
         assert failed.value.details() == "nova does not answer"
         assert len(adapter.calls) == 1
-        assert house.states() == "[<os-1 READY>, <os-2 READY>]"
+        assert deployment.states() == "[<os-1 READY>, <os-2 READY>]"
 
 
-async def test_a_call_that_may_change_something_is_not_sent_twice(house, told):
-    """An adapter's own service may do anything: its caller is told, and no other instance asked."""
+async def test_a_call_that_may_change_something_is_not_sent_twice(deployment, told):
+    """An adapter's own service may do anything: its caller gets the error, and no other instance is asked."""
     for number in (1, 2):
-        sick = await house.plug_in(instance_id=f"os-{number}", stamped=False)
+        sick = await deployment.plug_in(instance_id=f"os-{number}", stamped=False)
         sick.answers[f"/{TOOLS}/Echo"] = unavailable
-    async with house.opened():
-        echo = house.channel.unary_unary(f"/{TOOLS}/Echo", Say.SerializeToString, Say.FromString)
+    async with deployment.opened():
+        echo = deployment.channel.unary_unary(f"/{TOOLS}/Echo", Say.SerializeToString, Say.FromString)
         error = await _failure(echo(Say(value="x"), metadata=(("x-platform", "openstack"),)))
     assert (error.code(), told(error).reason) == (CODE.UNAVAILABLE, "INSTANCE_LOST")
     assert "may have begun" in error.details()
-    assert sum(len(adapter.calls) for adapter in house.adapters) == 1
+    assert sum(len(adapter.calls) for adapter in deployment.adapters) == 1
 
 
 async def _failure(call):
@@ -105,31 +107,31 @@ async def _failure(call):
     return failed.value
 
 
-async def test_a_read_is_tried_on_three_instances_at_most(house, told):
+async def test_a_read_is_tried_on_three_instances_at_most(deployment, told):
     """When all are going down the caller hears of it, with a time to come back."""
     for number in range(4):
-        sick = await house.plug_in(instance_id=f"os-{number}", stamped=False)
+        sick = await deployment.plug_in(instance_id=f"os-{number}", stamped=False)
         sick.answers[GET_SERVER] = unavailable
-    async with house.opened():
-        for adapter in house.adapters:
+    async with deployment.opened():
+        for adapter in deployment.adapters:
             adapter.describe_fails = CODE.UNAVAILABLE
-        error = await _failure(get_server(house))
+        error = await _failure(get_server(deployment))
         assert error.code() is CODE.UNAVAILABLE
         assert told(error).reason == "INSTANCE_LOST"
         assert told(error).retry_after_s == 1.0
-        assert sum(len(adapter.calls) for adapter in house.adapters) == 3
+        assert sum(len(adapter.calls) for adapter in deployment.adapters) == 3
 
 
-async def test_with_no_instance_left_a_known_platform_is_unavailable(house, told):
+async def test_with_no_instance_left_a_known_platform_is_unavailable(deployment, told):
     """UNAVAILABLE with RetryInfo and what is wrong with each instance, for as long as the platform is remembered."""
-    adapter = await house.plug_in()
-    async with house.opened():
+    adapter = await deployment.plug_in()
+    async with deployment.opened():
         await adapter.stop()
-        await house.until(lambda: "EJECTED" in house.states())
-        ejected = await _failure(get_server(house))
-        house.registry.remove("os-1")
-        await house.until(lambda: not house.gateway.table.snapshot.platforms["openstack"].instances)
-        gone = await _failure(get_server(house))
+        await deployment.until(lambda: "EJECTED" in deployment.states())
+        ejected = await _failure(get_server(deployment))
+        deployment.registry.remove("os-1")
+        await deployment.until(lambda: not deployment.gateway.table.snapshot.platforms["openstack"].instances)
+        gone = await _failure(get_server(deployment))
     for error in (ejected, gone):
         assert (error.code(), told(error).reason) == (CODE.UNAVAILABLE, "NO_INSTANCE")
         assert told(error).retry_after_s == 1.0
@@ -137,26 +139,26 @@ async def test_with_no_instance_left_a_known_platform_is_unavailable(house, told
     assert "the last one is gone" in gone.details()
 
 
-async def test_replacing_an_instance_under_load_loses_no_call(house):
+async def test_replacing_an_instance_under_load_loses_no_call(deployment):
     """New one in, old one draining, deregistered, stopped: every read is answered."""
-    old = await house.plug_in()
+    old = await deployment.plug_in()
     stop = asyncio.Event()
     served: list[str] = []
 
     async def load():
         while not stop.is_set():
-            call = get_server(house)
+            call = get_server(deployment)
             await call
             served.append(dict(await call.trailing_metadata())["x-served-by"])
 
-    async with house.opened(), asyncio.TaskGroup() as callers:
+    async with deployment.opened(), asyncio.TaskGroup() as callers:
         for _ in range(4):
             callers.create_task(load())
         await old.reached.wait()
-        await house.plug_in(instance_id="os-2")
-        await house.until(lambda: "<os-2 READY>" in house.states())
-        house.registry.remove("os-1")
-        await house.until(lambda: "os-1" not in house.states())
+        await deployment.plug_in(instance_id="os-2")
+        await deployment.until(lambda: "<os-2 READY>" in deployment.states())
+        deployment.registry.remove("os-1")
+        await deployment.until(lambda: "os-1" not in deployment.states())
         await old.server.stop(1)
         await SystemClock().sleep(0.03)
         stop.set()
@@ -164,9 +166,9 @@ async def test_replacing_an_instance_under_load_loses_no_call(house):
     assert served[-1] == "os-2"
 
 
-async def test_calls_go_to_the_less_busy_instance(house):
+async def test_calls_go_to_the_less_busy_instance(deployment):
     """While one instance hangs with a call, the others follow to its replica."""
-    first, second = await house.plug_in(), await house.plug_in(instance_id="os-2")
+    first, second = await deployment.plug_in(), await deployment.plug_in(instance_id="os-2")
     release = asyncio.Event()
 
     async def hang(_body, _context):
@@ -175,8 +177,8 @@ async def test_calls_go_to_the_less_busy_instance(house):
 
     for adapter in (first, second):
         adapter.answers[GET_SERVER] = hang
-    async with house.opened():
-        calls = [asyncio.ensure_future(_done(get_server(house))) for _ in range(8)]
+    async with deployment.opened():
+        calls = [asyncio.ensure_future(_done(get_server(deployment))) for _ in range(8)]
         async with asyncio.timeout(5):
             while len(first.calls) + len(second.calls) < 8:  # noqa: ASYNC110 - the adapters have no event for it
                 await asyncio.sleep(0.01)

@@ -18,8 +18,8 @@ from cloudspan_memory.seed.v1 import seed_pb2
 Ask = reflection_pb2.ServerReflectionRequest
 
 
-async def reflected(house, request, version="v1"):
-    call = house.channel.stream_stream(
+async def reflected(deployment, request, version="v1"):
+    call = deployment.channel.stream_stream(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         Ask.SerializeToString,
         reflection_pb2.ServerReflectionResponse.FromString,
@@ -28,14 +28,16 @@ async def reflected(house, request, version="v1"):
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
-async def test_an_adapters_own_service_is_listed_and_described(house, version):
-    """It appears with the adapter, and a message can be built from what reflection tells."""
-    async with house.opened():
-        before = await reflected(house, Ask(list_services=""), version)
-        await house.plug_in()
-        await house.until(lambda: "openstack" in house.gateway.table.snapshot.platforms and "READY" in house.states())
-        after = await reflected(house, Ask(list_services=""), version)
-        found = await reflected(house, Ask(file_containing_symbol=f"{TOOLS}.Echo"), version)
+async def test_an_adapters_own_service_is_listed_and_described(deployment, version):
+    """It appears with the adapter, and a message can be built from what reflection returns."""
+    async with deployment.opened():
+        before = await reflected(deployment, Ask(list_services=""), version)
+        await deployment.plug_in()
+        await deployment.until(
+            lambda: "openstack" in deployment.gateway.table.snapshot.platforms and "READY" in deployment.states()
+        )
+        after = await reflected(deployment, Ask(list_services=""), version)
+        found = await reflected(deployment, Ask(file_containing_symbol=f"{TOOLS}.Echo"), version)
     names = [{service.name for service in each.list_services_response.service} for each in (before, after)]
     assert names[1] - names[0] == {TOOLS}
     assert {"cloudspan.v1.ServerService", "google.longrunning.Operations", "grpc.health.v1.Health"} <= names[0]
@@ -44,12 +46,12 @@ async def test_an_adapters_own_service_is_listed_and_described(house, version):
     assert pool.FindServiceByName(TOOLS).methods_by_name["Chat"].client_streaming
 
 
-async def test_what_the_process_happens_to_have_imported_is_not_shown(house):
+async def test_what_the_process_happens_to_have_imported_is_not_shown(deployment):
     """Only the gateway's own services and those of plugged-in adapters are."""
     name = "cloudspan_memory.seed.v1.SeedService"
     assert descriptor_pool.Default().FindServiceByName(seed_pb2.DESCRIPTOR.services_by_name["SeedService"].full_name)
-    async with house.opened():
-        found = await reflected(house, Ask(file_containing_symbol=name))
+    async with deployment.opened():
+        found = await reflected(deployment, Ask(file_containing_symbol=name))
     assert found.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
@@ -114,7 +116,7 @@ def test_files_of_one_name_and_other_content_both_resolve():
     assert plugged.file_by_name(renamed) is not None
 
 
-def test_equal_files_of_two_adapters_are_told_once():
+def test_equal_files_of_two_adapters_are_reported_once():
     """Replicas, and adapters that share a library, need no second name."""
     plugged = source(
         ("aaa", (TOOLS,), (tool_file(),)),
@@ -156,11 +158,11 @@ def test_extensions_and_nested_names_are_found():
     assert plugged.extension_numbers("y.v1.Nothing") is None
 
 
-async def test_a_quarantined_adapter_shows_nothing(house):
+async def test_a_quarantined_adapter_shows_nothing(deployment):
     """What must not be called is not advertised either."""
-    await house.plug_in(described_platform="zstack")
-    async with house.opened():
-        answer = await reflected(house, Ask(list_services=""))
-        missing = await reflected(house, Ask(file_containing_symbol=TOOLS))
+    await deployment.plug_in(described_platform="zstack")
+    async with deployment.opened():
+        answer = await reflected(deployment, Ask(list_services=""))
+        missing = await reflected(deployment, Ask(file_containing_symbol=TOOLS))
     assert TOOLS not in {service.name for service in answer.list_services_response.service}
     assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]

@@ -1,4 +1,4 @@
-"""The routed field, pools and tags say where a call goes; what leads nowhere is told in words that help."""
+"""The routed field, pools and tags say where a call goes; a wrong target is refused with what to do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CODE = grpc.StatusCode
 EAST = "platforms/openstack/clusters/east"
 
 
-def stub(house):
-    return server_pb2_grpc.ServerServiceStub(house.channel)
+def stub(deployment):
+    return server_pb2_grpc.ServerServiceStub(deployment.channel)
 
 
 async def refused(call):
@@ -23,24 +23,24 @@ async def refused(call):
     return failed.value
 
 
-async def test_an_unknown_platform_is_told_with_those_known(house, told):
+async def test_an_unknown_platform_is_refused_with_the_known_ones(deployment, told):
     """NOT_FOUND lists what is plugged in, and carries reason and request id."""
-    await house.plug_in()
-    await house.plug_in(instance_id="z-1", platform="zstack")
-    async with house.opened():
+    await deployment.plug_in()
+    await deployment.plug_in(instance_id="z-1", platform="zstack")
+    async with deployment.opened():
         error = await refused(
-            stub(house).GetServer(server_pb2.GetServerRequest(name="platforms/vmware/clusters/a/servers/1"))
+            stub(deployment).GetServer(server_pb2.GetServerRequest(name="platforms/vmware/clusters/a/servers/1"))
         )
     assert (error.code(), told(error).reason) == (CODE.NOT_FOUND, "PLATFORM_UNKNOWN")
     assert "known now: openstack, zstack" in error.details()
 
 
-async def test_an_unknown_cluster_is_told_with_the_platforms_own(house, told):
+async def test_an_unknown_cluster_is_refused_with_those_of_the_platform(deployment, told):
     """NOT_FOUND lists the clusters of that platform."""
-    await house.plug_in(clusters=("east", "west"))
-    async with house.opened():
+    await deployment.plug_in(clusters=("east", "west"))
+    async with deployment.opened():
         error = await refused(
-            stub(house).ListServers(server_pb2.ListServersRequest(parent="platforms/openstack/clusters/north"))
+            stub(deployment).ListServers(server_pb2.ListServersRequest(parent="platforms/openstack/clusters/north"))
         )
     assert (error.code(), told(error).reason) == (CODE.NOT_FOUND, "CLUSTER_UNKNOWN")
     assert "its clusters are: east, west" in error.details()
@@ -54,11 +54,11 @@ async def test_an_unknown_cluster_is_told_with_the_platforms_own(house, told):
         (("x-pool", "gold"), ("x-platform", "openstack")),
     ],
 )
-async def test_an_empty_parent_is_filled_from_tags(house, metadata):
+async def test_an_empty_parent_is_filled_from_tags(deployment, metadata):
     """The adapter gets the parent that the tags or the pool mean."""
-    adapter = await house.plug_in()
-    async with house.opened(pool=(f"gold={EAST}",)):
-        await stub(house).ListServers(server_pb2.ListServersRequest(page_size=5), metadata=metadata)
+    adapter = await deployment.plug_in()
+    async with deployment.opened(pool=(f"gold={EAST}",)):
+        await stub(deployment).ListServers(server_pb2.ListServersRequest(page_size=5), metadata=metadata)
     request = server_pb2.ListServersRequest.FromString(adapter.calls[0][2])
     assert (request.parent, request.page_size) == (EAST, 5)
 
@@ -76,44 +76,46 @@ async def test_an_empty_parent_is_filled_from_tags(house, metadata):
         ("", (), "REQUIRED_FIELD_MISSING"),
     ],
 )
-async def test_what_leads_nowhere_is_an_invalid_argument(house, told, parent, metadata, reason):
+async def test_a_request_without_a_valid_target_is_an_invalid_argument(deployment, told, parent, metadata, reason):
     """No guess is made between a field and a tag that disagree, nor what a malformed name may have meant."""
-    adapter = await house.plug_in(clusters=("east", "west"))
-    async with house.opened(pool=(f"gold={EAST}",)):
+    adapter = await deployment.plug_in(clusters=("east", "west"))
+    async with deployment.opened(pool=(f"gold={EAST}",)):
         request = server_pb2.ListServersRequest(parent=parent)
-        error = await refused(stub(house).ListServers(request, metadata=metadata))
+        error = await refused(stub(deployment).ListServers(request, metadata=metadata))
     assert (error.code(), told(error).reason) == (CODE.INVALID_ARGUMENT, reason)
     assert adapter.calls == []
 
 
-async def test_an_unknown_pool_is_told_with_those_known(house, told):
+async def test_an_unknown_pool_is_refused_with_the_known_ones(deployment, told):
     """NOT_FOUND lists the pools of the configuration."""
-    await house.plug_in()
-    async with house.opened(pool=(f"gold={EAST}",)):
-        error = await refused(stub(house).ListServers(server_pb2.ListServersRequest(), metadata=(("x-pool", "tin"),)))
+    await deployment.plug_in()
+    async with deployment.opened(pool=(f"gold={EAST}",)):
+        error = await refused(
+            stub(deployment).ListServers(server_pb2.ListServersRequest(), metadata=(("x-pool", "tin"),))
+        )
     assert (error.code(), told(error).reason) == (CODE.NOT_FOUND, "POOL_UNKNOWN")
     assert "its pools are: gold" in error.details()
 
 
-async def test_a_wildcard_is_for_lists_only(house):
+async def test_a_wildcard_is_for_lists_only(deployment):
     """A create under `clusters/-` names nothing."""
-    await house.plug_in()
-    async with house.opened():
+    await deployment.plug_in()
+    async with deployment.opened():
         request = server_pb2.GetServerRequest(name="platforms/openstack/clusters/-/servers/1")
-        error = await refused(stub(house).GetServer(request))
+        error = await refused(stub(deployment).GetServer(request))
     assert error.code() is CODE.INVALID_ARGUMENT
     assert "only lists take" in error.details()
 
 
-async def test_a_method_that_the_cluster_lacks_is_refused_with_the_adapters_reason(house, told):
+async def test_a_method_that_the_cluster_lacks_is_refused_with_the_adapters_reason(deployment, told):
     """UNIMPLEMENTED before the call; the adapter is not even asked."""
-    adapter = await house.plug_in(absent={GET_SERVER[1:]: "this cloud keeps no servers"})
-    async with house.opened():
-        error = await refused(stub(house).GetServer(server_pb2.GetServerRequest(name=f"{EAST}/servers/1")))
+    adapter = await deployment.plug_in(absent={GET_SERVER[1:]: "this cloud keeps no servers"})
+    async with deployment.opened():
+        error = await refused(stub(deployment).GetServer(server_pb2.GetServerRequest(name=f"{EAST}/servers/1")))
         create = server_pb2.CreateServerRequest(parent=EAST, server=server_pb2.Server())
-        await stub(house).ListServers(server_pb2.ListServersRequest(parent=EAST))
+        await stub(deployment).ListServers(server_pb2.ListServersRequest(parent=EAST))
         unlisted = await refused(
-            stub(house).StopServer(server_pb2.StopServerRequest(name=f"{EAST}/servers/1", request_id="1"))
+            stub(deployment).StopServer(server_pb2.StopServerRequest(name=f"{EAST}/servers/1", request_id="1"))
         )
     assert create.parent == EAST
     assert (error.code(), told(error).reason) == (CODE.UNIMPLEMENTED, "METHOD_ABSENT")
@@ -122,31 +124,31 @@ async def test_a_method_that_the_cluster_lacks_is_refused_with_the_adapters_reas
     assert [path for path, _, _ in adapter.calls] == [LIST_SERVERS]
 
 
-async def test_of_two_versions_side_by_side_the_one_that_can_is_asked(house):
+async def test_of_two_versions_side_by_side_the_one_that_can_is_asked(deployment):
     """A method that only the newer instance has goes to that one, each time."""
-    await house.plug_in(absent={GET_SERVER[1:]: "since 2.0"})
-    newer = await house.plug_in(instance_id="os-2", build="2.0")
-    async with house.opened():
+    await deployment.plug_in(absent={GET_SERVER[1:]: "since 2.0"})
+    newer = await deployment.plug_in(instance_id="os-2", build="2.0")
+    async with deployment.opened():
         for _ in range(6):
-            await stub(house).GetServer(server_pb2.GetServerRequest(name=f"{EAST}/servers/1"))
+            await stub(deployment).GetServer(server_pb2.GetServerRequest(name=f"{EAST}/servers/1"))
     assert len(newer.calls) == 6
 
 
-async def test_bytes_that_are_no_request_are_refused(house, told):
+async def test_bytes_that_are_not_a_request_are_refused(deployment, told):
     """A body that does not parse is the caller's mistake, not a defect."""
-    await house.plug_in()
-    async with house.opened():
-        error = await refused(house.channel.unary_unary(CREATE_SERVER)(b"\xff\xff"))
+    await deployment.plug_in()
+    async with deployment.opened():
+        error = await refused(deployment.channel.unary_unary(CREATE_SERVER)(b"\xff\xff"))
     assert (error.code(), told(error).reason) == (CODE.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
 
 
-async def test_an_unknown_service_without_a_tag_says_what_is_missing(house, told):
-    """UNIMPLEMENTED tells of x-platform; with a platform that lacks the service it says so."""
-    await house.plug_in(services=("cloudspan.v1.ServerService",))
-    async with house.opened():
-        untagged = await refused(house.channel.unary_unary(f"/{TOOLS}/Echo")(b""))
+async def test_an_unknown_service_without_a_tag_says_what_is_missing(deployment, told):
+    """UNIMPLEMENTED mentions x-platform; with a platform that lacks the service it says so."""
+    await deployment.plug_in(services=("cloudspan.v1.ServerService",))
+    async with deployment.opened():
+        untagged = await refused(deployment.channel.unary_unary(f"/{TOOLS}/Echo")(b""))
         lacking = await refused(
-            house.channel.unary_unary(f"/{TOOLS}/Echo")(b"", metadata=(("x-platform", "openstack"),))
+            deployment.channel.unary_unary(f"/{TOOLS}/Echo")(b"", metadata=(("x-platform", "openstack"),))
         )
     assert (untagged.code(), lacking.code()) == (CODE.UNIMPLEMENTED, CODE.UNIMPLEMENTED)
     assert "x-platform" in untagged.details()

@@ -20,13 +20,13 @@ def snapshot() -> Snapshot:
     return Snapshot({"p": PlatformRoute("p", clusters={"east": east, "west": west})})
 
 
-def test_endpoints_are_data_that_another_process_can_be_told() -> None:
+def test_endpoints_are_plain_data_that_another_process_can_use() -> None:
     """Address and identity are all that is needed to call one; no channel is held."""
     assert TWO._asdict() == {"instance_id": "two", "address": "127.0.0.1:2", "identity": "p"}
     assert hash(TWO) == hash(Endpoint("two", "127.0.0.1:2", "p"))
 
 
-def test_a_method_is_led_to_those_that_have_it() -> None:
+def test_a_method_is_routed_to_instances_that_have_it() -> None:
     """Of two versions side by side to the one that can; to nobody where none can, or none is alive."""
     now = snapshot()
     assert now.endpoints(now.cluster(EAST), GET) == (TWO,)
@@ -37,7 +37,7 @@ def test_a_method_is_led_to_those_that_have_it() -> None:
         now.endpoints(now.cluster(WEST), GET)
 
 
-def test_what_is_not_known_is_told_with_what_is() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     """A typing error is seen at once."""
     with pytest.raises(NotFound, match="known now: p"):
         snapshot().platform("q")

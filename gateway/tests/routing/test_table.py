@@ -72,7 +72,7 @@ async def test_an_instance_is_ready_once_it_has_described_itself(watched):
     assert adapter.described == 1
 
 
-async def test_an_instance_that_nobody_reaches_is_ejected_and_probed_until_it_answers(watched):
+async def test_an_unreachable_instance_is_ejected_and_probed_until_it_answers(watched):
     """Each probe after a longer pause; the first answer makes it READY."""
     adapter = HandMadeAdapter()
     instance = await adapter.start()
@@ -97,7 +97,7 @@ async def test_an_instance_that_nobody_reaches_is_ejected_and_probed_until_it_an
         ({"clusters": ("East Wing",)}, "expected the form platforms/{platform}/clusters/{cluster}"),
     ],
 )
-async def test_an_instance_that_must_not_be_believed_is_quarantined(watched, fields, why):
+async def test_an_instance_whose_description_is_unfit_is_quarantined(watched, fields, why):
     """The reason says what is wrong and what to do."""
     await watched.plug_in(**fields)
     shown = await watched.until("QUARANTINED")
@@ -105,14 +105,14 @@ async def test_an_instance_that_must_not_be_believed_is_quarantined(watched, fie
     assert not watched.table.snapshot.platforms["openstack"].serving
 
 
-async def test_an_adapter_of_a_later_contract_is_welcome_while_it_speaks_ours(watched):
-    """What it serves beyond our contract is no claim then: the gateway is the one to be upgraded."""
+async def test_an_adapter_of_a_later_contract_is_accepted_while_it_speaks_the_gateways(watched):
+    """What it serves beyond this contract is not a claim then: the gateway is the one to be upgraded."""
     await watched.plug_in(contract=(1, 2), services=("cloudspan.v1.LaterService",))
     await watched.until("<os-1 READY>")
     assert watched.serving == ["os-1"]
 
 
-async def test_a_server_that_is_no_adapter_is_quarantined(watched):
+async def test_a_server_that_is_not_an_adapter_is_quarantined(watched):
     """One that does not know Describe is not asked every tenth of a second whether it is dead."""
     server = grpcs.new_server()
     port = grpcs.listen(server, "127.0.0.1:0")
@@ -133,7 +133,7 @@ async def test_of_two_that_claim_one_cluster_with_different_endpoints_the_later_
     await watched.until("[<os-2 READY>]")
 
 
-async def test_the_claims_of_the_dead_lapse_after_a_minute(watched):
+async def test_the_claims_of_a_dead_instance_lapse_after_a_minute(watched):
     """Its registration may stay in a file for ever; whoever took its place is believed then."""
     dead = await watched.plug_in()
     await watched.until("<os-1 READY>")
@@ -146,7 +146,7 @@ async def test_the_claims_of_the_dead_lapse_after_a_minute(watched):
     assert watched.serving == ["os-2"]
 
 
-async def test_replicas_of_one_cluster_stand_side_by_side(watched):
+async def test_replicas_of_one_cluster_are_both_called(watched):
     """The same digest is the same cluster, whatever the build."""
     await watched.plug_in()
     await watched.plug_in(instance_id="os-2", build="2.0")
@@ -169,7 +169,7 @@ async def test_draining_is_believed_from_the_registry_and_from_health(watched):
     assert watched.serving == ["os-2"]
 
 
-async def test_the_registrys_doubt_alone_takes_no_one_out(watched):
+async def test_an_instance_is_not_ejected_on_the_registrys_doubt_alone(watched):
     """SUSPECT gets calls while the table's own probe succeeds."""
     adapter = await watched.plug_in()
     await watched.until("<os-1 READY>")

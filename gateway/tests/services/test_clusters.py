@@ -10,12 +10,12 @@ from cloudspan.v1 import cluster_pb2, cluster_pb2_grpc
 CODE = grpc.StatusCode
 
 
-async def test_clusters_are_told_from_the_last_description(house):
+async def test_clusters_are_reported_from_the_last_description(deployment):
     """Get one, list a platform's, list all; CheckCluster alone goes to the adapter."""
-    await house.plug_in(clusters=("east", "west"))
-    await house.plug_in(instance_id="z-1", platform="zstack", clusters=("dc1",))
-    async with house.opened():
-        stub = cluster_pb2_grpc.ClusterServiceStub(house.channel)
+    await deployment.plug_in(clusters=("east", "west"))
+    await deployment.plug_in(instance_id="z-1", platform="zstack", clusters=("dc1",))
+    async with deployment.opened():
+        stub = cluster_pb2_grpc.ClusterServiceStub(deployment.channel)
         name = "platforms/openstack/clusters/west"
         one = await stub.GetCluster(cluster_pb2.GetClusterRequest(name=name))
         parents = ("platforms/openstack", "platforms/-", "")

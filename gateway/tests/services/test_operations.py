@@ -84,7 +84,7 @@ async def test_a_call_that_waits_too_short_gets_the_operation(running: Deploymen
 
 
 @pytest.mark.parametrize("text", ["soon", "-1s", "1h", "1 s s", "1e3"])
-async def test_a_wait_that_is_no_time_is_refused(running: Deployment, text: str) -> None:
+async def test_a_wait_that_is_not_a_time_is_refused(running: Deployment, text: str) -> None:
     """Before anything is accepted."""
     with pytest.raises(errors.InvalidRequest) as caught:
         await running.client.servers.CreateServer(create_request(), metadata=(("x-wait", text),))
@@ -107,7 +107,7 @@ async def test_the_same_request_id_is_the_same_operation(running: Deployment, cl
     assert caught.value.reason == "REQUEST_ID_REUSED"
 
 
-async def test_a_request_id_that_is_no_uuid_is_refused(running: Deployment) -> None:
+async def test_a_request_id_that_is_not_a_uuid_is_refused(running: Deployment) -> None:
     """With an example of one."""
     with pytest.raises(errors.InvalidRequest, match="expected a UUID"):
         await running.client.servers.CreateServer(create_request(request_id="mine"))
@@ -148,7 +148,7 @@ async def test_a_bad_list_of_operations_is_refused(running: Deployment, fields: 
     assert reason in ("", caught.value.reason)
 
 
-async def test_unknown_and_malformed_operations_are_told_apart(running: Deployment) -> None:
+async def test_unknown_and_malformed_operations_get_different_errors(running: Deployment) -> None:
     """NOT_FOUND for one that is not there, INVALID_ARGUMENT for what can't be one."""
     for method, request in (
         (running.client.operations.GetOperation, operations_pb2.GetOperationRequest),
@@ -213,7 +213,7 @@ async def test_a_wait_ends_at_its_time_out(running: Deployment, cluster: MemoryC
     assert not (await running.client.operations.WaitOperation(request, timeout=0.5)).done
 
 
-async def test_a_watch_tells_each_change_and_ends_with_the_operation(running: Deployment) -> None:
+async def test_a_watch_reports_each_change_and_ends_with_the_operation(running: Deployment) -> None:
     """From accepted to done, in order."""
     operation = await running.client.servers.CreateServer(create_request())
     async with asyncio.timeout(5):

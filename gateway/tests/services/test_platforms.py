@@ -10,13 +10,13 @@ from cloudspan.v1 import platform_pb2, platform_pb2_grpc
 CODE = grpc.StatusCode
 
 
-async def test_platforms_show_their_instances_clusters_and_services(house):
-    """GetPlatform tells the state of each instance with its reason; ListPlatforms all of them."""
-    await house.plug_in()
-    await house.plug_in(instance_id="os-2", contract=(7, 9))
-    await house.plug_in(instance_id="z-1", platform="zstack", clusters=())
-    async with house.opened():
-        stub = platform_pb2_grpc.PlatformServiceStub(house.channel)
+async def test_platforms_show_their_instances_clusters_and_services(deployment):
+    """GetPlatform reports the state of each instance with its reason; ListPlatforms all of them."""
+    await deployment.plug_in()
+    await deployment.plug_in(instance_id="os-2", contract=(7, 9))
+    await deployment.plug_in(instance_id="z-1", platform="zstack", clusters=())
+    async with deployment.opened():
+        stub = platform_pb2_grpc.PlatformServiceStub(deployment.channel)
         one = await stub.GetPlatform(platform_pb2.GetPlatformRequest(name="platforms/openstack"))
         every = await stub.ListPlatforms(platform_pb2.ListPlatformsRequest())
         wrong = [

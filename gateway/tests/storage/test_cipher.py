@@ -16,7 +16,7 @@ def _line() -> str:
     return base64.b64encode(os.urandom(32)).decode()
 
 
-def test_what_was_sealed_opens_only_in_its_place() -> None:
+def test_a_value_is_decrypted_only_in_the_row_and_column_it_was_encrypted_for() -> None:
     """Row and column are part of it; sealed twice it looks different."""
     cipher = Cipher.new()
     sealed = cipher.seal(b"plain", "row", "request")
@@ -70,7 +70,7 @@ def test_a_digest_stays_as_long_as_the_last_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "short", "c2hvcnQ=", "é" * 44])
-def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_malformed_key_is_refused(tmp_path: Path, text: str) -> None:
     """With the place and the form, and without the text: it may be a key with a slip."""
     file = tmp_path / "keys"
     file.write_text(text)

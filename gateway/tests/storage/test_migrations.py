@@ -74,7 +74,7 @@ async def test_the_history_makes_the_tables_of_the_code(database: Database) -> N
     assert version == migrations.HEAD
 
 
-async def test_the_tables_can_be_taken_back_and_made_anew(database: Database) -> None:
+async def test_the_tables_can_be_dropped_and_created_again(database: Database) -> None:
     """Once they are there nothing is to do."""
 
     def down_and_up(conn: Connection) -> tuple[bool, bool, str]:

@@ -1,4 +1,4 @@
-"""The floor: aiohttp, msgspec and protobuf, the same fields as the adapter tells, and nothing else.
+"""The floor: aiohttp, msgspec and protobuf, the same fields as the adapter returns, and nothing else.
 
 No retries, limits, states, checks or serving: what any Python adapter on these libraries has to spend. Arguments:
 clouds.yaml, cloud, the cluster's name, number of gets, file for the last page's bytes.

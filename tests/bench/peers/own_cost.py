@@ -1,4 +1,4 @@
-"""What a peer tells of itself: CPU seconds and peak memory. Peers are run as programs, so this is imported plainly."""
+"""What a peer measures of itself: CPU seconds and peak memory. Peers run as programs and import it by its bare name."""
 
 from __future__ import annotations
 

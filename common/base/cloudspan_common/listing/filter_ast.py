@@ -9,7 +9,7 @@ Unknown fields and values of the wrong type are InvalidRequest.
 
 `filter_match` makes a predicate over messages of the tree; drivers ask `Filter.equal` for what their platform can do
 itself. Whoever compiles it to something else (SQL, say) needs nothing but the nodes: a value has its field's type, a
-path tells lists, maps and presence, and `!=` is a `Not` already.
+path knows lists, maps and presence, and `!=` is a `Not` already.
 """
 
 from __future__ import annotations

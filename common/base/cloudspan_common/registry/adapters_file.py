@@ -112,7 +112,7 @@ def _with_lines(text: str, view: View, nodes: list[yaml.Node]) -> AdaptersFile:
 
 def _entries_of(root: yaml.Node) -> list[yaml.Node]:
     if not isinstance(root, yaml.MappingNode):
-        raise _broken(root.start_mark.line, "is no mapping", _FORM)
+        raise _broken(root.start_mark.line, "is not a mapping", _FORM)
     for key, _ in root.value:
         if key.value != _ROOT:
             raise _broken(key.start_mark.line, f"has the key {key.value!r}", f"nothing but `{_ROOT}:`")
@@ -126,7 +126,7 @@ def _entries_of(root: yaml.Node) -> list[yaml.Node]:
 
 def _instance_of(node: yaml.Node) -> Instance:
     if not isinstance(node, yaml.MappingNode):
-        raise _broken(node.start_mark.line, "is no adapter", "{platform: TAG, address: HOST:PORT}")
+        raise _broken(node.start_mark.line, "is not an adapter", "{platform: TAG, address: HOST:PORT}")
     fields = {str(key.value): value for key, value in node.value}
     if unknown := fields.keys() - _KEYS:
         raise _broken(node.start_mark.line, f"has the keys {sorted(unknown)}", f"only {sorted(_KEYS)}")

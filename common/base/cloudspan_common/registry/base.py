@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running adapter process, as the registry tells it.
+    """One running adapter process, as the registry lists it.
 
     Raises:
         InvalidRequest: A field no registry could carry.

@@ -106,7 +106,7 @@ class ConsulRegistry:
         comes_back = True  # what the cache holds deserves the same doubt as an agent that was away
         while True:
             try:
-                index, told = await self._query()
+                index, listed = await self._query()
             except CloudspanError as error:
                 comes_back, self._index = True, 0
                 pause = self._reach.lost(error)
@@ -118,7 +118,7 @@ class ConsulRegistry:
             # An index that goes backwards is another life of the servers: start over, as Consul's documentation asks.
             went_back = index < self._index
             self._index = 0 if went_back else index
-            changed = self._publish(told, doubted=comes_back or went_back)
+            changed = self._publish(listed, doubted=comes_back or went_back)
             comes_back = False
             if not changed:
                 await self._clock.sleep(_IDLE_PAUSE_S)
@@ -135,7 +135,7 @@ class ConsulRegistry:
         )
         if not isinstance(rows, list):
             raise PlatformFault(
-                f"Consul agent {self._agent.address} knows no health of services; is that address Consul's?",
+                f"Consul agent {self._agent.address} has no health API; is it the address of Consul?",
                 reason="REGISTRY_FAULT",
             )
         return int(index_text), self._view(rows)
@@ -156,11 +156,13 @@ class ConsulRegistry:
     def _skip(self, service_id: str, error: Exception) -> None:
         if service_id not in self._skipped:
             self._skipped.add(service_id)
-            log.warning("entry in Consul is no adapter, skipped", service=self._service, id=service_id, why=repr(error))
+            log.warning(
+                "entry in Consul is not an adapter, skipped", service=self._service, id=service_id, why=repr(error)
+            )
 
-    def _publish(self, told: View, *, doubted: bool) -> bool:
+    def _publish(self, listed: View, *, doubted: bool) -> bool:
         before = (self._feed.view or ()) if doubted else ()
-        view = self._absent.merged(told, before, self._clock.monotonic())
+        view = self._absent.merged(listed, before, self._clock.monotonic())
         changed = self._feed.publish(view)
         if changed and self._cache_path:
             view_cache.save(self._cache_path, view)
@@ -178,17 +180,17 @@ class _Absent:
         self._hold_s = hold_s
         self._held: dict[str, tuple[Instance, float]] = {}
 
-    def merged(self, told: View, before: View, now: float) -> View:
-        """Return `told` and those of `before` that it lacks, each for `hold_s` at most."""
+    def merged(self, listed: View, before: View, now: float) -> View:
+        """Return `listed` and those of `before` that it lacks, each for `hold_s` at most."""
         for instance in before:
             self._held.setdefault(instance.instance_id, (replace(instance, suspect=True), now + self._hold_s))
-        ids, addresses = {one.instance_id for one in told}, {one.address for one in told}
+        ids, addresses = {one.instance_id for one in listed}, {one.address for one in listed}
         self._held = {
             key: (one, until)
             for key, (one, until) in self._held.items()
             if until > now and key not in ids and one.address not in addresses
         }
-        return view_of([*told, *(one for one, _ in self._held.values())])
+        return view_of([*listed, *(one for one, _ in self._held.values())])
 
     def ends_in(self, now: float) -> float | None:
         """Return the seconds until the next one is let go, or None when none is held."""
@@ -207,7 +209,7 @@ class _ConsulStore:
 
     async def refresh(self, instance: Instance) -> bool:
         try:
-            # 404 in newer agents is False here; 1.8 says 500, which is told from a real fault by registering again.
+            # 404 in newer agents is False here; 1.8 says 500, distinguished from a real fault by registering again.
             return bool(await self._agent.call(lambda api: api.agent.check.ttl_pass(_ttl_id(instance))))
         except PlatformFault:
             return False

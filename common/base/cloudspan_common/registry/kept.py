@@ -153,7 +153,7 @@ def in_background(work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[No
 
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.error("background work ended by a defect", work=task.get_name(), exc_info=error)
+        log.error("background work failed with a defect", work=task.get_name(), exc_info=error)
 
 
 async def stopped(task: asyncio.Task[None]) -> None:

@@ -106,9 +106,9 @@ class StaticRegistry:
 
     def _report(self, problem: str) -> None:
         if problem and problem != self._problem:
-            log.error("adapters file is broken, the last good view stands", problem=problem)
+            log.error("adapters file is invalid, the last valid view stays in use", problem=problem)
         elif self._problem and not problem:
-            log.info("adapters file is good again", path=str(self._path))
+            log.info("adapters file is valid again", path=str(self._path))
         self._problem = problem
 
 

@@ -62,7 +62,7 @@ def test_a_filter_is_a_tree_of_typed_comparisons(text: str, tree: object) -> Non
     assert drawn(Filter.parse(text, RESOURCE).root) == tree
 
 
-def test_a_path_tells_the_way_and_the_key() -> None:
+def test_a_path_has_its_segments_and_its_key() -> None:
     """What a compiler needs besides the field: the messages on the way, and whether there are many values."""
     inner = Filter.parse("network_interfaces.port : p1", RESOURCE).root
     entry = Filter.parse('labels."a.b" = c', RESOURCE).root

@@ -151,7 +151,7 @@ def test_a_filter_leaves_out_what_it_does_not_describe(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["fault.code = 0", "fault.code < 1", "create_time < 2030-01-01T00:00:00Z", "fault:*"])
 def test_what_is_not_set_compares_with_nothing(text: str) -> None:
-    """A default inside an absent message is no value, so only != holds for it."""
+    """A default inside an absent message is not a value, so only != holds for it."""
     assert not matching(text)(Server())
 
 
@@ -192,7 +192,7 @@ def test_a_blank_filter_is_empty_and_costs_nothing(text: str) -> None:
     assert found.equal("state") is None
 
 
-def test_many_terms_side_by_side_are_no_depth() -> None:
+def test_many_terms_side_by_side_do_not_count_as_depth() -> None:
     """Only nesting is limited; a long list of alternatives is not."""
     text = " OR ".join(f"vcpus = {n}" for n in range(200))
     assert matching(text)(Server(vcpus=199))

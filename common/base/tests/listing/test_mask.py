@@ -104,7 +104,7 @@ def test_a_message_without_a_name_is_masked_too() -> None:
         ("displayName", "'displayName'"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_refused_with_those_that_do(path: str, part: str) -> None:
+def test_an_unknown_path_is_refused_with_the_known_ones(path: str, part: str) -> None:
     """Ignored, it would look like an empty field."""
     with pytest.raises(InvalidRequest) as refused:
         masks.compiled(FieldMask(paths=["*", path]), Server.DESCRIPTOR)

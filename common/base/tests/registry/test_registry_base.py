@@ -28,7 +28,7 @@ from cloudspan_common.registry import Instance, open_registry
     ],
 )
 def test_a_malformed_instance_is_refused_by_field(field: str, value: object) -> None:
-    """The violation names the field, so that an adapter's configuration can be mended."""
+    """The violation names the field, so that an adapter's configuration can be fixed."""
     good = {"instance_id": "os-east", "platform": "openstack", "address": "[::1]:7080"}
     with pytest.raises(InvalidRequest) as caught:
         Instance(**{**good, field: value})

@@ -65,7 +65,7 @@ async def test_a_silent_process_is_suspect_until_it_renews(shared_consul, open_c
     assert await until(watch, bool) == (east,)
 
 
-async def test_an_entry_removed_behind_our_back_comes_again(shared_consul, open_consul, east, until) -> None:
+async def test_an_entry_that_someone_else_removed_is_registered_again(shared_consul, open_consul, east, until) -> None:
     """A heartbeat answered `unknown check` registers anew, both checks with it."""
     watch = open_consul(shared_consul).watch()
     with capture_logs() as logs:
@@ -105,7 +105,7 @@ async def test_other_services_changes_yield_nothing(shared_consul, open_consul, 
         shared_consul.api.agent.service.deregister(f"{service}-{n}")
 
 
-async def test_what_is_no_adapter_is_skipped_and_said_once(shared_consul, open_consul, service, east, until) -> None:
+async def test_a_foreign_entry_is_skipped_and_logged_once(shared_consul, open_consul, service, east, until) -> None:
     """One foreign entry under our name must not take the table away."""
     shared_consul.api.agent.service.register(service, service_id=f"{service}-odd", address="127.0.0.1", port=1)
     registry = open_consul(shared_consul)
@@ -117,7 +117,7 @@ async def test_what_is_no_adapter_is_skipped_and_said_once(shared_consul, open_c
         await until(watch, lambda view: view[0].draining)
     shared_consul.api.agent.service.deregister(f"{service}-odd")
     assert [(entry["event"], entry["id"]) for entry in logs] == [
-        ("entry in Consul is no adapter, skipped", f"{service}-odd")
+        ("entry in Consul is not an adapter, skipped", f"{service}-odd")
     ]
 
 

@@ -73,7 +73,7 @@ async def views_of(agent: ScriptedAgent, for_s: float = 1, **options) -> list[tu
 
 
 async def test_each_query_waits_on_the_index_of_the_last() -> None:
-    """That is what makes it blocking; the same answer again is no news."""
+    """That is what makes it blocking; the same answer again is not a change."""
     agent = ScriptedAgent(("7", [row(EAST)]), ("9", [row(EAST)]), ("12", [row(EAST), row(WEST)]))
     assert await views_of(agent) == [(EAST,), (EAST, WEST)]
     assert agent.asked == [None, 7, 9, 12]
@@ -120,16 +120,16 @@ async def test_of_two_entries_with_one_id_the_living_one_counts() -> None:
 
 
 async def test_what_is_not_consul_is_reported_and_asked_again() -> None:
-    """A web server that answers 404 to everything is no empty registry."""
+    """A web server that answers 404 to everything is not an empty registry."""
     agent = ScriptedAgent(("7", [row(EAST)]), ("7", None), ("8", [row(EAST)]))
     with capture_logs() as logs:
         assert await views_of(agent) == [(EAST,)]
-    assert "is that address Consul's?" in logs[0]["error"]
+    assert "is it the address of Consul?" in logs[0]["error"]
     assert [entry["event"] for entry in logs] == ["registry lost, will go on trying", "registry found again"]
 
 
 async def test_a_change_of_reason_is_said_again() -> None:
-    """Down, then up without the right token: two different things to mend."""
+    """Down, then up without the right token: two different things to fix."""
     errors = [PlatformFault("no leader"), PlatformFault("no leader"), Forbidden("token"), Forbidden("token")]
     agent = ScriptedAgent(*errors, ("7", []))
     with capture_logs() as logs:

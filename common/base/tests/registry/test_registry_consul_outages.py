@@ -55,7 +55,7 @@ def gateway_view(gateway) -> tuple[Instance, ...] | None:
 
 
 async def test_a_restarted_agent_changes_nothing(own_consul, open_consul, east, until, eventually) -> None:
-    """With its data kept, an agent's restart is no news to anyone."""
+    """With its data kept, an agent's restart changes nothing."""
     own_consul.on_disk = True
     own_consul.start()
     gateway = open_consul(own_consul)
@@ -70,7 +70,7 @@ async def test_a_restarted_agent_changes_nothing(own_consul, open_consul, east, 
     assert own_consul.checks_of(gateway._service).keys() == {"heartbeat", "gRPC health"}
 
 
-async def test_a_frozen_agent_stops_nobody(own_consul, open_consul, east, west, until, eventually) -> None:
+async def test_a_frozen_agent_blocks_no_caller(own_consul, open_consul, east, west, until, eventually) -> None:
     """Its callers come back in time, the loop runs on, threads stay few, and thawing mends all."""
     own_consul.start()
     gateway = open_consul(own_consul, times=HASTY, call_s=0.3)

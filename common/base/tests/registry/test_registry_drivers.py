@@ -97,7 +97,7 @@ async def test_a_slow_reader_skips_to_the_latest_view(place, east: Instance, wes
 
 
 async def test_nothing_is_yielded_without_a_change(place, east: Instance, until) -> None:
-    """Renewals are no news."""
+    """Renewals are not changes."""
     watch = place.open().watch()
     await place.open().register(east)
     await until(watch, lambda view: view == (east,))

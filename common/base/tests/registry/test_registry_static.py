@@ -75,10 +75,10 @@ async def test_edits_reach_the_watch_whether_in_place_or_by_rename(file: Path, w
     [
         ("adapters:\n  - {platform: memory, address: ", "line 2"),
         ("adapters:\n\t- x", "line 2: is not YAML"),
-        ("- platform: memory", "line 1: is no mapping; expected adapters: [{"),
+        ("- platform: memory", "line 1: is not a mapping; expected adapters: [{"),
         ("adapters:\n", "line 1: holds no list of adapters"),
         ("adapters: []\nclusters: []\n", "line 2: has the key 'clusters'; expected nothing but `adapters:`"),
-        ("adapters:\n- memory\n", "line 2: is no adapter"),
+        ("adapters:\n- memory\n", "line 2: is not an adapter"),
         ("adapters:\n- {platform: memory}\n", "line 2: lacks ['address']"),
         (
             "adapters:\n- {platform: memory, address: 'a:1', adress: 'a:1'}\n",
@@ -99,7 +99,7 @@ async def test_edits_reach_the_watch_whether_in_place_or_by_rename(file: Path, w
         ("# nothing left\n", "is blank"),
     ],
 )
-async def test_a_broken_file_keeps_the_last_good_view_and_names_the_line(
+async def test_an_invalid_file_keeps_the_last_valid_view_and_names_the_line(
     file: Path, watched: StaticRegistry, eventually, text: str, complaint: str
 ) -> None:
     """A typing error takes nobody's cloud away."""
@@ -112,15 +112,15 @@ async def test_a_broken_file_keeps_the_last_good_view_and_names_the_line(
         file.write_text(BY_HAND)
         await eventually(lambda: "file broken" not in repr(watched))
     assert [entry["event"] for entry in logs] == [
-        "adapters file is broken, the last good view stands",
-        "adapters file is good again",
+        "adapters file is invalid, the last valid view stays in use",
+        "adapters file is valid again",
     ]
     assert str(file) in logs[0]["problem"]
     assert complaint in logs[0]["problem"]
     assert "2 instances (1 draining)" in repr(watched)
 
 
-async def test_half_a_file_that_is_good_yaml_is_not_believed(file: Path, until) -> None:
+async def test_a_half_written_file_that_is_valid_yaml_is_not_used(file: Path, until) -> None:
     """A writer in place has a moment between its first line and its last."""
     clock = FakeClock()
     registry = StaticRegistry(file, clock=clock)
@@ -204,7 +204,7 @@ async def test_an_entry_that_vanished_is_written_again(file: Path) -> None:
 
 
 async def test_a_broken_file_is_never_overwritten(file: Path) -> None:
-    """Registering waits until a person has mended it."""
+    """Registering waits until a person has fixed it."""
     clock = FakeClock()
     registry = StaticRegistry(file, clock=clock)
     file.write_text("adapters: [oops\n")

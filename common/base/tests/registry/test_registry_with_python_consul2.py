@@ -1,4 +1,4 @@
-"""The registry's Consul tests once more, with the client library that older installations of the house have."""
+"""The registry's Consul tests once more, with the client library that older installations have."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Command:
 
 _CLUSTERS, _OPERATIONS = "cloudspan.cli.clusters", "cloudspan.cli.operations"
 COMMANDS = {
-    "abandon": Command("End an operation that nobody can go on with.", _OPERATIONS),
+    "abandon": Command("End an operation that can't continue.", _OPERATIONS),
     "cancel": Command("Cancel an operation and show how it ended.", _OPERATIONS),
     "capabilities": Command("Show what each platform can do, as a Markdown table.", _CLUSTERS),
     "check": Command("Check a cluster's health, stage by stage.", _CLUSTERS),
@@ -35,7 +35,7 @@ COMMANDS = {
     "explain": Command("Show an operation's stages and its calls to the platform.", _OPERATIONS),
     "new-adapter": Command("Make a new adapter that runs as it stands.", distribution="cloudspan-kit"),
     "operations": Command("Show the newest operations.", _OPERATIONS),
-    "orphans": Command("Find resources that operations left behind; clean up.", _OPERATIONS),
+    "orphans": Command("Find resources that operations left behind, and delete them.", _OPERATIONS),
     "platforms": Command("Show the platforms and their adapter instances.", _CLUSTERS),
     "up": Command("Start a demo here: gateway, adapters, fake clouds.", distribution="cloudspan-gateway[demo]"),
 }

@@ -39,7 +39,7 @@ _MOST = 1000  # what one page holds at most
 
 @click.command()
 @click.option("--filter", "wanted", default="", help="AIP-160 filter over OperationMetadata: 'phase = RUNNING'.")
-@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most this many.")
+@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="Show at most this many.")
 @gateway_option
 def operations(wanted: str, count: int, gateway: str) -> None:
     """Show the newest operations."""
@@ -95,12 +95,14 @@ def abandon(name: str, reason: str, gateway: str) -> None:
 
 @click.command()
 @click.argument("cluster", metavar="PLATFORM/CLUSTER", callback=cluster_name)
-@click.option("--plan", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found here, for review.")
+@click.option(
+    "--plan", type=click.Path(dir_okay=False, path_type=Path), help="Write the orphans to this file, for review."
+)
 @click.option(
     "--apply",
     "reviewed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Delete what this reviewed file marks with `delete: true`.",
+    help="Delete what the reviewed file marks with `delete: true`.",
 )
 @click.option("--even-unknown", is_flag=True, help="Delete also those whose operation is not known any more.")
 @gateway_option
@@ -132,7 +134,7 @@ def orphans(cluster: str, plan: Path | None, reviewed: Path | None, *, even_unkn
         plan.write_text(head + yaml.safe_dump([_entry(orphan) for orphan in found.orphans], sort_keys=False))
         click.echo(f"{plan} lists {len(found.orphans)}; set `delete: true` where nobody needs it")
     if found.incomplete:
-        raise click.ClickException(f"not everything could be looked through: {'; '.join(found.incomplete)}")
+        raise click.ClickException(f"not everything could be searched: {'; '.join(found.incomplete)}")
 
 
 def _entry(orphan: orphan_pb2.Orphan) -> dict[str, Any]:

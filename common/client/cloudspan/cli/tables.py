@@ -85,10 +85,10 @@ def operations(found: Iterable[operations_pb2.Operation]) -> Tree:
     return tree
 
 
-def explanation(told: operation_pb2.OperationExplanation) -> Tree:
+def explanation(operation: operation_pb2.OperationExplanation) -> Tree:
     """Return the stages of an operation, and under each the calls to the platform."""
-    tree = Tree(f"{told.name}  {told.metadata.method.rpartition('/')[2]}  {told.metadata.resource}")
-    for stage in told.stages:
+    tree = Tree(f"{operation.name}  {operation.metadata.method.rpartition('/')[2]}  {operation.metadata.resource}")
+    for stage in operation.stages:
         seconds = (stage.last_time.ToNanoseconds() - stage.first_time.ToNanoseconds()) / 1e9
         missed = f", {stage.failures} without an answer" if stage.failures else ""
         branch = tree.add(
@@ -98,8 +98,8 @@ def explanation(told: operation_pb2.OperationExplanation) -> Tree:
             branch.add(escape(stage.error))
         for call in stage.calls:
             branch.add(escape(_call(call)))
-    if told.skipped:
-        tree.add(f"{told.skipped} stages in between are not told")
+    if operation.skipped:
+        tree.add(f"{operation.skipped} stages in between are left out")
     return tree
 
 
@@ -117,7 +117,7 @@ def orphans(found: orphan_pb2.ListOrphansResponse) -> Tree:
     tree = Tree(f"{len(found.orphans)} orphans among {found.marked} marked resources")
     for orphan in found.orphans:
         entry = tree.add(f"{orphan.name}  {kind_of(orphan)}  {escape(orphan.display_name)}")
-        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "at a time not told"
+        created = orphan.create_time.ToJsonString() if orphan.HasField("create_time") else "at an unknown time"
         entry.add(f"{orphan.operation}, step {escape(orphan.step)}, created {created}")
         entry.add(escape(orphan.reason))
     return tree

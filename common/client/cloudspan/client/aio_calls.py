@@ -159,7 +159,7 @@ class AsyncOperation(answers.OperationState[ResultT]):
             yield AsyncOperation(self._calls, proto)
 
     async def cancel(self) -> None:
-        """Ask for its end; `result` tells what came of it."""
+        """Cancel it; `result` returns or raises how it ended."""
         await self._calls.cancel_operation(operations_pb2.CancelOperationRequest(name=self.name))
 
 

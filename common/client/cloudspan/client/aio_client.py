@@ -76,7 +76,7 @@ class AsyncClient(aio_services.Services):
     def each(self, method: aio_calls.Paged[Any, Any, ItemT], request: Message) -> aio_calls.AsyncListing[ItemT]:
         """Return the resources of all pages of a list, from the page that `request` asks for.
 
-        The listing tells afterwards what is missing: `unreachable`, `cluster_status`.
+        Afterwards the listing says what is missing: `unreachable`, `cluster_status`.
         """
         return aio_calls.AsyncListing(method, request)
 

@@ -54,21 +54,23 @@ ADAPTER_SERVICES = (
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """What every adapter can be told; an adapter's own config inherits it."""
+    """Options that all adapters have; an adapter's own config inherits it."""
 
     listen: str = option("gRPC address to listen on; port 0 takes a free one", default="127.0.0.1:0")
     advertise: str = option(
         "host:port that gateways dial; when empty the listen address, with this host's name for 0.0.0.0", default=""
     )
     registry: str = option("where to register: static:PATH, consul://HOST:PORT, memory:", default="memory:")
-    metrics: str = option("HTTP address of the Prometheus metrics; none when empty", default="")
+    metrics: str = option("HTTP address of the Prometheus metrics; empty for none", default="")
     instance: str = option("id of this instance in the registry; made from tag, host and port when empty", default="")
-    drain_s: float = option("seconds to finish calls in flight when told to stop", default=10.0)
-    tls_certificate: Path | None = option("PEM file of this adapter's certificate; plain text without", default=None)
+    drain_s: float = option("how long running calls may continue at a stop", default=10.0, unit="s")
+    tls_certificate: Path | None = option(
+        "PEM file of this adapter's certificate; plain text if not given", default=None
+    )
     tls_key: Path | None = option("PEM file of the certificate's key", default=None)
-    tls_authority: Path | None = option("PEM file of who signs the certificates of callers", default=None)
+    tls_authority: Path | None = option("PEM file of the authority that signs callers' certificates", default=None)
     tls_gateway: str = option("identity of the gateway: a DNS name in its certificate", default=GATEWAY)
-    tls_caller: tuple[str, ...] = option("identity that may call straight, without Step; repeatable", default=())
+    tls_caller: tuple[str, ...] = option("identity that may call directly, except StepService; repeatable", default=())
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Adapter:
     platform: str
     display_name: str
     distribution: str
-    """Its distribution's name, for the version it tells."""
+    """Its distribution's name, for the version that it reports."""
     clusters: Sequence[Cluster]
     own_services: dict[str, Callable[[grpc.aio.Server], None]] = field(default_factory=dict)
     """Services beyond the contract: full name -> what adds its servicer to the server."""

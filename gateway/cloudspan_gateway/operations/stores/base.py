@@ -36,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which operations a page is to hold, as far as a store can tell them apart; empty means any."""
+    """Which operations a page is to hold, as far as a store can distinguish them; empty means any."""
 
     cluster: str = ""
     method: str = ""

@@ -170,8 +170,8 @@ class Batch:
     def _explain(self) -> None:
         self._conn.execute(self._say.unexplain, self._listed(self._explained))
         sealed = [
-            {"operation_id": key, "explained": self._cipher.seal(told, key, "explained")}
-            for key, told in self._explained.items()
+            {"operation_id": key, "explained": self._cipher.seal(trace, key, "explained")}
+            for key, trace in self._explained.items()
         ]
         self._conn.execute(self._say.explain, sealed)
 

@@ -84,7 +84,7 @@ Command = Accept | Change | Forget | Purge | Take | Release | Renew | Leave
 
 @dataclass(slots=True)
 class Effects:
-    """What a batch did, beside its answers: what is to be told once it is durable."""
+    """What a batch did, beside its answers: what is to be announced once it is durable."""
 
     changed: dict[str, Row] = field(default_factory=dict)
     """Rows that watchers see differently now."""

@@ -138,8 +138,8 @@ class MemoryStore:
 
     async def reveal(self, operation_id: str) -> Row:
         kept = self._find(operation_id)
-        told, kept.row = kept.row, model.revealed(kept.row)
-        return told
+        before, kept.row = kept.row, model.revealed(kept.row)
+        return before
 
     async def get(self, operation_id: str) -> Row:
         return self._find(operation_id).row
@@ -232,9 +232,9 @@ def _fitting(wanted: Wanted) -> Callable[[Row], bool]:
     asked = {name: value for name in ("method", "resource") if (value := getattr(wanted, name))}
 
     def fits(row: Row) -> bool:
-        told = {"method": row.intent.method, "resource": row.resource}
+        found = {"method": row.intent.method, "resource": row.resource}
         return (
-            all(told[name] == value for name, value in asked.items())
+            all(found[name] == value for name, value in asked.items())
             and wanted.cluster in ("", str(row.intent.cluster))
             and wanted.done in (None, row.done)
         )

@@ -1,6 +1,6 @@
 """Who waits for what, in this process: waiters of one operation share one event, and nobody polls the database.
 
-`SqlStore` tells it every row that it wrote, and which rows others wrote; those that are watched it reads once for all.
+`SqlStore` passes it every row that it wrote, and which rows others wrote; those that are watched it reads once for all.
 """
 
 from __future__ import annotations

@@ -112,8 +112,8 @@ def to_shown_row(record: Record[Any], cipher: Cipher) -> Row:
 
 
 def _unreadable(record: Record[Any], error: CloudspanError) -> Row:
-    told = _STATUS + to_status(error).SerializeToString()
-    row = _row(record, lambda sealed, column: told if sealed and column == "outcome" else b"")
+    status = _STATUS + to_status(error).SerializeToString()
+    row = _row(record, lambda sealed, column: status if sealed and column == "outcome" else b"")
     return row if row.done else _staged(row, error.message)
 
 

@@ -105,7 +105,7 @@ async def test_a_number_is_never_given_twice(file: Path) -> None:
 
 async def test_a_second_gateway_on_the_file_is_refused(store: SqlStore, file: Path) -> None:
     """It says who has it and what to do; once that one is closed it may."""
-    told = rf"another gateway has it .process {os.getpid()}.*PostgreSQL"
+    told = rf"is open in another gateway .process {os.getpid()}.*PostgreSQL"
     with pytest.raises(PreconditionFailed, match=told) as caught:
         await open_store(f"sqlite:{file}", Cipher.new())
     assert caught.value.reason == "STORE_IN_USE"
@@ -114,7 +114,7 @@ async def test_a_second_gateway_on_the_file_is_refused(store: SqlStore, file: Pa
     await (await open_store(f"sqlite:{file}", Cipher.new())).close()
 
 
-async def test_a_closed_store_takes_nothing(file: Path) -> None:
+async def test_a_closed_store_accepts_nothing(file: Path) -> None:
     """What was queued when it was closed is written."""
     cipher = Cipher.new()
     store = await open_store(f"sqlite:{file}", cipher)
@@ -154,7 +154,7 @@ async def test_two_owners_on_one_file_never_hold_the_same(file: Path) -> None:
     await database.close()
 
 
-async def test_an_owner_that_fell_silent_loses_its_claims_to_another(file: Path) -> None:
+async def test_an_owner_that_stops_renewing_loses_its_claims_to_another(file: Path) -> None:
     """After its lease, and at its next heartbeat it gets nothing back."""
     clock, cipher = FakeClock(), Cipher.new()
     database = await open_database(f"sqlite:{file}", clock)
@@ -185,7 +185,7 @@ async def test_one_write_that_breaks_its_batch_fails_alone(store: SqlStore) -> N
     assert len(await store.page(10)) == 2
 
 
-async def test_while_the_database_is_away_everybody_is_told_at_once(
+async def test_while_the_database_is_away_every_call_fails_at_once(
     store: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also those that queue behind the write that found out: not each batch after a wait of its own."""
@@ -237,7 +237,7 @@ async def test_a_full_database_refuses_and_goes_on_once_there_is_room(store: Sql
     assert (await store.accept(on_server("StopServer"))).sequence
 
 
-async def test_a_disk_that_takes_no_more_is_survived(store: SqlStore) -> None:
+async def test_a_store_goes_on_after_its_disk_was_full(store: SqlStore) -> None:
     """The system refuses to let the file grow: an I/O error in the middle of a write."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
@@ -251,7 +251,7 @@ async def test_a_disk_that_takes_no_more_is_survived(store: SqlStore) -> None:
 async def test_another_program_on_the_file_is_waited_for(
     store: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backup, or somebody's sqlite3: for a while, without holding up reads; then callers are told."""
+    """A backup, or somebody's sqlite3: for a while, without holding up reads; then callers get an error."""
     row = await store.accept(intent())
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -263,14 +263,14 @@ async def test_another_program_on_the_file_is_waited_for(
     await asyncio.wait_for(waiting, 5)
     monkeypatch.setattr(sqlite, "_BUSY_S", 0.05)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unreachable, match=r"database is locked.*ask again") as caught:
+    with pytest.raises(Unreachable, match=r"database is locked.*retry") as caught:
         await store.accept(intent())
     assert caught.value.reason == "STORE_UNAVAILABLE"
     other.close()
     await store.accept(intent())
 
 
-def test_a_file_that_is_no_database_is_refused(file: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(file: Path) -> None:
     """And not overwritten."""
     file.write_bytes(b"no database, whatever its name says" * 100)
     with pytest.raises(Unreachable, match="damaged"):

@@ -81,7 +81,7 @@ async def test_one_request_at_two_gateways_is_one_operation(gateway: Opener) -> 
     assert len(await stores[0].page(100)) == 20
 
 
-async def test_two_gateways_never_accept_what_gets_in_each_others_way(gateway: Opener) -> None:
+async def test_gateways_never_accept_conflicting_operations(gateway: Opener) -> None:
     """Of two Stops one is refused; of two Deletes one queues; a volume is attached once at a time."""
     stores = [await gateway() for _ in range(3)]
     for number in range(10):
@@ -121,7 +121,7 @@ async def test_gateways_claim_different_operations(gateway: Opener) -> None:
 
 
 async def test_gateways_wake_each_other(gateway: Opener) -> None:
-    """For work, and for a change of what is watched: told, not polled."""
+    """For work, and for a change of what is watched: pushed, not polled."""
     one, other = await gateway(), await gateway()
     await other.claim(1)
     working = asyncio.create_task(other.work())
@@ -155,7 +155,9 @@ async def test_a_thousand_waiters_cost_one_read(gateway: Opener, monkeypatch: py
     assert len(reads) == 2
 
 
-async def test_a_gateway_that_fell_silent_loses_its_claims(gateway: Opener, server: PostgresServer, url: str) -> None:
+async def test_a_gateway_that_stops_renewing_loses_its_claims(
+    gateway: Opener, server: PostgresServer, url: str
+) -> None:
     """Another takes them when the lease has ended; the silent one writes nothing any more and gets nothing back."""
     silent, other = await gateway(), await gateway()
     for _ in range(3):
@@ -254,10 +256,10 @@ async def test_a_commit_without_an_answer_takes_effect_once(
     assert (await store.finish(taken, PROGRESS, DONE)).done
 
 
-async def test_a_database_that_stays_away_is_told(
+async def test_a_database_that_stays_away_fails_the_write(
     proxy: CuttingProxy, gateway: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was kept, or nobody knows: the two are told apart. Back again, the store goes on by itself."""
+    """Nothing was stored, or that is unknown: two different errors. Back again, the store goes on by itself."""
     monkeypatch.setattr(postgres, "PATIENCE_S", 0.3)
     store = await gateway(proxy.through(url))
     row = await store.accept(intent())
@@ -265,7 +267,7 @@ async def test_a_database_that_stays_away_is_told(
     watching = asyncio.create_task(store.changed(row.intent.id, row.revision))
     proxy.refuse()
     for asking in (store.accept(intent()), store.get(row.intent.id), store.page(1), store.heartbeat()):
-        with pytest.raises(Unreachable, match="nothing was kept") as caught:
+        with pytest.raises(Unreachable, match="nothing was stored") as caught:
             await asking
         assert (caught.value.reason, caught.value.retry_after_s) == ("STORE_UNAVAILABLE", 1.0)
     proxy.admit()
@@ -299,7 +301,7 @@ async def test_what_was_announced_while_nobody_listened_is_read_again(
 
 
 async def test_nothing_is_lost_or_done_twice_while_the_server_restarts(gateway: Opener, server: PostgresServer) -> None:
-    """Shut down and crashed under load: each write took effect exactly once, or its caller was told otherwise."""
+    """Shut down and crashed under load: each write took effect exactly once, or its caller got an error."""
     stores = [await gateway() for _ in range(2)]
     over = asyncio.Event()
     working = [asyncio.create_task(_work_on(store, over)) for store in stores for _ in range(5)]
@@ -341,8 +343,8 @@ async def _insisting(act):
             await asyncio.sleep(0.02)
 
 
-async def test_a_deadlock_between_gateways_is_nobodys_business(gateway: Opener) -> None:
-    """Two gateways that free what the other changes wait for each other: one tries again, no caller is told."""
+async def test_a_deadlock_between_gateways_is_resolved_unnoticed(gateway: Opener) -> None:
+    """Two gateways that free what the other changes wait for each other: one tries again, no caller notices."""
     one, other = await gateway(), await gateway()
 
     async def churn(store: SqlStore, word: str) -> None:
@@ -385,7 +387,7 @@ async def test_everything_is_there_for_another_gateway(gateway: Opener) -> None:
     assert await other.explained(claim.id) == b"told"
 
 
-async def test_a_server_that_is_not_there_is_told(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_server_fails_the_start(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the opening, with where it was looked for and without the password."""
     monkeypatch.setattr(postgres, "PATIENCE_S", 0.1)
     with pytest.raises(Unreachable) as caught:

@@ -159,7 +159,7 @@ class Operation(answers.OperationState[ResultT]):
             yield Operation(self._calls, proto)
 
     def cancel(self) -> None:
-        """Ask for its end; `result` tells what came of it."""
+        """Cancel it; `result` returns or raises how it ended."""
         self._calls.cancel_operation(operations_pb2.CancelOperationRequest(name=self.name))
 
 

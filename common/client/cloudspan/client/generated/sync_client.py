@@ -77,7 +77,7 @@ class Client(sync_services.Services):
     def each(self, method: sync_calls.Paged[Any, Any, ItemT], request: Message) -> sync_calls.Listing[ItemT]:
         """Return the resources of all pages of a list, from the page that `request` asks for.
 
-        The listing tells afterwards what is missing: `unreachable`, `cluster_status`.
+        Afterwards the listing says what is missing: `unreachable`, `cluster_status`.
         """
         return sync_calls.Listing(method, request)
 
