@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.sites import PREFIX, VARIABLE, Site, sites, sweep, write_clouds
 from tests.harness.create_server import Interface, create_server
 from tests.harness.processes import World, openstack, world
+from tests.harness.relay import Relay
 
 from cloudspan.client import AsyncClient, CloudspanError
 from cloudspan.v1 import cluster_pb2, flavor_pb2, image_pb2, network_pb2, server_pb2
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 EVERYWHERE = "platforms/-/clusters/-"
 READY_S = 20.0
+SETTLE_S = 12.0
+_OVERRIDES = {"compute": "compute", "network": "network", "volume": "block_storage"}
 BUILD_S = 400.0  # two hundred at once on a cloud of one worker
 
 
@@ -80,6 +83,25 @@ def apart(tmp_path: Path) -> Callable[..., AbstractContextManager[World]]:
             yield running
 
     return make
+
+
+@asynccontextmanager
+async def behind_relays(
+    apart: Callable[..., AbstractContextManager[World]], site: Site
+) -> AsyncIterator[tuple[AsyncClient, dict[str, Relay]]]:
+    """A client of processes that reach the cluster through a relay before each service, which can lose replies."""
+    async with AsyncExitStack() as stack:
+        relays, overrides = {}, {}
+        for service, key in _OVERRIDES.items():
+            url = await asyncio.to_thread(site.endpoint, service)
+            host, port = await asyncio.to_thread(site.host, service)
+            relays[service] = relay = await stack.enter_async_context(Relay(host, port))
+            overrides[f"{key}_endpoint_override"] = url.replace(f":{port}", f":{relay.port}", 1)
+        entries = {site.name: site.entry(**overrides)}
+        running = stack.enter_context(apart(entries, "--settle-s", str(SETTLE_S)))
+        cloud = await stack.enter_async_context(AsyncClient(running.address, retries=False))
+        await ready(cloud)
+        yield cloud, relays
 
 
 async def ready(client: AsyncClient, *names: str, limit_s: float = READY_S) -> None:

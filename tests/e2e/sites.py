@@ -110,6 +110,7 @@ def sweep(sdk: Connection) -> None:
         (sdk.network.routers(), sdk.network.delete_router),
         (sdk.network.ports(), sdk.network.delete_port),
         (sdk.network.networks(), sdk.network.delete_network),
+        (sdk.network.security_groups(), sdk.network.delete_security_group),
         (sdk.compute.keypairs(), sdk.compute.delete_keypair),
     ):
         for row in _ours(rows):

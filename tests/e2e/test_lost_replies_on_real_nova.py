@@ -6,37 +6,15 @@ A relay before Nova, Neutron and Cinder passes the create on and resets the adap
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from tests.e2e.conftest import build, fresh, parts_of, ready, remove
-from tests.harness.relay import Relay
+from tests.e2e.conftest import SETTLE_S, behind_relays, build, fresh, parts_of, remove
 
-from cloudspan.client import AsyncClient
 from cloudspan.v1 import network_pb2, operation_pb2, server_pb2, volume_pb2
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
-SETTLE_S = 12.0
-OVERRIDES = {"compute": "compute", "network": "network", "volume": "block_storage"}
 Phase = operation_pb2.OperationMetadata.Phase
-
-
-@asynccontextmanager
-async def _behind_relays(apart, site):
-    """A client, and a relay before each service."""
-    async with AsyncExitStack() as stack:
-        relays, overrides = {}, {}
-        for service, key in OVERRIDES.items():
-            url = await asyncio.to_thread(site.endpoint, service)
-            host, port = await asyncio.to_thread(site.host, service)
-            relays[service] = relay = await stack.enter_async_context(Relay(host, port))
-            overrides[f"{key}_endpoint_override"] = url.replace(f":{port}", f":{relay.port}", 1)
-        entries = {site.name: site.entry(**overrides)}
-        running = stack.enter_context(apart(entries, "--settle-s", str(SETTLE_S)))
-        cloud = await stack.enter_async_context(AsyncClient(running.address, retries=False))
-        await ready(cloud)
-        yield cloud, relays
 
 
 async def _watched(cloud, operation):
@@ -53,7 +31,7 @@ async def _watched(cloud, operation):
 async def test_a_server_whose_create_got_no_reply_is_there_once(clusters, apart, late_s):
     """It is found by its marker, and never made again."""
     site = clusters[0]
-    async with _behind_relays(apart, site) as (cloud, relays):
+    async with behind_relays(apart, site) as (cloud, relays):
         parts = await parts_of(cloud, site.ref)
         relays["compute"].lose("^POST /v2.1/servers ", send_after_s=late_s)
         wanted = parts.server()
@@ -74,12 +52,12 @@ async def test_a_server_whose_create_got_no_reply_is_there_once(clusters, apart,
 async def test_a_create_that_never_arrived_is_sent_again_after_the_settle_time(clusters, apart):
     """The relay drops the request; one server is made, and not before the settle time is over."""
     site = clusters[0]
-    async with _behind_relays(apart, site) as (cloud, relays):
+    async with behind_relays(apart, site) as (cloud, relays):
         parts = await parts_of(cloud, site.ref)
         relays["compute"].drop("^POST /v2.1/servers ")
         began = asyncio.get_running_loop().time()
         wanted = parts.server()
-        server = await build(cloud, site.ref, wanted)
+        server = await build(cloud, wanted)
         took_s = asyncio.get_running_loop().time() - began
         try:
             names = await asyncio.to_thread(_native_names, site, "servers")
@@ -93,7 +71,7 @@ async def test_a_create_that_never_arrived_is_sent_again_after_the_settle_time(c
 async def test_a_volume_and_a_network_whose_creates_got_no_reply_are_there_once(clusters, apart):
     """Cinder finds them by metadata, Neutron by description, which holds nothing of ours afterwards."""
     site = clusters[0]
-    async with _behind_relays(apart, site) as (cloud, relays):
+    async with behind_relays(apart, site) as (cloud, relays):
         relays["volume"].lose(r"^POST /v3/\w+/volumes ")
         relays["network"].lose("^POST /v2.0/networks ")
         volume, network = await asyncio.gather(_volume(cloud, site.ref), _network(cloud, site.ref))
