@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from cloudspan.v1 import annotations_pb2
+from cloudspan.v1 import annotations_pb2, floating_ip_pb2, security_group_pb2
 from cloudspan_common import contract
 from cloudspan_common.contract import Kind
 from cloudspan_common.errors import InvalidRequest
@@ -49,3 +51,47 @@ def test_a_collections_getter_is_the_one_that_returns_its_resource() -> None:
             assert contract.getter(collection).response is method.item
     with pytest.raises(InvalidRequest, match="unicorns"):
         contract.getter("unicorns")
+
+
+Rule, Group = security_group_pb2.SecurityGroup.Rule, security_group_pb2.SecurityGroup
+INGRESS = Rule.DIRECTION_INGRESS
+
+
+@pytest.mark.parametrize(
+    ("request_", "missing"),
+    [
+        (security_group_pb2.AddRulesRequest(name="n", rules=[Rule(direction=INGRESS), Rule()]), ["rules[1].direction"]),
+        (security_group_pb2.AddRulesRequest(), ["name", "rules"]),
+        (
+            security_group_pb2.UpdateSecurityGroupRequest(security_group=Group(display_name="g")),
+            ["security_group.name"],
+        ),
+        (security_group_pb2.UpdateSecurityGroupRequest(), ["security_group"]),
+    ],
+)
+def test_every_required_field_that_is_empty_is_named_by_its_path(request_: Any, missing: list[str]) -> None:
+    """Nested and repeated ones included."""
+    with pytest.raises(InvalidRequest) as refused:
+        contract.check_required(request_)
+    assert [violation.field for violation in refused.value.violations] == missing
+    assert refused.value.reason == "REQUIRED_FIELD_MISSING"
+
+
+def test_of_a_resource_in_an_update_only_what_the_mask_names_is_required() -> None:
+    """A floating IP's network is required by its create alone."""
+    wanted = floating_ip_pb2.FloatingIp(name="platforms/a/clusters/b/floatingIps/1")
+    request = floating_ip_pb2.UpdateFloatingIpRequest(floating_ip=wanted)
+    contract.check_required(request)
+    request.update_mask.paths.append("external_network")
+    with pytest.raises(InvalidRequest, match=r"floating_ip\.external_network"):
+        contract.check_required(request)
+
+
+def test_a_dotted_routed_field_is_read_and_named_when_empty() -> None:
+    """The name in the resource of an Update says which cluster it is for."""
+    method = METHODS["cloudspan.v1.SecurityGroupService/UpdateSecurityGroup"]
+    request = security_group_pb2.UpdateSecurityGroupRequest(security_group=Group(name="n"))
+    assert (method.collection, contract.routed_value(method, request)) == ("securityGroups", "n")
+    request.security_group.name = ""
+    with pytest.raises(InvalidRequest, match=r"security_group\.name is empty"):
+        contract.check_routed(method, request)
