@@ -62,10 +62,6 @@ INGRESS = Rule.DIRECTION_INGRESS
     [
         (security_group_pb2.AddRulesRequest(name="n", rules=[Rule(direction=INGRESS), Rule()]), ["rules[1].direction"]),
         (security_group_pb2.AddRulesRequest(), ["name", "rules"]),
-        (
-            security_group_pb2.UpdateSecurityGroupRequest(security_group=Group(display_name="g")),
-            ["security_group.name"],
-        ),
         (security_group_pb2.UpdateSecurityGroupRequest(), ["security_group"]),
     ],
 )
