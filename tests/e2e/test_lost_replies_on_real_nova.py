@@ -35,15 +35,14 @@ async def test_a_server_whose_create_got_no_reply_is_there_once(clusters, apart,
         parts = await parts_of(cloud, site.ref)
         relays["compute"].lose("^POST /v2.1/servers ", send_after_s=late_s)
         wanted = parts.server()
-        request = wanted
-        server, phases = await _watched(cloud, await cloud.servers.CreateServer(request))
+        server, phases = await _watched(cloud, await cloud.servers.CreateServer(wanted))
         try:
             assert relays["compute"].lost == 1
             assert Phase.PHASE_RECONCILING in phases
             assert relays["compute"].count("POST", r"^/v2\.1/servers$") == 1
             await asyncio.sleep(0.05)
             names = await asyncio.to_thread(_native_names, site, "servers")
-            assert names.count(wanted.display_name) == 1
+            assert names.count(wanted.server.display_name) == 1
             assert server.state == server_pb2.Server.STATE_RUNNING
         finally:
             await remove(cloud, server.name)
@@ -61,7 +60,7 @@ async def test_a_create_that_never_arrived_is_sent_again_after_the_settle_time(c
         took_s = asyncio.get_running_loop().time() - began
         try:
             names = await asyncio.to_thread(_native_names, site, "servers")
-            assert names.count(wanted.display_name) == 1
+            assert names.count(wanted.server.display_name) == 1
             assert took_s >= SETTLE_S
             assert relays["compute"].count("POST", r"^/v2\.1/servers$") == 2
         finally:
