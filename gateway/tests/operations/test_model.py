@@ -57,14 +57,14 @@ def test_a_cancel_is_counted_once_and_never_after_the_end() -> None:
 
 def test_the_secrets_of_an_outcome_are_shown_once() -> None:
     made = any_pb2.Any()
-    made.Pack(server_pb2.Server(name="s", admin_password="secret"))
+    made.Pack(server_pb2.Server(name="s", generated_password="secret"))
     ended = model.finished(row(), PROGRESS, made, 2.0)
     assert ended.secret
 
     def password(operation: Any) -> str:
         found = server_pb2.Server()
         assert operation.response.Unpack(found)
-        return found.admin_password
+        return found.generated_password
 
     assert password(model.to_message(ended)) == ""
     assert password(model.to_message(ended, reveal=True)) == "secret"
