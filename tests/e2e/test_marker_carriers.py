@@ -141,7 +141,15 @@ def test_a_servers_tag_and_a_volumes_metadata_carry_a_marker(site):
         _, answer = site.ask("compute", "GET", "/servers/detail", tags=asked)
         assert [row["id"] for row in answer["servers"] if asked in row["tags"]] == found
         assert len(answer["servers"]) == len(found)
-    site.until("block_storage", f"/volumes/{volume['id']}", lambda _, row: row["volume"]["status"] == "available")
+    site.until(
+        "block_storage",
+        f"/volumes/{volume['id']}",
+        _is_available,
+    )
+
+
+def _is_available(status, answer):
+    return status == 200 and answer["volume"]["status"] == "available"
 
 
 def _volume():
@@ -257,7 +265,11 @@ def test_a_given_port_is_let_go_by_a_deleted_server_and_keeps_its_tags(site):
 def test_a_volume_beside_an_image_needs_the_image_as_a_device_too(site):
     """400 without; with it the volume is attached, and goes with the server as asked."""
     volume = site.make("block_storage", "volumes", {"volume": _volume()})["id"]
-    site.until("block_storage", f"/volumes/{volume}", lambda _, row: row["volume"]["status"] == "available")
+    site.until(
+        "block_storage",
+        f"/volumes/{volume}",
+        _is_available,
+    )
     data = {"boot_index": -1, "uuid": volume, "source_type": "volume", "destination_type": "volume"}
     data["delete_on_termination"] = True
     body = _server(site)

@@ -115,7 +115,8 @@ async def test_a_wrong_password_is_tried_once_however_many_call(pair, apart):
                 assert told.token.failures == 1
                 assert told.token.HasField("retry_time")
                 check = await cloud.clusters.CheckCluster(cluster_pb2.CheckClusterRequest(name=ref))
-                assert next(stage.stage for stage in check.stages if not stage.ok) == "login"
+                failed = [stage.kind for stage in check.stages if not stage.ok]
+                assert failed == [cluster_pb2.CheckClusterResponse.Stage.KIND_LOGIN]
                 assert keystone.count("POST", LOGIN) <= 2
                 await _list(cloud, "platforms/openstack/clusters/well")
 

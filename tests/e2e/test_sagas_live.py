@@ -11,14 +11,14 @@ from tests.e2e.conftest import build, fresh, parts_of, remove
 from tests.e2e.sites import write_clouds
 from tests.harness.create_server import Interface, NewPort, NewVolume
 
-from cloudspan.client import CloudspanError, InvalidRequest
-from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2
+from cloudspan.client import CloudspanError
+from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, subnet_pb2
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import RateLimited
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.driver import Call
 from cloudspan_kit.engine.step import drive
-from cloudspan_kit.testing import Functions
+from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
@@ -168,13 +168,13 @@ def _take_apart(site, name):
 
 
 async def test_a_network_whose_second_subnet_is_refused_leaves_nothing(clusters, cloud):
-    """A pool outside of its range."""
+    """Its gateway lies within its pool, which Neutron alone refuses."""
     site = clusters[0]
     before = await _ours(site)
-    pools = [Subnet.AllocationPool(start="10.99.0.1", end="10.99.0.9")]
-    request = await _whole_network(cloud, site.ref, allocation_pools=pools)
+    pools = [subnet_pb2.Subnet.AllocationPool(start="10.67.1.2", end="10.67.1.9")]
+    request = await _whole_network(cloud, site.ref, allocation_pools=pools, gateway_ip="10.67.1.5")
     operation = await cloud.networks.CreateNetwork(request)
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(CloudspanError, match="conflicts with allocation pool"):
         await operation.result(60)
     assert [left.name.split("/")[4] for left in await _left_overs(cloud, operation)] == ["subnets", "networks"]
     assert await _ours(site) == before
@@ -195,10 +195,6 @@ def _call(cluster, native_id=""):
     return Call(cluster.ref, Deadline.after(120), uuid.uuid4().hex, native_id, cloud=cluster.cloud)
 
 
-def _of(cluster, name):
-    return getattr(Functions(cluster), name)
-
-
 async def test_what_creates_mark_is_found_and_removed_by_its_mark(clusters, cloud, tmp_path):
     """Every kind, on the real thing; in an order that the cloud allows."""
     site = clusters[0]
@@ -206,7 +202,7 @@ async def test_what_creates_mark_is_found_and_removed_by_its_mark(clusters, clou
     interface = Interface(network=parts.network, new_port=NewPort(), floating_network=public)
     wanted = parts.server(network_interfaces=[interface], new_volumes=[NewVolume(size_bytes=GIB)])
     async with _adapter(site, tmp_path) as cluster:
-        marked = _of(cluster, "marked")
+        marked = Abilities(cluster).marked
         before = {
             kind: {row.marker for row in await marked[kind].find(_call(cluster), "cs-direct-")} for kind in marked
         }
@@ -224,7 +220,7 @@ async def test_what_creates_mark_is_found_and_removed_by_its_mark(clusters, clou
 
 
 async def _driven(cluster, function, request):
-    operation = await drive(_of(cluster, function), request, function, _call(cluster), settle_s=120)
+    operation = await drive(Abilities(cluster).named(function), request, function, _call(cluster), settle_s=120)
     assert not operation.HasField("error"), operation.error.message
 
 
@@ -242,7 +238,7 @@ async def test_a_server_in_transit_is_seen_while_it_is_built_and_deleted(cluster
     site = clusters[0]
     parts = await parts_of(cloud, site.ref)
     async with _adapter(site, tmp_path) as cluster:
-        look = _of(cluster, "transits")["servers"]
+        look = Abilities(cluster).transits["servers"]
         server_id = await _asked_for(cluster, parts)
         gone = [str(uuid.uuid4()) for _ in range(9)]
         assert await look(_call(cluster), [server_id]) == await look(_call(cluster), [server_id, *gone]) == {server_id}

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.e2e.conftest import behind_relays, build, fresh, parts_of, remove
-from tests.harness.create_server import Interface
 
 from cloudspan.client import InvalidRequest, NotFound, PreconditionFailed
 from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, security_group_pb2
@@ -91,8 +90,7 @@ async def test_a_security_group_in_use_is_not_deleted_and_its_ports_are_named(cl
     site = clusters[0]
     parts = await parts_of(cloud, site.ref)
     async with _group(cloud, site.ref) as group:
-        interface = Interface(network=parts.network, security_groups=[group.name])
-        server = await build(cloud, parts.server(network_interfaces=[interface]))
+        server = await build(cloud, parts.server(security_groups=[group.name]))
         try:
             request = security_group_pb2.DeleteSecurityGroupRequest(name=group.name)
             with pytest.raises(PreconditionFailed, match="/ports/"):
