@@ -14,7 +14,7 @@ from tests.harness.in_process import Deployment, deployment
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors, grpcs
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 Code = grpc.StatusCode
 Lists, Gets, Deletes = server_pb2.ListServersRequest, server_pb2.GetServerRequest, server_pb2.DeleteServerRequest

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudspan_kit import Operation
-    from cloudspan_memory.store import Store
+    from cloudspan_memory.cloud.store import Store
 
 _MAC_PREFIX = "fa:16:3e"
 

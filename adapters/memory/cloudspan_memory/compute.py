@@ -9,10 +9,10 @@ from cloudspan.v1 import flavor_pb2, key_pair_pb2, server_pb2
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import BY_KEY, Call, Capability, Made, Operation, Page, Query, Watch
+from cloudspan_memory.cloud.store import Store, copied
 from cloudspan_memory.making import delete, delete_parts, look_at_parts, marked, transits
 from cloudspan_memory.server_create import NOT_SERVED, ServerOptions, make_server, set_state
 from cloudspan_memory.server_parts import parts_of, plug_volume, show_addresses, unplug_all, unplug_volume
-from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,8 @@ from cloudspan_common.names import parse_resource
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_kit import BY_KEY, Call, Capability, Operation, Page, Query
 from cloudspan_memory.addresses import check_addresses, check_external, is_taken, make_floating_ip
+from cloudspan_memory.cloud.store import Store, copied
 from cloudspan_memory.making import delete, marked
-from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan.v1 import project_pb2, quota_pb2, zone_pb2
 from cloudspan_kit import Call, Capability, Page, Query
-from cloudspan_memory.store import Store, copied
+from cloudspan_memory.cloud.store import Store, copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

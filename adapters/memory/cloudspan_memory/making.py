@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cloudspan_kit import Operation
     from cloudspan_kit.driver import Transits
-    from cloudspan_memory.store import Store
+    from cloudspan_memory.cloud.store import Store
 
 # What a parent was made with goes before it does, in this order.
 _PARTS = ("floatingIps", "ports", "volumes", "routers")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import BY_KEY, Call, Capability, Operation, Page, Query
+from cloudspan_memory.cloud.store import Store, copied
 from cloudspan_memory.making import delete, delete_parts, look_at_parts, marked
 from cloudspan_memory.network_create import make_network, make_subnet, parts_of, refuse_used
-from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

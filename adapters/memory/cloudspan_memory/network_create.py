@@ -13,14 +13,14 @@ from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionF
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import copy_fields
 from cloudspan_memory.addresses import check_external, make_interface
+from cloudspan_memory.cloud.store import copied
 from cloudspan_memory.making import make
-from cloudspan_memory.store import copied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudspan_kit import Operation
-    from cloudspan_memory.store import Store
+    from cloudspan_memory.cloud.store import Store
 
 _VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 

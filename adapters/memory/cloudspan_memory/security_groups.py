@@ -21,8 +21,8 @@ from cloudspan_kit import (
     key_of,
     version_of,
 )
+from cloudspan_memory.cloud.store import Store, copied
 from cloudspan_memory.making import delete, make, marked
-from cloudspan_memory.store import Store, copied
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping

@@ -15,16 +15,16 @@ from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violatio
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import ABSENT, read_options
 from cloudspan_memory.addresses import check_addresses, check_external, make_floating_ip, make_port
+from cloudspan_memory.cloud.store import copied
 from cloudspan_memory.making import make
 from cloudspan_memory.server_parts import plug_in, plug_volume
-from cloudspan_memory.storage import check_size, make_volume, until_available
-from cloudspan_memory.store import copied
+from cloudspan_memory.volume.volumes import VOLUMES, check_size, new_volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan_kit import Level, Operation
-    from cloudspan_memory.store import Store
+    from cloudspan_memory.cloud.store import Store
 
 State = server_pb2.Server.State
 Interface = server_pb2.CreateServerRequest.NetworkInterface
@@ -49,7 +49,7 @@ async def make_server(op: Operation, store: Store, request: server_pb2.CreateSer
     # Looked at once: later our own steps have changed what was found, and a flavor deleted meanwhile stops nothing.
     seen = await op.read_once("size", functools.partial(_checked, store, request))
     ports = [await _make_interface(op, store, request, n) for n in range(len(request.network_interfaces))]
-    volumes = [await _make_volume(op, store, request, n) for n in range(len(request.new_volumes))]
+    volumes = [await _make_volume(op, request, n) for n in range(len(request.new_volumes))]
 
     def build(server_id: str) -> server_pb2.Server:
         built = _bare(server, seen)
@@ -112,16 +112,16 @@ async def _make_interface(op: Operation, store: Store, request: server_pb2.Creat
     return port_id
 
 
-async def _make_volume(op: Operation, store: Store, request: server_pb2.CreateServerRequest, number: int) -> str:
+async def _make_volume(op: Operation, request: server_pb2.CreateServerRequest, number: int) -> str:
     wanted = request.new_volumes[number]
     volume = volume_pb2.Volume(
         display_name=wanted.display_name or f"{request.server.display_name}-{number}",
         size_bytes=wanted.size_bytes,
         volume_type=wanted.volume_type,
     )
-    volume_id = await make_volume(op, store, f"volume-{number}", volume)
-    await until_available(op, store, f"volume-{number} available", volume_id)
-    return volume_id
+    made = await op.create(VOLUMES, new_volume(volume), step=f"volume-{number}", part=True)
+    await op.ready(VOLUMES, made, step=f"volume-{number} available")
+    return made.id
 
 
 def _bare(server: server_pb2.Server, seen: Mapping[str, Any]) -> server_pb2.Server:

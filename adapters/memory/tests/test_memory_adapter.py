@@ -21,7 +21,7 @@ from cloudspan.v1 import (
 from cloudspan_common import contract
 from cloudspan_common.contract import Kind
 from cloudspan_kit.serve.capabilities import Abilities
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 from cloudspan_memory.seed.v1 import seed_pb2, seed_pb2_grpc
 
 MAIN = "platforms/memory/clusters/main"

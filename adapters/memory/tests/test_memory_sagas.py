@@ -18,7 +18,7 @@ from cloudspan_common.testing import FakeClock
 from cloudspan_kit.driver import Call
 from cloudspan_kit.engine.step import take_step
 from cloudspan_kit.serve.capabilities import Abilities
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 MAIN = "platforms/memory/clusters/main"
 GIB = 2**30
@@ -77,7 +77,7 @@ class Steps:
         for number in range(200):
             self.step.attempt += 1
             self.step.undo = self.step.undo or number == cancel_at
-            call = Call(cluster=self.cluster.ref, deadline=Deadline.after(30))
+            call = Call(cluster=self.cluster.ref, deadline=Deadline.after(30), cloud=self.cluster.cloud)
             answer = await take_step(function, self.request, self.step, call, settle_s=0.0, clock=self.clock)
             await self.clock.advance(max(answer.retry_after.ToNanoseconds() / 1e9, 0.1))
             if number != lost:
@@ -274,7 +274,7 @@ async def test_created_resources_are_found_by_mark_and_in_transit() -> None:
     """Every part of a server by its mark, and by whose; it is in transit until it runs."""
     steps = Steps(a_server())
     abilities = Abilities(steps.cluster)
-    call = Call(cluster=steps.cluster.ref, deadline=Deadline.after(30))
+    call = Call(cluster=steps.cluster.ref, deadline=Deadline.after(30), cloud=steps.cluster.cloud)
     await steps.drive()
     waits = [answer.transit for answer in steps.answers if answer.HasField("transit")]
     assert [transit.collection for transit in waits][-1] == "servers"
@@ -300,7 +300,7 @@ async def test_a_server_is_in_transit_until_it_runs() -> None:
     steps = Steps(a_server(network_interfaces=[], new_volumes=[]))
     server = steps.cluster.store.put("servers", "s", server_pb2.Server(state=server_pb2.Server.STATE_BUILDING))
     transits = Abilities(steps.cluster).transits["servers"]
-    call = Call(cluster=steps.cluster.ref, deadline=Deadline.after(30))
+    call = Call(cluster=steps.cluster.ref, deadline=Deadline.after(30), cloud=steps.cluster.cloud)
     assert await transits(call, ["s", "gone"]) == {"s"}
     assert await transits(call, ["s", *map(str, range(20))]) == {"s"}
     server.state = server_pb2.Server.STATE_RUNNING

@@ -18,14 +18,17 @@ from cloudspan.v1 import (
     zone_pb2,
 )
 from cloudspan_common.clock import Clock, SystemClock
-from cloudspan_kit import Call, Stage
+from cloudspan_kit import Call, Driver, Stage
+from cloudspan_memory.cloud.store import Store
 from cloudspan_memory.compute import Compute
 from cloudspan_memory.floating_ips import FloatingIps
 from cloudspan_memory.identity import Identity
+from cloudspan_memory.image.images import Images
 from cloudspan_memory.network import Network
 from cloudspan_memory.security_groups import SecurityGroups
-from cloudspan_memory.storage import Storage
-from cloudspan_memory.store import Store
+from cloudspan_memory.volume.snapshots import Snapshots
+from cloudspan_memory.volume.volume_types import VolumeTypes
+from cloudspan_memory.volume.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +40,7 @@ GIB = 1024**3
 
 
 class MemoryCluster:
-    """Implements `cloudspan_kit.driver.Cluster` without a cloud."""
+    """Implements `cloudspan_kit.Cluster` without a cloud."""
 
     settle_s = 0.0  # nothing is ever late here
     digest = "memory"
@@ -45,9 +48,15 @@ class MemoryCluster:
     def __init__(self, ref: ClusterRef, *, delay_s: float = 0.2, clock: Clock | None = None) -> None:
         self.ref = ref
         self.store = Store(ref, clock or SystemClock(), delay_s)
+        self.cloud = self.store
+        self.drivers: Sequence[Driver] = (
+            Volumes(self.store),
+            VolumeTypes(self.store),
+            Snapshots(self.store),
+            Images(self.store),
+        )
         self.areas: Sequence[Area] = (
             Compute(self.store),
-            Storage(self.store),
             Network(self.store),
             FloatingIps(self.store),
             SecurityGroups(self.store),
