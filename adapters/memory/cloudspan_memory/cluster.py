@@ -21,11 +21,16 @@ from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_kit import Call, Driver, Stage
 from cloudspan_memory.cloud.store import Store
 from cloudspan_memory.compute import Compute
-from cloudspan_memory.floating_ips import FloatingIps
-from cloudspan_memory.identity import Identity
+from cloudspan_memory.identity.projects import Projects
+from cloudspan_memory.identity.quotas import Quotas
+from cloudspan_memory.identity.zones import Zones
 from cloudspan_memory.image.images import Images
-from cloudspan_memory.network import Network
-from cloudspan_memory.security_groups import SecurityGroups
+from cloudspan_memory.network.floating_ips import FloatingIps
+from cloudspan_memory.network.networks import Networks
+from cloudspan_memory.network.ports import Ports
+from cloudspan_memory.network.routers import Routers
+from cloudspan_memory.network.security_groups import SecurityGroups
+from cloudspan_memory.network.subnets import Subnets
 from cloudspan_memory.volume.snapshots import Snapshots
 from cloudspan_memory.volume.volume_types import VolumeTypes
 from cloudspan_memory.volume.volumes import Volumes
@@ -54,14 +59,17 @@ class MemoryCluster:
             VolumeTypes(self.store),
             Snapshots(self.store),
             Images(self.store),
-        )
-        self.areas: Sequence[Area] = (
-            Compute(self.store),
-            Network(self.store),
+            Networks(self.store),
+            Subnets(self.store),
+            Ports(self.store),
+            Routers(self.store),
             FloatingIps(self.store),
             SecurityGroups(self.store),
-            Identity(self.store),
+            Projects(self.store),
+            Quotas(self.store),
+            Zones(self.store),
         )
+        self.areas: Sequence[Area] = (Compute(self.store),)
         _furnish(self.store)
 
     async def open(self) -> None:

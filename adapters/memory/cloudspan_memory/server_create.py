@@ -14,9 +14,12 @@ from cloudspan.v1 import floating_ip_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import ABSENT, read_options
-from cloudspan_memory.addresses import check_addresses, check_external, make_floating_ip, make_port
 from cloudspan_memory.cloud.store import copied
 from cloudspan_memory.making import make
+from cloudspan_memory.network.floating_ips import FLOATING_IPS, new_floating_ip
+from cloudspan_memory.network.networks import check_external
+from cloudspan_memory.network.ports import PORTS, new_port
+from cloudspan_memory.network.subnets import subnet_with
 from cloudspan_memory.server_parts import plug_in, plug_volume
 from cloudspan_memory.volume.volumes import VOLUMES, check_size, new_volume
 
@@ -94,7 +97,8 @@ def _check_interface(store: Store, interface: Interface, field: str) -> None:
             raise PreconditionFailed(f"{port.name} is in use by {port.server or port.device_id}; choose a free one")
     else:
         store.get("networks", parse_resource(interface.network, "networks", f"{field}.network")[1])
-        check_addresses(store, interface.network, interface.ip_addresses, f"{field}.ip_addresses")
+        for address in interface.ip_addresses:
+            subnet_with(store, interface.network, address, f"{field}.ip_addresses")
     if interface.floating_network:
         check_external(store, interface.floating_network, f"{field}.floating_network")
 
@@ -105,10 +109,12 @@ async def _make_interface(op: Operation, store: Store, request: server_pb2.Creat
     port_id = parse_resource(interface.port, "ports")[1] if interface.port else ""
     if not port_id and (interface.HasField("new_port") or interface.floating_network):
         name = interface.new_port.display_name or request.server.display_name
-        port_id = await make_port(op, store, f"port-{number}", interface.network, name, interface.ip_addresses)
+        body = new_port(store, interface.network, name, interface.ip_addresses)
+        port_id = (await op.create(PORTS, body, step=f"port-{number}", part=True)).id
     if interface.floating_network:
         wanted = floating_ip_pb2.FloatingIp(external_network=interface.floating_network)
-        await make_floating_ip(op, store, f"floating-ip-{number}", wanted, port_id)
+        leading = new_floating_ip(store, wanted, port_id)
+        await op.create(FLOATING_IPS, leading, step=f"floating-ip-{number}", part=True)
     return port_id
 
 

@@ -1,39 +1,47 @@
-"""Floating IPs: taken from an external network, led to a port or to a server's port."""
+"""Floating IPs: taken from an external network, leading to a port or to a server's port."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan.v1 import floating_ip_pb2, port_pb2
+from cloudspan.v1 import floating_ip_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_common.update_mask import changed_fields
-from cloudspan_kit import BY_KEY, Call, Capability, Operation, Page, Query
-from cloudspan_memory.addresses import check_addresses, check_external, is_taken, make_floating_ip
+from cloudspan_kit import BY_KEY, Kind
+from cloudspan_kit.drivers import FloatingIpDriver
+from cloudspan_memory.cloud.source import MemoryDriver, MemorySource, New, StoredMarkers, set_fields
 from cloudspan_memory.cloud.store import Store, copied
-from cloudspan_memory.making import delete, marked
+from cloudspan_memory.network.networks import check_external
+from cloudspan_memory.network.subnets import free_address, subnet_with, taken_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from cloudspan.v1 import port_pb2
+    from cloudspan_kit import Operation
 
 FloatingIp = floating_ip_pb2.FloatingIp
 
+FLOATING_IPS = Kind(
+    collection="floatingIps",
+    message=FloatingIp,
+    row=FloatingIp,
+    source=MemorySource(),
+    safety=BY_KEY,
+    marker=StoredMarkers(),
+)
 
-class FloatingIps:
-    """The floating IPs of one cluster."""
 
-    capabilities: Mapping[str, Capability] = {"create_floating_ip": Capability(create_safety=BY_KEY)}
+class FloatingIps(MemoryDriver[FloatingIp], FloatingIpDriver):
+    """FloatingIpService."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.marked = {"floatingIps": marked(store, "floatingIps")}
+    kind = FLOATING_IPS
 
-    async def get_floating_ip(self, call: Call, _: floating_ip_pb2.GetFloatingIpRequest) -> FloatingIp:
-        return self._shown(self._store.get("floatingIps", call.id))
-
-    async def list_floating_ips(self, _: Call, query: Query) -> Page[FloatingIp]:
-        page = self._store.page("floatingIps", query)
-        return Page([self._shown(row) for row in page.items], page.more, page.position)
+    def message(self, row: FloatingIp) -> FloatingIp:
+        """Return it with the server that it leads to now."""
+        shown = copied(row)
+        port = self._store.find("ports", parse_resource(row.port, "ports")[1]) if row.port else None
+        shown.server = port.server if port is not None else ""
+        return shown
 
     async def create_floating_ip(self, op: Operation, request: floating_ip_pb2.CreateFloatingIpRequest) -> FloatingIp:
         wanted = request.floating_ip
@@ -42,32 +50,24 @@ class FloatingIps:
             check_external(self._store, wanted.external_network, "floating_ip.external_network")
             if not wanted.ip_address:
                 return
-            check_addresses(self._store, wanted.external_network, [wanted.ip_address], "floating_ip.ip_address")
-            if is_taken(self._store, wanted.ip_address):
+            subnet_with(self._store, wanted.external_network, wanted.ip_address, "floating_ip.ip_address")
+            if wanted.ip_address in taken_addresses(self._store):
                 text = f"{wanted.ip_address} of {wanted.external_network} is in use; choose another, or none"
                 raise AlreadyExists(text, reason="ADDRESS_IN_USE")
 
         await op.read_once("request", look)
-        made = await make_floating_ip(op, self._store, "floating-ip", wanted)
-        op.set_resource(self._store.name("floatingIps", made))
-        return self._shown(self._store.get("floatingIps", made))
+        made = await op.create(FLOATING_IPS, new_floating_ip(self._store, wanted))
+        return self.message(self._store.get("floatingIps", made.id))
 
     async def update_floating_ip(self, op: Operation, request: floating_ip_pb2.UpdateFloatingIpRequest) -> FloatingIp:
-        changed, asked = changed_fields(request, "floating_ip"), request.floating_ip
-
-        async def change() -> None:
-            floating = self._store.get("floatingIps", op.call.id)
-            for field in changed & {"display_name", "description"}:
-                setattr(floating, field, getattr(asked, field))
-            if "labels" in changed:
-                floating.labels.clear()
-                floating.labels.update(asked.labels)
-
-        return await self._changed(op, "update", change)
+        changed, wanted = changed_fields(request, "floating_ip"), request.floating_ip
+        fields = changed & {"display_name", "description", "labels"}
+        return await self._change(op, "update", lambda floating: set_fields(floating, wanted, fields))
 
     async def delete_floating_ip(self, op: Operation, request: floating_ip_pb2.DeleteFloatingIpRequest) -> None:
-        op.set_resource(request.name)
-        await op.change("delete", lambda: delete(self._store, "floatingIps", op.call.id))
+        await op.delete(FLOATING_IPS, op.call.id)
+
+    # ------------------------------------------------------------------ where it leads
 
     async def associate_floating_ip(
         self, op: Operation, request: floating_ip_pb2.AssociateFloatingIpRequest
@@ -80,27 +80,19 @@ class FloatingIps:
                 raise PreconditionFailed(text, reason="FLOATING_IP_IN_USE", resource=floating.name)
             return {"port": port.name, "address": address}
 
-        async def change() -> None:
-            floating = self._store.get("floatingIps", op.call.id)
-            floating.port, floating.fixed_ip_address = found["port"], found["address"]
+        def change(floating: FloatingIp) -> None:
+            floating.port, floating.fixed_ip_address = target["port"], target["address"]
 
-        found = await op.read_once("target", look)
-        return await self._changed(op, "associate", change)
+        target = await op.read_once("target", look)
+        return await self._change(op, "associate", change)
 
     async def disassociate_floating_ip(
-        self, op: Operation, _: floating_ip_pb2.DisassociateFloatingIpRequest
+        self, op: Operation, request: floating_ip_pb2.DisassociateFloatingIpRequest
     ) -> FloatingIp:
-        async def change() -> None:
-            floating = self._store.get("floatingIps", op.call.id)
+        def change(floating: FloatingIp) -> None:
             floating.port = floating.fixed_ip_address = ""
 
-        return await self._changed(op, "disassociate", change)
-
-    async def _changed(self, op: Operation, step: str, change: Callable[[], Awaitable[None]]) -> FloatingIp:
-        op.set_resource(self._store.name("floatingIps", op.call.id))
-        self._store.get("floatingIps", op.call.id)  # before the first step, so that a check alone misses it too
-        await op.change(step, change)
-        return self._shown(self._store.get("floatingIps", op.call.id))
+        return await self._change(op, "disassociate", change)
 
     def _target(self, request: floating_ip_pb2.AssociateFloatingIpRequest) -> tuple[port_pb2.Port, str]:
         """Return the port and its address that a floating IP shall lead to."""
@@ -123,9 +115,18 @@ class FloatingIps:
         server = self._store.get("servers", parse_resource(request.server, "servers", "server")[1])
         return [port for port in self._store.all("ports") if port.server == server.name]
 
-    def _shown(self, floating: FloatingIp) -> FloatingIp:
-        """With the server that it leads to now."""
-        shown = copied(floating)
-        port = self._store.find("ports", parse_resource(floating.port, "ports")[1]) if floating.port else None
-        shown.server = port.server if port is not None else ""
-        return shown
+
+def new_floating_ip(store: Store, wanted: FloatingIp, port_id: str = "") -> New[FloatingIp]:
+    """Return what takes a floating IP from an external network, and lets it lead to a port if there is one."""
+
+    def build(_: str) -> FloatingIp:
+        floating = copied(wanted)
+        floating.state = FloatingIp.STATE_ACTIVE
+        floating.ip_address = wanted.ip_address or free_address(store, wanted.external_network)[1]
+        if port_id:
+            fixed = store.get("ports", port_id).fixed_ips
+            floating.port = store.name("ports", port_id)
+            floating.fixed_ip_address = fixed[0].ip_address if fixed else ""
+        return floating
+
+    return New(build)
