@@ -63,8 +63,8 @@ class MemorySource(Source[New[Any]]):
         return Rows([store_of(call).get(self._of(kind), native_id)])
 
     async def page(self, call: Call, kind: Kind[R, M, Never], query: Query) -> RowPage[R]:
-        page = store_of(call).page(self._of(kind), query)
-        return RowPage(Rows(page.items), page.more, page.position)
+        ids, rows, more = store_of(call).page(self._of(kind), query.cursor, query.limit)
+        return RowPage(Rows(rows), more, position=lambda index: ids[index])
 
     async def sweep(self, call: Call, kind: Kind[R, M, Never]) -> AsyncIterator[Sequence[R]]:
         yield store_of(call).all(self._of(kind))

@@ -1,6 +1,6 @@
 """CreateServer: ports, floating IPs and volumes of its own, then the server; undone in reverse when one fails.
 
-`Compute.create_server` calls `make_server`.
+`Servers.create_server` calls `new_server`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from cloudspan.v1 import floating_ip_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import ABSENT, read_options
+from cloudspan_memory.cloud.source import New
 from cloudspan_memory.cloud.store import copied
-from cloudspan_memory.making import make
+from cloudspan_memory.compute.server_parts import plug_in, plug_volume
 from cloudspan_memory.network.floating_ips import FLOATING_IPS, new_floating_ip
 from cloudspan_memory.network.networks import check_external
 from cloudspan_memory.network.ports import PORTS, new_port
 from cloudspan_memory.network.subnets import subnet_with
-from cloudspan_memory.server_parts import plug_in, plug_volume
 from cloudspan_memory.volume.volumes import VOLUMES, check_size, new_volume
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ class ServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """End in ERROR: for trying out what a failed create looks like."""
 
 
-async def make_server(op: Operation, store: Store, request: server_pb2.CreateServerRequest) -> str:
-    """Make a server with all that it asks for, and return its id; the last step is the server itself."""
-    server = request.server
+async def new_server(op: Operation, store: Store, request: server_pb2.CreateServerRequest) -> New[server_pb2.Server]:
+    """Make what a server is created with, and return what makes the server itself."""
     options = read_options(request.options, ServerOptions) or ServerOptions()
     # Looked at once: later our own steps have changed what was found, and a flavor deleted meanwhile stops nothing.
     seen = await op.read_once("size", functools.partial(_checked, store, request))
@@ -55,7 +54,7 @@ async def make_server(op: Operation, store: Store, request: server_pb2.CreateSer
     volumes = [await _make_volume(op, request, n) for n in range(len(request.new_volumes))]
 
     def build(server_id: str) -> server_pb2.Server:
-        built = _bare(server, seen)
+        built = _bare(request.server, seen)
         built.name = store.name("servers", server_id)
         for port, interface in zip(ports, request.network_interfaces, strict=True):
             plug_in(store, built, interface, port)
@@ -64,8 +63,7 @@ async def make_server(op: Operation, store: Store, request: server_pb2.CreateSer
         return built
 
     outcome = State.STATE_ERROR if options.fail else State.STATE_RUNNING
-    becomes = functools.partial(set_state, state=outcome)
-    return await make(op, store, "server", "servers", build, becomes=becomes)
+    return New(build, functools.partial(set_state, state=outcome))
 
 
 def set_state(server: server_pb2.Server, state: State) -> None:
