@@ -125,7 +125,8 @@ class MemorySource(Source[New[Any]]):
             return True if store.find(collection, native_id) is None else None
 
         await op.change(step, begin)
-        await op.wait_until("gone", gone, watch=watch_of(kind, native_id))
+        if self._deleting:
+            await op.wait_until("gone", gone, watch=watch_of(kind, native_id))
 
     async def discard(self, call: Call, kind: Kind[R, M, Never], native_id: str) -> None:
         store_of(call).delete(kind.collection, native_id)
