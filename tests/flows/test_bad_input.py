@@ -14,7 +14,8 @@ from tests.harness.in_process import Deployment, deployment
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import errors, grpcs
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
+from cloudspan_memory.compute.servers import SERVERS
 
 Code = grpc.StatusCode
 Lists, Gets, Deletes = server_pb2.ListServersRequest, server_pb2.GetServerRequest, server_pb2.DeleteServerRequest
@@ -194,23 +195,23 @@ async def test_without_a_deadline_a_call_is_served(servers: Any) -> None:
 
 
 async def test_a_call_that_is_cancelled_midway_ends_at_the_adapter(
-    running: Deployment, servers: Any, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+    running: Deployment, servers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is gone: so is its call, down to the driver; the next one is served."""
     begun, ended = asyncio.Event(), asyncio.Event()
-    area = cluster.areas[0]
-    real = type(area).get_server
+    source = type(SERVERS.source)
+    real = source.one
 
-    async def hanging(self: Any, call: Any, request: Any) -> Any:
-        if call.id != "seed-000000":
-            return await real(self, call, request)
+    async def hanging(self: Any, call: Any, kind: Any, native_id: str) -> Any:
+        if native_id != "seed-000000":
+            return await real(self, call, kind, native_id)
         begun.set()
         try:
             await asyncio.sleep(30)
         finally:
             ended.set()
 
-    monkeypatch.setattr(type(area), "get_server", hanging)
+    monkeypatch.setattr(source, "one", hanging)
     async with (
         deployment(memory_cluster("main", platform="fresh")) as fresh,
         grpcs.new_channel(f"127.0.0.1:{fresh.gateway.server.port}") as channel,

@@ -29,7 +29,7 @@ from cloudspan_common.trial_certificates import Authority
 from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 GATEWAY = "gateway.cloudspan"
 READY, QUARANTINED = platform_pb2.AdapterInstance.STATE_READY, platform_pb2.AdapterInstance.STATE_QUARANTINED

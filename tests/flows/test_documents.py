@@ -57,7 +57,7 @@ def test_the_code_of_the_guide_to_a_new_rpc_is_that_of_the_example():
     """The rpc in the contract and its function in the memory adapter, at whatever depth they are indented."""
     for language, source in (
         ("proto", "protos/cloudspan/v1/security_group.proto"),
-        ("python", "adapters/memory/cloudspan_memory/security_groups.py"),
+        ("python", "adapters/memory/cloudspan_memory/network/security_groups.py"),
     ):
         [block] = _blocks("docs/add-an-rpc.md", language)
         lines = [line.strip() for line in (ROOT / source).read_text().splitlines()]

@@ -17,7 +17,7 @@ import cloudspan_openstack_fake as fake_openstack
 import cloudspan_zstack_fake as fake_zstack
 from cloudspan.v1 import server_pb2
 from cloudspan_common.names import ClusterRef
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 from cloudspan_openstack.cloud.clouds import read_cloud as read_openstack
 from cloudspan_openstack.cluster import OpenStackCluster
 from cloudspan_openstack.cluster import Shared as SharedByOpenStack

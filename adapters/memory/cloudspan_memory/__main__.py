@@ -11,7 +11,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
 from cloudspan_kit import Adapter, AdapterConfig, serve_adapter
 from cloudspan_memory import seeding
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 if TYPE_CHECKING:
     import asyncio

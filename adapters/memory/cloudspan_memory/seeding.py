@@ -12,7 +12,7 @@ from cloudspan_memory.seed.v1 import seed_pb2, seed_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cloudspan_memory.driver import MemoryCluster
+    from cloudspan_memory.cluster import MemoryCluster
 
 SERVICE = "cloudspan_memory.seed.v1.SeedService"
 MAX_SERVERS = 100_000

@@ -12,7 +12,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_memory import seeding
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from cloudspan_common import grpcs
 from cloudspan_common.errors import DETAILS_KEY, to_status
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 ALL = "platforms/-/clusters/-"
 NAME = "operations/42"

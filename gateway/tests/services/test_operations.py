@@ -15,7 +15,7 @@ from tests.harness.in_process import Deployment, deployment, metadata_of
 
 from cloudspan.client import errors, result_of, waiting
 from cloudspan.v1 import operation_pb2, server_pb2
-from cloudspan_memory.driver import MemoryCluster
+from cloudspan_memory.cluster import MemoryCluster
 
 Phase = operation_pb2.OperationMetadata.Phase
 Get, Cancel = operations_pb2.GetOperationRequest, operations_pb2.CancelOperationRequest

@@ -1,6 +1,6 @@
 """CreateServer: ports, floating IPs and volumes of its own, then the server; undone in reverse when one fails.
 
-`Compute.create_server` calls `make_server`.
+`Servers.create_server` calls `new_server`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from cloudspan.v1 import floating_ip_pb2, server_pb2, volume_pb2
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violation
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import ABSENT, read_options
-from cloudspan_memory.addresses import check_addresses, check_external, make_floating_ip, make_port
-from cloudspan_memory.making import make
-from cloudspan_memory.server_parts import plug_in, plug_volume
-from cloudspan_memory.storage import check_size, make_volume, until_available
-from cloudspan_memory.store import copied
+from cloudspan_memory.cloud.source import New
+from cloudspan_memory.cloud.store import copied
+from cloudspan_memory.compute.server_parts import plug_in, plug_volume
+from cloudspan_memory.network.floating_ips import FLOATING_IPS, new_floating_ip
+from cloudspan_memory.network.networks import check_external
+from cloudspan_memory.network.ports import PORTS, new_port
+from cloudspan_memory.network.subnets import subnet_with
+from cloudspan_memory.volume.volumes import VOLUMES, check_size, new_volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudspan_kit import Level, Operation
-    from cloudspan_memory.store import Store
+    from cloudspan_memory.cloud.store import Store
 
 State = server_pb2.Server.State
 Interface = server_pb2.CreateServerRequest.NetworkInterface
@@ -42,17 +45,16 @@ class ServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """End in ERROR: for trying out what a failed create looks like."""
 
 
-async def make_server(op: Operation, store: Store, request: server_pb2.CreateServerRequest) -> str:
-    """Make a server with all that it asks for, and return its id; the last step is the server itself."""
-    server = request.server
+async def new_server(op: Operation, store: Store, request: server_pb2.CreateServerRequest) -> New[server_pb2.Server]:
+    """Make what a server is created with, and return what makes the server itself."""
     options = read_options(request.options, ServerOptions) or ServerOptions()
     # Looked at once: later our own steps have changed what was found, and a flavor deleted meanwhile stops nothing.
     seen = await op.read_once("size", functools.partial(_checked, store, request))
     ports = [await _make_interface(op, store, request, n) for n in range(len(request.network_interfaces))]
-    volumes = [await _make_volume(op, store, request, n) for n in range(len(request.new_volumes))]
+    volumes = [await _make_volume(op, request, n) for n in range(len(request.new_volumes))]
 
     def build(server_id: str) -> server_pb2.Server:
-        built = _bare(server, seen)
+        built = _bare(request.server, seen)
         built.name = store.name("servers", server_id)
         for port, interface in zip(ports, request.network_interfaces, strict=True):
             plug_in(store, built, interface, port)
@@ -61,8 +63,7 @@ async def make_server(op: Operation, store: Store, request: server_pb2.CreateSer
         return built
 
     outcome = State.STATE_ERROR if options.fail else State.STATE_RUNNING
-    becomes = functools.partial(set_state, state=outcome)
-    return await make(op, store, "server", "servers", build, becomes=becomes)
+    return New(build, functools.partial(set_state, state=outcome))
 
 
 def set_state(server: server_pb2.Server, state: State) -> None:
@@ -94,7 +95,8 @@ def _check_interface(store: Store, interface: Interface, field: str) -> None:
             raise PreconditionFailed(f"{port.name} is in use by {port.server or port.device_id}; choose a free one")
     else:
         store.get("networks", parse_resource(interface.network, "networks", f"{field}.network")[1])
-        check_addresses(store, interface.network, interface.ip_addresses, f"{field}.ip_addresses")
+        for address in interface.ip_addresses:
+            subnet_with(store, interface.network, address, f"{field}.ip_addresses")
     if interface.floating_network:
         check_external(store, interface.floating_network, f"{field}.floating_network")
 
@@ -105,23 +107,25 @@ async def _make_interface(op: Operation, store: Store, request: server_pb2.Creat
     port_id = parse_resource(interface.port, "ports")[1] if interface.port else ""
     if not port_id and (interface.HasField("new_port") or interface.floating_network):
         name = interface.new_port.display_name or request.server.display_name
-        port_id = await make_port(op, store, f"port-{number}", interface.network, name, interface.ip_addresses)
+        body = new_port(store, interface.network, name, interface.ip_addresses)
+        port_id = (await op.create(PORTS, body, step=f"port-{number}", part=True)).id
     if interface.floating_network:
         wanted = floating_ip_pb2.FloatingIp(external_network=interface.floating_network)
-        await make_floating_ip(op, store, f"floating-ip-{number}", wanted, port_id)
+        leading = new_floating_ip(store, wanted, port_id)
+        await op.create(FLOATING_IPS, leading, step=f"floating-ip-{number}", part=True)
     return port_id
 
 
-async def _make_volume(op: Operation, store: Store, request: server_pb2.CreateServerRequest, number: int) -> str:
+async def _make_volume(op: Operation, request: server_pb2.CreateServerRequest, number: int) -> str:
     wanted = request.new_volumes[number]
     volume = volume_pb2.Volume(
         display_name=wanted.display_name or f"{request.server.display_name}-{number}",
         size_bytes=wanted.size_bytes,
         volume_type=wanted.volume_type,
     )
-    volume_id = await make_volume(op, store, f"volume-{number}", volume)
-    await until_available(op, store, f"volume-{number} available", volume_id)
-    return volume_id
+    made = await op.create(VOLUMES, new_volume(volume), step=f"volume-{number}", part=True)
+    await op.ready(VOLUMES, made, step=f"volume-{number} available")
+    return made.id
 
 
 def _bare(server: server_pb2.Server, seen: Mapping[str, Any]) -> server_pb2.Server:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf.message import Message
 
 from cloudspan_common.errors import NotFound
-from cloudspan_kit import Page, operation_prefix
+from cloudspan_kit import operation_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit import Query
 
 M = TypeVar("M", bound=Message)
 
@@ -118,14 +117,13 @@ class Store:
         """Return everything in a collection as it is now, by id."""
         return [row for _, row in self.items(collection)]
 
-    def page(self, collection: str, query: Query) -> Page[Any]:
-        """Return copies of the page after `query.cursor`, an id."""
+    def page(self, collection: str, after: str, limit: int) -> tuple[list[str], list[Any], bool]:
+        """Return ids and resources of the page after an id, and whether there is another page."""
         self._catch_up()
         rows = self._collections.get(collection, _Collection())
-        start = bisect.bisect_right(rows.ids, query.cursor) if query.cursor else 0
-        ids = rows.ids[start : start + query.limit]
-        more = start + query.limit < len(rows.ids)
-        return Page([copied(rows.rows[i]) for i in ids], more=more, position=lambda index: ids[index])
+        start = bisect.bisect_right(rows.ids, after) if after else 0
+        ids = rows.ids[start : start + limit]
+        return ids, [rows.rows[i] for i in ids], start + limit < len(rows.ids)
 
     def delete(self, collection: str, resource_id: str) -> None:
         """Forget a resource; nothing happens when there is none.

@@ -8,7 +8,7 @@ from cloudspan_common.names import parse_resource
 
 if TYPE_CHECKING:
     from cloudspan.v1 import server_pb2, volume_pb2
-    from cloudspan_memory.store import Store
+    from cloudspan_memory.cloud.store import Store
 
     Wanted = server_pb2.CreateServerRequest.NetworkInterface
 
