@@ -30,7 +30,8 @@ RETRY = {
     "initialBackoff": "0.1s",  # 0.1, 0.2, 0.4 s
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # CANCELLED: what a gateway cancels whose server ended; a caller's own cancel is never sent again.
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 # A gateway that is down is not asked four times by each of a thousand callers.
 THROTTLING = {"maxTokens": 10, "tokenRatio": 0.1}

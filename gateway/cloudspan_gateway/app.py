@@ -134,10 +134,10 @@ class Gateway:
             CloudspanError: The address can't be listened on, or the operations' store can't be opened.
         """
         async with self.working():
-            self.server = GatewayServer(self.pipeline, self._descriptors())
-            async with self._in_background(partial(self.server.tell_health, self.table)):
+            self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+            await self.server.start(self.config.listen, self.config.own_tls)
+            async with self._in_background(partial(self.server.tell_health, self.table), self.server.watch):
                 try:
-                    await self.server.start(self.config.listen, self.config.own_tls)
                     log.info(
                         "gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table)
                     )

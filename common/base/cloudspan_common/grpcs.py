@@ -237,9 +237,14 @@ def new_channel(
     )
 
 
-def add_health(server: grpc.aio.Server) -> health.aio.HealthServicer:
-    """Add grpc.health.v1 and return its servicer, whose `set` and `enter_graceful_shutdown` the process calls."""
-    servicer = health.aio.HealthServicer()
+def new_health() -> health.aio.HealthServicer:
+    """Return the servicer of grpc.health.v1, whose `set` and `enter_graceful_shutdown` the process calls."""
+    return health.aio.HealthServicer()
+
+
+def add_health(server: grpc.aio.Server, servicer: health.aio.HealthServicer | None = None) -> health.aio.HealthServicer:
+    """Add grpc.health.v1 and return its servicer; a new one unless it is given."""
+    servicer = servicer or new_health()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     return servicer
 

@@ -161,6 +161,11 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
+def new_restarts(registry: CollectorRegistry) -> Counter:
+    """Return the counter of parts of a process that ended and were started again, by part."""
+    return Counter("cloudspan_restarts", "Parts that ended and were started again.", ("part",), registry=registry)
+
+
 class MetricsServer:
     """The HTTP door of a registry, on a thread of its own so that a busy event loop can still be watched."""
 

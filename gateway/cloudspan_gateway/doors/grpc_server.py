@@ -12,10 +12,11 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from cloudspan_common import deadlines, grpcs
+from cloudspan_common.watched_server import WatchedServer
 from cloudspan_gateway.call import Call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from cloudspan_common.reflection import DescriptorSource
     from cloudspan_gateway.call import Answer, Payload, Writer
@@ -35,18 +36,27 @@ SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 class GatewayServer:
     """The server with its side services: health, reflection, channelz."""
 
-    def __init__(self, pipeline: Pipeline, descriptors: DescriptorSource) -> None:
-        self._server = grpcs.new_server()
-        self._server.add_generic_rpc_handlers((_Known(pipeline),))
-        self._health = grpcs.add_health(self._server)
-        grpcs.add_reflection(self._server, descriptors)
-        grpcs.add_channelz(self._server)
-        # Last, since it takes every call that nobody else knows.
-        self._server.add_generic_rpc_handlers((_Unknown(pipeline),))
-        self.port = 0
+    def __init__(self, pipeline: Pipeline, descriptors: DescriptorSource, on_restart: Callable[[], None]) -> None:
+        self._known, self._unknown, self._descriptors = _Known(pipeline), _Unknown(pipeline), descriptors
+        self._on_restart = on_restart
+        self._health = grpcs.new_health()
+        self._server: WatchedServer | None = None
 
     def __repr__(self) -> str:
         return f"<GatewayServer on port {self.port}>" if self.port else "<GatewayServer, not listening>"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; 0 before `start`."""
+        return self._server.port if self._server else 0
+
+    def _add_services(self, server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers((self._known,))
+        grpcs.add_health(server, self._health)
+        grpcs.add_reflection(server, self._descriptors)
+        grpcs.add_channelz(server)
+        # Last, since it takes every call that nobody else knows.
+        server.add_generic_rpc_handlers((self._unknown,))
 
     async def start(self, listen: str, tls: grpcs.Tls | None = None) -> int:
         """Listen on `listen` and return the port.
@@ -54,16 +64,26 @@ class GatewayServer:
         Raises:
             CloudspanError: The address can't be listened on.
         """
-        port = grpcs.listen(self._server, listen, tls)
-        await self._server.start()
+        server = WatchedServer(listen, tls, on_restart=self._on_restart)
+        await server.start(self._add_services)
         await self._health.set("", SERVING)
-        self.port = port
-        return port
+        self._server = server
+        return server.port
+
+    async def watch(self) -> None:
+        """Serve again whenever gRPC's server ends, until cancelled.
+
+        Raises:
+            PreconditionFailed: The port can't be had again.
+        """
+        if self._server is not None:
+            await self._server.watch()
 
     async def stop(self, drain_s: float) -> None:
         """Say NOT_SERVING, take no new calls, and let those under way end for at most `drain_s`."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(drain_s)
+        if self._server is not None:
+            await self._server.stop(drain_s)
 
     async def tell_health(self, table: Table) -> None:
         """Keep the health of `platforms/NAME` up to date until cancelled."""

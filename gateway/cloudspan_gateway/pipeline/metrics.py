@@ -41,6 +41,8 @@ class GatewayMetrics:
         self.defects = Counter(
             "cloudspan_gateway_defects", "Calls that failed by a fault of the gateway.", registry=self.registry
         )
+        self.restarts = telemetry.new_restarts(self.registry)
+        """By part: server, table, runner."""
         self._calls = Counter(
             "cloudspan_gateway_calls",
             "Calls ended.",

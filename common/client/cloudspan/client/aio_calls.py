@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 
 from cloudspan.client import answers
 from cloudspan.client.answers import DEFAULT_RESULT_TIMEOUT_S, ItemT, ResultT
-from cloudspan.client.errors import Unreachable, from_call
+from cloudspan.client.errors import Cancelled, Unreachable, from_call
 from cloudspan.v1 import operation_pb2
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Mutation(Generic[RequestT, ResultT]):
         while True:
             try:
                 proto = await self._send(request, metadata=metadata, timeout=left)
-            except Unreachable:
+            except (Unreachable, Cancelled):  # the latter by a gateway whose server ended
                 pause_s = self._calls.defaults.pause_s(attempt, request)
                 left = give_up - time.monotonic() - (pause_s or 0.0)
                 if pause_s is None or left <= 0:

@@ -5,12 +5,13 @@ An adapter's `__main__` builds its clusters and calls `serve`.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -22,7 +23,8 @@ from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.names import is_tag
 from cloudspan_common.reflection import PoolSource
 from cloudspan_common.registry import Instance, open_registry
-from cloudspan_common.telemetry import new_registry, serve_metrics
+from cloudspan_common.telemetry import new_registry, new_restarts, serve_metrics
+from cloudspan_common.watched_server import WatchedServer
 from cloudspan_kit.serve.callers import GATEWAY, Callers
 from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_kit.serve.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
@@ -30,8 +32,7 @@ from cloudspan_kit.serve.servicer import Clusters, ContractServicer
 from cloudspan_kit.serve.steps import MarkServicer, StepServicer
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     import grpc
     from grpc_health.v1.health import aio as health_aio
@@ -114,15 +115,16 @@ async def serve(
     """
     _check(adapter)
     async with AsyncExitStack() as stack:
-        server, port = _listening(config)
-        instance = _instance(adapter, config, port)
+        metrics = metrics or new_registry()
+        server = _listening(config, new_restarts(metrics).labels("server").inc)
+        instance = _instance(adapter, config, server.port)
         if config.metrics:
-            stack.callback(serve_metrics(metrics or new_registry(), config.metrics).close)
+            stack.callback(serve_metrics(metrics, config.metrics).close)
         for cluster in adapter.clusters:
             stack.push_async_callback(cluster.close)
             await cluster.open()
-        health = _add_services(server, adapter, instance)
-        await server.start()
+        health = grpcs.new_health()
+        await server.start(_services(adapter, instance, health))
         stack.push_async_callback(server.stop, config.drain_s)
         if registry is None:
             registry = open_registry(config.registry)
@@ -131,17 +133,30 @@ async def serve(
         log.info("adapter serves", platform=adapter.platform, address=instance.address, instance=instance.instance_id)
         if ready:
             ready(instance.address)
-        await stop.wait()
+        await _until(stop, server.watch())
         await registration.drain()
         await registration.deregister()
         await health.enter_graceful_shutdown()
         log.info("adapter drains", platform=adapter.platform, limit_s=config.drain_s)
 
 
-def _listening(config: AdapterConfig) -> tuple[grpc.aio.Server, int]:
+async def _until(stop: asyncio.Event, watch: Coroutine[Any, Any, None]) -> None:
+    """Return once `stop` is set; raise what `watch` ends with before."""
+    stopped, watching = asyncio.create_task(stop.wait()), asyncio.create_task(watch)
+    try:
+        await asyncio.wait({stopped, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            await watching
+    finally:
+        for task in (stopped, watching):
+            task.cancel()
+        await asyncio.wait({stopped, watching})
+
+
+def _listening(config: AdapterConfig, on_restart: Callable[[], None]) -> WatchedServer:
     tls = grpcs.Tls.mutual(config.tls_certificate, config.tls_key, config.tls_authority)
-    server = grpcs.new_server((Callers(config.tls_gateway, config.tls_caller),) if tls else ())
-    return server, grpcs.listen(server, config.listen, tls)
+    callers = (Callers(config.tls_gateway, config.tls_caller),) if tls else ()
+    return WatchedServer(config.listen, tls, callers, on_restart=on_restart)
 
 
 def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
@@ -165,18 +180,26 @@ def _check(adapter: Adapter) -> None:
         raise InvalidRequest(f"a cluster tag stands twice in {', '.join(tags[1:])}; tags tell clusters apart")
 
 
-def _add_services(server: grpc.aio.Server, adapter: Adapter, instance: Instance) -> health_aio.HealthServicer:
+def _services(
+    adapter: Adapter, instance: Instance, health: health_aio.HealthServicer
+) -> Callable[[grpc.aio.Server], None]:
+    """Return what adds the adapter's services to a server."""
     clusters = Clusters(adapter.platform, {c.ref.cluster: (c, Abilities(c)) for c in adapter.clusters})
     servicer = ContractServicer(clusters, instance.instance_id)
     describer = Describer(adapter.display_name, instance, clusters, tuple(adapter.own_services))
-    server.add_generic_rpc_handlers(servicer.handlers())
-    platform_pb2_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(describer, servicer), server)
-    cluster_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(describer, clusters, servicer), server)
-    adapter_pb2_grpc.add_AdapterServiceServicer_to_server(describer, server)
-    step_pb2_grpc.add_StepServiceServicer_to_server(StepServicer(clusters, servicer), server)
-    step_pb2_grpc.add_MarkServiceServicer_to_server(MarkServicer(clusters, servicer), server)
-    for add in adapter.own_services.values():
-        add(server)
-    grpcs.add_channelz(server)
-    grpcs.add_reflection(server, PoolSource((*SERVICES, *ADAPTER_SERVICES, *adapter.own_services, *INFRASTRUCTURE)))
-    return grpcs.add_health(server)
+    source = PoolSource((*SERVICES, *ADAPTER_SERVICES, *adapter.own_services, *INFRASTRUCTURE))
+
+    def add_services(server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers(servicer.handlers())
+        platform_pb2_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(describer, servicer), server)
+        cluster_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(describer, clusters, servicer), server)
+        adapter_pb2_grpc.add_AdapterServiceServicer_to_server(describer, server)
+        step_pb2_grpc.add_StepServiceServicer_to_server(StepServicer(clusters, servicer), server)
+        step_pb2_grpc.add_MarkServiceServicer_to_server(MarkServicer(clusters, servicer), server)
+        for add in adapter.own_services.values():
+            add(server)
+        grpcs.add_channelz(server)
+        grpcs.add_reflection(server, source)
+        grpcs.add_health(server, health)
+
+    return add_services
