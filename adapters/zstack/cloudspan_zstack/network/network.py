@@ -1,8 +1,7 @@
 """The network area: reads of everything that ZStack keeps of networks, and changes of networks.
 
 `cluster` lists it among its areas; the kit calls the functions by their names. A network is an L3 network with the L2
-network below it, a port a NIC, a floating IP an EIP with its VIP, a router a virtual
-router, VPC routers among them.
+network below it, a port a NIC, a router a virtual router, VPC routers among them.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudspan_kit import ABSENT, BY_KEY, Capability
-from cloudspan_kit.driver import MarkedKind
 from cloudspan_zstack.cloud.listings import list_page, read_one
-from cloudspan_zstack.cloud.marked_addresses import MarkedAddresses
 from cloudspan_zstack.cloud.markers import marked_kind
 from cloudspan_zstack.network.network_changes import NO_ROUTER, NetworkChanges
 from cloudspan_zstack.network.network_kinds import L3
@@ -22,7 +19,7 @@ from cloudspan_zstack.network.network_options import CreateNetworkOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
+    from cloudspan.v1 import network_pb2, port_pb2, router_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.session import Session
@@ -40,23 +37,15 @@ _PORT = {
     "dns_name": (ABSENT, "NICs have no name in DNS"),
     "fault": _UNTOLD,
 }
-_GROUP = {
-    "is_default": (ABSENT, "the platform gives no group to servers that name none"),
-    "port_count": (ABSENT, "that would take another call; list ports"),
-    "rules.remote_address_group": (ABSENT, "the platform has no address groups"),
-}
-_ADDRESS = {"router": _UNTOLD, "dns_name": _UNTOLD, "dns_domain": _UNTOLD, "fault": _UNTOLD}
 _ROUTER = {"routes": _UNTOLD, "snat_enabled": _UNTOLD, "distributed": _UNTOLD, "fault": _UNTOLD}
 
 
-class Network(NetworkChanges, MarkedAddresses):
-    """Networks, ports, security groups, floating IPs and routers of one cluster."""
+class Network(NetworkChanges):
+    """Networks, ports and routers of one cluster."""
 
     capabilities: ClassVar[Mapping[str, Capability]] = {
         "list_networks": Capability(sortable=tuple(SORTABLE["networks"]), fields=_NETWORK),
         "list_ports": Capability(sortable=tuple(SORTABLE["ports"]), fields=_PORT),
-        "list_security_groups": Capability(sortable=tuple(SORTABLE["security_groups"]), fields=_GROUP),
-        "list_floating_ips": Capability(sortable=tuple(SORTABLE["floating_ips"]), fields=_ADDRESS),
         "list_routers": Capability(sortable=tuple(SORTABLE["routers"]), fields=_ROUTER),
         "create_network": Capability(
             create_safety=BY_KEY,
@@ -73,7 +62,6 @@ class Network(NetworkChanges, MarkedAddresses):
         self._listings = Listings.of(ref, self._messages)
         self.marked = {
             "networks": marked_kind(session, L3, ("L3NetworkVO",), self._discard_network),
-            "floatingIps": MarkedKind(self._find_addresses, self._discard_address),
         }
 
     def __repr__(self) -> str:
@@ -90,22 +78,6 @@ class Network(NetworkChanges, MarkedAddresses):
 
     async def list_ports(self, call: Call, query: Query) -> Page[port_pb2.Port]:
         return await list_page(self._session, call, query, self._listings.ports)
-
-    async def get_security_group(
-        self, call: Call, _request: security_group_pb2.GetSecurityGroupRequest
-    ) -> security_group_pb2.SecurityGroup:
-        return await read_one(self._session, call, self._listings.security_groups)
-
-    async def list_security_groups(self, call: Call, query: Query) -> Page[security_group_pb2.SecurityGroup]:
-        return await list_page(self._session, call, query, self._listings.security_groups)
-
-    async def get_floating_ip(
-        self, call: Call, _request: floating_ip_pb2.GetFloatingIpRequest
-    ) -> floating_ip_pb2.FloatingIp:
-        return await read_one(self._session, call, self._listings.floating_ips)
-
-    async def list_floating_ips(self, call: Call, query: Query) -> Page[floating_ip_pb2.FloatingIp]:
-        return await list_page(self._session, call, query, self._listings.floating_ips)
 
     async def get_router(self, call: Call, _request: router_pb2.GetRouterRequest) -> router_pb2.Router:
         return await read_one(self._session, call, self._listings.routers)

@@ -15,10 +15,11 @@ from cloudspan_zstack.cloud.beside import every
 from cloudspan_zstack.cloud.labels import Tag, tags_of
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change, resource_uuid
+from cloudspan_zstack.network.floating_ips import VipRow
 from cloudspan_zstack.network.network_kinds import L2, L3, bad
 from cloudspan_zstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
 from cloudspan_zstack.network.network_parts import Changes
-from cloudspan_zstack.network.network_rows import ClusterRow, L2Row, NicRow, ProviderRow, VipRow
+from cloudspan_zstack.network.network_rows import ClusterRow, L2Row, NicRow, ProviderRow
 from cloudspan_zstack.network.subnet_request import subnet_wish
 from cloudspan_zstack.network.subnets import make_subnet
 

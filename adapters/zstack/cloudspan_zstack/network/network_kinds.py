@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_zstack.cloud.creation import Kind
-from cloudspan_zstack.network.network_rows import EipRow, L2Row, L3Row, VipRow
+from cloudspan_zstack.network.network_rows import L2Row, L3Row
 
 L2 = Kind("/l2-networks", L2Row, "l2Networks")
 L3 = Kind("/l3-networks", L3Row, "networks")
-# A floating IP is an EIP; the VIP that it stands on is told of with it.
-VIP = Kind("/vips", VipRow, "floatingIps")
-EIP = Kind("/eips", EipRow, "floatingIps", early=True)
 
 
 def bad(field: str, text: str, reason: str = "") -> InvalidRequest:

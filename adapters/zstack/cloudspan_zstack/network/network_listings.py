@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from cloudspan_zstack.cloud import conditions
 from cloudspan_zstack.cloud.listings import Listing
-from cloudspan_zstack.network.network_rows import EipRow, L3Row, NicRow, RouterRow, SecurityGroupRow
+from cloudspan_zstack.network.network_rows import L3Row, NicRow, RouterRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
+    from cloudspan.v1 import network_pb2, port_pb2, router_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_zstack.network.network_messages import NetworkMessages
 
@@ -23,8 +23,6 @@ _COMMON = {"display_name": "name", "create_time": "createDate", "update_time": "
 SORTABLE: Mapping[str, Mapping[str, str]] = {
     "networks": {**_COMMON, "native_state": "state"},
     "ports": {"display_name": "internalName", "mac_address": "mac", "network": "l3NetworkUuid"},
-    "security_groups": _COMMON,
-    "floating_ips": {**_COMMON, "ip_address": "vipIp"},
     "routers": {**_COMMON, "native_state": "state"},
 }
 _ENABLED = {"ACTIVE": ("state=Enabled",), "DOWN": ("state=Disabled",)}
@@ -39,8 +37,6 @@ class Listings:
 
     networks: Listing[L3Row, network_pb2.Network]
     ports: Listing[NicRow, port_pb2.Port]
-    security_groups: Listing[SecurityGroupRow, security_group_pb2.SecurityGroup]
-    floating_ips: Listing[EipRow, floating_ip_pb2.FloatingIp]
     routers: Listing[RouterRow, router_pb2.Router]
 
     @classmethod
@@ -50,13 +46,6 @@ class Listings:
         return cls(
             Listing("/l3-networks", L3Row, make.networks, sortable=sort["networks"], pushes=pushes["networks"]),
             Listing("/vm-instances/nics", NicRow, make.ports, sortable=sort["ports"], pushes=pushes["ports"]),
-            Listing(
-                "/security-groups", SecurityGroupRow, make.security_groups, sortable=sort["security_groups"],
-                pushes=pushes["securityGroups"],
-            ),
-            Listing(
-                "/eips", EipRow, make.floating_ips, sortable=sort["floating_ips"], pushes=pushes["floatingIps"]
-            ),
             # Of all routers: VPC routers are virtual routers as well.
             Listing(
                 "/vm-instances/appliances/virtual-routers", RouterRow, make.routers, sortable=sort["routers"],
@@ -78,13 +67,6 @@ def _pushes(ref: ClusterRef) -> dict[str, dict[str, conditions.Push]]:
         "device_id": conditions.text("vmInstanceUuid"),
         "mac_address": conditions.text("mac"),
     }
-    address = state | {
-        "ip_address": conditions.text("vipIp"),
-        "fixed_ip_address": conditions.text("guestIp"),
-        "port": conditions.name("vmNicUuid", f"{ref}/ports/"),
-        # Down is what is bound to nothing as well.
-        "state": conditions.word({"ACTIVE": ("state=Enabled", "vmNicUuid not null")}),
-    }
     found = {
         "networks": state
         | {
@@ -95,8 +77,6 @@ def _pushes(ref: ClusterRef) -> dict[str, dict[str, conditions.Push]]:
             "dns_domain": conditions.text("dnsDomain"),
         },
         "ports": port,
-        "securityGroups": common,
-        "floatingIps": address,
         "routers": state,
     }
     return {kind: {"name": conditions.name("uuid", f"{ref}/{kind}/"), **more} for kind, more in found.items()}

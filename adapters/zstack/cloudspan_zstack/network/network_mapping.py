@@ -8,8 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
-from cloudspan_zstack.network.network_rules import rules_of
+from cloudspan.v1 import network_pb2, port_pb2, router_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,14 +17,11 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.dates import ServerZone
     from cloudspan_zstack.network.network_rows import (
-        EipRow,
         IpRangeRow,
         L2Row,
         L3Row,
         NicRow,
         RouterRow,
-        SecurityGroupRow,
-        VipRow,
         VmKindRow,
     )
 
@@ -57,7 +53,6 @@ class NetworkMapper:
         self._networks, self._subnets = f"{ref}/networks/", f"{ref}/subnets/"
         self._ports, self._servers = f"{ref}/ports/", f"{ref}/servers/"
         self._groups, self._routers = f"{ref}/securityGroups/", f"{ref}/routers/"
-        self._addresses = f"{ref}/floatingIps/"
         self._zones, self._hosts = f"{ref}/zones/", f"{ref}/hosts/"
 
     def network(self, row: L3Row, marks: Marks, l2: L2Row | None) -> network_pb2.Network:
@@ -121,40 +116,6 @@ class NetworkMapper:
             if used.ip
         ]
         return found or ([port_pb2.Port.FixedIp(ip_address=row.ip)] if row.ip else [])
-
-    def security_group(self, row: SecurityGroupRow, marks: Marks) -> security_group_pb2.SecurityGroup:
-        return security_group_pb2.SecurityGroup(
-            name=self._groups + row.uuid,
-            display_name=row.name,
-            project=marks.project(row.uuid),
-            labels=marks.labels(row.uuid),
-            create_time=self._time(row.create_date),
-            update_time=self._time(row.last_op_date),
-            description=row.description,
-            stateful=True,
-            rules=rules_of(row, self._groups),
-            enabled=row.state == "Enabled" if row.state else None,
-        )
-
-    def floating_ip(
-        self, row: EipRow, marks: Marks, vip: VipRow | None, server: str | None
-    ) -> floating_ip_pb2.FloatingIp:
-        return floating_ip_pb2.FloatingIp(
-            name=self._addresses + row.uuid,
-            display_name=row.name,
-            state=_eip_state(row),
-            native_state=row.state,
-            project=marks.project(row.uuid),
-            labels=marks.labels(row.uuid),
-            create_time=self._time(row.create_date),
-            update_time=self._time(row.last_op_date),
-            description=row.description,
-            ip_address=row.vip_ip,
-            external_network=self._networks + vip.l3_network_uuid if vip else None,
-            port=self._ports + row.vm_nic_uuid if row.vm_nic_uuid else None,
-            fixed_ip_address=row.guest_ip,
-            server=self._servers + server if server else None,
-        )
 
     def router(self, row: RouterRow, marks: Marks) -> router_pb2.Router:
         outside = row.public_network_uuid or row.default_route_l3_network_uuid
@@ -222,8 +183,3 @@ def _router_state(row: RouterRow) -> Any:
     if state == _ACTIVE and row.status == "Disconnected":
         return _DOWN
     return _CREATING if state == _ACTIVE and row.status == "Connecting" else state
-
-
-def _eip_state(row: EipRow) -> Any:
-    """An address that leads nowhere is down, as elsewhere."""
-    return _enabled(row.state) if row.vm_nic_uuid else _DOWN

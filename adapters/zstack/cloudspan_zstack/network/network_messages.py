@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
 from cloudspan_zstack.network.network_mapping import NetworkMapper, by_nic
-from cloudspan_zstack.network.network_rows import L2Row, L3Row, NicGroupRef, NicRow, VipRow, VmKindRow
+from cloudspan_zstack.network.network_rows import L2Row, L3Row, NicGroupRef, VmKindRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, security_group_pb2
+    from cloudspan.v1 import network_pb2, port_pb2, router_pb2
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call
     from cloudspan_zstack.cloud.beside import HasUuid, Marks
     from cloudspan_zstack.cloud.session import Session
-    from cloudspan_zstack.network.network_rows import EipRow, RouterRow, SecurityGroupRow
+    from cloudspan_zstack.network.network_rows import NicRow, RouterRow
 
 _APPLIANCE = "ApplianceVm"
 _ROUTERS = "/vm-instances/appliances/virtual-routers"
@@ -62,36 +62,6 @@ class NetworkMessages:
             )
             for row in rows
         ]
-
-    async def security_groups(
-        self, call: Call, rows: Sequence[SecurityGroupRow]
-    ) -> list[security_group_pb2.SecurityGroup]:
-        marks = await self._marks(call, "SecurityGroupVO", rows)
-        return [self._mapper.security_group(row, marks) for row in rows]
-
-    async def floating_ips(self, call: Call, rows: Sequence[EipRow]) -> list[floating_ip_pb2.FloatingIp]:
-        (marks, vips), servers = await both(
-            both(
-                self._marks(call, "EipVO", rows),
-                rows_by(self._session, call, "/vips", VipRow, "uuid", (row.vip_uuid for row in rows)),
-            ),
-            self._servers(call, [row.vm_nic_uuid for row in rows]),
-        )
-        known = by_uuid(vips)
-        return [
-            self._mapper.floating_ip(row, marks, known.get(row.vip_uuid), servers.get(row.vm_nic_uuid)) for row in rows
-        ]
-
-    async def _servers(self, call: Call, nics: Sequence[str]) -> dict[str, str]:
-        """Return the server of each of these NICs; those of appliances have none."""
-        found = await rows_by(self._session, call, "/vm-instances/nics", NicRow, "uuid", nics)
-        owners = (nic.vm_instance_uuid for nic in found)
-        vms = by_uuid(await rows_by(self._session, call, "/vm-instances", VmKindRow, "uuid", owners))
-        return {
-            nic.uuid: nic.vm_instance_uuid
-            for nic in found
-            if nic.vm_instance_uuid in vms and vms[nic.vm_instance_uuid].type != _APPLIANCE
-        }
 
     async def routers(self, call: Call, rows: Sequence[RouterRow]) -> list[router_pb2.Router]:
         marks = await self._marks(call, "VmInstanceVO", rows)

@@ -64,6 +64,7 @@ class L2Row(Row, kw_only=True):
 class UsedIp(msgspec.Struct, rename="camel"):
     """One address of a NIC."""
 
+    uuid: str = ""
     ip: str = ""
     ip_range_uuid: str = ""
 
@@ -100,50 +101,6 @@ class NicGroupRef(msgspec.Struct, rename="camel"):
 
     vm_nic_uuid: str = ""
     security_group_uuid: str = ""
-
-
-class RuleRow(Row, kw_only=True):
-    type: str = ""
-    ip_version: int = 4
-    protocol: str = ""
-    state: str = ""
-    action: str = ""
-    priority: int = -1
-    src_ip_range: str = ""
-    dst_ip_range: str = ""
-    src_port_range: str = ""
-    dst_port_range: str = ""
-    remote_security_group_uuid: str = ""
-    allowed_cidr: str = ""
-    start_port: int = -1
-    end_port: int = -1
-
-
-class SecurityGroupRow(Row, kw_only=True):
-    state: str = ""
-    rules: list[RuleRow] = msgspec.field(default_factory=list)
-
-
-class VipUse(msgspec.Struct, rename="camel"):
-    """What a VIP serves; `uuid` is that of the EIP, load balancer or the like."""
-
-    uuid: str = ""
-    service_type: str = ""
-
-
-class VipRow(Row, kw_only=True):
-    l3_network_uuid: str = ""
-    ip: str = ""
-    system: bool = False
-    services_refs: list[VipUse] = msgspec.field(default_factory=list)
-
-
-class EipRow(Row, kw_only=True):
-    vm_nic_uuid: str = ""
-    vip_uuid: str = ""
-    state: str = ""
-    vip_ip: str = ""
-    guest_ip: str = ""
 
 
 class RouterRow(Row, kw_only=True):
