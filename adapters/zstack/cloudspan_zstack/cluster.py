@@ -23,6 +23,10 @@ from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
 from cloudspan_zstack.cloud.session import Session
 from cloudspan_zstack.compute.key_pairs import KeyPairs
 from cloudspan_zstack.network.floating_ips import FloatingIps
+from cloudspan_zstack.network.network_create import NetworkCreation
+from cloudspan_zstack.network.networks import Networks
+from cloudspan_zstack.network.ports import Ports
+from cloudspan_zstack.network.routers import Routers
 from cloudspan_zstack.network.security_groups import SecurityGroups
 from cloudspan_zstack.network.subnets import Subnets
 from cloudspan_zstack.volume.volumes import Volumes
@@ -78,10 +82,15 @@ class ZStackCluster:
         self.cloud = self.session
         self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
         zone = self.zone
+        networks = Networks(ref, zone)
         self.drivers: Sequence[Driver] = (
             KeyPairs(ref, zone),
             Volumes(ref, zone),
+            networks,
+            NetworkCreation(networks),
             Subnets(ref, zone),
+            Ports(ref, zone),
+            Routers(ref, zone),
             SecurityGroups(ref, zone),
             FloatingIps(ref, zone),
         )

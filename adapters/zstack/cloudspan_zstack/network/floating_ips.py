@@ -37,13 +37,15 @@ from cloudspan_kit.drivers import FloatingIpDriver
 from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
+from cloudspan_zstack.cloud.errors import bad
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
-from cloudspan_zstack.network.network_kinds import L3, bad
-from cloudspan_zstack.network.network_rows import AddressRow, L3Row, NicRow, UsedIp, VmKindRow
+from cloudspan_zstack.network.networks import L3, L3Row
+from cloudspan_zstack.network.ports import APPLIANCE, NicRow, UsedIp, VmKindRow
+from cloudspan_zstack.network.subnets import AddressRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
 FloatingIp = floating_ip_pb2.FloatingIp
 
 _TYPE = "EipVO"
-_APPLIANCE = "ApplianceVm"
 _STATES = {"Enabled": FloatingIp.STATE_ACTIVE, "Disabled": FloatingIp.STATE_DOWN}
 _UNTOLD = (ABSENT, "the platform does not tell it")
 _NO_DNS = (ABSENT, "floating IPs of this platform have no name in DNS")
@@ -384,5 +385,5 @@ async def _servers(call: Call, nics: Sequence[str]) -> dict[str, str]:
     return {
         nic.uuid: nic.vm_instance_uuid
         for nic in found
-        if nic.vm_instance_uuid in vms and vms[nic.vm_instance_uuid].type != _APPLIANCE
+        if nic.vm_instance_uuid in vms and vms[nic.vm_instance_uuid].type != APPLIANCE
     }

@@ -36,7 +36,7 @@ from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
-from cloudspan_zstack.network.network_rows import NicGroupRef
+from cloudspan_zstack.network.ports import NicGroupRef
 from cloudspan_zstack.network.security_rules import DIRECTIONS, Rule, RuleRow, Rules, effect_of
 
 if TYPE_CHECKING:

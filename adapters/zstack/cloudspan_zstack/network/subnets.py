@@ -11,6 +11,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from cloudspan.v1 import common_pb2, subnet_pb2
 from cloudspan_common.errors import Forbidden, InvalidRequest, PreconditionFailed
 from cloudspan_kit import (
@@ -30,13 +32,11 @@ from cloudspan_kit.drivers import SubnetDriver
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.queries import batches
+from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change, Session, resource_uuid
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, add_label, session_of
-from cloudspan_zstack.network.network_kinds import L3
-from cloudspan_zstack.network.network_mapping import cidr_of
-from cloudspan_zstack.network.network_options import CreateSubnetOptions
-from cloudspan_zstack.network.network_rows import AddressRow, Capacities, Capacity, IpRangeRow, L3Row
-from cloudspan_zstack.network.subnet_request import SubnetWish, subnet_change, subnet_wish
+from cloudspan_zstack.network.networks import L3, IpRangeRow, L3Row
+from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, SubnetWish, subnet_change, subnet_wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,29 @@ _IPV6_MODES = {
 }  # fmt: skip
 _IP_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _MOST_COUNTED = (1 << 63) - 1
+
+
+class AddressRow(Row, kw_only=True):
+    """An address of a range that is taken, by a NIC or by something of the platform's own."""
+
+    ip: str = ""
+    used_for: str = ""
+    vm_nic_uuid: str = ""
+
+
+class Capacity(msgspec.Struct, rename="camel"):
+    """How many addresses of one range are taken; older releases tell of all ranges together only."""
+
+    resource_uuid: str = ""
+    used_ip_address_number: int | None = None
+    available_capacity: int | None = None
+
+
+class Capacities(msgspec.Struct, rename="camel"):
+    """Answer to a question about several ranges."""
+
+    capacity_data: list[Capacity] = []
+
 
 SUBNETS = Kind(
     collection="subnets",
@@ -269,3 +292,11 @@ async def _add_route(op: Operation, step: str, network: str, destination: str, n
     params = {"prefix": destination, "nexthop": next_hop}
     change = Change("POST", "/l3-networks/{uuid}/hostroute", args, params=params)
     await Creation(session_of(op.call)).apply(op, step, change, holds=holds, undo=undo)
+
+
+def cidr_of(row: IpRangeRow) -> str:
+    """Return the range's network; older releases leave it to be worked out."""
+    if row.network_cidr:
+        return row.network_cidr
+    width = row.netmask if row.ip_version != 6 else row.prefix_len
+    return str(ip_network(f"{row.start_ip}/{width}", strict=False)) if row.start_ip and width else ""
