@@ -74,6 +74,27 @@ async def a_second_network(lab: Lab, name: str, *services: str) -> str:
     return nic_of(lab, name, 1)[0]
 
 
+# ---------------------------------------------------------------------- reading
+
+
+async def test_a_floating_ip_is_an_eip_and_its_vip(member: Lab) -> None:
+    """Down until it is bound, and it says which network its address is from."""
+    (public,) = await member.native("/l3-networks", "name=public")
+    vip = await member.act("POST", "/vips", name="v", l3NetworkUuid=public["uuid"])
+    await member.act("POST", "/eips", name="e", vipUuid=vip["uuid"])
+    listing = (member.network.list_floating_ips, FloatingIp)
+    (address,) = await member.everything(*listing, f'ip_address = "{vip["ip"]}"')
+    assert address.state == FloatingIp.STATE_DOWN
+    assert address.external_network == f"{PARENT}/networks/{public['uuid']}"
+    vm = await member.native_one("/vm-instances", "name=web-2")
+    nic = vm["vmNics"][0]
+    await member.act("POST", f"/eips/{address.name[-32:]}/vm-instances/nics/{nic['uuid']}")
+    (address,) = await member.everything(*listing, "state = ACTIVE")
+    assert address.port == f"{PARENT}/ports/{nic['uuid']}"
+    assert address.fixed_ip_address == nic["ip"]
+    assert address.server == f"{PARENT}/servers/{vm['uuid']}"
+
+
 # ---------------------------------------------------------------------- creating, changing, deleting
 
 

@@ -72,6 +72,45 @@ def writes(lab: Lab) -> list[str]:
     return [call for call in asked if not call.startswith(("Get", "LogIn"))]
 
 
+# ---------------------------------------------------------------------- reading
+
+
+async def test_a_groups_rule_is_one_of_ours_and_never_wider(member: Lab) -> None:
+    """Lists of ports and addresses don't fit and are told as they are; what drops, and what is built in, is there."""
+    (group,) = await member.native("/security-groups", "name=web")
+    rules = [
+        {"type": "Ingress", "protocol": "TCP", "dstPortRange": "22,80-90", "srcIpRange": "10.0.0.0/8", "ipVersion": 4},
+        {"type": "Egress", "protocol": "ALL", "ipVersion": 4, "dstIpRange": "192.0.2.4-192.0.2.6"},
+        {"type": "Ingress", "protocol": "ICMP", "ipVersion": 4, "action": "DROP"},
+    ]
+    await member.act("POST", f"/security-groups/{group['uuid']}/rules", rules=rules)
+    (found,) = await member.everything(member.network.list_security_groups, Group)
+    told = [
+        (r.direction, r.protocol, r.port_range_min, r.remote_cidr, r.action, dict(r.unsupported_match))
+        for r in found.rules
+        if not r.built_in
+    ]
+    allow, drop = Rule.ACTION_ALLOW, Rule.ACTION_DROP
+    assert told == [
+        (2, "", 0, "", allow, {"dstIpRange": "192.0.2.4-192.0.2.6"}),
+        (1, "tcp", 0, "10.0.0.0/8", allow, {"dstPortRange": "22,80-90"}),
+        (1, "icmp", 0, "", drop, {}),
+    ]
+    assert len({r.id for r in found.rules}) == len(found.rules) == 7
+    assert {r.remote_security_group for r in found.rules if r.built_in} == {found.name}
+    assert (found.stateful, found.enabled, found.HasField("port_count")) == (True, True, False)
+    assert [r.priority for r in found.rules if not r.built_in] == [1, 1, 2]
+
+
+async def test_a_rule_that_is_switched_off_says_so(member: Lab) -> None:
+    """Nobody shall take it for one that works."""
+    (group,) = await member.native("/security-groups", "name=web")
+    rule = {"type": "Ingress", "protocol": "TCP", "dstPortRange": "22", "ipVersion": 4, "state": "Disabled"}
+    await member.act("POST", f"/security-groups/{group['uuid']}/rules", rules=[rule])
+    (found,) = await member.everything(member.network.list_security_groups, Group)
+    assert [(r.port_range_min, r.port_range_max) for r in found.rules if not r.enabled] == [(22, 22)]
+
+
 # ---------------------------------------------------------------------- creating
 
 
