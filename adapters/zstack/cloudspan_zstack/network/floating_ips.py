@@ -5,6 +5,7 @@ A VIP has no place in resource names: where a lost operation left one alone, it 
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -194,6 +195,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
     async def create_floating_ip(self, op: Operation, request: floating_ip_pb2.CreateFloatingIpRequest) -> FloatingIp:
         wanted, tags = request.floating_ip, tags_of(request.floating_ip.labels, "floating_ip.labels")
         network = native_id(self._ref, "networks", wanted.external_network, "floating_ip.external_network")
+        _check_address(wanted.ip_address)
         name, description = wanted.display_name or "floating-ip", wanted.description or None
         await op.read_once("check", lambda: self._check(op.call, network, wanted.ip_address))
         vip = await self._make_vip(op, name, network, wanted.ip_address)
@@ -358,6 +360,14 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
             raise bad("port", text, "REQUIRED_FIELD_MISSING")
         server = native_id(self._ref, "servers", request.server, "server")
         return await every(session, call, "/vm-instances/nics", NicRow, [f"vmInstanceUuid={server}"])
+
+
+def _check_address(text: str) -> None:
+    try:
+        if text:
+            ip_address(text)
+    except ValueError as error:
+        raise bad("floating_ip.ip_address", f"floating_ip.ip_address: {error}") from error
 
 
 def _attachment(eip: str, nic: str, used: str = "") -> Change:

@@ -117,7 +117,7 @@ class Rules:
             "action": "DROP" if rule.action == Rule.ACTION_DROP else "ACCEPT",
             "state": "Enabled" if rule.enabled else "Disabled",
             "description": rule.description,
-            "dstPortRange": f"{rule.port_range_min}-{rule.port_range_max}" if rule.protocol in _WITH_PORTS else "",
+            "dstPortRange": _range(rule.port_range_min, rule.port_range_max) if rule.protocol in _WITH_PORTS else "",
             far: cidr if cidr not in _ANYWHERE else "",
             "remoteSecurityGroupUuid": rule.remote_security_group.removeprefix(self._groups),
         }
@@ -162,6 +162,10 @@ def _ports(row: RuleRow, unsupported: dict[str, str]) -> tuple[int | None, int |
     if row.start_port < 0 or row.protocol == "ALL":
         return None, None
     return row.start_port, row.end_port
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def _beyond(rule: Rule) -> Iterable[tuple[str, str]]:

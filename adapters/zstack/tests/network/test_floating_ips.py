@@ -157,13 +157,17 @@ async def test_a_network_without_free_addresses_is_exhausted(member: Lab) -> Non
     assert (answer.error.code, there(member)) == (Code.RESOURCE_EXHAUSTED.value[0], (0, 0))
 
 
-async def test_an_unknown_network_is_told_before_anything_is_made(member: Lab) -> None:
-    """By the field that names it."""
-    request = new_address(member, external_network=f"{PARENT}/networks/{'0' * 32}")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("external_network", f"{PARENT}/networks/{'0' * 32}"), ("ip_address", "203.0.113"), ("labels", {"a::b": "c"})],
+)
+async def test_what_can_not_be_is_told_before_anything_is_made(member: Lab, field: str, value: Any) -> None:
+    """By the field that it is about."""
+    request = new_address(member, **{field: value})
     request.validate_only = True
     answer = await member.operate(member.network.create_floating_ip, request)
-    assert answer.error.code == Code.INVALID_ARGUMENT.value[0]
-    assert "floating_ip.external_network" in answer.error.message
+    assert (answer.error.code, there(member)) == (Code.INVALID_ARGUMENT.value[0], (0, 0))
+    assert f"floating_ip.{field}" in str(answer.error)
 
 
 async def test_an_update_changes_what_is_named_and_keeps_mark_and_port(member: Lab) -> None:
