@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from cloudspan_common import contract, logs, telemetry
+from cloudspan_common.clock import Clock, SystemClock
+from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.doors.grpc_server import GatewayServer
@@ -36,7 +38,6 @@ from cloudspan_gateway.services.platforms import PlatformService
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
-    from cloudspan_common.clock import Clock
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 OPERATIONS = "google.longrunning.Operations"
 _SIDE_SERVICES = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
+
+_FIRST_PAUSE_S, _MAX_PAUSE_S, _WELL_AFTER_S = 0.1, 5.0, 60.0
 
 log = logs.get_logger(__name__)
 
@@ -69,6 +72,7 @@ class Gateway:
         self.metrics.watch(self.table, self.forwarder)
         self._cipher = config.cipher()
         self._clock = clock
+        self._time: Clock = clock or SystemClock()
         self._background: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
@@ -85,15 +89,16 @@ class Gateway:
             self.metrics,
             self._services(),
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
-            lists=FanOut(self.table, self.forwarder),
+            lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest)),
         )
+        self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
         return (
             *service_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
             *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
-            *service_methods(OPERATIONS, OperationsService(self.store)),
+            *service_methods(OPERATIONS, OperationsService(self.store, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
             *service_methods("cloudspan.v1.OrphanService", orphans),
         )
@@ -117,7 +122,11 @@ class Gateway:
             store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease)
             try:
                 self._assemble(store)
-                async with self._in_background(self.table.run, self.runner.run):
+                parts = (
+                    partial(self._kept_running, "table", self.table.run),
+                    partial(self._kept_running, "runner", self.runner.run),
+                )
+                async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
                     await self.table.settled(self.config.settle)
                     yield self
@@ -134,7 +143,6 @@ class Gateway:
             CloudspanError: The address can't be listened on, or the operations' store can't be opened.
         """
         async with self.working():
-            self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
             await self.server.start(self.config.listen, self.config.own_tls)
             async with self._in_background(partial(self.server.tell_health, self.table), self.server.watch):
                 try:
@@ -156,6 +164,26 @@ class Gateway:
             task.cancel()
             await asyncio.wait({task})
             self._background.discard(task)
+
+    async def _kept_running(self, part: str, run: Work) -> None:
+        """Run a part until cancelled; one that ends with an error is run again, after a pause that grows.
+
+        Its health is that of the service `gateway/PART` of grpc.health.v1.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            began = self._time.monotonic()
+            await self.server.set_health(f"gateway/{part}", serving=True)
+            try:
+                await run()
+            except Exception:  # whatever it was: the others go on, and its health shows that it is down
+                log.exception("a part of the gateway ended, it is started again", part=part, pause_s=pause_s)
+            self.metrics.restarts.labels(part).inc()
+            await self.server.set_health(f"gateway/{part}", serving=False)
+            if self._time.monotonic() - began > _WELL_AFTER_S:
+                pause_s = _FIRST_PAUSE_S
+            await self._time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
     async def until(self, stop: asyncio.Event) -> None:
         """Return once `stop` is set; raise what ended the work in the background, if that comes first."""

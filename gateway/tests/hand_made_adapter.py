@@ -57,6 +57,8 @@ class HandMadeAdapter:
     absent: dict[str, str] = field(default_factory=dict)
     described_platform: str = ""
     describe_fails: grpc.StatusCode | None = None
+    describe_bytes: bytes | None = None
+    """What it answers to Describe instead of a description."""
 
     def __post_init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str], bytes]] = []
@@ -128,7 +130,8 @@ class _Handler(grpc.GenericRpcHandler):
         self._adapter.described += 1
         if self._adapter.describe_fails is not None:
             await context.abort(self._adapter.describe_fails, "told to fail")
-        return self._adapter.describe().SerializeToString()
+        junk = self._adapter.describe_bytes
+        return self._adapter.describe().SerializeToString() if junk is None else junk
 
 
 def _noted(adapter: HandMadeAdapter, path: str) -> Answer:

@@ -8,8 +8,10 @@ import sys
 import pytest
 from gateway.tests.callers import NAME, get_server
 from gateway.tests.hand_made_adapter import HandMadeAdapter
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.harness import http2
 
-from cloudspan_common import grpcs
+from cloudspan_common import grpcs, watched_server
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.registry import open_registry
 from cloudspan_common.registry.memory import MemoryRegistry
@@ -62,18 +64,45 @@ async def _port_of(process):
     raise AssertionError("the gateway ended before it started")
 
 
-async def test_work_in_the_background_that_fails_ends_the_process(deployment, monkeypatch):
-    """A gateway whose table has died must not go on with an old view: whoever waits for the stop learns why."""
+async def test_a_table_that_ended_is_started_again_and_finds_its_adapters_anew(deployment):
+    """Counted, and shown by its health meanwhile."""
+    await deployment.plug_in()
     async with deployment.opened():
-        await deployment.until(lambda: True)
-        deployment.gateway.table.subscribe(_explode)
+        await deployment.until(lambda: "READY" in deployment.states())
+        failures = [ZeroDivisionError()]
+
+        def explode(_snapshot):
+            if failures:
+                raise failures.pop()
+
+        deployment.gateway.table.subscribe(explode)
+        await deployment.plug_in(instance_id="os-2")
+        await deployment.until(lambda: _restarts(deployment, "table") and deployment.states().count("READY") == 2)
+        assert (await get_server(deployment.channel)).name == NAME
+        assert await _health_of(deployment, "gateway/table") == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_server_that_can_not_be_had_again_ends_the_process(deployment, monkeypatch):
+    """Whoever waits for the stop learns why; a supervisor starts another."""
+    async with deployment.opened():
+        monkeypatch.setattr(watched_server, "GIVE_UP_S", 0.0)
+        monkeypatch.setattr(grpcs, "listen", _refuse)
         ending = asyncio.ensure_future(deployment.gateway.until(asyncio.Event()))
-        await deployment.plug_in()
+        await http2.send(deployment.gateway.server.port, http2.request(b"/\xff"))
         with pytest.raises(ExceptionGroup) as failed:
             async with asyncio.timeout(5):
                 await ending
-    assert failed.group_contains(ZeroDivisionError)
+    assert failed.group_contains(CloudspanError, match="can't be started again")
 
 
-def _explode(_snapshot):
-    raise ZeroDivisionError
+def _refuse(*_):
+    raise CloudspanError("the address is in use")
+
+
+def _restarts(deployment, part):
+    return deployment.gateway.metrics.registry.get_sample_value("cloudspan_restarts_total", {"part": part})
+
+
+async def _health_of(deployment, service):
+    stub = health_pb2_grpc.HealthStub(deployment.channel)
+    return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status

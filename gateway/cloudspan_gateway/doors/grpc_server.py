@@ -85,6 +85,10 @@ class GatewayServer:
         if self._server is not None:
             await self._server.stop(drain_s)
 
+    async def set_health(self, service: str, *, serving: bool) -> None:
+        """Say whether a part of the gateway works: `grpc.health.v1.Health/Check` with the service's name shows it."""
+        await self._health.set(service, SERVING if serving else NOT_SERVING)
+
     async def tell_health(self, table: Table) -> None:
         """Keep the health of `platforms/NAME` up to date until cancelled."""
         changed = asyncio.Event()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
-from google.protobuf.message import DecodeError
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common.deadlines import Deadline
@@ -30,13 +30,15 @@ from cloudspan_common.listing import mask as masks
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.page_token import (
     MAX_ANSWER_BYTES,
+    Check,
+    checksum,
     decode_token,
     effective_page_size,
     encode_token,
     hash_query,
 )
 from cloudspan_common.names import WILDCARD, malformed, parse_cluster
-from cloudspan_gateway.routing.forward import Question
+from cloudspan_gateway.routing.forward import Question, read_answer
 from cloudspan_gateway.routing.snapshot import nobody_serves
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ Status = common_pb2.ClusterStatus
 
 # A cluster that hangs must leave time to answer with the others' parts.
 _DEADLINE_SHARE = 0.8
+# Adapters cut an answer's items below `MAX_ANSWER_BYTES`; what else is in it takes little.
+_ROOM_BYTES = 64 * 1024
+_MAX_PART_TOKEN = 16 * 1024
 # With less than this no further cluster is asked: it would fail for want of time, not by its own fault.
 _MIN_ASK_S = 0.1
 
@@ -90,9 +95,11 @@ class _Part:
 class FanOut:
     """Lists over many clusters at once."""
 
-    def __init__(self, table: Table, forwarder: Forwarder) -> None:
+    def __init__(self, table: Table, forwarder: Forwarder, check: Check = checksum) -> None:
+        """Make it; `check` proves that a page token is one of this installation's own."""
         self._table = table
         self._forwarder = forwarder
+        self._check = check
 
     def __repr__(self) -> str:
         return f"<FanOut over {self._table.snapshot!r}>"
@@ -108,7 +115,7 @@ class FanOut:
         request: Any = call.target.message
         size = _checked(method, request)
         query_hash = hash_query(method.full_name, request)
-        parts = self._parts(request, decode_token(request.page_token, query_hash))
+        parts = self._parts(request, decode_token(request.page_token, query_hash, self._check))
         page = _Joined(method, size)
         share = Deadline.after(call.deadline.remaining() * _DEADLINE_SHARE)
         while asked := _shares(parts, page.room):
@@ -119,7 +126,8 @@ class FanOut:
             _check_any_answered(parts)
         positions = [part.position for part in parts]
         if any(position.state == "open" for position in positions):
-            page.response.next_page_token = encode_token(query_hash, msgspec.json.encode(positions).decode())
+            cursor = msgspec.json.encode(positions).decode()
+            page.response.next_page_token = encode_token(query_hash, cursor, self._check)
         page.response.unreachable.extend(str(part.ref) for part in parts if part.position.state == "failed")
         page.response.cluster_status.extend(part.status for part in parts if _reports(part))
         return bytes(page.response.SerializeToString())
@@ -172,12 +180,9 @@ class FanOut:
         try:
             asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name), asked)
-            return method.response.FromString(answer)
+            return _believed(method, part.ref, answer, count)
         except CloudspanError as error:
             part.error = error
-            return None
-        except DecodeError as error:
-            part.error = PlatformFault(f"{part.ref} answered no {method.response.DESCRIPTOR.name}: {error}")
             return None
         finally:
             part.status.took.FromNanoseconds(round((time.monotonic() - started) * 1e9))
@@ -185,6 +190,25 @@ class FanOut:
     def _endpoints(self, ref: ClusterRef, method: str) -> Sequence[Endpoint]:
         snapshot = self._table.snapshot
         return snapshot.endpoints(snapshot.cluster(ref), method)
+
+
+def _believed(method: Method, ref: ClusterRef, answer: bytes, count: int) -> Any:
+    """Return one cluster's answer.
+
+    Raises:
+        PlatformFault: It is not what was asked for: an adapter's answer is as untrusted as a caller's request.
+    """
+    message: Any = read_answer(method.response, answer, f"the adapter of {ref}")
+    limits = (
+        ("items", len(getattr(message, method.items_field)), count),
+        ("bytes", len(answer), MAX_ANSWER_BYTES + _ROOM_BYTES),
+        ("characters of page token", len(message.next_page_token), _MAX_PART_TOKEN),
+    )
+    for what, found, most in limits:
+        if found > most:
+            text = f"the adapter of {ref} returned {found} {what}, at most {most} are allowed; report it to its author"
+            raise PlatformFault(text, reason="ANSWER_TOO_LARGE")
+    return message
 
 
 class _Joined:
@@ -236,6 +260,8 @@ def _positions(cursor: str, wanted: ClusterRef) -> list[_Position]:
         positions = msgspec.json.decode(cursor, type=list[_Position])
     except msgspec.MsgspecError as error:
         raise _not_ours() from error
+    if len({(position.platform, position.cluster) for position in positions}) < len(positions):
+        raise _not_ours()
     for position in positions:
         if wanted.platform not in (WILDCARD, position.platform) or wanted.cluster not in (WILDCARD, position.cluster):
             raise _not_ours()
@@ -290,9 +316,7 @@ def _go_on(part: _Part, answer: Any) -> None:
         part.status.CopyFrom(status)
     part.status.cluster = str(part.ref)
     part.status.took.CopyFrom(took)
-    if part.status.HasField("observe_time"):
-        age = max(0.0, time.time() - part.status.observe_time.ToNanoseconds() / 1e9)
-        part.status.age.FromMilliseconds(round(age * 1000))
+    _tell_age(part.status)
     if part.status.state == Status.STATE_PARTIAL:
         part.position.doubt = part.position.doubt or part.status.message or part.status.reason
     elif part.position.doubt:
@@ -300,6 +324,17 @@ def _go_on(part: _Part, answer: Any) -> None:
         part.status.message = f"an earlier page: {part.position.doubt}"
     part.position.token = answer.next_page_token
     part.position.state = "open" if answer.next_page_token else "done"
+
+
+def _tell_age(status: common_pb2.ClusterStatus) -> None:
+    """Say how old the answer is; a time that is none is left out."""
+    if not status.HasField("observe_time"):
+        return
+    try:
+        observed = status.observe_time.ToDatetime(tzinfo=UTC).timestamp()
+        status.age.FromMilliseconds(round(max(0.0, time.time() - observed) * 1000))
+    except (ValueError, OverflowError):
+        status.ClearField("observe_time")
 
 
 def _fail(part: _Part) -> None:

@@ -22,7 +22,7 @@ from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, shown_to_caller, until_ended
-from cloudspan_gateway.routing.forward import Question
+from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,8 @@ class Acceptor:
         )
         question = Question(f"/{STEP}", step.SerializeToString(), deadline, call.outgoing())
         endpoints = partial(self._router.endpoints, intent.cluster, intent.method)
-        answer = step_pb2.StepResponse.FromString(await self._forwarder.ask(endpoints, question))
+        answered = await self._forwarder.ask(endpoints, question)
+        answer = read_answer(step_pb2.StepResponse, answered, f"the adapter of {intent.cluster}")
         if answer.HasField("error"):
             raise errors.from_status(answer.error)
         return answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,12 @@ from cloudspan_common import contract, errors
 from cloudspan_common.clock import finished
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, NotFound, Recovery
-from cloudspan_common.polling import MAX_UNSEEN_S
+from cloudspan_common.polling import FIRST_POLL_S, MAX_UNSEEN_S
 from cloudspan_gateway.metadata import outgoing
 from cloudspan_gateway.operations import outcomes
 from cloudspan_gateway.operations.model import Phase, Progress
 from cloudspan_gateway.operations.trace import StepCall, Trace
-from cloudspan_gateway.routing.forward import INSTANCE_AWAY, Question
+from cloudspan_gateway.routing.forward import INSTANCE_AWAY, Question, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,6 +48,8 @@ STEP = "cloudspan.adapter.v1.StepService/Step"
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries of a step that no adapter answered; the last one repeats
 # What gives way to a Delete is undone meanwhile; after this time it is ended as it is.
 MAKE_WAY_S = 60.0
+_LOG_EVERY_S = 60.0
+_MOST_PAUSE_S = 3600.0
 _STALLS = (Phase.PHASE_UNSPECIFIED, Phase.PHASE_QUEUED, Phase.PHASE_RUNNING, Phase.PHASE_RECONCILING)
 
 
@@ -66,6 +69,28 @@ class WakeSignal:
         await self._sent.wait()
 
 
+class Waiting:
+    """Logs operations that wait, a line a minute with their count: an adapter that is away may hold up thousands."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._names: set[str] = set()
+        self._logged_at = -math.inf
+
+    def __repr__(self) -> str:
+        return f"<Waiting {len(self._names)} operations>"
+
+    def add(self, name: str, why: CloudspanError) -> None:
+        """Count an operation that had no answer."""
+        self._names.add(name)
+        now = self._clock.monotonic()
+        if now - self._logged_at < _LOG_EVERY_S:
+            return
+        log.warning("operations wait", count=len(self._names), one=name, reason=why.reason, message=why.message)
+        self._names.clear()
+        self._logged_at = now
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What all executions of a runner share."""
@@ -81,6 +106,7 @@ class Environment:
     step_timeout_s: float
     removed_after_s: float
     """How long a cluster must be missing, while its platform serves, to count as removed."""
+    waiting: Waiting
 
 
 class Execution:
@@ -127,10 +153,11 @@ class Execution:
             await self._missed(answer, before, was_asked=bool(asked))
             return
         self._failures, self._lost_since = 0, None
+        cursor = self.row.progress.cursor
         self.trace.answered(answer.stage, answer.calls, took)
         await self._keep(answer)
         if not self.row.done:
-            await self._wait(answer)
+            await self._wait(answer, cursor)
 
     # ------------------------------------------------------------------ one step
 
@@ -148,7 +175,8 @@ class Execution:
         metadata = outgoing(intent.request_id, intent.traceparent)
         question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
         try:
-            return step_pb2.StepResponse.FromString(await environment.forwarder.ask(endpoints, question, asks))
+            answer = await environment.forwarder.ask(endpoints, question, asks)
+            return read_answer(step_pb2.StepResponse, answer, f"the adapter of {intent.cluster}")
         except CloudspanError as error:
             return error
 
@@ -202,13 +230,15 @@ class Execution:
             progress = dataclasses.replace(self.row.progress, stage="refused")
             await self._finish(progress, errors.to_status(error))
             return
-        log.warning("operation waits", operation=self.row.name, reason=error.reason, message=error.message)
+        self._environment.waiting.add(self.row.name, error)
         sent = was_asked and error.reason != INSTANCE_AWAY
         progress = dataclasses.replace(self.row.progress, stage=error.message, phase=self._phase(self._running()))
         is_counted = self.row.attempt > before
-        self.row = await self._environment.store.note(
-            self._claim, progress, self.trace.fresh(), sent=sent or not is_counted
-        )
+        # Written once, not again with each look for an adapter that is away.
+        if was_asked or is_counted or progress != self.row.progress:
+            self.row = await self._environment.store.note(
+                self._claim, progress, self.trace.fresh(), sent=sent or not is_counted
+            )
         pause = max(error.retry_after_s or 0.0, BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)])
         self._failures += 1
         await self._pause(pause, None if sent else self._environment.wake_signal.received())
@@ -230,8 +260,12 @@ class Execution:
 
     # ------------------------------------------------------------------ waiting
 
-    async def _wait(self, answer: step_pb2.StepResponse) -> None:
-        pause = answer.retry_after.ToNanoseconds() / 1e9
+    async def _wait(self, answer: step_pb2.StepResponse, before: bytes) -> None:
+        """Wait for as long as the adapter says; `before` is the cursor that the step was sent with."""
+        pause = min(max(answer.retry_after.seconds + answer.retry_after.nanos / 1e9, 0.0), _MOST_PAUSE_S)
+        if not pause and self.row.progress.cursor == before:
+            # Nothing has changed: an adapter that does not say when is not asked without end.
+            pause = FIRST_POLL_S
         if not answer.HasField("transit"):
             if pause:
                 await self._pause(pause)

@@ -16,11 +16,11 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.operations.execution import Environment, Execution, WakeSignal
+from cloudspan_gateway.operations.execution import Environment, Execution, Waiting, WakeSignal
 from cloudspan_gateway.operations.shared_waits import SharedWaits
 from cloudspan_gateway.operations.slots import Slots
 from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationStore
-from cloudspan_gateway.routing.forward import Question
+from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -68,6 +68,7 @@ class Runner:
             installation=config.installation,
             step_timeout_s=config.step_timeout_s,
             removed_after_s=config.removed_after_s,
+            waiting=Waiting(self._clock),
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._executions: dict[str, Execution] = {}
@@ -178,4 +179,4 @@ class Runner:
         answer = await self._environment.forwarder.ask(
             lambda: self._environment.router.endpoints(ref, OBSERVE), question
         )
-        return step_pb2.ObserveResponse.FromString(answer).in_transit
+        return read_answer(step_pb2.ObserveResponse, answer, f"the adapter of {ref}").in_transit

@@ -10,9 +10,11 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
 from cloudspan.adapter.v1 import adapter_pb2
+from cloudspan_common.errors import InvalidRequest
 from cloudspan_gateway.routing.snapshot import Endpoint
 from cloudspan_gateway.routing.trust import Trust
 
@@ -49,10 +51,8 @@ class Link:
         self._channel = self.trust.channel(self._instance, _OPTIONS)
         self._unary: dict[str, Unary] = {}
         self._stream: dict[str, Stream] = {}
-        self._describe = self._channel.unary_unary(
+        self._describe: Unary = self._channel.unary_unary(
             _DESCRIBE,
-            request_serializer=adapter_pb2.DescribeRequest.SerializeToString,
-            response_deserializer=adapter_pb2.DescribeResponse.FromString,
         )
         self._watch = self._channel.unary_stream(
             _WATCH,
@@ -78,8 +78,18 @@ class Link:
             return self._stream.setdefault(path, self._channel.stream_stream(path))
 
     async def describe(self, timeout_s: float) -> adapter_pb2.DescribeResponse:
-        """Ask the instance who it is; gRPC's error says why that failed."""
-        return await self._describe(adapter_pb2.DescribeRequest(), timeout=timeout_s)
+        """Ask the instance who it is; gRPC's error says why that failed.
+
+        Raises:
+            InvalidRequest: What it answered is not a description.
+        """
+        # Read here and not by gRPC, which would log junk and hand out None.
+        answer = await self._describe(b"", timeout=timeout_s)  # DescribeRequest has no fields
+        try:
+            return adapter_pb2.DescribeResponse.FromString(answer)
+        except DecodeError as error:
+            text = f"its description is not a DescribeResponse: {error}; is it an adapter?"
+            raise InvalidRequest(text, reason="MALFORMED_DESCRIPTION") from error
 
     def watch_health(self) -> HealthWatch:
         """Follow the instance's own health; the stream's end says that the connection is lost."""

@@ -8,12 +8,13 @@ another one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError, Message
 
 from cloudspan_common import errors
-from cloudspan_common.errors import CloudspanError, OutOfTime, Unreachable
+from cloudspan_common.errors import CloudspanError, OutOfTime, PlatformFault, Unreachable
 from cloudspan_gateway.metadata import passed_back
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
 
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
 
     Endpoints = Callable[[], Sequence[Endpoint]]
 
+M = TypeVar("M", bound=Message)
+
 SERVED_BY = "x-served-by"
 """Trailer that adapters stamp on every answer: an UNAVAILABLE with it is the cloud's, without it the instance's."""
 
 MAX_TRIES = 3
+# Callers' own limit, unless they raised it; adapters cut theirs below 3 MiB.
+MAX_ANSWER_BYTES = 4 * 2**20
 # Left for the way back, so that the caller gets our words and not its own client's "Deadline Exceeded".
 _SHARE_KEPT, _MOST_KEPT_S = 0.05, 0.05
 INSTANCE_AWAY = "INSTANCE_AWAY"
@@ -109,6 +114,12 @@ class Forwarder:
         try:
             rpc = link.unary(call.path)(call.target.body, timeout=time_for(call.deadline), metadata=call.outgoing())
             answer = await rpc
+            if len(answer) > MAX_ANSWER_BYTES:
+                text = (
+                    f"{link.endpoint.instance_id} returned {len(answer)} bytes for {call.path[1:]}, at most "
+                    f"{MAX_ANSWER_BYTES} are allowed; report it to the adapter's author"
+                )
+                raise PlatformFault(text, reason="ANSWER_TOO_LARGE")
             initial = await rpc.initial_metadata()
             if initial:
                 call.head = passed_back(initial)
@@ -210,6 +221,19 @@ class Forwarder:
         )
         reason = INSTANCE_AWAY if away else "INSTANCE_LOST"
         return Unreachable(text, reason=reason, metadata=metadata, retry_after_s=RETRY_AFTER_S)
+
+
+def read_answer(kind: type[M], answer: bytes, who: str) -> M:
+    """Return what `who`, an adapter, answered: as untrusted as what a caller sends.
+
+    Raises:
+        PlatformFault: It is not a message of that kind.
+    """
+    try:
+        return kind.FromString(answer)
+    except DecodeError as error:
+        text = f"{who} returned something that is not a {kind.DESCRIPTOR.name}: {error}; report it to its author"
+        raise PlatformFault(text, reason="UNEXPECTED_ANSWER") from error
 
 
 def time_for(deadline: Deadline) -> float:

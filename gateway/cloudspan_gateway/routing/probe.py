@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2
 
 from cloudspan_common.clock import Clock, finished
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.logs import get_logger
 from cloudspan_gateway.routing import describe
 from cloudspan_gateway.routing.snapshot import (
     CONNECTING,
@@ -46,6 +47,8 @@ _REFUSED = frozenset(
     {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 )
 _order = itertools.count()
+
+log = get_logger(__name__)
 
 
 class Prober:
@@ -139,6 +142,9 @@ class Prober:
             self._failed(error)
         except InvalidRequest as error:
             self._refused = error.message
+        except Exception as error:  # an adapter's description is as untrusted as a caller's request
+            log.exception("description could not be read", instance=self.instance.instance_id)
+            self._refused = f"its description can't be read ({type(error).__name__}); the gateway's log has more"
         self.asked = True
 
     def _answered(self, description: describe.Description) -> None:
@@ -176,7 +182,8 @@ class Prober:
             try:
                 async for response in stream:
                     attempt = 1
-                    self._health_is(response.status)
+                    if response is not None:  # what gRPC makes of an answer that is not a HealthCheckResponse
+                        self._health_is(response.status)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                     return

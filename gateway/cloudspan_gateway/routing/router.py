@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError, Message
-
 from cloudspan_common import contract, names
 from cloudspan_common.contract import Kind
 from cloudspan_common.errors import InvalidRequest, NotFound, Unsupported, Violation
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
+from cloudspan_common.requests import parsed
 from cloudspan_gateway.call import Target
 from cloudspan_gateway.metadata import CLUSTER, PLATFORM, POOL
 from cloudspan_gateway.routing.describe import is_reserved
@@ -20,6 +19,8 @@ from cloudspan_gateway.routing.snapshot import check_served, nobody_serves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from google.protobuf.message import Message
 
     from cloudspan_gateway.routing.snapshot import Endpoint
     from cloudspan_gateway.routing.table import Table
@@ -42,11 +43,7 @@ class Router:
             InvalidRequest: Not the method's message, a malformed name, a tag that disagrees, a REQUIRED field empty.
             NotFound: A tag names a pool that is not known.
         """
-        try:
-            message = method.request.FromString(body)
-        except DecodeError as error:
-            text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
-            raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
+        message = parsed(method.request, method.full_name, body)
         value = contract.routed_value(method, message)
         if not value and (value := self._from_tags(method, tags)):
             _set_routed(method, message, value)

@@ -68,7 +68,13 @@ class Table:
                 async for view in self._registry.watch():
                     self._apply(view, group)
         finally:
-            for prober in self._probers.values():
+            # Whoever runs it again begins with nobody; what is remembered of the platforms stays.
+            probers = list(self._probers.values())
+            self._probers.clear()
+            self._tasks.clear()
+            self.snapshot = assemble((), self._memory)
+            for prober in probers:
+                self.channels.retire(prober.link)
                 await prober.link.close()
 
     async def settled(self, timeout_s: float) -> bool:

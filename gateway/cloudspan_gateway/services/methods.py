@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.message import DecodeError, Message
 
 from cloudspan_common import contract
-from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.logs import bound
+from cloudspan_common.requests import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from google.protobuf.descriptor import MethodDescriptor
+    from google.protobuf.message import Message
 
     from cloudspan_gateway.call import Answer, Call
 
@@ -56,11 +56,7 @@ class ServiceMethod:
         Raises:
             InvalidRequest: Another message, or a REQUIRED field is empty.
         """
-        try:
-            request = self.request.FromString(body)
-        except DecodeError as error:
-            text = f"the request of {self.path[1:]} is not a {self.request.DESCRIPTOR.full_name}: {error}"
-            raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
+        request = parsed(self.request, self.path[1:], body)
         contract.check_required(request)
         return request
 

@@ -17,7 +17,7 @@ from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import ClusterRef, encode_id, malformed, parse_cluster
 from cloudspan_gateway.operations.model import PREFIX, id_of
-from cloudspan_gateway.routing.forward import Question
+from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class OrphanService:
     async def _marks(self, ref: ClusterRef, call: Call) -> tuple[step_pb2.ListMarkedResponse, list[_Mark]]:
         request = step_pb2.ListMarkedRequest(cluster=str(ref), installation=self._installation)
         answer = await self._ask(ref, LIST_MARKED, request.SerializeToString(), call)
-        listed = step_pb2.ListMarkedResponse.FromString(answer)
+        listed = read_answer(step_pb2.ListMarkedResponse, answer, f"the adapter of {ref}")
         return listed, [mark for marked in listed.marked if (mark := self._read(marked)) is not None]
 
     async def _ask(self, ref: ClusterRef, method: str, body: bytes, call: Call) -> bytes:

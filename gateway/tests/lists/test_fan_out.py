@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common import contract
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, OutOfTime, Unreachable, Unsupported
-from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, encode_token, hash_query
+from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, authenticated, encode_token, hash_query
 from cloudspan_common.names import parse_cluster
 from cloudspan_gateway.call import Call, Target
 from cloudspan_gateway.lists.fan_out import FanOut
@@ -301,3 +303,79 @@ async def test_a_list_of_an_unknown_cluster_fails_instead_of_being_empty() -> No
     with pytest.raises(Unreachable):
         await clouds.page(parent="platforms/new/clusters/-")
     assert names([await clouds.page()]) == []
+
+
+async def _one_misbehaves(misbehave: Callable[[Request], Awaitable[Response]], **request: Any) -> Response:
+    """Return a page over a healthy cluster and one that answers so."""
+    return await Clouds({"a/good": 3, "b/bad": 0}, instead={"b/bad": misbehave}).page(**request)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "shown"),
+    [((1 << 62, 0), False), ((0, -5), False), ((-(1 << 40), 0), False), ((253402300799, 0), True), ((1, 0), True)],
+)
+async def test_an_impossible_time_of_one_cluster_is_left_out_and_costs_nobody_the_list(
+    stamp: tuple[int, int], shown: bool
+) -> None:
+    async def odd(question: Request) -> Response:
+        answer = Response()
+        server = answer.servers.add(name=f"{question.parent}/servers/1")
+        for holder in (server.observe_time, answer.cluster_status.add(state=Status.STATE_OK).observe_time):
+            holder.seconds, holder.nanos = stamp
+        return answer
+
+    page = await _one_misbehaves(odd)
+    assert len(page.servers) == 4
+    [status] = [status for status in page.cluster_status if status.cluster.endswith("b/clusters/bad")]
+    assert (status.HasField("observe_time"), status.HasField("age")) == (shown, shown)
+
+
+async def test_a_cluster_that_answers_more_than_was_asked_for_fails_alone() -> None:
+    """More items, more bytes, or a page token that would not fit into the next request."""
+
+    async def too_many(question: Request) -> Response:
+        answer = Response()
+        for number in range(question.page_size + 1):
+            answer.servers.add(name=f"{question.parent}/servers/{number}")
+        return answer
+
+    async def too_large(question: Request) -> Response:
+        return Response(servers=[server_pb2.Server(name="n", display_name="x" * (MAX_ANSWER_BYTES + 100_000))])
+
+    async def long_token(question: Request) -> Response:
+        return Response(next_page_token="t" * 3_000_000)
+
+    for misbehave in (too_many, too_large, long_token):
+        page = await _one_misbehaves(misbehave, page_size=10)
+        assert len(page.servers) == 3
+        assert page.unreachable == ["platforms/b/clusters/bad"]
+        [status] = [status for status in page.cluster_status if status.cluster == "platforms/b/clusters/bad"]
+        assert status.reason == "ANSWER_TOO_LARGE"
+
+
+async def test_a_page_token_that_was_not_issued_here_is_refused() -> None:
+    """Forged with 170 000 positions, twice the same cluster, or made with another key."""
+    clouds, key = Clouds({"a/one": 30}), authenticated(lambda body: hashlib.sha256(b"key" + body).digest())
+    query = hash_query(LIST.full_name, Request(parent=ALL))
+    forged = json.dumps([["a", "one", "open", "1", ""]] * 170_000)
+    twice = json.dumps([["a", "one", "open", "1", ""]] * 2)
+    tokens = [encode_token(query, forged), encode_token(query, twice), encode_token(query, twice, key)]
+    for token in tokens:
+        with pytest.raises(InvalidRequest, match="invalid page_token"):
+            await clouds.page(page_token=token)
+
+
+async def test_a_gateway_with_a_key_takes_its_own_tokens_alone() -> None:
+    clouds = Clouds({"a/one": 30})
+    key = authenticated(lambda body: hashlib.sha256(b"key" + body).digest())
+
+    async def page(token: str) -> Response:
+        call = Call(LIST.path, b"", (), str, Deadline.after(5.0), None)
+        call.target = Target(LIST.full_name, message=Request(parent=ALL, page_size=10, page_token=token))
+        return Response.FromString(await FanOut(clouds, clouds, key).list_across(LIST, call))
+
+    first = await page("")
+    assert len((await page(first.next_page_token)).servers) == 10
+    other = encode_token(hash_query(LIST.full_name, Request(parent=ALL)), '[["a","one","open","10",""]]')
+    with pytest.raises(InvalidRequest, match="invalid page_token"):
+        await page(other)

@@ -122,6 +122,19 @@ async def test_a_server_that_is_not_an_adapter_is_quarantined(watched):
     await server.stop(None)
 
 
+@pytest.mark.parametrize("junk", [b"\xff\xff\xff", b"\x0a\xff", b"\x0a\x02\xff\xfe", b"<html>" * 1000])
+async def test_an_instance_that_answers_describe_with_junk_is_quarantined(watched, junk):
+    """The table goes on, and believes it as soon as it says something sensible."""
+    adapter = await watched.plug_in(describe_bytes=junk)
+    await watched.until("QUARANTINED", "is not a DescribeResponse")
+    other = await watched.plug_in(instance_id="os-2")
+    await watched.until("<os-2 READY>")
+    adapter.describe_bytes = None
+    await watched.clock.advance(5.0)
+    await watched.until("<os-1 READY>")
+    assert other.described
+
+
 async def test_of_two_that_claim_one_cluster_with_different_endpoints_the_later_is_quarantined(watched):
     """The reason names the other; the end of the first releases the second."""
     await watched.plug_in()

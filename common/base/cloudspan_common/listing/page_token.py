@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cloudspan_common.errors import InvalidRequest, Violation
@@ -32,10 +34,12 @@ MAX_PAGE_SIZE = 1000
 MAX_ANSWER_BYTES = 3 * 2**20
 """gRPC clients refuse answers of 4 MiB and more; the gateway joins several parts into one below that."""
 
+Check = Callable[[bytes], bytes]
+"""Returns what proves that a token is whole: a checksum, or a keyed digest that also proves who made it."""
+
 _TOKEN_VERSION = b"\x01"
-_CHECK_BYTES = 4
 _HASH_BYTES = 8
-_BODY_AT = len(_TOKEN_VERSION) + _CHECK_BYTES
+_MAC_BYTES = 16
 
 
 def effective_page_size(asked: int) -> int:
@@ -60,13 +64,23 @@ def hash_query(method: str, request: Message) -> bytes:
     return hashlib.blake2b(said, digest_size=_HASH_BYTES).digest()
 
 
-def encode_token(query_hash: bytes, cursor: str) -> str:
+def checksum(body: bytes) -> bytes:
+    """Tell a token that was cut in a URL or a log from a whole one; keeps nobody from forging one."""
+    return zlib.crc32(body).to_bytes(4, "big")
+
+
+def authenticated(digest: Callable[[bytes], bytes]) -> Check:
+    """Return a check that nobody without the key of `digest`, a keyed hash, can make."""
+    return lambda body: digest(b"page token\0" + body)[:_MAC_BYTES]
+
+
+def encode_token(query_hash: bytes, cursor: str, check: Check = checksum) -> str:
     """Return the page token that goes on at `cursor` of that query; opaque to callers, good in a URL."""
     body = query_hash + cursor.encode()
-    return base64.urlsafe_b64encode(_TOKEN_VERSION + _checksum(body) + body).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_TOKEN_VERSION + check(body) + body).rstrip(b"=").decode()
 
 
-def decode_token(token: str, query_hash: bytes) -> str:
+def decode_token(token: str, query_hash: bytes, check: Check = checksum) -> str:
     """Return the cursor of a page token; empty for an empty token, the start.
 
     Raises:
@@ -74,7 +88,7 @@ def decode_token(token: str, query_hash: bytes) -> str:
     """
     if not token:
         return ""
-    made_for, cursor = _opened(token)
+    made_for, cursor = _opened(token, check)
     if made_for != query_hash:
         text = (
             "page_token was made for another query; keep parent, filter, order_by, view and read_mask as they were "
@@ -84,26 +98,22 @@ def decode_token(token: str, query_hash: bytes) -> str:
     return cursor
 
 
-def _opened(token: str) -> tuple[bytes, str]:
+def _opened(token: str, check: Check) -> tuple[bytes, str]:
     """Return the query hash and the cursor in a token."""
     text = (
-        "invalid page_token: it was cut or changed on the way; send next_page_token exactly as it came, or leave it out"
+        "invalid page_token: it was not issued here, or was cut or changed; send next_page_token exactly as it came, "
+        "or leave it out"
     )
     malformed = _bad_field("page_token", text, "PAGE_TOKEN_MALFORMED")
     try:
         data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        check, body = data[len(_TOKEN_VERSION) : _BODY_AT], data[_BODY_AT:]
+        body = data[len(_TOKEN_VERSION) + len(check(b"")) :]
         cursor = body[_HASH_BYTES:].decode()
     except ValueError as error:  # not ASCII, not base64, not UTF-8
         raise malformed from error
-    if not data.startswith(_TOKEN_VERSION) or len(body) < _HASH_BYTES or check != _checksum(body):
+    if len(body) < _HASH_BYTES or not hmac.compare_digest(data, _TOKEN_VERSION + check(body) + body):
         raise malformed
     return body[:_HASH_BYTES], cursor
-
-
-def _checksum(body: bytes) -> bytes:
-    """Tell a token that was cut in a URL or a log from a whole one; keeps nobody from forging one."""
-    return zlib.crc32(body).to_bytes(_CHECK_BYTES, "big")
 
 
 def _bad_field(path: str, text: str, reason: str) -> InvalidRequest:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import grpc
 import structlog
 from google.protobuf import timestamp_pb2
-from google.protobuf.message import DecodeError
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
 from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotFound, Unsupported, Violation
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
+from cloudspan_common.requests import parsed
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
 from cloudspan_kit.engine.step import drive, take_step
@@ -96,7 +96,7 @@ class ContractServicer:
 
     def _handler(self, method: contract.Method) -> Any:
         async def serve(body: bytes, context: Context) -> Message | bytes:
-            return await self.answered(context, lambda: self._serve(method, _parsed(method, body), context))
+            return await self.answered(context, lambda: self._serve(method, body, context))
 
         # Takes bytes: gRPC's own answer to what can't be parsed would be UNKNOWN, without the stamp.
         return grpc.unary_unary_rpc_method_handler(
@@ -121,8 +121,9 @@ class ContractServicer:
         message, trailers = errors.ending(error, tags.get("x-request-id", ""))
         await context.abort(error.code, message, (*self._stamp, *trailers))
 
-    async def _serve(self, method: contract.Method, request: Message, context: Context) -> Message | bytes:
+    async def _serve(self, method: contract.Method, body: bytes, context: Context) -> Message | bytes:
         started = time.perf_counter()
+        request = parsed(method.request, method.full_name, body)
         tags = _tags(context)
         _fill_parent(method, request, tags)
         contract.check_required(request)
@@ -180,7 +181,7 @@ class ContractServicer:
         method = contract.methods().get(step.method)
         if method is None or method.kind is not contract.Kind.MUTATION:
             raise Unsupported(f"{step.method!r} is no mutation that this adapter knows; update the adapter")
-        request = _parsed(method, step.request)
+        request = parsed(method.request, method.full_name, step.request)
         contract.check_required(request)
         contract.check_routed(method, request)
         call, abilities, cluster = self._call(method, request, context, _tags(context))
@@ -197,14 +198,6 @@ class ContractServicer:
         if answer.transit.collection not in abilities.transits:
             answer.ClearField("transit")  # it can't be observed together with others: its operation looks for itself
         return answer
-
-
-def _parsed(method: contract.Method, body: bytes) -> Message:
-    try:
-        return method.request.FromString(body)
-    except DecodeError as error:
-        text = f"the request of {method.full_name} is no {method.request.DESCRIPTOR.full_name}: {error}"
-        raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from error
 
 
 def check_served(abilities: Abilities, method: contract.Method, request: Message) -> None:

@@ -59,6 +59,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BAD_UPDATE_MASK: _ClassVar[ErrorReason]
     BAD_RULE: _ClassVar[ErrorReason]
     AMBIGUOUS_TARGET: _ClassVar[ErrorReason]
+    LIMIT_EXCEEDED: _ClassVar[ErrorReason]
     PLATFORM_UNKNOWN: _ClassVar[ErrorReason]
     CLUSTER_UNKNOWN: _ClassVar[ErrorReason]
     POOL_UNKNOWN: _ClassVar[ErrorReason]
@@ -82,6 +83,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROWS_NOT_SHOWN: _ClassVar[ErrorReason]
     MALFORMED_DESCRIPTION: _ClassVar[ErrorReason]
     ROWS_UNREADABLE: _ClassVar[ErrorReason]
+    ANSWER_TOO_LARGE: _ClassVar[ErrorReason]
     OPERATION_IN_PROGRESS: _ClassVar[ErrorReason]
     OPERATION_NOT_DONE: _ClassVar[ErrorReason]
     REQUEST_ID_REUSED: _ClassVar[ErrorReason]
@@ -261,6 +263,7 @@ NATIVE_BAD_REQUEST: ErrorReason
 BAD_UPDATE_MASK: ErrorReason
 BAD_RULE: ErrorReason
 AMBIGUOUS_TARGET: ErrorReason
+LIMIT_EXCEEDED: ErrorReason
 PLATFORM_UNKNOWN: ErrorReason
 CLUSTER_UNKNOWN: ErrorReason
 POOL_UNKNOWN: ErrorReason
@@ -284,6 +287,7 @@ PAGING_LOOP: ErrorReason
 ROWS_NOT_SHOWN: ErrorReason
 MALFORMED_DESCRIPTION: ErrorReason
 ROWS_UNREADABLE: ErrorReason
+ANSWER_TOO_LARGE: ErrorReason
 OPERATION_IN_PROGRESS: ErrorReason
 OPERATION_NOT_DONE: ErrorReason
 REQUEST_ID_REUSED: ErrorReason
