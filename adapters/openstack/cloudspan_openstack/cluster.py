@@ -34,7 +34,8 @@ from cloudspan_openstack.network.floating_ips import FloatingIps
 from cloudspan_openstack.network.network import Network
 from cloudspan_openstack.network.security_groups import SecurityGroups
 from cloudspan_openstack.network.subnets import Subnets
-from cloudspan_openstack.volume.storage import Storage
+from cloudspan_openstack.volume.snapshots import Snapshots
+from cloudspan_openstack.volume.volume_types import VolumeTypes
 from cloudspan_openstack.volume.volumes import Volumes
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class OpenStackCluster:
         self.drivers: Sequence[Driver] = (
             KeyPairs(ref),
             Volumes(ref),
+            VolumeTypes(ref),
+            Snapshots(ref),
             Subnets(ref),
             SecurityGroups(ref),
             FloatingIps(ref),
@@ -105,7 +108,6 @@ class OpenStackCluster:
             ServerVolumes(compute),
             Flavors(session, ref),
             Network(session, ref),
-            Storage(session, ref),
             Image(session, ref),
             Identity(session, ref),
             Transits(session),

@@ -9,6 +9,8 @@ from cloudspan_openstack.compute.key_pairs import KeyPairRow
 from cloudspan_openstack.network.floating_ips import FloatingIpRow
 from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow
+from cloudspan_openstack.volume.snapshots import SnapshotRow
+from cloudspan_openstack.volume.volume_types import VolumeTypeRow
 from cloudspan_openstack.volume.volumes import VolumeRow
 
 from .conftest import Bench
@@ -16,6 +18,8 @@ from .conftest import Bench
 LISTS = {
     "list_key_pairs": Answers("/os-keypairs", "keypairs", KeyPairRow, "name", within="keypair"),
     "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
+    "list_snapshots": Answers("/snapshots/detail", "snapshots", SnapshotRow),
+    "list_volume_types": Answers("/types", "volume_types", VolumeTypeRow),
     "list_floating_ips": Answers("/floatingips", "floatingips", FloatingIpRow),
     "list_security_groups": Answers("/security-groups", "security_groups", SecurityGroupRow),
     "list_subnets": Answers("/subnets", "subnets", SubnetRow),
@@ -27,7 +31,11 @@ async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
     """It is read as far as it can be, or left out and named."""
     key = {"keypair": {"name": "mine", "public_key": "ssh-ed25519 AAAA me"}}
     await bench.session.send(bench.call(), "POST", "compute", "/os-keypairs", dict, json=key)
-    await bench.session.send(bench.call(), "POST", "volume", "/volumes", dict, json={"volume": {"size": 1}})
+    body = {"volume": {"size": 1}}
+    volume = await bench.session.send(bench.call(), "POST", "volume", "/volumes", dict, json=body)
+    await bench.clock.advance(5)
+    snapshot = {"snapshot": {"volume_id": volume["volume"]["id"]}}
+    await bench.session.send(bench.call(), "POST", "volume", "/snapshots", dict, json=snapshot)
     external = next(row["id"] for row in bench.cloud.store.networks if row["router:external"])
     address = {"floatingip": {"floating_network_id": external}}
     await bench.session.send(bench.call(), "POST", "network", "/floatingips", dict, json=address)

@@ -1,4 +1,4 @@
-"""Volumes, their types and snapshots: read completely, made exactly once, deleted only when nothing needs them."""
+"""Volumes: read completely, made exactly once, deleted only when nothing needs them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
+from cloudspan.v1 import volume_pb2, volume_type_pb2
 from cloudspan_common.errors import NotFound
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
 from cloudspan_openstack.cloud.catalogue import Microversion
-from cloudspan_openstack.volume.storage_rows import EncryptionRow, SnapshotRow, StorageMapper, VolumeTypeRow
 from cloudspan_openstack.volume.volumes import VolumeRow, Volumes
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from cloudspan.adapter.v1 import step_pb2
+    from adapters.openstack.tests.areas.conftest import Lab
 
-    from .conftest import Lab
+    from cloudspan.adapter.v1 import step_pb2
 
 PARENT = "platforms/openstack/clusters/east"
 GIB = 1 << 30
-VOLUME, SNAPSHOT, TYPE = volume_pb2.Volume, snapshot_pb2.Snapshot, volume_type_pb2.VolumeType
+VOLUME, TYPE = volume_pb2.Volume, volume_type_pb2.VolumeType
 Code = grpc.StatusCode
 
 
@@ -239,29 +238,6 @@ async def test_an_administrator_sees_other_projects_volumes_only_when_asked(admi
         assert [v.name for v in found] == [volume.name]
 
 
-async def test_snapshots_tell_their_volume(member: Lab) -> None:
-    """And are found by it."""
-    volume, other = await a_volume(member, size_bytes=2 * GIB), await a_volume(member)
-    snapshot = await a_snapshot(member, volume)
-    await a_snapshot(member, other)
-    (found,) = await member.everything(member.storage.list_snapshots, SNAPSHOT, f'volume = "{volume.name}"')
-    assert found.name == f"{PARENT}/snapshots/{snapshot}"
-    assert (found.volume, found.volume_size_bytes, dict(found.labels)) == (volume.name, 2 * GIB, {"x": "y"})
-    assert found.state == SNAPSHOT.STATE_AVAILABLE
-    assert await member.storage.get_snapshot(member.call(found.name), snapshot_pb2.GetSnapshotRequest()) == found
-    assert "volume_id=" in member.cloud.control.requests("volume", "GET", "snapshots/detail")[-1].query
-
-
-async def test_volume_types_tell_which_is_the_default(member: Lab) -> None:
-    """The listing goes on behind an id, also when that type is gone."""
-    (kind,) = await member.everything(member.storage.list_volume_types, TYPE)
-    assert (kind.is_default, kind.visibility) == (True, TYPE.VISIBILITY_PUBLIC)
-    got = await member.storage.get_volume_type(member.call(kind.name), volume_type_pb2.GetVolumeTypeRequest())
-    assert got == kind
-    behind = await member.storage.list_volume_types(member.call(), member.query(TYPE, cursor="zzz"))
-    assert (list(behind.items), behind.more) == ([], False)
-
-
 async def test_a_volume_can_be_a_copy_of_another(member: Lab) -> None:
     """Its size is the other's unless a larger one is asked for."""
     source = await a_volume(member, size_bytes=2 * GIB)
@@ -270,9 +246,8 @@ async def test_a_volume_can_be_a_copy_of_another(member: Lab) -> None:
     assert [(v.source_volume, v.size_bytes) for v in (copy, larger)] == [(source.name, 2 * GIB), (source.name, 3 * GIB)]
 
 
-def test_rows_of_cinder_become_messages_field_by_field() -> None:
-    """What only administrators, or some types and snapshots, have."""
-    mapper = StorageMapper(ClusterRef("openstack", "east"))
+def test_a_row_becomes_a_message_field_by_field() -> None:
+    """What only administrators, or some volumes, have."""
     document = {
         "id": "v", "os-vol-host-attr:host": "h@ceph#pool", "os-vol-mig-status-attr:migstat": "migrating",
         "volume_image_metadata": {"image_id": "i", "os_distro": "debian"},
@@ -282,20 +257,3 @@ def test_rows_of_cinder_become_messages_field_by_field() -> None:
     assert (volume.storage_pool, volume.migration_status) == (f"{PARENT}/storagePools/h@ceph%23pool", "migrating")
     assert (dict(volume.image_properties)["os_distro"], volume.attachments[0].id) == ("debian", "a")
     assert volume.state == VOLUME.STATE_UNKNOWN
-    progress = {"os-extended-snapshot-attributes:progress": "40%", "group_snapshot_id": "g", "size": 2}
-    snapshot = mapper.snapshot(converted({"id": "s", **progress}, SnapshotRow))
-    assert (snapshot.progress_percent, snapshot.group, snapshot.volume_size_bytes) == (40, "g", 2 * GIB)
-    kind = converted({"id": "t", "is_public": False, "extra_specs": {"multiattach": "<is> True"}}, VolumeTypeRow)
-    encryption = EncryptionRow(provider="luks", cipher="aes", key_size=256, control_location="front-end")
-    told = mapper.volume_type(kind, "", encryption)
-    assert (told.visibility, told.multi_attach, told.encryption.key_size_bits) == (TYPE.VISIBILITY_PRIVATE, True, 256)
-    assert told.encryption.control_location == TYPE.Encryption.CONTROL_LOCATION_FRONT_END
-    plain = mapper.volume_type(converted({"id": "t"}, VolumeTypeRow), "t", EncryptionRow())
-    assert (plain.HasField("encryption"), plain.HasField("multi_attach")) == (False, False)
-
-
-async def test_only_an_administrator_is_told_how_a_type_encrypts(admin: Lab, member: Lab) -> None:
-    """It is a call for each type, which Cinder refuses to members."""
-    for lab, calls in ((member, 0), (admin, 1)):
-        await lab.everything(lab.storage.list_volume_types, TYPE)
-        assert lab.cloud.control.count("volume", "GET", "/encryption$") == calls
