@@ -64,6 +64,17 @@ def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
     return Answered(Rows(rows), len(rows), has_next, getattr(rows[-1], collection.identify) if rows else "")
 
 
+def decode_one(key: str, into: type[R], body: bytes) -> R:
+    """Return the resource that an answer holds at `key`, or is where that is empty.
+
+    Raises:
+        msgspec.DecodeError: It is not as documented.
+    """
+    answer = _one_decoder(cast("Hashable", into), key).decode(body)
+    row: R = answer.row if key else answer
+    return row
+
+
 def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) -> Answered[R]:
     """Return an answer row by row; `full` keeps the documents.
 
@@ -98,3 +109,9 @@ def _decoder(row: Any, key: str, within: str) -> msgspec.json.Decoder[Any]:
     links: Any = ("links", list[Link], msgspec.field(name=f"{key}_links", default_factory=list))
     page = msgspec.defstruct("Page", [("rows", list[entry], msgspec.field(name=key)), links])  # type: ignore[valid-type]
     return msgspec.json.Decoder(page)
+
+
+@functools.cache
+def _one_decoder(row: Any, key: str) -> msgspec.json.Decoder[Any]:
+    into = msgspec.defstruct("One", [("row", row, msgspec.field(name=key))]) if key else row
+    return msgspec.json.Decoder(into)
