@@ -20,13 +20,8 @@ from cloudspan_openstack.cloud.errors import Catalogue
 from cloudspan_openstack.cloud.login import KeystoneIssuer
 from cloudspan_openstack.cloud.marks import Marks
 from cloudspan_openstack.cloud.session import Session, SessionParts
-from cloudspan_openstack.cloud.transits import Transits
-from cloudspan_openstack.compute.compute import Compute
 from cloudspan_openstack.compute.flavors import Flavors
 from cloudspan_openstack.compute.key_pairs import KeyPairs
-from cloudspan_openstack.compute.server_changes import ServerChanges
-from cloudspan_openstack.compute.server_create import ServerCreation
-from cloudspan_openstack.compute.server_volumes import ServerVolumes
 from cloudspan_openstack.compute.servers import Servers
 from cloudspan_openstack.identity.identity import Identity
 from cloudspan_openstack.image.image import Image
@@ -83,8 +78,10 @@ class OpenStackCluster:
         self.session = Session(ref, parts)
         self._clock = shared.clock
         self.cloud = self.session
-        self.areas: Sequence[Area] = self._make_areas(shared)
+        self.areas: Sequence[Area] = self._make_areas()
         self.drivers: Sequence[Driver] = (
+            Servers(ref, self.session),
+            Flavors(ref),
             KeyPairs(ref),
             Volumes(ref),
             VolumeTypes(ref),
@@ -97,21 +94,13 @@ class OpenStackCluster:
     def __repr__(self) -> str:
         return f"<OpenStackCluster {self.ref}: {self.session!r}>"
 
-    def _make_areas(self, shared: Shared) -> tuple[Area, ...]:
+    def _make_areas(self) -> tuple[Area, ...]:
         session, ref = self.session, self.ref
-        compute = Compute(session, ref, shared.clock)
-        creation = ServerCreation(compute)
         return (
-            Servers(compute),
-            creation,
-            ServerChanges(compute),
-            ServerVolumes(compute),
-            Flavors(session, ref),
             Network(session, ref),
             Image(session, ref),
             Identity(session, ref),
-            Transits(session),
-            Marks(compute, creation),
+            Marks(session, ref),
         )
 
     @property

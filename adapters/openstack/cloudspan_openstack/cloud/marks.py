@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from cloudspan_common.errors import Unreachable
 from cloudspan_kit import Marked
 from cloudspan_kit.driver import MarkedKind
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Capability
-    from cloudspan_openstack.compute.compute import Compute
-    from cloudspan_openstack.compute.server_create import ServerCreation
+    from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.network_making import Kind
 
 _FIELDS = tuple(("fields", name) for name in ("id", "name", "description", "tags", "created_at"))
@@ -59,12 +58,10 @@ class Marks:
 
     capabilities: ClassVar[Mapping[str, Capability]] = {}
 
-    def __init__(self, compute: Compute, servers: ServerCreation) -> None:
-        self._compute, self._session = compute, compute.session
-        self._making = NetworkMaking(compute.session, compute.ref)
-        routers = Routers(compute.session, compute.ref, self._making)
+    def __init__(self, session: Session, ref: ClusterRef) -> None:
+        self._session, self._making = session, NetworkMaking(session, ref)
+        routers = Routers(session, ref, self._making)
         self.marked: dict[str, MarkedKind] = {
-            "servers": MarkedKind(self._servers, servers.undo),
             **{kind.collection: self._kind(kind) for kind in (NETWORK, PORT)},
             "routers": MarkedKind(self._kind(ROUTER).find, routers.remove),
         }
@@ -76,11 +73,6 @@ class Marks:
             return await self._find(call, prefix, "network", f"/{kind.many}", params)
 
         return MarkedKind(find, lambda call, resource_id: self._making.remove(call, kind, resource_id))
-
-    async def _servers(self, call: Call, prefix: str) -> Sequence[Marked]:
-        if doubt := await self._compute.cells.hidden(call):
-            raise Unreachable(doubt, reason="CELL_DOWN")
-        return await self._find(call, prefix, "compute", "/servers/detail")
 
     async def _find(
         self, call: Call, prefix: str, service: str, path: str, params: Sequence[tuple[str, str]] = ()

@@ -1,24 +1,28 @@
-"""What is made beside a server, and for it: volumes, ports, floating IPs. Each is a step with a marker of its own.
+"""What stands beside a server: what is made with it and goes with it, and the volumes that it is given and loses.
 
-`server_create` makes them; undone, they go in reverse, behind their server. Ports and floating IPs get the tag
-`WITH_SERVER`: by it `server_leaving` knows later what goes with the server. Nova deletes volumes that go with it.
+Volumes, ports and floating IPs that are made with a server are each a step with a marker of its own; undone, they go
+in reverse, behind their server. Ports and floating IPs get the tag `WITH_SERVER`: by it they are found when the server
+is deleted, before the delete, while their places still say whose they are. Once the server is gone they are removed; a
+floating IP that leads elsewhere by then, or a port that another device took, stays. A server that is only soft-deleted
+takes them along as well: nothing would remove them when Nova reclaims it. Nova deletes volumes that go with it.
 
 A floating IP is made once the server runs, and bound in its create: so it is never there unbound, binding it can't
 take another one's port, and a create sent twice meets a 409, since an address has one floating IP in each external
-network.
+network. An attachment needs no marker: Nova refuses a second one of the same volume and server.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_common.errors import GaveUp, PreconditionFailed
-from cloudspan_kit import BY_KEY
+from cloudspan_common.errors import GaveUp, InvalidRequest, NotFound, PreconditionFailed
+from cloudspan_kit import BY_KEY, listed, watch_of
 from cloudspan_openstack.cloud.neutron import NeutronBody
+from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.cloud.values import WITH_SERVER
-from cloudspan_openstack.compute.server_request import Parts
-from cloudspan_openstack.network.floating_ips import FLOATING_IPS
+from cloudspan_openstack.compute.server_create import Parts
+from cloudspan_openstack.network.floating_ips import ADDRESSES, FLOATING_IPS
 from cloudspan_openstack.network.network_making import PORT, NetworkMaking, Wish
 from cloudspan_openstack.volume.volumes import VOLUMES, volume_body
 
@@ -29,16 +33,20 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Made, Operation
     from cloudspan_openstack.cloud.session import Session
-    from cloudspan_openstack.compute.server_interfaces import Interface
-    from cloudspan_openstack.compute.server_request import ServerPlan
+    from cloudspan_openstack.compute.server_create import Interface, ServerPlan
     from cloudspan_openstack.network.network_rows import PortRow
+    from cloudspan_openstack.volume.volumes import VolumeRow
 
 # Of 8 equal creates for one address sent at once Neutron carried out one and refused 7, three times of three.
 _BOUND = replace(FLOATING_IPS, safety=BY_KEY)
+# Nova and Cinder go on with the caller's token after the answer; it must outlive their work.
+_TOKEN_LIFE_S = 600.0
+_ATTACHING = frozenset({"reserved", "attaching"})
+_ATTACHMENTS = "/servers/{id}/os-volume_attachments"
 
 
 class ServerParts:
-    """Makes the parts of new servers of one cluster."""
+    """Makes and removes what goes with the servers of one cluster."""
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session, self._ref = session, ref
@@ -120,6 +128,49 @@ class ServerParts:
             raise PreconditionFailed(f"{text}; its interfaces were changed meanwhile", reason="PORT_LOST")
         return _leading_to(rows[0])
 
+    # ------------------------------------------------------------------ going with the server
+
+    async def leaving(self, call: Call, server_id: str) -> Mapping[str, Any]:
+        """Return what goes with a server: its ports of ours, and the floating IPs of ours with where they lead."""
+        if not self._session.has("network"):
+            return {}
+        ports = await self._network.rows(call, PORT, (("device_id", server_id),))
+        return {
+            "ports": [row.id for row in ports if WITH_SERVER in row.tags],
+            "floating_ips": await self._bound_to(call, {row.id for row in ports}),
+        }
+
+    async def _bound_to(self, call: Call, port_ids: set[str]) -> dict[str, str]:
+        if not port_ids:
+            return {}
+        asked = (("tags", WITH_SERVER), *(("port_id", port_id) for port_id in sorted(port_ids)))
+        own = await ADDRESSES.own_scope(call)
+        rows = await ADDRESSES.find(call, FLOATING_IPS, (*asked, *own))
+        return {row.id: row.port_id for row in rows if WITH_SERVER in row.tags and row.port_id in port_ids}
+
+    async def remove(self, op: Operation, with_it: Mapping[str, Any], server_id: str) -> None:
+        """Remove, a step each, what was looked up before."""
+        for i, (address_id, port_id) in enumerate(sorted(with_it.get("floating_ips", {}).items())):
+            await self._release(op, f"floating-ip-{i}", address_id, port_id)
+        for i, port_id in enumerate(with_it.get("ports", ())):
+            await self._remove_port(op, f"port-{i}", port_id, server_id)
+
+    async def _release(self, op: Operation, step: str, address_id: str, port_id: str) -> None:
+        async def release() -> None:
+            row = await ADDRESSES.row(op.call, FLOATING_IPS, address_id)
+            if row.port_id in (None, "", port_id):
+                await ADDRESSES.remove(op.call, address_id)
+
+        await op.change(step, lambda: _unless_gone(release()))
+
+    async def _remove_port(self, op: Operation, step: str, port_id: str, server_id: str) -> None:
+        async def delete() -> None:
+            row = await self._network.get(op.call, PORT, port_id)
+            if row.device_id in (None, "", server_id):
+                await self._network.remove(op.call, PORT, port_id)
+
+        await op.change(step, lambda: _unless_gone(delete()))
+
 
 def _leading_to(port: PortRow) -> Mapping[str, str]:
     # A port with several addresses gets no floating IP unless it is said for which.
@@ -137,3 +188,115 @@ def show_floating_ips(server: server_pb2.Server, made: Sequence[Made[object]]) -
             known = one.data["address"] in interface.floating_ip_addresses
             if one.data["fixed"] in {ip.ip_address for ip in interface.fixed_ips} and not known:
                 interface.floating_ip_addresses.append(one.data["address"])
+
+
+async def _unless_gone(work: Any) -> None:
+    try:
+        await work
+    except NotFound:
+        return
+
+
+# ---------------------------------------------------------------------- attaching and detaching volumes
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """How a volume and a server stand to each other."""
+
+    volume: VolumeRow
+    by_cinder: bool
+    by_nova: bool
+
+
+async def attach(op: Operation, request: server_pb2.AttachVolumeRequest, volume_id: str) -> None:
+    """Attach a volume; done when Nova and Cinder agree."""
+    watch = watch_of(VOLUMES, volume_id)
+    await op.change("attach", lambda: _attach(op.call, volume_id, request.device))
+    pair = await op.wait_until("attached", lambda: _attached(op.call, volume_id), percent=50, watch=watch)
+    if not pair.by_cinder or not pair.by_nova:
+        text = f"{request.volume} did not attach to {request.name}: Cinder ended in status {pair.volume.status}"
+        raise GaveUp(text, reason="ATTACH_FAILED", resource=request.volume)
+
+
+async def detach(op: Operation, request: server_pb2.DetachVolumeRequest, volume_id: str) -> None:
+    """Detach a volume; done when Nova and Cinder agree."""
+    watch = watch_of(VOLUMES, volume_id)
+    await op.change("detach", lambda: _detach(op.call, volume_id))
+    pair = await op.wait_until("detached", lambda: _detached(op.call, volume_id), percent=50, watch=watch)
+    if pair is not None and isinstance(pair, _Pair) and (pair.by_cinder or pair.by_nova):
+        text = (
+            f"{request.volume} did not detach from {request.name}: it is {pair.volume.status} again; "
+            "the guest may hold on to it: unmount it there"
+        )
+        raise GaveUp(text, reason="DETACH_FAILED", resource=request.volume)
+
+
+async def _attach(call: Call, volume_id: str, device: str) -> None:
+    pair = await _look(call, volume_id)
+    if pair.by_nova or pair.by_cinder:
+        return
+    attachment = {"volumeId": volume_id} | ({"device": device} if device else {})
+    try:
+        await session_of(call).send(
+            call, "POST", "compute", _ATTACHMENTS, None,
+            args={"id": call.id}, json={"volumeAttachment": attachment}, min_life_s=_TOKEN_LIFE_S,
+        )  # fmt: skip
+    except (PreconditionFailed, InvalidRequest) as error:
+        again = await _look(call, volume_id)
+        if again.by_nova or again.by_cinder:
+            return  # the first try came through after all
+        users = [a.server_id for a in again.volume.attachments if a.server_id]
+        if not users:
+            raise
+        names = listed(call.cluster.resource("servers", server) for server in users)
+        text = f"volume {volume_id} is attached to {names}; detach it there first"
+        raise PreconditionFailed(text, reason="VOLUME_IN_USE", metadata=error.metadata) from error
+
+
+async def _attached(call: Call, volume_id: str) -> _Pair | None:
+    pair = await _look(call, volume_id)
+    busy = pair.volume.status in _ATTACHING
+    half = pair.by_nova != pair.by_cinder and not (pair.volume.status or "").startswith("error")
+    return None if busy or half else pair
+
+
+async def _detach(call: Call, volume_id: str) -> None:
+    pair = await _look(call, volume_id)
+    if not (pair.by_nova or pair.by_cinder) or pair.volume.status == "detaching":
+        return
+    try:
+        await session_of(call).send(
+            call, "DELETE", "compute", _ATTACHMENTS + "/{volume}", None,
+            args={"id": call.id, "volume": volume_id}, redo_ok=True, min_life_s=_TOKEN_LIFE_S,
+        )  # fmt: skip
+    except NotFound:
+        return
+    except (PreconditionFailed, InvalidRequest):
+        again = await _look(call, volume_id)
+        if again.volume.status == "detaching" or not again.by_nova:
+            return  # an earlier try is under way
+        raise
+
+
+async def _detached(call: Call, volume_id: str) -> _Pair | str | None:
+    try:
+        pair = await _look(call, volume_id)
+    except NotFound:
+        return "gone"  # server or volume went meanwhile, and the attachment with it
+    attached = pair.by_nova or pair.by_cinder
+    return None if attached and (pair.volume.status == "detaching" or pair.by_nova != pair.by_cinder) else pair
+
+
+async def _look(call: Call, volume_id: str) -> _Pair:
+    volume = await VOLUMES.source.row(call, VOLUMES, volume_id)
+    by_cinder = any(attachment.server_id == call.id for attachment in volume.attachments)
+    path = _ATTACHMENTS + "/{volume}"
+    try:
+        args = {"id": call.id, "volume": volume_id}
+        await session_of(call).get(call, "compute", path, dict[str, Any], args=args)
+    except NotFound as error:
+        if "not attached" not in error.message:
+            raise  # the server itself is unknown
+        return _Pair(volume, by_cinder, by_nova=False)
+    return _Pair(volume, by_cinder, by_nova=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cloudspan_kit.testing import Answers, check_odd_rows
+from cloudspan_openstack.compute.flavors import FlavorRow
 from cloudspan_openstack.compute.key_pairs import KeyPairRow
+from cloudspan_openstack.compute.server_rows import ServerRow
 from cloudspan_openstack.network.floating_ips import FloatingIpRow
 from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow
@@ -17,6 +19,8 @@ from .conftest import Bench
 
 LISTS = {
     "list_key_pairs": Answers("/os-keypairs", "keypairs", KeyPairRow, "name", within="keypair"),
+    "list_flavors": Answers("/flavors/detail", "flavors", FlavorRow),
+    "list_servers": Answers("/servers/detail", "servers", ServerRow),
     "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
     "list_snapshots": Answers("/snapshots/detail", "snapshots", SnapshotRow),
     "list_volume_types": Answers("/types", "volume_types", VolumeTypeRow),
@@ -31,6 +35,7 @@ async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
     """It is read as far as it can be, or left out and named."""
     key = {"keypair": {"name": "mine", "public_key": "ssh-ed25519 AAAA me"}}
     await bench.session.send(bench.call(), "POST", "compute", "/os-keypairs", dict, json=key)
+    bench.cloud.control.seed_kind("servers", 1)
     body = {"volume": {"size": 1}}
     volume = await bench.session.send(bench.call(), "POST", "volume", "/volumes", dict, json=body)
     await bench.clock.advance(5)

@@ -1,8 +1,8 @@
 """Whether all of a Nova's cells answer: the part of a listing's completeness that its pages can't tell.
 
 With a cell down, `limit`, `marker`, filters and sorting make Nova leave the cell's servers out without a word: 200,
-no next link. Only the bare list, from microversion 2.69 on, shows them, as rows with status UNKNOWN. So `servers`
-asks that list beside the first and beside the last page of a traversal. What this proves: no cell was down at either
+no next link. Only the bare list, from microversion 2.69 on, shows them, as rows with status UNKNOWN. So `nova` asks
+that list beside the first and beside the last page of a traversal. What this proves: no cell was down at either
 end. A cell that was down in between only is not seen; nothing in Nova's API could tell.
 """
 
@@ -16,7 +16,6 @@ from cloudspan_common.errors import CloudspanError
 from cloudspan_openstack.cloud.catalogue import Microversion
 
 if TYPE_CHECKING:
-    from cloudspan_common.clock import Clock
     from cloudspan_kit import Call
     from cloudspan_openstack.cloud.session import Session
 
@@ -28,8 +27,8 @@ _FRESH_S = 15.0
 class Brief(msgspec.Struct):
     """One server of the bare list; with a status only when its cell is down."""
 
-    id: str
-    status: str = ""
+    id: str | None = None
+    status: str | None = None
 
 
 class BriefPage(msgspec.Struct):
@@ -41,9 +40,8 @@ class BriefPage(msgspec.Struct):
 class Cells:
     """What was last seen of one Nova's cells."""
 
-    def __init__(self, session: Session, clock: Clock) -> None:
-        self._session = session
-        self._clock = clock
+    def __init__(self, session: Session) -> None:
+        self._session, self._clock = session, session.clock
         self._looked_at: float | None = None
         self._doubt = ""
 
@@ -65,11 +63,11 @@ class Cells:
                 page = await self._session.get(call, "compute", "/servers", BriefPage)
             except CloudspanError as error:
                 return f"whether a Nova cell is down could not be seen: {error.message}"
-            hidden = [row.id for row in page.servers if row.status == "UNKNOWN"]
-            self._doubt = _told(hidden) if hidden else ""
+            hidden = [row.id or "" for row in page.servers if row.status == "UNKNOWN"]
+            self._doubt = _shown(hidden) if hidden else ""
             self._looked_at = self._clock.monotonic()
         return self._doubt
 
 
-def _told(hidden: list[str]) -> str:
+def _shown(hidden: list[str]) -> str:
     return f"a Nova cell is down; at least {len(hidden)} servers are missing, among them {', '.join(hidden[:3])}"

@@ -12,7 +12,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_kit.serve.options import read_options
 from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.session import PINNED
-from cloudspan_openstack.compute.server_request import CreateServerOptions, Parts, plan_of
+from cloudspan_openstack.compute.server_create import CreateServerOptions, Parts, plan_of
 
 Server, Request = server_pb2.Server, server_pb2.CreateServerRequest
 Boot = Request.BootVolume

@@ -1,112 +1,16 @@
-"""Reading servers: states, flavors, pages, filters, and what a list can't prove."""
+"""Servers: read in pages that prove what they can, started, stopped, rebooted and deleted once."""
 
 from __future__ import annotations
 
 import pytest
 
-from cloudspan.v1 import common_pb2, flavor_pb2, server_pb2
+from cloudspan.v1 import flavor_pb2, server_pb2
 from cloudspan_common.errors import Busy, CloudspanError, NotFound, PlatformFault
 from cloudspan_common.names import ClusterRef
-from cloudspan_kit.values import converted
-from cloudspan_openstack.compute.server_mapping import ServerMapping
-from cloudspan_openstack.compute.server_rows import ServerRow
-from cloudspan_openstack.compute.servers import _as_regex
-from cloudspan_openstack.network.device_ports import DevicePort, PortAddress
+from cloudspan_openstack.compute.servers import SERVERS, _as_regex
 
 Server, Flavor = server_pb2.Server, flavor_pb2.Flavor
 REF = ClusterRef("openstack", "east")
-PORTS = [
-    DevicePort(
-        id="p1", device_id="s1", network_id="n1", mac_address="fa:16:3e:00:00:01",
-        fixed_ips=[PortAddress("10.0.0.2", "s1")], groups=["g1", "g2"],
-    ),
-    DevicePort(id="p2", device_id="s1", network_id="n2", mac_address="fa:16:3e:00:00:02", groups=["g1"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("status", "task", "state"),
-    [
-        ("BUILD", "spawning", Server.STATE_BUILDING),
-        ("ACTIVE", None, Server.STATE_RUNNING),
-        ("PASSWORD", None, Server.STATE_RUNNING),
-        ("SHUTOFF", "powering-on", Server.STATE_STARTING),
-        ("ACTIVE", "powering-off", Server.STATE_STOPPING),
-        ("SHUTOFF", None, Server.STATE_STOPPED),
-        ("HARD_REBOOT", "rebooting_hard", Server.STATE_REBOOTING),
-        ("SHELVED_OFFLOADED", None, Server.STATE_SHELVED),
-        ("RESCUE", None, Server.STATE_RESCUED),
-        ("VERIFY_RESIZE", None, Server.STATE_AWAITING_CONFIRM),
-        ("ACTIVE", "deleting", Server.STATE_DELETING),
-        ("SOFT_DELETED", None, Server.STATE_SOFT_DELETED),
-        ("ERROR", None, Server.STATE_ERROR),
-        ("FROM_THE_FUTURE", None, Server.STATE_UNKNOWN),
-    ],
-)
-def test_novas_status_and_task_become_one_state(status, task, state):
-    """What it does to a server says more than the state it does it in."""
-    assert converted({"id": "1", "status": status, "OS-EXT-STS:task_state": task}, ServerRow).state == state
-
-
-def test_a_row_of_a_cell_that_is_down_is_a_server_all_the_same():
-    """It has little more than an id."""
-    row = converted({"id": "1", "status": "UNKNOWN", "tenant_id": "p", "links": []}, ServerRow)
-    message = ServerMapping(REF).message(row, None)
-    assert (message.state, message.display_name, message.flavor) == (Server.STATE_UNKNOWN, "", "")
-
-
-def test_a_row_becomes_a_message_field_by_field():
-    """Interfaces by Neutron's ports, floating addresses and names by Nova, groups once, markers hidden."""
-    address = {"OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:01", "version": 4}
-    document = {
-        "id": "s1", "status": "ACTIVE", "name": "web", "tenant_id": "p1", "locked": True, "key_name": "my key",
-        "metadata": {"team": "db", "cloudspan-marker": "cs-1"}, "image": {"id": "i1"},
-        "created": "2026-11-22T03:40:39Z",
-        "flavor": {
-            "original_name": "m1", "vcpus": 2, "ram": 512, "disk": 3, "ephemeral": 1, "swap": 64,
-            "extra_specs": {"hw:cpu_policy": "dedicated"},
-        },
-        "OS-EXT-AZ:availability_zone": "nova", "locked_reason": "audit", "user_id": "u1", "description": "front",
-        "config_drive": "True", "progress": 40, "OS-EXT-STS:task_state": "rebuilding", "hostId": "h" * 4,
-        "OS-EXT-SRV-ATTR:host": "node 1", "OS-EXT-SRV-ATTR:hypervisor_hostname": "node1.example",
-        "OS-EXT-SRV-ATTR:hostname": "web", "OS-EXT-STS:power_state": 1, "server_groups": ["sg1"],
-        "OS-SRV-USG:launched_at": "2026-11-22T03:40:41.000000", "tags": ["gold", "cs-test-1"],
-        "addresses": {"private": [
-            {**address, "addr": "10.0.0.2", "OS-EXT-IPS:type": "fixed"},
-            {**address, "addr": "172.24.4.2", "OS-EXT-IPS:type": "floating"},
-        ]},
-        "security_groups": [{"name": "web"}, {"name": "web"}],
-        "os-extended-volumes:volumes_attached": [{"id": "v1", "delete_on_termination": True}],
-        "fault": {"code": 500, "message": "boom", "details": "trace", "created": "2026-11-22T03:40:39Z"},
-    }  # fmt: skip
-    message = ServerMapping(REF).message(converted(document, ServerRow), None, PORTS)
-    expected = Server(
-        name=f"{REF}/servers/s1", display_name="web", state="STATE_RUNNING", native_state="ACTIVE",
-        project=f"{REF}/projects/p1", labels={"team": "db"}, locked=True, vcpus=2, memory_mib=512,
-        image=f"{REF}/images/i1", zone=f"{REF}/zones/nova", key_pair=f"{REF}/keyPairs/my%20key",
-        security_groups=[f"{REF}/securityGroups/g1", f"{REF}/securityGroups/g2"],
-        security_group_display_names=["web"], locked_reason="audit", user="u1", description="front", hostname="web",
-        config_drive=True, progress_percent=40, task="rebuilding", host_id="hhhh", host=f"{REF}/hosts/node%201",
-        hypervisor_hostname="node1.example", power_state="POWER_STATE_RUNNING", tags=["gold"],
-        server_groups=[f"{REF}/serverGroups/sg1"],
-        flavor_snapshot=Server.FlavorSnapshot(
-            display_name="m1", vcpus=2, memory_mib=512, disk_bytes=3 << 30, ephemeral_bytes=1 << 30,
-            swap_bytes=64 << 20, extra_specs={"hw:cpu_policy": "dedicated"},
-        ),
-        network_interfaces=[Server.NetworkInterface(
-            network_display_name="private", mac_address="fa:16:3e:00:00:01", network=f"{REF}/networks/n1",
-            port=f"{REF}/ports/p1", fixed_ips=[{"ip_address": "10.0.0.2", "subnet": f"{REF}/subnets/s1"}],
-            floating_ip_addresses=["172.24.4.2"],
-        ), Server.NetworkInterface(
-            mac_address="fa:16:3e:00:00:02", network=f"{REF}/networks/n2", port=f"{REF}/ports/p2",
-        )],
-        volume_attachments=[Server.VolumeAttachment(volume=f"{REF}/volumes/v1", delete_with_server=True, boot=False)],
-        fault=common_pb2.Fault(code="500", message="boom", details="trace"), etag=message.etag,
-    )  # fmt: skip
-    expected.launch_time.FromJsonString("2026-11-22T03:40:41Z")
-    expected.create_time.FromJsonString("2026-11-22T03:40:39Z")
-    expected.fault.create_time.FromJsonString("2026-11-22T03:40:39Z")
-    assert message == expected
 
 
 async def test_a_server_is_read_with_its_flavor_and_on_request_with_novas_own_document(bench):
@@ -190,13 +94,13 @@ async def test_a_marker_that_is_gone_for_good_asks_to_start_again(bench):
 async def test_a_page_that_repeats_its_marker_is_the_platforms_fault(bench, monkeypatch):
     """Rather than an endless list."""
     [server_id] = bench.cloud.control.seed_kind("servers", 1)
-    servers = bench.function("list_servers").__self__
-    read = servers._read
+    source = SERVERS.source
+    fetch = source.fetch
 
-    async def again(call, params):
-        return await read(call, [(key, value) for key, value in params if key != "marker"])
+    async def again(call, kind, params, limit, marker):
+        return await fetch(call, kind, params, limit, "")
 
-    monkeypatch.setattr(servers, "_read", again)
+    monkeypatch.setattr(source, "fetch", again)
     with pytest.raises(PlatformFault) as caught:
         await bench.page("list_servers", Server, cursor=server_id)
     assert caught.value.reason == "PAGING_LOOP"
@@ -218,7 +122,7 @@ async def test_an_equality_is_pushed_down_where_nova_does_it_right(text, query, 
     """A regular expression that matches the name alone; tasks, metadata and hosts stay with the kit."""
     await bench.page("list_servers", Server, text)
     [asked] = bench.cloud.control.requests("compute", "GET", "/servers/detail")
-    assert asked.query == f"limit=100&{query}" if query else asked.query == "limit=100"
+    assert asked.query == (f"{query}&limit=100" if query else "limit=100")
 
 
 def test_a_name_that_is_no_plain_text_in_every_database_is_not_pushed_down():
@@ -234,13 +138,6 @@ async def test_servers_are_sorted_by_name(bench):
     page = await bench.page("list_servers", Server, order_by=(("display_name", True),))
     names = [server.display_name for server in page.items]
     assert names == sorted(names, reverse=True)
-
-
-async def test_flavors_are_listed_in_pages(bench):
-    """By id, with swap in bytes."""
-    flavors = await bench.everything("list_flavors", flavor_pb2.Flavor, limit=2)
-    assert [f.name for f in flavors] == sorted(f"{REF}/flavors/{n}" for n in range(1, len(flavors) + 1))
-    assert all(f.vcpus and f.memory_mib and f.visibility == Flavor.VISIBILITY_PUBLIC for f in flavors)
 
 
 async def with_ports(bench, count=1):
@@ -321,14 +218,59 @@ async def test_servers_are_found_by_their_flavor_although_nova_does_not_tell_it(
     assert await bench.everything("list_servers", Server, f'flavor = "{REF}/flavors/2"') == []
 
 
-def test_a_server_without_an_image_boots_from_its_only_volume():
-    """With two of them Nova doesn't say from which."""
-    volumes = [{"id": "v1"}, {"id": "v2"}]
-    one, two = (
-        ServerMapping(REF).message(
-            converted({"id": "s", "image": "", "os-extended-volumes:volumes_attached": volumes[:n]}, ServerRow), None
-        )
-        for n in (1, 2)
-    )
-    assert one.volume_attachments[0].boot
-    assert [attachment.HasField("boot") for attachment in two.volume_attachments] == [False, False]
+def actions(bench) -> int:
+    return bench.cloud.control.count("compute", "POST", "/action$")
+
+
+async def test_a_server_stops_and_starts_and_does_neither_twice(bench, server):
+    """There already means done at once, without asking Nova to do anything."""
+    states = []
+    for method, request in (
+        ("stop_server", server_pb2.StopServerRequest),
+        ("stop_server", server_pb2.StopServerRequest),
+        ("start_server", server_pb2.StartServerRequest),
+        ("start_server", server_pb2.StartServerRequest),
+    ):
+        states.append((await bench.done(method, request(name=server), Server)).state)
+    assert states == [Server.STATE_STOPPED, Server.STATE_STOPPED, Server.STATE_RUNNING, Server.STATE_RUNNING]
+    assert actions(bench) == 2
+
+
+async def test_a_stop_without_reply_is_looked_at_not_repeated(bench, server):
+    """It was carried out; the state says so."""
+    bench.cloud.control.fault("lost_reply", service="compute", path="/action$", count=1)
+    stopped = await bench.done("stop_server", server_pb2.StopServerRequest(name=server), Server)
+    assert (stopped.state, actions(bench)) == (Server.STATE_STOPPED, 1)
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("lost_reply", 1), ("late_commit", 1), ("close", 2)])
+async def test_a_reboot_without_reply_reboots_once(bench, server, kind, sent):
+    """Nova's record of actions tells whether it came through, however late."""
+    bench.cloud.control.fault(kind, service="compute", path="/action$", count=1, seconds=10)
+    rebooted = await bench.done("reboot_server", server_pb2.RebootServerRequest(name=server), Server)
+    path = f"/servers/{server.rsplit('/', 1)[-1]}/os-instance-actions"
+    done = (await bench.session.get(bench.call(), "compute", path, dict))["instanceActions"]
+    assert [action["action"] for action in done].count("reboot") == 1
+    assert (rebooted.state, actions(bench)) == (Server.STATE_RUNNING, sent)
+
+
+async def test_a_soft_reboot_of_a_stopped_server_is_refused_with_the_reason(bench, server):
+    """FAILED_PRECONDITION in Nova's words."""
+    await bench.done("stop_server", server_pb2.StopServerRequest(name=server), Server)
+    answer = await bench.operate("reboot_server", server_pb2.RebootServerRequest(name=server))
+    assert (answer.error.code, "Cannot 'reboot'" in answer.error.message) == (9, True)
+
+
+async def test_a_deletion_is_done_when_the_server_is_gone(bench, server):
+    """Twice is as good as once, and without a reply too."""
+    bench.cloud.control.fault("lost_reply", service="compute", method="DELETE", count=1)
+    for _ in range(2):
+        answer = await bench.operate("delete_server", server_pb2.DeleteServerRequest(name=server))
+        assert (answer.done, answer.HasField("error")) == (True, False)
+    assert await bench.everything("list_servers", Server) == []
+
+
+async def test_a_start_of_a_server_that_is_not_there_is_not_found(bench):
+    """And nothing is waited for."""
+    answer = await bench.operate("start_server", server_pb2.StartServerRequest(name=f"{REF}/servers/none"))
+    assert answer.error.code == 5
