@@ -31,7 +31,9 @@ from cloudspan_openstack.compute.servers import Servers
 from cloudspan_openstack.identity.identity import Identity
 from cloudspan_openstack.image.image import Image
 from cloudspan_openstack.network.floating_ips import FloatingIps
-from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.network.networks import Networks
+from cloudspan_openstack.network.ports import Ports
+from cloudspan_openstack.network.routers import Routers
 from cloudspan_openstack.network.security_groups import SecurityGroups
 from cloudspan_openstack.network.subnets import Subnets
 from cloudspan_openstack.volume.storage import Storage
@@ -86,7 +88,10 @@ class OpenStackCluster:
         self.drivers: Sequence[Driver] = (
             KeyPairs(ref),
             Volumes(ref),
+            Networks(ref),
             Subnets(ref),
+            Ports(ref),
+            Routers(ref),
             SecurityGroups(ref),
             FloatingIps(ref),
         )
@@ -104,7 +109,6 @@ class OpenStackCluster:
             ServerChanges(compute),
             ServerVolumes(compute),
             Flavors(session, ref),
-            Network(session, ref),
             Storage(session, ref),
             Image(session, ref),
             Identity(session, ref),

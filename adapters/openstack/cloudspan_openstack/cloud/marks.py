@@ -16,19 +16,13 @@ from cloudspan_kit import Marked
 from cloudspan_kit.driver import MarkedKind
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.whole_listings import Entry, pages
-from cloudspan_openstack.network.network_making import NETWORK, PORT, ROUTER, NetworkMaking
-from cloudspan_openstack.network.routers import Routers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from cloudspan_kit import Call, Capability
     from cloudspan_openstack.compute.compute import Compute
     from cloudspan_openstack.compute.server_create import ServerCreation
-    from cloudspan_openstack.network.network_making import Kind
-
-_FIELDS = tuple(("fields", name) for name in ("id", "name", "description", "tags", "created_at"))
 
 
 class _Row(Entry):
@@ -61,21 +55,7 @@ class Marks:
 
     def __init__(self, compute: Compute, servers: ServerCreation) -> None:
         self._compute, self._session = compute, compute.session
-        self._making = NetworkMaking(compute.session, compute.ref)
-        routers = Routers(compute.session, compute.ref, self._making)
-        self.marked: dict[str, MarkedKind] = {
-            "servers": MarkedKind(self._servers, servers.undo),
-            **{kind.collection: self._kind(kind) for kind in (NETWORK, PORT)},
-            "routers": MarkedKind(self._kind(ROUTER).find, routers.remove),
-        }
-
-    def _kind(self, kind: Kind[Any]) -> MarkedKind:
-        async def find(call: Call, prefix: str) -> Sequence[Marked]:
-            scope = await self._session.scope(call)
-            params = (*_FIELDS, ("project_id", scope.project_id), ("sort_key", "id"), ("sort_dir", "asc"))
-            return await self._find(call, prefix, "network", f"/{kind.many}", params)
-
-        return MarkedKind(find, lambda call, resource_id: self._making.remove(call, kind, resource_id))
+        self.marked: dict[str, MarkedKind] = {"servers": MarkedKind(self._servers, servers.undo)}
 
     async def _servers(self, call: Call, prefix: str) -> Sequence[Marked]:
         if doubt := await self._compute.cells.hidden(call):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cloudspan_common.errors import NotFound
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.network.floating_ips import ADDRESSES, FLOATING_IPS
-from cloudspan_openstack.network.network_making import PORT, NetworkMaking
+from cloudspan_openstack.network.ports import PORT_SOURCE, PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +27,12 @@ class ServerLeaving:
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session = session
-        self._network = NetworkMaking(session, ref)
 
     async def look(self, call: Call, server_id: str) -> Mapping[str, Any]:
         """Return what goes with a server: its ports of ours, and the floating IPs of ours with where they lead."""
         if not self._session.has("network"):
             return {}
-        ports = await self._network.rows(call, PORT, (("device_id", server_id),))
+        ports = await PORT_SOURCE.find_own(call, PORTS, (("device_id", server_id),))
         return {
             "ports": [row.id for row in ports if WITH_SERVER in row.tags],
             "floating_ips": await self._leading_to(call, {row.id for row in ports}),
@@ -64,9 +63,9 @@ class ServerLeaving:
 
     async def _delete_port(self, op: Operation, step: str, port_id: str, server_id: str) -> None:
         async def delete() -> None:
-            row = await self._network.get(op.call, PORT, port_id)
+            row = await PORT_SOURCE.row(op.call, PORTS, port_id)
             if row.device_id in (None, "", server_id):
-                await self._network.remove(op.call, PORT, port_id)
+                await PORT_SOURCE.remove(op.call, port_id)
 
         await op.change(step, lambda: _unless_gone(delete()))
 

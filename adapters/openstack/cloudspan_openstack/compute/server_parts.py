@@ -19,7 +19,7 @@ from cloudspan_openstack.cloud.neutron import NeutronBody
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.compute.server_request import Parts
 from cloudspan_openstack.network.floating_ips import FLOATING_IPS
-from cloudspan_openstack.network.network_making import PORT, NetworkMaking, Wish
+from cloudspan_openstack.network.ports import PORT_SOURCE, PORTS
 from cloudspan_openstack.volume.volumes import VOLUMES, volume_body
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.compute.server_interfaces import Interface
     from cloudspan_openstack.compute.server_request import ServerPlan
-    from cloudspan_openstack.network.network_rows import PortRow
+    from cloudspan_openstack.network.ports import PortRow
 
 # Of 8 equal creates for one address sent at once Neutron carried out one and refused 7, three times of three.
 _BOUND = replace(FLOATING_IPS, safety=BY_KEY)
@@ -42,7 +42,6 @@ class ServerParts:
 
     def __init__(self, session: Session, ref: ClusterRef) -> None:
         self._session, self._ref = session, ref
-        self._network = NetworkMaking(session, ref)
 
     async def make(self, op: Operation, plan: ServerPlan) -> Parts:
         """Make what has to be there before the server: volumes, then ports."""
@@ -64,7 +63,7 @@ class ServerParts:
             GaveUp: One does not.
         """
         for port_id in filter(None, parts.port_ids):
-            port = await self._network.get(call, PORT, port_id)
+            port = await PORT_SOURCE.row(call, PORTS, port_id)
             if port.device_id != server_id:
                 text = f"port {port_id} does not belong to server {server_id} but to {port.device_id or 'nothing'}"
                 raise GaveUp(f"{text}; detach and attach it again", reason="PORT_LOST")
@@ -88,8 +87,8 @@ class ServerParts:
         """Make the interface's port if one is asked for; return the id of the port to give to Nova, if any."""
         if interface.new_port is None:
             return interface.port_id
-        made = await self._network.make_part(op, PORT, f"port-{index}", Wish(interface.port_body(), [WITH_SERVER]))
-        return made.id
+        body = NeutronBody(interface.port_body(), [WITH_SERVER])
+        return (await op.create(PORTS, body, step=f"port-{index}", part=True)).id
 
     # ------------------------------------------------------------------ floating IPs
 
@@ -112,9 +111,9 @@ class ServerParts:
     ) -> Mapping[str, str]:
         """Look up the port that a floating IP is for, and its address that it leads to."""
         if port_id:
-            return _leading_to(await self._network.get(call, PORT, port_id))
+            return _leading_to(await PORT_SOURCE.row(call, PORTS, port_id))
         asked = (("device_id", server_id), ("network_id", interface.network_id))
-        rows = [row for row in await self._network.rows(call, PORT, asked) if row.id not in parts.port_ids]
+        rows = [row for row in await PORT_SOURCE.find_own(call, PORTS, asked) if row.id not in parts.port_ids]
         if len(rows) != 1:
             text = f"server {server_id} has {len(rows)} ports of Nova's in network {interface.network_id}, expected one"
             raise PreconditionFailed(f"{text}; its interfaces were changed meanwhile", reason="PORT_LOST")

@@ -6,7 +6,11 @@ import pytest
 
 from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_openstack.compute.key_pairs import KeyPairRow
+from cloudspan_openstack.network.device_ports import DevicePort
 from cloudspan_openstack.network.floating_ips import FloatingIpRow
+from cloudspan_openstack.network.networks import NetworkRow
+from cloudspan_openstack.network.ports import PortRow
+from cloudspan_openstack.network.routers import RouterRow
 from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow
 from cloudspan_openstack.volume.volumes import VolumeRow
@@ -18,8 +22,14 @@ LISTS = {
     "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
     "list_floating_ips": Answers("/floatingips", "floatingips", FloatingIpRow),
     "list_security_groups": Answers("/security-groups", "security_groups", SecurityGroupRow),
+    "list_networks": Answers("/networks", "networks", NetworkRow),
+    "list_ports": Answers("/ports", "ports", PortRow),
+    "list_routers": Answers("/routers", "routers", RouterRow),
     "list_subnets": Answers("/subnets", "subnets", SubnetRow),
 }
+
+
+BESIDE = {"list_routers": Answers("/ports", "ports", DevicePort, shown=False)}
 
 
 @pytest.mark.parametrize("function", LISTS)
@@ -32,3 +42,9 @@ async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
     address = {"floatingip": {"floating_network_id": external}}
     await bench.session.send(bench.call(), "POST", "network", "/floatingips", dict, json=address)
     assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, LISTS[function]) > 50
+
+
+@pytest.mark.parametrize("function", BESIDE)
+async def test_an_odd_row_that_is_read_beside_a_list_hides_nothing_of_it(bench: Bench, function: str) -> None:
+    """A router is shown with the interfaces that can be read."""
+    assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, BESIDE[function]) > 50
