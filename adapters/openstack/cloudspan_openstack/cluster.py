@@ -29,7 +29,7 @@ from cloudspan_openstack.compute.server_create import ServerCreation
 from cloudspan_openstack.compute.server_volumes import ServerVolumes
 from cloudspan_openstack.compute.servers import Servers
 from cloudspan_openstack.identity.identity import Identity
-from cloudspan_openstack.image.image import Image
+from cloudspan_openstack.image.images import Images
 from cloudspan_openstack.network.floating_ips import FloatingIps
 from cloudspan_openstack.network.networks import Networks
 from cloudspan_openstack.network.ports import Ports
@@ -94,6 +94,7 @@ class OpenStackCluster:
             Routers(ref),
             SecurityGroups(ref),
             FloatingIps(ref),
+            Images(ref),
         )
 
     def __repr__(self) -> str:
@@ -110,7 +111,6 @@ class OpenStackCluster:
             ServerVolumes(compute),
             Flavors(session, ref),
             Storage(session, ref),
-            Image(session, ref),
             Identity(session, ref),
             Transits(session),
             Marks(compute, creation),

@@ -6,6 +6,7 @@ import pytest
 
 from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_openstack.compute.key_pairs import KeyPairRow
+from cloudspan_openstack.image.images import ImageRow
 from cloudspan_openstack.network.device_ports import DevicePort
 from cloudspan_openstack.network.floating_ips import FloatingIpRow
 from cloudspan_openstack.network.networks import NetworkRow
@@ -22,6 +23,7 @@ LISTS = {
     "list_volumes": Answers("/volumes/detail", "volumes", VolumeRow),
     "list_floating_ips": Answers("/floatingips", "floatingips", FloatingIpRow),
     "list_security_groups": Answers("/security-groups", "security_groups", SecurityGroupRow),
+    "list_images": Answers("/images", "images", ImageRow),
     "list_networks": Answers("/networks", "networks", NetworkRow),
     "list_ports": Answers("/ports", "ports", PortRow),
     "list_routers": Answers("/routers", "routers", RouterRow),
