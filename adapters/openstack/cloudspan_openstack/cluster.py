@@ -18,15 +18,16 @@ from cloudspan_kit import Guards, Wire, state_of, token_state_of
 from cloudspan_openstack.cloud.check import check_cluster
 from cloudspan_openstack.cloud.errors import Catalogue
 from cloudspan_openstack.cloud.login import KeystoneIssuer
-from cloudspan_openstack.cloud.marks import Marks
 from cloudspan_openstack.cloud.session import Session, SessionParts
 from cloudspan_openstack.compute.flavors import Flavors
 from cloudspan_openstack.compute.key_pairs import KeyPairs
 from cloudspan_openstack.compute.servers import Servers
 from cloudspan_openstack.identity.identity import Identity
-from cloudspan_openstack.image.image import Image
+from cloudspan_openstack.image.images import Images
 from cloudspan_openstack.network.floating_ips import FloatingIps
-from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.network.networks import Networks
+from cloudspan_openstack.network.ports import Ports
+from cloudspan_openstack.network.routers import Routers
 from cloudspan_openstack.network.security_groups import SecurityGroups
 from cloudspan_openstack.network.subnets import Subnets
 from cloudspan_openstack.volume.snapshots import Snapshots
@@ -78,30 +79,25 @@ class OpenStackCluster:
         self.session = Session(ref, parts)
         self._clock = shared.clock
         self.cloud = self.session
-        self.areas: Sequence[Area] = self._make_areas()
+        self.areas: Sequence[Area] = (Identity(self.session, ref),)
         self.drivers: Sequence[Driver] = (
-            Servers(ref, self.session),
+            Servers(ref),
             Flavors(ref),
             KeyPairs(ref),
             Volumes(ref),
             VolumeTypes(ref),
             Snapshots(ref),
+            Networks(ref),
             Subnets(ref),
+            Ports(ref),
+            Routers(ref),
             SecurityGroups(ref),
             FloatingIps(ref),
+            Images(ref),
         )
 
     def __repr__(self) -> str:
         return f"<OpenStackCluster {self.ref}: {self.session!r}>"
-
-    def _make_areas(self) -> tuple[Area, ...]:
-        session, ref = self.session, self.ref
-        return (
-            Network(session, ref),
-            Image(session, ref),
-            Identity(session, ref),
-            Marks(session, ref),
-        )
 
     @property
     def digest(self) -> str:

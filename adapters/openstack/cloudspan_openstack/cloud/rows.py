@@ -91,7 +91,8 @@ def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) 
         documents, collection.row, collection.identify, full=full
     )  # fmt: skip
     links = body.get(f"{collection.key}_links") or ()
-    has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links)
+    # Glance has one link, bare.
+    has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links) or bool(body.get("next"))
     last = documents[-1].get(collection.identify) if documents and isinstance(documents[-1], dict) else ""
     return Answered(found, len(documents), has_next, last if isinstance(last, str) else "")
 

@@ -105,10 +105,17 @@ class OpenStackSource(Source[B_contra]):
         return await _Walk(self, call, kind, query, pushed, scopes).page()
 
     async def sweep(self, call: Call, kind: AnyKind[R, M]) -> AsyncIterator[Sequence[R]]:
-        own, marker = await self.own_scope(call), ""
+        async for rows in self.all(call, kind, await self.own_scope(call)):
+            yield rows
+
+    async def all(
+        self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]]
+    ) -> AsyncIterator[Sequence[R]]:
+        """Yield all rows that meet the parameters, page by page; a row may come twice."""
+        marker = ""
         while True:
             try:
-                answer = await self.fetch(call, kind, [*own, *self.sorted(())], MAX_LIMIT, marker)
+                answer = await self.fetch(call, kind, [*params, *self.sorted(())], MAX_LIMIT, marker)
             except NotFound:
                 if not marker:
                     raise

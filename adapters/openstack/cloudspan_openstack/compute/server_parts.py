@@ -23,18 +23,16 @@ from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.cloud.values import WITH_SERVER
 from cloudspan_openstack.compute.server_create import Parts
 from cloudspan_openstack.network.floating_ips import ADDRESSES, FLOATING_IPS
-from cloudspan_openstack.network.network_making import PORT, NetworkMaking, Wish
+from cloudspan_openstack.network.ports import PORT_SOURCE, PORTS
 from cloudspan_openstack.volume.volumes import VOLUMES, volume_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan.v1 import server_pb2
-    from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Made, Operation
-    from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.compute.server_create import Interface, ServerPlan
-    from cloudspan_openstack.network.network_rows import PortRow
+    from cloudspan_openstack.network.ports import PortRow
     from cloudspan_openstack.volume.volumes import VolumeRow
 
 # Of 8 equal creates for one address sent at once Neutron carried out one and refused 7, three times of three.
@@ -45,131 +43,84 @@ _ATTACHING = frozenset({"reserved", "attaching"})
 _ATTACHMENTS = "/servers/{id}/os-volume_attachments"
 
 
-class ServerParts:
-    """Makes and removes what goes with the servers of one cluster."""
+async def make_parts(op: Operation, plan: ServerPlan) -> Parts:
+    """Make what has to be there before the server: volumes, then ports."""
+    boot, data = await _make_volumes(op, plan)
+    ports = [await _port(op, plan.interfaces[i], i) for i in range(len(plan.interfaces))]
+    return Parts(boot, data, ports)
 
-    def __init__(self, session: Session, ref: ClusterRef) -> None:
-        self._session, self._ref = session, ref
-        self._network = NetworkMaking(session, ref)
 
-    async def make(self, op: Operation, plan: ServerPlan) -> Parts:
-        """Make what has to be there before the server: volumes, then ports."""
-        boot, data = await self._make_volumes(op, plan)
-        ports = [await self._port(op, plan.interfaces[i], i) for i in range(len(plan.interfaces))]
-        return Parts(boot, data, ports)
+async def make_floating_ips(op: Operation, plan: ServerPlan, parts: Parts, server_id: str) -> Sequence[Made[object]]:
+    """Make the floating IPs that lead to a server's interfaces."""
+    wanted = [i for i, interface in enumerate(plan.interfaces) if interface.floating_network_id]
+    return [await _floating_ip(op, plan, parts, server_id, i) for i in wanted]
 
-    async def floating_ips(
-        self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str
-    ) -> Sequence[Made[object]]:
-        """Make the floating IPs that lead to a server's interfaces."""
-        wanted = [i for i, interface in enumerate(plan.interfaces) if interface.floating_network_id]
-        return [await self._floating_ip(op, plan, parts, server_id, i) for i in wanted]
 
-    async def check_ports(self, call: Call, parts: Parts, server_id: str) -> None:
-        """See that the ports that were given to it belong to the server: removing a duplicate can have unbound them.
+async def check_ports(call: Call, parts: Parts, server_id: str) -> None:
+    """See that the ports that were given to it belong to the server: removing a duplicate can have unbound them.
 
-        Raises:
-            GaveUp: One does not.
-        """
-        for port_id in filter(None, parts.port_ids):
-            port = await self._network.get(call, PORT, port_id)
-            if port.device_id != server_id:
-                text = f"port {port_id} does not belong to server {server_id} but to {port.device_id or 'nothing'}"
-                raise GaveUp(f"{text}; detach and attach it again", reason="PORT_LOST")
+    Raises:
+        GaveUp: One does not.
+    """
+    for port_id in filter(None, parts.port_ids):
+        port = await PORT_SOURCE.row(call, PORTS, port_id)
+        if port.device_id != server_id:
+            text = f"port {port_id} does not belong to server {server_id} but to {port.device_id or 'nothing'}"
+            raise GaveUp(f"{text}; detach and attach it again", reason="PORT_LOST")
 
-    # ------------------------------------------------------------------ volumes
 
-    async def _make_volumes(self, op: Operation, plan: ServerPlan) -> tuple[str, list[str]]:
-        """Ask for all of them first, and wait for them then."""
-        wanted = {f"volume-{i}": volume.body for i, volume in enumerate(plan.data_volumes)}
-        if plan.new_volume is not None:
-            wanted = {"boot-volume": plan.new_volume, **wanted}
-        made = {s: await op.create(VOLUMES, volume_body(body), step=s, part=True) for s, body in wanted.items()}
-        for step, volume in made.items():
-            await op.ready(VOLUMES, volume, step=f"{step} ready", percent=20)
-        boot = made.pop("boot-volume").id if plan.new_volume is not None else plan.volume_id
-        return boot, [volume.id for volume in made.values()]
+# ---------------------------------------------------------------------- volumes
 
-    # ------------------------------------------------------------------ ports
 
-    async def _port(self, op: Operation, interface: Interface, index: int) -> str:
-        """Make the interface's port if one is asked for; return the id of the port to give to Nova, if any."""
-        if interface.new_port is None:
-            return interface.port_id
-        made = await self._network.make_part(op, PORT, f"port-{index}", Wish(interface.port_body(), [WITH_SERVER]))
-        return made.id
+async def _make_volumes(op: Operation, plan: ServerPlan) -> tuple[str, list[str]]:
+    """Ask for all of them first, and wait for them then."""
+    wanted = {f"volume-{i}": volume.body for i, volume in enumerate(plan.data_volumes)}
+    if plan.new_volume is not None:
+        wanted = {"boot-volume": plan.new_volume, **wanted}
+    made = {s: await op.create(VOLUMES, volume_body(body), step=s, part=True) for s, body in wanted.items()}
+    for step, volume in made.items():
+        await op.ready(VOLUMES, volume, step=f"{step} ready", percent=20)
+    boot = made.pop("boot-volume").id if plan.new_volume is not None else plan.volume_id
+    return boot, [volume.id for volume in made.values()]
 
-    # ------------------------------------------------------------------ floating IPs
 
-    async def _floating_ip(
-        self, op: Operation, plan: ServerPlan, parts: Parts, server_id: str, index: int
-    ) -> Made[object]:
-        step, interface = f"floating-ip-{index}", plan.interfaces[index]
-        place = await op.read_once(
-            f"{step} port", lambda: self._place(op.call, interface, parts, server_id, parts.port_ids[index])
-        )
-        body: dict[str, Any] = {
-            "floating_network_id": interface.floating_network_id,
-            "port_id": place["port"],
-            "fixed_ip_address": place["address"],
-        }
-        return await op.create(_BOUND, NeutronBody(body, [WITH_SERVER]), step=step, part=True)
+# ---------------------------------------------------------------------- ports
 
-    async def _place(
-        self, call: Call, interface: Interface, parts: Parts, server_id: str, port_id: str
-    ) -> Mapping[str, str]:
-        """Look up the port that a floating IP is for, and its address that it leads to."""
-        if port_id:
-            return _leading_to(await self._network.get(call, PORT, port_id))
-        asked = (("device_id", server_id), ("network_id", interface.network_id))
-        rows = [row for row in await self._network.rows(call, PORT, asked) if row.id not in parts.port_ids]
-        if len(rows) != 1:
-            text = f"server {server_id} has {len(rows)} ports of Nova's in network {interface.network_id}, expected one"
-            raise PreconditionFailed(f"{text}; its interfaces were changed meanwhile", reason="PORT_LOST")
-        return _leading_to(rows[0])
 
-    # ------------------------------------------------------------------ going with the server
+async def _port(op: Operation, interface: Interface, index: int) -> str:
+    """Make the interface's port if one is asked for; return the id of the port to give to Nova, if any."""
+    if interface.new_port is None:
+        return interface.port_id
+    body = NeutronBody(interface.port_body(), [WITH_SERVER])
+    return (await op.create(PORTS, body, step=f"port-{index}", part=True)).id
 
-    async def leaving(self, call: Call, server_id: str) -> Mapping[str, Any]:
-        """Return what goes with a server: its ports of ours, and the floating IPs of ours with where they lead."""
-        if not self._session.has("network"):
-            return {}
-        ports = await self._network.rows(call, PORT, (("device_id", server_id),))
-        return {
-            "ports": [row.id for row in ports if WITH_SERVER in row.tags],
-            "floating_ips": await self._bound_to(call, {row.id for row in ports}),
-        }
 
-    async def _bound_to(self, call: Call, port_ids: set[str]) -> dict[str, str]:
-        if not port_ids:
-            return {}
-        asked = (("tags", WITH_SERVER), *(("port_id", port_id) for port_id in sorted(port_ids)))
-        own = await ADDRESSES.own_scope(call)
-        rows = await ADDRESSES.find(call, FLOATING_IPS, (*asked, *own))
-        return {row.id: row.port_id for row in rows if WITH_SERVER in row.tags and row.port_id in port_ids}
+# ---------------------------------------------------------------------- floating IPs
 
-    async def remove(self, op: Operation, with_it: Mapping[str, Any], server_id: str) -> None:
-        """Remove, a step each, what was looked up before."""
-        for i, (address_id, port_id) in enumerate(sorted(with_it.get("floating_ips", {}).items())):
-            await self._release(op, f"floating-ip-{i}", address_id, port_id)
-        for i, port_id in enumerate(with_it.get("ports", ())):
-            await self._remove_port(op, f"port-{i}", port_id, server_id)
 
-    async def _release(self, op: Operation, step: str, address_id: str, port_id: str) -> None:
-        async def release() -> None:
-            row = await ADDRESSES.row(op.call, FLOATING_IPS, address_id)
-            if row.port_id in (None, "", port_id):
-                await ADDRESSES.remove(op.call, address_id)
+async def _floating_ip(op: Operation, plan: ServerPlan, parts: Parts, server_id: str, index: int) -> Made[object]:
+    step, interface = f"floating-ip-{index}", plan.interfaces[index]
+    place = await op.read_once(
+        f"{step} port", lambda: _place(op.call, interface, parts, server_id, parts.port_ids[index])
+    )
+    body: dict[str, Any] = {
+        "floating_network_id": interface.floating_network_id,
+        "port_id": place["port"],
+        "fixed_ip_address": place["address"],
+    }
+    return await op.create(_BOUND, NeutronBody(body, [WITH_SERVER]), step=step, part=True)
 
-        await op.change(step, lambda: _unless_gone(release()))
 
-    async def _remove_port(self, op: Operation, step: str, port_id: str, server_id: str) -> None:
-        async def delete() -> None:
-            row = await self._network.get(op.call, PORT, port_id)
-            if row.device_id in (None, "", server_id):
-                await self._network.remove(op.call, PORT, port_id)
-
-        await op.change(step, lambda: _unless_gone(delete()))
+async def _place(call: Call, interface: Interface, parts: Parts, server_id: str, port_id: str) -> Mapping[str, str]:
+    """Look up the port that a floating IP is for, and its address that it leads to."""
+    if port_id:
+        return _leading_to(await PORT_SOURCE.row(call, PORTS, port_id))
+    asked = (("device_id", server_id), ("network_id", interface.network_id))
+    rows = [row for row in await PORT_SOURCE.find_own(call, PORTS, asked) if row.id not in parts.port_ids]
+    if len(rows) != 1:
+        text = f"server {server_id} has {len(rows)} ports of Nova's in network {interface.network_id}, expected one"
+        raise PreconditionFailed(f"{text}; its interfaces were changed meanwhile", reason="PORT_LOST")
+    return _leading_to(rows[0])
 
 
 def _leading_to(port: PortRow) -> Mapping[str, str]:
@@ -188,6 +139,54 @@ def show_floating_ips(server: server_pb2.Server, made: Sequence[Made[object]]) -
             known = one.data["address"] in interface.floating_ip_addresses
             if one.data["fixed"] in {ip.ip_address for ip in interface.fixed_ips} and not known:
                 interface.floating_ip_addresses.append(one.data["address"])
+
+
+# ---------------------------------------------------------------------- going with the server
+
+
+async def parts_of(call: Call, server_id: str) -> Mapping[str, Any]:
+    """Return what goes with a server: its ports of ours, and the floating IPs of ours with where they lead."""
+    if not session_of(call).has("network"):
+        return {}
+    ports = await PORT_SOURCE.find_own(call, PORTS, (("device_id", server_id),))
+    return {
+        "ports": [row.id for row in ports if WITH_SERVER in row.tags],
+        "floating_ips": await _bound_to(call, {row.id for row in ports}),
+    }
+
+
+async def _bound_to(call: Call, port_ids: set[str]) -> dict[str, str]:
+    if not port_ids:
+        return {}
+    asked = (("tags", WITH_SERVER), *(("port_id", port_id) for port_id in sorted(port_ids)))
+    rows = await ADDRESSES.find_own(call, FLOATING_IPS, asked)
+    return {row.id: row.port_id for row in rows if WITH_SERVER in row.tags and row.port_id in port_ids}
+
+
+async def remove_parts(op: Operation, with_it: Mapping[str, Any], server_id: str) -> None:
+    """Remove, a step each, what was looked up before."""
+    for i, (address_id, port_id) in enumerate(sorted(with_it.get("floating_ips", {}).items())):
+        await _release(op, f"floating-ip-{i}", address_id, port_id)
+    for i, port_id in enumerate(with_it.get("ports", ())):
+        await _remove_port(op, f"port-{i}", port_id, server_id)
+
+
+async def _release(op: Operation, step: str, address_id: str, port_id: str) -> None:
+    async def release() -> None:
+        row = await ADDRESSES.row(op.call, FLOATING_IPS, address_id)
+        if row.port_id in (None, "", port_id):
+            await ADDRESSES.remove(op.call, address_id)
+
+    await op.change(step, lambda: _unless_gone(release()))
+
+
+async def _remove_port(op: Operation, step: str, port_id: str, server_id: str) -> None:
+    async def delete() -> None:
+        row = await PORT_SOURCE.row(op.call, PORTS, port_id)
+        if row.device_id in (None, "", server_id):
+            await PORT_SOURCE.remove(op.call, port_id)
+
+    await op.change(step, lambda: _unless_gone(delete()))
 
 
 async def _unless_gone(work: Any) -> None:

@@ -30,7 +30,16 @@ from cloudspan_openstack.cloud.nova import PASSWORD, MarkedServers, NovaServers,
 from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.compute.flavors import FlavorBook
 from cloudspan_openstack.compute.server_create import CreateServerOptions, plan_of
-from cloudspan_openstack.compute.server_parts import ServerParts, attach, detach, show_floating_ips
+from cloudspan_openstack.compute.server_parts import (
+    attach,
+    check_ports,
+    detach,
+    make_floating_ips,
+    make_parts,
+    parts_of,
+    remove_parts,
+    show_floating_ips,
+)
 from cloudspan_openstack.compute.server_rows import STATES, TASK_STATES, ServerMapping, ServerRow, Shown
 from cloudspan_openstack.network.device_ports import ports_of
 
@@ -39,7 +48,6 @@ if TYPE_CHECKING:
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Operation, Query
-    from cloudspan_openstack.cloud.session import Session
     from cloudspan_openstack.network.device_ports import DevicePorts
 
 _S = server_pb2.Server
@@ -130,9 +138,9 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
         )
     }
 
-    def __init__(self, ref: ClusterRef, session: Session) -> None:
+    def __init__(self, ref: ClusterRef) -> None:
         super().__init__(ref)
-        self._mapping, self._book, self._parts = ServerMapping(ref), FlavorBook(), ServerParts(session, ref)
+        self._mapping, self._book = ServerMapping(ref), FlavorBook()
 
     # ------------------------------------------------------------------ reading
 
@@ -168,13 +176,13 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
         plan = plan_of(request, read_options(request.options, CreateServerOptions), self._ref)
         plan.check(await session_of(op.call).microversion(op.call, "compute"))
-        parts = await self._parts.make(op, plan)
+        parts = await make_parts(op, plan)
         made = await op.create(SERVERS, ServerBody(lambda version: plan.document(version, parts), plan.exclusive))
         server: server_pb2.Server = await op.wait_until(
             "active", lambda: self._built(op.call, made.id), percent=60, watch=watch_of(SERVERS, made.id)
         )
-        floating_ips = await self._parts.floating_ips(op, plan, parts, made.id)
-        await self._parts.check_ports(op.call, parts, made.id)
+        floating_ips = await make_floating_ips(op, plan, parts, made.id)
+        await check_ports(op.call, parts, made.id)
         show_floating_ips(server, floating_ips)
         if not request.admin_password:
             server.generated_password = made.data.get(PASSWORD, "")
@@ -194,9 +202,9 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
     async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
         op.set_resource(request.name)
         server_id = op.call.id
-        with_it = await op.read_once("with it", lambda: self._parts.leaving(op.call, server_id))
+        with_it = await op.read_once("with it", lambda: parts_of(op.call, server_id))
         await op.delete(SERVERS, server_id)
-        await self._parts.remove(op, with_it, server_id)
+        await remove_parts(op, with_it, server_id)
 
     # ------------------------------------------------------------------ power
 

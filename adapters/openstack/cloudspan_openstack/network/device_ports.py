@@ -1,6 +1,6 @@
 """The ports of servers and routers, for a whole page of them at once.
 
-`compute` asks for these when somebody looks at a server's interfaces or security groups, `network` for the interfaces
+`compute` asks for these when somebody looks at a server's interfaces or security groups, `routers` for the interfaces
 of routers.
 """
 
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudspan_openstack.cloud.whole_listings import Entry, pages
+from cloudspan.v1 import port_pb2
+from cloudspan_kit import Kind
+from cloudspan_openstack.network.ports import PORT_SOURCE
 
 if TYPE_CHECKING:
     from cloudspan_kit import Call
@@ -33,19 +35,22 @@ class PortAddress(msgspec.Struct, gc=False):
     subnet_id: str = ""
 
 
-class DevicePort(Entry):
+class DevicePort(msgspec.Struct):
     """A port, as far as its server or router shows it."""
 
+    id: str
     device_id: str = ""
     device_owner: str = ""
     network_id: str = ""
     mac_address: str = ""
-    fixed_ips: list[PortAddress] = msgspec.field(default_factory=list)
+    fixed_ips: list[PortAddress] = []
     groups: list[str] = msgspec.field(name="security_groups", default_factory=list)
 
 
 DevicePorts = Mapping[str, Sequence[DevicePort]]
 """Ports by the id of their server or router."""
+
+_DEVICE_PORTS = Kind("ports", port_pb2.Port, DevicePort, PORT_SOURCE)
 
 
 async def ports_of(session: Session, call: Call, device_ids: Sequence[str]) -> DevicePorts:
@@ -59,7 +64,7 @@ async def ports_of(session: Session, call: Call, device_ids: Sequence[str]) -> D
     parts = [device_ids[i : i + _IDS_A_CALL] for i in range(0, len(device_ids), _IDS_A_CALL)]
     try:
         async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(_read(session, call, part)) for part in parts]
+            reading = [group.create_task(_read(call, part)) for part in parts]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     found: dict[str, list[DevicePort]] = {}
@@ -69,11 +74,10 @@ async def ports_of(session: Session, call: Call, device_ids: Sequence[str]) -> D
     return found
 
 
-async def _read(session: Session, call: Call, device_ids: Sequence[str]) -> Sequence[DevicePort]:
+async def _read(call: Call, device_ids: Sequence[str]) -> Sequence[DevicePort]:
     params = (*_FIELDS, *(("device_id", device_id) for device_id in device_ids))
-    params = (*params, ("sort_key", "id"), ("sort_dir", "asc"))
     # By id, since a page may come again when the port that the listing stood at was deleted.
     found: dict[str, DevicePort] = {}
-    async for page in pages(session, call, "network", "/ports", dict[str, list[DevicePort]], params):
-        found |= {port.id: port for port in page}
+    async for rows in PORT_SOURCE.all(call, _DEVICE_PORTS, params):
+        found |= {port.id: port for port in rows}
     return list(found.values())

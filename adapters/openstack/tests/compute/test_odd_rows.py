@@ -8,7 +8,12 @@ from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_openstack.compute.flavors import FlavorRow
 from cloudspan_openstack.compute.key_pairs import KeyPairRow
 from cloudspan_openstack.compute.server_rows import ServerRow
+from cloudspan_openstack.image.images import ImageRow
+from cloudspan_openstack.network.device_ports import DevicePort
 from cloudspan_openstack.network.floating_ips import FloatingIpRow
+from cloudspan_openstack.network.networks import NetworkRow
+from cloudspan_openstack.network.ports import PortRow
+from cloudspan_openstack.network.routers import RouterRow
 from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow
 from cloudspan_openstack.volume.snapshots import SnapshotRow
@@ -26,8 +31,16 @@ LISTS = {
     "list_volume_types": Answers("/types", "volume_types", VolumeTypeRow),
     "list_floating_ips": Answers("/floatingips", "floatingips", FloatingIpRow),
     "list_security_groups": Answers("/security-groups", "security_groups", SecurityGroupRow),
+    "list_images": Answers("/images", "images", ImageRow),
+    "list_networks": Answers("/networks", "networks", NetworkRow),
+    "list_ports": Answers("/ports", "ports", PortRow),
+    "list_routers": Answers("/routers", "routers", RouterRow),
     "list_subnets": Answers("/subnets", "subnets", SubnetRow),
 }
+
+
+_PORTS = Answers("/ports", "ports", DevicePort, shown=False)
+BESIDE = {"list_routers": _PORTS, "list_servers": _PORTS}
 
 
 @pytest.mark.parametrize("function", LISTS)
@@ -45,3 +58,10 @@ async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
     address = {"floatingip": {"floating_network_id": external}}
     await bench.session.send(bench.call(), "POST", "network", "/floatingips", dict, json=address)
     assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, LISTS[function]) > 50
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("function", BESIDE)
+async def test_an_odd_row_that_is_read_beside_a_list_hides_nothing_of_it(bench: Bench, function: str) -> None:
+    """Routers and servers are shown with the interfaces that can be read."""
+    assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, BESIDE[function]) > 50
