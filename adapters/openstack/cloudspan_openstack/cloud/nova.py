@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import msgspec
 from google.protobuf.message import Message
 
 from cloudspan_common.errors import (
@@ -134,6 +135,14 @@ class MarkedServers(MarkedRows[Any]):
         return await super().find(call, kind, prefix)
 
 
+class _MovingRow(msgspec.Struct):
+    """What it takes to see whether a server is settled."""
+
+    id: str
+    status: str | None = None
+    task: str | None = msgspec.field(name="OS-EXT-STS:task_state", default=None)
+
+
 class NovaServers(Nova[ServerBody]):
     """Servers: one marker travels in a create, as a tag from microversion 2.52 on, as metadata below.
 
@@ -174,6 +183,14 @@ class NovaServers(Nova[ServerBody]):
         except (NotFound, InvalidRequest):
             return True  # the last row was purged just now: the next page says so
         return bool(answer.get(self.key))
+
+    async def in_transit(self, call: Call, kind: AnyKind[R, M], ids: Sequence[str]) -> set[str]:
+        """Return those that are not settled, reading of each row no more than that takes.
+
+        One whose cell is down is shown as UNKNOWN and left out: whoever waits for it looks for himself.
+        """
+        moving: Any = replace(kind, row=cast("Any", _MovingRow))
+        return await super().in_transit(call, moving, ids)
 
     async def ask(self, call: Call, server_id: str, body: Mapping[str, object]) -> None:
         """Ask for an action on a server: sent once, see `Session.send`."""

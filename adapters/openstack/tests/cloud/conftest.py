@@ -1,5 +1,6 @@
-"""The fake cloud and its users, as the other areas' tests have them."""
+"""The fake cloud, its users and a cluster on it, as the other tests have them."""
 
-from adapters.openstack.tests.areas.conftest import admin, clock, cloud, member, user
+from adapters.openstack.tests.areas.conftest import admin, member, user
+from adapters.openstack.tests.compute.conftest import bench, clock, cloud, clouds_yaml
 
-__all__ = ["admin", "clock", "cloud", "member", "user"]
+__all__ = ["admin", "bench", "clock", "cloud", "clouds_yaml", "member", "user"]
