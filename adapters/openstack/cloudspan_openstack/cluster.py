@@ -28,7 +28,9 @@ from cloudspan_openstack.compute.server_changes import ServerChanges
 from cloudspan_openstack.compute.server_create import ServerCreation
 from cloudspan_openstack.compute.server_volumes import ServerVolumes
 from cloudspan_openstack.compute.servers import Servers
-from cloudspan_openstack.identity.identity import Identity
+from cloudspan_openstack.identity.projects import Projects
+from cloudspan_openstack.identity.quotas import Quotas
+from cloudspan_openstack.identity.zones import Zones
 from cloudspan_openstack.image.images import Images
 from cloudspan_openstack.network.floating_ips import FloatingIps
 from cloudspan_openstack.network.networks import Networks
@@ -95,6 +97,9 @@ class OpenStackCluster:
             SecurityGroups(ref),
             FloatingIps(ref),
             Images(ref),
+            Projects(ref),
+            Quotas(ref),
+            Zones(ref),
         )
 
     def __repr__(self) -> str:
@@ -111,7 +116,6 @@ class OpenStackCluster:
             ServerVolumes(compute),
             Flavors(session, ref),
             Storage(session, ref),
-            Identity(session, ref),
             Transits(session),
             Marks(compute, creation),
         )
