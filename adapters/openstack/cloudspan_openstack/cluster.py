@@ -1,7 +1,7 @@
-"""One OpenStack cluster: a clouds.yaml entry with its token, its connections and its areas.
+"""One OpenStack cluster: a clouds.yaml entry with its token, its connections and its drivers.
 
 `__main__` makes a `Shared` for the process and an `OpenStackCluster` for each configured cloud; the adapter kit does
-the rest. Implements `cloudspan_kit.driver.Cluster`.
+the rest. Implements `cloudspan_kit.Cluster`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from cloudspan_openstack.cloud.session import Session, SessionParts
 from cloudspan_openstack.compute.flavors import Flavors
 from cloudspan_openstack.compute.key_pairs import KeyPairs
 from cloudspan_openstack.compute.servers import Servers
-from cloudspan_openstack.identity.identity import Identity
+from cloudspan_openstack.identity.projects import Projects
+from cloudspan_openstack.identity.quotas import Quotas
+from cloudspan_openstack.identity.zones import Zones
 from cloudspan_openstack.image.images import Images
 from cloudspan_openstack.network.floating_ips import FloatingIps
 from cloudspan_openstack.network.networks import Networks
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Driver, Stage
-    from cloudspan_kit.driver import Area
     from cloudspan_openstack.cloud.clouds import Cloud
 
 SETTLE_S = 120.0
@@ -79,7 +80,6 @@ class OpenStackCluster:
         self.session = Session(ref, parts)
         self._clock = shared.clock
         self.cloud = self.session
-        self.areas: Sequence[Area] = (Identity(self.session, ref),)
         self.drivers: Sequence[Driver] = (
             Servers(ref),
             Flavors(ref),
@@ -94,6 +94,9 @@ class OpenStackCluster:
             SecurityGroups(ref),
             FloatingIps(ref),
             Images(ref),
+            Projects(ref),
+            Quotas(ref),
+            Zones(ref),
         )
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Neutron's collections: how they are made exactly once, dressed, found by their marks, and whose rows are listed.
+"""Neutron's collections: how they are made exactly once, tagged, found by their marks, and whose rows are listed.
 
 The marker of a create travels in the description, the only field that Neutron both takes at create and filters by; tags
 at create are refused, or ignored for a port. Afterwards the marker becomes a tag beside the labels, and the description
@@ -149,7 +149,7 @@ class Neutron(OpenStackSource[NeutronBody]):
         return found
 
     async def create(self, op: Operation, kind: AnyKind[R, M], body: NeutronBody, step: str, *, part: bool) -> Made[R]:
-        """Make one and dress it; as a part of something larger all of it is named by the step."""
+        """Make one, then set its tags and description; as a part of something larger all of it is named by the step."""
         made = await op.create_step(
             step,
             send=lambda marker: self._send(op.call, kind, {**body.fields, "description": marker}),

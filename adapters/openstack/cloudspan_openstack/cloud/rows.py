@@ -48,6 +48,8 @@ class Answered(Generic[R]):
     has_next: bool
     last_id: str
     """The id of the last row that the service sent; empty where it can't be told."""
+    is_cut: bool = False
+    """Whether the service left rows out, without another page (Keystone)."""
 
 
 def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
@@ -61,7 +63,8 @@ def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
     if not all(getattr(row, collection.identify) for row in rows):
         raise msgspec.ValidationError("a row has an empty id")
     has_next = any(link.rel == "next" for link in page.links)
-    return Answered(Rows(rows), len(rows), has_next, getattr(rows[-1], collection.identify) if rows else "")
+    last = getattr(rows[-1], collection.identify) if rows else ""
+    return Answered(Rows(rows), len(rows), has_next, last, page.truncated)
 
 
 def decode_one(key: str, into: type[R], body: bytes) -> R:
@@ -94,7 +97,8 @@ def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) 
     # Glance has one link, bare.
     has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links) or bool(body.get("next"))
     last = documents[-1].get(collection.identify) if documents and isinstance(documents[-1], dict) else ""
-    return Answered(found, len(documents), has_next, last if isinstance(last, str) else "")
+    last = last if isinstance(last, str) else ""
+    return Answered(found, len(documents), has_next, last, bool(body.get("truncated")))
 
 
 def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
@@ -108,7 +112,8 @@ def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
 def _decoder(row: Any, key: str, within: str) -> msgspec.json.Decoder[Any]:
     entry = msgspec.defstruct("Entry", [("row", row, msgspec.field(name=within))]) if within else row
     links: Any = ("links", list[Link], msgspec.field(name=f"{key}_links", default_factory=list))
-    page = msgspec.defstruct("Page", [("rows", list[entry], msgspec.field(name=key)), links])  # type: ignore[valid-type]
+    fields = [("rows", list[entry], msgspec.field(name=key)), links, ("truncated", bool, False)]  # type: ignore[valid-type]
+    page = msgspec.defstruct("Page", fields)
     return msgspec.json.Decoder(page)
 
 

@@ -13,6 +13,7 @@ Three rules of the platforms shape the paging by markers:
 
 from __future__ import annotations
 
+import bisect
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
@@ -204,6 +205,16 @@ class OpenStackSource(Source[B_contra]):
         """Return what was found of a create, oldest first."""
         by_age = sorted(rows, key=lambda row: (str(getattr(row, "created_at", "")), self.id_of(row)))
         return [Made(self.id_of(row), kind.data(row)) for row in by_age]
+
+
+def page_by_id(found: Rows[R], id_of: Callable[[R], str], query: Query, partial: str = "") -> RowPage[R]:
+    """Return what comes behind the query's cursor of a collection that was read whole: all of it, by id."""
+    order = sorted(range(len(found.rows)), key=lambda i: id_of(found.rows[i]))
+    ids = [id_of(found.rows[i]) for i in order]
+    start = bisect.bisect_right(ids, query.cursor)
+    documents = [found.documents[i] for i in order[start:]] if found.documents else []
+    rows = Rows([found.rows[i] for i in order[start:]], documents, found.unread)
+    return RowPage(rows, more=False, position=lambda index: ids[start + index], partial=partial)
 
 
 @dataclass(frozen=True, slots=True)

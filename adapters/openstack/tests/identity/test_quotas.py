@@ -8,6 +8,9 @@ import pytest
 
 from cloudspan.v1 import project_pb2, quota_pb2
 from cloudspan_common.errors import CloudspanError, Forbidden, NotFound
+from cloudspan_common.names import ClusterRef
+from cloudspan_kit import read_rows
+from cloudspan_openstack.identity.quotas import QuotaRow, Quotas
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
@@ -52,3 +55,22 @@ async def test_a_quota_fails_when_a_service_does(member: Lab) -> None:
     member.cloud.control.fault(Kind.SERVER_ERROR, service="network", path="quotas")
     with pytest.raises(CloudspanError):
         await member.everything(member.identity.list_quotas, QUOTA)
+
+
+def test_odd_figures_are_read_as_far_as_they_can_be() -> None:
+    """A number as text is that number; without a limit there is nothing to say."""
+    figures = {"cores": {"limit": "7", "in_use": None}, "ram": {"limit": None, "in_use": 3}, "instances": {"limit": -1}}
+    found = read_rows([{"id": "p", "compute": figures, "network": None}], QuotaRow, "id")
+    quota = Quotas(ClusterRef("openstack", "east")).message(found.rows[0])
+    assert [(item.metric, item.limit, item.HasField("used")) for item in quota.items] == [
+        (QUOTA.METRIC_VCPUS, 7, False),
+        (QUOTA.METRIC_SERVERS, -1, False),
+    ]
+    assert found.unread == []
+
+
+def test_a_figure_that_cannot_be_read_leaves_the_quota_out_by_name() -> None:
+    """Without it the rest would look like no limit."""
+    found = read_rows([{"id": "p", "volume": {"gigabytes": {"limit": "many"}}}], QuotaRow, "id")
+    assert found.rows == []
+    assert found.unread == ["p was left out (volume.gigabytes.limit: 'many' is not a number)"]

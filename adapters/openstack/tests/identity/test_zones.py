@@ -20,11 +20,11 @@ async def test_zones_of_all_services_are_one_list(member: Lab) -> None:
     """By name, with what each is for."""
     zones = await member.everything(member.identity.list_zones, ZONE)
     nova = next(zone for zone in zones if zone.display_name == "nova")
-    assert {ZONE.SCOPE_COMPUTE, ZONE.SCOPE_VOLUME} <= set(nova.scopes)
+    assert list(nova.scopes) == [ZONE.SCOPE_COMPUTE, ZONE.SCOPE_VOLUME, ZONE.SCOPE_NETWORK]
     assert nova.available
     assert "internal" not in {zone.display_name for zone in zones}
     full = await member.identity.get_zone(member.call(nova.name, full=True), zone_pb2.GetZoneRequest())
-    assert full.native["compute"]["zoneName"] == "nova"
+    assert (full.native["compute"]["zoneName"], full.native["network"]["name"]) == ("nova", "nova")
     with pytest.raises(NotFound, match="it has: nova"):
         await member.identity.get_zone(member.call("mars"), zone_pb2.GetZoneRequest())
 
