@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call
     from cloudspan_openstack.compute.flavors import FlavorRow
-    from cloudspan_openstack.network.device_ports import DevicePort
+    from cloudspan_openstack.network.ports import DevicePort
 
 _S = server_pb2.Server
 

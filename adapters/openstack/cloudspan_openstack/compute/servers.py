@@ -41,14 +41,14 @@ from cloudspan_openstack.compute.server_parts import (
     show_floating_ips,
 )
 from cloudspan_openstack.compute.server_rows import STATES, TASK_STATES, ServerMapping, ServerRow, Shown
-from cloudspan_openstack.network.device_ports import ports_of
+from cloudspan_openstack.network.ports import ports_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Operation, Query
-    from cloudspan_openstack.network.device_ports import DevicePorts
+    from cloudspan_openstack.network.ports import DevicePorts
 
 _S = server_pb2.Server
 _HARD = server_pb2.RebootServerRequest.MODE_HARD
@@ -268,7 +268,7 @@ async def _ports(call: Call, rows: Sequence[ServerRow]) -> DevicePorts:
     """Return the ports of servers where somebody looks at interfaces or security groups."""
     if not call.wants("network_interfaces", "security_groups"):
         return {}
-    return await ports_of(session_of(call), call, [row.id for row in rows])
+    return await ports_of(call, [row.id for row in rows])
 
 
 async def _idle(call: Call) -> ServerRow | str | None:

@@ -16,8 +16,7 @@ from cloudspan_kit.drivers import RouterDriver
 from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, Row, in_tags, state_of
 from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.cloud.values import bad, description_of, is_marker, labels_of, timestamp
-from cloudspan_openstack.network.device_ports import ports_of
-from cloudspan_openstack.network.ports import PORT_SOURCE, PORTS, FixedIp
+from cloudspan_openstack.network.ports import PORT_SOURCE, PORTS, FixedIp, ports_of
 from cloudspan_openstack.network.subnets import SUBNETS, Route
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Operation
     from cloudspan_openstack.cloud.source import AnyKind
-    from cloudspan_openstack.network.device_ports import DevicePort, PortAddress
-    from cloudspan_openstack.network.ports import PortRow
+    from cloudspan_openstack.network.ports import DevicePort, PortAddress, PortRow
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -109,7 +107,7 @@ class Routers(KindDriver[RouterRow, Router], RouterDriver):
     async def messages(self, call: Call, rows: Sequence[RouterRow]) -> Sequence[Router]:
         routers = [self.message(row) for row in rows]
         if call.wants("interfaces"):  # a call of its own
-            ports = await ports_of(session_of(call), call, [row.id for row in rows])
+            ports = await ports_of(call, [row.id for row in rows])
             for row, router in zip(rows, routers, strict=True):
                 router.interfaces.extend(self._joins(ports.get(row.id, ())))
         return routers

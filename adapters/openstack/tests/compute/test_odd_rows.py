@@ -15,10 +15,9 @@ from cloudspan_openstack.compute.server_rows import ServerRow
 from cloudspan_openstack.identity.projects import ProjectRow
 from cloudspan_openstack.identity.zones import NetworkZoneRow, ServiceZoneRow
 from cloudspan_openstack.image.images import ImageRow
-from cloudspan_openstack.network.device_ports import DevicePort
 from cloudspan_openstack.network.floating_ips import FloatingIpRow
 from cloudspan_openstack.network.networks import NetworkRow
-from cloudspan_openstack.network.ports import PortRow
+from cloudspan_openstack.network.ports import DevicePort, PortRow
 from cloudspan_openstack.network.routers import RouterRow
 from cloudspan_openstack.network.security_groups import SecurityGroupRow
 from cloudspan_openstack.network.subnets import SubnetRow

@@ -8,7 +8,7 @@ from cloudspan.v1 import common_pb2, server_pb2
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.values import converted
 from cloudspan_openstack.compute.server_rows import ServerMapping, ServerRow
-from cloudspan_openstack.network.device_ports import DevicePort, PortAddress
+from cloudspan_openstack.network.ports import DevicePort, PortAddress
 
 Server = server_pb2.Server
 REF = ClusterRef("openstack", "east")
