@@ -1,6 +1,5 @@
-"""The fake cloud, its users and a cluster on it, as the other tests have them."""
+"""A cluster on the fake cloud, as the tests of compute have it."""
 
-from adapters.openstack.tests.areas.conftest import admin, member, user
 from adapters.openstack.tests.compute.conftest import bench, clock, cloud, clouds_yaml
 
-__all__ = ["admin", "bench", "clock", "cloud", "clouds_yaml", "member", "user"]
+__all__ = ["bench", "clock", "cloud", "clouds_yaml"]

@@ -11,7 +11,7 @@ from cloudspan_common.errors import Busy
 from cloudspan_openstack.cloud.cells import Cells
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 Flavor = flavor_pb2.Flavor
 

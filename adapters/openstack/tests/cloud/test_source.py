@@ -13,7 +13,7 @@ from cloudspan_openstack.volume.volumes import VOLUMES, Volumes
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 NETWORK, SUBNET = network_pb2.Network, subnet_pb2.Subnet
 

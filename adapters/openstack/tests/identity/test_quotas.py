@@ -14,7 +14,7 @@ from cloudspan_openstack.identity.quotas import QuotaRow, Quotas
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 PROJECT, QUOTA = project_pb2.Project, quota_pb2.Quota
 

@@ -11,7 +11,7 @@ from cloudspan_common.errors import CloudspanError, NotFound
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 ZONE = zone_pb2.Zone
 

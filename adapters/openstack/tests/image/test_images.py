@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import image_pb2
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 PARENT = "platforms/openstack/clusters/east"
 IMAGE = image_pb2.Image

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import port_pb2, router_pb2, subnet_pb2
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 
 async def test_a_router_tells_which_subnets_it_joins_where_somebody_looks(member: Lab) -> None:

@@ -11,7 +11,7 @@ from cloudspan.v1 import subnet_pb2
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 PARENT = "platforms/openstack/clusters/east"
 Code = grpc.StatusCode

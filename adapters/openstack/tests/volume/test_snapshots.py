@@ -10,7 +10,7 @@ from cloudspan_kit import converted
 from cloudspan_openstack.volume.snapshots import SnapshotRow, Snapshots
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 PARENT = "platforms/openstack/clusters/east"
 GIB = 1 << 30

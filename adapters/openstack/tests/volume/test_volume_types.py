@@ -10,7 +10,7 @@ from cloudspan_kit import converted
 from cloudspan_openstack.volume.volume_types import EncryptionRow, VolumeTypeRow, VolumeTypes
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 TYPE = volume_type_pb2.VolumeType
 

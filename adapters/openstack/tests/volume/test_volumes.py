@@ -16,7 +16,7 @@ from cloudspan_openstack.volume.volumes import VolumeRow, Volumes
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
     from cloudspan.adapter.v1 import step_pb2
 

@@ -1,4 +1,4 @@
-"""What the tests of the network, storage, image and identity areas share: a fake cloud, and who works with it."""
+"""What the tests of kinds share: a fake cloud, and who works with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SETTLE_S = 30.0
 
 
 class Lab:
-    """One user of the fake cloud, with the areas under test."""
+    """One user of the fake cloud, with the functions under test."""
 
     def __init__(self, cloud: FakeCloud, cluster: OpenStackCluster, clock: FakeClock) -> None:
         self.cloud, self.clock, self.session = cloud, clock, cluster.session
@@ -58,7 +58,7 @@ class Lab:
             query = self.query(kind, text, limit=limit, cursor=page.position(len(page.items) - 1), **more)
 
     async def native(self, method: str, service: str, path: str, json: Any = None) -> Any:
-        """Do something behind the areas' back."""
+        """Do something behind the adapter's back."""
         if method == "GET":
             return await self.session.get(self.call(), service, path, dict)
         into = None if method == "DELETE" else dict
