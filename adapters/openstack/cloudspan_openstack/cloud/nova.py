@@ -45,7 +45,9 @@ B_contra = TypeVar("B_contra", contravariant=True)
 _PAGES_SINCE = Microversion(2, 35)
 _TAGS_AT_CREATE = Microversion(2, 52)
 _FILTERS_FOR_ALL = Microversion(2, 83)
-PASSWORD = "password"  # noqa: S105 - the key of what later steps need, no password
+_DELETING = ("deleting", "soft-deleting")
+PASSWORD = "password"  # noqa: S105 - no password, but what one is called in `Made.data`
+"""Key under which a create keeps the password that Nova made."""
 
 
 class Nova(OpenStackSource[B_contra]):
@@ -296,9 +298,6 @@ class NovaServers(Nova[ServerBody]):
         if row is not None:
             # As after any "slow down", an undo is asked again.
             raise RateLimited(f"server {native_id} is being deleted", reason="STILL_BUSY", retry_after_s=1.0)
-
-
-_DELETING = ("deleting", "soft-deleting")
 
 
 def _markers(row: Any) -> set[str]:
