@@ -1,7 +1,7 @@
-"""One OpenStack cluster: a clouds.yaml entry with its token, its connections and its areas.
+"""One OpenStack cluster: a clouds.yaml entry with its token, its connections and its drivers.
 
 `__main__` makes a `Shared` for the process and an `OpenStackCluster` for each configured cloud; the adapter kit does
-the rest. Implements `cloudspan_kit.driver.Cluster`.
+the rest. Implements `cloudspan_kit.Cluster`.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ from cloudspan_kit import Guards, Wire, state_of, token_state_of
 from cloudspan_openstack.cloud.check import check_cluster
 from cloudspan_openstack.cloud.errors import Catalogue
 from cloudspan_openstack.cloud.login import KeystoneIssuer
-from cloudspan_openstack.cloud.marks import Marks
 from cloudspan_openstack.cloud.session import Session, SessionParts
-from cloudspan_openstack.cloud.transits import Transits
-from cloudspan_openstack.compute.compute import Compute
 from cloudspan_openstack.compute.flavors import Flavors
 from cloudspan_openstack.compute.key_pairs import KeyPairs
-from cloudspan_openstack.compute.server_changes import ServerChanges
-from cloudspan_openstack.compute.server_create import ServerCreation
-from cloudspan_openstack.compute.server_volumes import ServerVolumes
 from cloudspan_openstack.compute.servers import Servers
-from cloudspan_openstack.identity.identity import Identity
-from cloudspan_openstack.image.image import Image
+from cloudspan_openstack.identity.projects import Projects
+from cloudspan_openstack.identity.quotas import Quotas
+from cloudspan_openstack.identity.zones import Zones
+from cloudspan_openstack.image.images import Images
 from cloudspan_openstack.network.floating_ips import FloatingIps
-from cloudspan_openstack.network.network import Network
+from cloudspan_openstack.network.networks import Networks
+from cloudspan_openstack.network.ports import Ports
+from cloudspan_openstack.network.routers import Routers
 from cloudspan_openstack.network.security_groups import SecurityGroups
 from cloudspan_openstack.network.subnets import Subnets
-from cloudspan_openstack.volume.storage import Storage
+from cloudspan_openstack.volume.snapshots import Snapshots
+from cloudspan_openstack.volume.volume_types import VolumeTypes
 from cloudspan_openstack.volume.volumes import Volumes
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Driver, Stage
-    from cloudspan_kit.driver import Area
     from cloudspan_openstack.cloud.clouds import Cloud
 
 SETTLE_S = 120.0
@@ -82,35 +80,27 @@ class OpenStackCluster:
         self.session = Session(ref, parts)
         self._clock = shared.clock
         self.cloud = self.session
-        self.areas: Sequence[Area] = self._make_areas(shared)
         self.drivers: Sequence[Driver] = (
+            Servers(ref),
+            Flavors(ref),
             KeyPairs(ref),
             Volumes(ref),
+            VolumeTypes(ref),
+            Snapshots(ref),
+            Networks(ref),
             Subnets(ref),
+            Ports(ref),
+            Routers(ref),
             SecurityGroups(ref),
             FloatingIps(ref),
+            Images(ref),
+            Projects(ref),
+            Quotas(ref),
+            Zones(ref),
         )
 
     def __repr__(self) -> str:
         return f"<OpenStackCluster {self.ref}: {self.session!r}>"
-
-    def _make_areas(self, shared: Shared) -> tuple[Area, ...]:
-        session, ref = self.session, self.ref
-        compute = Compute(session, ref, shared.clock)
-        creation = ServerCreation(compute)
-        return (
-            Servers(compute),
-            creation,
-            ServerChanges(compute),
-            ServerVolumes(compute),
-            Flavors(session, ref),
-            Network(session, ref),
-            Storage(session, ref),
-            Image(session, ref),
-            Identity(session, ref),
-            Transits(session),
-            Marks(compute, creation),
-        )
 
     @property
     def digest(self) -> str:

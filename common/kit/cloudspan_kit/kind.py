@@ -263,6 +263,14 @@ class KindDriver(Generic[R, M]):
         """Return rows as messages, one for each in their order, reading what stands beside them."""
         return [self.message(row) for row in rows]
 
+    async def listed(self, call: Call, query: Query, rows: Sequence[R]) -> tuple[Sequence[M], str]:
+        """Return the messages of a list's page, and what they lack, for a person; empty where they lack nothing.
+
+        For what may be missing in a list, whose answer can say so, but not in a Get; and for what a row leaves out
+        that the query says.
+        """
+        return await self.messages(call, rows), ""
+
     async def told(self, call: Call, row: R) -> M:
         """Return the message of one row, as a mutation's result."""
         (message,) = await self.messages(call, [row])

@@ -291,3 +291,18 @@ async def test_a_list_with_rows_left_out_is_partial_and_names_them() -> None:
     assert (status.state, status.reason) == (common_pb2.ClusterStatus.STATE_PARTIAL, "ROWS_UNREADABLE")
     assert status.message == "the cloud sent what can't be read: v1 was left out (size: {} is not a number)"
     assert got.display_name == "n2"
+
+
+async def test_a_list_says_what_its_messages_lack_and_a_get_does_not() -> None:
+    """What is read beside a page may be missing: the rows are there, and the list is PARTIAL."""
+
+    class WithoutOwners(Volumes):
+        async def listed(
+            self, call: Call, query: Query, rows: Sequence[VolumeRow]
+        ) -> tuple[Sequence[volume_pb2.Volume], str]:
+            return await self.messages(call, rows), f"volumes lack their owners; {query.limit} were asked for"
+
+    served = abilities(WithoutOwners(EAST))
+    found = await list_page(LIST, LIST.request(parent=str(EAST), page_size=2), call(rows(3)), served.function(LIST))
+    assert (len(found.items), found.partial) == (2, "volumes lack their owners; 2 were asked for")
+    assert (await served.function(GET)(call(rows(3), "v2"), None)).display_name == "n2"

@@ -1,4 +1,4 @@
-"""Neutron's collections: how they are made exactly once, dressed, found by their marks, and whose rows are listed.
+"""Neutron's collections: how they are made exactly once, tagged, found by their marks, and whose rows are listed.
 
 The marker of a create travels in the description, the only field that Neutron both takes at create and filters by; tags
 at create are refused, or ignored for a port. Afterwards the marker becomes a tag beside the labels, and the description
@@ -8,23 +8,38 @@ is what the caller wanted: in this order, so that the marker can be found all th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
+import msgspec
 from google.protobuf.message import Message
 
+from cloudspan.v1 import network_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, Violation
-from cloudspan_kit import Made, Marked, MarkedRows, Query
+from cloudspan_kit import Kind, Made, Marked, Marker, Query
 from cloudspan_openstack.cloud.pushdown import asks_for_projects
 from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
 from cloudspan_openstack.cloud.values import is_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cloudspan_kit import Call, Operation
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
+
+_N = network_pb2.Network
+# Network, port and router have the same states with the same numbers, in enums of their own.
+_STATES = {
+    "ACTIVE": _N.STATE_ACTIVE,
+    "DOWN": _N.STATE_DOWN,
+    "BUILD": _N.STATE_CREATING,
+    "ERROR": _N.STATE_ERROR,
+    "PENDING_CREATE": _N.STATE_CREATING,
+    "PENDING_DELETE": _N.STATE_DELETING,
+}
+_MARK_FIELDS = tuple(("fields", name) for name in ("id", "name", "description", "tags", "created_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +51,51 @@ class NeutronBody:
     description: str = ""
 
 
-def in_tags() -> MarkedRows[Any]:
-    """Return what finds marks in tags, and in descriptions of what was not yet dressed."""
+class Row(msgspec.Struct, kw_only=True):
+    """What nearly every kind has."""
 
-    def describe(row: Any) -> Iterable[Marked]:
-        when = row.created_at
-        for marker in {*row.tags, row.description or ""}:
-            yield Marked(row.id, marker, row.name or "", when.timestamp() if when else None)
+    id: str
+    name: str | None = None
+    description: str | None = None
+    project_id: str | None = None
+    tags: list[str] = []
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    revision_number: int | None = None
 
-    return MarkedRows(describe)
+    @property
+    def etag(self) -> str | None:
+        """Neutron's revision number, which grows with each change."""
+        return None if self.revision_number is None else str(self.revision_number)
+
+
+def state_of(status: str | None, admin_state_up: bool = True) -> Any:
+    """Return the state of a network, port or router; what its owner switched off stays ACTIVE for Neutron."""
+    if not admin_state_up and status in ("ACTIVE", "DOWN"):
+        return _N.STATE_DOWN
+    return _STATES.get(status or "", _N.STATE_UNKNOWN)
+
+
+class _InTags(Marker):
+    """Finds marks in tags, and in descriptions of what is not yet labelled; asks for no more than it takes."""
+
+    async def find(self, call: Call, kind: Kind[Any, Any, Never], prefix: str) -> Sequence[Marked]:
+        marked = Kind(kind.collection, kind.message, Row, kind.source)
+        source: Any = kind.source
+        own = await source.own_scope(call)
+        found: dict[tuple[str, str], Marked] = {}
+        async for rows in source.all(call, marked, (*_MARK_FIELDS, *own)):
+            for row in rows:
+                created = row.created_at.timestamp() if row.created_at else None
+                for marker in {*row.tags, row.description or ""}:
+                    if marker.startswith(prefix):
+                        found[row.id, marker] = Marked(row.id, marker, row.name or "", created)
+        return list(found.values())
+
+
+def in_tags() -> Marker:
+    """Return what finds the marks of Neutron's resources."""
+    return _InTags()
 
 
 class Neutron(OpenStackSource[NeutronBody]):
@@ -98,12 +149,12 @@ class Neutron(OpenStackSource[NeutronBody]):
         return found
 
     async def create(self, op: Operation, kind: AnyKind[R, M], body: NeutronBody, step: str, *, part: bool) -> Made[R]:
-        """Make one and dress it; as a part of something larger all of it is named by the step."""
+        """Make one, then set its tags and description; as a part of something larger all of it is named by the step."""
         made = await op.create_step(
             step,
             send=lambda marker: self._send(op.call, kind, {**body.fields, "description": marker}),
             find=lambda marker: self._find(op.call, kind, marker),
-            undo=lambda native_id: self.discard(op.call, kind, native_id),
+            undo=lambda native_id: self.remove(op.call, native_id),
             safety=kind.safety,
             collection=kind.collection,
         )
@@ -131,12 +182,15 @@ class Neutron(OpenStackSource[NeutronBody]):
             raise AlreadyExists(text, reason="RANGE_OVERLAPS", metadata=error.metadata) from error
         return self.made_of(kind, answer)
 
+    async def find_own(self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]]) -> Sequence[R]:
+        """Return those of the cluster's own project that meet the parameters; unpaged, so for few."""
+        return await self.find(call, kind, (*params, *await self.own_scope(call)))
+
     async def _find(self, call: Call, kind: AnyKind[R, M], marker: str) -> Sequence[Made[R]]:
         """Return what carries the marker: in the description at first, as a tag once that is restored."""
         found: dict[str, R] = {}
-        own = await self.own_scope(call)
         for field in ("description", "tags"):
-            for row in await self.find(call, kind, ((field, marker), *own)):
+            for row in await self.find_own(call, kind, ((field, marker),)):
                 if _carries(row, marker):
                     found[self.id_of(row)] = row
         return self.made(kind, list(found.values()))

@@ -48,6 +48,8 @@ class Answered(Generic[R]):
     has_next: bool
     last_id: str
     """The id of the last row that the service sent; empty where it can't be told."""
+    is_cut: bool = False
+    """Whether the service left rows out, without another page (Keystone)."""
 
 
 def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
@@ -61,7 +63,19 @@ def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
     if not all(getattr(row, collection.identify) for row in rows):
         raise msgspec.ValidationError("a row has an empty id")
     has_next = any(link.rel == "next" for link in page.links)
-    return Answered(Rows(rows), len(rows), has_next, getattr(rows[-1], collection.identify) if rows else "")
+    last = getattr(rows[-1], collection.identify) if rows else ""
+    return Answered(Rows(rows), len(rows), has_next, last, page.truncated)
+
+
+def decode_one(key: str, into: type[R], body: bytes) -> R:
+    """Return the resource that an answer holds at `key`, or is where that is empty.
+
+    Raises:
+        msgspec.DecodeError: It is not as documented.
+    """
+    answer = _one_decoder(cast("Hashable", into), key).decode(body)
+    row: R = answer.row if key else answer
+    return row
 
 
 def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) -> Answered[R]:
@@ -80,9 +94,11 @@ def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) 
         documents, collection.row, collection.identify, full=full
     )  # fmt: skip
     links = body.get(f"{collection.key}_links") or ()
-    has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links)
+    # Glance has one link, bare.
+    has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links) or bool(body.get("next"))
     last = documents[-1].get(collection.identify) if documents and isinstance(documents[-1], dict) else ""
-    return Answered(found, len(documents), has_next, last if isinstance(last, str) else "")
+    last = last if isinstance(last, str) else ""
+    return Answered(found, len(documents), has_next, last, bool(body.get("truncated")))
 
 
 def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
@@ -96,5 +112,12 @@ def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
 def _decoder(row: Any, key: str, within: str) -> msgspec.json.Decoder[Any]:
     entry = msgspec.defstruct("Entry", [("row", row, msgspec.field(name=within))]) if within else row
     links: Any = ("links", list[Link], msgspec.field(name=f"{key}_links", default_factory=list))
-    page = msgspec.defstruct("Page", [("rows", list[entry], msgspec.field(name=key)), links])  # type: ignore[valid-type]
+    fields = [("rows", list[entry], msgspec.field(name=key)), links, ("truncated", bool, False)]  # type: ignore[valid-type]
+    page = msgspec.defstruct("Page", fields)
     return msgspec.json.Decoder(page)
+
+
+@functools.cache
+def _one_decoder(row: Any, key: str) -> msgspec.json.Decoder[Any]:
+    into = msgspec.defstruct("One", [("row", row, msgspec.field(name=key))]) if key else row
+    return msgspec.json.Decoder(into)

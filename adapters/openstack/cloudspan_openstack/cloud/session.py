@@ -15,7 +15,7 @@ from cloudspan_common.errors import NotFound, PlatformFault
 from cloudspan_kit import NativeCaller, NativeParts, NativeRequest, Rows, Unreadable, path_of, read_row, unreadable
 from cloudspan_openstack.cloud.catalogue import Microversion, Scope, microversions_of, version_documents
 from cloudspan_openstack.cloud.dialect import Dialect, version_headers
-from cloudspan_openstack.cloud.rows import decode_each, decode_whole
+from cloudspan_openstack.cloud.rows import decode_each, decode_one, decode_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,15 +53,24 @@ class Session:
 
     def __init__(self, ref: ClusterRef, parts: SessionParts) -> None:
         self._ref = ref
+        self.clock = parts.clock
         self._keeper = parts.keeper
         self._dialect = Dialect(parts.catalogue, self._forget_version)
         native = NativeParts(parts.keeper, parts.wire, parts.guards, parts.record, parts.clock)
         self._caller = NativeCaller(ref, native, self._dialect)
         self._ranges: dict[str, tuple[Microversion, Microversion] | None] = {}
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+        self._own: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         return f"<Session {self._ref}: {self._keeper!r} | versions {self.known_versions() or 'none yet'}>"
+
+    def own(self, what: Callable[[Session], T]) -> T:
+        """Return the cluster's one `what`, made at its first use: what sources remember from call to call."""
+        if what not in self._own:
+            self._own[what] = what(self)
+        found: T = self._own[what]
+        return found
 
     @property
     def project_id(self) -> str:
@@ -207,14 +216,25 @@ class Session:
             NotFound: There is none of that id under the cluster's scope.
             PlatformFault: It can't be read, with the field that it fails for.
         """
-        body = await self.get(call, service, template, dict[str, Any], args=args)
-        document, notes = body.get(key) if key else body, list[str]()
-        try:
-            row = read_row(document, into, notes)
-        except Unreadable as error:
-            text = f"{service} of {self._ref} answered for {template.format(**args)} what can't be read: {error}"
-            raise PlatformFault(text, reason="UNEXPECTED_SHAPE") from error
-        return Rows([row], [document] if call.full and document else [], notes)
+        version, path = await self._spoken(call, service), path_of(template, args, ())
+        request = NativeRequest(call, "GET", service, template, path, version_headers(service, version))
+
+        def read(answer: Answer) -> Rows[R]:
+            try:
+                if not call.full:
+                    return Rows([decode_one(key, into, answer.body)])
+            except msgspec.DecodeError:
+                pass
+            body = self._decoded(request, answer, dict[str, Any])
+            document, notes = body.get(key) if key else body, list[str]()
+            try:
+                row = read_row(document, into, notes)
+            except Unreadable as error:
+                text = f"{service} of {self._ref} answered for {template.format(**args)} what can't be read: {error}"
+                raise PlatformFault(text, reason="UNEXPECTED_SHAPE") from error
+            return Rows([row], [document] if call.full and document else [], notes)
+
+        return await self._caller.run(request, read)
 
     @overload
     async def send(

@@ -13,6 +13,7 @@ Three rules of the platforms shape the paging by markers:
 
 from __future__ import annotations
 
+import bisect
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
@@ -105,10 +106,17 @@ class OpenStackSource(Source[B_contra]):
         return await _Walk(self, call, kind, query, pushed, scopes).page()
 
     async def sweep(self, call: Call, kind: AnyKind[R, M]) -> AsyncIterator[Sequence[R]]:
-        own, marker = await self.own_scope(call), ""
+        async for rows in self.all(call, kind, await self.own_scope(call)):
+            yield rows
+
+    async def all(
+        self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]]
+    ) -> AsyncIterator[Sequence[R]]:
+        """Yield all rows that meet the parameters, page by page; a row may come twice."""
+        marker = ""
         while True:
             try:
-                answer = await self.fetch(call, kind, [*own, *self.sorted(())], MAX_LIMIT, marker)
+                answer = await self.fetch(call, kind, [*params, *self.sorted(())], MAX_LIMIT, marker)
             except NotFound:
                 if not marker:
                     raise
@@ -197,6 +205,16 @@ class OpenStackSource(Source[B_contra]):
         """Return what was found of a create, oldest first."""
         by_age = sorted(rows, key=lambda row: (str(getattr(row, "created_at", "")), self.id_of(row)))
         return [Made(self.id_of(row), kind.data(row)) for row in by_age]
+
+
+def page_by_id(found: Rows[R], id_of: Callable[[R], str], query: Query, partial: str = "") -> RowPage[R]:
+    """Return what comes behind the query's cursor of a collection that was read whole: all of it, by id."""
+    order = sorted(range(len(found.rows)), key=lambda i: id_of(found.rows[i]))
+    ids = [id_of(found.rows[i]) for i in order]
+    start = bisect.bisect_right(ids, query.cursor)
+    documents = [found.documents[i] for i in order[start:]] if found.documents else []
+    rows = Rows([found.rows[i] for i in order[start:]], documents, found.unread)
+    return RowPage(rows, more=False, position=lambda index: ids[start + index], partial=partial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ WITH_SERVER = "cloudspan:with-server"
 """Tag of what was made with a server and goes with it: its ports and floating IPs."""
 _MARKER = re.compile(MARKER_PREFIX + r"[a-z0-9]{1,8}-[0-9a-f]{32}-[a-z0-9-]+")
 _MAX_TAG_CHARS = 255
+_MAX_TEXT = 255
 
 
 def timestamp(time: datetime | None) -> Timestamp | None:
@@ -87,3 +88,14 @@ def whole_gib(size_bytes: int, field: str) -> int:
         text = f"{field} is {size_bytes}; this platform makes volumes of whole GiB, the next larger is {up}"
         raise InvalidRequest(text, reason="SIZE_NOT_WHOLE_GIB", violations=[Violation(field, text)])
     return size_bytes // GIB
+
+
+def check_text(text: str, field: str) -> None:
+    """Refuse a description that Neutron does not keep: failing when it is restored, it would cost the whole create."""
+    if len(text) > _MAX_TEXT:
+        raise bad(field, f"{field} has {len(text)} characters, Neutron keeps {_MAX_TEXT}")
+
+
+def bad(field: str, text: str) -> InvalidRequest:
+    """Return the refusal of a field."""
+    return InvalidRequest(text, violations=[Violation(field, text)])

@@ -1,101 +1,81 @@
-"""Flavors: the area's reads, and the book that knows the sizes of flavors.
+"""Flavors, and the book that knows their sizes.
 
-Below microversion 2.47 Nova tells a server's flavor by its id; `FlavorBook` knows its size, with one list of flavors
-for thousands of servers. From there on a server has a copy of its flavor, without the id, and needs no book.
+Below microversion 2.47 a server has its flavor's id; `FlavorBook` knows its size, with one list of flavors for
+thousands of servers. From there on a server has a copy of its flavor, without the id, and needs no book.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from cloudspan.v1 import flavor_pb2
 from cloudspan_common.names import encode_id
-from cloudspan_kit import GIB, MIB, Capability, Page, converted
-from cloudspan_openstack.compute.flavor_rows import Flavor, FlavorPage
+from cloudspan_kit import GIB, MIB, Kind, KindDriver
+from cloudspan_kit.drivers import FlavorDriver
+from cloudspan_openstack.cloud.nova import NovaFlavors
+from cloudspan_openstack.cloud.source import session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit import Call, Query
-    from cloudspan_openstack.cloud.session import Session
-    from cloudspan_openstack.compute.flavor_rows import FlavorPart
+    from cloudspan_kit import Call
 
 _F = flavor_pb2.Flavor
-_PAGE = 1000
-_MAX_PAGES = 50
 # A new flavor may be met at any time; a name that stays unknown must not cost a list for every page of servers.
 _ASK_AGAIN_S = 30.0
 
 
-class FlavorBook:
-    """The flavors that this cluster's user sees, by id."""
+class FlavorPart(msgspec.Struct, gc=False):
+    """The flavor inside a server: an id below microversion 2.47, a copy without id from there on."""
 
-    def __init__(self, session: Session, clock: Clock) -> None:
-        self._session = session
-        self._clock = clock
-        self._by_id: dict[str, Flavor] = {}
-        self._asked_at: float | None = None
-
-    def find(self, part: FlavorPart | None) -> Flavor | None:
-        """Return the flavor that a server names, if the book knows it: not a deleted or foreign private one."""
-        return self._by_id.get(part.id) if part is not None and part.id else None
-
-    async def learn(self, call: Call, parts: list[FlavorPart | None]) -> None:
-        """Read the flavors anew if one of `parts` is not in the book."""
-        unknown = any(part is not None and part.id and part.id not in self._by_id for part in parts)
-        now = self._clock.monotonic()
-        if unknown and (self._asked_at is None or now - self._asked_at >= _ASK_AGAIN_S):
-            self._asked_at = now
-            self._by_id = {flavor.id: flavor for flavor in await self._all(call)}
-
-    async def _all(self, call: Call) -> list[Flavor]:
-        found: list[Flavor] = []
-        for _ in range(_MAX_PAGES):
-            page = await self._session.get(
-                call,
-                "compute",
-                "/flavors/detail",
-                FlavorPage,
-                params=await _params(self._session, call, _PAGE, found[-1].id if found else ""),
-            )
-            found += page.flavors
-            if not page.flavors or not (page.flavors_links or len(page.flavors) >= _PAGE):
-                break
-        return found
+    id: str = ""
+    original_name: str = ""
+    vcpus: int = 0
+    ram: int = 0
+    disk: int = 0
+    ephemeral: int = 0
+    swap: int = 0
+    extra_specs: dict[str, str] = {}
 
 
-class Flavors:
-    """Reads of flavors."""
+class FlavorRow(msgspec.Struct):
+    """One flavor. `swap` is an empty string below 2.75; `description` came with 2.55, `extra_specs` with 2.61."""
 
-    capabilities: ClassVar[Mapping[str, Capability]] = {"list_flavors": Capability()}
+    id: str
+    name: str = ""
+    description: str | None = None
+    vcpus: int = 0
+    ram: int = 0
+    disk: int = 0
+    swap: int | str = 0
+    ephemeral: int = msgspec.field(name="OS-FLV-EXT-DATA:ephemeral", default=0)
+    disabled: bool = msgspec.field(name="OS-FLV-DISABLED:disabled", default=False)
+    public: bool = msgspec.field(name="os-flavor-access:is_public", default=True)
+    extra_specs: dict[str, str] = {}
 
-    def __init__(self, session: Session, ref: ClusterRef) -> None:
-        self._session = session
+
+FLAVORS = Kind(
+    collection="flavors",
+    message=flavor_pb2.Flavor,
+    row=FlavorRow,
+    source=NovaFlavors("/flavors", "flavor"),
+)
+
+
+class Flavors(KindDriver[FlavorRow, flavor_pb2.Flavor], FlavorDriver):
+    """FlavorService."""
+
+    kind = FLAVORS
+
+    def __init__(self, ref: ClusterRef) -> None:
+        super().__init__(ref)
         self._prefix = f"{ref}/flavors/"
 
-    async def get_flavor(self, call: Call, _request: flavor_pb2.GetFlavorRequest) -> flavor_pb2.Flavor:
-        body = await self._session.get(call, "compute", "/flavors/{id}", dict[str, Any], args={"id": call.id})
-        return self._message(call, body["flavor"])
-
-    async def list_flavors(self, call: Call, query: Query) -> Page[flavor_pb2.Flavor]:
-        limit = min(max(query.limit, 1), _PAGE)
-        body = await self._session.get(
-            call,
-            "compute",
-            "/flavors/detail",
-            dict[str, Any],
-            params=await _params(self._session, call, limit, query.cursor),
-        )
-        documents = body["flavors"]
-        items = [self._message(call, document) for document in documents]
-        more = bool(items) and (bool(body.get("flavors_links")) or len(items) >= limit)
-        return Page(items, more, lambda index: str(documents[index]["id"]))
-
-    def _message(self, call: Call, document: dict[str, Any]) -> flavor_pb2.Flavor:
-        row = converted(document, Flavor)
-        message = flavor_pb2.Flavor(
+    def message(self, row: FlavorRow) -> flavor_pb2.Flavor:
+        return _F(
             name=self._prefix + encode_id(row.id),
             display_name=row.name,
             vcpus=row.vcpus,
@@ -108,15 +88,25 @@ class Flavors:
             extra_specs=row.extra_specs,
             description=row.description,
         )
-        if call.full:
-            message.native.update(document)
-        return message
 
 
-async def _params(session: Session, call: Call, limit: int, marker: str) -> dict[str, str]:
-    params = {"limit": str(limit), "sort_key": "flavorid", "sort_dir": "asc"}
-    if marker:
-        params["marker"] = marker
-    if (await session.scope(call)).is_admin:
-        params["is_public"] = "None"  # without it an administrator sees public flavors only
-    return params
+class FlavorBook:
+    """The flavors that this cluster's user sees, by id."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, FlavorRow] = {}
+        self._asked_at: float | None = None
+
+    def find(self, part: FlavorPart | None) -> FlavorRow | None:
+        """Return the flavor that a server names, if the book knows it: not a deleted or foreign private one."""
+        return self._by_id.get(part.id) if part is not None and part.id else None
+
+    async def learn(self, call: Call, parts: Sequence[FlavorPart | None]) -> None:
+        """Read the flavors anew if one of `parts` is not in the book."""
+        if all(part is None or not part.id or part.id in self._by_id for part in parts):
+            return
+        now = session_of(call).clock.monotonic()
+        if self._asked_at is None or now - self._asked_at >= _ASK_AGAIN_S:
+            self._asked_at = now
+            pages = [rows async for rows in FLAVORS.source.sweep(call, FLAVORS)]
+            self._by_id = {row.id: row for rows in pages for row in rows}

@@ -11,12 +11,10 @@ from cloudspan_common.errors import InvalidRequest, PreconditionFailed, Violatio
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_kit import ABSENT, BY_MARKER, Call, Capability, Kind, KindDriver, Made, Operation, native_id, push
 from cloudspan_kit.drivers import FloatingIpDriver
-from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, in_tags
-from cloudspan_openstack.cloud.source import session_of
-from cloudspan_openstack.cloud.values import description_of, labels_of, tags_of, timestamp
-from cloudspan_openstack.network.network_making import PORT, NetworkMaking, bad, check_text
-from cloudspan_openstack.network.network_mapping import ROUTER_INTERFACES
-from cloudspan_openstack.network.network_rows import PortRow, Ports, Routers, Row
+from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, Row, in_tags
+from cloudspan_openstack.cloud.values import bad, check_text, description_of, labels_of, tags_of, timestamp
+from cloudspan_openstack.network.ports import PORT_SOURCE, PORTS, PortRow
+from cloudspan_openstack.network.routers import ROUTER_INTERFACES, ROUTER_SOURCE, ROUTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -200,24 +198,22 @@ class FloatingIps(KindDriver[FloatingIpRow, FloatingIp], FloatingIpDriver):
         return port.id, address
 
     async def _ports_of(self, call: Call, request: floating_ip_pb2.AssociateFloatingIpRequest) -> Sequence[PortRow]:
-        neutron = NetworkMaking(session_of(call), self._ref)
         if request.port:
-            return [await neutron.get(call, PORT, native_id(self._ref, "ports", request.port, "port"))]
+            return [await PORT_SOURCE.row(call, PORTS, native_id(self._ref, "ports", request.port, "port"))]
         if not request.server:
             text = "port and server are both empty; say where the floating IP shall lead"
             raise InvalidRequest(text, reason="REQUIRED_FIELD_MISSING", violations=[Violation("port", text)])
         server = native_id(self._ref, "servers", request.server, "server")
-        return await neutron.rows(call, PORT, (("device_id", server),))
+        return await PORT_SOURCE.find_own(call, PORTS, (("device_id", server),))
 
 
 async def _reached(call: Call, networks: Sequence[str], external: str) -> set[str]:
     """Return the subnets of networks that a router joins to an external one."""
-    session = session_of(call)
     params = [("network_id", network) for network in networks]
     params += [("device_owner", owner) for owner in sorted(ROUTER_INTERFACES)]
-    joins = (await session.get(call, "network", "/ports", Ports, params=params)).rows
+    joins = await PORT_SOURCE.find(call, PORTS, params)
     params = [("id", router_id) for router_id in sorted({port.device_id for port in joins if port.device_id})]
-    routers = (await session.get(call, "network", "/routers", Routers, params=params)).rows if params else []
+    routers = await ROUTER_SOURCE.find(call, ROUTERS, params) if params else []
     gateways = {row.id: row.external_gateway_info for row in routers}
     leading = {router_id for router_id, gateway in gateways.items() if gateway and gateway.network_id == external}
     return {ip.subnet_id for port in joins if port.device_id in leading for ip in port.fixed_ips if ip.subnet_id}

@@ -25,12 +25,10 @@ from cloudspan_kit import (
     version_of,
 )
 from cloudspan_kit.drivers import SecurityGroupDriver
-from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, goes_with_it, in_tags
+from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, Row, goes_with_it, in_tags
 from cloudspan_openstack.cloud.source import session_of
-from cloudspan_openstack.cloud.values import description_of, labels_of, tags_of, timestamp
-from cloudspan_openstack.network.dependants import name_ports
-from cloudspan_openstack.network.network_making import check_text
-from cloudspan_openstack.network.network_rows import Row
+from cloudspan_openstack.cloud.values import check_text, description_of, labels_of, tags_of, timestamp
+from cloudspan_openstack.network.ports import name_ports
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -10,11 +10,9 @@ import msgspec
 from cloudspan.v1 import common_pb2, network_pb2, subnet_pb2
 from cloudspan_kit import BY_KEY, Capability, Kind, KindDriver, Operation, native_id, push, read_options
 from cloudspan_kit.drivers import SubnetDriver
-from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, in_tags
-from cloudspan_openstack.cloud.values import description_of, labels_of, tags_of, timestamp
-from cloudspan_openstack.network.dependants import name_ports
-from cloudspan_openstack.network.network_making import bad, check_text
-from cloudspan_openstack.network.network_rows import Route, Row
+from cloudspan_openstack.cloud.neutron import Neutron, NeutronBody, Row, in_tags
+from cloudspan_openstack.cloud.values import bad, check_text, description_of, labels_of, tags_of, timestamp
+from cloudspan_openstack.network.ports import name_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +36,11 @@ _MAX_INT64 = (1 << 63) - 1
 class PoolRow(msgspec.Struct):
     start: str
     end: str
+
+
+class Route(msgspec.Struct):
+    destination: str
+    nexthop: str
 
 
 class SubnetRow(Row, kw_only=True):

@@ -27,8 +27,8 @@ from cloudspan_kit.drivers import VolumeDriver
 from cloudspan_openstack.cloud.cinder import MARKER_KEY, Cinder, CinderBody, in_metadata, labels_in
 from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.cloud.values import timestamp, whole_gib
-from cloudspan_openstack.volume.storage_rows import Snapshots
-from cloudspan_openstack.volume.storage_types import TypeNames
+from cloudspan_openstack.volume.snapshots import snapshots_of
+from cloudspan_openstack.volume.volume_types import TypeNames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -244,8 +244,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
             return None
         if row.status == "deleting":
             return None
-        params = (("volume_id", volume_id),)
-        snapshots = (await session_of(call).get(call, "volume", "/snapshots/detail", Snapshots, params=params)).rows
+        snapshots = await snapshots_of(call, volume_id)
         servers = [a.server_id for a in row.attachments if a.server_id]
         if servers:
             users = listed(self._ref.resource("servers", server) for server in servers)

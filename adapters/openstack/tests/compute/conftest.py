@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan.adapter.v1 import step_pb2
+from cloudspan.v1 import server_pb2
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.listing.filter_ast import Filter
@@ -146,3 +147,13 @@ async def bench(cloud: FakeCloud, clock: FakeClock, clouds_yaml: Path) -> AsyncI
     cluster = OpenStackCluster(REF, read_cloud("fake", clouds_yaml), Shared(registry, ImpatientClock()))
     yield Bench(cloud, clock, cluster, registry)
     await cluster.close()
+
+
+@pytest.fixture
+async def server(bench: Bench) -> str:
+    """A running server's name."""
+    names = await bench.ids()
+    wanted = server_pb2.Server(display_name="web", image=names["image"], flavor=names["flavor"])
+    request = server_pb2.CreateServerRequest(parent=str(REF), server=wanted)
+    made = await bench.done("create_server", request, server_pb2.Server)
+    return str(made.name)

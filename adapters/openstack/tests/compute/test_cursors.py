@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import json_format
 
 from cloudspan.adapter.v1 import step_pb2
-from cloudspan.v1 import key_pair_pb2, network_pb2, subnet_pb2, volume_pb2
+from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
 
 from .conftest import Bench
 
@@ -46,6 +46,40 @@ async def test_steps_are_called_as_before(bench: Bench) -> None:
     ]
     for method, request, names in deletions:
         assert (await steps_of(bench, method, request))[0] == names
+
+
+async def test_steps_of_servers_are_called_as_before(bench: Bench) -> None:
+    """Those of a server's parts come before and after its own."""
+    parent, names = str(bench.cluster.ref), await bench.ids()
+    external = next(row["id"] for row in bench.cloud.store.networks if row["router:external"])
+    interface = {
+        "network": names["network"], "new_port": {}, "floating_network": f"{parent}/networks/{external}",
+    }  # fmt: skip
+    made = server_pb2.CreateServerRequest(
+        parent=parent, server={"display_name": "w", "image": names["image"], "flavor": names["flavor"]},
+        network_interfaces=[interface], new_volumes=[{"size_bytes": GIB}], boot_volume={"size_bytes": GIB},
+    )  # fmt: skip
+    steps, server = await steps_of(bench, "create_server", made)
+    assert steps == [
+        "boot-volume", "volume-0", "boot-volume ready", "volume-0 ready", "port-0", "port-0 labels",
+        "port-0 description", "server", "active", "floating-ip-0 port", "floating-ip-0", "floating-ip-0 labels",
+        "floating-ip-0 description",
+    ]  # fmt: skip
+    volume = volume_pb2.CreateVolumeRequest(parent=parent, volume={"size_bytes": GIB})
+    _, volume = await steps_of(bench, "create_volume", volume)
+    changes = [
+        ("stop_server", server_pb2.StopServerRequest(name=server), ["stop", "done"]),
+        ("start_server", server_pb2.StartServerRequest(name=server), ["start", "done"]),
+        ("reboot_server", server_pb2.RebootServerRequest(name=server), ["look", "reboot", "done"]),
+        ("attach_volume", server_pb2.AttachVolumeRequest(name=server, volume=volume), ["attach", "attached"]),
+        ("detach_volume", server_pb2.DetachVolumeRequest(name=server, volume=volume), ["detach", "detached"]),
+        (
+            "delete_server", server_pb2.DeleteServerRequest(name=server),
+            ["with it", "delete", "gone", "floating-ip-0", "port-0"],
+        ),
+    ]  # fmt: skip
+    for method, request, expected in changes:
+        assert (await steps_of(bench, method, request))[0] == expected
 
 
 @pytest.mark.parametrize("kept", ["gone", True])

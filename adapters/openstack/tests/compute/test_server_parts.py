@@ -10,7 +10,7 @@ from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit.engine.step import take_step
 from cloudspan_openstack.cloud.values import WITH_SERVER
-from cloudspan_openstack.compute.server_request import CreateServerOptions, plan_of
+from cloudspan_openstack.compute.server_create import CreateServerOptions, plan_of
 from cloudspan_openstack_fake import Kind
 
 Server, Request, Delete = server_pb2.Server, server_pb2.CreateServerRequest, server_pb2.DeleteServerRequest
@@ -315,3 +315,44 @@ def test_parts_that_contradict_each_other_name_their_field(field, more):
     with pytest.raises(InvalidRequest) as caught:
         plan_of(Request(server=server, **more), CreateServerOptions(), REF)
     assert [violation.field for violation in caught.value.violations] == [field]
+
+
+@pytest.fixture
+async def volume(bench) -> str:
+    """An available volume's name."""
+    answer = await bench.session.send(
+        bench.call(), "POST", "volume", "/volumes", dict, json={"volume": {"size": 1, "name": "data"}}
+    )
+    await bench.clock.advance(1)
+    return f"{REF}/volumes/{answer['volume']['id']}"
+
+
+async def test_a_volume_is_attached_and_detached_once(bench, server, volume):
+    """Both may be asked again; the second time finds it done."""
+    attach = server_pb2.AttachVolumeRequest(name=server, volume=volume)
+    detach = server_pb2.DetachVolumeRequest(name=server, volume=volume)
+    attached = [await bench.done("attach_volume", attach, Server) for _ in range(2)]
+    detached = [await bench.done("detach_volume", detach, Server) for _ in range(2)]
+    assert [[a.volume for a in s.volume_attachments] for s in attached + detached] == [[volume], [volume], [], []]
+    assert bench.cloud.control.count("compute", "POST", "/os-volume_attachments$") == 1
+    assert bench.cloud.control.count("compute", "DELETE", "/os-volume_attachments/") == 1
+
+
+async def test_attaching_without_a_reply_ends_attached(bench, server, volume):
+    """And so does detaching."""
+    bench.cloud.control.fault("lost_reply", service="compute", path="/os-volume_attachments", method="POST", count=1)
+    attach = server_pb2.AttachVolumeRequest(name=server, volume=volume)
+    attached = await bench.done("attach_volume", attach, Server)
+    bench.cloud.control.fault("lost_reply", service="compute", path="/os-volume_attachments", method="DELETE", count=1)
+    detach = server_pb2.DetachVolumeRequest(name=server, volume=volume)
+    detached = await bench.done("detach_volume", detach, Server)
+    assert ([a.volume for a in attached.volume_attachments], list(detached.volume_attachments)) == ([volume], [])
+
+
+async def test_a_volume_of_another_server_is_refused_with_that_servers_name(bench, server, volume):
+    """FAILED_PRECONDITION that says where to detach it."""
+    await bench.done("attach_volume", server_pb2.AttachVolumeRequest(name=server, volume=volume), Server)
+    [other] = bench.cloud.control.seed_kind("servers", 1, with_ports=True)
+    request = server_pb2.AttachVolumeRequest(name=f"{REF}/servers/{other}", volume=volume)
+    answer = await bench.operate("attach_volume", request)
+    assert (answer.error.code, server in answer.error.message) == (9, True)

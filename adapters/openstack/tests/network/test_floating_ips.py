@@ -14,7 +14,7 @@ from cloudspan_openstack.network.floating_ips import FloatingIpRow, FloatingIps
 from cloudspan_openstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 PARENT = "platforms/openstack/clusters/east"
 Code = grpc.StatusCode

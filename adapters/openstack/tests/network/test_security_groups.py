@@ -16,7 +16,7 @@ from cloudspan_openstack_fake import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters.openstack.tests.areas.conftest import Lab
+    from adapters.openstack.tests.conftest import Lab
 
 PARENT = "platforms/openstack/clusters/east"
 Code = grpc.StatusCode

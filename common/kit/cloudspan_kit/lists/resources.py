@@ -6,6 +6,7 @@ its field can't hold is left away and named, and a row that still can't be told 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -18,7 +19,7 @@ from cloudspan_kit.kind import Page
 from cloudspan_kit.lists.rows import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from cloudspan_kit.cluster import Call
     from cloudspan_kit.kind import KindDriver, Query
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
+_Tell = Callable[[Sequence[R]], Awaitable[tuple[Sequence[M], str]]]
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,8 @@ class _Told(Generic[M]):
     items: list[M] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    lacking: dict[str, None] = field(default_factory=dict)
+    """What the messages lack, each once."""
 
 
 async def get_resource(driver: KindDriver[R, M], call: Call) -> M:
@@ -51,8 +55,12 @@ async def get_resource(driver: KindDriver[R, M], call: Call) -> M:
         PlatformFault: What the platform says of it can't be read.
     """
     kind = driver.kind
+
+    async def tell(rows: Sequence[R]) -> tuple[Sequence[M], str]:
+        return await driver.messages(call, rows), ""
+
     found = await kind.source.one(call, kind, call.id)
-    told = await _tell(driver, call, found)
+    told = await _tell(driver, tell, found)
     if not told.items:
         text = f"{call.cluster.resource(kind.collection, call.id)} can't be read: {'; '.join(told.unread)}"
         raise PlatformFault(text, reason="UNEXPECTED_SHAPE")
@@ -64,47 +72,53 @@ async def get_resource(driver: KindDriver[R, M], call: Call) -> M:
 async def list_resources(driver: KindDriver[R, M], call: Call, query: Query) -> Page[M]:
     """Return the native page that `query` asks for, as messages."""
     page = await driver.kind.source.page(call, driver.kind, query)
-    told = await _tell(driver, call, page.rows)
+    told = await _tell(driver, lambda rows: driver.listed(call, query, rows), page.rows)
     if told.unread:
         log.warning("rows read in part", collection=driver.kind.collection, unread=told.unread)
+    partial = "; ".join(filter(None, (page.partial, *told.lacking)))
     if len(told.items) == len(page.rows.rows):
-        return Page(told.items, page.more, page.position, page.partial, page.end, told.unread)
+        return Page(told.items, page.more, page.position, partial, page.end, told.unread)
     kept = told.rows
     end = page.end or (page.position(len(page.rows.rows) - 1) if page.more else "")
-    return Page(told.items, page.more, lambda i: page.position(kept[i]), page.partial, end, told.unread)
+    return Page(told.items, page.more, lambda i: page.position(kept[i]), partial, end, told.unread)
 
 
-async def _tell(driver: KindDriver[R, M], call: Call, rows: Rows[R]) -> _Told[M]:
+async def _tell(driver: KindDriver[R, M], tell: _Tell[R, M], rows: Rows[R]) -> _Told[M]:
     told: _Told[M] = _Told(unread=list(rows.unread))
     if rows.rows:
-        await _tell_some(driver, call, rows.rows, 0, told)
+        await _tell_some(driver, tell, rows.rows, 0, told)
     if rows.documents:
         for item, index in zip(told.items, told.rows, strict=True):
             item.native.update(rows.documents[index])  # type: ignore[attr-defined] # every resource has it
     return told
 
 
-async def _tell_some(driver: KindDriver[R, M], call: Call, rows: Sequence[R], start: int, told: _Told[M]) -> None:
+async def _tell_some(
+    driver: KindDriver[R, M], tell: _Tell[R, M], rows: Sequence[R], start: int, told: _Told[M]
+) -> None:
     try:
-        messages = await driver.messages(call, rows)
+        messages, lacking = await tell(rows)
     except _ODD as error:
         if len(rows) > 1:
             half = len(rows) // 2
-            await _tell_some(driver, call, rows[:half], start, told)
-            await _tell_some(driver, call, rows[half:], start + half, told)
+            await _tell_some(driver, tell, rows[:half], start, told)
+            await _tell_some(driver, tell, rows[half:], start + half, told)
         else:
-            await _tell_odd(driver, call, rows[0], start, told, error)
+            await _tell_odd(driver, tell, rows[0], start, told, error)
         return
     told.items += messages
     told.rows += range(start, start + len(rows))
+    told.lacking |= {lacking: None} if lacking else {}
 
 
-async def _tell_odd(driver: KindDriver[R, M], call: Call, row: R, index: int, told: _Told[M], error: Exception) -> None:
+async def _tell_odd(
+    driver: KindDriver[R, M], tell: _Tell[R, M], row: R, index: int, told: _Told[M], error: Exception
+) -> None:
     """Tell one row without the numbers that no field holds; else name it as left out."""
     name = driver.kind.source.id_of(row)
     for left, why in _lessened(row):
         try:
-            told.items += await driver.messages(call, [left])
+            told.items += (await tell([left]))[0]
         except _ODD:
             continue
         told.rows.append(index)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from cloudspan_openstack_fake.store import Store
 
 _EXTENSIONS = (
-    ("address-scope", "Address scope"), ("external-net", "Neutron external network"),
+    ("address-scope", "Address scope"), ("availability_zone", "Availability Zone"),
+    ("external-net", "Neutron external network"),
     ("port-security", "Port Security"),
     ("quotas", "Quota management support"), ("quota_details", "Quota details management support"),
     ("router", "Neutron L3 Router"), ("security-group", "security-group"), ("sorting", "Sorting support"),
     ("pagination", "Pagination support"), ("standard-attr-tag", "Tag support for resources with standard attribute"),
     ("standard-attr-description", "standard-attr-description"), ("project-id", "project_id field enabled"),
 )  # fmt: skip
+
+_ZONES = [{"name": "nova", "resource": kind, "state": "available"} for kind in ("network", "router")]
 
 
 class Neutron:
@@ -60,7 +63,7 @@ class Neutron:
                 "GET /v2.0/quotas/{project}/default": self._quota_default,
                 "GET /v2.0/extensions": self._list_extensions,
                 "GET /v2.0/extensions/{alias}": self._get_extension,
-                "GET /v2.0/availability_zones": lambda _: reply({"availability_zones": []}),
+                "GET /v2.0/availability_zones": lambda _: reply({"availability_zones": _ZONES}),
                 "GET /v2.0/agents": lambda _: reply({"agents": []}),
             }
         )
