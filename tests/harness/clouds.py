@@ -52,8 +52,6 @@ class Site(Protocol):
     """Whether ports are resources of their own."""
     has_routers: bool
     """Whether a network's subnets can be connected to a router that is made with it."""
-    lacks: frozenset[str]
-    """Mutations, by their names in `mutations`, that the adapter does not serve."""
 
     def adapter(self, directory: Path) -> tuple[str, ...]:
         """Return the arguments of the adapter's process."""
@@ -86,7 +84,6 @@ class OpenStack:
     ref = "platforms/openstack/clusters/east"
     module = "cloudspan_openstack"
     has_ports = has_routers = True
-    lacks: frozenset[str] = frozenset()
     tables = (
         "servers", "ports", "volumes", "networks", "subnets", "key_pairs", "snapshots", "images", "routers",
         "floating_ips", "security_groups", "security_group_rules",
@@ -149,11 +146,11 @@ class ZStack:
     ref = "platforms/zstack/clusters/zeta"
     module = "cloudspan_zstack"
     has_ports = has_routers = False
-    lacks = frozenset({"security group", "replaced rules", "floating IP", "associated floating IP"})
     # Tags are counted by no one: a resource has as many as its adapter and its platform like.
     uncounted = ("SystemTagVO", "UserTagVO")
     kinds = {  # noqa: RUF012 - never changed
         "server": "vms", "volume": "volumes", "network": "l3_networks", "subnet": "ip_ranges", "key pair": "ssh_keys",
+        "security group": "security_groups", "floating IP": "eips",
     }  # fmt: skip
 
     def __init__(
@@ -188,7 +185,8 @@ class ZStack:
         return Counter({kind: sum(map(_lives, table)) for kind, table in tables if kind not in self.uncounted})
 
     def named(self, kind: str, name: str) -> int:
-        return len(getattr(self.cloud.store, self.kinds[kind]).where(name=name))
+        field = "description" if kind == "floating IP" else "name"
+        return len(getattr(self.cloud.store, self.kinds[kind]).where(**{field: name}))
 
     def refuse_floating_ips(self) -> None:
         self.cloud.control.fault("failure", call="CreateEip", code="SYS.1006", message="no EIP today")
@@ -202,7 +200,6 @@ class Memory:
 
     ref = MAIN
     has_ports = has_routers = False
-    lacks: frozenset[str] = frozenset()
     module = "cloudspan_memory"
 
     def __init__(self, delay_s: float = 0.02) -> None:

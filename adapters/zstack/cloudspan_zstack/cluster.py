@@ -22,6 +22,12 @@ from cloudspan_zstack.cloud.errors import Catalogue
 from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
 from cloudspan_zstack.cloud.session import Session
 from cloudspan_zstack.compute.key_pairs import KeyPairs
+from cloudspan_zstack.network.floating_ips import FloatingIps
+from cloudspan_zstack.network.network_create import NetworkCreation
+from cloudspan_zstack.network.networks import Networks
+from cloudspan_zstack.network.ports import Ports
+from cloudspan_zstack.network.routers import Routers
+from cloudspan_zstack.network.security_groups import SecurityGroups
 from cloudspan_zstack.network.subnets import Subnets
 from cloudspan_zstack.volume.volumes import Volumes
 
@@ -76,7 +82,18 @@ class ZStackCluster:
         self.cloud = self.session
         self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
         zone = self.zone
-        self.drivers: Sequence[Driver] = (KeyPairs(ref, zone), Volumes(ref, zone), Subnets(ref, zone))
+        networks = Networks(ref, zone)
+        self.drivers: Sequence[Driver] = (
+            KeyPairs(ref, zone),
+            Volumes(ref, zone),
+            networks,
+            NetworkCreation(networks),
+            Subnets(ref, zone),
+            Ports(ref, zone),
+            Routers(ref, zone),
+            SecurityGroups(ref, zone),
+            FloatingIps(ref, zone),
+        )
 
     def __repr__(self) -> str:
         return f"<ZStackCluster {self.ref}: {self.session!r}>"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cloudspan_common.errors import GaveUp, NotFound, RateLimited
+from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, NotFound, RateLimited
 from cloudspan_kit import BY_KEY, Made, Watch
 from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
 from cloudspan_zstack.cloud.markers import marked
@@ -154,6 +154,35 @@ class Creation:
         job = Job.of(done)
         await op.wait_until(f"{step} done", lambda: self._holds(op.call, step, job, holds))
 
+    async def complete(
+        self, op: Operation, step: str, left: Callable[[], Awaitable[Change | None]], *, undone: bool = False
+    ) -> None:
+        """Carry out what `left` finds still to do, and wait until that is nothing; what others did meanwhile is done.
+
+        For changes that the platform refuses whole where a part of them is done already. The job's key holds what is
+        sent, so the rest is another job. With `undone` the changes go with what they were made on.
+
+        Raises:
+            GaveUp: The platform ended the change, and something is left.
+        """
+
+        async def send() -> dict[str, Any]:
+            while (change := await left()) is not None:
+                try:
+                    job = await self._session.send(op.call, change, job=f"{op.marker(step)} {change.params}")
+                except (AlreadyExists, InvalidRequest, NotFound):
+                    if await left() == change:
+                        raise
+                else:
+                    return job.kept()
+            return {}
+
+        async def nothing_left() -> bool:
+            return await left() is None
+
+        job = Job.of(await op.change(step, send, undo=goes_with_it if undone else None))
+        await op.wait_until(f"{step} done", lambda: self._holds(op.call, step, job, nothing_left))
+
     async def unmake(self, call: Call, kind: Kind[R], uuid: str, marker: str) -> None:
         """Take back what a create made; done as well when it is gone.
 
@@ -263,6 +292,10 @@ class Creation:
             return True
         except SessionEnded as error:
             raise GaveUp(f"{error.message}; nothing was done, try again", metadata=error.metadata) from error
+
+
+async def goes_with_it() -> None:
+    """Undo what goes with the resource that it was done to."""
 
 
 def _still_made(kind: Kind[R], uuid: str) -> RateLimited:

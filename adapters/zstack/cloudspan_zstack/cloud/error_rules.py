@@ -128,6 +128,7 @@ BUSINESS = (
     Rule("SYS.1005", "", PreconditionFailed, "STATE_CHANGE_FAILED"),
     Rule("VM.*", "", PreconditionFailed, "SERVER_OPERATION_FAILED"),
     Rule("VOLUME.*", "", PreconditionFailed, "VOLUME_OPERATION_FAILED"),
+    Rule("L3.1000", "", QuotaExceeded, "ADDRESSES_EXHAUSTED"),
     Rule("L3.*", "", PreconditionFailed, "NETWORK_OPERATION_FAILED"),
 )
 

@@ -22,6 +22,7 @@ from cloudspan_common.errors import (
     PlatformFault,
     RateLimited,
     Unreachable,
+    Violation,
 )
 from cloudspan_zstack.cloud.error_rules import ADVICE, BUSINESS, PLAIN, UNMAPPED, LostJob, Rule, SessionEnded
 
@@ -100,6 +101,11 @@ def ends_session(answer: Answer) -> bool:
     """Whether a business answer says that the session is no good; a wrong access key would be so with any."""
     chain = error_chain(answer)
     return bool(chain) and issubclass(_by_chain(chain)[0].error, SessionEnded)
+
+
+def bad(field: str, text: str, reason: str = "") -> InvalidRequest:
+    """Return the error for one bad field of a request."""
+    return InvalidRequest(text, reason=reason, violations=[Violation(field, text)])
 
 
 def _links(error: Mapping[str, Any]) -> list[Link]:

@@ -15,13 +15,14 @@ from cloudspan_common.errors import Defect
 from cloudspan_kit import Kind, Made, Marked, Query, RowPage, Rows, Source, push
 from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import every, rows_by
+from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.queries import condition, one_of, rows_page
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change, Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from cloudspan_common.errors import CloudspanError, PreconditionFailed
     from cloudspan_kit import Call, Operation
@@ -146,6 +147,37 @@ class ZStackSource(Source[Create]):
         """Delete it, if only softly; the platform refuses nothing for its dependants, so give `check`."""
         await creation.Creation(session_of(op.call)).remove(op, step, self.native(kind), native_id)
 
+    async def update(self, op: Operation, kind: AnyKind[R, M], action: str, fields: Mapping[str, str]) -> None:
+        """Change texts of `op.call.id`, if any; nothing is sent where it has them."""
+        made, native = creation.Creation(session_of(op.call)), self.native(kind)
+
+        async def holds() -> bool:
+            row = await self.row(op.call, kind, op.call.id)
+            # The platform keeps texts without the spaces around them.
+            return all(getattr(row, field) == value.strip() for field, value in fields.items())
+
+        if fields:
+            change = Change("PUT", f"{native.one}/actions", {"uuid": op.call.id}, action, fields)
+            await made.apply(op, "update", change, holds=holds)
+
+    async def relabel(self, op: Operation, filed_as: str, labels: Sequence[str] | None) -> None:
+        """Make the labels of `op.call.id` those, unless they are None, by a call for each that differs."""
+        if labels is None:
+            return
+
+        async def look() -> dict[str, list[str]]:
+            there = {
+                tag.tag: tag.uuid for tag in await _tags(op.call, filed_as, op.call.id) if not tag.tag.startswith(OURS)
+            }
+            surplus = [uuid for tag, uuid in there.items() if tag not in labels]
+            return {"add": [tag for tag in labels if tag not in there], "remove": surplus}
+
+        plan = await op.read_once("labels", look)
+        for i, tag in enumerate(plan["add"]):
+            await add_label(op, f"label-{i}", filed_as, op.call.id, tag)
+        for i, tag_uuid in enumerate(plan["remove"]):
+            await _remove_label(op, f"unlabel-{i}", filed_as, op.call.id, tag_uuid)
+
     async def discard(self, call: Call, kind: AnyKind[R, M], native_id: str) -> None:
         await creation.Creation(session_of(call)).discard(call, self.native(kind), native_id)
 
@@ -162,3 +194,27 @@ class UserTags:
         if not isinstance(source, ZStackSource):
             raise Defect(f"{kind!r} is not ZStack's")
         return await find_marked(session_of(call), call, source.native(kind), self._types, prefix)
+
+
+async def add_label(op: Operation, step: str, filed_as: str, native_id: str, tag: str) -> None:
+    """Give a resource a user tag; `filed_as` is the platform's type of resource."""
+
+    async def holds() -> bool:
+        return tag in [row.tag for row in await _tags(op.call, filed_as, native_id)]
+
+    params = {"resourceType": filed_as, "resourceUuid": native_id, "tag": tag}
+    change = Change("POST", "/user-tags", params=params)
+    await creation.Creation(session_of(op.call)).apply(op, step, change, holds=holds)
+
+
+async def _remove_label(op: Operation, step: str, filed_as: str, native_id: str, tag_uuid: str) -> None:
+    async def holds() -> bool:
+        return tag_uuid not in [row.uuid for row in await _tags(op.call, filed_as, native_id)]
+
+    change = Change("DELETE", "/tags/{uuid}", {"uuid": tag_uuid})
+    await creation.Creation(session_of(op.call)).apply(op, step, change, holds=holds)
+
+
+async def _tags(call: Call, filed_as: str, native_id: str) -> list[Tag]:
+    of_it = [f"resourceType={filed_as}", f"resourceUuid={native_id}"]
+    return await every(session_of(call), call, "/user-tags", Tag, of_it)

@@ -14,8 +14,8 @@ from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.markers import with_server
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change
-from cloudspan_zstack.network.network_kinds import EIP, L3, VIP
-from cloudspan_zstack.network.network_rows import L3Row
+from cloudspan_zstack.network.floating_ips import EIP, VIP
+from cloudspan_zstack.network.networks import L3, L3Row
 from cloudspan_zstack.volume.volumes import VOLUME, check_size, volume_change
 
 if TYPE_CHECKING:

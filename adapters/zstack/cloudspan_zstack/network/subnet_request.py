@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from cloudspan.v1 import common_pb2, network_pb2, subnet_pb2
 from cloudspan_common.errors import AlreadyExists
+from cloudspan_zstack.cloud.errors import bad
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.session import Change
-from cloudspan_zstack.network.network_kinds import bad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from cloudspan_zstack.network.network_options import CreateSubnetOptions
 
 Address = IPv4Address | IPv6Address
 Cidr = IPv4Network | IPv6Network
@@ -26,6 +26,14 @@ AnySubnet = subnet_pb2.Subnet | network_pb2.NewSubnet
 _NORMAL = "Normal"
 IPV4 = 4
 _LEAST_ADDRESSES = 4
+
+
+class CreateSubnetOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """Options of CreateSubnet."""
+
+    range_type: Literal["Normal", "AddressPool"] = "Normal"
+    """An AddressPool gives addresses to VIPs only."""
+    ipv6_address_mode: Literal["SLAAC", "Stateful-DHCP", "Stateless-DHCP"] = "Stateful-DHCP"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cloudspan.v1 import subnet_pb2
+import msgspec
+
+from cloudspan.v1 import common_pb2, subnet_pb2
 from cloudspan_common.errors import Forbidden, InvalidRequest, PreconditionFailed
 from cloudspan_kit import (
     ABSENT,
@@ -29,16 +31,12 @@ from cloudspan_kit import (
 from cloudspan_kit.drivers import SubnetDriver
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
-from cloudspan_zstack.cloud.labels import Tag
 from cloudspan_zstack.cloud.queries import batches
+from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change, Session, resource_uuid
-from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
-from cloudspan_zstack.network.network_kinds import L3
-from cloudspan_zstack.network.network_mapping import cidr_of
-from cloudspan_zstack.network.network_options import CreateSubnetOptions
-from cloudspan_zstack.network.network_rows import AddressRow, Capacities, Capacity, IpRangeRow, L3Row
-from cloudspan_zstack.network.network_rules import ip_version
-from cloudspan_zstack.network.subnet_request import SubnetWish, subnet_change, subnet_wish
+from cloudspan_zstack.cloud.source import UserTags, ZStackSource, add_label, session_of
+from cloudspan_zstack.network.networks import L3, IpRangeRow, L3Row
+from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, SubnetWish, subnet_change, subnet_wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +51,31 @@ _IPV6_MODES = {
     "SLAAC": _S.IPV6_MODE_SLAAC, "Stateful-DHCP": _S.IPV6_MODE_DHCPV6_STATEFUL,
     "Stateless-DHCP": _S.IPV6_MODE_DHCPV6_STATELESS,
 }  # fmt: skip
+_IP_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _MOST_COUNTED = (1 << 63) - 1
+
+
+class AddressRow(Row, kw_only=True):
+    """An address of a range that is taken, by a NIC or by something of the platform's own."""
+
+    ip: str = ""
+    used_for: str = ""
+    vm_nic_uuid: str = ""
+
+
+class Capacity(msgspec.Struct, rename="camel"):
+    """How many addresses of one range are taken; older releases tell of all ranges together only."""
+
+    resource_uuid: str = ""
+    used_ip_address_number: int | None = None
+    available_capacity: int | None = None
+
+
+class Capacities(msgspec.Struct, rename="camel"):
+    """Answer to a question about several ranges."""
+
+    capacity_data: list[Capacity] = []
+
 
 SUBNETS = Kind(
     collection="subnets",
@@ -117,7 +139,7 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             description=row.description,
             network=self._networks + row.l3_network_uuid,
             cidr=cidr_of(row),
-            ip_version=ip_version(row.ip_version),
+            ip_version=_IP_VERSIONS.get(row.ip_version, common_pb2.IP_VERSION_UNKNOWN),
             gateway_ip=row.gateway,
             # DHCP, name servers and routes are the L3 network's, the same for all of its ranges.
             dhcp_enabled="DHCP" in l3.services if l3 else None,
@@ -231,21 +253,12 @@ async def make_subnet(op: Operation, wish: SubnetWish, network: str, number: str
             raise
         raise wish.overlaps(error.message) from error
     for i, tag in enumerate(wish.tags):
-        await _label(op, f"label{number}-{i}", made.id, tag)
+        await add_label(op, f"label{number}-{i}", _TYPE, made.id, tag)
     for i, server in enumerate(wish.name_servers):
         await _add_dns(op, f"dns{number}-{i}", network, server)
     for i, (destination, next_hop) in enumerate(wish.routes):
         await _add_route(op, f"route{number}-{i}", network, destination, next_hop)
     return made.id
-
-
-async def _label(op: Operation, step: str, uuid: str, tag: str) -> None:
-    async def holds() -> bool:
-        of_it = [f"resourceType={_TYPE}", f"resourceUuid={uuid}"]
-        return tag in [row.tag for row in await every(session_of(op.call), op.call, "/user-tags", Tag, of_it)]
-
-    params = {"resourceType": _TYPE, "resourceUuid": uuid, "tag": tag}
-    await Creation(session_of(op.call)).apply(op, step, Change("POST", "/user-tags", params=params), holds=holds)
 
 
 async def _add_dns(op: Operation, step: str, network: str, server: str) -> None:
@@ -279,3 +292,11 @@ async def _add_route(op: Operation, step: str, network: str, destination: str, n
     params = {"prefix": destination, "nexthop": next_hop}
     change = Change("POST", "/l3-networks/{uuid}/hostroute", args, params=params)
     await Creation(session_of(op.call)).apply(op, step, change, holds=holds, undo=undo)
+
+
+def cidr_of(row: IpRangeRow) -> str:
+    """Return the range's network; older releases leave it to be worked out."""
+    if row.network_cidr:
+        return row.network_cidr
+    width = row.netmask if row.ip_version != 6 else row.prefix_len
+    return str(ip_network(f"{row.start_ip}/{width}", strict=False)) if row.start_ip and width else ""

@@ -130,7 +130,7 @@ class Lab:
         step = step_pb2.StepRequest(operation_id=uuid.uuid4().hex, attempt=1, installation="test")
         leap = LeapingClock(self.clock)
         for _ in range(300):
-            call = self.call(getattr(request, "name", ""))
+            call = self.call(_name_in(request))
             step.attempt = 1
             if forgetful:
                 await self._take_and_forget(function, request, step, leap)
@@ -148,9 +148,7 @@ class Lab:
         self, function: Any, request: Any, step: step_pb2.StepRequest, clock: LeapingClock
     ) -> None:
         try:
-            await take_step(
-                function, request, step, self.call(getattr(request, "name", "")), settle_s=SETTLE_S, clock=clock
-            )
+            await take_step(function, request, step, self.call(_name_in(request)), settle_s=SETTLE_S, clock=clock)
         except Busy:
             return  # it waits before what may have been done, and says so
 
@@ -161,6 +159,12 @@ class Lab:
         message = kind()
         answer.response.Unpack(message)
         return message
+
+
+def _name_in(request: Any) -> str:
+    """Return the name of what a request is about; an Update has it in the resource."""
+    first = getattr(request, request.DESCRIPTOR.fields[0].name)
+    return str(getattr(first, "name", "") or getattr(request, "name", ""))
 
 
 @pytest.fixture

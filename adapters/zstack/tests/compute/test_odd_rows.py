@@ -8,11 +8,18 @@ from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_zstack.cloud.labels import Tag
 from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.compute.key_pairs import KeyPairRow
-from cloudspan_zstack.network.network_rows import IpRangeRow, L3Row
+from cloudspan_zstack.network.floating_ips import EipRow, VipRow
+from cloudspan_zstack.network.networks import IpRangeRow, L2Row, L3Row
+from cloudspan_zstack.network.ports import NicRow, VmKindRow
+from cloudspan_zstack.network.routers import RouterRow
+from cloudspan_zstack.network.security_groups import SecurityGroupRow
 from cloudspan_zstack.volume.storage_rows import PrimaryStorageRow
 from cloudspan_zstack.volume.volumes import VolumeRow
 
+from .conftest import make_server
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
+VIP = "5f1c2a6c3f0b4b8f9a5e3a1d2c4b6a70"
 LISTS = [
     ("list_key_pairs", Answers("/ssh-key-pair", "inventories", KeyPairRow, "uuid")),
     ("list_volumes", Answers("/volumes", "inventories", VolumeRow, "uuid")),
@@ -20,16 +27,32 @@ LISTS = [
     ("list_volumes", Answers("/user-tags", "inventories", Tag, "uuid", shown=False)),
     ("list_subnets", Answers("/l3-networks/ip-ranges", "inventories", IpRangeRow, "uuid")),
     ("list_subnets", Answers("/l3-networks", "inventories", L3Row, "uuid", shown=False)),
+    ("list_networks", Answers("/l3-networks", "inventories", L3Row, "uuid")),
+    ("list_networks", Answers("/l2-networks", "inventories", L2Row, "uuid", shown=False)),
+    ("list_ports", Answers("/vm-instances/nics", "inventories", NicRow, "uuid")),
+    ("list_ports", Answers("/vm-instances", "inventories", VmKindRow, "uuid", shown=False)),
+    ("list_routers", Answers("/vm-instances/appliances/virtual-routers", "inventories", RouterRow, "uuid")),
+    ("list_security_groups", Answers("/security-groups", "inventories", SecurityGroupRow, "uuid")),
+    ("list_floating_ips", Answers("/eips", "inventories", EipRow, "uuid")),
+    ("list_floating_ips", Answers("/vips", "inventories", VipRow, "uuid", shown=False)),
 ]
 
 
 @pytest.mark.parametrize(("function", "answers"), LISTS, ids=lambda part: getattr(part, "path", part))
-async def test_an_odd_row_hides_no_others(bench, function, answers):
+async def test_an_odd_row_hides_no_others(make_bench, function, answers):
     """It is read as far as it can be, or left out and named; so are the rows that are read beside."""
+    bench = make_bench("admin")  # who sees routers
+    await make_server(bench)
     key = Change("POST", "/ssh-key-pair", params={"name": "k", "publicKey": KEY})
     await bench.session.act(bench.call(), key, job="key")
     storage = (await bench.session.query(bench.call(), "/primary-storage", PrimaryStorageRow)).rows[0].uuid
     params = {"name": "v", "diskSize": 1 << 30, "primaryStorageUuid": storage}
     volume = Change("POST", "/volumes/data", params=params, user_tags=["team::db"])
     await bench.session.act(bench.call(), volume, job="volume")
+    group = Change("POST", "/security-groups", params={"name": "g"}, user_tags=["team::db"])
+    await bench.session.act(bench.call(), group, job="group")
+    public = await bench.named("/l3-networks", "public")
+    vip = Change("POST", "/vips", params={"name": "v", "l3NetworkUuid": public, "resourceUuid": VIP})
+    await bench.session.act(bench.call(), vip, job="vip")
+    await bench.session.act(bench.call(), Change("POST", "/eips", params={"name": "e", "vipUuid": VIP}), job="eip")
     assert await check_odd_rows(bench.cluster, bench.cluster._wire, function, answers) > 50

@@ -27,22 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _FAST = Timing(0.02, 0.01, 0.01, 0.01, 0.01, 0.01, 0.005)
-_OF_ADDRESSES = ("Create", "Update", "Delete", "Associate", "Disassociate")
-_OF_GROUPS = (
-    "CreateSecurityGroup",
-    "UpdateSecurityGroup",
-    "DeleteSecurityGroup",
-    "ReplaceRules",
-    "AddRules",
-    "RemoveRules",
-)
 _ROUTED = [m for m in contract.methods().values() if m.routed_field and m.service != "cloudspan.v1.ClusterService"]
 _State = server_pb2.Server
 _Stage = cluster_pb2.CheckClusterResponse.Stage
-_NOT_SERVED = {
-    *(f"cloudspan.v1.FloatingIpService/{verb}FloatingIp" for verb in _OF_ADDRESSES),
-    *(f"cloudspan.v1.SecurityGroupService/{verb}" for verb in _OF_GROUPS),
-}
 
 
 @pytest.fixture
@@ -92,7 +79,7 @@ async def test_every_kind_is_listed_and_what_is_listed_is_got(client: AsyncClien
 def test_every_method_of_the_contract_is_served_and_every_create_is_safe(cluster: ZStackCluster) -> None:
     """The platform takes the ids that we choose."""
     told = {capability.method: capability for capability in Abilities(cluster).describe()}
-    assert told.keys() == {method.full_name for method in _ROUTED} - _NOT_SERVED
+    assert told.keys() == {method.full_name for method in _ROUTED}
     creates = {name: c.create_safety for name, c in told.items() if "/Create" in name}
     assert set(creates.values()) == {cluster_pb2.MethodCapability.CREATE_SAFETY_NATIVE}
 

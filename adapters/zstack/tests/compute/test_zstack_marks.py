@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
+from cloudspan.v1 import key_pair_pb2, network_pb2, security_group_pb2, server_pb2, subnet_pb2, volume_pb2
 from cloudspan_common.errors import PreconditionFailed, RateLimited
 from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_zstack.cloud.session import Change, resource_uuid
@@ -12,7 +12,7 @@ from cloudspan_zstack.cloud.session import Change, resource_uuid
 from .conftest import REF, make_server, server_request
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
-_KINDS = {"servers", "volumes", "networks", "subnets", "floatingIps", "keyPairs"}
+_KINDS = {"servers", "volumes", "networks", "subnets", "floatingIps", "keyPairs", "securityGroups"}
 _GIB = 1 << 30
 
 
@@ -44,6 +44,7 @@ async def _make_all(bench):
     server = await make_server(bench, network_interfaces=nics, labels={"app": "shop"})
     volume = volume_pb2.CreateVolumeRequest(parent=str(REF), volume={"display_name": "data", "size_bytes": _GIB})
     pair = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair={"display_name": "me", "public_key": _KEY})
+    group = security_group_pb2.CreateSecurityGroupRequest(parent=str(REF), security_group={"display_name": "web"})
     network = network_pb2.CreateNetworkRequest(
         parent=str(REF), network={"display_name": "net"}, subnets=[{"display_name": "sub", "cidr": "10.7.0.0/24"}]
     )
@@ -54,6 +55,7 @@ async def _make_all(bench):
         "servers": server.name,
         "volumes": (await bench.done("create_volume", volume, volume_pb2.Volume)).name,
         "keyPairs": (await bench.done("create_key_pair", pair, key_pair_pb2.KeyPair)).name,
+        "securityGroups": (await bench.done("create_security_group", group, security_group_pb2.SecurityGroup)).name,
         "networks": net.name,
         "subnets": subnet.name,
     }
@@ -63,7 +65,10 @@ async def test_everything_that_is_made_is_found_by_its_mark(bench):
     """With the name and the date that people know it by; what others made is not."""
     assert _marked(bench).keys() == _KINDS
     names = await _make_all(bench)
-    shown = {"servers": "one", "volumes": "data", "keyPairs": "me", "networks": "net", "subnets": "sub"}
+    shown = {
+        "servers": "one", "volumes": "data", "keyPairs": "me", "networks": "net", "subnets": "sub",
+        "securityGroups": "web",
+    }  # fmt: skip
     for collection, name in names.items():
         (found,) = await _found(bench, collection)
         assert (found.id, found.display_name) == (name[-32:], shown[collection])
@@ -130,7 +135,7 @@ async def test_a_tag_of_somebody_elses_making_marks_nothing(bench):
 async def test_orphans_are_removed_for_good(bench):
     """Each done as well when it is gone; nothing of them can be recovered."""
     names = await _make_all(bench)
-    for collection in ("floatingIps", "servers", "volumes", "keyPairs", "subnets", "networks"):
+    for collection in ("floatingIps", "servers", "volumes", "keyPairs", "securityGroups", "subnets", "networks"):
         for found in await _found(bench, collection):
             for _ in range(2):
                 await _remove(bench, collection, found.id)

@@ -60,8 +60,9 @@ class Addresses:
 
     def _occupy(self, l3: Json, span: Json, number: int, used_for: str) -> Json:
         span["_used"].add(number)
+        # Every account sees these rows, whosever they are.
         return self._store.new_row(
-            self._store.used_ips, l3["_account"], ipRangeUuid=span["uuid"], l3NetworkUuid=l3["uuid"], ipVersion=4,
+            self._store.used_ips, "", ipRangeUuid=span["uuid"], l3NetworkUuid=l3["uuid"], ipVersion=4,
             ip=str(ipaddress.ip_address(number)), netmask=span["netmask"], gateway=span["gateway"], usedFor=used_for,
             ipInLong=number, vmNicUuid=None,
         )  # fmt: skip

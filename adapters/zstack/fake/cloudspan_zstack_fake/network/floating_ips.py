@@ -105,8 +105,11 @@ class Vips:
         if store.eips.where(vmNicUuid=nic["uuid"]):
             raise Failure("SYS.1006", f"the nic[uuid:{nic['uuid']}] already has an eip")
 
-    def _bind(self, eip: Json, nic: Json) -> None:
-        self._store.touch(eip, vmNicUuid=nic["uuid"], guestIp=nic["ip"])
+    def _bind(self, eip: Json, nic: Json, used_ip: str | None = None) -> None:
+        if used_ip and used_ip not in nic["_ips"]:
+            raise Failure("SYS.1007", f"the used ip[uuid:{used_ip}] is not of the nic[uuid:{nic['uuid']}]")
+        address = self._store.used_ips.present(used_ip)["ip"] if used_ip else nic["ip"]
+        self._store.touch(eip, vmNicUuid=nic["uuid"], guestIp=address)
 
     def _attach(self, call: Call) -> Json:
         eip = self._store.eips.present(call.params["eipUuid"])
@@ -118,7 +121,7 @@ class Vips:
         if eip["state"] != "Enabled":
             raise Failure("SYS.1006", f"eip[uuid: {eip['uuid']}] can only be attached when state is Enabled")
         self._check_nic(self._store.vips.present(eip["vipUuid"]), nic)
-        self._bind(eip, nic)
+        self._bind(eip, nic, call.params.get("usedIpUuid"))
         return self._result(call, eip)
 
     def _detach(self, call: Call) -> Json:

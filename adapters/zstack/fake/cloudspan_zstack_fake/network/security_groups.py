@@ -37,6 +37,8 @@ class SecurityGroups:
             "DeleteSecurityGroup": self._delete,
             "AddSecurityGroupRule": self._add_rules,
             "DeleteSecurityGroupRule": self._delete_rules,
+            "ChangeSecurityGroupRuleState": self._change_state,
+            "UpdateSecurityGroupRulePriority": self._reorder,
             "AddVmNicToSecurityGroup": self._add_nics,
             "DeleteVmNicFromSecurityGroup": self._remove_nics,
             "SetVmNicSecurityGroup": self._set_groups,
@@ -108,10 +110,7 @@ class SecurityGroups:
     def _insert(self, group: Json, rules: list[Json], priority: int) -> None:
         """Number user rules from 1 in each direction; -1 appends, another priority moves the later ones down."""
         for rule in rules:
-            same = [
-                row for row in self._store.security_group_rules.some(group["_rules"])
-                if row["type"] == rule["type"] and row["priority"] > 0
-            ]  # fmt: skip
+            same = self._users_own(group, rule["type"])
             place = len(same) + 1 if priority == -1 else min(priority, len(same) + 1)
             for row in same:
                 if row["priority"] >= place:
@@ -166,12 +165,36 @@ class SecurityGroups:
             self._renumber(group, way)
         return self._result(store.touch(group))
 
+    def _change_state(self, call: Call) -> Json:
+        group = self._of(call)
+        for uuid in call.params["ruleUuids"]:
+            self._store.touch(self._own(group, uuid), state=call.params["state"])
+        return self._result(self._store.touch(group))
+
+    def _reorder(self, call: Call) -> Json:
+        """Give all rules of a direction other places, which must be 1, 2, 3 and so on."""
+        group, way = self._of(call), call.params["type"]
+        places = {asked["ruleUuid"]: asked["priority"] for asked in call.params["rules"]}
+        if sorted(places) != sorted(row["uuid"] for row in self._users_own(group, way)):
+            raise Failure("SYS.1007", f"could not update the priority: all {way} rules must be given, default ones not")
+        if sorted(places.values()) != list(range(1, len(places) + 1)):
+            raise Failure("SYS.1007", f"could not update the priority: {sorted(places.values())} is not consecutive")
+        for uuid, place in places.items():
+            self._own(group, uuid)["priority"] = place
+        return self._result(self._store.touch(group))
+
+    def _own(self, group: Json, uuid: str) -> Json:
+        if uuid not in group["_rules"] or self._store.security_group_rules.present(uuid)["priority"] == 0:
+            raise Failure("SYS.1007", f"the rule[uuid:{uuid}] is not of group[uuid:{group['uuid']}], or a default rule")
+        return self._store.security_group_rules.present(uuid)
+
+    def _users_own(self, group: Json, way: str) -> list[Json]:
+        """Return the rules of a direction without the default ones."""
+        rules = self._store.security_group_rules.some(group["_rules"])
+        return [row for row in rules if row["type"] == way and row["priority"] > 0]
+
     def _renumber(self, group: Json, way: str) -> None:
-        left = [
-            row for row in self._store.security_group_rules.some(group["_rules"])
-            if row["type"] == way and row["priority"] > 0
-        ]  # fmt: skip
-        for place, row in enumerate(sorted(left, key=lambda row: int(row["priority"])), 1):
+        for place, row in enumerate(sorted(self._users_own(group, way), key=lambda row: int(row["priority"])), 1):
             row["priority"] = place
 
     def join(self, nic: Json, groups: list[str]) -> None:

@@ -1,44 +1,41 @@
-"""Make and delete networks: an L3 network, on an L2 network that exists or is made for it, with subnets if wanted.
+"""Networks are made: an L3 network, on an L2 network that exists or is made for it, with subnets if wanted.
 
-`network.Network` builds on it. An L2 network that is made for a network carries that in a user tag, and goes with it
-when nothing else stands on it. Deleting either takes along what stands on it, in silence; so what does is looked for
-first, and refused by name.
+Ids in options are the platform's own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from cloudspan_common.errors import PreconditionFailed, Unsupported
-from cloudspan_kit import listed, native_id, read_options
+import msgspec
+
+from cloudspan_common.errors import Unsupported
+from cloudspan_kit import ABSENT, BY_KEY, Call, Capability, Operation, listed, read_options
+from cloudspan_kit.drivers import NetworkDriver
 from cloudspan_zstack.cloud.beside import every
-from cloudspan_zstack.cloud.labels import Tag, tags_of
+from cloudspan_zstack.cloud.creation import Creation
+from cloudspan_zstack.cloud.errors import bad
+from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import Change, resource_uuid
-from cloudspan_zstack.network.network_kinds import L2, L3, bad
-from cloudspan_zstack.network.network_options import CreateNetworkOptions, CreateSubnetOptions
-from cloudspan_zstack.network.network_parts import Changes
-from cloudspan_zstack.network.network_rows import ClusterRow, L2Row, NicRow, ProviderRow, VipRow
-from cloudspan_zstack.network.subnet_request import subnet_wish
+from cloudspan_zstack.cloud.source import session_of
+from cloudspan_zstack.network.networks import L2, L2_OF, L3, NETWORKS, L2Row
+from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, subnet_wish
 from cloudspan_zstack.network.subnets import make_subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan.v1 import network_pb2
-    from cloudspan_kit import Call, Operation
-    from cloudspan_zstack.network.network_rows import L3Row
+    from cloudspan_zstack.network.networks import Networks
     from cloudspan_zstack.network.subnet_request import SubnetWish
 
-NO_ROUTER = (
+_NO_ROUTER = (
     "a router of ZStack's is a server of its own with an offering and an image of its own; make it there, a network of "
     "options.kind ROUTED here, and attach that to it there"
 )
-_L2_OF = "cloudspan::l2-of::"
-"""User tag of an L2 network that was made for the network behind it."""
 _POOL = "VxlanNetworkPool"
 _ROUTED = "ROUTED"
-_MOST_NAMED = 3
 # What each kind of network is usually given; of these what the installation has.
 _PRIVATE = {
     "FLAT": {"Flat": ["DHCP", "Userdata", "Eip"], "SecurityGroup": ["SecurityGroup"]},
@@ -52,12 +49,65 @@ _PRIVATE = {
 }  # fmt: skip
 
 
-class NetworkChanges(Changes):
-    """The mutations of networks of one cluster."""
+class ProviderRow(Row, kw_only=True):
+    """What can serve networks; its uuid differs from installation to installation."""
 
-    async def create_network(
-        self, op: Operation, request: network_pb2.CreateNetworkRequest
-    ) -> network_pb2.Network | None:
+    type: str = ""
+    network_service_types: list[str] = msgspec.field(default_factory=list)
+
+
+class ClusterRow(Row, kw_only=True):
+    state: str = ""
+    zone_uuid: str = ""
+
+
+Vlan = Annotated[int, msgspec.Meta(ge=1, le=4094)]
+
+
+class CreateNetworkOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """Options of CreateNetwork: which L2 network to build on, an existing one or a new one, and what serves it."""
+
+    l2_network: str = ""
+    """An existing L2 network."""
+    vxlan_pool: str = ""
+    """A VXLAN pool to make an L2 network in; the only pool there is where nothing else is said."""
+    physical_interface: str = ""
+    """The hosts' interface, for a new L2 network; for the administrator."""
+    vlan: Vlan | None = None
+    """Its VLAN; none for an untagged one."""
+    zone: str = ""
+    """Its zone; the only one where there is one."""
+    clusters: list[str] = []
+    """The clusters to attach it to; the zone's only one where there is one."""
+    category: Literal["Private", "Public"] = "Private"
+    """Public networks are where floating IPs come from."""
+    kind: Literal["FLAT", "ROUTED"] = "FLAT"
+    """ROUTED is a VPC network: useless until a VPC router is attached to it."""
+    services: dict[str, list[str]] | None = None
+    """Service types by type of provider, as {"Flat": ["DHCP"]}; those usual for the kind where nothing is said."""
+
+
+class NetworkCreation(NetworkDriver):
+    """NetworkService's create; `networks` is the driver of the rest."""
+
+    capabilities: ClassVar[Mapping[str, Capability]] = {
+        "create_network": Capability(
+            create_safety=BY_KEY,
+            options=CreateNetworkOptions,
+            fields={
+                "router": (ABSENT, _NO_ROUTER),
+                "network.port_security_enabled": (ABSENT, "the platform has no such switch on networks"),
+            },
+        )
+    }
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+
+    def __repr__(self) -> str:
+        return f"<NetworkCreation beside {self._networks!r}>"
+
+    async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
         wanted, tags = request.network, tags_of(request.network.labels, "network.labels")
         options = read_options(request.options, CreateNetworkOptions)
         _check(options)
@@ -65,55 +115,32 @@ class NetworkChanges(Changes):
             text = "network.admin_up: a network is made switched on here; leave it out"
             raise Unsupported(text, reason="ADMIN_DOWN_AT_CREATE")
         if request.HasField("router"):
-            raise Unsupported(f"router: {NO_ROUTER}", reason="NO_ROUTERS")
+            raise Unsupported(f"router: {_NO_ROUTER}", reason="NO_ROUTERS")
         subnets = _subnets(request)
         if options.services is not None or any(subnet.dhcp is not None for subnet in subnets):
             # Of what may be refused, so before anything is made; the rest is chosen when the network is there.
             await self._choose(op, options, subnets)
         l2 = options.l2_network or await self._make_l2(op, wanted.display_name, options)
-
-        async def change(_call: Call, uuid: str) -> Change:
-            return _l3_change(wanted, options, l2, uuid, tags)
-
-        uuid = await self._creation.make(op, "network", L3, change)
-        op.set_resource(self._ref.resource("networks", uuid))
-        await self._serve(op, uuid, options)
+        made = await op.create(NETWORKS, lambda uuid: _l3_change(wanted, options, l2, uuid, tags))
+        await self._serve(op, made.id, options)
         if wanted.mtu:
-            await self._set_mtu(op, uuid, wanted.mtu)
+            await self._set_mtu(op, made.id, wanted.mtu)
         for number, subnet in enumerate(subnets):
-            await make_subnet(op, subnet, uuid, f"-{number}")
-        row = await op.wait_until("readable", lambda: self._creation.row(op.call, L3, uuid), percent=95)
-        (message,) = await self._messages.networks(op.call, [row])
-        return message
-
-    async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
-        op.set_resource(request.name)
-        uuid = native_id(self._ref, "networks", request.name, "name")
-        await op.read_once("check", lambda: self._refuse_users(op.call, request.name, uuid))
-        await self._creation.remove(op, "delete", L3, uuid)
-        below = await op.read_once("l2", lambda: self._l2_made_for(op.call, uuid))
-        if below["uuid"]:
-            await self._creation.remove(op, "delete-l2", L2, below["uuid"])
-
-    async def _discard_network(self, call: Call, uuid: str) -> None:
-        """Remove a marked network, and the L2 network that was made for it."""
-        await self._refuse_users(call, self._ref.resource("networks", uuid), uuid)
-        await self._creation.discard(call, L3, uuid)
-        below = await self._l2_made_for(call, uuid)
-        if below["uuid"]:
-            await self._creation.discard(call, L2, below["uuid"])
+            await make_subnet(op, subnet, made.id, f"-{number}")
+        row = await op.ready(NETWORKS, made, step="readable", percent=95)
+        return await self._networks.told(op.call, row)
 
     # ------------------------------------------------------------------ the L2 network below
 
     async def _make_l2(self, op: Operation, name: str, options: CreateNetworkOptions) -> str:
         """Make the L2 network that the network will stand on; undone with it."""
         place = await op.read_once("place", lambda: self._place(op.call, options))
-        tag = _L2_OF + resource_uuid(op.marker("network"))
+        creation, tag = Creation(session_of(op.call)), L2_OF + resource_uuid(op.marker("network"))
 
         async def change(_call: Call, uuid: str) -> Change:
             return _l2_change(name, place, options, uuid, tag)
 
-        l2 = await self._creation.make(op, "l2", L2, change)
+        l2 = await creation.make(op, "l2", L2, change)
         for number, cluster in enumerate(place["clusters"]):
             await self._attach(op, f"attach-{number}", l2, cluster)
         return l2
@@ -125,17 +152,17 @@ class NetworkChanges(Changes):
             return {"pool": pool, "zone": "", "clusters": []}
         zone = options.zone
         if not zone:
-            zones = await every(self._session, call, "/zones", Row, ["state=Enabled"])
+            zones = await every(session_of(call), call, "/zones", Row, ["state=Enabled"])
             zone = _only(zones, "options.zone", "a new L2 network is in one zone")
         clusters = options.clusters
         if not clusters:
             conditions = [f"zoneUuid={zone}", "state=Enabled"]
-            rows = await every(self._session, call, "/clusters", ClusterRow, conditions)
+            rows = await every(session_of(call), call, "/clusters", ClusterRow, conditions)
             clusters = [_only(rows, "options.clusters", "a new L2 network is attached to clusters of its zone")]
         return {"pool": "", "zone": zone, "clusters": clusters}
 
     async def _only_pool(self, call: Call) -> str:
-        l2s = await every(self._session, call, "/l2-networks", L2Row, [])
+        l2s = await every(session_of(call), call, "/l2-networks", L2Row, [])
         pools = [row for row in l2s if row.type == _POOL]
         if len(pools) == 1:
             return pools[0].uuid
@@ -147,23 +174,14 @@ class NetworkChanges(Changes):
         raise bad("options.l2_network", text, "L2_NETWORK_NEEDED")
 
     async def _attach(self, op: Operation, step: str, l2: str, cluster: str) -> None:
-        args = {"l2": l2, "cluster": cluster}
+        creation, args = Creation(session_of(op.call)), {"l2": l2, "cluster": cluster}
 
         async def holds() -> bool:
-            row = await self._creation.row(op.call, L2, l2)
+            row = await creation.row(op.call, L2, l2)
             return row is not None and cluster in row.attached_cluster_uuids
 
         change = Change("POST", "/l2-networks/{l2}/clusters/{cluster}", args)
-        await self._creation.apply(op, step, change, holds=holds)
-
-    async def _l2_made_for(self, call: Call, network: str) -> dict[str, str]:
-        """Return the L2 network that was made for a network that is gone, if nothing else stands on it by now."""
-        tags = await every(self._session, call, "/user-tags", Tag, [f"tag={_L2_OF}{network}"])
-        for tag in tags:
-            others = await self._session.count(call, "/l3-networks", [f"l2NetworkUuid={tag.resource_uuid}"])
-            if not others:
-                return {"uuid": tag.resource_uuid}
-        return {"uuid": ""}
+        await creation.apply(op, step, change, holds=holds)
 
     # ------------------------------------------------------------------ the L3 network
 
@@ -183,18 +201,18 @@ class NetworkChanges(Changes):
 
     async def _serve(self, op: Operation, uuid: str, options: CreateNetworkOptions) -> None:
         """Give a new network its services, all in one call."""
-        chosen = await self._choose(op, options)
+        chosen, creation = await self._choose(op, options), Creation(session_of(op.call))
         if not chosen:
             return
         needed = {kind for kinds in chosen.values() for kind in kinds}
 
         async def holds() -> bool:
-            row: L3Row | None = await self._creation.row(op.call, L3, uuid)
+            row = await creation.row(op.call, L3, uuid)
             return row is not None and needed <= row.services
 
         params = {"networkServices": {provider: list(kinds) for provider, kinds in chosen.items()}}
         change = Change("POST", "/l3-networks/{uuid}/network-services", {"uuid": uuid}, params=params)
-        await self._creation.apply(op, "services", change, holds=holds)
+        await creation.apply(op, "services", change, holds=holds)
 
     async def _services(
         self, call: Call, asked: Mapping[str, Sequence[str]], strict: Mapping[str, Any] | None
@@ -203,7 +221,7 @@ class NetworkChanges(Changes):
         if not asked:
             return {}
         rows = {
-            row.type: row for row in await every(self._session, call, "/network-services/providers", ProviderRow, [])
+            row.type: row for row in await every(session_of(call), call, "/network-services/providers", ProviderRow, [])
         }
         found: dict[str, list[str]] = {}
         for kind, services in asked.items():
@@ -222,35 +240,12 @@ class NetworkChanges(Changes):
         path, args = "/l3-networks/{uuid}/mtu", {"uuid": uuid}
 
         async def holds() -> bool:
-            told = await self._session.read(op.call, path, dict[str, Any], args=args)
+            told = await session_of(op.call).read(op.call, path, dict[str, Any], args=args)
             return told.get("mtu") == mtu
 
-        await self._creation.apply(op, "mtu", Change("POST", path, args, params={"mtu": mtu}), holds=holds)
-
-    async def _refuse_users(self, call: Call, name: str, uuid: str) -> None:
-        """Refuse while NICs or floating IPs stand on the network: they would go with it.
-
-        Raises:
-            PreconditionFailed: They are listed.
-        """
-        on_it = [f"l3NetworkUuid={uuid}"]
-        nics = await every(self._session, call, "/vm-instances/nics", NicRow, on_it)
-        if nics:
-            # Whole names would not fit: a status message has 512 bytes.
-            ports = listed((_port(nic) for nic in nics), _MOST_NAMED)
-            text = f"{name} is in use by {len(nics)} ports, remove them first: {ports}"
-            raise PreconditionFailed(text, reason="IN_USE", resource=name)
-        vips = [vip for vip in await every(self._session, call, "/vips", VipRow, on_it) if not vip.system]
-        if vips:
-            addresses = listed(f"{vip.ip} ({vip.name})" for vip in vips)
-            text = f"{name} has {len(vips)} virtual addresses, release them first: {addresses}"
-            raise PreconditionFailed(text, reason="IN_USE", resource=name)
-
-
-def _port(nic: NicRow) -> str:
-    # A destroyed server keeps its NICs, without addresses, for as long as it can be recovered.
-    owner = f"of servers/{nic.vm_instance_uuid}" if nic.vm_instance_uuid else "unused"
-    return f"ports/{nic.uuid} ({owner})"
+        await Creation(session_of(op.call)).apply(
+            op, "mtu", Change("POST", path, args, params={"mtu": mtu}), holds=holds
+        )
 
 
 def _check(options: CreateNetworkOptions) -> None:
