@@ -29,6 +29,8 @@ from cloudspan_zstack.network.ports import Ports
 from cloudspan_zstack.network.routers import Routers
 from cloudspan_zstack.network.security_groups import SecurityGroups
 from cloudspan_zstack.network.subnets import Subnets
+from cloudspan_zstack.volume.snapshots import Snapshots
+from cloudspan_zstack.volume.volume_types import VolumeTypes
 from cloudspan_zstack.volume.volumes import Volumes
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class ZStackCluster:
         self.drivers: Sequence[Driver] = (
             KeyPairs(ref, zone),
             Volumes(ref, zone),
+            VolumeTypes(ref),
+            Snapshots(ref, zone),
             networks,
             NetworkCreation(networks),
             Subnets(ref, zone),

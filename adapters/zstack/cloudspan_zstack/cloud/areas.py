@@ -12,7 +12,6 @@ from cloudspan_zstack.compute.servers import ServerReader, Servers
 from cloudspan_zstack.identity.identity import Identity
 from cloudspan_zstack.identity.zones import Zones
 from cloudspan_zstack.image.image import Image
-from cloudspan_zstack.volume.storage import Storage
 
 if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
@@ -31,7 +30,6 @@ def make_areas(session: Session, ref: ClusterRef, cloud: Cloud) -> tuple[Area, .
         ServerVolumes(reader),
         Flavors(session, ref),
         Zones(session, ref),
-        Storage(session, ref),
         Image(session, ref),
         Identity(session, ref),
     )

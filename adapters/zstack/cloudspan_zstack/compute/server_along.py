@@ -13,7 +13,7 @@ from cloudspan_zstack.cloud.beside import rows_by
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.markers import going_with
 from cloudspan_zstack.network.floating_ips import EIP, VIP, EipRow, VipRow
-from cloudspan_zstack.volume.storage_rows import SnapshotRow
+from cloudspan_zstack.volume.snapshots import SnapshotRow
 from cloudspan_zstack.volume.volumes import VOLUME, VolumeRow
 
 if TYPE_CHECKING:

@@ -13,18 +13,22 @@ from cloudspan_zstack.network.networks import IpRangeRow, L2Row, L3Row
 from cloudspan_zstack.network.ports import NicRow, VmKindRow
 from cloudspan_zstack.network.routers import RouterRow
 from cloudspan_zstack.network.security_groups import SecurityGroupRow
-from cloudspan_zstack.volume.storage_rows import PrimaryStorageRow
-from cloudspan_zstack.volume.volumes import VolumeRow
+from cloudspan_zstack.volume.snapshots import SnapshotRow
+from cloudspan_zstack.volume.volume_types import DiskOfferingRow
+from cloudspan_zstack.volume.volumes import PrimaryStorageRow, VolumeRow
 
 from .conftest import make_server
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
+VOLUME = "6e1c2a6c3f0b4b8f9a5e3a1d2c4b6a71"
 VIP = "5f1c2a6c3f0b4b8f9a5e3a1d2c4b6a70"
 LISTS = [
     ("list_key_pairs", Answers("/ssh-key-pair", "inventories", KeyPairRow, "uuid")),
     ("list_volumes", Answers("/volumes", "inventories", VolumeRow, "uuid")),
     ("list_volumes", Answers("/primary-storage", "inventories", PrimaryStorageRow, "uuid", shown=False)),
     ("list_volumes", Answers("/user-tags", "inventories", Tag, "uuid", shown=False)),
+    ("list_snapshots", Answers("/volume-snapshots", "inventories", SnapshotRow, "uuid")),
+    ("list_volume_types", Answers("/disk-offerings", "inventories", DiskOfferingRow, "uuid")),
     ("list_subnets", Answers("/l3-networks/ip-ranges", "inventories", IpRangeRow, "uuid")),
     ("list_subnets", Answers("/l3-networks", "inventories", L3Row, "uuid", shown=False)),
     ("list_networks", Answers("/l3-networks", "inventories", L3Row, "uuid")),
@@ -46,9 +50,11 @@ async def test_an_odd_row_hides_no_others(make_bench, function, answers):
     key = Change("POST", "/ssh-key-pair", params={"name": "k", "publicKey": KEY})
     await bench.session.act(bench.call(), key, job="key")
     storage = (await bench.session.query(bench.call(), "/primary-storage", PrimaryStorageRow)).rows[0].uuid
-    params = {"name": "v", "diskSize": 1 << 30, "primaryStorageUuid": storage}
+    params = {"name": "v", "diskSize": 1 << 30, "primaryStorageUuid": storage, "resourceUuid": VOLUME}
     volume = Change("POST", "/volumes/data", params=params, user_tags=["team::db"])
     await bench.session.act(bench.call(), volume, job="volume")
+    snapshot = Change("POST", "/volumes/{uuid}/volume-snapshots", {"uuid": VOLUME}, params={"name": "s"})
+    await bench.session.act(bench.call(), snapshot, job="snapshot")
     group = Change("POST", "/security-groups", params={"name": "g"}, user_tags=["team::db"])
     await bench.session.act(bench.call(), group, job="group")
     public = await bench.named("/l3-networks", "public")
