@@ -21,7 +21,12 @@ from cloudspan_zstack.cloud.dates import ServerZone
 from cloudspan_zstack.cloud.errors import Catalogue
 from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
 from cloudspan_zstack.cloud.session import Session
+from cloudspan_zstack.compute.flavors import Flavors
 from cloudspan_zstack.compute.key_pairs import KeyPairs
+from cloudspan_zstack.identity.projects import Projects
+from cloudspan_zstack.identity.quotas import Quotas
+from cloudspan_zstack.identity.zones import Zones
+from cloudspan_zstack.image.images import Images
 from cloudspan_zstack.network.floating_ips import FloatingIps
 from cloudspan_zstack.network.network_create import NetworkCreation
 from cloudspan_zstack.network.networks import Networks
@@ -86,10 +91,12 @@ class ZStackCluster:
         zone = self.zone
         networks = Networks(ref, zone)
         self.drivers: Sequence[Driver] = (
+            Flavors(ref),
             KeyPairs(ref, zone),
             Volumes(ref, zone),
             VolumeTypes(ref),
             Snapshots(ref, zone),
+            Images(ref, zone),
             networks,
             NetworkCreation(networks),
             Subnets(ref, zone),
@@ -97,6 +104,9 @@ class ZStackCluster:
             Routers(ref, zone),
             SecurityGroups(ref, zone),
             FloatingIps(ref, zone),
+            Projects(ref),
+            Quotas(ref),
+            Zones(ref),
         )
 
     def __repr__(self) -> str:

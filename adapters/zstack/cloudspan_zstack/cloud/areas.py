@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_zstack.compute.flavors import Flavors
 from cloudspan_zstack.compute.server_changes import ServerChanges
 from cloudspan_zstack.compute.server_create import ServerCreation
 from cloudspan_zstack.compute.server_volumes import ServerVolumes
 from cloudspan_zstack.compute.servers import ServerReader, Servers
-from cloudspan_zstack.identity.identity import Identity
-from cloudspan_zstack.identity.zones import Zones
-from cloudspan_zstack.image.image import Image
 
 if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
@@ -28,8 +24,4 @@ def make_areas(session: Session, ref: ClusterRef, cloud: Cloud) -> tuple[Area, .
         ServerCreation(reader),
         ServerChanges(reader, purge=cloud.purge),
         ServerVolumes(reader),
-        Flavors(session, ref),
-        Zones(session, ref),
-        Image(session, ref),
-        Identity(session, ref),
     )
