@@ -15,7 +15,6 @@ from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
 from cloudspan_kit import Guards, NativeParts, Wire, state_of, token_state_of
-from cloudspan_zstack.cloud.areas import make_areas
 from cloudspan_zstack.cloud.check import check_cluster
 from cloudspan_zstack.cloud.dates import ServerZone
 from cloudspan_zstack.cloud.errors import Catalogue
@@ -23,6 +22,7 @@ from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
 from cloudspan_zstack.cloud.session import Session
 from cloudspan_zstack.compute.flavors import Flavors
 from cloudspan_zstack.compute.key_pairs import KeyPairs
+from cloudspan_zstack.compute.servers import Servers
 from cloudspan_zstack.identity.projects import Projects
 from cloudspan_zstack.identity.quotas import Quotas
 from cloudspan_zstack.identity.zones import Zones
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.telemetry import NativeCall
     from cloudspan_kit import Call, Driver, Stage
-    from cloudspan_kit.driver import Area
     from cloudspan_zstack.cloud.clouds import Cloud
 
 USER_AGENT = "cloudspan-zstack"
@@ -87,10 +86,10 @@ class ZStackCluster:
         parts = NativeParts(self._keeper, self._wire, shared.guards, shared.record, shared.clock)
         self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
         self.cloud = self.session
-        self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
         zone = self.zone
         networks = Networks(ref, zone)
         self.drivers: Sequence[Driver] = (
+            Servers(ref, zone, purge=cloud.purge),
             Flavors(ref),
             KeyPairs(ref, zone),
             Volumes(ref, zone),
