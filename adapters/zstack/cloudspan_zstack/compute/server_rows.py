@@ -129,7 +129,7 @@ class ServerRow(Row):
         return STATES.get(self.state, _S.STATE_UNKNOWN)
 
 
-class _GroupRef(msgspec.Struct, rename="camel"):
+class GroupRef(msgspec.Struct, rename="camel"):
     """A NIC in a security group; such a row has no uuid of its own."""
 
     vm_instance_uuid: str = ""
@@ -196,7 +196,7 @@ async def _groups(call: Call, uuids: Sequence[str]) -> tuple[dict[str, list[str]
     """Return groups by server, and names by group. A server is in a group when one of its NICs is."""
     session, found = session_of(call), dict[str, set[str]]()
     path = "/security-groups/vm-instances/nics"
-    for ref in await rows_by(session, call, path, _GroupRef, "vmInstanceUuid", uuids):
+    for ref in await rows_by(session, call, path, GroupRef, "vmInstanceUuid", uuids):
         found.setdefault(ref.vm_instance_uuid, set()).add(ref.security_group_uuid)
     wanted = {uuid for groups in found.values() for uuid in groups}
     named = await rows_by(session, call, "/security-groups", Row, "uuid", wanted)
