@@ -15,13 +15,18 @@ from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
 from cloudspan_kit import Guards, NativeParts, Wire, state_of, token_state_of
-from cloudspan_zstack.cloud.areas import make_areas
 from cloudspan_zstack.cloud.check import check_cluster
 from cloudspan_zstack.cloud.dates import ServerZone
 from cloudspan_zstack.cloud.errors import Catalogue
 from cloudspan_zstack.cloud.login import IssuerParts, ZStackIssuer
 from cloudspan_zstack.cloud.session import Session
+from cloudspan_zstack.compute.flavors import Flavors
 from cloudspan_zstack.compute.key_pairs import KeyPairs
+from cloudspan_zstack.compute.servers import Servers
+from cloudspan_zstack.identity.projects import Projects
+from cloudspan_zstack.identity.quotas import Quotas
+from cloudspan_zstack.identity.zones import Zones
+from cloudspan_zstack.image.images import Images
 from cloudspan_zstack.network.floating_ips import FloatingIps
 from cloudspan_zstack.network.network_create import NetworkCreation
 from cloudspan_zstack.network.networks import Networks
@@ -29,6 +34,8 @@ from cloudspan_zstack.network.ports import Ports
 from cloudspan_zstack.network.routers import Routers
 from cloudspan_zstack.network.security_groups import SecurityGroups
 from cloudspan_zstack.network.subnets import Subnets
+from cloudspan_zstack.volume.snapshots import Snapshots
+from cloudspan_zstack.volume.volume_types import VolumeTypes
 from cloudspan_zstack.volume.volumes import Volumes
 
 if TYPE_CHECKING:
@@ -40,7 +47,6 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.telemetry import NativeCall
     from cloudspan_kit import Call, Driver, Stage
-    from cloudspan_kit.driver import Area
     from cloudspan_zstack.cloud.clouds import Cloud
 
 USER_AGENT = "cloudspan-zstack"
@@ -80,12 +86,16 @@ class ZStackCluster:
         parts = NativeParts(self._keeper, self._wire, shared.guards, shared.record, shared.clock)
         self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
         self.cloud = self.session
-        self.areas: Sequence[Area] = make_areas(self.session, ref, cloud)
         zone = self.zone
         networks = Networks(ref, zone)
         self.drivers: Sequence[Driver] = (
+            Servers(ref, zone, purge=cloud.purge),
+            Flavors(ref),
             KeyPairs(ref, zone),
             Volumes(ref, zone),
+            VolumeTypes(ref),
+            Snapshots(ref, zone),
+            Images(ref, zone),
             networks,
             NetworkCreation(networks),
             Subnets(ref, zone),
@@ -93,6 +103,9 @@ class ZStackCluster:
             Routers(ref, zone),
             SecurityGroups(ref, zone),
             FloatingIps(ref, zone),
+            Projects(ref),
+            Quotas(ref),
+            Zones(ref),
         )
 
     def __repr__(self) -> str:

@@ -37,7 +37,7 @@ class HasUuid(Protocol):
     def uuid(self) -> str: ...
 
 
-class _Owner(msgspec.Struct, rename="camel"):
+class OwnerRow(msgspec.Struct, rename="camel"):
     account_uuid: str
     resource_uuid: str
 
@@ -72,7 +72,7 @@ async def read_marks(session: Session, call: Call, ref: ClusterRef, kind: str, r
 
 async def owners_of(session: Session, call: Call, uuids: Sequence[str]) -> dict[str, str]:
     """Return the account of each of these resources, as far as this account may know it."""
-    rows = await rows_by(session, call, "/accounts/resources/refs", _Owner, "resourceUuid", uuids)
+    rows = await rows_by(session, call, "/accounts/resources/refs", OwnerRow, "resourceUuid", uuids)
     return {row.resource_uuid: row.account_uuid for row in rows}
 
 

@@ -1,132 +1,312 @@
-"""CreateServer: from the contract's request to a running server, exactly once.
+"""What a CreateServer request asks for, checked and put into ZStack's words, and what became of it.
 
-The server's uuid is made of the operation's marker and sent along, and so is the uuid of the job: a create that is
-sent twice is refused by both. The job tells why a create failed, since the row of such a server disappears again.
+`plan_of` asks the cloud nothing, so a wrong request is refused before anything is made.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cloudspan_common.errors import AlreadyExists, GaveUp, PreconditionFailed
-from cloudspan_kit import ABSENT, BY_KEY, EMULATED, Capability, Made, Watch, read_options
+import msgspec
+
+from cloudspan_common.errors import GaveUp, InvalidRequest, Unsupported, Violation
+from cloudspan_kit import MIB, native_id
 from cloudspan_zstack.cloud.error_rules import JobNotBegun, LostJob
-from cloudspan_zstack.cloud.markers import marked, marked_kind
-from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
-from cloudspan_zstack.compute.server_deletion import LEAVING, SERVER, erase_server, undo_server
-from cloudspan_zstack.compute.server_parts import ServerParts
-from cloudspan_zstack.compute.server_request import NO_NEW_PORT, CreateServerOptions, ServerPlan, plan_of
-from cloudspan_zstack.compute.server_rows import PASSING
+from cloudspan_zstack.cloud.labels import tags_of
+from cloudspan_zstack.cloud.session import Change, Job
+from cloudspan_zstack.cloud.source import session_of
+from cloudspan_zstack.compute.server_rows import LEAVING, PASSING, row_or_none
+from cloudspan_zstack.volume.volumes import VolumeWish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cloudspan.v1 import server_pb2
-    from cloudspan_kit import Call, Operation
-    from cloudspan_zstack.compute.servers import ServerReader
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit import Call, Made
+    from cloudspan_zstack.compute.server_rows import ServerRow
 
-_GONE = "gone"
-_ENDED_BADLY = frozenset({"Error", "Crashed"})
-_LEFT = LEAVING | {_GONE}
+GONE = "gone"
+_FROM_IMAGE = "/vm-instances"
+_FROM_VOLUME = "/vm-instances/from/volume"
+_MOST_VOLUMES = 24
+_MOST_USER_DATA = 48 * 1024
+_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
+NO_NEW_PORT = "ZStack makes the NICs of a new server with it and of no other; name the network, with ip_addresses"
 
 
-class ServerCreation:
-    """CreateServer."""
+class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """What only ZStack knows of a new server."""
 
-    capabilities: ClassVar[Mapping[str, Capability]] = {
-        "create_server": Capability(
-            create_safety=BY_KEY,
-            options=CreateServerOptions,
-            fields={
-                "network_interfaces.port": (ABSENT, "ZStack makes the NICs of a new server itself"),
-                "network_interfaces.new_port": (ABSENT, NO_NEW_PORT),
-                "network_interfaces.floating_network": (EMULATED, "a VIP and an EIP; DeleteServer removes them"),
-                "boot_volume.delete_with_server": (EMULATED, "a boot volume always goes with its server"),
-                "new_volumes": (EMULATED, "made before the server and attached to it when it is there"),
-                "new_volumes.delete_with_server": (EMULATED, "DeleteServer deletes them, ZStack's own UI does not"),
-                "server.tags": (ABSENT, "on ZStack a tag without a value is a label without one"),
-                "server.config_drive": (ABSENT, "ZStack gives guests their metadata by the network only"),
-            },
-        )
+    cpu_num: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    """Virtual CPUs, where no flavor is named."""
+    memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Memory in MiB, where no flavor is named."""
+    stopped: bool = False
+    """Whether to leave the server stopped once everything is allocated."""
+    cluster_uuid: str | None = None
+    """ZStack's cluster to place it in."""
+    host_uuid: str | None = None
+    """The host to place it on."""
+    system_tags: list[str] = []
+    """Further system tags of ZStack, as `bootMode::UEFI`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """A checked request."""
+
+    template: str
+    params: Mapping[str, Any]
+    system_tags: Sequence[str]
+    user_tags: Sequence[str]
+    stays_stopped: bool
+    volumes: Sequence[NewVolume] = ()
+    interfaces: Sequence[Interface] = ()
+    references: Sequence[Reference] = ()
+
+    def change(self, uuid: str) -> Change:
+        """Return what creates the server of that uuid."""
+        params = {**self.params, "resourceUuid": uuid}
+        return Change("POST", self.template, params=params, system_tags=self.system_tags, user_tags=self.user_tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Something that the request names and that has to be there."""
+
+    field: str
+    template: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewVolume:
+    """A data volume that is made with the server."""
+
+    wish: VolumeWish
+    goes_along: bool
+    """Whether it goes with the server too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One NIC of the server, and the network of the floating IP that shall lead to it."""
+
+    number: int
+    network: str
+    floating: str = ""
+
+
+def plan_of(request: server_pb2.CreateServerRequest, options: CreateServerOptions, ref: ClusterRef) -> ServerPlan:
+    """Return what a request asks for.
+
+    Raises:
+        InvalidRequest: It contradicts itself, lacks something, or names resources of another cluster.
+        Unsupported: It asks for what ZStack has not.
+    """
+    wanted = request.server
+    if not wanted.display_name:
+        raise _bad("server.display_name", "ZStack wants a name for a server")
+    interfaces = _interfaces(request, ref)
+    networks = [interface.network for interface in interfaces]
+    params = {
+        "name": wanted.display_name,
+        "description": wanted.description or None,
+        **_size(wanted, options, ref),
+        **_boot(request, ref),
+        "l3NetworkUuids": networks or None,
+        "defaultL3NetworkUuid": networks[0] if len(networks) > 1 else None,
+        "zoneUuid": native_id(ref, "zones", wanted.zone, "server.zone") or None,
+        "clusterUuid": options.cluster_uuid,
+        "hostUuid": options.host_uuid,
+        "strategy": "CreateStopped" if options.stopped else "InstantStart",
     }
+    if not any(params[key] for key in ("l3NetworkUuids", "zoneUuid", "clusterUuid", "hostUuid")):
+        raise _bad("network_interfaces", "name a network, or a zone where the server is to have none")
+    key_pair = native_id(ref, "keyPairs", wanted.key_pair, "server.key_pair")
+    template = _FROM_VOLUME if "volumeUuid" in params else _FROM_IMAGE
+    if key_pair and template == _FROM_VOLUME:
+        raise _bad("server.key_pair", "a server that boots from an existing volume is given no keys; leave it out")
+    if key_pair:
+        params["sshKeyPairUuids"] = [key_pair]
+    tags = [*_guest_tags(request), *_network_tags(request, networks, ref), *options.system_tags]
+    labels, volumes = tags_of(wanted.labels, "server.labels"), _volumes(request, ref)
+    references = _references(request, params, key_pair, interfaces, ref)
+    return ServerPlan(template, params, tags, labels, options.stopped, volumes, interfaces, references)
 
-    def __init__(self, reader: ServerReader) -> None:
-        self._reader = reader
-        self._session = reader.session
-        self._parts = ServerParts(reader)
-        self.marked = {"servers": marked_kind(reader.session, SERVER, ("VmInstanceVO",), self._remove_marked)}
 
-    async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
-        plan = plan_of(request, read_options(request.options, CreateServerOptions), self._reader.ref)
-        await op.read_once("check", lambda: self._parts.check(op.call, plan))
-        if not plan.has_parts:
-            return await self._reader.server(op.call, await self._make(op, plan))
-        uuid = resource_uuid(op.marker("server"))
-        volumes = await self._parts.make_volumes(op, plan, uuid)
-        addresses = await self._parts.make_addresses(op, plan, uuid)
-        made = await self._make(op, plan)
-        await self._parts.join(op, plan, made, volumes, addresses)
-        return await self._reader.server(op.call, made)
+def _references(
+    request: server_pb2.CreateServerRequest, params: Mapping[str, Any], key_pair: str, interfaces: Sequence[Interface],
+    ref: ClusterRef,
+) -> list[Reference]:  # fmt: skip
+    """Return what the server is to be made of, as far as it is not made with it."""
+    groups = [native_id(ref, "securityGroups", group, "") for group in request.server.security_groups]
+    named = [
+        ("server.flavor", "/instance-offerings", params.get("instanceOfferingUuid")),
+        ("server.image", "/images", params.get("imageUuid")),
+        ("server.key_pair", "/ssh-key-pair", key_pair),
+        ("server.zone", "/zones", params["zoneUuid"]),
+        ("boot_volume.volume", "/volumes", params.get("volumeUuid")),
+        ("boot_volume.volume_type", "/disk-offerings", params.get("rootDiskOfferingUuid")),
+        *((f"network_interfaces[{nic.number}].network", "/l3-networks", nic.network) for nic in interfaces),
+        *((f"server.security_groups[{i}]", "/security-groups", group) for i, group in enumerate(groups)),
+    ]
+    return [Reference(field, f"{path}/{{uuid}}", uuid) for field, path, uuid in named if uuid]
 
-    async def _make(self, op: Operation, plan: ServerPlan) -> str:
-        """Make the server itself, and wait until it runs, or stands still where it shall; return its uuid."""
-        made = await op.create_step(
-            "server",
-            send=lambda marker: self._send(op.call, plan, marker),
-            find=lambda marker: self._find(op.call, plan, marker),
-            undo=lambda uuid: undo_server(self._reader, op, uuid, "server"),
-            safety=BY_KEY,
-            collection="servers",
-        )
-        name = self._reader.ref.resource("servers", made.id)
-        op.set_resource(name)
-        # A create that takes longer than a refusal would has its row by now, which passes until it is over.
-        watch = Watch("servers", made.id)
-        state = await op.wait_until("built", lambda: self._built(op.call, made, plan), percent=50, watch=watch)
-        if state in _LEFT:
-            text = f"{name} was deleted by someone else while it was being built"
-            raise PreconditionFailed(text, reason="DELETED_MEANWHILE", resource=name)
-        if state in _ENDED_BADLY:
-            text = f"ZStack built {name} and it ended in state {state}"
-            raise GaveUp(text, reason="SERVER_ERROR", resource=name)
-        return made.id
 
-    async def _remove_marked(self, call: Call, uuid: str) -> None:
-        # Of one key the platform does a job once, even if it failed: asked again later, it is another one.
-        key = f"{uuid} {call.request_id}"
-        await erase_server(self._reader, call, uuid, (f"{key} undo", f"{key} expunge"))
+def _size(wanted: server_pb2.Server, options: CreateServerOptions, ref: ClusterRef) -> dict[str, Any]:
+    flavor = native_id(ref, "flavors", wanted.flavor, "server.flavor")
+    given = [options.cpu_num, options.memory_mib]
+    if flavor and any(given):
+        raise _bad("server.flavor", "a flavor decides CPUs and memory; leave either it or the two options out")
+    if flavor:
+        return {"instanceOfferingUuid": flavor}
+    if not all(given):
+        raise _bad("server.flavor", "name a flavor, or options.cpu_num and options.memory_mib")
+    return {"cpuNum": options.cpu_num, "memorySize": (options.memory_mib or 0) * MIB}
 
-    async def _send(self, call: Call, plan: ServerPlan, marker: str) -> Made[object]:
-        uuid = resource_uuid(marker)
-        params = {**plan.params, "resourceUuid": uuid}
-        change = Change("POST", plan.template, params=params, system_tags=plan.system_tags, user_tags=plan.user_tags)
-        try:
-            job = await self._session.send(call, marked(change, marker), job=marker)
-        except AlreadyExists:
-            found = await self._find(call, plan, marker)
-            if not found:
-                raise
-            return found[0]
-        return Made(uuid, job.kept())
 
-    async def _find(self, call: Call, plan: ServerPlan, marker: str) -> list[Made[object]]:
-        """The uuid is ours alone, so whatever has it was made by this step, a destroyed server too."""
-        row = await self._reader.row_or_none(call, resource_uuid(marker))
-        return [Made(row.uuid, Job(job_uuid(marker), "POST", plan.template).kept())] if row else []
+def _boot(request: server_pb2.CreateServerRequest, ref: ClusterRef) -> dict[str, Any]:
+    boot = request.boot_volume
+    image = native_id(ref, "images", request.server.image, "server.image")
+    volume = native_id(ref, "volumes", boot.volume, "boot_volume.volume")
+    if not volume and not image:
+        raise _bad("server.image", "name an image, or an existing volume in boot_volume.volume")
+    if volume:
+        return _boot_from_volume(boot, image, volume)
+    offering = native_id(ref, "volumeTypes", boot.volume_type, "boot_volume.volume_type")
+    if offering and boot.size_bytes:
+        raise _bad("boot_volume.size_bytes", "a disk offering has its size; leave one of the two out")
+    if request.HasField("boot_volume") and not offering and boot.size_bytes <= 0:
+        raise _bad("boot_volume.size_bytes", "a new boot volume needs its size")
+    return {"imageUuid": image, "rootDiskSize": boot.size_bytes or None, "rootDiskOfferingUuid": offering or None}
 
-    async def _built(self, call: Call, made: Made[object], plan: ServerPlan) -> str | None:
-        try:
-            done = await self._session.follow(call, Job.of(made.data))
-        except (LostJob, JobNotBegun) as error:
-            row = await self._reader.row_or_none(call, made.id)
-            if row is None:
-                text = f"the server was not built, and why is lost with its job: {error.message}"
-                raise GaveUp(text, reason=error.reason, metadata=error.metadata) from error
-            return None if row.state in PASSING - _LEFT else row.state
-        row = await self._reader.row_or_none(call, made.id)
-        # A job that never ends although the server is there is that of a management node which was restarted.
-        ready = row is not None and row.state == ("Stopped" if plan.stays_stopped else "Running")
-        passing = row is not None and row.state in PASSING - _LEFT
-        if not ready and (passing or not done):
-            return None
-        return row.state if row is not None else _GONE
+
+def _boot_from_volume(boot: server_pb2.CreateServerRequest.BootVolume, image: str, volume: str) -> dict[str, Any]:
+    if image:
+        raise _bad("server.image", "boot_volume.volume and image exclude each other; keep one")
+    if boot.size_bytes or boot.volume_type:
+        raise _bad("boot_volume", "an existing volume has its size and type; leave both out")
+    if not boot.delete_with_server:
+        text = "on ZStack a boot volume always goes with its server; set it to agree to that"
+        raise _bad("boot_volume.delete_with_server", text)
+    return {"volumeUuid": volume}
+
+
+def _interfaces(request: server_pb2.CreateServerRequest, ref: ClusterRef) -> list[Interface]:
+    found: list[Interface] = []
+    for i, interface in enumerate(request.network_interfaces):
+        path = f"network_interfaces[{i}]"
+        if interface.port:
+            text = f"{path}.port: ZStack makes the NICs of a new server itself; name a network"
+            raise Unsupported(text, reason="PORT_AT_CREATE")
+        if interface.HasField("new_port"):
+            text = f"{path}.new_port: {NO_NEW_PORT}"
+            raise Unsupported(text, reason="PORT_AT_CREATE")
+        network = native_id(ref, "networks", interface.network, f"{path}.network")
+        if not network:
+            raise _bad(f"{path}.network", "name a network")
+        if any(network == other.network for other in found):
+            raise _bad(f"{path}.network", "ZStack gives a new server one NIC a network; name each once")
+        floating = native_id(ref, "networks", interface.floating_network, f"{path}.floating_network")
+        found.append(Interface(i, network, floating))
+    networks = {nic.network for nic in found}
+    for nic in found:
+        if nic.floating in networks:
+            path = f"network_interfaces[{nic.number}].floating_network"
+            raise _bad(path, "ZStack gives no floating IP of a network that the server has a NIC on; leave one out")
+    return found
+
+
+def _volumes(request: server_pb2.CreateServerRequest, ref: ClusterRef) -> list[NewVolume]:
+    if len(request.new_volumes) > _MOST_VOLUMES:
+        raise _bad("new_volumes", f"a server has at most {_MOST_VOLUMES} data volumes")
+    found = []
+    for i, volume in enumerate(request.new_volumes):
+        path = f"new_volumes[{i}]"
+        if volume.size_bytes <= 0:
+            raise _bad(f"{path}.size_bytes", "a new volume needs its size")
+        offering = native_id(ref, "volumeTypes", volume.volume_type, f"{path}.volume_type")
+        name = volume.display_name or f"{request.server.display_name}-{i + 1}"
+        wish = VolumeWish(path=path, name=name, size=volume.size_bytes, offering=offering, tags=[])
+        found.append(NewVolume(wish, volume.delete_with_server))
+    return found
+
+
+def _guest_tags(request: server_pb2.CreateServerRequest) -> list[str]:
+    tags = []
+    if request.server.hostname:
+        tags.append(f"hostname::{_hostname(request.server.hostname)}")
+    if len(request.user_data) > _MOST_USER_DATA:
+        raise _bad("user_data", f"{len(request.user_data)} bytes are more than the {_MOST_USER_DATA} that fit")
+    if request.user_data:
+        tags.append(f"userdata::{base64.b64encode(request.user_data).decode()}")
+    if request.admin_password:
+        tags.append(f"rootPassword::{request.admin_password}")
+    return tags
+
+
+def _hostname(text: str) -> str:
+    """Return a host name as it is; the platform hands on anything, and DHCP servers choke on it."""
+    if not _HOSTNAME.fullmatch(text):
+        raise _bad("server.hostname", f"{text[:60]!r} is not a host name: letters, digits, hyphens and dots")
+    return text
+
+
+def _network_tags(request: server_pb2.CreateServerRequest, networks: Sequence[str], ref: ClusterRef) -> list[str]:
+    tags = []
+    for i, (network, interface) in enumerate(zip(networks, request.network_interfaces, strict=True)):
+        for address in interface.ip_addresses:
+            told = _address(address, f"network_interfaces[{i}].ip_addresses")
+            tags.append(f"staticIp::{network}::{told}")
+    groups = [
+        native_id(ref, "securityGroups", group, f"server.security_groups[{i}]")
+        for i, group in enumerate(request.server.security_groups)
+    ]
+    if groups and not networks:
+        raise _bad("server.security_groups", "security groups are those of NICs; name a network")
+    return tags + [f"l3::{network}::SecurityGroupUuids::{','.join(groups)}" for network in networks if groups]
+
+
+def _address(text: str, path: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise _bad(path, f"{text!r} is not an IP address") from error
+    # Two colons are what stands between the parts of a tag.
+    return str(address).replace("::", "--")
+
+
+def _bad(path: str, text: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: {text}", violations=[Violation(path, text)])
+
+
+async def built(call: Call, made: Made[ServerRow], plan: ServerPlan) -> str | None:
+    """Return the state that a new server's build ended in, GONE for none at all; None while it goes on.
+
+    Raises:
+        GaveUp: It was not built; the job says why, since the row of such a server disappears again.
+    """
+    try:
+        done = await session_of(call).follow(call, Job.of(made.data))
+    except (LostJob, JobNotBegun) as error:
+        row = await row_or_none(call, made.id)
+        if row is None:
+            text = f"the server was not built, and why is lost with its job: {error.message}"
+            raise GaveUp(text, reason=error.reason, metadata=error.metadata) from error
+        return None if _passes(row) else row.state
+    row = await row_or_none(call, made.id)
+    # A job that never ends although the server is there is that of a management node which was restarted.
+    ready = row is not None and row.state == ("Stopped" if plan.stays_stopped else "Running")
+    if not ready and (not done or (row is not None and _passes(row))):
+        return None
+    return row.state if row is not None else GONE
+
+
+def _passes(row: ServerRow) -> bool:
+    return row.state in PASSING - LEAVING

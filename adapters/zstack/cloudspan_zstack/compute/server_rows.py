@@ -1,4 +1,4 @@
-"""ZStack's VM instances as it tells them, and the way from there to the contract's `Server`; for the server files."""
+"""ZStack's VM instances as it tells them, what it keeps of them elsewhere, and both as `Server` messages."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudspan.v1 import server_pb2
+from cloudspan_common.errors import NotFound
 from cloudspan_kit import MIB
+from cloudspan_zstack.cloud.beside import both, read_marks, rows_by
+from cloudspan_zstack.cloud.labels import read_system_tags
+from cloudspan_zstack.cloud.markers import servers_of
 from cloudspan_zstack.cloud.rows import Row
+from cloudspan_zstack.cloud.source import session_of
+from cloudspan_zstack.network.floating_ips import EipRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
+    from cloudspan_kit import Call
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.dates import ServerZone
 
 _S = server_pb2.Server
+_TYPE, _HOSTNAME = "VmInstanceVO", "hostname::"
 
 STATES: Mapping[str, _S.State] = {
     "Created": _S.STATE_STOPPED,
@@ -46,6 +54,7 @@ PASSING = frozenset({
     "Starting", "Stopping", "Rebooting", "Destroying", "Migrating", "Pausing", "Resuming", "VolumeMigrating",
     "VolumeRecovering", "Expunging",
 })  # fmt: skip
+LEAVING = frozenset({"Destroying", "Destroyed", "Expunging"})
 
 
 class Address(msgspec.Struct, rename="camel"):
@@ -120,6 +129,30 @@ class ServerRow(Row):
         return STATES.get(self.state, _S.STATE_UNKNOWN)
 
 
+class GroupRef(msgspec.Struct, rename="camel"):
+    """A NIC in a security group; such a row has no uuid of its own."""
+
+    vm_instance_uuid: str = ""
+    security_group_uuid: str = ""
+
+
+async def server_row(call: Call, uuid: str) -> ServerRow:
+    """Return a server as ZStack tells it, a destroyed one too.
+
+    Raises:
+        NotFound: There is none of that uuid under the cluster's account.
+    """
+    return await session_of(call).get_one(call, "/vm-instances/{uuid}", ServerRow, args={"uuid": uuid})
+
+
+async def row_or_none(call: Call, uuid: str) -> ServerRow | None:
+    """Return as `server_row`; None where there is none."""
+    try:
+        return await server_row(call, uuid)
+    except NotFound:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Beside:
     """What belongs to servers and is told elsewhere."""
@@ -137,12 +170,44 @@ class Beside:
     """Host names that guests are told, by server."""
 
 
+async def read_beside(call: Call, ref: ClusterRef, rows: Sequence[ServerRow]) -> Beside:
+    """Return what belongs to servers, looked up for all of them at once."""
+    session, uuids = session_of(call), [row.uuid for row in rows]
+    nics = [nic.uuid for row in rows for nic in row.vm_nics]
+    data = [disk.uuid for row in rows for disk in row.all_volumes if disk.type != "Root"]
+    ((marks, tags), along), ((groups, names), eips) = await both(
+        both(
+            both(
+                read_marks(session, call, ref, _TYPE, rows),
+                read_system_tags(session, call, _TYPE, uuids, f"{_HOSTNAME}%"),
+            ),
+            servers_of(session, call, data),
+        ),
+        both(_groups(call, uuids), rows_by(session, call, "/eips", EipRow, "vmNicUuid", nics)),
+    )
+    floating: dict[str, list[str]] = {}
+    for eip in eips:
+        floating.setdefault(eip.vm_nic_uuid, []).append(eip.vip_ip)
+    hostnames = {uuid: found[0].removeprefix(_HOSTNAME) for uuid, found in tags.items()}
+    return Beside(marks, groups, names, floating, along, hostnames)
+
+
+async def _groups(call: Call, uuids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return groups by server, and names by group. A server is in a group when one of its NICs is."""
+    session, found = session_of(call), dict[str, set[str]]()
+    path = "/security-groups/vm-instances/nics"
+    for ref in await rows_by(session, call, path, GroupRef, "vmInstanceUuid", uuids):
+        found.setdefault(ref.vm_instance_uuid, set()).add(ref.security_group_uuid)
+    wanted = {uuid for groups in found.values() for uuid in groups}
+    named = await rows_by(session, call, "/security-groups", Row, "uuid", wanted)
+    return {server: sorted(groups) for server, groups in found.items()}, {row.uuid: row.name for row in named}
+
+
 class ServerMapping:
     """Makes `Server` messages of one cluster's rows."""
 
     def __init__(self, ref: ClusterRef, zone: ServerZone) -> None:
-        self._ref = ref
-        self._zone = zone
+        self._time = zone.timestamp
         self._base = f"{ref}/"
 
     def message(self, row: ServerRow, beside: Beside) -> _S:
@@ -155,8 +220,8 @@ class ServerMapping:
             native_state=row.state,
             project=beside.marks.project(row.uuid) or "",
             labels=beside.marks.labels(row.uuid),
-            create_time=self._zone.timestamp(row.create_date),
-            update_time=self._zone.timestamp(row.last_op_date),
+            create_time=self._time(row.create_date),
+            update_time=self._time(row.last_op_date),
             task=row.state.lower() if row.state in PASSING else "",
             flavor=self._name("flavors", row.instance_offering_uuid),
             vcpus=row.cpu_num,

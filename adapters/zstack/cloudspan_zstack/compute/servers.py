@@ -1,4 +1,4 @@
-"""Reads of servers: one, and pages of them, with what ZStack tells of them elsewhere.
+"""Servers: VM instances, and what is done to them: look first, ask once, follow the job, end on the state that is seen.
 
 A destroyed server lingers for days and is found by Get as SOFT_DELETED; lists leave it out unless `show_deleted` asks
 for it. Appliances (routers) lie among the servers and are left out.
@@ -6,39 +6,62 @@ for it. Appliances (routers) lie among the servers and are left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.errors import NotFound
-from cloudspan_kit import ABSENT, Capability
-from cloudspan_zstack.cloud.beside import Marks, both, read_marks, rows_by
-from cloudspan_zstack.cloud.labels import read_system_tags
-from cloudspan_zstack.cloud.markers import servers_of
-from cloudspan_zstack.cloud.queries import condition, one_of, page_of
-from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.transits import transits_of
-from cloudspan_zstack.compute.server_rows import PASSING, STATES, Beside, ServerMapping, ServerRow
+from cloudspan_common.errors import AlreadyExists, GaveUp, PreconditionFailed, RateLimited
+from cloudspan_kit import (
+    ABSENT,
+    BY_KEY,
+    EMULATED,
+    Call,
+    Capability,
+    Kind,
+    KindDriver,
+    Made,
+    Operation,
+    native_id,
+    push,
+    read_options,
+    watch_of,
+)
+from cloudspan_kit.drivers import ServerDriver
+from cloudspan_zstack.cloud.markers import marked
+from cloudspan_zstack.cloud.queries import one_of
+from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
+from cloudspan_zstack.cloud.source import AnyKind, Create, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.compute.server_create import GONE, NO_NEW_PORT, CreateServerOptions, built, plan_of
+from cloudspan_zstack.compute.server_parts import (
+    along_of,
+    attach,
+    check_parts,
+    detach,
+    join,
+    make_addresses,
+    make_volumes,
+    remove_along,
+)
+from cloudspan_zstack.compute.server_power import RUNNING, STOPPED, check, ended, look, power, rebooted, settled
+from cloudspan_zstack.compute.server_rows import (
+    LEAVING,
+    PASSING,
+    STATES,
+    ServerMapping,
+    ServerRow,
+    read_beside,
+    row_or_none,
+    server_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
-    from cloudspan_common.listing.filter_ast import Filter
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit import Call, Page, Query
-    from cloudspan_zstack.cloud.rows import Rows
-    from cloudspan_zstack.cloud.session import Session
+    from cloudspan_zstack.cloud.dates import ServerZone
 
-VM = "VmInstanceVO"
-_SORT_FIELDS = {"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"}
-# Equalities of the contract's fields that are references: field, native field.
-_REFERENCES = (
-    ("image", "imageUuid"), ("flavor", "instanceOfferingUuid"), ("zone", "zoneUuid"), ("host", "hostUuid"),
-    ("host_id", "hostUuid"),
-)  # fmt: skip
-_HOSTNAME = "hostname::"
+_S = server_pb2.Server
+_HARD = server_pb2.RebootServerRequest.MODE_HARD
+_COLD = {"type": "cold"}
 _UNTOLD = (ABSENT, "the platform does not tell it")
 _FIELDS = {
     "key_pair": (ABSENT, "ZStack does not tell which keys a server was given"),
@@ -58,157 +81,273 @@ _FIELDS = {
 }
 
 
-class GroupRef(msgspec.Struct, rename="camel"):
-    """A NIC in a security group; such a row has no uuid of its own."""
-
-    vm_instance_uuid: str = ""
-    vm_nic_uuid: str = ""
-    security_group_uuid: str = ""
-
-
-class GroupRow(Row):
-    """A security group, as far as servers are concerned."""
+def _state_conditions() -> dict[str, Sequence[str]]:
+    """The native states of each of ours; a state that ZStack has not is that of no server."""
+    found: dict[str, Sequence[str]] = {}
+    for name, ours in _S.State.items():
+        native = [native for native, state in STATES.items() if state == ours] or ["none"]
+        found[name.removeprefix("STATE_")] = one_of("state", native)
+    del found["UNKNOWN"]  # that may be any that we don't know
+    return found | {"BUILDING": ("state=Starting",)}
 
 
-class EipRow(Row):
-    """An EIP, as far as servers are concerned."""
+class VmInstances(ZStackSource):
+    """VM instances, which are removed in two steps, and whose job alone tells why a create failed."""
 
-    vm_nic_uuid: str = ""
-    vip_ip: str = ""
+    async def create(self, op: Operation, kind: AnyKind[R, M], body: Create, step: str, *, part: bool) -> Made[R]:
+        """Create one; the caller waits for it.
 
-
-class ServerReader:
-    """What the server areas of one cluster share: rows, and rows as messages."""
-
-    def __init__(self, session: Session, ref: ClusterRef) -> None:
-        self.session = session
-        self.ref = ref
-        self._mapping = ServerMapping(ref, session.zone)
-
-    async def row(self, call: Call, uuid: str) -> ServerRow:
-        """Return a server as ZStack tells it, a destroyed one too.
-
-        Raises:
-            NotFound: There is none of that uuid under the cluster's account.
+        A create that is sent twice is refused by the uuids of the server and of the job, both made of the marker.
         """
-        return await self.session.get_one(call, "/vm-instances/{uuid}", ServerRow, args={"uuid": uuid})
 
-    async def row_or_none(self, call: Call, uuid: str) -> ServerRow | None:
-        """Return as `row`; None where there is none."""
-        try:
-            return await self.row(call, uuid)
-        except NotFound:
-            return None
+        async def send(marker: str) -> Made[R]:
+            change = body(resource_uuid(marker))
+            try:
+                job = await session_of(op.call).send(op.call, marked(change, marker), job=marker)
+            except AlreadyExists:
+                if found := await find(marker):
+                    return found[0]
+                raise
+            return Made(resource_uuid(marker), job.kept())
 
-    async def server(self, call: Call, uuid: str) -> server_pb2.Server:
-        """Return a server as a message, with ZStack's own document under view FULL.
+        async def find(marker: str) -> list[Made[R]]:
+            # The uuid is ours alone, so whatever has it was made by this step, a destroyed server too.
+            row = await row_or_none(op.call, resource_uuid(marker))
+            job = Job(job_uuid(marker), "POST", body(resource_uuid(marker)).template)
+            return [Made(row.uuid, job.kept())] if row else []
 
-        Raises:
-            NotFound: There is none of that uuid under the cluster's account.
-        """
-        template = "/vm-instances/{uuid}"
-        row, document = await self.session.get_with_document(call, template, ServerRow, args={"uuid": uuid})
-        return (await self.messages(call, [row], [document]))[0]
-
-    async def messages(
-        self, call: Call, rows: Sequence[ServerRow], documents: Sequence[Mapping[str, Any]] = ()
-    ) -> list[server_pb2.Server]:
-        """Return rows as messages, with what belongs to them looked up for all of them at once."""
-        beside = await self._beside(call, rows) if rows else Beside(Marks({}, {}), {}, {}, {}, {}, {})
-        found = [self._mapping.message(row, beside) for row in rows]
-        if call.full:
-            for message, document in zip(found, documents, strict=False):
-                message.native.update(dict(document))
-        return found
-
-    async def _beside(self, call: Call, rows: Sequence[ServerRow]) -> Beside:
-        uuids = [row.uuid for row in rows]
-        nics = [nic.uuid for row in rows for nic in row.vm_nics]
-        data = [disk.uuid for row in rows for disk in row.all_volumes if disk.type != "Root"]
-        ((marks, hostnames), along), ((groups, names), floating) = await both(
-            both(
-                both(read_marks(self.session, call, self.ref, VM, rows), self._hostnames(call, uuids)),
-                servers_of(self.session, call, data),
-            ),
-            both(self._groups(call, uuids), self._floating(call, nics)),
+        made: Made[R] = await op.create_step(
+            step,
+            send=send,
+            find=find,
+            undo=lambda uuid: _undo(op, uuid, step),
+            safety=kind.safety,
+            collection=kind.collection,
         )
-        return Beside(marks, groups, names, floating, along, hostnames)
+        op.set_resource(op.call.cluster.resource(kind.collection, made.id))
+        return made
 
-    async def _hostnames(self, call: Call, uuids: Sequence[str]) -> dict[str, str]:
-        tags = await read_system_tags(self.session, call, VM, uuids, f"{_HOSTNAME}%")
-        return {uuid: found[0].removeprefix(_HOSTNAME) for uuid, found in tags.items()}
-
-    async def _groups(self, call: Call, uuids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
-        """Return groups by server, and names by group. A server is in a group when one of its NICs is."""
-        refs = await rows_by(
-            self.session, call, "/security-groups/vm-instances/nics", GroupRef, "vmInstanceUuid", uuids
-        )
-        found: dict[str, list[str]] = {}
-        for ref in refs:
-            groups = found.setdefault(ref.vm_instance_uuid, [])
-            if ref.security_group_uuid not in groups:
-                groups.append(ref.security_group_uuid)
-        wanted = {uuid for groups in found.values() for uuid in groups}
-        named = await rows_by(self.session, call, "/security-groups", GroupRow, "uuid", wanted)
-        return {server: sorted(groups) for server, groups in found.items()}, {row.uuid: row.name for row in named}
-
-    async def _floating(self, call: Call, nics: Sequence[str]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for row in await rows_by(self.session, call, "/eips", EipRow, "vmNicUuid", nics):
-            found.setdefault(row.vm_nic_uuid, []).append(row.vip_ip)
-        return found
+    async def discard(self, call: Call, kind: AnyKind[R, M], native_id: str) -> None:
+        # Of one key the platform does a job once, even if it failed: asked again later, it is another one.
+        key = f"{native_id} {call.request_id}"
+        await _erase(call, native_id, (f"{key} undo", f"{key} expunge"))
 
 
-class Servers:
-    """GetServer and ListServers."""
+SERVERS = Kind(
+    collection="servers",
+    message=server_pb2.Server,
+    row=ServerRow,
+    source=VmInstances(
+        "/vm-instances",
+        conditions=("type=UserVm",),
+        unless_asked="state!=Destroyed",
+        moving=one_of("state", sorted(PASSING))[0],
+    ),
+    sort={"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"},
+    push={
+        "state": push.words(_state_conditions()),
+        "display_name": push.text("name"),
+        "image": push.ref("imageUuid", "images"),
+        "flavor": push.ref("instanceOfferingUuid", "flavors"),
+        "zone": push.ref("zoneUuid", "zones"),
+        "host": push.ref("hostUuid", "hosts"),
+        "host_id": push.text("hostUuid"),
+    },
+    settled=lambda row: row.state not in PASSING,
+    gone=lambda row: row.state == "Destroyed",
+    safety=BY_KEY,
+    marker=UserTags("VmInstanceVO"),
+)
 
+
+class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
+    """ServerService."""
+
+    kind = SERVERS
     capabilities: ClassVar[Mapping[str, Capability]] = {
         "get_server": Capability(fields=_FIELDS),
-        "list_servers": Capability(sortable=tuple(_SORT_FIELDS), fields=_FIELDS),
+        "list_servers": Capability(fields=_FIELDS),
+        "create_server": Capability(
+            options=CreateServerOptions,
+            fields={
+                "network_interfaces.port": (ABSENT, "ZStack makes the NICs of a new server itself"),
+                "network_interfaces.new_port": (ABSENT, NO_NEW_PORT),
+                "network_interfaces.floating_network": (EMULATED, "a VIP and an EIP; DeleteServer removes them"),
+                "boot_volume.delete_with_server": (EMULATED, "a boot volume always goes with its server"),
+                "new_volumes": (EMULATED, "made before the server and attached to it when it is there"),
+                "new_volumes.delete_with_server": (EMULATED, "DeleteServer deletes them, ZStack's own UI does not"),
+                "server.tags": (ABSENT, "on ZStack a tag without a value is a label without one"),
+                "server.config_drive": (ABSENT, "ZStack gives guests their metadata by the network only"),
+            },
+        ),
+        "reboot_server": Capability(fields={"mode": (EMULATED, "MODE_HARD powers the server off and starts it")}),
+        "attach_volume": Capability(fields={"device": (ABSENT, "ZStack chooses the device itself")}),
     }
 
-    def __init__(self, reader: ServerReader) -> None:
-        self._reader = reader
-        self.transits = {"servers": transits_of(reader.session, "/vm-instances", "state", PASSING)}
+    def __init__(self, ref: ClusterRef, zone: ServerZone, *, purge: bool = False) -> None:
+        super().__init__(ref)
+        self._mapping, self._purge = ServerMapping(ref, zone), purge
 
-    async def get_server(self, call: Call, _request: server_pb2.GetServerRequest) -> server_pb2.Server:
-        return await self._reader.server(call, call.id)
+    async def messages(self, call: Call, rows: Sequence[ServerRow]) -> Sequence[server_pb2.Server]:
+        beside = await read_beside(call, self._ref, rows)
+        return [self._mapping.message(row, beside) for row in rows]
 
-    async def list_servers(self, call: Call, query: Query) -> Page[server_pb2.Server]:
-        async def messages(found: Rows[ServerRow]) -> list[server_pb2.Server]:
-            return await self._reader.messages(call, found.rows, found.documents)
+    async def _server(self, call: Call, uuid: str) -> server_pb2.Server:
+        return await self.told(call, await server_row(call, uuid))
 
-        return await page_of(
-            self._reader.session,
-            call,
-            query,
-            "/vm-instances",
-            ServerRow,
-            messages,
-            conditions=_conditions(query),
-            sort_fields=_SORT_FIELDS,
-        )
+    # ------------------------------------------------------------------ create and delete
+
+    async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
+        plan = plan_of(request, read_options(request.options, CreateServerOptions), self._ref)
+        await op.read_once("check", lambda: check_parts(op.call, plan))
+        uuid = resource_uuid(op.marker("server"))
+        volumes = await make_volumes(op, plan, uuid)
+        addresses = await make_addresses(op, plan, uuid)
+        made = await op.create(SERVERS, plan.change)
+        # A create that takes longer than a refusal would has its row by now, which passes until it is over.
+        watch = watch_of(SERVERS, made.id)
+        state = await op.wait_until("built", lambda: built(op.call, made, plan), percent=50, watch=watch)
+        self._check_built(made.id, state)
+        await join(op, plan, made.id, volumes, addresses)
+        return await self._server(op.call, made.id)
+
+    def _check_built(self, uuid: str, state: str) -> None:
+        name = self._ref.resource("servers", uuid)
+        if state in LEAVING | {GONE}:
+            text = f"{name} was deleted by someone else while it was being built"
+            raise PreconditionFailed(text, reason="DELETED_MEANWHILE", resource=name)
+        if state in ("Error", "Crashed"):
+            text = f"ZStack built {name} and it ended in state {state}"
+            raise GaveUp(text, reason="SERVER_ERROR", resource=name)
+
+    async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
+        """Destroy a server; it stays recoverable unless the cluster is configured to purge."""
+        op.set_resource(request.name)
+        uuid, name, watch = op.call.id, request.name, watch_of(SERVERS, op.call.id)
+        along = await op.read_once("along", lambda: along_of(op.call, uuid))
+        kept = await op.change("delete", lambda: _leave(op, _destroying(uuid), "delete", LEAVING))
+        state = await op.wait_until("deleted", lambda: _destroyed(op.call, kept, name), percent=50, watch=watch)
+        if self._purge and state != GONE:
+            kept = await op.change("expunge", lambda: _leave(op, _expunging(uuid), "expunge", {"Expunging"}))
+            await op.wait_until("expunged", lambda: _expunged(op.call, kept, name), percent=75, watch=watch)
+        await remove_along(op, along, purge=self._purge)
+
+    # ------------------------------------------------------------------ power
+
+    async def start_server(self, op: Operation, request: server_pb2.StartServerRequest) -> server_pb2.Server:
+        op.set_resource(request.name)
+        await op.read_once("check", lambda: check(op.call, "startVmInstance"))
+        await self._start(op, request.name)
+        return await self._server(op.call, op.call.id)
+
+    async def stop_server(self, op: Operation, request: server_pb2.StopServerRequest) -> server_pb2.Server:
+        op.set_resource(request.name)
+        await op.read_once("check", lambda: check(op.call, "stopVmInstance"))
+        kept = await op.change("stop", lambda: power(op, "stopVmInstance", "stop", STOPPED | {"Stopping"}))
+        await self._wait(op, "stopped", kept, STOPPED, request.name, percent=50)
+        return await self._server(op.call, op.call.id)
+
+    async def reboot_server(self, op: Operation, request: server_pb2.RebootServerRequest) -> server_pb2.Server:
+        """Reboot once: the job's uuid is the operation's, so the same reboot asked twice is one."""
+        op.set_resource(request.name)
+        if request.mode == _HARD:
+            await op.read_once("check", lambda: check(op.call, "stopVmInstance"))
+            kept = await op.change("power-off", lambda: power(op, "stopVmInstance", "power-off", STOPPED, _COLD))
+            await self._wait(op, "off", kept, STOPPED, request.name, percent=30)
+            await self._start(op, request.name)
+        else:
+            before = await op.read_once("look", lambda: look(op.call))
+            kept = await op.change("reboot", lambda: power(op, "rebootVmInstance", "reboot", frozenset()))
+            watch = watch_of(SERVERS, op.call.id)
+            await op.wait_until(
+                "rebooted", lambda: rebooted(op.call, kept, before, request.name), percent=50, watch=watch
+            )
+        return await self._server(op.call, op.call.id)
+
+    async def _start(self, op: Operation, name: str) -> None:
+        kept = await op.change("start", lambda: power(op, "startVmInstance", "start", RUNNING | {"Starting"}))
+        await self._wait(op, "running", kept, RUNNING, name, percent=60)
+
+    async def _wait(
+        self, op: Operation, step: str, kept: Mapping[str, Any], wanted: frozenset[str], name: str, *, percent: int
+    ) -> None:
+        watch = watch_of(SERVERS, op.call.id)
+        await op.wait_until(step, lambda: settled(op.call, kept, wanted, name), percent=percent, watch=watch)
+
+    # ------------------------------------------------------------------ volumes
+
+    async def attach_volume(self, op: Operation, request: server_pb2.AttachVolumeRequest) -> server_pb2.Server:
+        op.set_resource(request.name)
+        await attach(op, request, native_id(self._ref, "volumes", request.volume, "volume"))
+        return await self._server(op.call, op.call.id)
+
+    async def detach_volume(self, op: Operation, request: server_pb2.DetachVolumeRequest) -> server_pb2.Server:
+        op.set_resource(request.name)
+        await detach(op, native_id(self._ref, "volumes", request.volume, "volume"))
+        return await self._server(op.call, op.call.id)
 
 
-def _conditions(query: Query) -> list[str]:
-    """Return what ZStack can filter by; the kit applies the whole filter to what comes back."""
-    asked = query.filter
-    deleted = [] if query.show_deleted else ["state!=Destroyed"]
-    conditions = ["type=UserVm", *_state(asked), *deleted, *condition("name", asked.equal("display_name") or "")]
-    for field, native in _REFERENCES:
-        conditions += condition(native, (asked.equal(field) or "").rpartition("/")[2])
-    return conditions
+def _destroying(uuid: str) -> Change:
+    return Change("DELETE", "/vm-instances/{uuid}", {"uuid": uuid})
 
 
-def _state(asked: Filter) -> list[str]:
-    """Return nothing for an unknown state too: that may be any that we don't know."""
-    wanted = asked.equal("state")
-    known = server_pb2.Server.State.items()
-    value = dict(known).get(f"STATE_{(wanted or '').removeprefix('STATE_')}")
-    if value in (None, server_pb2.Server.STATE_UNKNOWN):
-        return []
-    if value == server_pb2.Server.STATE_BUILDING:
-        return ["state=Starting"]
-    native = [name for name, ours in STATES.items() if ours == value]
-    # A state that ZStack has not is that of no server.
-    return one_of("state", native or ["none"])
+def _expunging(uuid: str) -> Change:
+    return Change("PUT", "/vm-instances/{uuid}/actions", {"uuid": uuid}, action="expungeVmInstance")
+
+
+async def _leave(op: Operation, change: Change, step: str, left: frozenset[str] | set[str]) -> dict[str, Any]:
+    row = await row_or_none(op.call, op.call.id)
+    if row is None or row.state in left:
+        return {}
+    return (await session_of(op.call).send(op.call, change, job=op.marker(step))).kept()
+
+
+async def _destroyed(call: Call, kept: Mapping[str, Any], name: str) -> str | None:
+    row = await row_or_none(call, call.id)
+    if row is None:
+        return GONE
+    if row.state == "Destroyed":
+        return row.state
+    done = await ended(call, kept, row, name)
+    # Where a policy keeps servers for ever the job ends and the server does not.
+    if done and row.state not in PASSING and (await server_row(call, call.id)).state not in LEAVING:
+        text = f"ZStack says that {name} is deleted, and it is {row.state}: look at its deletion policy"
+        raise GaveUp(text, reason="NOT_DELETED", resource=name)
+    return None
+
+
+async def _expunged(call: Call, kept: Mapping[str, Any], name: str) -> str | None:
+    row = await row_or_none(call, call.id)
+    if row is None:
+        return GONE
+    await ended(call, kept, row, name)
+    return None
+
+
+async def _undo(op: Operation, uuid: str, step: str) -> None:
+    """Undo the create of `step`: nothing is left, not even what could be recovered.
+
+    A delete that overtook the create's job would find nothing, and leave what the job makes after it.
+    """
+    row = await row_or_none(op.call, uuid)
+    if row is None and not await session_of(op.call).is_over(op.call, op.marker(step)):
+        raise RateLimited(f"server {uuid} is still being made", reason="STILL_BUSY", retry_after_s=1.0)
+    await _erase(op.call, uuid, (op.marker("undo-server"), op.marker("undo-expunge")))
+
+
+async def _erase(call: Call, uuid: str, jobs: tuple[str, str]) -> None:
+    """Destroy and expunge a server within the call; `jobs` are the keys of the two changes.
+
+    Raises:
+        RateLimited: It is on its way; ask again.
+    """
+    session, row = session_of(call), await row_or_none(call, uuid)
+    if row is not None and row.state not in LEAVING:
+        await session.act(call, _destroying(uuid), job=jobs[0])
+        row = await row_or_none(call, uuid)
+    if row is not None and row.state == "Destroyed":
+        await session.act(call, _expunging(uuid), job=jobs[1])
+        row = await row_or_none(call, uuid)
+    if row is not None:
+        # As after any "slow down", an undo is asked again.
+        raise RateLimited(f"server {uuid} is being deleted", reason="STILL_BUSY", retry_after_s=1.0)

@@ -34,7 +34,8 @@ from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.rows import Date, Row
 from cloudspan_zstack.cloud.session import Change, Session
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
-from cloudspan_zstack.volume.storage_rows import DiskOfferingRow, PrimaryStorageRow, SnapshotRow, SourceRow
+from cloudspan_zstack.volume.snapshots import SnapshotRow
+from cloudspan_zstack.volume.volume_types import DiskOfferingRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +90,17 @@ class VolumeRow(Row, kw_only=True):
     root_image_uuid: str = ""
     is_shareable: bool = False
     last_attach_date: Date = None
+
+
+class SourceRow(Row, kw_only=True):
+    """An image or a snapshot, as far as a volume that is made of it is concerned."""
+
+    size: int = 0
+
+
+class PrimaryStorageRow(Row, kw_only=True):
+    zone_uuid: str = ""
+    type: str = ""
 
 
 # Memory and Cache volumes are the platform's own.

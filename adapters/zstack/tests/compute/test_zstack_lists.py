@@ -1,14 +1,13 @@
-"""Lists of servers and flavors over ZStack's pages: whole whatever happens to them, filtered, in order."""
+"""Lists of servers over ZStack's pages: whole whatever happens to them, filtered, in order."""
 
 from __future__ import annotations
 
 import pytest
 
-from cloudspan.v1 import flavor_pb2, server_pb2, zone_pb2
+from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import Busy, NotFound
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_kit.driver import Query
-from cloudspan_zstack.cloud.session import Change
 
 from .conftest import REF
 
@@ -139,29 +138,3 @@ async def test_another_accounts_server_is_not_there(make_bench):
     seen = await admin.read("get_server", f"{REF}/servers/{uuid}")
     owner = await admin.named("/accounts", "demo2")
     assert seen.project == f"{REF}/projects/{owner}"
-
-
-async def test_flavors_are_offerings_for_guests_and_zones_are_zones(bench):
-    """Offerings of routers are none."""
-    flavors = await bench.everything("list_flavors", flavor_pb2.Flavor)
-    told = {flavor.display_name: (flavor.vcpus, flavor.memory_mib, flavor.disabled) for flavor in flavors}
-    assert told == {"small": (1, 1024, False), "medium": (2, 4096, False), "large": (4, 8192, False)}
-    assert not any(flavors[0].HasField(field) for field in ("disk_bytes", "ephemeral_bytes", "swap_bytes"))
-    one = await bench.read("get_flavor", flavors[0].name, full=True)
-    assert (one.name, one.native["name"]) == (flavors[0].name, flavors[0].display_name)
-    (zone,) = await bench.everything("list_zones", zone_pb2.Zone)
-    assert (await bench.read("get_zone", zone.name), zone.available) == (zone, True)
-    assert set(zone.scopes) == {zone_pb2.Zone.SCOPE_COMPUTE, zone_pb2.Zone.SCOPE_VOLUME, zone_pb2.Zone.SCOPE_NETWORK}
-
-
-async def test_a_flavor_has_description_and_labels(make_bench):
-    """The offering's own text, and its user tags."""
-    admin = make_bench("admin")
-    uuid = await admin.named("/instance-offerings", "small")
-    admin.cloud.store.instance_offerings.present(uuid)["description"] = "for tests"
-    change = Change(
-        "POST", "/user-tags", params={"resourceType": "InstanceOfferingVO", "resourceUuid": uuid, "tag": "tier::low"}
-    )
-    await admin.session.act(admin.call(), change, job="tag")
-    found = await admin.read("get_flavor", f"{REF}/flavors/{uuid}")
-    assert (found.description, dict(found.labels)) == ("for tests", {"tier": "low"})

@@ -1,4 +1,4 @@
-"""Volumes are made exactly once and deleted only when nothing uses them; types and snapshots are read."""
+"""Volumes are made exactly once and deleted only when nothing uses them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.protobuf.struct_pb2 import Struct
 
-from cloudspan.v1 import snapshot_pb2, volume_pb2, volume_type_pb2
+from cloudspan.v1 import volume_pb2, volume_type_pb2
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_zstack_fake import Kind
 
+from .conftest import GIB, PARENT, V, a_snapshot, a_volume, new_volume
+
 if TYPE_CHECKING:
-    from .conftest import Lab
+    from adapters.zstack.tests.areas.conftest import Lab
 
-PARENT = "platforms/zstack/clusters/lab"
-GIB = 1 << 30
 Code = grpc.StatusCode
-V = volume_pb2.Volume
-
-
-def new_volume(options: dict[str, Any] | None = None, **fields: Any) -> volume_pb2.CreateVolumeRequest:
-    struct = Struct()
-    struct.update(options or {})
-    volume = V(**({"display_name": "v"} | fields))
-    return volume_pb2.CreateVolumeRequest(parent=PARENT, volume=volume, options=struct)
-
-
-async def a_volume(lab: Lab, options: dict[str, Any] | None = None, **fields: Any) -> volume_pb2.Volume:
-    fields = fields or {"size_bytes": GIB}
-    made: volume_pb2.Volume = await lab.made(lab.storage.create_volume, new_volume(options, **fields), V)
-    return made
-
-
-async def a_snapshot(lab: Lab, volume: str) -> str:
-    made = await lab.act("POST", f"/volumes/{volume[-32:]}/volume-snapshots", name="s")
-    return f"{PARENT}/snapshots/{made['uuid']}"
 
 
 async def delete(lab: Lab, name: str) -> Any:
@@ -274,22 +254,6 @@ async def test_every_volume_is_listed_while_others_are_deleted(member: Lab) -> N
         names += [volume.name for volume in page.items]
     assert len(names) == len(set(names))
     assert {f"{PARENT}/volumes/{uuid}" for uuid in seeded} <= set(names)
-
-
-async def test_snapshots_are_a_tree(member: Lab) -> None:
-    """Each names the one it builds on."""
-    (volume,) = await member.everything(member.storage.list_volumes, V, 'display_name = "data-1"')
-    first, second = await a_snapshot(member, volume.name), await a_snapshot(member, volume.name)
-    listing = member.storage.list_snapshots, snapshot_pb2.Snapshot
-    found = {one.name: one for one in await member.everything(*listing, f'volume = "{volume.name}"')}
-    assert found[second].parent_snapshot == first
-    assert found[first].state == snapshot_pb2.Snapshot.STATE_AVAILABLE
-    assert [(found[name].HasField("latest"), found[name].latest) for name in (first, second)] == [
-        (True, False), (True, True),
-    ]  # fmt: skip
-    assert (found[first].stored_bytes, found[first].HasField("volume_size_bytes")) == (volume.size_bytes // 10, False)
-    one = await member.storage.get_snapshot(member.call(first), snapshot_pb2.GetSnapshotRequest())
-    assert one == found[first]
 
 
 async def test_an_unknown_option_names_the_known_ones(member: Lab) -> None:

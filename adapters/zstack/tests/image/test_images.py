@@ -1,21 +1,17 @@
-"""Images, projects and quotas are read as the contract tells them."""
+"""Images are read as the contract has them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from cloudspan.v1 import image_pb2, project_pb2, quota_pb2
-from cloudspan_common.errors import NotFound
+from cloudspan.v1 import image_pb2
 
 if TYPE_CHECKING:
-    from .conftest import Lab
+    from adapters.zstack.tests.areas.conftest import Lab
 
 PARENT = "platforms/zstack/clusters/lab"
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 GIB = 1 << 30
-Q = quota_pb2.Quota
 I = image_pb2.Image  # noqa: E741 - as short as the messages of the other tests
 
 
@@ -73,37 +69,3 @@ async def test_every_image_is_listed(member: Lab) -> None:
     found = await member.everything(member.image.list_images, I, limit=50)
     assert len({image.name for image in found}) == len(found) == 133
     assert len(await member.everything(member.image.list_images, I, 'display_name = "bulk-image-7"', limit=50)) == 1
-
-
-async def test_the_administrator_sees_all_accounts_and_others_themselves(admin: Lab, member: Lab) -> None:
-    """Accounts are projects."""
-    every = await admin.everything(admin.identity.list_projects, project_pb2.Project)
-    assert {project.display_name for project in every} == {"admin", "demo", "demo2"}
-    (own,) = await member.everything(member.identity.list_projects, project_pb2.Project)
-    assert own.display_name == "demo"
-    other = next(project for project in every if project.display_name == "demo2")
-    with pytest.raises(NotFound):
-        await member.identity.get_project(member.call(other.name), project_pb2.GetProjectRequest())
-
-
-async def test_a_quota_tells_limits_and_use_in_our_units(member: Lab) -> None:
-    """Memory is MiB, and the platform's own words stay where we have none."""
-    (quota,) = await member.everything(member.identity.list_quotas, quota_pb2.Quota)
-    items = {item.native_metric: item for item in quota.items}
-    servers = items["vm.totalNum"]
-    assert (servers.metric, servers.limit, servers.used, servers.HasField("used")) == (Q.METRIC_SERVERS, 20, 5, True)
-    assert (items["vm.memorySize"].metric, items["vm.memorySize"].limit) == (Q.METRIC_MEMORY_MIB, 80 * 1024)
-    assert (items["volume.data.num"].metric, items["volume.data.num"].used) == (Q.METRIC_VOLUMES, 3)
-    assert (items["vm.num"].metric, items["vm.num"].limit) == (Q.METRIC_UNKNOWN, 20)
-    assert not any(item.HasField("reserved") for item in quota.items)
-    assert quota.project == quota.name.replace("quotas", "projects")
-    assert quota == await member.identity.get_quota(member.call(quota.name), quota_pb2.GetQuotaRequest())
-
-
-async def test_the_administrator_has_no_quota(admin: Lab) -> None:
-    """It reads those of others."""
-    (own,) = await admin.everything(admin.identity.list_quotas, quota_pb2.Quota)
-    assert (own.name, len(own.items)) == (f"{PARENT}/quotas/{ADMIN}", 0)
-    accounts = await admin.everything(admin.identity.list_projects, project_pb2.Project, 'display_name = "demo"')
-    name = accounts[0].name.replace("projects", "quotas")
-    assert (await admin.identity.get_quota(admin.call(name), quota_pb2.GetQuotaRequest())).items

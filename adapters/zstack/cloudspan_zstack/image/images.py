@@ -1,7 +1,7 @@
-"""The image area: reads of images.
+"""Images: reads.
 
-`cluster` lists it among its areas; the kit calls the functions by their names. Deleted images can be read,
-SOFT_DELETED, for the days that the platform keeps them; lists leave them out unless `show_deleted` asks for them.
+Deleted images can be read, SOFT_DELETED, for the days that the platform keeps them; lists leave them out unless
+`show_deleted` asks for them.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ import msgspec
 from yarl import URL
 
 from cloudspan.v1 import image_pb2
-from cloudspan_kit import ABSENT, Capability
-from cloudspan_zstack.cloud import conditions
+from cloudspan_kit import ABSENT, Call, Capability, Kind, KindDriver, push
+from cloudspan_kit.drivers import ImageDriver
 from cloudspan_zstack.cloud.beside import both, read_marks
 from cloudspan_zstack.cloud.labels import read_system_tags
-from cloudspan_zstack.cloud.listings import Listing, list_page, read_one
 from cloudspan_zstack.cloud.rows import Row
+from cloudspan_zstack.cloud.source import ZStackSource, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit import Call, Page, Query
     from cloudspan_zstack.cloud.beside import Marks
-    from cloudspan_zstack.cloud.session import Session
+    from cloudspan_zstack.cloud.dates import ServerZone
 
 _I = image_pb2.Image
 _STATES = {
@@ -36,20 +35,11 @@ _STATES = {
     "Deleted": _I.STATE_SOFT_DELETED,
     "Error": _I.STATE_ERROR,
 }
-_PUSHED_STATES = {
+_PUSHED = {
     "CREATING": ("status?=Creating,Downloading",),
     "ACTIVE": ("status=Ready", "state=Enabled"),
     "SOFT_DELETED": ("status=Deleted",),
     "ERROR": ("status=Error",),
-}
-_SORT = {
-    "display_name": "name",
-    "native_state": "status",
-    "create_time": "createDate",
-    "update_time": "lastOpDate",
-    "size_bytes": "actualSize",
-    "virtual_size_bytes": "size",
-    "disk_format": "format",
 }
 _ROOT = "RootVolumeTemplate"
 _KINDS = {_ROOT: _I.KIND_ROOT, "DataVolumeTemplate": _I.KIND_DATA, "ISO": _I.KIND_ISO}
@@ -99,61 +89,70 @@ class ImageRow(Row, kw_only=True):
     backup_storage_refs: list[StoreRef] = msgspec.field(default_factory=list)
 
 
-class Image:
-    """Images of one cluster."""
+def _kind_conditions() -> dict[str, tuple[str]]:
+    return {_I.Kind.Name(kind).removeprefix("KIND_"): (f"mediaType={native}",) for native, kind in _KINDS.items()}
 
+
+IMAGES = Kind(
+    collection="images",
+    message=image_pb2.Image,
+    row=ImageRow,
+    source=ZStackSource("/images", unless_asked="status!=Deleted"),
+    sort={
+        "display_name": "name",
+        "native_state": "status",
+        "create_time": "createDate",
+        "update_time": "lastOpDate",
+        "size_bytes": "actualSize",
+        "virtual_size_bytes": "size",
+        "disk_format": "format",
+    },
+    push={
+        "name": push.ref("uuid", "images"),
+        "display_name": push.text("name"),
+        "native_state": push.text("status"),
+        "state": push.words(_PUSHED),
+        "kind": push.words(_kind_conditions()),
+        "disk_format": push.word("format", {native.upper(): native for native in _FORMATS}),
+        "os_type": push.text("platform"),
+        "os_distro": push.text("guestOsType"),
+        "architecture": push.text("architecture"),
+        "checksum": push.text("md5Sum"),
+    },
+)
+
+
+class Images(KindDriver[ImageRow, image_pb2.Image], ImageDriver):
+    """ImageService."""
+
+    kind = IMAGES
     capabilities: ClassVar[Mapping[str, Capability]] = {
         "get_image": Capability(fields=_FIELDS),
-        "list_images": Capability(sortable=tuple(_SORT), fields=_FIELDS),
+        "list_images": Capability(fields=_FIELDS),
     }
 
-    def __init__(self, session: Session, ref: ClusterRef) -> None:
-        self._session, self._ref = session, ref
-        self._names = f"{ref}/images/"
-        pushes = {
-            "name": conditions.name("uuid", self._names),
-            "display_name": conditions.text("name"),
-            "native_state": conditions.text("status"),
-            "state": conditions.word(_PUSHED_STATES),
-            "kind": conditions.word({word: (f"mediaType={native}",) for word, native in _native_kinds().items()}),
-            "disk_format": conditions.word({native.upper(): (f"format={native}",) for native in _FORMATS}),
-            "os_type": conditions.text("platform"),
-            "os_distro": conditions.text("guestOsType"),
-            "architecture": conditions.text("architecture"),
-            "checksum": conditions.text("md5Sum"),
-        }
-        self._listing: Listing[ImageRow, image_pb2.Image] = Listing(
-            "/images", ImageRow, self._messages, not_deleted="status!=Deleted", sortable=_SORT, pushes=pushes
-        )
+    def __init__(self, ref: ClusterRef, zone: ServerZone) -> None:
+        super().__init__(ref)
+        self._time = zone.timestamp
+        self._images, self._volumes, self._snapshots = f"{ref}/images/", f"{ref}/volumes/", f"{ref}/snapshots/"
 
-    def __repr__(self) -> str:
-        return f"<Image {self._ref}>"
-
-    async def get_image(self, call: Call, _request: image_pb2.GetImageRequest) -> image_pb2.Image:
-        return await read_one(self._session, call, self._listing)
-
-    async def list_images(self, call: Call, query: Query) -> Page[image_pb2.Image]:
-        return await list_page(self._session, call, query, self._listing)
-
-    async def _messages(self, call: Call, rows: Sequence[ImageRow]) -> list[image_pb2.Image]:
-        uuids = [row.uuid for row in rows]
+    async def messages(self, call: Call, rows: Sequence[ImageRow]) -> Sequence[image_pb2.Image]:
+        session, uuids = session_of(call), [row.uuid for row in rows]
         marks, tags = await both(
-            read_marks(self._session, call, self._ref, "ImageVO", rows),
-            read_system_tags(self._session, call, "ImageVO", uuids),
+            read_marks(session, call, self._ref, "ImageVO", rows), read_system_tags(session, call, "ImageVO", uuids)
         )
         return [self._message(row, marks, tags.get(row.uuid, ())) for row in rows]
 
     def _message(self, row: ImageRow, marks: Marks, tags: Sequence[str]) -> image_pb2.Image:
-        dates = self._session.zone
         return _I(
-            name=self._names + row.uuid,
+            name=self._images + row.uuid,
             display_name=row.name,
             state=_state(row),
             native_state=row.status,
             project=marks.project(row.uuid),
             labels=marks.labels(row.uuid),
-            create_time=dates.timestamp(row.create_date),
-            update_time=dates.timestamp(row.last_op_date),
+            create_time=self._time(row.create_date),
+            update_time=self._time(row.last_op_date),
             # While it is downloaded both sizes are 0, which is not known yet.
             size_bytes=row.actual_size or row.size or None,
             virtual_size_bytes=row.size or None,
@@ -180,14 +179,10 @@ class Image:
         if not rest:
             return None
         if scheme == "volume":
-            return _I.Source(volume=f"{self._ref}/volumes/{rest}")
+            return _I.Source(volume=self._volumes + rest)
         if scheme == "volumeSnapshot":
-            return _I.Source(snapshot=f"{self._ref}/snapshots/{rest}")
+            return _I.Source(snapshot=self._snapshots + rest)
         return _I.Source(uri=_without_credentials(url)) if scheme != "upload" else None
-
-
-def _native_kinds() -> dict[str, str]:
-    return {_I.Kind.Name(kind).removeprefix("KIND_"): native for native, kind in _KINDS.items()}
 
 
 def _state(row: ImageRow) -> Any:
