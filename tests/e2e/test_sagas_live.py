@@ -16,7 +16,7 @@ from cloudspan.v1 import floating_ip_pb2, network_pb2, port_pb2, router_pb2, sub
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import RateLimited
 from cloudspan_common.names import ClusterRef
-from cloudspan_kit.driver import Call
+from cloudspan_kit import Call
 from cloudspan_kit.engine.step import drive
 from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_openstack.cloud.clouds import read_cloud

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from cloudspan_common.clock import Clock
-    from cloudspan_kit.driver import Cluster
+    from cloudspan_kit import Cluster
 
 
 class Site(Protocol):

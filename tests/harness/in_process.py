@@ -23,7 +23,7 @@ from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from cloudspan_kit.driver import Cluster
+    from cloudspan_kit import Cluster
 
 _ROUTED_S = 5.0
 _READY_S = 10.0

@@ -104,10 +104,15 @@ class Cluster(Protocol):
     @property
     def ref(self) -> ClusterRef: ...
 
-    # Read where they are there, until no adapter is without them:
-    #   drivers: Sequence[Driver], everything that it serves; a function may stand in one driver only
-    #   cloud: object, what the sources of its kinds work with, handed to them as `Call.cloud`
-    #   areas: Sequence[Area], drivers of before kinds
+    @property
+    def drivers(self) -> Sequence[Driver]:
+        """Everything that it serves; a function may stand in one driver only."""
+        ...
+
+    @property
+    def cloud(self) -> object:
+        """What the sources of its kinds work with, handed to them as `Call.cloud`: usually the session."""
+        ...
 
     @property
     def digest(self) -> str:

@@ -1,6 +1,6 @@
 """Small translations that adapters of every platform need: references, configured names, decoded documents.
 
-Areas and configurations call these, areas some of them once a field, so they stay flat and cheap.
+Drivers and configurations call these, drivers some of them once a field, so they stay flat and cheap.
 """
 
 from __future__ import annotations

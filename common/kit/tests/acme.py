@@ -1,4 +1,4 @@
-"""An adapter for a platform that is one area, over real sockets: what the tests of the kit's servicers start."""
+"""An adapter for a platform with one driver, over real sockets: what the tests of the kit's servicers start."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, Generic, TypeVar
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_kit.driver import Call
+from cloudspan_kit import Call
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 
 EAST = ClusterRef("acme", "east")
 PARENT = str(EAST)
 
-AreaT = TypeVar("AreaT")
+DriverT = TypeVar("DriverT")
 
 
-class AcmeCluster(Generic[AreaT]):
-    """One cluster with one area."""
+class AcmeCluster(Generic[DriverT]):
+    """One cluster with a driver of servers, and others beside it."""
 
-    ref, digest, settle_s = EAST, "acme", 0.0
+    ref, digest, settle_s, cloud = EAST, "acme", 0.0, None
 
-    def __init__(self, servers: AreaT) -> None:
+    def __init__(self, servers: DriverT, *others: Any) -> None:
         self.servers = servers
-        self.areas = (servers,)
+        self.drivers = (servers, *others)
 
     async def open(self) -> None:
         """Nothing to open."""

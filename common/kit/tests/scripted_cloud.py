@@ -15,7 +15,7 @@ from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import AlreadyExists, CloudspanError, OutcomeUnknown
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import BY_KEY, BY_MARKER, Call, CreateSafety, Made, Watch
+from cloudspan_kit import BY_KEY, BY_MARKER, Call, CreateSafety, Made, Watch
 from cloudspan_kit.engine.step import take_step
 
 EAST = ClusterRef("acme", "east")

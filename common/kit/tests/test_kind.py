@@ -282,7 +282,7 @@ async def test_a_list_with_rows_left_out_is_partial_and_names_them() -> None:
     cloud = rows(3)
     cloud[1]["size"] = {}
     cluster: Any = AcmeCluster(None)
-    cluster.areas, cluster.drivers, cluster.cloud = (), (Volumes(EAST),), cloud
+    cluster.drivers, cluster.cloud = (Volumes(EAST),), cloud
     async with serving(cluster) as address, Client(address) as client:
         answer = await client.volumes.ListVolumes(volume_pb2.ListVolumesRequest(parent=PARENT))
         got = await client.volumes.GetVolume(volume_pb2.GetVolumeRequest(name=f"{PARENT}/volumes/v2"))

@@ -11,9 +11,8 @@ from google.protobuf.message import Message
 
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_kit import Made, Marked, MarkedRows, Query, RowPage, Rows
-from cloudspan_openstack.cloud.pushdown import asks_for_projects
 from cloudspan_openstack.cloud.rows import Collection
-from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
+from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 import msgspec
 from google.protobuf.message import Message
 
-from cloudspan_openstack.cloud.pushdown import asks_for_projects
-from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
+from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

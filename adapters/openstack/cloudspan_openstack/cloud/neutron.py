@@ -17,8 +17,7 @@ from google.protobuf.message import Message
 from cloudspan.v1 import network_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, Violation
 from cloudspan_kit import Kind, Made, Marked, Marker, Query
-from cloudspan_openstack.cloud.pushdown import asks_for_projects
-from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, session_of
+from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
 from cloudspan_openstack.cloud.values import is_mark
 
 if TYPE_CHECKING:

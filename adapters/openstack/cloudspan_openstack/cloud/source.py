@@ -14,6 +14,7 @@ Three rules of the platforms shape the paging by markers:
 from __future__ import annotations
 
 import bisect
+import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
@@ -40,6 +41,9 @@ AnyKind = Kind[R, M, Never]
 
 MAX_LIMIT = 1000
 _GONE = ("gone", True)  # what waits for a deletion have ended with in stored cursors
+
+# `project:*`, `project != "..."`, `project = "a" OR project = "b"`: whoever writes so means projects beyond his own.
+_PROJECT = re.compile(r"(?<![\w.\"'])project\s*(?:!?=|:|<|>)")
 
 
 def session_of(call: Call) -> Session:
@@ -358,3 +362,8 @@ class _Walk(Generic[R, M]):
         except (NotFound, InvalidRequest):
             return True  # the last row was deleted just now: the next page finds its way
         return bool(answer.count)
+
+
+def asks_for_projects(query: Query) -> bool:
+    """Whether the filter speaks of projects, so that an administrator's own is not all that is wanted."""
+    return not query.filter.is_empty and _PROJECT.search(query.filter.text) is not None

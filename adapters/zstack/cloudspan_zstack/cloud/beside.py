@@ -1,6 +1,6 @@
 """What ZStack keeps beside a row: its owner, its labels, and the rows of other tables that it points to.
 
-The network, storage, image and identity areas ask here for a whole page of rows at once, by uuid, in as few calls as
+Drivers ask here for a whole page of rows at once, by uuid, in as few calls as
 fit into URLs.
 """
 

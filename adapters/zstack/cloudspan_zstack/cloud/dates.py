@@ -1,6 +1,6 @@
 """ZStack's dates: text in the server's own zone that does not say which zone that is.
 
-`issuer` teaches a `ServerZone` at each login, out of one moment told in both ways; the areas read dates through it.
+`issuer` teaches a `ServerZone` at each login, out of one moment told in both ways; drivers read dates through it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The id of what is made is derived from the marker, which finds it by the whole m
 tag as well. Where the platform puts the tags of a create is its own affair: those of an IP range go to the network that
 the range is of, those of a key pair are filed as a volume's. So a tag only tells the marker; the id is derived anew.
 
-`creation` sends marks with every create; the areas' `marked` finds by them. What is made to go with a server carries a
+`creation` sends marks with every create; the kinds' markers find by them. What is made to go with a server carries a
 second tag, which `server_along` finds it by.
 """
 
@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudspan_kit import Marked
-from cloudspan_kit.driver import MarkedKind
+from cloudspan_kit import Marked, MarkedKind
 from cloudspan_zstack.cloud.beside import owners_of, rows_by
 from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.queries import everything, one_of

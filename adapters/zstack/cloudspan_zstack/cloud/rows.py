@@ -1,6 +1,6 @@
 """What ZStack's answers look like, as far as every resource shares it.
 
-The areas declare their rows on `Row`: fields in snake case, the native camel case is derived, and what the server
+Kinds declare their rows on `Row`: fields in snake case, the native camel case is derived, and what the server
 leaves out (it omits null fields) has a default.
 """
 

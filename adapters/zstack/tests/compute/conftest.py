@@ -18,7 +18,7 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import Call, Query
+from cloudspan_kit import Call, Query
 from cloudspan_kit.engine.step import take_step
 from cloudspan_kit.testing import Functions
 from cloudspan_zstack.cloud.clouds import make_cloud

@@ -7,7 +7,7 @@ import pytest
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import Busy, NotFound
 from cloudspan_common.listing.filter_ast import Filter
-from cloudspan_kit.driver import Query
+from cloudspan_kit import Query
 
 from .conftest import REF
 

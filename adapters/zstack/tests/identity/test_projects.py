@@ -10,7 +10,7 @@ from cloudspan.v1 import project_pb2
 from cloudspan_common.errors import NotFound
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 
 async def test_the_administrator_sees_all_accounts_and_others_themselves(admin: Lab, member: Lab) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import project_pb2, quota_pb2
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 PARENT = "platforms/zstack/clusters/lab"
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import zone_pb2
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 
 async def test_a_disabled_zone_is_not_available(admin: Lab) -> None:

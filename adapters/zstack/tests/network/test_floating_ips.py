@@ -12,7 +12,7 @@ from cloudspan.v1 import floating_ip_pb2
 from cloudspan_zstack_fake import Kind
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 PARENT = "platforms/zstack/clusters/lab"
 Code = grpc.StatusCode

@@ -14,7 +14,7 @@ from cloudspan_zstack_fake import Kind
 from .conftest import NEW, PARENT, N, S, a_network, drop_network, new_network, new_subnet, writes
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
 HALVES = (

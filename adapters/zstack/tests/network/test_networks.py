@@ -14,7 +14,7 @@ from cloudspan_zstack_fake import Kind
 from .conftest import PARENT, N, a_network, a_subnet, drop_network, the_network
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
 

@@ -9,7 +9,7 @@ from cloudspan.v1 import port_pb2, router_pb2
 from .conftest import PARENT
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 
 async def test_a_port_tells_server_addresses_and_groups(member: Lab) -> None:

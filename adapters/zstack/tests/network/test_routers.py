@@ -9,7 +9,7 @@ from cloudspan.v1 import router_pb2
 from .conftest import PARENT, the_network
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 
 async def test_a_router_tells_its_way_out(admin: Lab) -> None:

@@ -13,7 +13,7 @@ from cloudspan_zstack_fake import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 PARENT = "platforms/zstack/clusters/lab"
 Code = grpc.StatusCode

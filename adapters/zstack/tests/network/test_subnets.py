@@ -14,7 +14,7 @@ from cloudspan_zstack_fake import Kind
 from .conftest import NEW, PARENT, S, a_network, a_subnet, new_subnet, the_network, writes
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
 

@@ -1,16 +1,16 @@
-"""The fake cloud and its users, as the other areas' tests have them, and volumes to work with."""
+"""The fake cloud and its users, as the other kinds' tests have them, and volumes to work with."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.zstack.tests.areas.conftest import admin, clock, cloud, member, user
+from adapters.zstack.tests.lab import admin, clock, cloud, member, user
 from google.protobuf.struct_pb2 import Struct
 
 from cloudspan.v1 import volume_pb2
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 __all__ = ["admin", "clock", "cloud", "member", "user"]
 

@@ -9,7 +9,7 @@ from cloudspan.v1 import snapshot_pb2
 from .conftest import V, a_snapshot
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 
 async def test_snapshots_are_a_tree(member: Lab) -> None:

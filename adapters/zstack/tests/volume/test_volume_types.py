@@ -9,7 +9,7 @@ from cloudspan.v1 import volume_type_pb2
 from .conftest import GIB
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 T = volume_type_pb2.VolumeType
 

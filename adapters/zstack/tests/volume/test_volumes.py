@@ -14,7 +14,7 @@ from cloudspan_zstack_fake import Kind
 from .conftest import GIB, PARENT, V, a_snapshot, a_volume, new_volume
 
 if TYPE_CHECKING:
-    from adapters.zstack.tests.areas.conftest import Lab
+    from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
 

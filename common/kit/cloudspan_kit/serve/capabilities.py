@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import cluster_pb2
@@ -16,22 +17,32 @@ from cloudspan_common import contract
 from cloudspan_common.errors import Defect, InvalidRequest, Unsupported, Violation
 from cloudspan_kit import drivers as protocols
 from cloudspan_kit.cluster import ABSENT, BY_MARKER, UNDECLARED, Capability
-from cloudspan_kit.driver import MarkedKind
 from cloudspan_kit.kind import KindDriver
 from cloudspan_kit.lists.resources import get_resource, list_resources
 from cloudspan_kit.serve.options import options_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     from cloudspan_kit.cluster import Call, Cluster
-    from cloudspan_kit.driver import Transits
     from cloudspan_kit.kind import Kind, Marked
 
+    Transits = Callable[[Call, Sequence[str]], Awaitable[set[str]]]
+
 AnyDriver = KindDriver[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedKind:
+    """How the marks on one collection are found, and what carries them is removed."""
+
+    find: Callable[[Call, str], Awaitable[Sequence[Marked]]]
+    """`async (call, prefix)`: everything whose marker begins with `prefix`; each row's marker is its own."""
+    remove: Callable[[Call, str], Awaitable[None]]
+    """`async (call, id)`: deletes one; done as well when it is gone."""
 
 
 class Abilities:
@@ -39,7 +50,7 @@ class Abilities:
 
     def __init__(self, cluster: Cluster) -> None:
         self._ref = str(cluster.ref)
-        self.cloud: object = getattr(cluster, "cloud", None)
+        self.cloud: object = cluster.cloud
         """What the sources of its kinds work with."""
         self._functions: dict[str, Callable[..., Any]] = {}
         self._capabilities: dict[str, Capability] = {}
@@ -47,22 +58,11 @@ class Abilities:
         """What tells of a collection's resources in transit."""
         self.marked: dict[str, MarkedKind] = {}
         """What finds a collection's marked resources."""
-        # Areas are what drivers are called in adapters that are not yet written with kinds.
-        for area in getattr(cluster, "areas", ()):
-            self._add_area(area)
-        for driver in getattr(cluster, "drivers", ()):
+        for driver in cluster.drivers:
             self._add_driver(driver)
 
     def __repr__(self) -> str:
         return f"<Abilities {self._ref}: {len(self._functions)} of {len(contract.methods())} methods>"
-
-    def _add_area(self, area: Any) -> None:
-        self._declare(area)
-        for name in _methods():
-            if (function := getattr(area, name, None)) is not None:
-                self._serve(name, function)
-        self.transits |= getattr(area, "transits", {})
-        self.marked |= getattr(area, "marked", {})
 
     def _add_driver(self, driver: Any) -> None:
         own = list(_own_functions(driver))

@@ -1,6 +1,6 @@
 """Options: what only one platform knows of a request, a Struct that its driver declares as a `msgspec.Struct`.
 
-Areas and the servicer call `read_options`; capabilities publish `options_schema`; the gateway refuses by
+Drivers and the servicer call `read_options`; capabilities publish `options_schema`; the gateway refuses by
 `unknown_options` before it asks an adapter. An unknown option is refused, never ignored.
 """
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from cloudspan_kit.driver import Call, Operation
+    from cloudspan_kit.cluster import Call
+    from cloudspan_kit.operation import Operation
     from cloudspan_kit.serve.capabilities import Abilities
 
 _ETAG_BYTES = 8

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     import grpc
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_kit.driver import MarkedKind
     from cloudspan_kit.kind import Marked
-    from cloudspan_kit.serve.capabilities import Abilities
+    from cloudspan_kit.serve.capabilities import Abilities, MarkedKind
     from cloudspan_kit.serve.servicer import Clusters, ContractServicer
 
     Context = grpc.aio.ServicerContext[Any, Any]

@@ -10,7 +10,7 @@ from common.kit.tests.scripted_cloud import EAST, Fault, Gateway, ScriptedCloud,
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import BY_KEY, UNSAFE
+from cloudspan_kit import BY_KEY, UNSAFE
 
 Phase = operation_pb2.OperationMetadata.Phase
 

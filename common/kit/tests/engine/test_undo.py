@@ -14,7 +14,7 @@ from cloudspan.v1 import operation_pb2, server_pb2
 from cloudspan_common import errors
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import Call, Made
+from cloudspan_kit import Call, Made
 from cloudspan_kit.engine.run import MAX_MARKER_CHARS, OperationRun
 from cloudspan_kit.engine.step import drive, take_step
 

@@ -13,7 +13,7 @@ from cloudspan.v1 import server_pb2
 from cloudspan_common import errors
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import Call
+from cloudspan_kit import Call
 from cloudspan_kit.engine.step import drive, take_step
 
 

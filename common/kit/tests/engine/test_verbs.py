@@ -11,7 +11,7 @@ from cloudspan_common import errors
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.telemetry import NativeCall, record_native_call
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import Call, Watch
+from cloudspan_kit import Call, Watch
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from cloudspan_common.listing.page_token import (
 )
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
-from cloudspan_kit.driver import Call, Page, Query
+from cloudspan_kit import Call, Page, Query
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.lists.fill import Ask, fill
 

@@ -1,4 +1,4 @@
-"""What a cluster can do is read off its areas, and what can't be read is declared."""
+"""What a cluster can do is read off its drivers, and what can't be read is declared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudspan.v1 import cluster_pb2
 from cloudspan_common import contract
 from cloudspan_common.errors import Defect, Unsupported
 from cloudspan_common.names import ClusterRef
-from cloudspan_kit.driver import ABSENT, BY_MARKER, EMULATED, NATIVE, Capability
+from cloudspan_kit import ABSENT, BY_MARKER, EMULATED, NATIVE, Capability
 from cloudspan_kit.serve.capabilities import Abilities
 
 METHODS = contract.methods()
@@ -55,32 +55,29 @@ class Compute:
         """Never called here."""
 
 
-class Area:
-    """An area of what it is given."""
-
-    def __init__(self, capabilities: Mapping[str, Capability] | None = None, *functions: str) -> None:
-        self.capabilities = capabilities or {}
-        for name in functions:
-            setattr(self, name, self._function)
-
-    async def _function(self, *_: Any) -> None:
-        """Never called here."""
+async def _never_called(*_: Any) -> None:
+    """Never called here."""
 
 
-def abilities(*areas: Any) -> Abilities:
+def a_driver(capabilities: Mapping[str, Capability] | None = None, *functions: str) -> Any:
+    """Return a driver of what it is given."""
+    return type("Driver", (), {"capabilities": capabilities or {}, **dict.fromkeys(functions, _never_called)})()
+
+
+def abilities(*drivers: Any) -> Abilities:
     class Cluster:
-        ref = ClusterRef("acme", "east")
+        ref, cloud = ClusterRef("acme", "east"), None
 
     cluster: Any = Cluster()
-    cluster.areas = areas
+    cluster.drivers = drivers
     return Abilities(cluster)
 
 
 def test_a_function_of_the_rpcs_name_serves_it() -> None:
     """And nothing else does."""
-    area = Compute()
-    found = abilities(area)
-    assert found.function(GET) == area.get_server
+    driver = Compute()
+    found = abilities(driver)
+    assert found.function(GET) == driver.get_server
     assert found.capability(GET).level == NATIVE
     assert repr(found) == f"<Abilities platforms/acme/clusters/east: 2 of {len(METHODS)} methods>"
 
@@ -90,12 +87,12 @@ def test_what_is_not_there_is_refused_with_the_declared_reason() -> None:
     with pytest.raises(Unsupported, match="no block storage here; GetCluster lists"):
         abilities(Compute()).function(LIST_VOLUMES)
     with pytest.raises(Unsupported, match="ListVolumes; GetCluster lists"):
-        abilities(Area()).function(LIST_VOLUMES)
+        abilities(a_driver()).function(LIST_VOLUMES)
 
 
 def test_a_function_that_is_declared_absent_is_not_served() -> None:
-    """One cluster of a platform may lack what its area has code for."""
-    found = abilities(Area({"get_server": Capability(level=ABSENT, reason="too old")}, "get_server"))
+    """One cluster of a platform may lack what its driver has code for."""
+    found = abilities(a_driver({"get_server": Capability(level=ABSENT, reason="too old")}, "get_server"))
     with pytest.raises(Unsupported, match="too old"):
         found.function(GET)
     assert [c.level for c in found.describe()] == [ABSENT]
@@ -123,7 +120,7 @@ def test_a_field_that_is_declared_absent_is_refused_when_it_is_set() -> None:
         "network_interfaces.new_port.security_groups": (ABSENT, "addresses are drawn"),
         "server.zone": (EMULATED, "by a label"),
     }
-    found = abilities(Area({"create_server": Capability(fields=fields)}, "create_server"))
+    found = abilities(a_driver({"create_server": Capability(fields=fields)}, "create_server"))
 
     def check(**fields: Any) -> None:
         found.check_fields(CREATE, CREATE.request(**fields))
@@ -139,8 +136,8 @@ def test_a_field_that_is_declared_absent_is_refused_when_it_is_set() -> None:
 def test_mistakes_of_an_author_are_found_at_the_start() -> None:
     """A misspelt declaration, a function in two drivers, options that would be ignored."""
     with pytest.raises(Defect, match="creat_server"):
-        abilities(Area({"creat_server": Capability()}))
+        abilities(a_driver({"creat_server": Capability()}))
     with pytest.raises(Defect, match="two drivers"):
-        abilities(Area({}, "get_server"), Area({}, "get_server"))
+        abilities(a_driver({}, "get_server"), a_driver({}, "get_server"))
     with pytest.raises(Defect, match="forbid_unknown_fields"):
-        abilities(Area({"get_server": Capability(options=Careless)}, "get_server")).describe()
+        abilities(a_driver({"get_server": Capability(options=Careless)}, "get_server")).describe()

@@ -16,7 +16,7 @@ from cloudspan.client import AsyncClient
 from cloudspan.client import errors as client_errors
 from cloudspan.v1 import common_pb2, server_pb2, server_pb2_grpc, volume_pb2, volume_pb2_grpc
 from cloudspan_common import errors, grpcs
-from cloudspan_kit.driver import ABSENT, Call, Capability, Operation, Page, Query
+from cloudspan_kit import ABSENT, Call, Capability, Operation, Page, Query
 
 Lists, Gets = server_pb2.ListServersRequest, server_pb2.GetServerRequest
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +14,83 @@ from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.client import AsyncClient
 from cloudspan.client import errors as client_errors
-from cloudspan.v1 import server_pb2
+from cloudspan.v1 import port_pb2, server_pb2, volume_pb2
 from cloudspan_common import errors, grpcs
 from cloudspan_common.telemetry import NativeCall, record_native_call
 from cloudspan_common.trial_certificates import Authority
-from cloudspan_kit.driver import Call, Capability, Marked, MarkedKind, Operation, Watch
+from cloudspan_kit import Call, Kind, KindDriver, Marked, Operation, Source, Watch
 
 State = server_pb2.Server.State
 
 
-class Servers:
-    """An area with marked servers, some of which are starting."""
+class Cloud(Source[Any]):
+    """A source that only tells what is in transit, and discards."""
 
-    capabilities: Mapping[str, Capability] = {}
+    def __init__(self, servers: list[Servers]) -> None:
+        self.servers = servers
+
+    def id_of(self, row: object) -> str:
+        return str(row)
+
+    async def one(self, call: Call, kind: Any, native_id: str) -> Any:
+        raise AssertionError("not read here")
+
+    async def page(self, call: Call, kind: Any, query: Any) -> Any:
+        raise AssertionError("not listed here")
+
+    async def sweep(self, call: Call, kind: Any) -> AsyncIterator[Sequence[Any]]:
+        yield []
+
+    async def in_transit(self, call: Call, kind: Any, ids: Sequence[str]) -> set[str]:
+        record_native_call(NativeCall(PARENT, "compute", "GET", "/servers", 200, 1.0))
+        return {*ids[1:], "somebody-elses"}
+
+    async def discard(self, call: Call, kind: Any, native_id: str) -> None:
+        self.servers[0].removed.append(native_id)
+
+
+@dataclass
+class Found:
+    """Finds the marks of one kind."""
+
+    find_: Callable[[str], Awaitable[Sequence[Marked]]]
+
+    async def find(self, _call: Call, _kind: Any, prefix: str) -> Sequence[Marked]:
+        return await self.find_(prefix)
+
+
+class Ports(KindDriver[str, port_pb2.Port]):
+    """Ports with a mark."""
+
+    def message(self, row: str) -> port_pb2.Port:
+        return port_pb2.Port(name=row)
+
+
+class Volumes(KindDriver[str, volume_pb2.Volume]):
+    """Volumes whose marks can't be read today."""
+
+    def message(self, row: str) -> volume_pb2.Volume:
+        return volume_pb2.Volume(name=row)
+
+
+class Servers(KindDriver[str, server_pb2.Server]):
+    """Marked servers, some of which are starting."""
 
     def __init__(self) -> None:
-        self.transits = {"servers": self._starting}
-        self.marked = {
-            "servers": MarkedKind(self._find, self._remove),
-            "ports": MarkedKind(self._find_ports, self._remove),
-            "volumes": MarkedKind(self._find_volumes, self._remove),
-        }
+        super().__init__(EAST)
+        cloud = Cloud([self])
+        self.kind = Kind("servers", server_pb2.Server, str, cloud, settled=bool, marker=Found(self._find))
+        self.ports, self.volumes = Ports(EAST), Volumes(EAST)
+        self.ports.kind = Kind("ports", port_pb2.Port, str, cloud, marker=Found(self._find_ports))
+        self.volumes.kind = Kind("volumes", volume_pb2.Volume, str, cloud, marker=Found(self._find_volumes))
         self.rows = {"1": "cs-mine-op1-server", "2": "cs-other-op2-server", "3": ""}
         self.states: dict[str, State] = {}
         self.removed: list[str] = []
         self.acted = 0
         self.met = asyncio.Barrier(2)
+
+    def message(self, row: str) -> server_pb2.Server:
+        return server_pb2.Server(name=row)
 
     async def get_server(self, call: Call, _: server_pb2.GetServerRequest) -> server_pb2.Server:
         if call.id not in self.rows:
@@ -57,23 +109,16 @@ class Servers:
     async def _start(self) -> None:
         self.acted += 1
 
-    async def _starting(self, _: Call, ids: Sequence[str]) -> set[str]:
-        record_native_call(NativeCall(PARENT, "compute", "GET", "/servers", 200, 1.0))
-        return {*ids[1:], "somebody-elses"}
-
-    async def _find(self, _: Call, prefix: str) -> Sequence[Marked]:
+    async def _find(self, prefix: str) -> Sequence[Marked]:
         await self.met.wait()
         return [Marked(i, marker, "web", 1e9) for i, marker in self.rows.items() if prefix[:3] in marker]
 
-    async def _find_ports(self, _: Call, __: str) -> Sequence[Marked]:
+    async def _find_ports(self, _: str) -> Sequence[Marked]:
         await self.met.wait()
         return [Marked("p", "cs-mine-op1-port")]
 
-    async def _find_volumes(self, _: Call, __: str) -> Sequence[Marked]:
+    async def _find_volumes(self, _: str) -> Sequence[Marked]:
         raise errors.Unreachable("no block storage today")
-
-    async def _remove(self, _: Call, native_id: str) -> None:
-        self.removed.append(native_id)
 
 
 async def _not_yet() -> None:
@@ -82,7 +127,8 @@ async def _not_yet() -> None:
 
 @pytest.fixture
 def cluster() -> AcmeCluster[Servers]:
-    return AcmeCluster(Servers())
+    servers = Servers()
+    return AcmeCluster(servers, servers.ports, servers.volumes)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the tests of the network, storage, image and identity areas share: a fake cloud, and who works with it."""
+"""What the tests of network, storage, image and identity share: a fake cloud, and who works with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock, LeapingClock
-from cloudspan_kit.driver import Call, Query
+from cloudspan_kit import Call, Query
 from cloudspan_kit.engine.step import take_step
 from cloudspan_kit.testing import Functions
 from cloudspan_zstack.cloud.clouds import make_cloud
@@ -49,7 +49,7 @@ class HastyClock(SystemClock):
 
 
 class Lab:
-    """One account of the fake cloud, with the areas under test."""
+    """One account of the fake cloud, with the drivers under test."""
 
     def __init__(self, cloud: FakeCloud, cluster: ZStackCluster, clock: FakeClock, account: str) -> None:
         self.cloud, self.clock, self.session = cloud, clock, cluster.session
