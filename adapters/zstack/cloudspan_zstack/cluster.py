@@ -1,4 +1,4 @@
-"""One ZStack cluster: an entry of the clouds file with its session, its connections and its areas.
+"""One ZStack cluster: an entry of the clouds file with its session, its connections and its drivers.
 
 `__main__` makes a `Shared` for the process and a `ZStackCluster` for each configured cloud; the adapter kit does the
 rest. Implements `cloudspan_kit.driver.Cluster`.

@@ -5,7 +5,7 @@ tag as well. Where the platform puts the tags of a create is its own affair: tho
 the range is of, those of a key pair are filed as a volume's. So a tag only tells the marker; the id is derived anew.
 
 `creation` sends marks with every create; the areas' `marked` finds by them. What is made to go with a server carries a
-second tag, which `server_along` finds it by.
+second tag, which `server_parts` finds it by.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""Servers are listed whole, with what is asked for, and deleted once; a deleted one stays recoverable."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan.v1 import server_pb2
+from cloudspan_common.errors import NotFound
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_kit.driver import Query
+from cloudspan_zstack_fake.store import ADMIN
+
+from .conftest import REF, make_server
+
+_Server = server_pb2.Server
+
+
+def _id(message):
+    return message.name.rsplit("/", 1)[-1]
+
+
+def _ids(items):
+    return [_id(item) for item in items]
+
+
+async def test_a_deleted_server_stays_recoverable(bench):
+    """Deleting it again, or deleting none, is done at once."""
+    made = await make_server(bench)
+    for _ in range(2):
+        await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=f"{REF}/servers/{ADMIN}"), _Server)
+    assert bench.cloud.control.count(call="DestroyVmInstance") == 1
+
+
+async def test_a_cluster_may_be_told_to_purge(make_bench):
+    """Then nothing is left of a deleted server, nor of one that was deleted softly before."""
+    bench = make_bench(delete="purge")
+    made = await make_server(bench)
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert bench.cloud.store.vms.get(_id(made)) is None
+
+
+@pytest.mark.parametrize("kind", ["lost_job", "lost_reply"])
+async def test_a_delete_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
+    """Destroyed is done."""
+    made = await make_server(bench)
+    bench.cloud.control.fault(kind, call="DestroyVmInstance", count=1)
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert bench.cloud.store.vms.present(_id(made))["state"] == "Destroyed"
+
+
+async def test_a_destroyed_server_is_found_by_get_and_left_out_of_lists(bench):
+    """SOFT_DELETED is a state of its own, not gone: `show_deleted` shows it."""
+    uuids = bench.cloud.control.seed(servers=3)["servers"]
+    bench.cloud.store.vms.present(uuids[0])["state"] = "Destroyed"
+    got = await bench.read("get_server", f"{REF}/servers/{uuids[0]}")
+    assert got.state == _Server.STATE_SOFT_DELETED
+    assert set(_ids(await bench.everything("list_servers", _Server))) == set(uuids[1:])
+    assert await bench.everything("list_servers", _Server, "state = SOFT_DELETED") == []
+    for text, wanted in (("", uuids), ("state = SOFT_DELETED", uuids[:1]), ("state = RUNNING", uuids[1:])):
+        assert set(_ids(await bench.everything("list_servers", _Server, text, show_deleted=True))) == set(wanted)
+
+
+async def test_a_filter_is_asked_of_the_server_where_it_can_be(bench):
+    """And a value that holds an operator is not, since the server would misread it."""
+    uuids = bench.cloud.control.seed(servers=3)["servers"]
+    bench.cloud.store.vms.present(uuids[0])["name"] = "a>=b"
+    bench.cloud.store.vms.present(uuids[1])["name"] = "web"
+    for name, wanted in (("a>=b", uuids[:1]), ("web", uuids[1:2])):
+        assert _ids(await bench.everything("list_servers", _Server, f'display_name = "{name}"')) == wanted
+    asked = [request.query for request in bench.cloud.control.requests(call="QueryVmInstance")]
+    assert "name%3Dweb" in asked[-1] or "name=web" in asked[-1], asked[-1]
+    assert "a%3E" not in asked[-2]
+    assert "a>" not in asked[-2]
+
+
+async def test_states_are_asked_for_in_the_platforms_words(bench):
+    """Several of its states may be one of ours, and some of ours it has not."""
+    uuids = bench.cloud.control.seed(servers=4)["servers"]
+    for uuid, state in zip(uuids, ("Crashed", "Error", "Stopped", "Unknown"), strict=True):
+        bench.cloud.control.break_server(uuid, state)
+    found = {
+        state: set(_ids(await bench.everything("list_servers", _Server, f"state = {state}")))
+        for state in ("ERROR", "STOPPED", "UNKNOWN", "SHELVED")
+    }
+    assert found == {"ERROR": set(uuids[:2]), "STOPPED": {uuids[2]}, "UNKNOWN": {uuids[3]}, "SHELVED": set()}
+
+
+async def test_the_whole_document_comes_under_view_full(bench):
+    """As the platform tells it."""
+    (uuid,) = bench.cloud.control.seed(servers=1)["servers"]
+    got = await bench.read("get_server", f"{REF}/servers/{uuid}", full=True)
+    query = Query(Filter.parse("", _Server.DESCRIPTOR), limit=10)
+    page = await bench.function("list_servers")(bench.call(full=True), query)
+    assert got.native["uuid"] == page.items[0].native["uuid"] == uuid
+
+
+async def test_another_accounts_server_is_not_there(make_bench):
+    """Not-found is under the cluster's own account; an administrator sees it, and whose it is."""
+    mine, admin = make_bench("demo"), make_bench("admin")
+    (uuid,) = mine.cloud.control.seed("demo2", servers=1)["servers"]
+    with pytest.raises(NotFound):
+        await mine.read("get_server", f"{REF}/servers/{uuid}")
+    seen = await admin.read("get_server", f"{REF}/servers/{uuid}")
+    owner = await admin.named("/accounts", "demo2")
+    assert seen.project == f"{REF}/projects/{owner}"
