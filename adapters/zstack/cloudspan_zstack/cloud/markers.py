@@ -5,7 +5,7 @@ tag as well. Where the platform puts the tags of a create is its own affair: tho
 the range is of, those of a key pair are filed as a volume's. So a tag only tells the marker; the id is derived anew.
 
 `creation` sends marks with every create; the kinds' markers find by them. What is made to go with a server carries a
-second tag, which `server_along` finds it by.
+second tag, which `server_parts` finds it by.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudspan_kit import Marked, MarkedKind
+from cloudspan_kit import Marked
 from cloudspan_zstack.cloud.beside import owners_of, rows_by
 from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.queries import everything, one_of
@@ -21,7 +21,7 @@ from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.session import resource_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from cloudspan_kit import Call
     from cloudspan_zstack.cloud.creation import Kind
@@ -59,17 +59,6 @@ async def servers_of(session: Session, call: Call, volumes: Sequence[str]) -> di
         if tag.tag.startswith(_WITH_SERVER):
             found[tag.resource_uuid] = tag.tag.removeprefix(_WITH_SERVER)
     return found
-
-
-def marked_kind(
-    session: Session, kind: Kind[R], types: Sequence[str], remove: Callable[[Call, str], Awaitable[None]]
-) -> MarkedKind:
-    """Return how what is marked of one kind is found and removed; its tags are filed under `types`."""
-
-    async def find(call: Call, prefix: str) -> list[Marked]:
-        return await find_marked(session, call, kind, types, prefix)
-
-    return MarkedKind(find, remove)
 
 
 async def find_marked(session: Session, call: Call, kind: Kind[R], types: Sequence[str], prefix: str) -> list[Marked]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from cloudspan.v1 import volume_pb2
-from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Violation
+from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed
 from cloudspan_kit import (
     ABSENT,
     BY_KEY,
@@ -30,6 +30,7 @@ from cloudspan_kit import (
 from cloudspan_kit.drivers import VolumeDriver
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
+from cloudspan_zstack.cloud.errors import bad
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.rows import Date, Row
 from cloudspan_zstack.cloud.session import Change, Session
@@ -430,8 +431,3 @@ def volume_change(wish: VolumeWish, storage: str, uuid: str) -> Change:
     else:
         params["diskSize"] = wish.size
     return Change("POST", template, args, params=params, system_tags=wish.options.tags(), user_tags=wish.tags)
-
-
-def bad(field: str, text: str) -> InvalidRequest:
-    """Return the error for one bad field."""
-    return InvalidRequest(text, violations=[Violation(field, text)])

@@ -9,7 +9,7 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
 from cloudspan_zstack.cloud.session import job_uuid
 
-from .conftest import make_server, server_request
+from .conftest import REF, make_server, server_request
 
 _Step = step_pb2.Cursor.Step
 
@@ -99,6 +99,41 @@ async def test_steps_of_kinds_are_called_as_before(bench):
     ]
     for method, request, names in deletions:
         assert (await _steps(bench, method, request))[0] == names
+
+
+async def test_steps_of_servers_are_called_as_before(make_bench):
+    """Those of their parts too."""
+    bench = make_bench(delete="purge")
+    private, public = await bench.named("/l3-networks", "private"), await bench.named("/l3-networks", "public")
+    nic = {"network": f"{REF}/networks/{private}", "floating_network": f"{REF}/networks/{public}"}
+    disk = {"size_bytes": 1 << 30, "delete_with_server": True}
+    request = await server_request(bench, network_interfaces=[nic], new_volumes=[disk])
+    steps, name = await _steps(bench, "create_server", request)
+    assert steps == [
+        "check", "volume-0", "volume-0 made", "vip-0", "vip-0 made", "server", "built", "attach-0", "attach-0 done",
+        "nics", "eip-0", "eip-0 made",
+    ]  # fmt: skip
+    (volume,) = bench.cloud.control.seed(volumes=1)["volumes"]
+    volume, hard = f"{REF}/volumes/{volume}", server_pb2.RebootServerRequest.MODE_HARD
+    changes = [
+        ("stop_server", server_pb2.StopServerRequest(name=name), ["check", "stop", "stopped"]),
+        ("start_server", server_pb2.StartServerRequest(name=name), ["check", "start", "running"]),
+        ("reboot_server", server_pb2.RebootServerRequest(name=name), ["look", "reboot", "rebooted"]),
+        (
+            "reboot_server",
+            server_pb2.RebootServerRequest(name=name, mode=hard),
+            ["check", "power-off", "off", "start", "running"],
+        ),
+        ("attach_volume", server_pb2.AttachVolumeRequest(name=name, volume=volume), ["check", "attach", "attached"]),
+        ("detach_volume", server_pb2.DetachVolumeRequest(name=name, volume=volume), ["detach", "detached"]),
+    ]
+    for method, request, names in changes:
+        assert (await _steps(bench, method, request))[0] == names
+    steps, _ = await _steps(bench, "delete_server", server_pb2.DeleteServerRequest(name=name))
+    assert steps == [
+        "along", "delete", "deleted", "expunge", "expunged", "eip-0-delete", "eip-0-deleted", "vip-0-delete",
+        "vip-0-deleted", "vol-0-delete", "vol-0-deleted", "vol-0-expunge", "vol-0-expunged",
+    ]  # fmt: skip
 
 
 async def test_a_volume_that_was_sent_is_undone(bench):

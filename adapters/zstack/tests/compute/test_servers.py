@@ -1,86 +1,53 @@
-"""Lists of servers over ZStack's pages: whole whatever happens to them, filtered, in order."""
+"""Servers are listed whole, with what is asked for, and deleted once; a deleted one stays recoverable."""
 
 from __future__ import annotations
 
 import pytest
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.errors import Busy, NotFound
+from cloudspan_common.errors import NotFound
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_kit import Query
+from cloudspan_zstack_fake.store import ADMIN
 
-from .conftest import REF
+from .conftest import REF, make_server
 
 _Server = server_pb2.Server
 
 
+def _id(message):
+    return message.name.rsplit("/", 1)[-1]
+
+
 def _ids(items):
-    return [item.name.rsplit("/", 1)[-1] for item in items]
+    return [_id(item) for item in items]
 
 
-async def test_a_listing_goes_past_the_rows_that_the_server_gives_unasked(bench):
-    """Without a limit it gives 1 000 and says nothing."""
-    seeded = bench.cloud.control.seed(servers=1203)["servers"]
-    listed = _ids(await bench.everything("list_servers", _Server, limit=1000))
-    assert (len(listed), set(listed)) == (1203, set(seeded))
+async def test_a_deleted_server_stays_recoverable(bench):
+    """Deleting it again, or deleting none, is done at once."""
+    made = await make_server(bench)
+    for _ in range(2):
+        await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=f"{REF}/servers/{ADMIN}"), _Server)
+    assert bench.cloud.control.count(call="DestroyVmInstance") == 1
 
 
-async def test_rows_deleted_between_two_pages_hide_none(bench):
-    """The offset would skip as many rows as were deleted before it."""
-    seeded = sorted(bench.cloud.control.seed(servers=60)["servers"])
-    first = await bench.page("list_servers", _Server, limit=20)
-    for uuid in seeded[:15]:
-        bench.cloud.store.vms.present(uuid)["state"] = "Destroyed"
-    rest, cursor = [], first.position(19)
-    while True:
-        page = await bench.page("list_servers", _Server, limit=20, cursor=cursor)
-        rest += _ids(page.items)
-        if not page.more:
-            break
-        cursor = page.position(len(page.items) - 1)
-    assert _ids(first.items)[:20] + rest == seeded
+async def test_a_cluster_may_be_told_to_purge(make_bench):
+    """Then nothing is left of a deleted server, nor of one that was deleted softly before."""
+    bench = make_bench(delete="purge")
+    made = await make_server(bench)
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert bench.cloud.store.vms.get(_id(made)) is None
 
 
-async def test_rows_added_between_two_pages_are_told_once_at_most(bench):
-    """Nothing is told twice."""
-    before = set(bench.cloud.control.seed(servers=30)["servers"])
-    first = await bench.page("list_servers", _Server, limit=10)
-    bench.cloud.control.seed(servers=30)
-    listed, cursor = _ids(first.items), first.position(len(first.items) - 1)
-    while cursor:
-        page = await bench.page("list_servers", _Server, limit=10, cursor=cursor)
-        listed += _ids(page.items)
-        cursor = page.position(len(page.items) - 1) if page.more else ""
-    assert (len(listed), before <= set(listed)) == (len(set(listed)), True)
-
-
-async def test_pages_that_come_half_are_made_up_for(bench):
-    """The total tells that there is more."""
-    seeded = set(bench.cloud.control.seed(servers=100)["servers"])
-    rule = bench.cloud.control.fault("half_page", call="QueryVmInstance", count=3)
-    listed = _ids(await bench.everything("list_servers", _Server, limit=40))
-    assert (len(listed), set(listed) == seeded, rule.hits) == (100, True, 3)
-
-
-async def test_rows_that_are_counted_and_not_shown_make_a_listing_partial(bench):
-    """It says so instead of ending as if whole."""
-    bench.cloud.control.seed(servers=1)
-    bench.cloud.control.fault("half_page", call="QueryVmInstance", count=1)
-    page = await bench.page("list_servers", _Server)
-    assert (list(page.items), page.more) == ([], False)
-    assert "1 rows as it says" in page.partial
-
-
-async def test_a_listing_in_the_callers_order_says_when_it_has_moved(bench):
-    """There is no field without ties to find the place again by."""
-    bench.cloud.control.seed(servers=20)
-    order = (("display_name", True),)
-    page = await bench.page("list_servers", _Server, limit=5, order_by=order)
-    names = [item.display_name for item in page.items]
-    assert names == sorted(names, reverse=True)
-    bench.cloud.store.vms.present(_ids(page.items)[0])["state"] = "Destroyed"
-    with pytest.raises(Busy, match="start the listing again"):
-        await bench.page("list_servers", _Server, limit=5, order_by=order, cursor=page.position(4))
+@pytest.mark.parametrize("kind", ["lost_job", "lost_reply"])
+async def test_a_delete_is_judged_by_the_server_when_its_job_is_lost(bench, kind):
+    """Destroyed is done."""
+    made = await make_server(bench)
+    bench.cloud.control.fault(kind, call="DestroyVmInstance", count=1)
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    assert bench.cloud.store.vms.present(_id(made))["state"] == "Destroyed"
 
 
 async def test_a_destroyed_server_is_found_by_get_and_left_out_of_lists(bench):

@@ -1,21 +1,16 @@
-"""What native errors, dates and signatures mean, without a cloud."""
+"""What native errors mean, without a cloud."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan_common import errors as e
 from cloudspan_kit.http.transport import Answer, Asked
-from cloudspan_zstack.cloud.dates import ServerZone, parse_zone
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, LostJob, SessionEnded
 from cloudspan_zstack.cloud.errors import Catalogue, ends_session
-from cloudspan_zstack.cloud.queries import condition
-from cloudspan_zstack.cloud.signing import AccessKey, http_date, password_digest
-from cloudspan_zstack.compute.server_rows import STATES
 
 _UUID = "7f729d55857054b2a374bfb681271535"
 _OTHER = "b7cead14ef6c56ac907e6a7dd5ae4abd"
@@ -95,68 +90,3 @@ def test_an_error_that_no_row_knows_is_counted():
         1.0,
     )
     assert "what is this" in error.message
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Nov 14, 2024 10:20:57 PM",
-        "Nov 14, 2024, 10:20:57\N{NARROW NO-BREAK SPACE}PM",
-        "Nov 14, 2024 22:20:57",
-        "2024-11-14T22:20:57+08:00",
-        "1731594057000",
-        1731594057000,
-    ],
-)
-def test_a_date_is_read_in_the_servers_zone_however_it_is_written(text):
-    """Old and new Java, RFC 3339, milliseconds."""
-    zone = ServerZone(parse_zone("Asia/Shanghai"))
-    assert zone.timestamp(text).ToDatetime() == datetime(2024, 11, 14, 14, 20, 57)  # noqa: DTZ001 - protobuf's is naive
-
-
-def test_the_zone_is_what_lies_between_a_date_and_its_moment_to_the_quarter():
-    """Clocks may differ by minutes, zones do not."""
-    zone = ServerZone()
-    zone.learn("Nov 14, 2024 10:20:57 PM", datetime(2024, 11, 14, 16, 55, tzinfo=UTC).timestamp())
-    assert (zone.is_known, zone.zone.utcoffset(None)) == (True, timedelta(hours=5, minutes=30))
-
-
-def test_midnight_and_noon_are_twelve():
-    """And nothing is no date."""
-    zone = ServerZone(UTC)
-    hours = [datetime.fromtimestamp(zone.moment(f"Jan 1, 2024 12:00:00 {m}"), UTC).hour for m in ("AM", "PM")]
-    assert (hours, zone.timestamp(None), zone.timestamp("soon")) == ([0, 12], None, None)
-
-
-def test_a_request_is_signed_over_method_date_and_path():
-    """The value is that of `openssl dgst -sha1 -hmac secret` over the three lines."""
-    headers = AccessKey("id", "secret", timezone(timedelta(hours=8), "CST")).headers("GET", "/v1/zones", 0)
-    assert headers == {
-        "Date": "Thu, 01 Jan 1970 08:00:00 CST",
-        "Authorization": "ZStack id:qp1xr5KXh3aJw+a71Ebn4WRveLo=",
-    }
-
-
-def test_a_zone_without_a_name_that_java_reads_is_written_as_gmt():
-    """The server compares the wall clock and leaves the zone aside."""
-    assert http_date(0, parse_zone("+05:30")) == "Thu, 01 Jan 1970 05:30:00 GMT"
-
-
-def test_a_password_travels_as_its_sha512():
-    """As the API wants it."""
-    assert password_digest("password").startswith("b109f3bbbc244eb82441917ed06d618b9008dd09b3befd1b5e07394c706a8bb9")
-
-
-@pytest.mark.parametrize("value", ["a>=b", "a!=b", "a=b", "x is null", "a~=b", ""])
-def test_a_value_that_holds_an_operator_is_not_asked_for(value):
-    """The server would take the condition apart at it; the kit filters instead."""
-    assert (condition("name", value), condition("name", "web-1")) == ([], ["name=web-1"])
-
-
-def test_every_state_of_the_platform_has_ours():
-    """As the reference lists them."""
-    native = (
-        "Created Starting Running Stopping Stopped Rebooting Destroying Destroyed Migrating Expunging Pausing Paused"
-    )
-    native += " Resuming VolumeMigrating VolumeRecovering Error NoState Unknown Crashed"
-    assert set(STATES) == set(native.split())

@@ -1,4 +1,4 @@
-"""A server made with volumes and floating IPs: all of it or nothing, each part once, and gone with the server."""
+"""A server is made with its volumes and floating IPs or not at all; what goes with it is deleted with it."""
 
 from __future__ import annotations
 
@@ -251,3 +251,40 @@ async def test_a_volume_whose_snapshots_would_go_along_is_named_and_nothing_is_d
 
 def _snapshot(volume):
     return Change("POST", f"/volumes/{volume[-32:]}/volume-snapshots", params={"name": "s"})
+
+
+@pytest.mark.parametrize("kind", ["", "lost_reply", "lost_job", "duplicate_job"])
+async def test_a_volume_is_attached_and_detached(bench, kind):
+    """Once each, and what is so already is done."""
+    made = await make_server(bench)
+    volume = await bench.session.act(
+        bench.call(),
+        Change("POST", "/volumes/data", params={"name": "data", "diskSize": 1 << 30}),
+        job="volume",
+        into=dict,
+    )
+    name = f"{REF}/volumes/{volume['uuid']}"
+    if kind:
+        bench.cloud.control.fault(kind, call="AttachDataVolumeToVm", count=1)
+        bench.cloud.control.fault(kind, call="DetachDataVolumeFromVm", count=1)
+    for _ in range(2):
+        request = server_pb2.AttachVolumeRequest(name=made.name, volume=name)
+        attached = await bench.done("attach_volume", request, _Server)
+        assert [(a.volume == name, a.delete_with_server) for a in attached.volume_attachments].count((True, False)) == 1
+    for _ in range(2):
+        request = server_pb2.DetachVolumeRequest(name=made.name, volume=name)
+        detached = await bench.done("detach_volume", request, _Server)
+        assert name not in [a.volume for a in detached.volume_attachments]
+
+
+async def test_a_volume_of_another_server_is_not_taken_from_it(bench):
+    """It is named."""
+    one, two = await make_server(bench), await make_server(bench, display_name="two")
+    change = Change("POST", "/volumes/data", params={"name": "data", "diskSize": 1 << 30})
+    volume = await bench.session.act(bench.call(), change, job="volume", into=dict)
+    name = f"{REF}/volumes/{volume['uuid']}"
+    await bench.done("attach_volume", server_pb2.AttachVolumeRequest(name=one.name, volume=name), _Server)
+    answer = await bench.operate("attach_volume", server_pb2.AttachVolumeRequest(name=two.name, volume=name))
+    assert one.name in answer.error.message
+    with_device = server_pb2.AttachVolumeRequest(name=two.name, volume=name, device="/dev/vdb")
+    assert "chooses the device" in (await bench.operate("attach_volume", with_device)).error.message

@@ -1,0 +1,86 @@
+"""Lists of servers over ZStack's pages: whole whatever happens to them, filtered, in order."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudspan.v1 import server_pb2
+from cloudspan_common.errors import Busy
+from cloudspan_zstack.cloud.queries import condition
+
+_Server = server_pb2.Server
+
+
+def _ids(items):
+    return [item.name.rsplit("/", 1)[-1] for item in items]
+
+
+async def test_a_listing_goes_past_the_rows_that_the_server_gives_unasked(bench):
+    """Without a limit it gives 1 000 and says nothing."""
+    seeded = bench.cloud.control.seed(servers=1203)["servers"]
+    listed = _ids(await bench.everything("list_servers", _Server, limit=1000))
+    assert (len(listed), set(listed)) == (1203, set(seeded))
+
+
+async def test_rows_deleted_between_two_pages_hide_none(bench):
+    """The offset would skip as many rows as were deleted before it."""
+    seeded = sorted(bench.cloud.control.seed(servers=60)["servers"])
+    first = await bench.page("list_servers", _Server, limit=20)
+    for uuid in seeded[:15]:
+        bench.cloud.store.vms.present(uuid)["state"] = "Destroyed"
+    rest, cursor = [], first.position(19)
+    while True:
+        page = await bench.page("list_servers", _Server, limit=20, cursor=cursor)
+        rest += _ids(page.items)
+        if not page.more:
+            break
+        cursor = page.position(len(page.items) - 1)
+    assert _ids(first.items)[:20] + rest == seeded
+
+
+async def test_rows_added_between_two_pages_are_told_once_at_most(bench):
+    """Nothing is told twice."""
+    before = set(bench.cloud.control.seed(servers=30)["servers"])
+    first = await bench.page("list_servers", _Server, limit=10)
+    bench.cloud.control.seed(servers=30)
+    listed, cursor = _ids(first.items), first.position(len(first.items) - 1)
+    while cursor:
+        page = await bench.page("list_servers", _Server, limit=10, cursor=cursor)
+        listed += _ids(page.items)
+        cursor = page.position(len(page.items) - 1) if page.more else ""
+    assert (len(listed), before <= set(listed)) == (len(set(listed)), True)
+
+
+async def test_pages_that_come_half_are_made_up_for(bench):
+    """The total tells that there is more."""
+    seeded = set(bench.cloud.control.seed(servers=100)["servers"])
+    rule = bench.cloud.control.fault("half_page", call="QueryVmInstance", count=3)
+    listed = _ids(await bench.everything("list_servers", _Server, limit=40))
+    assert (len(listed), set(listed) == seeded, rule.hits) == (100, True, 3)
+
+
+async def test_rows_that_are_counted_and_not_shown_make_a_listing_partial(bench):
+    """It says so instead of ending as if whole."""
+    bench.cloud.control.seed(servers=1)
+    bench.cloud.control.fault("half_page", call="QueryVmInstance", count=1)
+    page = await bench.page("list_servers", _Server)
+    assert (list(page.items), page.more) == ([], False)
+    assert "1 rows as it says" in page.partial
+
+
+async def test_a_listing_in_the_callers_order_says_when_it_has_moved(bench):
+    """There is no field without ties to find the place again by."""
+    bench.cloud.control.seed(servers=20)
+    order = (("display_name", True),)
+    page = await bench.page("list_servers", _Server, limit=5, order_by=order)
+    names = [item.display_name for item in page.items]
+    assert names == sorted(names, reverse=True)
+    bench.cloud.store.vms.present(_ids(page.items)[0])["state"] = "Destroyed"
+    with pytest.raises(Busy, match="start the listing again"):
+        await bench.page("list_servers", _Server, limit=5, order_by=order, cursor=page.position(4))
+
+
+@pytest.mark.parametrize("value", ["a>=b", "a!=b", "a=b", "x is null", "a~=b", ""])
+def test_a_value_that_holds_an_operator_is_not_asked_for(value):
+    """The server would take the condition apart at it; the kit filters instead."""
+    assert (condition("name", value), condition("name", "web-1")) == ([], ["name=web-1"])
