@@ -1,6 +1,6 @@
 """Where a create's marker can travel on a real OpenStack, and what else our creates and removals rest on.
 
-Asked of the cloud by openstacksdk's bare session, past our adapter. What surprised is in docs/real-clouds.md.
+RequestInfo of the cloud by openstacksdk's bare session, past our adapter. What surprised is in docs/real-clouds.md.
 """
 
 from __future__ import annotations

@@ -73,13 +73,13 @@ def in_gateway(directory: str) -> None:
 def in_adapter(directory: str) -> None:
     """Die around a step, or around a native call of one."""
     from cloudspan_kit.http.caller import NativeCaller  # noqa: PLC0415 - same
-    from cloudspan_kit.http.transport import Wire  # noqa: PLC0415 - same
+    from cloudspan_kit.http.transport import HttpTransport  # noqa: PLC0415 - same
     from cloudspan_kit.serve.steps import StepServicer  # noqa: PLC0415 - same
 
     points = Points(directory)
     NativeCaller._exchange = _write(points, NativeCaller._exchange)  # type: ignore[method-assign]
     StepServicer.Step = _step(points, StepServicer.Step)  # type: ignore[method-assign]
-    Wire.exchange = _exchange(points, Wire.exchange)  # type: ignore[method-assign]
+    HttpTransport.exchange = _exchange(points, HttpTransport.exchange)  # type: ignore[method-assign]
 
 
 def _step(points: Points, step: Callable[..., Any]) -> Callable[..., Any]:

@@ -247,7 +247,7 @@ async def test_only_the_gateways_identity_may_step(site, certificates):
         ):
             await step_pb2_grpc.StepServiceStub(cloud.channel).Step(step)
     async with _straight(address, _tls(ours, GATEWAY)) as cloud:
-        with pytest.raises(CloudspanError, match="no mutation that this adapter knows"):
+        with pytest.raises(CloudspanError, match="is not a mutation that this adapter knows"):
             await step_pb2_grpc.StepServiceStub(cloud.channel).Step(step)
 
 

@@ -14,7 +14,7 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCall, NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
-from cloudspan_kit import Guards, Wire, state_of, token_state_of
+from cloudspan_kit import Guards, HttpTransport, state_of, token_state_of
 from cloudspan_openstack.cloud.check import check_cluster
 from cloudspan_openstack.cloud.errors import Catalogue
 from cloudspan_openstack.cloud.login import KeystoneIssuer
@@ -75,7 +75,7 @@ class OpenStackCluster:
         self._issuer = KeystoneIssuer(cloud, ref.cluster, shared.record)
         key = TokenKey(ref.cluster, cloud.revision)
         self._keeper = TokenKeeper(self._issuer, key, clock=shared.clock, on_event=self._token_event)
-        self._wire = Wire(cloud.tls(), "cloudspan-openstack")
+        self._wire = HttpTransport(cloud.tls(), "cloudspan-openstack")
         parts = SessionParts(self._keeper, self._wire, shared.guards, shared.catalogue, shared.record, shared.clock)
         self.session = Session(ref, parts)
         self._clock = shared.clock

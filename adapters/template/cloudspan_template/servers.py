@@ -105,4 +105,4 @@ class Servers(KindDriver[Machine, server_pb2.Server], ServerDriver):
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
         made = await op.create(SERVERS, request.server.display_name)
-        return await self.told(op.call, await op.ready(SERVERS, made, step="running"))
+        return await self.to_message(op.call, await op.ready(SERVERS, made, step="running"))

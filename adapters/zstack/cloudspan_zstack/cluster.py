@@ -14,7 +14,7 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.logs import get_logger
 from cloudspan_common.telemetry import NativeCallMetrics, record_native_call
 from cloudspan_common.tokens import TokenKeeper, TokenKey
-from cloudspan_kit import Guards, NativeParts, Wire, state_of, token_state_of
+from cloudspan_kit import Guards, HttpTransport, NativeParts, state_of, token_state_of
 from cloudspan_zstack.cloud.check import check_cluster
 from cloudspan_zstack.cloud.dates import ServerZone
 from cloudspan_zstack.cloud.errors import Catalogue
@@ -78,7 +78,7 @@ class ZStackCluster:
         self._cloud = cloud
         self._clock = shared.clock
         self.zone = ServerZone(cloud.zone)
-        self._wire = Wire(cloud.trust.context(cloud.name), USER_AGENT)
+        self._wire = HttpTransport(cloud.trust.context(cloud.name), USER_AGENT)
         login_parts = IssuerParts(self._wire, shared.catalogue, shared.record, shared.clock, self.zone)
         key = TokenKey(ref.cluster, cloud.revision)
         issuer = ZStackIssuer(cloud, ref, login_parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudspan_kit.http.transport import Wire
+from cloudspan_kit.http.transport import HttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +24,17 @@ _SPEC.loader.exec_module(native_contract)
 def reference(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Hold each request of a test against the reference; a test that makes a wrong one fails, whatever it asserts.
 
-    All requests of an adapter, logins and polls included, leave by `Wire.exchange`.
+    All requests of an adapter, logins and polls included, leave by `HttpTransport.exchange`.
     """
     checker = native_contract.Checker()
-    exchange = Wire.exchange
+    exchange = HttpTransport.exchange
 
-    async def watched(self: Wire, asked: Any, url: Any, headers: Any, body: bytes | None, *, timeout_s: float) -> Any:
+    async def watched(
+        self: HttpTransport, asked: Any, url: Any, headers: Any, body: bytes | None, *, timeout_s: float
+    ) -> Any:
         checker.see(asked.method, url, headers, body)
         return await exchange(self, asked, url, headers, body, timeout_s=timeout_s)
 
-    monkeypatch.setattr(Wire, "exchange", watched)
+    monkeypatch.setattr(HttpTransport, "exchange", watched)
     yield checker
     assert not checker.violations, "\n".join(checker.violations)

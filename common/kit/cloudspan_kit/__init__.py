@@ -25,9 +25,17 @@ from cloudspan_kit.engine.run import operation_prefix
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
 from cloudspan_kit.engine.verbs import given_up, watch_of
 from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, path_of, unreadable
-from cloudspan_kit.http.connectivity import Way, check_clock, run_stages
+from cloudspan_kit.http.connectivity import Connectivity, check_clock, run_stages
 from cloudspan_kit.http.guards import Guards
-from cloudspan_kit.http.transport import Answer, Asked, NoReply, NoReplyInTime, Trust, Wire, connection_error
+from cloudspan_kit.http.transport import (
+    Answer,
+    HttpTransport,
+    NoReply,
+    NoReplyInTime,
+    RequestInfo,
+    Trust,
+    connection_error,
+)
 from cloudspan_kit.kind import Kind, KindDriver, Marked, MarkedRows, Marker, Page, Query, RowPage, Source
 from cloudspan_kit.lists import push
 from cloudspan_kit.lists.rows import Rows, Unreadable, read_row, read_rows
@@ -53,14 +61,15 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "Answer",
-    "Asked",
     "Call",
     "Capability",
     "Cluster",
+    "Connectivity",
     "CreateSafety",
     "Difference",
     "Driver",
     "Guards",
+    "HttpTransport",
     "Kind",
     "KindDriver",
     "Level",
@@ -76,6 +85,7 @@ __all__ = [
     "Operation",
     "Page",
     "Query",
+    "RequestInfo",
     "RowPage",
     "Rows",
     "Source",
@@ -83,8 +93,6 @@ __all__ = [
     "Trust",
     "Unreadable",
     "Watch",
-    "Way",
-    "Wire",
     "check_clock",
     "check_rules",
     "connection_error",

@@ -124,7 +124,7 @@ class Kind(Generic[R, M, B_contra]):
     failed: Callable[[R], str] = lambda _row: ""
     """What the platform says of one that it gave up on, usually its state; empty for all others."""
     failed_reason: str = ""
-    """What callers are told then, a reason of the contract; CREATE_FAILED or DELETE_FAILED when empty."""
+    """The reason that callers get then, one of the contract; CREATE_FAILED or DELETE_FAILED when empty."""
     usable: Callable[[R], bool] | None = None
     """Whether a new one can be used; the same as `settled` where nothing else is said."""
     gone: Callable[[R], bool] = _never
@@ -271,7 +271,7 @@ class KindDriver(Generic[R, M]):
         """
         return await self.messages(call, rows), ""
 
-    async def told(self, call: Call, row: R) -> M:
+    async def to_message(self, call: Call, row: R) -> M:
         """Return the message of one row, as a mutation's result."""
         (message,) = await self.messages(call, [row])
         return message

@@ -50,7 +50,7 @@ def tagged_cloud(text: str) -> tuple[str, str]:
     tag, equals, cloud = text.partition("=")
     cloud = cloud if equals else tag
     if not is_tag(tag) or not cloud:
-        text = f"{text!r} is no cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
+        text = f"{text!r} is not a cluster; write tag=cloud, the tag in lower-case letters, digits and hyphens"
         raise ValueError(text)
     return tag, cloud
 
@@ -85,5 +85,5 @@ def converted(document: Any, into: type[T]) -> T:
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError as error:
-        text = f"the cloud answered something that is no {into.__name__}: {error}"
+        text = f"the cloud answered something that is not a {into.__name__}: {error}"
         raise PlatformFault(text, reason="UNEXPECTED_ANSWER") from error

@@ -253,7 +253,7 @@ def of_kind(**changes: Any) -> Volumes:
         (Silent(EAST), "Silent overrides neither `message` nor `messages`"),
         (Kindless(EAST), "Kindless has no `kind`"),
         (of_kind(collection="disks"), "is of 'disks': the contract has no collection"),
-        (of_kind(message=key_pair_pb2.KeyPair), "tells a KeyPair; a resource of volumes is a Volume"),
+        (of_kind(message=key_pair_pb2.KeyPair), "has the message KeyPair; a resource of volumes is a Volume"),
         (of_kind(sort={"sise_bytes": "size"}), "sort of .* names 'sise_bytes', which Volume does not have"),
         (of_kind(push={"colour": push.text("c")}), "push of .* names 'colour', which Volume does not have"),
         (of_kind(safety=0), "has create_volume and its kind no `safety`"),

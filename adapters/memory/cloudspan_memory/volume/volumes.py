@@ -39,7 +39,7 @@ class Volumes(MemoryDriver[Volume], VolumeDriver):
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> Volume:
         check_size(request.volume.size_bytes, "volume.size_bytes")
         made = await op.create(VOLUMES, new_volume(request.volume))
-        return await self.told(op.call, await op.ready(VOLUMES, made, step="available"))
+        return await self.to_message(op.call, await op.ready(VOLUMES, made, step="available"))
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
         await op.delete(VOLUMES, op.call.id)

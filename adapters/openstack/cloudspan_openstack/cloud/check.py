@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_kit import Way, check_clock, run_stages
+from cloudspan_kit import Connectivity, check_clock, run_stages
 from cloudspan_openstack.cloud.services import SERVICES
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _PROBES = {
 async def check_cluster(call: Call, cloud: Cloud, session: Session, keeper: TokenKeeper) -> list[Stage]:
     """Return the stages that were tried: dns, connect, tls, login, catalogue, permissions, clock."""
     check = _Check(call, session, keeper)
-    way = Way(call, cloud.auth_url, cloud.trust, cloud.name)
+    way = Connectivity(call, cloud.auth_url, cloud.trust, cloud.name)
     return await run_stages([*way.stages(), *check.stages()])
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.errors import CloudspanError
     from cloudspan_common.tokens import Token
-    from cloudspan_kit import Answer, Asked, NativeRequest
+    from cloudspan_kit import Answer, NativeRequest, RequestInfo
     from cloudspan_openstack.cloud.errors import Catalogue
 
 
@@ -41,7 +41,7 @@ class Dialect:
     def request_id(self, request: NativeRequest, answer: Answer) -> str:
         return request_id_of(answer)
 
-    def error(self, request: NativeRequest, asked: Asked, answer: Answer) -> CloudspanError | None:
+    def error(self, request: NativeRequest, asked: RequestInfo, answer: Answer) -> CloudspanError | None:
         if answer.status <= 300:  # a service's list of versions comes with 300
             return None
         if answer.status == 406:

@@ -17,7 +17,7 @@ from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_kit import Answer, Asked
+    from cloudspan_kit import Answer, RequestInfo
 
 
 _MAX_TEXT = 500
@@ -36,7 +36,7 @@ class Catalogue:
             registry=registry,
         )
 
-    def error(self, asked: Asked, answer: Answer) -> CloudspanError:
+    def error(self, asked: RequestInfo, answer: Answer) -> CloudspanError:
         """Return the error that `answer`, an HTTP status above 399 or a redirect, means."""
         code, told = native_text(answer)
         text = f"{code} {told}"
@@ -54,7 +54,7 @@ class Catalogue:
             error = RateLimited
         if not issubclass(error, RateLimited | Unreachable):
             retry_after = None
-        message = f"{asked} was refused with HTTP {answer.status}: {told.rstrip('.') or 'no reason told'}{advice}"
+        message = f"{asked} was refused with HTTP {answer.status}: {told.rstrip('.') or 'no reason given'}{advice}"
         return error(message, reason=rule.reason, metadata=metadata, retry_after_s=retry_after)
 
 

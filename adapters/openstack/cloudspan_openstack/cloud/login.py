@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # The keeper gives a login up after 30 s; its thread must not hang on much longer.
 _LOGIN_TIMEOUT_S = 29.0
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[CloudspanError], str], ...] = (
-    ((ks.Unauthorized,), LoginRefused, "mend user, password or project in clouds.yaml"),
+    ((ks.Unauthorized,), LoginRefused, "fix user, password or project in clouds.yaml"),
     ((ks.TooManyRequests,), RateLimited, "Keystone asks to slow down"),
     ((ks.Forbidden,), Forbidden, "ask the cloud's operator"),
     # Discovery fails when nothing useful answers at auth_url: a proxy's page, a service that starts.

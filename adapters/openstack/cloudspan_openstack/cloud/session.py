@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.telemetry import NativeCall
     from cloudspan_common.tokens import TokenKeeper
-    from cloudspan_kit import Answer, Call, Guards, Wire
+    from cloudspan_kit import Answer, Call, Guards, HttpTransport
     from cloudspan_openstack.cloud.errors import Catalogue
     from cloudspan_openstack.cloud.rows import Answered, Collection
 
@@ -41,7 +41,7 @@ class SessionParts:
     """What a session works with; `cluster` makes them."""
 
     keeper: TokenKeeper
-    wire: Wire
+    wire: HttpTransport
     guards: Guards
     catalogue: Catalogue
     record: Callable[[NativeCall], None]

@@ -86,7 +86,7 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
         if wanted.key_type and version >= _TYPES_SINCE:
             body["type"] = _WORDS[wanted.key_type]
         made = await op.create(KEY_PAIRS, body)
-        return await self.told(op.call, await KEY_PAIRS.source.row(op.call, KEY_PAIRS, made.id))
+        return await self.to_message(op.call, await KEY_PAIRS.source.row(op.call, KEY_PAIRS, made.id))
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
         await op.delete(KEY_PAIRS, op.call.id)

@@ -169,7 +169,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
         return [message(row, find(row.flavor), ports.get(row.id, ()), flavor_id, shown) for row in rows]
 
     async def _server(self, call: Call) -> server_pb2.Server:
-        return await self.told(call, await _NOVA.row(call, SERVERS, call.id))
+        return await self.to_message(call, await _NOVA.row(call, SERVERS, call.id))
 
     # ------------------------------------------------------------------ create and delete
 
@@ -197,7 +197,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
             raise PreconditionFailed(text, reason="DELETED_MEANWHILE", resource=name) from error
         if row.status == "ERROR":
             raise _build_failed(name, row)
-        return None if row.status in ("BUILD", "UNKNOWN") else await self.told(call, row)
+        return None if row.status in ("BUILD", "UNKNOWN") else await self.to_message(call, row)
 
     async def delete_server(self, op: Operation, request: server_pb2.DeleteServerRequest) -> None:
         op.set_resource(request.name)
@@ -249,7 +249,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
             why = f": {row.fault.message}" if row.fault else ""
             text = f"{name} did not {verb}: Nova ended in status {row.status}{why}"
             raise GaveUp(text, reason="ACTION_FAILED", resource=name)
-        return await self.told(op.call, row)
+        return await self.to_message(op.call, row)
 
     # ------------------------------------------------------------------ volumes
 
@@ -299,7 +299,7 @@ async def _reboots(call: Call) -> set[str]:
 
 
 def _build_failed(name: str, row: ServerRow) -> QuotaExceeded | GaveUp:
-    fault = row.fault.message if row.fault else "Nova told no reason"
+    fault = row.fault.message if row.fault else "Nova gave no reason"
     text = f"Nova took {name} and then failed to build it: {fault}"
     if "No valid host" in fault:
         more = "the cloud has no room for its flavor in this zone; use another flavor or zone, or ask its operator"

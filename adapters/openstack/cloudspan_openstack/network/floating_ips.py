@@ -165,7 +165,7 @@ class FloatingIps(KindDriver[FloatingIpRow, FloatingIp], FloatingIpDriver):
 
     async def _now(self, op: Operation, floating_id: str) -> FloatingIp:
         row = await op.ready(FLOATING_IPS, Made(floating_id), step="readable", percent=90)
-        return await self.told(op.call, row)
+        return await self.to_message(op.call, row)
 
     def _refuse_bound(
         self, row: FloatingIpRow, port_id: str, request: floating_ip_pb2.AssociateFloatingIpRequest
@@ -191,8 +191,8 @@ class FloatingIps(KindDriver[FloatingIpRow, FloatingIp], FloatingIpDriver):
             found = [one for one in found if one[2] in reached]
         if len(found) != 1:
             field = "fixed_ip_address" if asked or request.port else "server"
-            told = ", ".join(f"{address} of {self._ports}{port.id}" for port, address, _ in there) or "none"
-            text = f"{field} does not say which one address it shall lead to; there are: {told}"
+            known = ", ".join(f"{address} of {self._ports}{port.id}" for port, address, _ in there) or "none"
+            text = f"{field} does not say which one address it shall lead to; there are: {known}"
             raise InvalidRequest(text, reason="AMBIGUOUS_TARGET", violations=[Violation(field, text)])
         port, address, _ = found[0]
         return port.id, address

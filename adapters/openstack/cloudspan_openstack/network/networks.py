@@ -163,7 +163,7 @@ class Networks(KindDriver[NetworkRow, Network], NetworkDriver):
         row = await op.ready(NETWORKS, made, step="active", percent=90)
         if row.status == "ERROR":
             raise GaveUp(f"Neutron made network {made.id} and put it into ERROR; ask the cloud's operator")
-        return await self.told(op.call, row)
+        return await self.to_message(op.call, row)
 
     async def delete_network(self, op: Operation, request: network_pb2.DeleteNetworkRequest) -> None:
         await op.delete(NETWORKS, op.call.id, refused=name_ports("networks", "network_id", "{id}"))

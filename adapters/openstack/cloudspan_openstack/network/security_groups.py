@@ -220,7 +220,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
 
     async def _now(self, op: Operation, group_id: str) -> Group:
         row = await op.ready(SECURITY_GROUPS, Made(group_id), step="readable", percent=90)
-        return await self.told(op.call, row)
+        return await self.to_message(op.call, row)
 
     def _bodies(self, rules: Sequence[Rule]) -> list[dict[str, object]]:
         """Return rules as Neutron takes them.

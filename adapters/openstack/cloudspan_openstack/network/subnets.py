@@ -121,7 +121,7 @@ class Subnets(KindDriver[SubnetRow, subnet_pb2.Subnet], SubnetDriver):
         more: dict[str, object] = msgspec.to_builtins(read_options(request.options, CreateSubnetOptions))
         network = native_id(self._ref, "networks", wanted.network, "subnet.network")
         made = await op.create(SUBNETS, subnet_body(wanted, "subnet", {"network_id": network, **more}))
-        return await self.told(op.call, await op.ready(SUBNETS, made, step="readable", percent=90))
+        return await self.to_message(op.call, await op.ready(SUBNETS, made, step="readable", percent=90))
 
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
         await op.delete(SUBNETS, op.call.id, refused=name_ports("subnets", "fixed_ips", "subnet_id={id}"))

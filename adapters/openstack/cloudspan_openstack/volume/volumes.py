@@ -206,7 +206,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> volume_pb2.Volume:
         hints = _hints(read_options(request.options, CreateVolumeOptions))
         made = await op.create(VOLUMES, volume_body(self._fields(request.volume), hints))
-        return await self.told(op.call, await op.ready(VOLUMES, made, step="available"))
+        return await self.to_message(op.call, await op.ready(VOLUMES, made, step="available"))
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
         await op.delete(VOLUMES, op.call.id, refused=self._name_dependants)

@@ -14,7 +14,7 @@ from cloudspan_common.errors import (
     RateLimited,
     Unreachable,
 )
-from cloudspan_kit.http.transport import Answer, Asked
+from cloudspan_kit.http.transport import Answer, RequestInfo
 from cloudspan_openstack.cloud.errors import Catalogue
 
 COMPUTE, NETWORK, VOLUME, IMAGE = "compute", "network", "volume", "image"
@@ -51,7 +51,7 @@ def catalogue(registry) -> Catalogue:
 
 
 def error_of(catalogue: Catalogue, service: str, status: int, body: bytes, **headers: str):
-    asked = Asked("openstack", "east", service, "GET", "/things/1")
+    asked = RequestInfo("openstack", "east", service, "GET", "/things/1")
     return catalogue.error(asked, Answer(status, headers, body))
 
 

@@ -138,7 +138,7 @@ async def test_a_volume_that_cinder_fails_to_make_is_an_error_and_taken_back(mem
                 row["status"] = "error"
 
     answer = await member.operate(member.storage.create_volume, new_volume(size_bytes=GIB), meanwhile=break_it)
-    assert "failed to make it" in answer.error.message
+    assert "accepted the request and then failed" in answer.error.message
     assert [left.removed for left in answer.left_overs] == [True]
     assert await volumes(member) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_kit import Way, check_clock, run_stages
+from cloudspan_kit import Connectivity, check_clock, run_stages
 from cloudspan_zstack.cloud.rows import Row
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _PROBES = ("/vm-instances", "/volumes", "/images", "/l3-networks", "/zones")
 async def check_cluster(call: Call, cloud: Cloud, session: Session, keeper: TokenKeeper) -> list[Stage]:
     """Return the stages that were tried: dns, connect, tls, login, permissions, clock."""
     check = _Check(call, cloud, session, keeper)
-    way = Way(call, cloud.endpoint, cloud.trust, cloud.name)
+    way = Connectivity(call, cloud.endpoint, cloud.trust, cloud.name)
     own = [("login", check.login), ("permissions", check.permissions), ("clock", check.clock)]
     return await run_stages([*way.stages(), *own])
 

@@ -84,7 +84,7 @@ def parse_zone(text: str) -> tzinfo:
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{text!r} is no time zone; write it like Asia/Shanghai or +08:00") from error
+        raise ValueError(f"{text!r} is not a time zone; write it like Asia/Shanghai or +08:00") from error
 
 
 def _wall_clock(text: str) -> datetime | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.errors import CloudspanError
     from cloudspan_common.tokens import Token
-    from cloudspan_kit import Answer, Asked, NativeRequest
+    from cloudspan_kit import Answer, NativeRequest, RequestInfo
     from cloudspan_zstack.cloud.errors import Catalogue
 
 API = "/v1"
@@ -52,7 +52,7 @@ class Dialect:
             return request.path.rpartition("/")[2]
         return request.headers.get(JOB_HEADER, "")
 
-    def error(self, request: NativeRequest, asked: Asked, answer: Answer) -> CloudspanError | None:
+    def error(self, request: NativeRequest, asked: RequestInfo, answer: Answer) -> CloudspanError | None:
         if answer.status in (200, 202):
             return _page_of_a_proxy(asked, answer)
         ended = request.template == JOB_PATH and bool(error_chain(answer))
@@ -64,11 +64,11 @@ class Dialect:
         return bool(error_chain(answer))
 
 
-def _page_of_a_proxy(asked: Asked, answer: Answer) -> CloudspanError | None:
+def _page_of_a_proxy(asked: RequestInfo, answer: Answer) -> CloudspanError | None:
     """Return the error for a success that is none of the server's: nothing would look into its body otherwise."""
     if not answer.body or answer.body.lstrip()[:1] == b"{":
         return None
-    return unreadable(asked, answer, "", msgspec.DecodeError("it is no object"))
+    return unreadable(asked, answer, "", msgspec.DecodeError("it is not an object"))
 
 
 def service_of(template: str) -> str:

@@ -75,7 +75,7 @@ ADVICE = {
     "NO_VALID_HOST": "the cloud has no room for it; use a smaller size or another zone, or ask its operator",
     "TOO_MANY_SESSIONS": "the user has too many sessions; wait until old ones expire or use an access key",
     "FORBIDDEN": "the cluster's account lacks the permission",
-    "CLUSTER_LOGIN_REFUSED": "mend the cluster's credentials",
+    "CLUSTER_LOGIN_REFUSED": "fix the cluster's credentials",
     "SECOND_FACTOR_NEEDED": "use an account without a second factor, or an access key",
     "REQUEST_TIME_SKEWED": "set the cluster's `timezone` to the server's zone and both clocks by NTP",
     "WRONG_STATE": "bring it into a state that allows this",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_kit import Answer, Asked
+    from cloudspan_kit import Answer, RequestInfo
 
 _MAX_TEXT = 500
 _UUID = re.compile(r"[0-9a-f]{32}")
@@ -59,7 +59,7 @@ class Catalogue:
             registry=registry,
         )
 
-    def error(self, asked: Asked, answer: Answer, request_id: str = "", *, final: bool = False) -> CloudspanError:
+    def error(self, asked: RequestInfo, answer: Answer, request_id: str = "", *, final: bool = False) -> CloudspanError:
         """Return the error that `answer`, anything but a success, means.
 
         Args:
@@ -81,7 +81,7 @@ class Catalogue:
         retry_after = answer.retry_after_s if issubclass(kind, RateLimited | Unreachable) else None
         advice = f"; {ADVICE[reason]}" if reason in ADVICE else ""
         told = _told(chain, link)
-        message = f"{asked} was refused with {link.code}: {told.rstrip('.') or 'no reason told'}{advice}"
+        message = f"{asked} was refused with {link.code}: {told.rstrip('.') or 'no reason given'}{advice}"
         return kind(message, reason=reason, metadata=metadata, retry_after_s=retry_after)
 
 
@@ -134,7 +134,7 @@ def _by_status(answer: Answer) -> tuple[Rule, Link]:
     return next((rule for rule in PLAIN if rule.matches(link.code, link.text)), UNMAPPED), link
 
 
-def _meaning(rule: Rule, link: Link, asked: Asked, *, final: bool) -> tuple[type[CloudspanError], str]:
+def _meaning(rule: Rule, link: Link, asked: RequestInfo, *, final: bool) -> tuple[type[CloudspanError], str]:
     kind: type[CloudspanError] = rule.error
     if kind is NotFound and _is_reference(link.text, asked):
         return InvalidRequest, "REFERENCE_NOT_FOUND"
@@ -144,7 +144,7 @@ def _meaning(rule: Rule, link: Link, asked: Asked, *, final: bool) -> tuple[type
     return kind, rule.reason
 
 
-def _is_reference(text: str, asked: Asked) -> bool:
+def _is_reference(text: str, asked: RequestInfo) -> bool:
     """Whether what was not found is something that the request names beside the resource it is about."""
     missing = _UUID.findall(text)
     if missing:

@@ -17,7 +17,7 @@ from yarl import URL
 from cloudspan_common.errors import CloudspanError, Forbidden, LoginRefused, PlatformFault
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_common.tokens import IssuedToken
-from cloudspan_kit import Asked, path_of, unreadable
+from cloudspan_kit import RequestInfo, path_of, unreadable
 from cloudspan_zstack.cloud.dates import parse_zone
 from cloudspan_zstack.cloud.dialect import API
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.names import ClusterRef
     from cloudspan_common.tokens import Token
-    from cloudspan_kit import Answer, Wire
+    from cloudspan_kit import Answer, HttpTransport
     from cloudspan_zstack.cloud.clouds import Cloud
     from cloudspan_zstack.cloud.dates import ServerZone
     from cloudspan_zstack.cloud.errors import Catalogue
@@ -85,7 +85,7 @@ class CurrentTime(msgspec.Struct, rename="camel"):
 class IssuerParts:
     """What a login is made with."""
 
-    wire: Wire
+    wire: HttpTransport
     catalogue: Catalogue
     record: Callable[[NativeCall], None]
     clock: Clock
@@ -216,7 +216,7 @@ class ZStackIssuer:
         key: AccessKey | None = None,
     ) -> Answer:
         """Ask once, outside of limiter and breaker: the keeper paces logins by itself."""
-        asked = Asked(self._ref.platform, self._ref.cluster, "login", method, template)
+        asked = RequestInfo(self._ref.platform, self._ref.cluster, "login", method, template)
         path = path_of(template, args, params)
         signed = {} if key is None else key.headers(method, API + path.partition("?")[0], self._server_now())
         kind = {} if body is None else {"Content-Type": "application/json; charset=utf-8"}
@@ -242,5 +242,5 @@ class ZStackIssuer:
         try:
             return msgspec.json.decode(answer.body, type=into)
         except msgspec.DecodeError as error:
-            asked = Asked(self._ref.platform, self._ref.cluster, "login", "", template)
+            asked = RequestInfo(self._ref.platform, self._ref.cluster, "login", "", template)
             raise unreadable(asked, answer, "", error) from error

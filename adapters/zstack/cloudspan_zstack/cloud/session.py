@@ -17,7 +17,16 @@ import msgspec
 
 from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime, PlatformFault
 from cloudspan_common.logs import get_logger
-from cloudspan_kit import NOT_CARRIED_OUT, TRANSIENT, Asked, NativeCaller, NativeRequest, path_of, read_rows, unreadable
+from cloudspan_kit import (
+    NOT_CARRIED_OUT,
+    TRANSIENT,
+    NativeCaller,
+    NativeRequest,
+    RequestInfo,
+    path_of,
+    read_rows,
+    unreadable,
+)
 from cloudspan_zstack.cloud.dialect import JOB_HEADER, JOB_PATH, Dialect, login_of, service_of
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row, Rows
@@ -335,7 +344,7 @@ class Session:
             return pause if pause < left else call.deadline.remaining()  # too long: the caller is told so
 
         service = job.path.split("/", 2)[1]
-        about = Asked(self._ref.platform, self._ref.cluster, service, job.method, job.path.partition("?")[0])
+        about = RequestInfo(self._ref.platform, self._ref.cluster, service, job.method, job.path.partition("?")[0])
         path = path_of(JOB_PATH, {"uuid": job.uuid}, ())
         return NativeRequest(call, "GET", service_of(JOB_PATH), JOB_PATH, path, about=about, again=again)
 

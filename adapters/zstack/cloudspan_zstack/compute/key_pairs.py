@@ -78,14 +78,14 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
         wanted = request.key_pair
         if not wanted.display_name:
-            told = "ZStack wants a name for a key pair"
-            raise InvalidRequest(told, violations=[Violation("key_pair.display_name", told)])
+            text = "ZStack wants a name for a key pair"
+            raise InvalidRequest(text, violations=[Violation("key_pair.display_name", text)])
         if request.key_pair_id:
-            told = "ZStack chooses the id of a key pair itself; leave key_pair_id out and give key_pair.display_name"
-            raise InvalidRequest(told, violations=[Violation("key_pair_id", told)])
+            text = "ZStack chooses the id of a key pair itself; leave key_pair_id out and give key_pair.display_name"
+            raise InvalidRequest(text, violations=[Violation("key_pair_id", text)])
         if wanted.key_type not in _SSH:
-            told = "ZStack has key pairs for SSH only"
-            raise InvalidRequest(told, violations=[Violation("key_pair.key_type", told)])
+            text = "ZStack has key pairs for SSH only"
+            raise InvalidRequest(text, violations=[Violation("key_pair.key_type", text)])
         labels = tags_of(wanted.labels, "key_pair.labels")
         params: dict[str, Any] = {"name": wanted.display_name, "publicKey": wanted.public_key.strip()}
 
@@ -93,7 +93,7 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
             return Change("POST", _PATH, params={**params, "resourceUuid": uuid}, user_tags=labels)
 
         made = await op.create(KEY_PAIRS, change)
-        return await self.told(op.call, await KEY_PAIRS.source.row(op.call, KEY_PAIRS, made.id))
+        return await self.to_message(op.call, await KEY_PAIRS.source.row(op.call, KEY_PAIRS, made.id))
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
         # Unlike most deletes this one fails when there is none; so its source looks first.

@@ -193,7 +193,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
         return [self._mapping.message(row, beside) for row in rows]
 
     async def _server(self, call: Call, uuid: str) -> server_pb2.Server:
-        return await self.told(call, await server_row(call, uuid))
+        return await self.to_message(call, await server_row(call, uuid))
 
     # ------------------------------------------------------------------ create and delete
 

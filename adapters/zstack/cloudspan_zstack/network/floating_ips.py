@@ -329,7 +329,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
         return await self._now(op, op.call.id)
 
     async def _now(self, op: Operation, eip: str) -> FloatingIp:
-        return await self.told(op.call, await op.ready(FLOATING_IPS, Made(eip), step="readable", percent=90))
+        return await self.to_message(op.call, await op.ready(FLOATING_IPS, Made(eip), step="readable", percent=90))
 
     async def _target(
         self, call: Call, request: floating_ip_pb2.AssociateFloatingIpRequest, row: EipRow

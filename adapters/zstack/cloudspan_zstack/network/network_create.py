@@ -128,7 +128,7 @@ class NetworkCreation(NetworkDriver):
         for number, subnet in enumerate(subnets):
             await make_subnet(op, subnet, made.id, f"-{number}")
         row = await op.ready(NETWORKS, made, step="readable", percent=95)
-        return await self._networks.told(op.call, row)
+        return await self._networks.to_message(op.call, row)
 
     # ------------------------------------------------------------------ the L2 network below
 

@@ -279,7 +279,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         return self._rules.of((await self._row(op, group)).rules, group)
 
     async def _now(self, op: Operation, group: str) -> Group:
-        return await self.told(op.call, await op.ready(SECURITY_GROUPS, Made(group), step="readable", percent=90))
+        return await self.to_message(op.call, await op.ready(SECURITY_GROUPS, Made(group), step="readable", percent=90))
 
 
 def _places(there: Sequence[Rule], wanted: Sequence[Rule], way: str) -> list[str]:

@@ -162,7 +162,7 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
         await op.read_once("check", lambda: self._check_network(op.call, name, network, wish, own))
         uuid = await make_subnet(op, wish, network)
         row = await op.wait_until("readable", lambda: SUBNETS.source.row(op.call, SUBNETS, uuid), percent=90)
-        return await self.told(op.call, row)
+        return await self.to_message(op.call, row)
 
     async def delete_subnet(self, op: Operation, request: subnet_pb2.DeleteSubnetRequest) -> None:
         await op.delete(SUBNETS, op.call.id, check=self.refuse_users)

@@ -68,7 +68,7 @@ _FIELDS = {
     "snapshot": _UNTOLD,
     "source_volume": _UNTOLD,
     "encrypted": _UNTOLD,
-    "host": (ABSENT, "which host's disks hold a volume is told to the administrator only, elsewhere"),
+    "host": (ABSENT, "which host's disks hold a volume is shown to administrators only"),
     "image_properties": (ABSENT, "the platform tells an image's properties with the image"),
     "migration_status": _UNTOLD,
     "fault": _UNTOLD,
@@ -230,7 +230,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
         made = await op.create(VOLUMES, lambda uuid: volume_change(wish, storage, uuid))
         if wish.is_of_a_source and wish.size:
             await _extend(op, wish, made.id)
-        return await self.told(op.call, await op.ready(VOLUMES, made, step="readable", percent=90))
+        return await self.to_message(op.call, await op.ready(VOLUMES, made, step="readable", percent=90))
 
     async def delete_volume(self, op: Operation, request: volume_pb2.DeleteVolumeRequest) -> None:
         await op.delete(VOLUMES, op.call.id, check=self.refuse_users)

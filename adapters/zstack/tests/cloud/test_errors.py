@@ -8,13 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan_common import errors as e
-from cloudspan_kit.http.transport import Answer, Asked
+from cloudspan_kit.http.transport import Answer, RequestInfo
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, LostJob, SessionEnded
 from cloudspan_zstack.cloud.errors import Catalogue, ends_session
 
 _UUID = "7f729d55857054b2a374bfb681271535"
 _OTHER = "b7cead14ef6c56ac907e6a7dd5ae4abd"
-_ASKED = Asked("zstack", "lab", "vm-instances", "PUT", f"/vm-instances/{_UUID}/actions")
+_ASKED = RequestInfo("zstack", "lab", "vm-instances", "PUT", f"/vm-instances/{_UUID}/actions")
 
 
 def _chain(*codes: tuple[str, str], several: bool = False) -> Answer:

@@ -130,7 +130,7 @@ async def test_no_secret_shows_in_what_is_shown(bench):
         ({}, "either account and password"),
         ({"account": "a", "password": "b", "access_key_id": "c", "access_key_secret": "d"}, "either account"),
         ({"access_key_id": "c"}, "go together"),
-        ({"account": "a", "password": "b", "timezone": "Nowhere/City"}, "no time zone"),
+        ({"account": "a", "password": "b", "timezone": "Nowhere/City"}, "not a time zone"),
         ({"account": "a", "password": "b", "passwort": "c"}, "passwort"),
         ({"account": "a", "password": "b", "endpoint": "10.0.0.5:8080"}, "write it like"),
     ],

@@ -131,7 +131,7 @@ class OperationRun(KindVerbs):
         marker = f"{self.marker_prefix}{step}"
         if len(marker) > MAX_MARKER_CHARS or "," in marker or "/" in marker:
             raise errors.Defect(
-                f"the marker {marker!r} is no valid one: {MAX_MARKER_CHARS} characters, no comma or slash"
+                f"the marker {marker!r} is not valid: it may have {MAX_MARKER_CHARS} characters, no comma or slash"
             )
         return marker
 

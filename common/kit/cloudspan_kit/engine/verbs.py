@@ -35,8 +35,8 @@ class KindVerbs(Operation):
     async def ready(self, kind: Kind[R, M, B], made: Made[R], *, step: str = "ready", percent: int = 50) -> R:
         async def poll() -> R | None:
             row = await kind.source.row(self.call, kind, made.id)
-            if told := kind.failed(row):
-                raise given_up(self.call, kind, made.id, told)
+            if state := kind.failed(row):
+                raise given_up(self.call, kind, made.id, state)
             return row if kind.is_usable(row) else None
 
         return await self.wait_until(step, poll, percent=percent, watch=watch_of(kind, made.id))
@@ -63,8 +63,8 @@ def watch_of(kind: Kind[R, M, B], native_id: str) -> Watch | None:
     return None if kind.settled is None else Watch(kind.collection, native_id)
 
 
-def given_up(call: Call, kind: Kind[R, M, B], native_id: str, told: str) -> GaveUp:
-    """Return the end of an operation on something that the platform gave up on; `told` is what it says of it."""
+def given_up(call: Call, kind: Kind[R, M, B], native_id: str, state: str) -> GaveUp:
+    """Return the end of an operation on something that the platform gave up on; `state` is what it says of it."""
     name = call.cluster.resource(kind.collection, native_id)
-    text = f"the cloud took the request and then failed to make it: {name} is in state {told}; ask the cloud's operator"
+    text = f"the cloud accepted the request and then failed: {name} is in state {state}; ask the cloud's operator"
     return GaveUp(text, reason=kind.failed_reason or "CREATE_FAILED", resource=name)

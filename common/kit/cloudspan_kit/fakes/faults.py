@@ -59,7 +59,7 @@ class Body(enum.StrEnum):
     EMPTY = "empty"
 
 
-class Asked(Protocol):
+class RequestInfo(Protocol):
     """What every fake's call tells about itself."""
 
     @property
@@ -70,7 +70,7 @@ class Asked(Protocol):
     def path(self) -> str: ...
 
 
-CallT_contra = TypeVar("CallT_contra", bound=Asked, contravariant=True)
+CallT_contra = TypeVar("CallT_contra", bound=RequestInfo, contravariant=True)
 
 
 @dataclass(slots=True)
@@ -159,7 +159,7 @@ class FaultBox(Generic[RuleT]):
     def clear(self) -> None:
         self._rules.clear()
 
-    def match(self, call: Asked) -> list[RuleT]:
+    def match(self, call: RequestInfo) -> list[RuleT]:
         """Return the latencies that meet this call, and at most one other fault: the first in force."""
         met: list[RuleT] = []
         for rule in self._rules.values():

@@ -27,7 +27,7 @@ from cloudspan_common.errors import (
     Unreachable,
 )
 from cloudspan_common.telemetry import NativeCall
-from cloudspan_kit.http.transport import Asked, NoReply, NoReplyInTime
+from cloudspan_kit.http.transport import NoReply, NoReplyInTime, RequestInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cloudspan_common.tokens import Token, TokenKeeper
     from cloudspan_kit.cluster import Call
     from cloudspan_kit.http.guards import Guards
-    from cloudspan_kit.http.transport import Answer, Wire
+    from cloudspan_kit.http.transport import Answer, HttpTransport
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class NativeRequest:
     """How long the token must live on, where the platform goes on working with it."""
     url: str = ""
     """Instead of the service's base URL and `path`."""
-    about: Asked | None = None
+    about: RequestInfo | None = None
     """What this looks after, where it is not about itself: the request that a job carries out."""
     again: Callable[[Answer, int], float | None] | None = None
     """Asked after each answer: how long to wait before the same is asked once more, None when it is final."""
@@ -115,7 +115,7 @@ class Dialect(Protocol):
         """Return the platform's own id of the call, for whoever reads its logs."""
         ...
 
-    def error(self, request: NativeRequest, asked: Asked, answer: Answer) -> CloudspanError | None:
+    def error(self, request: NativeRequest, asked: RequestInfo, answer: Answer) -> CloudspanError | None:
         """Return the error that an answer means; None if it is none."""
         ...
 
@@ -129,7 +129,7 @@ class NativeParts:
     """What the native calls of a cluster are made with."""
 
     keeper: TokenKeeper
-    wire: Wire
+    wire: HttpTransport
     guards: Guards
     record: Callable[[NativeCall], None]
     clock: Clock
@@ -168,10 +168,10 @@ class NativeCaller:
         finally:
             self._record(request, error)
 
-    def asked(self, request: NativeRequest) -> Asked:
+    def asked(self, request: NativeRequest) -> RequestInfo:
         """Return what is asked, for messages."""
         path = request.path.partition("?")[0]
-        return Asked(self._ref.platform, self._ref.cluster, request.service, request.method, path)
+        return RequestInfo(self._ref.platform, self._ref.cluster, request.service, request.method, path)
 
     def _record(self, request: NativeRequest, error: str) -> None:
         self._parts.record(
@@ -319,7 +319,7 @@ def with_outcome(request: NativeRequest, error: CloudspanError) -> CloudspanErro
     return OutcomeUnknown(text, metadata=error.metadata)
 
 
-def unreadable(asked: Asked, answer: Answer, request_id: str, error: msgspec.DecodeError) -> PlatformFault:
+def unreadable(asked: RequestInfo, answer: Answer, request_id: str, error: msgspec.DecodeError) -> PlatformFault:
     """Return the error for an answer that should have been JSON of a known shape."""
     metadata = asked.metadata() | {"native_request_id": request_id, "http_status": str(answer.status)}
     if isinstance(error, msgspec.ValidationError):

@@ -50,7 +50,7 @@ async def _outcome(step: Callable[[], Awaitable[str]]) -> tuple[str, str]:
         return OutOfTime.default_reason, "no answer in the time that the caller gave; does a firewall drop packets?"
 
 
-class Way:
+class Connectivity:
     """The way to one endpoint."""
 
     def __init__(self, call: Call, endpoint: str, trust: Trust, cloud: str) -> None:

@@ -1,6 +1,6 @@
 """One HTTP exchange with a cloud: connections, TLS, time-outs, and what a broken connection proves.
 
-`native_calls` and the platforms' logins call it. Each cluster has a `Wire` of its own, so that a cluster that hangs
+`caller` and the platforms' logins call it. Each cluster has an `HttpTransport` of its own, so that a cluster that hangs
 takes no connection from another.
 """
 
@@ -40,7 +40,7 @@ class NoReplyInTime(OutOfTime):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestInfo:
     """What was asked of which cluster, for messages and metadata."""
 
     platform: str
@@ -112,7 +112,7 @@ class Trust:
         return context
 
 
-class Wire:
+class HttpTransport:
     """The connections of one cluster; opened at the first exchange, inside the running loop."""
 
     def __init__(self, tls: ssl.SSLContext, user_agent: str) -> None:
@@ -121,7 +121,7 @@ class Wire:
         self._http: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
-        return f"<Wire of {self._user_agent}: {'open' if self._http else 'not opened'}>"
+        return f"<HttpTransport of {self._user_agent}: {'open' if self._http else 'not opened'}>"
 
     async def close(self) -> None:
         """Close all connections."""
@@ -130,7 +130,7 @@ class Wire:
             self._http = None
 
     async def exchange(
-        self, asked: Asked, url: URL, headers: Mapping[str, str], body: bytes | None, *, timeout_s: float
+        self, asked: RequestInfo, url: URL, headers: Mapping[str, str], body: bytes | None, *, timeout_s: float
     ) -> Answer:
         """Send one request and read its answer, whatever its status; redirects are not followed.
 
@@ -144,7 +144,7 @@ class Wire:
         try:
             return await self._exchange(asked.method, url, headers, body, timeout)
         except aiohttp.InvalidURL as error:
-            text = f"{asked}: {url} is no URL; look at the cluster's endpoints"
+            text = f"{asked}: {url} is not a URL; check the cluster's endpoints"
             raise InvalidRequest(text, reason="BAD_ENDPOINT", metadata=asked.metadata()) from error
         except aiohttp.ConnectionTimeoutError as error:
             text = f"{asked}: no connection in {timeout_s / 2:.1f} s; is the host up, does a firewall drop packets?"

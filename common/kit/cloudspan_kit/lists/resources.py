@@ -1,7 +1,7 @@
 """Get and list of a kind: what `serve.capabilities` puts into the function table for a `KindDriver`.
 
 Rows become messages a page at a time. When that fails the page is halved until the odd row stands alone: a number that
-its field can't hold is left away and named, and a row that still can't be told is left out and named.
+its field can't hold is left away and named, and a row that still can't be read is left out and named.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
-_Tell = Callable[[Sequence[R]], Awaitable[tuple[Sequence[M], str]]]
+_ToMessages = Callable[[Sequence[R]], Awaitable[tuple[Sequence[M], str]]]
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +37,8 @@ _LARGE = (1 << 31) - 1
 
 
 @dataclass(slots=True)
-class _Told(Generic[M]):
-    """Messages, and which rows they are of; what could not be told of the others."""
+class _Converted(Generic[M]):
+    """Messages, and which rows they are of; what could not be read of the others."""
 
     items: list[M] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -56,76 +56,81 @@ async def get_resource(driver: KindDriver[R, M], call: Call) -> M:
     """
     kind = driver.kind
 
-    async def tell(rows: Sequence[R]) -> tuple[Sequence[M], str]:
+    async def to_messages(rows: Sequence[R]) -> tuple[Sequence[M], str]:
         return await driver.messages(call, rows), ""
 
     found = await kind.source.one(call, kind, call.id)
-    told = await _tell(driver, tell, found)
-    if not told.items:
-        text = f"{call.cluster.resource(kind.collection, call.id)} can't be read: {'; '.join(told.unread)}"
+    converted = await _convert(driver, to_messages, found)
+    if not converted.items:
+        text = f"{call.cluster.resource(kind.collection, call.id)} can't be read: {'; '.join(converted.unread)}"
         raise PlatformFault(text, reason="UNEXPECTED_SHAPE")
-    if told.unread:
-        log.warning("resource read in part", collection=kind.collection, unread=told.unread)
-    return told.items[0]
+    if converted.unread:
+        log.warning("resource read in part", collection=kind.collection, unread=converted.unread)
+    return converted.items[0]
 
 
 async def list_resources(driver: KindDriver[R, M], call: Call, query: Query) -> Page[M]:
     """Return the native page that `query` asks for, as messages."""
     page = await driver.kind.source.page(call, driver.kind, query)
-    told = await _tell(driver, lambda rows: driver.listed(call, query, rows), page.rows)
-    if told.unread:
-        log.warning("rows read in part", collection=driver.kind.collection, unread=told.unread)
-    partial = "; ".join(filter(None, (page.partial, *told.lacking)))
-    if len(told.items) == len(page.rows.rows):
-        return Page(told.items, page.more, page.position, partial, page.end, told.unread)
-    kept = told.rows
+    converted = await _convert(driver, lambda rows: driver.listed(call, query, rows), page.rows)
+    if converted.unread:
+        log.warning("rows read in part", collection=driver.kind.collection, unread=converted.unread)
+    partial = "; ".join(filter(None, (page.partial, *converted.lacking)))
+    if len(converted.items) == len(page.rows.rows):
+        return Page(converted.items, page.more, page.position, partial, page.end, converted.unread)
+    kept = converted.rows
     end = page.end or (page.position(len(page.rows.rows) - 1) if page.more else "")
-    return Page(told.items, page.more, lambda i: page.position(kept[i]), partial, end, told.unread)
+    return Page(converted.items, page.more, lambda i: page.position(kept[i]), partial, end, converted.unread)
 
 
-async def _tell(driver: KindDriver[R, M], tell: _Tell[R, M], rows: Rows[R]) -> _Told[M]:
-    told: _Told[M] = _Told(unread=list(rows.unread))
+async def _convert(driver: KindDriver[R, M], to_messages: _ToMessages[R, M], rows: Rows[R]) -> _Converted[M]:
+    converted: _Converted[M] = _Converted(unread=list(rows.unread))
     if rows.rows:
-        await _tell_some(driver, tell, rows.rows, 0, told)
+        await _convert_some(driver, to_messages, rows.rows, 0, converted)
     if rows.documents:
-        for item, index in zip(told.items, told.rows, strict=True):
+        for item, index in zip(converted.items, converted.rows, strict=True):
             item.native.update(rows.documents[index])  # type: ignore[attr-defined] # every resource has it
-    return told
+    return converted
 
 
-async def _tell_some(
-    driver: KindDriver[R, M], tell: _Tell[R, M], rows: Sequence[R], start: int, told: _Told[M]
+async def _convert_some(
+    driver: KindDriver[R, M], to_messages: _ToMessages[R, M], rows: Sequence[R], start: int, converted: _Converted[M]
 ) -> None:
     try:
-        messages, lacking = await tell(rows)
+        messages, lacking = await to_messages(rows)
     except _ODD as error:
         if len(rows) > 1:
             half = len(rows) // 2
-            await _tell_some(driver, tell, rows[:half], start, told)
-            await _tell_some(driver, tell, rows[half:], start + half, told)
+            await _convert_some(driver, to_messages, rows[:half], start, converted)
+            await _convert_some(driver, to_messages, rows[half:], start + half, converted)
         else:
-            await _tell_odd(driver, tell, rows[0], start, told, error)
+            await _convert_odd(driver, to_messages, rows[0], start, converted, error)
         return
-    told.items += messages
-    told.rows += range(start, start + len(rows))
-    told.lacking |= {lacking: None} if lacking else {}
+    converted.items += messages
+    converted.rows += range(start, start + len(rows))
+    converted.lacking |= {lacking: None} if lacking else {}
 
 
-async def _tell_odd(
-    driver: KindDriver[R, M], tell: _Tell[R, M], row: R, index: int, told: _Told[M], error: Exception
+async def _convert_odd(
+    driver: KindDriver[R, M],
+    to_messages: _ToMessages[R, M],
+    row: R,
+    index: int,
+    converted: _Converted[M],
+    error: Exception,
 ) -> None:
-    """Tell one row without the numbers that no field holds; else name it as left out."""
+    """Convert one row without the numbers that no field holds; else name it as left out."""
     name = driver.kind.source.id_of(row)
     for left, why in _lessened(row):
         try:
-            told.items += (await tell([left]))[0]
+            converted.items += (await to_messages([left]))[0]
         except _ODD:
             continue
-        told.rows.append(index)
-        told.unread.append(f"{name} ({why})")
+        converted.rows.append(index)
+        converted.unread.append(f"{name} ({why})")
         return
     log.warning("row left out", collection=driver.kind.collection, id=name, exc_info=error)
-    told.unread.append(f"{name} was left out ({error})")
+    converted.unread.append(f"{name} was left out ({error})")
 
 
 def _lessened(row: R) -> Iterator[tuple[R, str]]:

@@ -154,15 +154,15 @@ class Abilities:
         declared = self.capability(method).fields
         absent = [path for path, (level, _) in declared.items() if level == ABSENT and _is_set(request, path)]
         if absent:
-            told = "; ".join(f"{path} ({declared[path][1]})" for path in absent)
-            text = f"{self._ref} does not serve {told}; leave out what it does not"
+            shown = "; ".join(f"{path} ({declared[path][1]})" for path in absent)
+            text = f"{self._ref} does not serve {shown}; leave out what it does not"
             violations = [Violation(path, declared[path][1]) for path in absent]
             raise Unsupported(text, reason="FIELD_ABSENT", violations=violations, metadata={"method": method.full_name})
 
     def describe(self) -> list[cluster_pb2.MethodCapability]:
         """Return what Describe tells: the methods served, and those declared absent with a reason."""
-        told = [m for m in contract.methods() if m in self._functions or m in self._capabilities]
-        return [_described(m, self._capabilities.get(m, _NATIVE), served=m in self._functions) for m in told]
+        known = [m for m in contract.methods() if m in self._functions or m in self._capabilities]
+        return [_described(m, self._capabilities.get(m, _NATIVE), served=m in self._functions) for m in known]
 
 
 _NATIVE = Capability()
@@ -216,9 +216,9 @@ def _check_kind(driver: AnyDriver, own: Sequence[str]) -> tuple[str, str]:
     if kind is None:
         raise Defect(f"{who} has no `kind`")
     get, lists = _reads_of(kind, who)
-    told = type(driver)
-    if told.message is KindDriver.message and told.messages is KindDriver.messages and get not in own:
-        raise Defect(f"{who} overrides neither `message` nor `messages`: its rows can't be told")
+    cls = type(driver)
+    if cls.message is KindDriver.message and cls.messages is KindDriver.messages and get not in own:
+        raise Defect(f"{who} overrides neither `message` nor `messages`: its rows can't become messages")
     descriptor: Descriptor = kind.message.DESCRIPTOR
     for table in ("push", "sort"):
         for path in getattr(kind, table):
@@ -238,8 +238,8 @@ def _reads_of(kind: Kind[Any, Any, Any], who: str) -> tuple[str, str]:
     except InvalidRequest as error:
         raise Defect(f"the kind of {who} is of {kind.collection!r}: {error.message}") from error
     if getter.response is not kind.message:
-        told, expected = kind.message.DESCRIPTOR.name, getter.response.DESCRIPTOR.name
-        raise Defect(f"the kind of {who} tells a {told}; a resource of {kind.collection} is a {expected}")
+        found, expected = kind.message.DESCRIPTOR.name, getter.response.DESCRIPTOR.name
+        raise Defect(f"the kind of {who} has the message {found}; a resource of {kind.collection} is a {expected}")
     lists = next(m for m in contract.methods().values() if m.kind is contract.Kind.LIST and m.item is kind.message)
     return getter.python_name, lists.python_name
 
@@ -257,7 +257,7 @@ def _marked(driver: AnyDriver) -> MarkedKind:
     return MarkedKind(find, remove)
 
 
-# ---------------------------------------------------------------------- what is told
+# ---------------------------------------------------------------------- what is described
 
 
 def _is_set(message: Message, path: str) -> bool:

@@ -89,11 +89,11 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
 
 def described(cluster: Cluster, abilities: Abilities) -> cluster_pb2.Cluster:
     """Return how a cluster stands now, with its name and what it can do."""
-    told = cluster_pb2.Cluster()
-    told.CopyFrom(cluster.describe())
-    told.name = str(cluster.ref)
-    told.capabilities.extend(abilities.describe())
-    return told
+    described = cluster_pb2.Cluster()
+    described.CopyFrom(cluster.describe())
+    described.name = str(cluster.ref)
+    described.capabilities.extend(abilities.describe())
+    return described
 
 
 class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
@@ -181,6 +181,6 @@ def _checked(stages: Sequence[Stage]) -> cluster_pb2.CheckClusterResponse:
     response = cluster_pb2.CheckClusterResponse(ok=all(stage.ok for stage in stages))
     for stage in stages:
         kind = _STAGES.get(stage.name, cluster_pb2.CheckClusterResponse.Stage.KIND_OTHER)
-        told = response.stages.add(kind=kind, ok=stage.ok, message=stage.message, reason=stage.reason)
-        told.took.FromMicroseconds(round(stage.took_s * 1e6))
+        described = response.stages.add(kind=kind, ok=stage.ok, message=stage.message, reason=stage.reason)
+        described.took.FromMicroseconds(round(stage.took_s * 1e6))
     return response

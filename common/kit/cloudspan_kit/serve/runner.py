@@ -175,9 +175,11 @@ def _check(adapter: Adapter) -> None:
     tags = [adapter.platform, *(cluster.ref.cluster for cluster in adapter.clusters)]
     for tag in tags:
         if not is_tag(tag):
-            raise InvalidRequest(f"{tag!r} is no tag: a lower-case letter, then letters, digits, hyphens; at most 39")
+            raise InvalidRequest(
+                f"{tag!r} is not a tag; write a lower-case letter, then letters, digits and hyphens, at most 39"
+            )
     if len(set(tags[1:])) < len(tags) - 1:
-        raise InvalidRequest(f"a cluster tag stands twice in {', '.join(tags[1:])}; tags tell clusters apart")
+        raise InvalidRequest(f"a cluster tag appears twice in {', '.join(tags[1:])}; tags tell clusters apart")
 
 
 def _services(

@@ -176,11 +176,11 @@ class ContractServicer:
         """Take one step of an operation.
 
         Raises:
-            Unsupported: The method is no mutation of this contract, or its cluster does not have it.
+            Unsupported: The method is not a mutation of this contract, or its cluster does not have it.
         """
         method = contract.methods().get(step.method)
         if method is None or method.kind is not contract.Kind.MUTATION:
-            raise Unsupported(f"{step.method!r} is no mutation that this adapter knows; update the adapter")
+            raise Unsupported(f"{step.method!r} is not a mutation that this adapter knows; update the adapter")
         request = parsed(method.request, method.full_name, step.request)
         contract.check_required(request)
         contract.check_routed(method, request)

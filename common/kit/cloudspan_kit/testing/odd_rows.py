@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cloudspan_kit.cluster import Cluster
-    from cloudspan_kit.http.transport import Answer, Wire
+    from cloudspan_kit.http.transport import Answer, HttpTransport
 
 _DROPPED = object()
 _HUGE = 1 << 70
@@ -50,7 +50,7 @@ class Answers:
 class _Tap:
     """Changes the answers that come in on a wire."""
 
-    def __init__(self, wire: Wire, answers: Answers) -> None:
+    def __init__(self, wire: HttpTransport, answers: Answers) -> None:
         self._wire, self._answers, self._exchange = wire, answers, wire.exchange
         self.odd: Mapping[str, Any] = {}
         self.rows: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ class _Tap:
         return row
 
 
-async def check_odd_rows(cluster: Cluster, wire: Wire, function: str, answers: Answers) -> int:
+async def check_odd_rows(cluster: Cluster, wire: HttpTransport, function: str, answers: Answers) -> int:
     """List with every field of one row odd in every way; return how many lists that were.
 
     Raises:

@@ -8,9 +8,9 @@ import ssl
 
 from yarl import URL
 
-from cloudspan_kit.http.transport import Asked, Wire
+from cloudspan_kit.http.transport import HttpTransport, RequestInfo
 
-ASKED = Asked("acme", "east", "compute", "POST", "/servers")
+ASKED = RequestInfo("acme", "east", "compute", "POST", "/servers")
 
 
 async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
@@ -32,7 +32,7 @@ async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    wire = Wire(ssl.create_default_context(), "test")
+    wire = HttpTransport(ssl.create_default_context(), "test")
     try:
         for number in range(3):
             answer = await wire.exchange(ASKED, URL(f"http://127.0.0.1:{port}/{number}"), {}, None, timeout_s=5)
