@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, NotFound, RateLimited
 from cloudspan_kit import BY_KEY, Made, Watch
 from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
+from cloudspan_zstack.cloud.jobs import Change, Job, resource_uuid
 from cloudspan_zstack.cloud.markers import marked
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Job, resource_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cloudspan_kit import Marked
 from cloudspan_zstack.cloud.beside import owners_of, rows_by
+from cloudspan_zstack.cloud.jobs import resource_uuid
 from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.queries import everything, one_of
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import resource_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudspan_kit import Call
     from cloudspan_zstack.cloud.creation import Kind
-    from cloudspan_zstack.cloud.session import Change, Session
+    from cloudspan_zstack.cloud.jobs import Change
+    from cloudspan_zstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)
 

@@ -15,11 +15,12 @@ from cloudspan_common.errors import Defect
 from cloudspan_kit import Kind, Made, Marked, Query, RowPage, Rows, Source, push
 from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import every, rows_by
+from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.queries import condition, one_of, rows_page
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Session
+from cloudspan_zstack.cloud.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -15,9 +15,9 @@ from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_kit import BY_KEY, Call, Kind, KindDriver, Operation, push
 from cloudspan_kit.drivers import KeyPairDriver
 from cloudspan_zstack.cloud.beside import both
+from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import read_labels, tags_of
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
 
 if TYPE_CHECKING:

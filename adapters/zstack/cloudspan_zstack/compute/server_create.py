@@ -16,11 +16,11 @@ import msgspec
 from cloudspan_common.errors import GaveUp, InvalidRequest, Unsupported, Violation
 from cloudspan_kit import MIB, native_id
 from cloudspan_zstack.cloud.error_rules import JobNotBegun, LostJob
+from cloudspan_zstack.cloud.jobs import Change, Job
 from cloudspan_zstack.cloud.labels import tags_of
-from cloudspan_zstack.cloud.session import Change, Job
 from cloudspan_zstack.cloud.source import session_of
 from cloudspan_zstack.compute.server_rows import LEAVING, PASSING, row_or_none
-from cloudspan_zstack.volume.volumes import VolumeWish
+from cloudspan_zstack.volume.volume_request import VolumeWish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,15 +16,16 @@ from cloudspan_zstack.cloud.beside import rows_by, together
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.error_rules import LostJob
 from cloudspan_zstack.cloud.errors import bad
+from cloudspan_zstack.cloud.jobs import Change, Job
 from cloudspan_zstack.cloud.markers import going_with, with_server
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Job
 from cloudspan_zstack.cloud.source import session_of
 from cloudspan_zstack.compute.server_rows import row_or_none, server_row
 from cloudspan_zstack.network.floating_ips import EIP, FLOATING_IPS, VIP, EipRow, VipRow
 from cloudspan_zstack.network.networks import L3Row
 from cloudspan_zstack.volume.snapshots import SnapshotRow
-from cloudspan_zstack.volume.volumes import VOLUME, VOLUMES, VolumeRow, check_size, volume_change
+from cloudspan_zstack.volume.volume_request import volume_change
+from cloudspan_zstack.volume.volumes import VOLUME, VOLUMES, VolumeRow, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

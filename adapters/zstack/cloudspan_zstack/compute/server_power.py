@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import GaveUp, PreconditionFailed
 from cloudspan_zstack.cloud.error_rules import LostJob
-from cloudspan_zstack.cloud.session import Change, Job
+from cloudspan_zstack.cloud.jobs import Change, Job
 from cloudspan_zstack.cloud.source import session_of
 from cloudspan_zstack.compute.server_rows import PASSING, server_row
 

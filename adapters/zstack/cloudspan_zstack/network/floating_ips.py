@@ -39,10 +39,10 @@ from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.errors import bad
+from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
 from cloudspan_zstack.network.networks import L3, L3Row
 from cloudspan_zstack.network.ports import APPLIANCE, NicRow, UsedIp, VmKindRow

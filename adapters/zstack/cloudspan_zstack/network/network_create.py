@@ -15,9 +15,9 @@ from cloudspan_kit.drivers import NetworkDriver
 from cloudspan_zstack.cloud.beside import every
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.errors import bad
+from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, resource_uuid
 from cloudspan_zstack.cloud.source import session_of
 from cloudspan_zstack.network.networks import L2, L2_OF, L3, NETWORKS, L2Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, subnet_wish

@@ -31,10 +31,10 @@ from cloudspan_kit import (
 from cloudspan_kit.drivers import SecurityGroupDriver
 from cloudspan_zstack.cloud.beside import every, read_marks
 from cloudspan_zstack.cloud.creation import Creation
+from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
 from cloudspan_zstack.network.ports import NicGroupRef
 from cloudspan_zstack.network.security_rules import DIRECTIONS, Rule, RuleRow, Rules, effect_of

@@ -11,8 +11,8 @@ import msgspec
 from cloudspan.v1 import common_pb2, network_pb2, subnet_pb2
 from cloudspan_common.errors import AlreadyExists
 from cloudspan_zstack.cloud.errors import bad
+from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import tags_of
-from cloudspan_zstack.cloud.session import Change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

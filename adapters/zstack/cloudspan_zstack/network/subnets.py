@@ -31,9 +31,9 @@ from cloudspan_kit import (
 from cloudspan_kit.drivers import SubnetDriver
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
+from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Session, resource_uuid
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, add_label, session_of
 from cloudspan_zstack.network.networks import L3, IpRangeRow, L3Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, SubnetWish, subnet_change, subnet_wish
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.dates import ServerZone
+    from cloudspan_zstack.cloud.session import Session
 
 _S = subnet_pb2.Subnet
 _TYPE = "IpRangeVO"

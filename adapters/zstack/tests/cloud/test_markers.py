@@ -7,7 +7,7 @@ import pytest
 from cloudspan.v1 import key_pair_pb2, network_pb2, security_group_pb2, server_pb2, subnet_pb2, volume_pb2
 from cloudspan_common.errors import PreconditionFailed, RateLimited
 from cloudspan_kit.serve.capabilities import Abilities
-from cloudspan_zstack.cloud.session import Change, resource_uuid
+from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 
 from .conftest import REF, make_server, server_request
 

@@ -20,8 +20,8 @@ from cloudspan_common.errors import (
 from cloudspan_common.telemetry import collecting
 from cloudspan_zstack.cloud.creation import Creation, Kind
 from cloudspan_zstack.cloud.error_rules import JobNotBegun, LostJob
+from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid, resource_uuid
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Change, Job, job_uuid, resource_uuid
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
 _CREATE = Change("POST", "/ssh-key-pair", params={"name": "k", "publicKey": _KEY, "description": None})

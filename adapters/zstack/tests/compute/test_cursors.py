@@ -7,7 +7,7 @@ from google.protobuf import json_format
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2
-from cloudspan_zstack.cloud.session import job_uuid
+from cloudspan_zstack.cloud.jobs import job_uuid
 
 from .conftest import REF, make_server, server_request
 

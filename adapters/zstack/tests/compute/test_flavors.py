@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudspan.v1 import flavor_pb2
-from cloudspan_zstack.cloud.session import Change
+from cloudspan_zstack.cloud.jobs import Change
 
 from .conftest import REF
 

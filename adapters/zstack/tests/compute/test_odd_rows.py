@@ -6,8 +6,8 @@ import pytest
 
 from cloudspan_kit.testing import Answers, check_odd_rows
 from cloudspan_zstack.cloud.beside import OwnerRow
+from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import Tag
-from cloudspan_zstack.cloud.session import Change
 from cloudspan_zstack.compute.flavors import OfferingRow
 from cloudspan_zstack.compute.key_pairs import KeyPairRow
 from cloudspan_zstack.compute.server_rows import GroupRef, ServerRow

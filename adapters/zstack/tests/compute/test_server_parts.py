@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import server_pb2, volume_pb2
-from cloudspan_zstack.cloud.session import Change
+from cloudspan_zstack.cloud.jobs import Change
 
 from .conftest import REF, make_server, server_request
 
