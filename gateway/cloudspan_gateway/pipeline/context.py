@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from cloudspan_gateway.pipeline.stages import Proceed
 
 # It stands in logs and headers of others.
+# Printable ASCII, as gRPC's specification allows for values that are not binary.
+_SENDABLE = re.compile(r"[\x20-\x7e]*")
 _GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+def _can_be_sent(key: str, value: str | bytes) -> bool:
+    """Whether gRPC would send it on: it received what it refuses to send, and the call would fail with INTERNAL."""
+    return key.endswith("-bin") or (isinstance(value, str) and _SENDABLE.fullmatch(value) is not None)
 
 
 async def add_context(call: Call, proceed: Proceed) -> Answer:
@@ -27,7 +34,7 @@ async def add_context(call: Call, proceed: Proceed) -> Answer:
             traceparent = str(value)
         elif key in TAGS:
             tags[key] = str(value)
-        elif key in FORWARDED or key.startswith(FORWARDED_PREFIX):
+        elif (key in FORWARDED or key.startswith(FORWARDED_PREFIX)) and _can_be_sent(key, value):
             call.carried = (*call.carried, (key, value))
     call.tags = tags
     call.request_id = request_id if _GOOD_ID.fullmatch(request_id) else telemetry.new_request_id()

@@ -36,3 +36,12 @@ async def test_a_request_id_that_cannot_stand_in_a_log_is_replaced(bad: str) -> 
     """It would end up in headers and logs of others."""
     asked = await with_context(("x-request-id", bad))
     assert asked.request_id not in ("", bad)
+
+
+@pytest.mark.parametrize("odd", ["a\x01b", "caf\u00e9", "a\nb", "\x7f", "\udc80"])
+async def test_metadata_that_grpc_would_not_send_is_not_carried_on(odd: str) -> None:
+    """It came in and can't go out: the call must not fail with INTERNAL for it."""
+    asked = await with_context(
+        ("tracestate", odd), ("x-cloudspan-a", odd), ("x-cloudspan-b", "good"), ("x-cloudspan-c-bin", b"\xff")
+    )
+    assert asked.carried == (("x-cloudspan-b", "good"), ("x-cloudspan-c-bin", b"\xff"))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ROOT = "adapters"
 _NEEDED = {"platform", "address"}
+_MAX_CHARS = 1 << 20
 _KEYS = _NEEDED | {"id", "draining", "contract", "build"}
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _REASON = "MALFORMED_ADAPTERS_FILE"
@@ -80,6 +81,8 @@ def parse(text: str) -> AdaptersFile:
     Raises:
         InvalidRequest: `line N: what was found, what is expected`; the caller adds the file's name.
     """
+    if len(text) > _MAX_CHARS:
+        raise _broken(0, f"and the rest have {len(text)} characters", f"at most {_MAX_CHARS}")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -87,6 +90,8 @@ def parse(text: str) -> AdaptersFile:
         raise _broken(mark.line if mark else 0, f"is not YAML ({error.problem or error.context})", _FORM) from error
     except yaml.YAMLError as error:
         raise _broken(0, f"is not YAML ({error})", _FORM) from error
+    except RecursionError as error:
+        raise _broken(0, "is nested too deeply", _FORM) from error
     if root is None:
         return AdaptersFile(text, blank=True)
     by_id: dict[str, tuple[Instance, yaml.Node]] = {}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PROBES = ("grpc", "grpcs", "none")
 _PASSING = "passing"
 _CRITICAL = "critical"
+_MAX_SKIPPED = 1000
 # A service without instances wakes its watchers on other services' changes: at most 50 such answers a second.
 _IDLE_PAUSE_S = 0.02
 
@@ -107,7 +108,8 @@ class ConsulRegistry:
         while True:
             try:
                 index, listed = await self._query()
-            except CloudspanError as error:
+            except Exception as found:  # noqa: BLE001 - whatever an agent answers must not end the watch
+                error = found if isinstance(found, CloudspanError) else _fault_of(self._agent, found)
                 comes_back, self._index = True, 0
                 pause = self._reach.lost(error)
                 if self._feed.view is None:
@@ -138,15 +140,16 @@ class ConsulRegistry:
                 f"Consul agent {self._agent.address} has no health API; is it the address of Consul?",
                 reason="REGISTRY_FAULT",
             )
-        return int(index_text), self._view(rows)
+        # Consul's documentation asks for it: with 0 a query would not block, and the watch poll without pause.
+        return max(int(index_text), 1), self._view(rows)
 
-    def _view(self, rows: list[dict[str, Any]]) -> View:
+    def _view(self, rows: list[Any]) -> View:
         instances: dict[str, Instance] = {}
         for row in rows:
             try:
                 instance = _instance_of(row)
-            except (KeyError, ValueError, InvalidRequest) as error:
-                self._skip(str(row.get("Service", {}).get("ID")), error)
+            except (KeyError, ValueError, TypeError, AttributeError, InvalidRequest) as error:
+                self._skip(_id_of(row), error)
                 continue
             known = instances.get(instance.instance_id)
             if known is None or known.suspect:  # two agents may both have it after a move: the living one counts
@@ -155,6 +158,8 @@ class ConsulRegistry:
 
     def _skip(self, service_id: str, error: Exception) -> None:
         if service_id not in self._skipped:
+            if len(self._skipped) >= _MAX_SKIPPED:
+                self._skipped.clear()
             self._skipped.add(service_id)
             log.warning(
                 "entry in Consul is not an adapter, skipped", service=self._service, id=service_id, why=repr(error)
@@ -267,6 +272,17 @@ def _meta_of(instance: Instance) -> dict[str, str]:
         "build": instance.build,
         "draining": "true" if instance.draining else "false",
     }
+
+
+def _fault_of(agent: Agent, error: Exception) -> PlatformFault:
+    text = f"Consul agent {agent.address} answered something unexpected ({error!r}); the last known view stays in use"
+    return PlatformFault(text, reason="REGISTRY_FAULT")
+
+
+def _id_of(row: Any) -> str:
+    """Return the id of a row for a log, whatever the row is."""
+    service = row.get("Service") if isinstance(row, dict) else None
+    return str(service.get("ID"))[:200] if isinstance(service, dict) else f"{row!r:.200}"
 
 
 def _instance_of(row: dict[str, Any]) -> Instance:

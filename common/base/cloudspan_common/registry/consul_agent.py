@@ -103,7 +103,7 @@ class Agent:
         else:
             work.answer.set_result(result)  # type: ignore[arg-type]  # None only where T allows it
 
-    def _mapped(self, error: Exception) -> Exception:
+    def _mapped(self, error: Exception) -> CloudspanError:
         if isinstance(error, (consul.ACLPermissionDenied, consul.ACLDisabled)):
             text = f"Consul agent {self.address} refused the token: {error}; give it service:write and service:read"
             mapped: CloudspanError = Forbidden(text, reason="REGISTRY_FORBIDDEN")
@@ -112,8 +112,9 @@ class Agent:
         elif isinstance(error, (consul.ConsulException, ValueError, KeyError)):
             text = f"Consul agent {self.address} answered {str(error) or type(error).__name__}; see its log"
             mapped = PlatformFault(text, reason="REGISTRY_FAULT")
-        else:
-            return error
+        else:  # what the client libraries make of an answer that they did not expect: TypeError, AttributeError
+            text = f"Consul agent {self.address} answered something unexpected ({error!r})"
+            mapped = PlatformFault(text, reason="REGISTRY_FAULT")
         mapped.__cause__ = error
         return mapped
 

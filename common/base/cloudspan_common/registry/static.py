@@ -97,6 +97,9 @@ class StaticRegistry:
         except (InvalidRequest, Unreachable) as error:
             self._report(error.message)
             return
+        except Exception as error:  # noqa: BLE001 - whatever is in a file must not end its watch
+            self._report(f"{self._path} can't be read: {error!r}")
+            return
         if content and content.blank and self._feed.view:
             # A writer that truncates first must not empty the table.
             self._report(f"{self._path} is blank; expected `adapters: []` for none")

@@ -165,3 +165,51 @@ async def test_a_disk_that_refuses_the_cache_is_reported(tmp_path) -> None:
         seen = await views_of(ScriptedAgent(("7", [row(EAST)])), cache_path=tmp_path / "absent" / "registry.json")
     assert seen == [(EAST,)]
     assert [entry["event"] for entry in logs] == ["registry cache was not written"]
+
+
+def _odd(**changes: Any) -> dict[str, Any]:
+    return row(WEST) | changes
+
+
+ODD_ROWS: list[Any] = [
+    None,
+    7,
+    "row",
+    [],
+    {},
+    _odd(Service=None),
+    _odd(Checks=None),
+    _odd(Checks=[None]),
+    _odd(Service={**row(WEST)["Service"], "Meta": None}),
+    _odd(Service={**row(WEST)["Service"], "Meta": "text"}),
+    _odd(Service={**row(WEST)["Service"], "Port": "none"}),
+    _odd(Service={**row(WEST)["Service"], "Meta": {"platform": "zstack", "contract_min": None, "contract_max": "1"}}),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_ROWS, ids=str)
+async def test_an_odd_row_is_skipped_and_hides_no_other(odd: Any) -> None:
+    """Before the others or after them; the watch goes on with the next change."""
+    agent = ScriptedAgent(("7", [odd, row(EAST)]), ("8", [row(EAST), odd]), ("9", [row(EAST), row(WEST)]))
+    with capture_logs() as logs:
+        assert await views_of(agent) == [(EAST,), (EAST, WEST)]
+    assert "entry in Consul is not an adapter, skipped" in [entry["event"] for entry in logs]
+
+
+@pytest.mark.parametrize("index", ["0", "-5", "x", "", None, "9" * 5000])
+async def test_an_odd_index_neither_ends_the_watch_nor_makes_it_poll_without_pause(index: Any) -> None:
+    """The view stands meanwhile; an index below 1 would not block."""
+    agent = ScriptedAgent(("7", [row(EAST)]), *[(index, [row(EAST)])] * 3, ("9", [row(EAST), row(WEST)]))
+    with capture_logs():
+        seen = await views_of(agent, 10)
+    assert seen == [(EAST,), (EAST, WEST)]
+    assert 0 not in agent.asked
+
+
+async def test_what_a_client_library_did_not_expect_is_reported_and_asked_again() -> None:
+    agent = ScriptedAgent(
+        ("7", [row(EAST)]), TypeError("NoneType"), AttributeError("get"), ("8", [row(EAST), row(WEST)])
+    )
+    with capture_logs() as logs:
+        assert await views_of(agent, 5) == [(EAST,), (EAST, WEST)]
+    assert "answered something unexpected" in logs[0]["error"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 # Servers close idle connections after 5 s and more; a write that meets the closing would have an unknown outcome.
 _KEEPALIVE_S = 4.0
+_MAX_RETRY_AFTER_S = 86_400
+_MAX_DIGITS = 10  # of more, int() may refuse to read them
 _MAX_CONNECTIONS = 64  # the limiters allow fewer for each endpoint
 
 
@@ -67,20 +70,26 @@ class Answer:
 
     @property
     def retry_after_s(self) -> float | None:
-        """What Retry-After says; None if it says nothing that can be read."""
-        told = self.headers.get("Retry-After", "")
-        if told.isdigit():
-            return float(told)
+        """What Retry-After says, a day at most; None if it says nothing that can be read."""
+        text = self.headers.get("Retry-After", "").strip()
+        if text.isascii() and text.isdecimal():
+            return float(min(int(text[:_MAX_DIGITS]), _MAX_RETRY_AFTER_S))
         try:
-            later, now = parsedate_to_datetime(told), parsedate_to_datetime(self.headers.get("Date", ""))
-        except ValueError:
+            later, now = _utc(text), _utc(self.headers.get("Date", ""))
+        except (ValueError, TypeError, OverflowError):
             return None
-        return max(0.0, (later - now).total_seconds())
+        return min(max(0.0, (later - now).total_seconds()), _MAX_RETRY_AFTER_S)
 
     @property
     def kind(self) -> str:
         """The content type without its parameters."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip()
+
+
+def _utc(text: str) -> datetime:
+    """Return the time of an HTTP date; one of the zone -0000, which says nothing, is UTC (RFC 9110, section 5.6.7)."""
+    time = parsedate_to_datetime(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import asyncio
 import re
 import ssl
 
+import pytest
 from yarl import URL
 
-from cloudspan_kit.http.transport import HttpTransport, RequestInfo
+from cloudspan_kit.http.transport import Answer, HttpTransport, RequestInfo
 
 ASKED = RequestInfo("acme", "east", "compute", "POST", "/servers")
 
@@ -43,3 +44,25 @@ async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
         await wire.close()
         server.close()
         await server.wait_closed()
+
+
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT", "Date": DATE}, 30.0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 -0000", "Date": DATE}, 30.0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:27:00 GMT", "Date": DATE}, 0.0),
+        ({"Retry-After": "9" * 5000}, 86400.0),
+        ({"Retry-After": "Wed, 21 Oct 2099 07:28:30 GMT", "Date": DATE}, 86400.0),
+        *[({"Retry-After": odd, "Date": DATE}, None) for odd in ("", "²", "inf", "nan", "-1", "1.5", "soon", "٣")],
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT"}, None),
+        ({"Retry-After": "Wed, 21 Oct 99999 07:28:30 GMT", "Date": DATE}, None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms_and_odd_ones_say_nothing(headers, seconds):
+    """A day is the most that anybody waits."""
+    assert Answer(503, headers, b"").retry_after_s == seconds
