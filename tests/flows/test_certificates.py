@@ -57,6 +57,10 @@ def certificates(tmp_path_factory):
         authority.write(folders[name])
         for identity in (GATEWAY, "memory", "auditor", "adapter-7"):
             authority.issue(identity, folders[name])
+        folders[f"{name}, common names"] = tmp_path_factory.mktemp("common-names")
+        authority.write(folders[f"{name}, common names"])
+        for identity in (GATEWAY, "memory"):
+            authority.issue(identity, folders[f"{name}, common names"], names=False)
     return folders
 
 
@@ -140,6 +144,7 @@ async def test_an_adapter_with_its_platforms_certificate_is_called(site, certifi
         ("ours", "adapter-7", "its certificate is not that of 'memory', who alone may claim platform 'memory'"),
         ("ours", GATEWAY, "its certificate is not that of 'memory'"),
         ("strangers", "memory", "its certificate is not signed by the authority of this gateway"),
+        ("ours, common names", "memory", "its certificate is not that of 'memory'"),
     ],
 )
 async def test_an_impostor_is_shown_and_gets_no_calls(site, certificates, authority, identity, why):
@@ -249,6 +254,14 @@ async def test_only_the_gateways_identity_may_step(site, certificates):
     async with _straight(address, _tls(ours, GATEWAY)) as cloud:
         with pytest.raises(CloudspanError, match="is not a mutation that this adapter knows"):
             await step_pb2_grpc.StepServiceStub(cloud.channel).Step(step)
+
+
+async def test_a_common_name_alone_is_no_identity_to_an_adapter(site, certificates):
+    """Only a subject alternative name counts: RFC 9525."""
+    address = await site.adapter(**_files(certificates["ours"], "memory"), tls_caller=(GATEWAY,))
+    async with _straight(address, _tls(certificates["ours, common names"], GATEWAY)) as cloud:
+        with pytest.raises(Forbidden, match="ListServers is not for nobody"):
+            await _servers(cloud)
 
 
 async def test_services_of_every_shape_answer_behind_the_check(site, certificates):

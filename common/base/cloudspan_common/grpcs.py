@@ -7,6 +7,7 @@ an option's name.
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,21 @@ class Tls:
             return grpc.ssl_channel_credentials(authority)
         key, certificate = _read(self.key, "TLS key"), _read(self.certificate, "TLS certificate")
         return grpc.ssl_channel_credentials(authority, key, certificate)
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return the same trust for connections that are not gRPC's.
+
+        Raises:
+            PreconditionFailed: A file can't be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.authority)
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key)
+        except OSError as error:
+            raise PreconditionFailed(f"TLS files can't be read: {error}", reason="TLS_FILES") from error
+        context.set_alpn_protocols(["h2"])
+        return context
 
 
 class _Renewal:

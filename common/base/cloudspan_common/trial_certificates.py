@@ -57,14 +57,19 @@ class Authority:
         """Write its certificate, which everybody needs, and its key, which only this program needs."""
         _write(folder, AUTHORITY, self.certificate, self.key)
 
-    def issue(self, identity: str, folder: Path, days: int = DAYS) -> None:
-        """Write certificate and key of `identity`, for both ends of a connection."""
+    def issue(self, identity: str, folder: Path, days: int = DAYS, *, names: bool = True) -> None:
+        """Write certificate and key of `identity`, for both ends of a connection.
+
+        Without `names` the identity is its common name alone, which counts for nothing (RFC 9525, section 2).
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(identity), *_HERE])
         ends = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = _builder(_named(identity), key, self.certificate.subject, days)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(names, critical=False).add_extension(self._signer(), critical=False)
+        builder = builder.add_extension(self._signer(), critical=False)
+        if names:
+            alternatives = x509.SubjectAlternativeName([x509.DNSName(identity), *_HERE])
+            builder = builder.add_extension(alternatives, critical=False)
         builder = builder.add_extension(_usage(signs=False), critical=True).add_extension(ends, critical=False)
         _write(folder, identity, builder.sign(self.key, hashes.SHA256()), key)
 

@@ -136,6 +136,12 @@ class Prober:
 
     async def _ask(self) -> None:
         try:
+            # Again whenever the process behind the address may be another one.
+            if self._description is None or self._lost or self._refused:
+                unnamed = await self.link.trust.unnamed(self.instance)
+                if unnamed:
+                    self._refused, self._failures, self.asked = unnamed, self._failures + 1, True
+                    return
             response = await self.link.describe(DESCRIBE_TIMEOUT_S)
             self._answered(describe.read(response, self._clock.now()))
         except grpc.aio.AioRpcError as error:

@@ -6,10 +6,14 @@ server's certificate that grpcio compares, with what the channel says it expects
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudspan_common import grpcs
+from cloudspan_common.config import address
+from cloudspan_common.errors import CloudspanError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +27,8 @@ _OTHER_NAME = "Hostname Verification Check failed"
 _NO_TLS = "WRONG_VERSION_NUMBER"
 _BAD_CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "BAD_SIGNATURE", "TSI_PROTOCOL_FAILURE")
 _HUNG_UP = "Socket closed"
+_NAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH
+_HANDSHAKE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,28 @@ class Trust:
             return grpcs.new_channel(instance.address, options=options)
         expected = ("grpc.ssl_target_name_override", self.identity(instance.platform))
         return grpcs.new_channel(instance.address, self.tls, options=(*options, expected))
+
+    async def unnamed(self, instance: Instance) -> str:
+        """Return why an instance's certificate does not name it, as gRPC can't be told to see it; else an empty text.
+
+        gRPC takes the common name of a certificate without subject alternative names for its identity. So the
+        certificate is looked at by a handshake of its own, which knows alternative names alone.
+        """
+        if self.tls is None:
+            return ""
+        host, port = address(instance.address)
+        try:
+            async with asyncio.timeout(_HANDSHAKE_S):
+                context = await asyncio.to_thread(self.tls.client_context)
+                context.hostname_checks_common_name = False
+                expected = self.identity(instance.platform)
+                _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=expected)
+        except ssl.SSLCertVerificationError as error:
+            return self.refusal(instance.platform, _OTHER_NAME) if error.verify_code == _NAME_MISMATCH else ""
+        except (OSError, TimeoutError, CloudspanError):
+            return ""  # whatever it is, the call that comes next says it
+        writer.close()
+        return ""
 
     def refusal(self, platform: str, details: str) -> str:
         """Return why an instance is not trusted, by what gRPC said of a failed connection; empty for other failures."""
