@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # An instance restarted at the same address must not inherit the back-off of its predecessor's connection.
 _OPTIONS: grpcs.Options = (("grpc.use_local_subchannel_pool", 1),)
+_MAX_PATHS = 256
 _DESCRIBE = "/cloudspan.adapter.v1.AdapterService/Describe"
 _WATCH = "/grpc.health.v1.Health/Watch"
 
@@ -75,6 +76,8 @@ class Link:
         try:
             return self._stream[path]
         except KeyError:
+            if len(self._stream) >= _MAX_PATHS:
+                self._stream.clear()  # paths are callers' words: invented ones must not stay for ever
             return self._stream.setdefault(path, self._channel.stream_stream(path))
 
     async def describe(self, timeout_s: float) -> adapter_pb2.DescribeResponse:

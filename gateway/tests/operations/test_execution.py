@@ -6,6 +6,7 @@ import pytest
 from gateway.tests.operation_store_suite import intent
 from gateway.tests.scripted_adapter import CONFIG, DONE, Adapter, ended, running, waits
 from google.rpc import code_pb2, status_pb2
+from structlog.testing import capture_logs
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import operation_pb2
@@ -75,6 +76,47 @@ async def test_operations_that_wait_for_an_adapter_wake_with_it(store: MemorySto
         runner.wake_signal.send()
         await clock.settle()
         assert (await store.get(row.intent.id)).done
+
+
+async def test_operations_that_wait_for_an_adapter_log_one_line_a_minute_and_write_once(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    """However many they are, and however often each looks."""
+    adapter = Adapter()
+    adapter.away = errors.Unreachable("no instance serves it")
+    rows = [await store.accept(intent()) for _ in range(50)]
+    with capture_logs() as logs:
+        async with running(store, adapter, clock):
+            await clock.advance(5)
+            revisions = [(await store.get(row.intent.id)).revision for row in rows]
+            await clock.advance(121)
+            assert [(await store.get(row.intent.id)).revision for row in rows] == revisions
+    lines = [entry for entry in logs if entry["event"] == "operations wait"]
+    assert len(lines) <= 4
+    assert lines[-1]["count"] == 50
+
+
+async def test_a_step_that_says_neither_when_nor_anything_new_is_not_asked_without_end(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    """The same cursor and no retry_after: a tenth of a second passes before the next."""
+    adapter = Adapter(*[waits(b"same", retry_s=0) for _ in range(1000)])
+    await store.accept(intent())
+    async with running(store, adapter, clock):
+        await clock.advance(2)
+        assert len(adapter.steps) <= 25
+
+
+@pytest.mark.parametrize(("seconds", "nanos"), [(1 << 62, 0), (-(1 << 62), 0), (0, -5), (1, 1 << 30)])
+async def test_an_impossible_pause_of_an_adapter_costs_no_operation(
+    store: MemoryStore, clock: FakeClock, seconds: int, nanos: int
+) -> None:
+    odd = waits(b"odd")
+    odd.retry_after.seconds, odd.retry_after.nanos = seconds, nanos
+    row = await store.accept(intent())
+    async with running(store, Adapter(odd), clock):
+        await clock.advance(3_700)
+        assert not (await ended(store, clock, row.intent.id)).failed
 
 
 async def test_an_unknown_platform_is_waited_for(store: MemoryStore, clock: FakeClock) -> None:

@@ -51,3 +51,12 @@ async def test_a_link_is_idle_once_its_last_call_has_ended(links: tuple[Channels
     assert not idle.done()
     link.ended()
     assert idle.done()
+
+
+async def test_paths_that_callers_invent_are_not_kept_for_ever(links: tuple[Channels, list[Link]]) -> None:
+    """A known one may be made again: that costs a few microseconds."""
+    _, opened = links
+    kept = [opened[0].stream(f"/acme.v1.Tools/{n}{'x' * 7000}") for n in range(2000)]
+    assert len(opened[0]._stream) <= 256
+    assert opened[0].stream("/acme.v1.Tools/1") is opened[0].stream("/acme.v1.Tools/1")
+    assert len(kept) == 2000
