@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from cloudspan.v1 import operation_pb2
-from cloudspan_common.errors import CloudspanError, to_status
+from cloudspan_common.errors import CloudspanError, Defect, to_status
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.operations.model import Intent, Progress, Row
 from cloudspan_gateway.storage.tables import operations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.storage.cipher import Cipher
 
 COLUMNS = tuple(column for column in operations.c if column.name != "owner")
+
+T = TypeVar("T")
 
 _STATUS, _ANY = b"s", b"a"
 
@@ -100,7 +103,13 @@ def to_row(record: Record[Any], cipher: Cipher) -> Row:
     Raises:
         CloudspanError: A key is missing, or it was altered.
     """
-    return _row(record, lambda sealed, column: cipher.open(sealed, record.id, column) if sealed else b"")
+    try:
+        return _row(record, lambda sealed, column: cipher.open(sealed, record.id, column) if sealed else b"")
+    except (DecodeError, ValueError, TypeError) as error:
+        text = (
+            f"operations/{record.id} can't be read: it was altered in the database ({error}); restore it from a backup"
+        )
+        raise Defect(text, reason="STORE_DATA_ALTERED") from error
 
 
 def to_shown_row(record: Record[Any], cipher: Cipher) -> Row:
@@ -112,13 +121,26 @@ def to_shown_row(record: Record[Any], cipher: Cipher) -> Row:
 
 
 def _unreadable(record: Record[Any], error: CloudspanError) -> Row:
-    status = _STATUS + to_status(error).SerializeToString()
-    row = _row(record, lambda sealed, column: status if sealed and column == "outcome" else b"")
-    return row if row.done else _staged(row, error.message)
+    """Return what can be read of a row, with the error as its outcome, or as its stage if it has not ended."""
+    progress = _readable(lambda: _progress(record.progress, b""), Progress())
+    return Row(
+        intent=_readable(lambda: _intent(record, b""), Intent(record.id, "", b"", ClusterRef("", ""), "")),
+        create_time=record.create_time,
+        update_time=record.update_time,
+        sequence=record.sequence,
+        progress=dataclasses.replace(progress, stage=error.message),
+        epoch=record.epoch,
+        revision=record.revision,
+        end_time=record.end_time,
+        outcome=to_status(error) if record.outcome else None,
+    )
 
 
-def _staged(row: Row, stage: str) -> Row:
-    return dataclasses.replace(row, progress=dataclasses.replace(row.progress, stage=stage))
+def _readable(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except (DecodeError, ValueError, TypeError):
+        return otherwise
 
 
 def _row(record: Record[Any], opened: Callable[[bytes | None, str], bytes]) -> Row:

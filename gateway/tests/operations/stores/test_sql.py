@@ -25,7 +25,7 @@ from gateway.tests.operation_store_suite import (
 from google.protobuf import any_pb2
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.errors import InvalidRequest, PreconditionFailed, QuotaExceeded, Unreachable
+from cloudspan_common.errors import CloudspanError, InvalidRequest, PreconditionFailed, QuotaExceeded, Unreachable
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores.base import Fenced
@@ -336,3 +336,36 @@ async def test_keys_are_changed_while_operations_go_on(file: Path, tmp_path: Pat
     assert [claim.id for claim, _ in await store.claim(1)] == [second.intent.id]
     assert (await store.accept(twin(second.intent))).intent.id == second.intent.id
     await store.close()
+
+
+_ALTERED = {
+    "progress": b"\xff\xff\xff",
+    "cluster": "nowhere",
+    "also": "{not json",
+    "request": b"\x00",
+    "digest": "text instead of bytes",
+    "cursor": b"\xff",
+}
+
+
+@pytest.mark.parametrize("column", _ALTERED)
+async def test_one_altered_row_is_set_aside_and_shown_and_the_others_go_on(file: Path, column: str) -> None:
+    """After a restart nobody claims it; it is listed with what is wrong, and can be abandoned by an operator."""
+    store = await open_store(f"sqlite:{file}", Cipher.new())
+    rows = [await store.accept(intent()) for _ in range(3)]
+    await store.advance(await claimed(store, rows[1].intent.id), PROGRESS)
+    await store.close()
+    with sqlite3.connect(file) as database:
+        statement = f"UPDATE operations SET {column} = ?, epoch = epoch WHERE id = ?"  # noqa: S608 - of the test's own
+        database.execute(statement, (_ALTERED[column], rows[1].intent.id))
+    store = await open_store(f"sqlite:{file}", store._cipher)
+    try:
+        assert {row.intent.id for _, row in await store.claim(10)} <= {rows[0].intent.id, rows[2].intent.id}
+        listed = {row.intent.id: row for row in await store.page(10)}
+        assert len(listed) == 3
+        assert "can't be read" in listed[rows[1].intent.id].progress.stage
+        assert (await store.accept(intent())).intent.id
+        with pytest.raises(CloudspanError, match="can't be read"):
+            await store.get(rows[1].intent.id)
+    finally:
+        await store.close()
