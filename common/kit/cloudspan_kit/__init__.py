@@ -21,7 +21,7 @@ from cloudspan_kit.cluster import (
     Stage,
 )
 from cloudspan_kit.cluster_status import state_of, token_state_of
-from cloudspan_kit.engine.run import operation_prefix
+from cloudspan_kit.engine.markers import operation_prefix
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
 from cloudspan_kit.engine.verbs import given_up, watch_of
 from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, path_of, unreadable

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, NotFound, RateLimited
 from cloudspan_kit import BY_KEY, Made, Watch
 from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
-from cloudspan_zstack.cloud.jobs import Change, Job, resource_uuid
-from cloudspan_zstack.cloud.markers import marked
+from cloudspan_zstack.cloud.jobs import Change, Job, marked, resource_uuid
 from cloudspan_zstack.cloud.rows import Row
 
 if TYPE_CHECKING:

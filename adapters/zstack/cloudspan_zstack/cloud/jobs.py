@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+MARKER_TAG = "cloudspan::marker::"
+"""What the tag of a create's marker begins with."""
 _NAMESPACE = uuid.UUID("6f2f4f0e-5f0b-5c59-9d0b-0d8c9a2f7a11")
 _JSON = msgspec.json.Encoder()
 
@@ -50,6 +52,11 @@ class Change:
         if self.user_tags:
             document["userTags"] = list(self.user_tags)
         return _JSON.encode(document)
+
+
+def marked(change: Change, marker: str) -> Change:
+    """Return a create that carries its marker as a tag."""
+    return replace(change, user_tags=[*change.user_tags, MARKER_TAG + marker])
 
 
 @dataclass(frozen=True, slots=True)

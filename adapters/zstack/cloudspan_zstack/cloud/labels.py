@@ -1,6 +1,6 @@
 """Tags, which ZStack keeps beside its resources: user tags `key::value` are labels, system tags are its own settings.
 
-Every area looks them up by the page.
+Drivers look them up by the page.
 
 Tags that begin with `cloudspan::` are our own (`markers`, `network_changes`): no labels, and no label becomes one.
 """

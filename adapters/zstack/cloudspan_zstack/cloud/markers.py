@@ -10,12 +10,11 @@ second tag, which `server_parts` finds it by.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cloudspan_kit import Marked
 from cloudspan_zstack.cloud.beside import owners_of, rows_by
-from cloudspan_zstack.cloud.jobs import resource_uuid
+from cloudspan_zstack.cloud.jobs import MARKER_TAG, resource_uuid
 from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.queries import everything, one_of
 from cloudspan_zstack.cloud.rows import Row
@@ -25,18 +24,11 @@ if TYPE_CHECKING:
 
     from cloudspan_kit import Call
     from cloudspan_zstack.cloud.creation import Kind
-    from cloudspan_zstack.cloud.jobs import Change
     from cloudspan_zstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)
 
-_MARKER = f"{OURS}marker::"
 _WITH_SERVER = f"{OURS}with-server::"
-
-
-def marked(change: Change, marker: str) -> Change:
-    """Return a create that carries its marker."""
-    return replace(change, user_tags=[*change.user_tags, _MARKER + marker])
 
 
 def with_server(uuid: str) -> str:
@@ -67,9 +59,9 @@ async def find_marked(session: Session, call: Call, kind: Kind[R], types: Sequen
 
     What belongs to another account, as an administrator sees, was not made by this cluster.
     """
-    conditions = [*one_of("resourceType", types), f"tag~={_MARKER}{prefix}%"]
+    conditions = [*one_of("resourceType", types), f"tag~={MARKER_TAG}{prefix}%"]
     tags = await everything(session, call, "/user-tags", Tag, conditions)
-    told = (tag.tag.removeprefix(_MARKER) for tag in tags)
+    told = (tag.tag.removeprefix(MARKER_TAG) for tag in tags)
     markers = {resource_uuid(marker): marker for marker in told if marker.startswith(prefix)}
     rows = [row for row in await rows_by(session, call, kind.path, kind.row, "uuid", markers) if not kind.gone(row)]
     me = (await session.login(call)).account_uuid

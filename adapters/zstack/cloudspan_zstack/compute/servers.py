@@ -26,8 +26,7 @@ from cloudspan_kit import (
     watch_of,
 )
 from cloudspan_kit.drivers import ServerDriver
-from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid, resource_uuid
-from cloudspan_zstack.cloud.markers import marked
+from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid, marked, resource_uuid
 from cloudspan_zstack.cloud.queries import one_of
 from cloudspan_zstack.cloud.source import AnyKind, Create, M, R, UserTags, ZStackSource, session_of
 from cloudspan_zstack.compute.server_create import GONE, NO_NEW_PORT, CreateServerOptions, built, plan_of

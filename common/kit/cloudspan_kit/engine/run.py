@@ -28,6 +28,7 @@ from cloudspan_kit.cluster import BY_MARKER
 from cloudspan_kit.engine import create as creating
 from cloudspan_kit.engine import cursor as cursors
 from cloudspan_kit.engine.create import Create
+from cloudspan_kit.engine.markers import MAX_MARKER_CHARS, installation_prefix
 from cloudspan_kit.engine.suspension import (
     NOT_CARRIED_OUT,
     RETRY_S,
@@ -52,16 +53,12 @@ if TYPE_CHECKING:
     from cloudspan_kit.operation import Made, Watch
 
 __all__ = [
-    "MAX_MARKER_CHARS",
     "MIN_WRITE_S",
     "TRANSIENT",
     "Begun",
     "OperationRun",
-    "installation_prefix",
-    "operation_prefix",
 ]
 
-MAX_MARKER_CHARS = 60
 # A write that is cut off by the call's own deadline has an unknown outcome; with less time left it is not begun.
 MIN_WRITE_S = 2.0
 
@@ -343,13 +340,3 @@ class OperationRun(KindVerbs):
 
 def _kept(result: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(result or {})
-
-
-def installation_prefix(installation: str) -> str:
-    """Return what the markers of all operations of an installation begin with."""
-    return f"cs-{installation}-"
-
-
-def operation_prefix(marker: str) -> str:
-    """Return what the markers of all steps of the operation that `marker` belongs to begin with."""
-    return "".join(f"{part}-" for part in marker.split("-")[:3])

@@ -24,7 +24,8 @@ from cloudspan_common.errors import (
 from cloudspan_common.names import parse_cluster, parse_resource
 from cloudspan_common.telemetry import collecting, counted
 from cloudspan_kit.cluster import Call
-from cloudspan_kit.engine.run import MIN_WRITE_S, installation_prefix
+from cloudspan_kit.engine.markers import installation_prefix
+from cloudspan_kit.engine.run import MIN_WRITE_S
 from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
 

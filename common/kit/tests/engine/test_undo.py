@@ -15,7 +15,8 @@ from cloudspan_common import errors
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.testing import FakeClock
 from cloudspan_kit import Call, Made
-from cloudspan_kit.engine.run import MAX_MARKER_CHARS, OperationRun
+from cloudspan_kit.engine.markers import MAX_MARKER_CHARS
+from cloudspan_kit.engine.run import OperationRun
 from cloudspan_kit.engine.step import drive, take_step
 
 Phase = operation_pb2.OperationMetadata.Phase
