@@ -110,6 +110,14 @@ def _mask_assigned(match: re.Match[str]) -> str:
     return f"{match['name']}{quote}{MASK}{quote}"
 
 
+def yaml_problem(error: Exception) -> str:
+    """Return where a file of secrets can't be read, and never what stands there: a parser's own words quote it."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        return f"line {mark.line + 1}, column {mark.column + 1} is not YAML; quote values with special characters"
+    return "it is not YAML" if not isinstance(error, UnicodeDecodeError) else f"byte {error.start} is not UTF-8"
+
+
 def masked(value: Any, depth: int = 0) -> Any:
     """Return `value` as plain data without secrets.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+import yaml
 from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, struct_pb2
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import server_pb2
-from cloudspan_common.redaction import has_secrets, without_secrets
+from cloudspan_common.redaction import has_secrets, without_secrets, yaml_problem
 
 CREATE = server_pb2.CreateServerRequest(
     parent="platforms/a/clusters/b",
@@ -51,3 +53,20 @@ def test_what_holds_none_is_the_same_without() -> None:
     for message in (plain, packed, step_pb2.StepResponse(native_ids={"server": "1"}), server_pb2.Server()):
         assert not has_secrets(message)
         assert without_secrets(message) == message
+
+
+@pytest.mark.parametrize(
+    "text", ["password: @s3cr3t", "password: *s3cr3t", "a: [s3cr3t", "s3cr3t: {", "x: \ts3cr3t: y: z"]
+)
+def test_a_file_that_is_not_yaml_is_reported_by_its_place_and_never_by_its_text(text: str) -> None:
+    with pytest.raises(yaml.YAMLError) as wrong:
+        yaml.safe_load(text)
+    shown = yaml_problem(wrong.value)
+    assert "line 1, column" in shown or "line 2, column" in shown
+    assert "s3cr3t" not in shown
+
+
+def test_a_file_that_is_not_utf8_is_reported_by_the_byte() -> None:
+    with pytest.raises(UnicodeDecodeError) as wrong:
+        b"abc\xff".decode()
+    assert yaml_problem(wrong.value) == "byte 3 is not UTF-8"

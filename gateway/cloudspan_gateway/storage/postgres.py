@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from cloudspan_common.errors import OutcomeUnknown, PreconditionFailed
+from cloudspan_common.errors import InvalidRequest, OutcomeUnknown, PreconditionFailed
 from cloudspan_gateway.storage import migrations
 from cloudspan_gateway.storage.engine import RETRY_AFTER_S, Memo, full, said, unavailable
 from cloudspan_gateway.storage.listener import CHANNEL, Listener
@@ -93,11 +93,17 @@ class PostgresDatabase:
 
     @property
     def _shown(self) -> str:
-        return self._url.partition("?")[0].rpartition("@")[2].removeprefix("postgresql://")
+        # What is behind the last @ holds no password, whatever characters that has.
+        return self._url.rpartition("@")[2].partition("?")[0].removeprefix("postgresql://")
 
     @classmethod
     async def opened(cls, url: str) -> PostgresDatabase:
-        """Connect, make the tables, and listen to other gateways."""
+        """Connect, make the tables, and listen to other gateways.
+
+        Raises:
+            InvalidRequest: The URL can't be taken apart.
+            Unreachable: Nobody answers there.
+        """
         database = cls(url)
         try:
             await database.transact(_prepare)
@@ -105,6 +111,13 @@ class PostgresDatabase:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await database.close()
             raise unavailable(database._shown, error) from error
+        except ValueError:
+            await database.close()
+            text = (
+                "--database is not a PostgreSQL URL that can be taken apart; percent-encode what is special in user "
+                "and password, such as %2F for / and %23 for #"
+            )
+            raise InvalidRequest(text) from None  # its cause quotes the password
         except BaseException:
             await database.close()
             raise

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+import yaml
 
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.redaction import yaml_problem
 from cloudspan_kit import Trust
 from cloudspan_openstack.cloud.services import SERVICES
 
@@ -90,6 +92,10 @@ def read_cloud(name: str, file: Path | None) -> Cloud:
     except ConfigException as error:
         text = f"cloud {name!r} can't be used: {error}; look it up in {file or 'clouds.yaml'}"
         raise InvalidRequest(text, reason="BAD_CLOUD") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        # Without its cause, which quotes the line.
+        text = f"{file or 'clouds.yaml'} can't be read: {yaml_problem(error)}"
+        raise InvalidRequest(text, reason="NO_CLOUDS_FILE") from None
     except Exception as error:
         if type(error).__module__.startswith("keystoneauth1."):
             text = f"cloud {name!r}: its auth settings don't fit its auth_type: {error}"

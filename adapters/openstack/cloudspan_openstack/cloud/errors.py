@@ -12,6 +12,7 @@ import msgspec
 from prometheus_client import Counter
 
 from cloudspan_common.errors import CloudspanError, RateLimited, Unreachable
+from cloudspan_common.redaction import masked_text
 from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Catalogue:
             error = RateLimited
         if not issubclass(error, RateLimited | Unreachable):
             retry_after = None
-        message = f"{asked} was refused with HTTP {answer.status}: {told.rstrip('.') or 'no reason given'}{advice}"
+        # A cloud may repeat what was sent to it, secrets included.
+        why = masked_text(told).rstrip(".") or "no reason given"
+        message = f"{asked} was refused with HTTP {answer.status}: {why}{advice}"
         return error(message, reason=rule.reason, metadata=metadata, retry_after_s=retry_after)
 
 

@@ -133,3 +133,11 @@ def test_a_refused_body_is_not_repeated_with_its_secrets(catalogue):
     texts = [error_of(catalogue, COMPUTE, 400, nova("badRequest", 400, text)).message for text in (whole, field)]
     assert ["s3cret" in text for text in texts] == [False, False]
     assert "'networks' is a required property" in texts[0]
+
+
+def test_a_secret_that_a_cloud_repeats_does_not_reach_the_caller() -> None:
+    """Its words pass redaction before they are an error's message."""
+    body = b'{"error": {"code": 400, "title": "Bad", "message": "bad header X-Auth-Token: gAAAAAabc123"}}'
+    error = Catalogue().error(RequestInfo("openstack", "east", "identity", "GET", "/x"), Answer(400, {}, body))
+    assert "gAAAAAabc123" not in error.message
+    assert "X-Auth-Token" in error.message

@@ -15,6 +15,7 @@ import yaml
 from yarl import URL
 
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.redaction import yaml_problem
 from cloudspan_kit import Trust
 from cloudspan_zstack.cloud.dates import parse_zone
 
@@ -87,9 +88,12 @@ def read_cloud(name: str, file: Path) -> Cloud:
     """
     try:
         document = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
         text = f"{file} can't be read: {error}; name a YAML file with --clouds"
         raise InvalidRequest(text, reason="NO_CLOUDS_FILE") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        # Without its cause, which quotes the line.
+        raise InvalidRequest(f"{file} can't be read: {yaml_problem(error)}", reason="NO_CLOUDS_FILE") from None
     clouds = document.get("clouds") if isinstance(document, dict) else None
     if not isinstance(clouds, dict) or name not in clouds:
         known = ", ".join(clouds) if isinstance(clouds, dict) else "none"

@@ -24,6 +24,7 @@ from cloudspan_common.errors import (
     Unreachable,
     Violation,
 )
+from cloudspan_common.redaction import masked_text
 from cloudspan_zstack.cloud.error_rules import ADVICE, BUSINESS, PLAIN, UNMAPPED, LostJob, Rule, SessionEnded
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ class Catalogue:
         kind, reason = _meaning(rule, link, asked, final=final)
         retry_after = answer.retry_after_s if issubclass(kind, RateLimited | Unreachable) else None
         advice = f"; {ADVICE[reason]}" if reason in ADVICE else ""
-        told = _told(chain, link)
-        message = f"{asked} was refused with {link.code}: {told.rstrip('.') or 'no reason given'}{advice}"
+        # A cloud may repeat what was sent to it, secrets included.
+        why = masked_text(_text_of(chain, link)).rstrip(".") or "no reason given"
+        message = f"{asked} was refused with {link.code}: {why}{advice}"
         return kind(message, reason=reason, metadata=metadata, retry_after_s=retry_after)
 
 
@@ -152,10 +154,10 @@ def _is_reference(text: str, asked: RequestInfo) -> bool:
     return asked.method == "POST"
 
 
-def _told(chain: list[Link], link: Link) -> str:
+def _text_of(chain: list[Link], link: Link) -> str:
     """The deciding error's own words, or those of an error above it that has some."""
-    told = link.text or next((above.text for above in reversed(chain) if above.text), "")
-    return " ".join(told.split())[:_MAX_TEXT]
+    text = link.text or next((above.text for above in reversed(chain) if above.text), "")
+    return " ".join(text.split())[:_MAX_TEXT]
 
 
 def _plain(body: bytes) -> str:
