@@ -12,12 +12,12 @@ from google.protobuf.message import Message
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_kit import Made, Marked, MarkedRows, Query, RowPage, Rows
 from cloudspan_openstack.cloud.rows import Collection
-from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
+from cloudspan_openstack.cloud.source import AnyKind, CreatesByMarker, Params, Scope, asks_for_projects, session_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from cloudspan_kit import Call, Operation
+    from cloudspan_kit import Call
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -67,7 +67,7 @@ def labels_in(metadata: Mapping[str, str]) -> Mapping[str, str]:
     return {k: v for k, v in metadata.items() if k != MARKER_KEY} if MARKER_KEY in metadata else metadata
 
 
-class Cinder(OpenStackSource[CinderBody]):
+class Cinder(CreatesByMarker[CinderBody]):
     """One of Cinder's collections, newest first as Cinder itself lists."""
 
     descending = True
@@ -92,19 +92,6 @@ class Cinder(OpenStackSource[CinderBody]):
         if not wanted.startswith(prefix):
             return (Scope((("all_tenants", "1"),)),)
         return (Scope((("all_tenants", "1"), ("project_id", wanted.removeprefix(prefix)))),)
-
-    async def create(self, op: Operation, kind: AnyKind[R, M], body: CinderBody, step: str, *, part: bool) -> Made[R]:
-        made = await op.create_step(
-            step,
-            send=lambda marker: self._send(op.call, kind, body, marker),
-            find=lambda marker: self._find(op.call, kind, marker),
-            undo=lambda native_id: self.discard(op.call, kind, native_id),
-            safety=kind.safety,
-            collection=kind.collection,
-        )
-        if not part:
-            op.set_resource(op.call.cluster.resource(kind.collection, made.id))
-        return made
 
     async def _send(self, call: Call, kind: AnyKind[R, M], body: CinderBody, marker: str) -> Made[R]:
         fields = body.fields if body.complete is None else await body.complete(call, body.fields)

@@ -29,7 +29,7 @@ from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.cells import Cells
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.rows import Answered, Collection
-from cloudspan_openstack.cloud.source import MAX_LIMIT, AnyKind, OpenStackSource, Params, session_of
+from cloudspan_openstack.cloud.source import MAX_LIMIT, AnyKind, CreatesByMarker, OpenStackSource, Params, session_of
 from cloudspan_openstack.cloud.values import is_marker
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _MovingRow(msgspec.Struct):
     task: str | None = msgspec.field(name="OS-EXT-STS:task_state", default=None)
 
 
-class NovaServers(Nova[ServerBody]):
+class NovaServers(CreatesByMarker[ServerBody], Nova[ServerBody]):
     """Servers: one marker travels in a create, as a tag from microversion 2.52 on, as metadata below.
 
     With a cell down Nova's pages hide its servers, so the cells are looked at beside the first and the last page.
@@ -200,19 +200,6 @@ class NovaServers(Nova[ServerBody]):
         await session_of(call).send(call, "POST", self.service, path, None, args=args, json=body)
 
     # ------------------------------------------------------------------ creating
-
-    async def create(self, op: Operation, kind: AnyKind[R, M], body: ServerBody, step: str, *, part: bool) -> Made[R]:
-        made = await op.create_step(
-            step,
-            send=lambda marker: self._send(op.call, kind, body, marker),
-            find=lambda marker: self._find(op.call, kind, marker),
-            undo=lambda native_id: self.discard(op.call, kind, native_id),
-            safety=kind.safety,
-            collection=kind.collection,
-        )
-        if not part:
-            op.set_resource(op.call.cluster.resource(kind.collection, made.id))
-        return made
 
     async def _send(self, call: Call, kind: AnyKind[R, M], body: ServerBody, marker: str) -> Made[R]:
         version = await session_of(call).microversion(call, self.service)

@@ -364,6 +364,31 @@ class _Walk(Generic[R, M]):
         return bool(answer.count)
 
 
+class CreatesByMarker(OpenStackSource[B_contra]):
+    """A source whose creates carry their marker from the first moment, and are found by it."""
+
+    async def create(self, op: Operation, kind: AnyKind[R, M], body: B_contra, step: str, *, part: bool) -> Made[R]:
+        made = await op.create_step(
+            step,
+            send=lambda marker: self._send(op.call, kind, body, marker),
+            find=lambda marker: self._find(op.call, kind, marker),
+            undo=lambda native_id: self.discard(op.call, kind, native_id),
+            safety=kind.safety,
+            collection=kind.collection,
+        )
+        if not part:
+            op.set_resource(op.call.cluster.resource(kind.collection, made.id))
+        return made
+
+    @abstractmethod
+    async def _send(self, call: Call, kind: AnyKind[R, M], body: B_contra, marker: str) -> Made[R]:
+        """Send the create once, with the marker in it."""
+
+    @abstractmethod
+    async def _find(self, call: Call, kind: AnyKind[R, M], marker: str) -> Sequence[Made[R]]:
+        """Return what carries the marker, the oldest first."""
+
+
 def asks_for_projects(query: Query) -> bool:
     """Whether the filter speaks of projects, so that an administrator's own is not all that is wanted."""
     return not query.filter.is_empty and _PROJECT.search(query.filter.text) is not None
