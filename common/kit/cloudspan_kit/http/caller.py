@@ -18,6 +18,7 @@ from yarl import URL
 
 from cloudspan_common.errors import (
     CloudspanError,
+    InvalidRequest,
     LoginRefused,
     NotFound,
     OutcomeUnknown,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_RETRIES = 3
+_NO_SEGMENTS = frozenset({"", ".", ".."})
+_OUT_OF_PLACE = frozenset({"/", "\\", *map(chr, range(32)), "\x7f"})
 _BACKOFF_S = 0.1  # 0.1, 0.2, 0.4 s, each +-50 %
 # A write with less time than this would mostly end unknown; it is better not sent.
 _LEAST_WRITE_S = 0.25
@@ -298,9 +301,20 @@ class NativeCaller:
 def path_of(
     template: str, args: Mapping[str, str] | None, params: Sequence[tuple[str, str]] | Mapping[str, str]
 ) -> str:
-    """Return `template` with its names filled in, percent-encoded, and the query behind it."""
-    path = template.format(**{k: quote(v, safe="") for k, v in args.items()}) if args else template
+    """Return `template` with its names filled in, percent-encoded, and the query behind it.
+
+    Raises:
+        InvalidRequest: An id would lead out of its place in the path: proxies decode slashes, and resolve dots.
+    """
+    path = template.format(**{name: _segment(value) for name, value in args.items()}) if args else template
     return f"{path}?{urlencode(params, quote_via=quote)}" if params else path
+
+
+def _segment(value: str) -> str:
+    if value in _NO_SEGMENTS or not _OUT_OF_PLACE.isdisjoint(value):
+        text = f"{value[:80]!r} can't be an id on this platform: it is empty, dots alone, or holds a slash or a control"
+        raise InvalidRequest(text, reason="MALFORMED_NAME")
+    return quote(value, safe="")
 
 
 def is_unproven(error: CloudspanError) -> bool:
