@@ -45,4 +45,6 @@ async def smallest(cloud: AsyncClient, parent: str) -> Server:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: create_once.py PLATFORM/CLUSTER REQUEST_ID [HOST:PORT]")
     asyncio.run(main(*sys.argv[1:]))

@@ -29,4 +29,6 @@ async def main(cluster: str, gateway: str = DEFAULT_ADDRESS) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: follow_operation.py PLATFORM/CLUSTER [HOST:PORT]")
     asyncio.run(main(*sys.argv[1:]))

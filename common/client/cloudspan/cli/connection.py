@@ -24,6 +24,7 @@ AnswerT = TypeVar("AnswerT")
 _TLS = "https://"
 _UNBROKEN = 2_000
 _CLUSTER = re.compile(r"([a-z][a-z0-9-]{0,38})/([a-z][a-z0-9-]{0,38})")
+_NAME = re.compile(r"platforms/([a-z][a-z0-9-]{0,38})/clusters/([a-z][a-z0-9-]{0,38})")
 
 gateway_option = click.option(
     "--gateway",
@@ -36,8 +37,8 @@ gateway_option = click.option(
 
 
 def cluster_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
-    """Return the resource name of the cluster that an argument names."""
-    tags = _CLUSTER.fullmatch(text)
+    """Return the resource name of the cluster that an argument names: openstack/alpha, or its resource name."""
+    tags = _CLUSTER.fullmatch(text) or _NAME.fullmatch(text)
     if tags is None:
         raise click.BadParameter(f"{text!r} is not a cluster name; expected PLATFORM/CLUSTER such as openstack/alpha")
     return f"platforms/{tags[1]}/clusters/{tags[2]}"
