@@ -21,7 +21,7 @@ up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them
 	@$(PY) -m cloudspan.cli up
 
 test: .venv/.ready ## run the tests
-	@$(PY) -m pytest -n 2 --dist worksteal -m "not faults and not e2e and not bench and not soak and not clients" $(ARGS)
+	@$(PY) -m pytest -n 3 --dist worksteal -m "not faults and not e2e and not bench and not soak and not clients" $(ARGS)
 
 check: .venv/.ready ## check lint, types, layers, contract, compose file
 	.venv/bin/ruff check .
