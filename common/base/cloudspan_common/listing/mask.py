@@ -6,6 +6,7 @@ singular message (`fault.code`), or a map's entry (`labels.team`); `*` stands fo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,7 @@ Masked = Callable[[Any], Any]
 
 _ALWAYS = "name"
 _WIDE = 1.5  # clearing a field costs less than copying one
+_KNOWN_BYTES = 4096  # longer masks are compiled anew: what is kept of them is bounded
 _Tree = dict[str, "_Tree"]
 """Fields to keep; under each its own tree, an empty one for the whole field."""
 
@@ -33,7 +35,13 @@ def compiled(mask: FieldMask | None, resource: Descriptor) -> Masked | None:
     """
     if mask is None or not mask.paths:
         return None
-    paths = list(mask.paths)
+    make = _compiled if mask.ByteSize() <= _KNOWN_BYTES else _compiled.__wrapped__
+    return make(tuple(mask.paths), resource)
+
+
+# Callers send the same few masks again and again: compiling one of 19 paths takes 23 us, as long as masking 14 servers.
+@functools.lru_cache(maxsize=256)
+def _compiled(paths: tuple[str, ...], resource: Descriptor) -> Masked | None:
     tree: _Tree = {}
     for path in paths:
         if path != "*":
@@ -114,8 +122,9 @@ def _dropping(names: Iterable[str]) -> Masked:
     def kept(message: Any) -> Any:
         part = type(message)()
         part.CopyFrom(message)
+        clear = part.ClearField
         for name in names:
-            part.ClearField(name)
+            clear(name)
         return part
 
     return kept

@@ -247,7 +247,8 @@ def _observed(*resources: Any) -> None:
 def _observing(function: Callable[[Call, Query], Awaitable[Page[Any]]]) -> Callable[..., Awaitable[Page[Any]]]:
     async def listed(call: Call, query: Query) -> Page[Any]:
         page = await function(call, query)
-        _observed(*page.items)
+        if call.wants("observe_time"):
+            _observed(*page.items)
         return page
 
     return listed
