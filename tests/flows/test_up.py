@@ -38,6 +38,13 @@ def test_everything_is_up_within_20_s_and_the_printed_calls_work_as_printed(runn
     assert checked["ok"]
 
 
+def test_what_it_writes_is_readable_by_its_owner_only(running_demo):
+    """Clouds files and signing keys hold credentials, logs and the store what callers sent (issue 9, A.9)."""
+    written = {path.name: path.stat().st_mode & 0o777 for path in running_demo.state.rglob("*") if path.is_file()}
+    assert {"registry.yaml", "gateway.log"} <= written.keys()
+    assert {name: oct(mode) for name, mode in written.items() if mode & 0o077} == {}
+
+
 def test_grpcurl_and_buf_are_given_the_same_request(running_demo):
     """Grpcurl itself is not needed here: its words must name the same headers, request and method."""
     for grpcurl, buf in zip(running_demo.grpcurl_calls, running_demo.buf_calls, strict=True):

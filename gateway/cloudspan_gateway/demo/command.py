@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from cloudspan_gateway.demo import demo, plan
 )
 def up(port_base: int, *, no_seed: bool, state: Path) -> None:
     """Start a gateway, three adapters and three fake clouds here, until Ctrl-C."""
+    os.umask(0o077)  # what it and its children write holds credentials
     planned = plan.demo(state, port_base, seed=not no_seed)
     try:
         run_service(lambda stop: demo.up(planned, stop, seed=not no_seed))

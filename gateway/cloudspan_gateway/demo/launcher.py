@@ -60,7 +60,9 @@ class Launcher:
             for left in self._plan.state.glob(pattern):
                 left.unlink()
         for name, text in self._plan.files.items():
-            (self._plan.state / name).write_text(text, encoding="utf-8")
+            file = self._plan.state / name
+            file.unlink(missing_ok=True)  # one from an earlier version keeps the mode it had
+            file.write_text(text, encoding="utf-8")
         await asyncio.gather(*(self._start(child) for child in self._plan.children))
 
     async def first_death(self) -> None:
