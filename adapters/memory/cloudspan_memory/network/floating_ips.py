@@ -37,10 +37,13 @@ class FloatingIps(MemoryDriver[FloatingIp], FloatingIpDriver):
     kind = FLOATING_IPS
 
     def message(self, row: FloatingIp) -> FloatingIp:
-        """Return it with the server that it leads to now."""
+        """Return it with what it leads to now: nothing, once its port is deleted."""
         shown = copied(row)
         port = self._store.find("ports", parse_resource(row.port, "ports")[1]) if row.port else None
+        if port is None:
+            shown.port = shown.fixed_ip_address = ""
         shown.server = port.server if port is not None else ""
+        shown.state = FloatingIp.STATE_ACTIVE if port is not None else FloatingIp.STATE_DOWN
         return shown
 
     async def create_floating_ip(self, op: Operation, request: floating_ip_pb2.CreateFloatingIpRequest) -> FloatingIp:
@@ -74,7 +77,7 @@ class FloatingIps(MemoryDriver[FloatingIp], FloatingIpDriver):
     ) -> FloatingIp:
         async def look() -> dict[str, str]:
             port, address = self._target(request)
-            floating = self._store.get("floatingIps", op.call.id)
+            floating = self.message(self._store.get("floatingIps", op.call.id))
             if floating.port not in ("", port.name) and not request.reassign:
                 text = f"{floating.name} leads to {floating.port}; set reassign to take it from there"
                 raise PreconditionFailed(text, reason="FLOATING_IP_IN_USE", resource=floating.name)
@@ -121,7 +124,6 @@ def new_floating_ip(store: Store, wanted: FloatingIp, port_id: str = "") -> New[
 
     def build(_: str) -> FloatingIp:
         floating = copied(wanted)
-        floating.state = FloatingIp.STATE_ACTIVE
         floating.ip_address = wanted.ip_address or free_address(store, wanted.external_network)[1]
         if port_id:
             fixed = store.get("ports", port_id).fixed_ips

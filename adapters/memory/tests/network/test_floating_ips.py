@@ -60,6 +60,27 @@ async def test_it_leads_to_one_port_until_it_is_reassigned(client: AsyncClient, 
     assert (await changed(client.floating_ips.DisassociateFloatingIp(free))).server == ""
 
 
+async def test_it_is_down_and_free_again_once_its_port_is_gone(client: AsyncClient, cluster: MemoryCluster) -> None:
+    """As Neutron shows it: DOWN without a port, ACTIVE with one, and nothing to take it from after the port's end."""
+    ports = []
+    for number in (1, 2):
+        port = port_pb2.Port(network=f"{MAIN}/networks/private")
+        port.fixed_ips.add(ip_address=f"10.0.0.{number}")
+        ports.append(cluster.store.put("ports", f"p{number}", port))
+    made = await create(client)
+
+    async def associate(port: port_pb2.Port) -> floating_ip_pb2.FloatingIp:
+        request = floating_ip_pb2.AssociateFloatingIpRequest(name=made.name, port=port.name)
+        return await changed(client.floating_ips.AssociateFloatingIp(request))
+
+    assert made.state == floating_ip_pb2.FloatingIp.STATE_DOWN
+    assert (await associate(ports[0])).state == floating_ip_pb2.FloatingIp.STATE_ACTIVE
+    cluster.store.delete("ports", "p1")
+    left = await client.floating_ips.GetFloatingIp(floating_ip_pb2.GetFloatingIpRequest(name=made.name))
+    assert (left.port, left.fixed_ip_address, left.state) == ("", "", floating_ip_pb2.FloatingIp.STATE_DOWN)
+    assert (await associate(ports[1])).port == ports[1].name
+
+
 async def test_an_update_replaces_labels_and_leaves_the_address(client: AsyncClient) -> None:
     """What the mask does not name stays."""
     made = await create(client, display_name="old", labels={"a": "1"})
