@@ -57,7 +57,7 @@ _HOPELESS = frozenset({"BREAKER_OPEN", "TLS_CERTIFICATE", "TLS_FAILED", "DNS_FAI
 # A proxy or service that answers so may have carried the write out before.
 _UNPROVEN_STATUS = frozenset({"500", "502", "504"})
 _NOT_SENT = (Unreachable, RateLimited, LoginRefused, OutOfTime)
-_UNREADABLE = frozenset({"NOT_JSON", "TRUNCATED_JSON", "UNEXPECTED_SHAPE"})
+_UNREADABLE = frozenset({"NOT_JSON", "TRUNCATED_JSON", "UNEXPECTED_SHAPE", "ANSWER_TOO_LARGE"})
 
 
 @dataclass(slots=True)

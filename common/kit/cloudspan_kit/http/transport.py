@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import structlog
 
-from cloudspan_common.errors import InvalidRequest, OutOfTime, Unreachable
+from cloudspan_common.errors import InvalidRequest, OutOfTime, PlatformFault, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,10 @@ _KEEPALIVE_S = 4.0
 _MAX_RETRY_AFTER_S = 86_400
 _MAX_DIGITS = 10  # of more, int() may refuse to read them
 _MAX_CONNECTIONS = 64  # the limiters allow fewer for each endpoint
+# Of answers: 1000 of Nova's servers take 3 MB, with long metadata ten times as much; a change answers one resource.
+_MAX_READ_MIB, _MAX_CHANGE_MIB = 64, 4
+_MIB = 1 << 20
+_FIRST_REDIRECT = 300
 
 
 class NoReply(Unreachable):
@@ -147,11 +151,13 @@ class HttpTransport:
             Unreachable: No connection was made: nothing was sent.
             NoReply: The connection broke after it was made.
             NoReplyInTime: `timeout_s` passed after it was made.
+            PlatformFault: A success with an encoding that was not asked for (NOT_JSON), or with more than 64 MiB, of
+                other methods than GET 4 MiB (ANSWER_TOO_LARGE). Other statuses say enough without such a body.
         """
         # Half for the connection: a host that swallows packets then still leaves proof that nothing was sent.
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
         try:
-            return await self._exchange(asked.method, url, headers, body, timeout)
+            return await self._exchange(asked, url, headers, body, timeout)
         except aiohttp.InvalidURL as error:
             text = f"{asked}: {url} is not a URL; check the cluster's endpoints"
             raise InvalidRequest(text, reason="BAD_ENDPOINT", metadata=asked.metadata()) from error
@@ -167,14 +173,14 @@ class HttpTransport:
             raise connection_error(error, asked, asked.metadata(), sent=True) from error
 
     async def _exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, limits: aiohttp.ClientTimeout
+        self, asked: RequestInfo, url: URL, headers: Mapping[str, str], body: bytes | None, limit: aiohttp.ClientTimeout
     ) -> Answer:
         while True:
             try:
                 async with self._session().request(
-                    method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
+                    asked.method, url, headers=headers, data=body, timeout=limit, allow_redirects=False
                 ) as response:
-                    return Answer(response.status, response.headers, await response.read())
+                    return Answer(response.status, response.headers, await _body(asked, response))
             except _Unasked:
                 log.warning("connection dropped, it held an answer that nobody asked for", url=str(url.origin()))
 
@@ -188,8 +194,32 @@ class HttpTransport:
                 # Cookies of load balancers would tie all calls to one of their back ends.
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept-Encoding",),  # unpacking a page costs more than a local network saves
+                auto_decompress=False,
             )
         return self._http
+
+
+async def _body(asked: RequestInfo, response: aiohttp.ClientResponse) -> bytes:
+    """Read the body, as much as an answer may have."""
+    why = reason = ""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    most_mib = _MAX_READ_MIB if asked.method == "GET" else _MAX_CHANGE_MIB
+    parts: list[bytes] = []
+    if encoding not in ("", "identity"):
+        why, reason = f"encoding {encoding[:40]!r}, which was not asked for; a proxy's doing?", "NOT_JSON"
+    size = 0
+    while not why and (part := await response.content.readany()):
+        parts.append(part)
+        size += len(part)
+        if size > most_mib * _MIB:
+            why, reason = f"more than {most_mib} MiB; ask for smaller pages, or see what it holds", "ANSWER_TOO_LARGE"
+    if not why:
+        return b"".join(parts)
+    response.close()
+    if response.status >= _FIRST_REDIRECT:
+        return b""
+    metadata = asked.metadata() | {"http_status": str(response.status)}
+    raise PlatformFault(f"{asked} answered {response.status} with {why}", reason=reason, metadata=metadata)
 
 
 class _Unasked(Exception):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 import ssl
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from yarl import URL
 
+from cloudspan_common.errors import PlatformFault
 from cloudspan_kit.http.transport import Answer, HttpTransport, RequestInfo
 
 ASKED = RequestInfo("acme", "east", "compute", "POST", "/servers")
@@ -44,6 +48,56 @@ async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
         await wire.close()
         server.close()
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def _answering(head: str, body: bytes):
+    """A wire, and the URL of a server that gives this answer to each request, then closes."""
+
+    async def serve(reader, writer):
+        while await reader.readline() != b"\r\n":
+            pass
+        writer.write(f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    wire = HttpTransport(ssl.create_default_context(), "test")
+    try:
+        yield wire, URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    finally:
+        await wire.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_an_encoding_that_nobody_asked_for_is_refused_unpacked():
+    """20 MB of zeros in 20 kB would be unpacked before anybody looks at them."""
+    packed = gzip.compress(bytes(20_000_000))
+    async with _answering("200 OK\r\nContent-Encoding: gzip", packed) as (wire, url):
+        with pytest.raises(PlatformFault, match="'gzip', which was not asked for") as refused:
+            await wire.exchange(ASKED, url, {}, None, timeout_s=5)
+    assert (refused.value.reason, refused.value.metadata["http_status"]) == ("NOT_JSON", "200")
+
+
+@pytest.mark.parametrize(("method", "reason"), [("GET", ""), ("POST", "ANSWER_TOO_LARGE")])
+async def test_an_answer_beyond_the_limit_of_its_kind_is_refused(method, reason):
+    """5 MiB are a page of rows, but not what a create answers."""
+    async with _answering("200 OK", bytes(5 << 20)) as (wire, url):
+        asked = replace(ASKED, method=method)
+        if not reason:
+            assert len((await wire.exchange(asked, url, {}, None, timeout_s=5)).body) == 5 << 20
+            return
+        with pytest.raises(PlatformFault, match="more than 4 MiB") as refused:
+            await wire.exchange(asked, url, {}, None, timeout_s=5)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(("head", "body"), [("\r\nContent-Encoding: br", b"packed"), ("", bytes(5 << 20))])
+async def test_a_refusal_keeps_its_status_whatever_its_body(head, body):
+    """A proxy's page beside 401 must not hide that a token is refused."""
+    async with _answering(f"401 Unauthorized{head}", body) as (wire, url):
+        answer = await wire.exchange(ASKED, url, {}, None, timeout_s=5)
+    assert (answer.status, answer.body) == (401, b"")
 
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
