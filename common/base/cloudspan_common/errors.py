@@ -31,6 +31,7 @@ _MAX_METADATA_BYTES, _MAX_METADATA_ENTRIES = 200, 10  # ErrorInfo is what progra
 # It travels twice, once percent-encoded (thrice as long at worst); both must be the same, else the standard helpers of
 # grpc-status refuse the details.
 _MAX_MESSAGE_BYTES = 512
+_SOON_S = 1.0
 
 
 class Recovery(enum.StrEnum):
@@ -167,6 +168,17 @@ class QuotaExceeded(CloudspanError):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     recovery = Recovery.ASK_OPERATOR
     default_reason = "QUOTA_EXCEEDED"
+
+
+class TooManyRequests(CloudspanError):
+    """The caller sends more at once than this process takes; nothing was done."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    recovery = Recovery.RETRY_AFTER
+    default_reason = "TOO_MANY_REQUESTS"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after_s=_SOON_S)
 
 
 class RateLimited(CloudspanError):
