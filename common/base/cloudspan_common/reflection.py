@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from google.protobuf.descriptor import FileDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
@@ -106,8 +107,11 @@ def file_descriptor_set(
     files: dict[str, FileDescriptor] = {}
     for name in service_names:
         _add_closure(source.FindServiceByName(name).file, files)
-    protos = [descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb) for file in files.values()]
-    return descriptor_pb2.FileDescriptorSet(file=protos)
+    return descriptor_pb2.FileDescriptorSet(file=_protos(files))
+
+
+def _protos(files: Mapping[str, FileDescriptor]) -> list[descriptor_pb2.FileDescriptorProto]:
+    return [descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb) for file in files.values()]
 
 
 def _add_closure(file: FileDescriptor, files: dict[str, FileDescriptor]) -> None:
@@ -127,7 +131,10 @@ def _closure_bytes(file: FileDescriptor) -> Files:
 
 
 def _own_pool() -> DescriptorPool:
-    """The package ships v1alpha only; v1 is the same file under another package name."""
+    """Reflection's own services, and what an error's details hold, which no service refers to.
+
+    The package ships v1alpha only; v1 is the same file under another package name.
+    """
     alpha = descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
     v1 = descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
     v1.name, v1.package = "grpc/reflection/v1/reflection.proto", "grpc.reflection.v1"
@@ -140,13 +147,16 @@ def _own_pool() -> DescriptorPool:
         method.input_type = method.input_type.replace(".v1alpha.", ".v1.")
         method.output_type = method.output_type.replace(".v1alpha.", ".v1.")
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(alpha)
-    pool.Add(v1)
+    errors: dict[str, FileDescriptor] = {}
+    for module in (code_pb2, error_details_pb2, status_pb2):
+        _add_closure(module.DESCRIPTOR, errors)
+    for file in (alpha, v1, *_protos(errors)):
+        pool.Add(file)
     return pool
 
 
 class ReflectionServicer:
-    """Answers reflection from a source; its own two services are always among the answers."""
+    """Answers reflection from a source; its own two services, and all of google.rpc, are always among the answers."""
 
     def __init__(self, source: DescriptorSource) -> None:
         self._source = source
