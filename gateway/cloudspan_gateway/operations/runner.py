@@ -7,7 +7,6 @@ died loses its claims with its lease.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +16,7 @@ from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
 from cloudspan_gateway.operations.execution import Environment, Execution, Waiting, WakeSignal
+from cloudspan_gateway.operations.metrics import OperationMetrics
 from cloudspan_gateway.operations.shared_waits import SharedWaits
 from cloudspan_gateway.operations.slots import Slots
 from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationStore
@@ -51,8 +51,10 @@ class Runner:
         forwarder: Forwarder,
         config: OperationsConfig,
         clock: Clock | None = None,
+        metrics: OperationMetrics | None = None,
     ) -> None:
         self._store = store
+        self._metrics = metrics or OperationMetrics()
         self._config = config
         self._clock = clock or SystemClock()
         self.wake_signal = WakeSignal()
@@ -69,11 +71,10 @@ class Runner:
             step_timeout_s=config.step_timeout_s,
             removed_after_s=config.removed_after_s,
             waiting=Waiting(self._clock),
+            metrics=self._metrics,
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._executions: dict[str, Execution] = {}
-        self.ended: Counter[str] = Counter()
-        """How many operations it brought to an end, by outcome: done, failed."""
 
     def __repr__(self) -> str:
         return f"<Runner {len(self._tasks)} running | {self._environment.slots!r} | {self._environment.shared_waits!r}>"
@@ -128,7 +129,7 @@ class Runner:
         """Execution one operation; whatever goes wrong with it is its own trouble."""
         try:
             await execution.run()
-            self.ended["failed" if execution.row.failed else "done"] += 1
+            self._metrics.ended(execution.row)
         except Fenced:
             log.warning("operation lost to another runner", operation=execution.row.name)
         except CloudspanError as error:  # the store can't be written: what is kept there stands

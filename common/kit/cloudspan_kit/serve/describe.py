@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+PLATFORMS, CLUSTERS = "cloudspan.v1.PlatformService", "cloudspan.v1.ClusterService"
 _GATEWAY_ONLY = ("cloudspan.v1.OperationService", "cloudspan.v1.OrphanService")
 SERVICES = tuple(name for name in contract.services() if name not in _GATEWAY_ONLY)
 """What every adapter serves of the contract; a method that its cluster lacks answers UNIMPLEMENTED."""
@@ -111,7 +112,7 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
                 raise NotFound(f"there is no {request.name!r} here; this adapter serves {platform.name}")
             return platform
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{PLATFORMS}/GetPlatform", context, answer)
 
     async def ListPlatforms(  # noqa: N802 - the rpc's name
         self, request: platform_pb2.ListPlatformsRequest, context: Context
@@ -120,7 +121,7 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
             page, token = page_by_name(LIST_PLATFORMS, request, [self._describer.platform()])
             return platform_pb2.ListPlatformsResponse(platforms=page, next_page_token=token)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{PLATFORMS}/ListPlatforms", context, answer)
 
 
 class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
@@ -136,7 +137,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             contract.check_required(request)
             return viewed(self._cluster(request.name), request.view, cluster_pb2.CLUSTER_VIEW_FULL)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/GetCluster", context, answer)
 
     async def ListClusters(  # noqa: N802 - the rpc's name
         self, request: cluster_pb2.ListClustersRequest, context: Context
@@ -149,7 +150,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             shown = [viewed(cluster, request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for cluster in page]
             return cluster_pb2.ListClustersResponse(clusters=shown, next_page_token=token)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/ListClusters", context, answer)
 
     async def GetCapabilities(  # noqa: N802 - the rpc's name
         self, request: cluster_pb2.GetCapabilitiesRequest, context: Context
@@ -158,7 +159,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             contract.check_required(request)
             return capabilities(self._cluster(request.name).capabilities, request)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/GetCapabilities", context, answer)
 
     def _cluster(self, name: str) -> cluster_pb2.Cluster:
         return described(*self._clusters.get(parse_cluster(name, "name"), "name"))
@@ -174,7 +175,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             async with call.deadline.scope(f"checking {ref}"):
                 return _checked(await cluster.check(call))
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/CheckCluster", context, answer)
 
 
 def _checked(stages: Sequence[Stage]) -> cluster_pb2.CheckClusterResponse:
