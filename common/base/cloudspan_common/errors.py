@@ -30,6 +30,7 @@ _MAX_METADATA_BYTES, _MAX_METADATA_ENTRIES = 200, 10  # ErrorInfo is what progra
 _MAX_KEY_BYTES = 63
 _MAX_VIOLATIONS, _MAX_VIOLATIONS_BYTES = 20, 2000
 _MAX_FIELD_BYTES, _MAX_DESCRIPTION_BYTES = 200, 512
+_CUT_BYTES = len("…".encode())
 _MAX_REPEATED_BYTES = 128  # of what the message says as well
 
 
@@ -248,7 +249,8 @@ def ending(error: CloudspanError, request_id: str) -> tuple[str, tuple[tuple[str
 
 
 def _cut(text: str, size: int) -> str:
-    return text.encode(errors="replace")[:size].decode(errors="ignore")
+    data = text.encode(errors="replace")
+    return data.decode() if len(data) <= size else f"{data[: size - _CUT_BYTES].decode(errors='ignore')}…"
 
 
 def _details(error: CloudspanError) -> Iterable[Message]:

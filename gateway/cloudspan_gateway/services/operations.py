@@ -25,7 +25,7 @@ from cloudspan_common.listing.page_token import (
     hash_query,
 )
 from cloudspan_gateway.operations import outcomes
-from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
+from cloudspan_gateway.operations.model import id_of, metadata_of, to_message, visible_state
 from cloudspan_gateway.operations.stores.base import Wanted
 from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
 
@@ -133,17 +133,23 @@ class OperationService:
         self._runner = runner
 
     async def watch_operation(
-        self, request: operation_pb2.WatchOperationRequest, _: Call
+        self, request: operation_pb2.WatchOperationRequest, call: Call
     ) -> AsyncIterator[operations_pb2.Operation]:
-        """Yield an operation as it is, then at each change, until it has ended."""
+        """Yield an operation as it is, then at each change that can be seen, until it has ended."""
         row = await self._store.get(id_of(request.name))
-        yield to_message(row)
-        while not row.done:
+        shown = None
+        while True:
+            state = visible_state(row)
+            if state != shown:
+                shown = state
+                yield to_message(row)
+            if row.done:
+                return
             try:
-                row = await self._store.changed(row.intent.id, row.revision)
+                with kept_waiting(call):
+                    row = await self._store.changed(row.intent.id, row.revision)
             except NotFound:
                 return  # deleted right after its end
-            yield to_message(row)
 
     async def explain_operation(
         self, request: operation_pb2.ExplainOperationRequest, _: Call
