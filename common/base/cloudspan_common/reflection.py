@@ -1,7 +1,8 @@
 """gRPC server reflection, v1 and v1alpha, over any source of descriptors.
 
 Adapters serve a `PoolSource` of their services; the gateway joins its own with those of what is plugged in. grpcurl
-and `buf curl` ask here. The answer to any question holds the whole closure of files, so that one round trip does.
+and `buf curl` ask here. The answer to any question holds the whole closure of files, with their comments, so that one
+round trip does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
+
+from cloudspan_common.descriptor_comments import with_comments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -200,7 +203,7 @@ class ReflectionServicer:
     ) -> None:
         files = _find(self._source, kind, request) or _find(self._own, kind, request)
         if files:
-            response.file_descriptor_response.file_descriptor_proto.extend(files)
+            response.file_descriptor_response.file_descriptor_proto.extend(map(with_comments, files))
         else:
             asked = str(getattr(request, kind)).strip().replace("\n", ", ")
             _refuse(

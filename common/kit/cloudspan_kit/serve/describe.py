@@ -8,6 +8,7 @@ from cloudspan.adapter.v1 import adapter_pb2, adapter_pb2_grpc
 from cloudspan.v1 import cluster_pb2, cluster_pb2_grpc, platform_pb2, platform_pb2_grpc
 from cloudspan_common import contract, deadlines
 from cloudspan_common.cluster_views import LIST_CLUSTERS, LIST_PLATFORMS, capabilities, viewed
+from cloudspan_common.descriptor_comments import own_comments_of
 from cloudspan_common.errors import NotFound
 from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import WILDCARD, parse_cluster
@@ -46,6 +47,8 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
         self._clusters = clusters
         self._services = (*SERVICES, *own_services)
         self._descriptors = file_descriptor_set(own_services)
+        for file in self._descriptors.file:
+            file.MergeFromString(own_comments_of(file.name))
 
     async def Describe(  # noqa: N802 - the rpc's name
         self, request: adapter_pb2.DescribeRequest, context: Context
