@@ -189,7 +189,7 @@ def version_of(distribution: str) -> str:
     """Return the version of an installed distribution, or `unknown`."""
     try:
         return version(distribution)
-    except PackageNotFoundError:
+    except (PackageNotFoundError, ValueError):  # the latter where the name is empty
         return "unknown"
 
 

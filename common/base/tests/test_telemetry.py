@@ -70,7 +70,7 @@ def test_a_process_says_what_it_runs():
         "python": platform.python_version(),
         "grpcio": grpc.__version__,
     }
-    assert version_of("cloudspan-nowhere") == "unknown"
+    assert [version_of(name) for name in ("cloudspan-nowhere", "")] == ["unknown", "unknown"]
 
 
 @pytest.mark.parametrize(
