@@ -1,20 +1,23 @@
 """gRPC server reflection, v1 and v1alpha, over any source of descriptors.
 
 Adapters serve a `PoolSource` of their services; the gateway joins its own with those of what is plugged in. grpcurl
-and `buf curl` ask here. The answer to any question holds the whole closure of files, with their comments, so that one
-round trip does.
+and `buf curl` ask here. The answer to any question holds the whole closure of files, so that one round trip does.
+
+Generated Python code has no comments, and they take more room than the descriptors: `make proto` writes them beside it
+as `comments.binpb`. They are read when somebody asks for the first time; a process that nobody asks does without.
 """
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
-
-from cloudspan_common.descriptor_comments import with_comments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 V1 = "grpc.reflection.v1.ServerReflection"
 V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
+
+_COMMENTS = "comments.binpb"
+# The contract's file has those of what it imports too: google.api, google.longrunning, google.protobuf, google.rpc.
+_CONTRACT = "cloudspan.v1"
 
 Files = tuple[bytes, ...]
 """Serialized FileDescriptorProtos: the file asked for, then all that it imports."""
@@ -131,6 +138,45 @@ def _closure_bytes(file: FileDescriptor) -> Files:
     _add_closure(file, files)
     # Some clients take the first file for the answer to what they asked.
     return tuple(each.serialized_pb for each in reversed(files.values()))
+
+
+def with_comments(file: bytes) -> bytes:
+    """Return a serialized FileDescriptorProto with its comments, where they are known and it has none."""
+    known = descriptor_pb2.FileDescriptorProto.FromString(file)
+    if known.HasField("source_code_info"):
+        return file
+    return file + comments_of(known.name)
+
+
+def comments_of(name: str) -> bytes:
+    """Return what a file's serialized descriptor is to be followed by to have its comments; empty where none are known.
+
+    Serialized messages of one type, one behind the other, are one message with the fields of both.
+    """
+    return own_comments_of(name) or _comments_in(_CONTRACT).get(name, b"")
+
+
+def own_comments_of(name: str) -> bytes:
+    """Return the same, for a file that is not the contract's: gateways know that one's themselves."""
+    folder = name.rpartition("/")[0].replace("/", ".")
+    return b"" if folder == _CONTRACT else _comments_in(folder).get(name, b"")
+
+
+@lru_cache(maxsize=64)
+def _comments_in(package: str) -> Mapping[str, bytes]:
+    """The comments beside the generated code of a package; one that is not in use here has no descriptors either."""
+    module = sys.modules.get(package)
+    if module is None or not hasattr(module, "__path__"):
+        return {}
+    file = resources.files(module) / _COMMENTS
+    if not file.is_file():
+        return {}
+    known = descriptor_pb2.FileDescriptorSet.FromString(file.read_bytes())
+    return {each.name: _only_comments(each) for each in known.file}
+
+
+def _only_comments(file: descriptor_pb2.FileDescriptorProto) -> bytes:
+    return descriptor_pb2.FileDescriptorProto(source_code_info=file.source_code_info).SerializeToString()
 
 
 def _own_pool() -> DescriptorPool:

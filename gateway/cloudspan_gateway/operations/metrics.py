@@ -14,6 +14,8 @@ from cloudspan.v1.error_reason_pb2 import ErrorReason
 from cloudspan_common import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.operations.model import Row
 
@@ -29,41 +31,23 @@ class OperationMetrics:
     """Counters and timers of one runner."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        registry = registry or CollectorRegistry()
+        self._registry = registry or CollectorRegistry()
         self._ended = Counter(
             "cloudspan_gateway_operations_ended",
             "Operations ended, by how and why.",
             ("method", *_BY_CLUSTER, "outcome", "reason"),
-            registry=registry,
+            registry=self._registry,
         )
-        self._took = Histogram(
-            "cloudspan_gateway_operation_seconds",
-            "Operations by the time from their acceptance to their end.",
-            ("method",),
-            registry=registry,
-            buckets=_OPERATION_BUCKETS_S,
-        )
-        self._queued = Histogram(
-            "cloudspan_gateway_operation_queue_seconds",
-            "Operations by the time from their acceptance until their first step was sent.",
-            _BY_CLUSTER,
-            registry=registry,
-            buckets=_WAIT_BUCKETS_S,
-        )
-        self._slots = Histogram(
-            "cloudspan_gateway_slot_wait_seconds",
-            "Steps by the time that they waited for a slot of their cluster.",
-            _BY_CLUSTER,
-            registry=registry,
-            buckets=_WAIT_BUCKETS_S,
-        )
-        self._steps = Histogram(
-            "cloudspan_gateway_step_seconds",
-            "Steps by the time that their adapter took.",
-            _BY_CLUSTER,
-            registry=registry,
-            buckets=_STEP_BUCKETS_S,
-        )
+        self._took = self._histogram("operation", "Operations, to their end.", _OPERATION_BUCKETS_S, ("method",))
+        self._queued = self._histogram("operation_queue", "Operations, until their first step.", _WAIT_BUCKETS_S)
+        self._slots = self._histogram("slot_wait", "Steps, waiting for a slot of their cluster.", _WAIT_BUCKETS_S)
+        self._steps = self._histogram("step", "Steps, as long as their adapter took.", _STEP_BUCKETS_S)
+
+    def _histogram(
+        self, name: str, text: str, buckets: Sequence[float], labels: Sequence[str] = _BY_CLUSTER
+    ) -> Histogram:
+        full_name = f"cloudspan_gateway_{name}_seconds"
+        return Histogram(full_name, text, labels, registry=self._registry, buckets=buckets)
 
     def first_step(self, ref: ClusterRef, queued_s: float) -> None:
         """Count an operation whose first step is sent."""

@@ -54,7 +54,6 @@ class Runner:
         metrics: OperationMetrics | None = None,
     ) -> None:
         self._store = store
-        self._metrics = metrics or OperationMetrics()
         self._config = config
         self._clock = clock or SystemClock()
         self.wake_signal = WakeSignal()
@@ -71,7 +70,7 @@ class Runner:
             step_timeout_s=config.step_timeout_s,
             removed_after_s=config.removed_after_s,
             waiting=Waiting(self._clock),
-            metrics=self._metrics,
+            metrics=metrics or OperationMetrics(),
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._executions: dict[str, Execution] = {}
@@ -129,7 +128,7 @@ class Runner:
         """Execution one operation; whatever goes wrong with it is its own trouble."""
         try:
             await execution.run()
-            self._metrics.ended(execution.row)
+            self._environment.metrics.ended(execution.row)
         except Fenced:
             log.warning("operation lost to another runner", operation=execution.row.name)
         except CloudspanError as error:  # the store can't be written: what is kept there stands

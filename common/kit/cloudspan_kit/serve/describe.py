@@ -8,11 +8,10 @@ from cloudspan.adapter.v1 import adapter_pb2, adapter_pb2_grpc
 from cloudspan.v1 import cluster_pb2, cluster_pb2_grpc, platform_pb2, platform_pb2_grpc
 from cloudspan_common import contract, deadlines
 from cloudspan_common.cluster_views import LIST_CLUSTERS, LIST_PLATFORMS, capabilities, viewed
-from cloudspan_common.descriptor_comments import own_comments_of
 from cloudspan_common.errors import NotFound
 from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import WILDCARD, parse_cluster
-from cloudspan_common.reflection import file_descriptor_set
+from cloudspan_common.reflection import file_descriptor_set, own_comments_of
 from cloudspan_kit.cluster import Call
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from google.rpc import error_details_pb2
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import server_pb2
 from cloudspan_common import contract
-from cloudspan_common.descriptor_comments import comments_of, own_comments_of, with_comments
-from cloudspan_common.reflection import file_descriptor_set
+from cloudspan_common.reflection import comments_of, file_descriptor_set, own_comments_of, with_comments
 
 # Field numbers of FileDescriptorProto and DescriptorProto, of which the path of a comment is made.
 SERVICE, METHOD, MESSAGE, FIELD = 6, 2, 4, 2
@@ -82,14 +81,14 @@ def test_a_file_that_nobody_here_knows_stays_as_it_is(name):
 def test_comments_are_not_read_before_somebody_asks():
     """They take more memory than the descriptors."""
     text = (
-        "from cloudspan_common import descriptor_comments, grpcs, reflection\n"
+        "from cloudspan_common import grpcs, reflection\n"
         "from cloudspan.v1 import server_pb2\n"
         "source = reflection.PoolSource(['cloudspan.v1.ServerService'])\n"
         "reflection.ReflectionServicer(source).answer(reflection.pb.ServerReflectionRequest(list_services='*'))\n"
-        "print(descriptor_comments._comments_in.cache_info().currsize)\n"
+        "print(reflection._comments_in.cache_info().currsize)\n"
         "request = reflection.pb.ServerReflectionRequest(file_containing_symbol='cloudspan.v1.ServerService')\n"
         "reflection.ReflectionServicer(source).answer(request)\n"
-        "print(descriptor_comments._comments_in.cache_info().currsize > 0)\n"
+        "print(reflection._comments_in.cache_info().currsize > 0)\n"
     )
     told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert told.stdout == "0\nTrue\n"
