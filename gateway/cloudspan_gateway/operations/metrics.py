@@ -42,6 +42,8 @@ class OperationMetrics:
         self._queued = self._histogram("operation_queue", "Operations, until their first step.", _WAIT_BUCKETS_S)
         self._slots = self._histogram("slot_wait", "Steps, waiting for a slot of their cluster.", _WAIT_BUCKETS_S)
         self._steps = self._histogram("step", "Steps, as long as their adapter took.", _STEP_BUCKETS_S)
+        # labels() costs 3 us and this dict 0.1 us, on each step.
+        self._of_steps: dict[ClusterRef, tuple[Histogram, Histogram]] = {}
 
     def _histogram(
         self, name: str, text: str, buckets: Sequence[float], labels: Sequence[str] = _BY_CLUSTER
@@ -55,8 +57,13 @@ class OperationMetrics:
 
     def step(self, ref: ClusterRef, waited_s: float, took_s: float) -> None:
         """Count a step that an adapter was asked to take."""
-        self._slots.labels(ref.platform, ref.cluster).observe(waited_s)
-        self._steps.labels(ref.platform, ref.cluster).observe(max(took_s, 0.0))
+        timers = self._of_steps.get(ref)
+        if timers is None:
+            where = (ref.platform, ref.cluster)
+            timers = self._of_steps[ref] = self._slots.labels(*where), self._steps.labels(*where)
+        slot, step = timers
+        slot.observe(waited_s)
+        step.observe(max(took_s, 0.0))
 
     def ended(self, row: Row) -> None:
         """Count an operation that has ended."""

@@ -130,7 +130,7 @@ class Runner:
             await execution.run()
             self._environment.metrics.ended(execution.row)
         except Fenced:
-            log.warning("operation lost to another runner", operation=execution.row.name)
+            await self._fenced(claim, execution.row)
         except CloudspanError as error:  # the store can't be written: what is kept there stands
             await self._store_is_away("operation", error)
             await self._let_go(claim)
@@ -141,6 +141,22 @@ class Runner:
         finally:
             if self._executions.get(claim.id) is execution:
                 del self._executions[claim.id]
+
+    async def _fenced(self, claim: Claim, row: Row) -> None:
+        """Count an operation that was ended by hand, or by a Delete, while a step was under way.
+
+        Its end raises the epoch by one; another runner that had claimed it before raises it by two, and counts it.
+        """
+        try:
+            row = await self._store.get(claim.id)
+        except CloudspanError as error:  # it was deleted right after its end, or the store is away
+            log.warning("operation lost", operation=row.name, reason=error.reason, message=error.message)
+            return
+        if row.done and row.epoch == claim.epoch + 1:
+            self._environment.metrics.ended(row)
+            log.info("operation was ended during a step", operation=row.name, method=row.intent.method)
+        else:
+            log.warning("operation lost to another runner", operation=row.name)
 
     async def _let_go(self, claim: Claim) -> None:
         """Release a claim, however long the store can't be written: the lease of this gateway goes on meanwhile."""

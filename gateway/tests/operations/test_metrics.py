@@ -14,8 +14,11 @@ from prometheus_client import CollectorRegistry
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common import errors
 from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.operations import outcomes
 from cloudspan_gateway.operations.metrics import OperationMetrics
+from cloudspan_gateway.operations.model import Progress
 from cloudspan_gateway.operations.runner import Runner
+from cloudspan_gateway.operations.stores.base import Claim
 from cloudspan_gateway.operations.stores.memory import MemoryStore
 
 
@@ -69,6 +72,35 @@ async def test_an_operation_is_counted_by_how_and_why_it_ended(answer, outcome, 
         labels = {"method": METHOD, **WHERE, "outcome": outcome, "reason": reason}
         assert counted.value("operations_ended_total", **labels) == 1.0
         assert counted.value("operation_seconds_count", method=METHOD) == 1.0
+
+
+async def test_an_operation_that_is_abandoned_during_a_step_is_counted():
+    """The step's answer comes too late to be stored."""
+    async with Counted() as counted:
+        counted.adapter.hold = asyncio.Event()
+        row = await counted.store.accept(intent())
+        await counted.clock.advance(1)
+        assert counted.adapter.steps
+        await counted.store.end(row.intent.id, *outcomes.abandoned(row, "its cluster is gone"))
+        counted.adapter.hold.set()
+        await counted.clock.advance(1)
+        labels = {"method": METHOD, **WHERE, "outcome": "failed", "reason": "OUTCOME_UNKNOWN"}
+        assert counted.value("operations_ended_total", **labels) == 1.0
+
+
+async def test_an_operation_that_another_runner_has_is_counted_there():
+    """Its lease had ended, and the other one brought it to its end."""
+    async with Counted() as counted:
+        counted.adapter.hold = asyncio.Event()
+        row = await counted.store.accept(intent())
+        await counted.clock.advance(1)
+        await counted.store.release([Claim(row.intent.id, 1)])
+        (claim, _), *_ = await counted.store.claim(10)
+        await counted.store.finish(claim, Progress(stage="done"), DONE.response)
+        counted.adapter.hold.set()
+        await counted.clock.advance(1)
+        labels = {"method": METHOD, **WHERE, "outcome": "done", "reason": ""}
+        assert counted.value("operations_ended_total", **labels) is None
 
 
 async def test_an_operation_that_waits_for_its_adapter_is_queued_and_not_at_work():
