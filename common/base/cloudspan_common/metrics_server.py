@@ -150,6 +150,7 @@ class _Server(ThreadingHTTPServer):
     # Else the end of the process would wait for clients that read nothing.
     block_on_close = False
     request_queue_size = 64
+    allow_reuse_port = False  # some Pythons set it: two servers would share a port without an error
 
     def __init__(self, where: tuple[str, int], pages: _Pages) -> None:
         if ":" in where[0]:
