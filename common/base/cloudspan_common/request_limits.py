@@ -35,6 +35,7 @@ MAX_STREAMS = 1000
 """Calls under way of one connection; gRPC itself keeps them, and clients wait with more."""
 _MIB = 1024 * 1024
 _SLOW_TICKS = 3
+_RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class _Reading:
         """Return why, in place of the cancellation."""
         if self.task is not None:
             self.task.uncancel()
-        return TooManyRequests(self.refusal)
+        return _too_many(self.refusal)
 
 
 @dataclass(slots=True)
@@ -251,7 +252,7 @@ class RequestLimits(grpc.aio.ServerInterceptor):
     async def _admit(self, context: Context) -> _Held:
         if self._calls >= self._bounds.calls:
             text = f"{self._calls} calls are under way at this server, as many as it takes; retry a moment later"
-            await _refuse(context, TooManyRequests(text))
+            await _refuse(context, _too_many(text))
         self._calls += 1
         return _Held(context.peer())
 
@@ -308,7 +309,7 @@ class RequestLimits(grpc.aio.ServerInterceptor):
         wait_s = self._bounds.wait_s
         if not await pool.wait(connection, amount, wait_s):
             text = f"too many requests were sent at once: there was no room for this one for {wait_s:g} s"
-            raise TooManyRequests(f"{text}; send fewer or smaller ones at the same time")
+            raise _too_many(f"{text}; send fewer or smaller ones at the same time")
 
     def _tick(self) -> None:
         """Look at what has not arrived yet; a busy loop ticks later, so that what waits for the loop is not slow."""
@@ -329,6 +330,10 @@ class RequestLimits(grpc.aio.ServerInterceptor):
                 reading.refuse("too many request streams wait for their next message; end some of them first")
         elif not reading.move(self._slow):
             reading.refuse("too many requests arrive slowly or are large; send fewer of them at the same time")
+
+
+def _too_many(text: str) -> TooManyRequests:
+    return TooManyRequests(text, retry_after_s=_RETRY_AFTER_S)
 
 
 async def _refuse(context: Context, error: CloudspanError) -> NoReturn:

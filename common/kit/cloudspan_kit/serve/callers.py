@@ -70,8 +70,7 @@ async def _check(context: Context, method: str, allowed: frozenset[str]) -> None
         f"{method} is not for {shown}; allowed: {', '.join(sorted(allowed))}. "
         "Call the gateway, or name the caller with --tls-caller"
     )
-    status = errors.to_status(Forbidden(text, reason="CALLER_NOT_ALLOWED"))
-    await context.abort(Forbidden.code, text, ((errors.DETAILS_KEY, status.SerializeToString()),))
+    await context.abort(Forbidden.code, *errors.ending(Forbidden(text, reason="CALLER_NOT_ALLOWED"), ""))
 
 
 def _behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Handler:
