@@ -6,7 +6,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
-.PHONY: help up test check proto faults soak e2e clients bench capabilities certs clean
+.PHONY: help up test check proto faults soak fuzz e2e clients bench capabilities certs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
@@ -73,6 +73,9 @@ faults: .venv/.ready ## run the long fault proofs
 
 soak: .venv/.ready ## operations under random kills: make soak COUNT=24000 SEED=1
 	@CLOUDSPAN_SOAK_COUNT=$(COUNT) CLOUDSPAN_SOAK_SEED=$(SEED) $(PY) -m pytest -m soak tests/soak -s $(ARGS)
+
+fuzz: .venv/.ready ## random requests for minutes: make fuzz SECONDS=600 SEED=1
+	@CLOUDSPAN_FUZZ_SECONDS=$(SECONDS) CLOUDSPAN_FUZZ_SEED=$(SEED) $(PY) -m pytest -m soak tests/fuzz -s $(ARGS)
 
 e2e: .venv/.ready ## run against real clusters: make e2e CLOUDS=clouds.yaml
 	@CLOUDSPAN_E2E_CLOUDS=$(CLOUDS) $(PY) -m pytest -m e2e tests/e2e $(ARGS)

@@ -9,6 +9,7 @@ import asyncio
 import struct
 from collections import Counter
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from tests.harness import http2
 from tests.harness.processes import Program, World, world
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
@@ -114,6 +116,22 @@ async def test_large_requests_at_once(running: World, connections: int) -> None:
 async def test_streams_reset_at_once(running: World) -> None:
     """The rapid reset of CVE-2023-44487."""
     await _costs_less_than(running.gateway, running.address, reset_streams(running.address), 60)
+
+
+async def test_hundreds_of_paths_that_end_the_server(running: World) -> None:
+    """Each is a new server behind the same port; the process lives, and a caller with one retry notices nothing."""
+    gateway, port = running.gateway, int(running.address.rpartition(":")[2])
+    rest, ended = gateway.rss_mb, 0
+    async with AsyncClient(running.address) as client:
+        for _ in range(300):
+            with suppress(ConnectionError):  # while the next server takes its place
+                await http2.send(port, http2.request(b"/a\xff/b"))
+                ended += 1
+            await client.servers.ListServers(LIST)
+    restarts = sum("server ended, serving again" in line for line in gateway.log.read_text().splitlines())
+    print(f"{ended} paths, {restarts} servers: {rest:.0f} MB before, {gateway.rss_mb:.0f} after")
+    assert restarts >= 290
+    assert gateway.rss_mb - rest < 40
 
 
 async def test_unknown_methods_by_the_thousand(running: World) -> None:

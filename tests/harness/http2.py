@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Iterable
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_SETTINGS, _HEADERS = 4, 1
+_SETTINGS, _HEADERS, _DATA = 4, 1, 0
 _END_HEADERS, _END_STREAM = 4, 1
 
 
@@ -20,12 +21,17 @@ def literal(name: bytes, value: bytes) -> bytes:
     return b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
-def request(path: bytes, *, stream: int = 1) -> bytes:
-    """Return the headers of a gRPC request to any path, as the only frame of its stream."""
+def request(path: bytes, *, stream: int = 1, more: Iterable[tuple[bytes, bytes]] = (), is_whole: bool = True) -> bytes:
+    """Return the headers of a gRPC request to any path; unless `is_whole`, its message is to follow as `data`."""
     pairs = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x"))
-    headers = (*pairs, (b"te", b"trailers"), (b"content-type", b"application/grpc"))
+    headers = (*pairs, (b"te", b"trailers"), (b"content-type", b"application/grpc"), *more)
     block = b"".join(literal(name, value) for name, value in headers)
-    return frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, block)
+    return frame(_HEADERS, _END_HEADERS | (_END_STREAM if is_whole else 0), stream, block)
+
+
+def data(message: bytes, *, stream: int = 1, compressed: int = 0) -> bytes:
+    """Return a message as the last frame of its stream."""
+    return frame(_DATA, _END_STREAM, stream, struct.pack(">BI", compressed, len(message)) + message)
 
 
 async def send(port: int, *frames: bytes) -> bytes:

@@ -29,6 +29,7 @@ __all__ = ["bound", "configure", "get_logger", "redact", "redacted"]
 
 Format = Literal["auto", "json", "console"]
 _SAFE_KEYS = frozenset({"timestamp", "level", "logger"})
+_GRPC = "grpc._cython.cygrpc"
 _ENCODER = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -67,8 +68,17 @@ def configure(level: str = "info", output: Format = "auto", stream: TextIO | Non
     )
     root = logging.getLogger()
     root.handlers = [_ChainHandler(chain, stream)]
+    logging.getLogger(_GRPC).addFilter(_not_by_callers)
     # DEBUG of libraries prints what they send, credentials included.
     root.setLevel(max(number, logging.INFO))
+
+
+def _not_by_callers(record: logging.LogRecord) -> bool:
+    """Drop what any caller could fill the log with: gRPC logs as errors, with tracebacks, faults that are the caller's.
+
+    Metadata that is not UTF-8, and a call whose caller had gone when its error was sent.
+    """
+    return not str(record.msg).startswith(("Invalid encoding on ", "ExecuteBatchError raised in core "))
 
 
 def _chain(*, console: bool, colors: bool) -> list[Processor]:

@@ -59,7 +59,8 @@ class Bounds:
     """Bytes of requests whose calls are under way."""
     idle: Share = Share(32, 128)
     """Request streams whose caller has not sent the next message yet."""
-    tick_s: float = 0.03
+    tick_s: float = 0.1
+    """A message that has not come after three of them is slow; less would catch those of a burst on a busy machine."""
     arrive_s: float = 10.0
     """How long the one message of a call may take."""
     wait_s: float = 5.0

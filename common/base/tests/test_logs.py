@@ -313,3 +313,12 @@ def test_an_absent_secret_shows_that_it_is_absent(output):
     logs.get_logger("x").info("login begun", password=None, token="", has_secret=True)
     (event,) = lines(output)
     assert (event["password"], event["token"], event["has_secret"]) == (None, "", True)
+
+
+def test_what_is_the_callers_fault_fills_no_log(output):
+    """Metadata that is not UTF-8, a caller that has gone: gRPC logs errors; other errors of gRPC are logged."""
+    logger = logging.getLogger("grpc._cython.cygrpc")
+    logger.error("Invalid encoding on %s", b"\xff")
+    logger.error("ExecuteBatchError raised in core by servicer method [%s]", "/a/b")
+    logger.error("something else")
+    assert [line["event"] for line in lines(output)] == ["something else"]

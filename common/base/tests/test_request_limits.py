@@ -19,7 +19,8 @@ from cloudspan_common import errors, grpcs
 from cloudspan_common.request_limits import Bounds, Pool, RequestLimits, Share
 
 MIB = 1024 * 1024
-QUICK = Bounds(tick_s=0.005, wait_s=0.03)
+QUICK = Bounds(tick_s=0.02, wait_s=0.03)
+NEVER_SLOW = replace(QUICK, tick_s=20.0)
 
 
 class Request:
@@ -119,7 +120,7 @@ def _details(error: grpc.aio.AioRpcError) -> tuple[str, float]:
 
 async def test_large_requests_at_once_are_all_answered_a_few_at_a_time():
     """More of them would take more memory than the connection's share."""
-    async with served(replace(QUICK, held=Share(3 * MIB, 8 * MIB), wait_s=20.0)) as (desk, limits, connect):
+    async with served(replace(NEVER_SLOW, held=Share(3 * MIB, 8 * MIB), wait_s=20.0)) as (desk, limits, connect):
         take = connect().unary_unary("/desk/Take")
         answers = await asyncio.gather(*(take(b"x" * MIB) for _ in range(40)))
         assert set(answers) == {b"xxxx"}
@@ -130,7 +131,7 @@ async def test_large_requests_at_once_are_all_answered_a_few_at_a_time():
 
 async def test_one_connections_large_requests_leave_others_their_share():
     """The second connection is served while the first has used up what it may."""
-    async with served(replace(QUICK, held=Share(2 * MIB, 8 * MIB))) as (desk, _, connect):
+    async with served(replace(NEVER_SLOW, held=Share(2 * MIB, 8 * MIB))) as (desk, _, connect):
         desk.open.clear()
         greedy, other = connect().unary_unary("/desk/Take"), connect().unary_unary("/desk/Take")
         held = [asyncio.ensure_future(greedy(b"x" * MIB)) for _ in range(2)]
