@@ -44,9 +44,9 @@ from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.network.address_users import AddressRow
 from cloudspan_zstack.network.networks import L3, L3Row
 from cloudspan_zstack.network.ports import APPLIANCE, NicRow, UsedIp, VmKindRow
-from cloudspan_zstack.network.subnets import AddressRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,18 +23,17 @@ from cloudspan_kit import (
     Kind,
     KindDriver,
     Operation,
-    listed,
     native_id,
     push,
     read_options,
 )
 from cloudspan_kit.drivers import SubnetDriver
-from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
+from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.queries import batches
-from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, add_label, session_of
+from cloudspan_zstack.network.address_users import refuse_range_users
 from cloudspan_zstack.network.networks import L3, IpRangeRow, L3Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, SubnetWish, subnet_change, subnet_wish
 
@@ -54,14 +53,6 @@ _IPV6_MODES = {
 }  # fmt: skip
 _IP_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _MOST_COUNTED = (1 << 63) - 1
-
-
-class AddressRow(Row, kw_only=True):
-    """An address of a range that is taken, by a NIC or by something of the platform's own."""
-
-    ip: str = ""
-    used_for: str = ""
-    vm_nic_uuid: str = ""
 
 
 class Capacity(msgspec.Struct, rename="camel"):
@@ -195,22 +186,8 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             raise PreconditionFailed(text, reason="DHCP_OF_THE_NETWORK", resource=name)
 
     async def refuse_users(self, call: Call, native_id: str) -> None:
-        """Refuse while NICs or virtual addresses are of the range: they would go with it.
-
-        Raises:
-            PreconditionFailed: They are listed.
-        """
-        name = self._ref.resource("subnets", native_id)
-        taken = await every(session_of(call), call, "/l3-networks/ip-address", AddressRow, [f"ipRangeUuid={native_id}"])
-        # The platform's own DHCP server has an address as well, which nobody misses.
-        users = [
-            f"{self._ref.resource('ports', row.vm_nic_uuid)} ({row.ip})" if row.vm_nic_uuid else f"{row.ip} (a VIP)"
-            for row in taken
-            if row.vm_nic_uuid or row.used_for.lower().startswith("vip")
-        ]
-        if users:
-            text = f"{name} has {len(users)} addresses in use, release them first: {listed(users)}"
-            raise PreconditionFailed(text, reason="IN_USE", resource=name)
+        """Refuse while NICs or virtual addresses are of the range: they would go with it."""
+        await refuse_range_users(call, self._ref.resource("subnets", native_id), native_id)
 
 
 async def _capacities(session: Session, call: Call, rows: Sequence[IpRangeRow]) -> dict[str, Capacity]:

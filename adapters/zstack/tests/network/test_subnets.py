@@ -11,9 +11,11 @@ from cloudspan.v1 import common_pb2, subnet_pb2
 from cloudspan_common.errors import NotFound
 from cloudspan_zstack_fake import Kind
 
-from .conftest import NEW, PARENT, S, a_network, a_subnet, new_subnet, the_network, writes
+from .conftest import NEW, PARENT, S, a_network, a_subnet, new_subnet, shared_network, the_network, writes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
@@ -225,8 +227,38 @@ async def test_delete_subnet_refuses_and_lists_addresses_in_use(admin: Lab) -> N
     nic = await admin.act("POST", "/nics", l3NetworkUuid=network.name[-32:])
     answer = await drop_subnet(admin, subnet.name)
     assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
-    assert f"{PARENT}/ports/{nic['uuid']}" in answer.error.message
+    assert f"ports/{nic['uuid']} (unused, {nic['ip']})" in answer.error.message
     await admin.act("DELETE", f"/nics/{nic['uuid']}")
     for _ in range(2):
         assert not (await drop_subnet(admin, subnet.name)).HasField("error")
     assert await admin.native("/l3-networks/ip-ranges", f"uuid={subnet.name[-32:]}") == []
+
+
+async def test_delete_subnet_refuses_while_virtual_addresses_are_of_it(admin: Lab) -> None:
+    """The list of taken addresses does not say what they are for; the virtual addresses themselves are asked."""
+    network = await a_network(admin)
+    subnet = await a_subnet(admin, network.name)
+    vip = await admin.act("POST", "/vips", name="mail", l3NetworkUuid=network.name[-32:])
+    answer = await drop_subnet(admin, subnet.name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert f"{vip['ip']} (mail)" in answer.error.message
+    assert admin.cloud.control.count(call="DeleteIpRange") == 0
+    await admin.act("DELETE", f"/vips/{vip['uuid']}")
+    assert not (await drop_subnet(admin, subnet.name)).HasField("error")
+
+
+async def test_delete_subnet_refuses_while_addresses_of_other_accounts_are_of_it(
+    admin: Lab, member: Lab, user: Callable[[str], Lab]
+) -> None:
+    """Neither their NICs nor their virtual addresses are shown to this account; that they are taken is."""
+    network = await shared_network(admin, member)
+    subnet = await a_subnet(member, network.name)
+    await member.act("GET", f"/l3-networks/{network.name[-32:]}/dhcp-ip")
+    other = user("demo2")
+    vip = await other.act("POST", "/vips", name="theirs", l3NetworkUuid=network.name[-32:])
+    answer = await drop_subnet(member, subnet.name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert vip["ip"] in answer.error.message
+    assert "1 addresses" in answer.error.message
+    await other.act("DELETE", f"/vips/{vip['uuid']}")
+    assert not (await drop_subnet(member, subnet.name)).HasField("error")

@@ -117,9 +117,7 @@ class VmSettings:
         nic = self._nic_on(vm, params["l3NetworkUuid"])
         wanted = params.get("ip")
         if wanted and wanted != nic["ip"]:
-            used = self._machines.addresses.take(
-                self._store.l3_networks.present(nic["l3NetworkUuid"]), "VmNic", wanted
-            )  # fmt: skip
+            used = self._machines.addresses.take(self._store.l3_networks.present(nic["l3NetworkUuid"]), wanted)
             self._machines.unaddress(nic)
             used["vmNicUuid"] = nic["uuid"]
             nic.update(_ips=[used["uuid"]], ip=used["ip"], netmask=used["netmask"], gateway=used["gateway"])

@@ -107,7 +107,7 @@ class Machines:
 
     def new_nic(self, account: str, l3: Json, wanted_ip: str | None = None, mac: str | None = None) -> Json:
         """Make a NIC of no VM yet."""
-        used = self.addresses.take(l3, "VmNic", wanted_ip)
+        used = self.addresses.take(l3, wanted_ip)
         nic = self._store.new_row(
             self._store.nics, account, vmInstanceUuid=None, l3NetworkUuid=l3["uuid"], ip=used["ip"],
             mac=mac or self._store.new_mac(), hypervisorType="KVM", netmask=used["netmask"], gateway=used["gateway"],
@@ -152,7 +152,7 @@ class Machines:
 
     def readdress(self, nic: Json) -> None:
         """Give a NIC that lost its address a new one."""
-        used = self.addresses.take(self._store.l3_networks.present(nic["l3NetworkUuid"]), "VmNic")
+        used = self.addresses.take(self._store.l3_networks.present(nic["l3NetworkUuid"]))
         used["vmNicUuid"] = nic["uuid"]
         nic.update(_ips=[used["uuid"]], ip=used["ip"], netmask=used["netmask"], gateway=used["gateway"])
 

@@ -20,7 +20,7 @@ class Addresses:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, l3: Json, used_for: str, wanted: str | None = None) -> Json:
+    def take(self, l3: Json, wanted: str | None = None) -> Json:
         """Return a new used-IP row of an L3 network, of a wanted address or the next free one.
 
         Raises:
@@ -31,7 +31,7 @@ class Addresses:
             if number is not None and span["_start"] <= number <= span["_end"]:
                 if number in span["_used"]:
                     raise Failure("SYS.1006", f"IP[{wanted}] is already used on L3 network[uuid:{l3['uuid']}]")
-                return self._occupy(l3, span, number, used_for)
+                return self._occupy(l3, span, number)
         if wanted:
             raise Failure("SYS.1006", f"IP[{wanted}] is in no IP range of the L3 network[uuid:{l3['uuid']}]")
         raise Failure("L3.1000", f"no ip is available on the L3 network[uuid:{l3['uuid']}, name:{l3['name']}]")
@@ -58,13 +58,13 @@ class Addresses:
                 return int(number)
         return None
 
-    def _occupy(self, l3: Json, span: Json, number: int, used_for: str) -> Json:
+    def _occupy(self, l3: Json, span: Json, number: int) -> Json:
         span["_used"].add(number)
         # Every account sees these rows, whosever they are.
         return self._store.new_row(
             self._store.used_ips, "", ipRangeUuid=span["uuid"], l3NetworkUuid=l3["uuid"], ipVersion=4,
-            ip=str(ipaddress.ip_address(number)), netmask=span["netmask"], gateway=span["gateway"], usedFor=used_for,
-            ipInLong=number, vmNicUuid=None,
+            ip=str(ipaddress.ip_address(number)), netmask=span["netmask"], gateway=span["gateway"], ipInLong=number,
+            vmNicUuid=None,
         )  # fmt: skip
 
 

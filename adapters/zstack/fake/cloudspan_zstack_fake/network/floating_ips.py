@@ -42,12 +42,12 @@ class Vips:
         chosen = call.params.get("resourceUuid")
         if chosen and self._store.owner_table(chosen) is not None:
             raise Failure("SYS.1000", f"could not execute statement; Duplicate entry '{chosen}' for key 'PRIMARY'")
-        used = self._addresses.take(l3, "Vip", call.params.get("requiredIp"))
+        used = self._addresses.take(l3, call.params.get("requiredIp"))
         span = self._store.ip_ranges.present(used["ipRangeUuid"])
         row = self._store.create(
-            self._store.vips, call, l3NetworkUuid=l3["uuid"], ip=used["ip"], state="Enabled", gateway=used["gateway"],
-            netmask=used["netmask"], prefixLen=span["prefixLen"], serviceProvider=None, peerL3NetworkUuids=[],
-            system=False, _used=used["uuid"], _eip=None,
+            self._store.vips, call, l3NetworkUuid=l3["uuid"], ipRangeUuid=span["uuid"], ip=used["ip"], state="Enabled",
+            gateway=used["gateway"], netmask=used["netmask"], prefixLen=span["prefixLen"], serviceProvider=None,
+            peerL3NetworkUuids=[], system=False, _used=used["uuid"], _eip=None,
         )  # fmt: skip
         return self._result(call, row)
 

@@ -161,5 +161,5 @@ class L3Networks:
     def _dhcp_address(self, call: Call) -> Json:
         l3 = self._of(call)
         if l3["_dhcp"] is None and "DHCP" in self.services(l3) and l3["_ranges"]:
-            l3["_dhcp"] = self._machines.addresses.take(l3, "DHCP")["ip"]
+            l3["_dhcp"] = self._machines.addresses.take(l3)["ip"]
         return {} if l3["_dhcp"] is None else {"ip": l3["_dhcp"]}
