@@ -46,6 +46,8 @@ class Kind(Generic[R]):
     """Whether its area's `transits` tell while it is being made."""
     early: bool = False
     """Whether its row is written before the work is done, and taken back where that fails."""
+    shown: Callable[[R], bool] = lambda _: True
+    """Whether it is of the kind at all: what is not is as if it were not there."""
 
     @property
     def one(self) -> str:
@@ -249,9 +251,10 @@ class Creation:
     async def row(self, call: Call, kind: Kind[R], uuid: str) -> R | None:
         """Return a resource as the platform tells it, softly deleted or not; None when there is none."""
         try:
-            return await self._session.get_one(call, kind.one, kind.row, args={"uuid": uuid})
+            row = await self._session.get_one(call, kind.one, kind.row, args={"uuid": uuid})
         except NotFound:
             return None
+        return row if kind.shown(row) else None
 
     async def _made(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
         row = await self.row(call, kind, uuid)

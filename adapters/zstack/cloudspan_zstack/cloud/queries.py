@@ -7,24 +7,23 @@ to look for it. Whatever was deleted or added meanwhile, no row that was there a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cloudspan_common.errors import Busy, InvalidRequest, Violation
-from cloudspan_kit import Page, RowPage
+from cloudspan_kit import RowPage
 from cloudspan_kit import Rows as KitRows
 from cloudspan_zstack.cloud.rows import Row, Rows
 from cloudspan_zstack.cloud.session import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from google.protobuf.message import Message
+    from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_kit import Call, Query
     from cloudspan_zstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)
-M = TypeVar("M", bound="Message")
+A = TypeVar("A")
 
 MAX_LIMIT = 500
 # The server takes the first of these that it finds anywhere in a condition for the operator.
@@ -46,23 +45,6 @@ def condition(field: str, value: str) -> list[str]:
 def one_of(field: str, values: Sequence[str]) -> list[str]:
     """Return the condition that `field` is one of `values`, which are uuids or the platform's own words."""
     return [f"{field}?={','.join(values)}"]
-
-
-async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
-    session: Session,
-    call: Call,
-    query: Query,
-    template: str,
-    into: type[R],
-    messages: Callable[[Rows[R]], Awaitable[Sequence[M]]],
-    *,
-    conditions: Sequence[str] = (),
-    sort_fields: Mapping[str, str] | None = None,
-) -> Page[M]:
-    """Return the page of a listing that `query` asks for, as messages; `messages` makes them of its rows."""
-    page, found = await rows_page(session, call, query, template, into, conditions, sort_fields or {})
-    items = await messages(found)
-    return Page(items, page.more, page.position, page.partial, page.end, page.rows.unread)
 
 
 async def rows_page(  # noqa: PLR0913, PLR0917 - what is listed
@@ -118,7 +100,15 @@ async def rows_page(  # noqa: PLR0913, PLR0917 - what is listed
     return page, found
 
 
-async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
+def without(page: RowPage[A], hidden: Callable[[A], bool]) -> RowPage[A]:
+    """Return a page without some of its rows; it goes on where it did with them."""
+    kept = [index for index, row in enumerate(page.rows.rows) if not hidden(row)]
+    documents = [page.rows.documents[index] for index in kept] if page.rows.documents else ()
+    rows = KitRows([page.rows.rows[index] for index in kept], documents, page.rows.unread)
+    return replace(page, rows=rows, position=lambda index: page.position(kept[index]))
+
+
+async def _by_uuid(  # noqa: PLR0913, PLR0917 - see rows_page
     session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str],
     offset: int, last: str, limit: int,
 ) -> tuple[Rows[R], int]:  # fmt: skip
@@ -140,7 +130,7 @@ async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
         return found.behind(seen), start + seen
 
 
-async def _ordered(  # noqa: PLR0913, PLR0917 - see page_of
+async def _ordered(  # noqa: PLR0913, PLR0917 - see rows_page
     session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str], sort: str,
     offset: int, last: str, limit: int,
 ) -> tuple[Rows[R], int]:  # fmt: skip

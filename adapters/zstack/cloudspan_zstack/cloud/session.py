@@ -156,10 +156,7 @@ class Session:
             text = f"{template.format(**args)} of {self._ref} can't be read: {'; '.join(found.unread)}"
             raise PlatformFault(text, reason="UNEXPECTED_SHAPE")
         if not found.rows:
-            what = template.format(**args)
-            text = f"{self._ref.cluster} has nothing at {what}, or this account does not see it"
-            metadata = {"platform": self._ref.platform, "cluster": self._ref.cluster}
-            raise NotFound(text, metadata=metadata)
+            raise nothing_at(call, template.format(**args))
         return found
 
     async def read(
@@ -349,6 +346,13 @@ class Session:
             return self._decoder(into).decode(answer.body)
         except msgspec.DecodeError as error:
             raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
+
+
+def nothing_at(call: Call, path: str) -> NotFound:
+    """Return the error for a path where there is nothing that the cluster's account sees."""
+    ref = call.cluster
+    text = f"{ref.cluster} has nothing at {path}, or this account does not see it"
+    return NotFound(text, metadata={"platform": ref.platform, "cluster": ref.cluster})
 
 
 def _untouched(answer: Answer) -> Answer:

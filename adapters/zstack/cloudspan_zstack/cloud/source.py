@@ -20,7 +20,7 @@ from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.queries import condition, one_of, rows_page
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Session
+from cloudspan_zstack.cloud.session import Session, nothing_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,7 +51,7 @@ class ZStackSource(Source[Create]):
         self,
         path: str,
         *,
-        conditions: Sequence[str] = (),
+        only: Mapping[str, Sequence[str]] | None = None,
         unless_asked: str = "",
         moving: str = "",
         expunge: str = "",
@@ -61,13 +61,14 @@ class ZStackSource(Source[Create]):
 
         Args:
             path: Where it is: `/volumes`.
-            conditions: What every row must fulfil.
+            only: What a row is by its fields, as `{"type": ("UserVm",)}`; others are hidden, by their uuid too.
             unless_asked: What leaves softly deleted rows out, unless `show_deleted` asks for them.
             moving: What rows fulfil that are not settled, for asking for all of them at once.
             expunge: The action that removes what is only softly deleted.
             early: Whether a row is written before the work is done, and taken back where that fails.
         """
-        self.path, self._conditions, self._unless_asked = path, conditions, unless_asked
+        self.path, self._only, self._unless_asked = path, only or {}, unless_asked
+        self._conditions = [one_of(field, values)[0] for field, values in self._only.items()]
         self._moving, self._expunge, self._early = moving, expunge, early
 
     def __repr__(self) -> str:
@@ -84,7 +85,12 @@ class ZStackSource(Source[Create]):
             expunge=self._expunge,
             passes=kind.settled is not None,
             early=self._early,
+            shown=self.shows,
         )
+
+    def shows(self, row: object) -> bool:
+        """Whether a row is one of the collection; one that lost the field that tells is."""
+        return all(getattr(row, field) in ("", *values) for field, values in self._only.items())
 
     # ------------------------------------------------------------------ reading
 
@@ -93,6 +99,8 @@ class ZStackSource(Source[Create]):
 
     async def one(self, call: Call, kind: AnyKind[R, M], native_id: str) -> Rows[R]:
         found = await session_of(call).get_rows(call, f"{self.path}/{{uuid}}", kind.row, args={"uuid": native_id})
+        if not self.shows(found.rows[0]):
+            raise nothing_at(call, f"{self.path}/{native_id}")
         return Rows(found.rows[:1], found.documents[:1], found.unread)
 
     async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:

@@ -45,6 +45,7 @@ from cloudspan_zstack.compute.server_rows import (
     LEAVING,
     PASSING,
     STATES,
+    USER_VM,
     ServerMapping,
     ServerRow,
     read_beside,
@@ -138,7 +139,7 @@ SERVERS = Kind(
     row=ServerRow,
     source=VmInstances(
         "/vm-instances",
-        conditions=("type=UserVm",),
+        only={"type": (USER_VM,)},
         unless_asked="state!=Destroyed",
         moving=one_of("state", sorted(PASSING))[0],
     ),

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from cloudspan.v1 import volume_pb2, volume_type_pb2
-from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.errors import InvalidRequest, NotFound
 from cloudspan_zstack_fake import Kind
 
 from .conftest import GIB, PARENT, V, a_snapshot, a_volume, new_volume
@@ -271,3 +271,29 @@ async def test_volumes_are_sorted_by_size(member: Lab) -> None:
         await member.storage.list_volumes(
             member.call(), member.query(V, order_by=(("size_bytes", True), ("display_name", False)))
         )
+
+
+async def test_disks_of_routers_are_hidden_as_the_routers_are(admin: Lab) -> None:
+    """From lists of any size, from Get, and from what would change them: a router's VM is no server."""
+    store = admin.cloud.store
+    (router,) = store.vms.where(type="ApplianceVm")
+    disk = admin.cloud._building.tools.machines.add_volume(router, "Root", 1 << 30)
+    names = [volume.name for volume in await admin.everything(admin.storage.list_volumes, V, limit=1)]
+    assert names == [volume.name for volume in await admin.everything(admin.storage.list_volumes, V)]
+    assert (len(names), disk["uuid"] in str(names)) == (len(store.volumes) - 1, False)
+    name = f"{PARENT}/volumes/{disk['uuid']}"
+    with pytest.raises(NotFound, match="does not see it"):
+        await admin.storage.get_volume(admin.call(name), volume_pb2.GetVolumeRequest())
+    answer = await admin.operate(admin.storage.delete_volume, volume_pb2.DeleteVolumeRequest(name=name))
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+
+
+async def test_volumes_of_the_platforms_own_are_as_if_they_were_not_there(admin: Lab) -> None:
+    """Memory and cache volumes: lists hide them, so nothing reads or deletes them by their uuid either."""
+    (volume, *_) = admin.cloud.store.volumes
+    volume["type"] = "Memory"
+    name = f"{PARENT}/volumes/{volume['uuid']}"
+    with pytest.raises(NotFound):
+        await admin.storage.get_volume(admin.call(name), volume_pb2.GetVolumeRequest())
+    await admin.operate(admin.storage.delete_volume, volume_pb2.DeleteVolumeRequest(name=name))
+    assert admin.cloud.control.count(call="DeleteDataVolume") == 0
