@@ -15,6 +15,7 @@ from cloudspan_kit import RowPage
 from cloudspan_kit import Rows as KitRows
 from cloudspan_zstack.cloud.rows import Row, Rows
 from cloudspan_zstack.cloud.session import PAGE
+from cloudspan_zstack.cloud.texts import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +36,10 @@ _MAX_PAGES = 1000
 def condition(field: str, value: str) -> list[str]:
     """Return the condition that `field` equals `value`, in a list; an empty one where it can't be asked.
 
-    A value that holds an operator would be taken apart at it, and an empty one says nothing: the kit filters these.
+    A value that holds an operator would be taken apart at it, one with quotes or the like breaks the server's parser or
+    finds nothing, and an empty one says nothing: the kit filters these.
     """
-    if not value or any(operator in value for operator in _OPERATORS):
+    if not value or not is_plain(value) or any(operator in value for operator in _OPERATORS):
         return []
     return [f"{field}={value}"]
 
@@ -167,5 +169,6 @@ async def everything(
 
 
 def batches(values: Sequence[str]) -> list[Sequence[str]]:
-    """Return `values` in portions that fit into a URL."""
+    """Return `values`, which are uuids, in portions that fit into a URL; what can't be asked for is left out."""
+    values = [value for value in values if is_plain(value)]
     return [values[i : i + _BATCH] for i in range(0, len(values), _BATCH)]

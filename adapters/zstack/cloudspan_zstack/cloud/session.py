@@ -29,6 +29,7 @@ from cloudspan_zstack.cloud.dialect import JOB_HEADER, JOB_PATH, Dialect, login_
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
 from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row, Rows
+from cloudspan_zstack.cloud.texts import check_change, check_conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,6 +118,7 @@ class Session:
         Raises:
             CloudspanError: The native error by the catalogue; PlatformFault for an answer that can't be decoded.
         """
+        check_conditions(conditions)
         params = [("q", condition) for condition in conditions]
         params += [("limit", str(limit)), ("start", str(start))]
         if sort:
@@ -127,6 +129,7 @@ class Session:
 
     async def count(self, call: Call, template: str, conditions: Sequence[str] = ()) -> int:
         """Return how many rows all `conditions` hold for."""
+        check_conditions(conditions)
         params = [*(("q", condition) for condition in conditions), ("count", "true")]
         found = await self._rows(call, template, dict[str, Any], {}, params)
         return found.total or 0
@@ -151,6 +154,7 @@ class Session:
         return found.rows[0], found.documents[0] if found.documents else {}
 
     async def _one(self, call: Call, template: str, into: type[T], args: Mapping[str, str]) -> Rows[T]:
+        check_conditions(list(args.values()))
         found = await self._rows(call, template, into, args, ())
         if found.unread and not found.rows:
             text = f"{template.format(**args)} of {self._ref} can't be read: {'; '.join(found.unread)}"
@@ -289,6 +293,7 @@ class Session:
         return NativeRequest(call, "GET", service_of(JOB_PATH), JOB_PATH, path, about=about, again=again)
 
     def _request(self, call: Call, change: Change, job: str) -> NativeRequest:
+        check_change(change)
         is_delete = change.method == "DELETE"
         return NativeRequest(
             call,

@@ -19,6 +19,7 @@ from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import read_labels, tags_of
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +77,7 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
         )
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
+        check_texts(request)
         wanted = request.key_pair
         if not wanted.display_name:
             text = "ZStack wants a name for a key pair"

@@ -29,6 +29,7 @@ from cloudspan_kit.drivers import ServerDriver
 from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid, marked, resource_uuid
 from cloudspan_zstack.cloud.queries import one_of
 from cloudspan_zstack.cloud.source import AnyKind, Create, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.compute.server_create import GONE, NO_NEW_PORT, CreateServerOptions, built, plan_of
 from cloudspan_zstack.compute.server_parts import (
     along_of,
@@ -198,6 +199,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
     # ------------------------------------------------------------------ create and delete
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
+        check_texts(request)
         plan = plan_of(request, read_options(request.options, CreateServerOptions), self._ref)
         await op.read_once("check", lambda: check_parts(op.call, plan))
         uuid = resource_uuid(op.marker("server"))

@@ -44,6 +44,7 @@ from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.network.address_users import AddressRow
 from cloudspan_zstack.network.networks import L3, L3Row
 from cloudspan_zstack.network.ports import APPLIANCE, NicRow, UsedIp, VmKindRow
@@ -193,6 +194,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
     # ------------------------------------------------------------------ creating, changing, deleting
 
     async def create_floating_ip(self, op: Operation, request: floating_ip_pb2.CreateFloatingIpRequest) -> FloatingIp:
+        check_texts(request)
         wanted, tags = request.floating_ip, tags_of(request.floating_ip.labels, "floating_ip.labels")
         network = native_id(self._ref, "networks", wanted.external_network, "floating_ip.external_network")
         _check_address(wanted.ip_address)
@@ -208,6 +210,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
         return await self._now(op, made.id)
 
     async def update_floating_ip(self, op: Operation, request: floating_ip_pb2.UpdateFloatingIpRequest) -> FloatingIp:
+        check_texts(request)
         changed, wanted = changed_fields(request, "floating_ip"), request.floating_ip
         asked = {"display_name": ("name", wanted.display_name), "description": ("description", wanted.description)}
         fields = dict(native for field, native in asked.items() if field in changed)

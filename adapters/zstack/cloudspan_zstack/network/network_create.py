@@ -19,6 +19,7 @@ from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.network.networks import L2, L2_OF, L3, NETWORKS, L2Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, subnet_wish
 from cloudspan_zstack.network.subnets import make_subnet
@@ -108,6 +109,7 @@ class NetworkCreation(NetworkDriver):
         return f"<NetworkCreation beside {self._networks!r}>"
 
     async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
+        check_texts(request)
         wanted, tags = request.network, tags_of(request.network.labels, "network.labels")
         options = read_options(request.options, CreateNetworkOptions)
         _check(options)

@@ -33,6 +33,7 @@ from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, add_label, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.network.address_users import refuse_range_users
 from cloudspan_zstack.network.networks import L3, IpRangeRow, L3Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, SubnetWish, subnet_change, subnet_wish
@@ -147,6 +148,7 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
     # ------------------------------------------------------------------ changes
 
     async def create_subnet(self, op: Operation, request: subnet_pb2.CreateSubnetRequest) -> subnet_pb2.Subnet:
+        check_texts(request)
         name = request.subnet.network
         network = native_id(self._ref, "networks", name, "subnet.network")
         wish = subnet_wish(request.subnet, "subnet", read_options(request.options, CreateSubnetOptions))

@@ -35,6 +35,7 @@ from cloudspan_zstack.cloud.queries import without
 from cloudspan_zstack.cloud.rows import Date, Row
 from cloudspan_zstack.cloud.session import nothing_at
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.network.ports import APPLIANCE
 from cloudspan_zstack.volume.snapshots import SnapshotRow
 from cloudspan_zstack.volume.volume_request import CreateVolumeOptions, VolumeWish, volume_change, wish_of
@@ -231,6 +232,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
     # ------------------------------------------------------------------ changes
 
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> volume_pb2.Volume:
+        check_texts(request)
         wish = wish_of(request, self._ref)
         storage = wish.options.primary_storage
         if wish.needs_a_storage or wish.names_its_size_twice:

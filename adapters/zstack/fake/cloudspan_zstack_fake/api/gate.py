@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cloudspan_kit.fakes.wire import Json, Reply, reply
 from cloudspan_zstack_fake.api.reference import bind, check, well_formed
 from cloudspan_zstack_fake.api.relations import by_parameter, main_table
@@ -84,7 +86,10 @@ class Gate:
         job = self._jobs.open(call.headers.get("X-Job-UUID", ""), api.name)
         call.job_uuid = job.uuid
         fate = call.fate if call.fate is not None and call.fate.kind in JOB_KINDS else None
-        self._jobs.run(job, lambda: self._work(call, api), fate)
+        if _is_wide(call):
+            self._jobs.forget(job.uuid)  # the tables can't hold the job's row: it is lost at once, and nothing is done
+        else:
+            self._jobs.run(job, lambda: self._work(call, api), fate)
         if call.fate is not None and call.fate.kind is Kind.DUPLICATE_JOB:
             raise BadRequest(f"Duplicate job uuid[{job.uuid}]")
         timeout = call.headers.get("X-API-Timeout", "")
@@ -147,6 +152,11 @@ def may_see(row: Json, account: str, *, admin: bool, own: bool = False) -> bool:
     if admin or owner in ("", account):
         return True
     return not own and (row.get("_public", False) or account in row.get("_shared", ()))
+
+
+def _is_wide(call: Call) -> bool:
+    """Whether a request holds characters of four bytes, which MySQL's utf8mb3 has no room for."""
+    return bool(call.raw) and max(msgspec.json.encode(call.document()).decode()) > "\uffff"
 
 
 def _keys(call: Call) -> Json:

@@ -86,6 +86,7 @@ class Queries:
         operator = next((op for op in _OPERATORS if op in condition), None)
         if operator is None:
             raise BadRequest(f"Invalid query parameter. The condition[{condition}] has no operator of {_OPERATORS}")
+        _check_text(condition)
         field, _, value = condition.partition(operator)
         field = field.strip()
         if field in ("__systemTag__", "__userTag__"):
@@ -135,6 +136,16 @@ class Queries:
             return stamps.parse_condition(value, self._store.settings.utc_offset_s)
         # The database compares text without regard to case (utf8_general_ci), booleans by their words.
         return value.casefold()
+
+
+def _check_text(condition: str) -> None:
+    """Fail on the characters that the server's parser or its database does not get over."""
+    if "'" in condition:
+        text = f"java.lang.StringIndexOutOfBoundsException: String index out of range: {len(condition)}"
+        raise Failure("SYS.1000", text)
+    if max(condition) > "\uffff":
+        text = "org.hibernate.exception.GenericJDBCException: could not extract ResultSet"
+        raise Failure("SYS.1000", f"javax.persistence.PersistenceException: {text}")
 
 
 def _comparable(one: Any) -> Any:
