@@ -81,7 +81,13 @@ class Creation:
 
         async def send(marker: str) -> Made[object]:
             uuid = resource_uuid(marker)
-            job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
+            try:
+                job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
+            except AlreadyExists:
+                # The uuid is ours alone, so whatever has it was made by this step.
+                if found := await find(marker):
+                    return found[0]
+                raise
             return Made(uuid, job.kept())
 
         async def find(marker: str) -> list[Made[object]]:

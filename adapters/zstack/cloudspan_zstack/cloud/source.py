@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from google.protobuf.message import Message
 
-from cloudspan_common.errors import Defect
+from cloudspan_common.errors import Defect, PreconditionFailed
 from cloudspan_kit import Kind, Made, Marked, Query, RowPage, Rows, Source, push
 from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import every, rows_by
@@ -25,7 +25,7 @@ from cloudspan_zstack.cloud.session import Session, nothing_at
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from cloudspan_common.errors import CloudspanError, PreconditionFailed
+    from cloudspan_common.errors import CloudspanError
     from cloudspan_kit import Call, Operation
 
 R = TypeVar("R")
@@ -153,8 +153,12 @@ class ZStackSource(Source[Create]):
         step: str,
         refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError | None]] | None,
     ) -> None:
-        """Delete it, if only softly; the platform refuses nothing for its dependants, so give `check`."""
-        await creation.Creation(session_of(op.call)).remove(op, step, self.native(kind), native_id)
+        """Delete it, if only softly; the platform refuses little for its dependants, so give `check`."""
+        try:
+            await creation.Creation(session_of(op.call)).remove(op, step, self.native(kind), native_id)
+        except PreconditionFailed as error:
+            better = await refused(op.call, native_id, error) if refused else None
+            raise better or error from error
 
     async def update(self, op: Operation, kind: AnyKind[R, M], action: str, fields: Mapping[str, str]) -> None:
         """Change texts of `op.call.id`, if any; nothing is sent where it has them."""

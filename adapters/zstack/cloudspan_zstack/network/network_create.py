@@ -168,11 +168,16 @@ class NetworkCreation(NetworkDriver):
         pools = [row for row in l2s if row.type == _POOL]
         if len(pools) == 1:
             return pools[0].uuid
-        known = listed(f"{row.uuid} ({row.name}, {row.type})" for row in l2s) or "none that this account sees"
+        known = listed(f"{row.uuid} ({row.name}, {row.type})" for row in l2s)
         text = (
             "a network stands on an L2 network: choose options.l2_network or options.vxlan_pool, or give "
-            f"options.physical_interface for a new one; there are: {known}"
+            f"options.physical_interface for a new one; there are: {known or 'none'}"
         )
+        if not known and not (await session_of(call).login(call)).is_admin:
+            text = (
+                "a network stands on an L2 network, and ZStack shows those to administrators only: ask the cloud's "
+                "operator for the uuid of one, and give that as options.l2_network"
+            )
         raise bad("options.l2_network", text, "L2_NETWORK_NEEDED")
 
     async def _attach(self, op: Operation, step: str, l2: str, cluster: str) -> None:

@@ -55,6 +55,15 @@ class IpRangeRow(Row, kw_only=True):
     ip_version: int = 4
     prefix_len: int = 0
     address_mode: str = ""
+    ip_range_type: str = ""
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it is an address pool, which gives addresses to VIPs only and has a CIDR and gateway of its own.
+
+        Queries don't tell the type; a pool has its first address for its gateway, which no other range may have.
+        """
+        return self.ip_range_type == "AddressPool" or (self.gateway != "" and self.gateway == self.start_ip)
 
 
 class ServiceRef(msgspec.Struct, rename="camel"):

@@ -1,4 +1,4 @@
-"""Subnets: IP ranges of an L3 network, all of one CIDR and with one gateway.
+"""Subnets: IP ranges of an L3 network, all of one CIDR and with one gateway, and its address pools.
 
 DHCP and name servers are the network's, not the range's: a subnet can add name servers for all of the network and can't
 choose about DHCP. The platform gives the tags of a new range to its network; so labels are sent after it, as tags of
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from cloudspan.v1 import common_pb2, subnet_pb2
-from cloudspan_common.errors import Forbidden, InvalidRequest, PreconditionFailed
+from cloudspan_common.errors import AlreadyExists, Forbidden, PreconditionFailed
 from cloudspan_kit import (
     ABSENT,
     BY_KEY,
@@ -133,7 +133,7 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             network=self._networks + row.l3_network_uuid,
             cidr=cidr_of(row),
             ip_version=_IP_VERSIONS.get(row.ip_version, common_pb2.IP_VERSION_UNKNOWN),
-            gateway_ip=row.gateway,
+            gateway_ip="" if row.is_pool else row.gateway,
             # DHCP, name servers and routes are the L3 network's, the same for all of its ranges.
             dhcp_enabled="DHCP" in l3.services if l3 else None,
             host_routes=_host_routes(l3),
@@ -175,6 +175,8 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             other = self._ref.resource("subnets", span.uuid)
             if ip_network(cidr_of(span)).overlaps(wish.cidr) and wish.meets(span.start_ip, span.end_ip):
                 raise wish.overlaps(f"{other} has {span.start_ip} to {span.end_ip}")
+            if wish.is_pool or span.is_pool:
+                continue
             if cidr_of(span) != str(wish.cidr) or span.gateway != str(wish.gateway or ""):
                 text = (
                     f"{name} is {cidr_of(span)} with the gateway {span.gateway or 'none'} by {other}, and a "
@@ -228,8 +230,8 @@ async def make_subnet(op: Operation, wish: SubnetWish, network: str, number: str
         made = await op.create(
             SUBNETS, lambda uuid: subnet_change(wish, network, uuid), step=f"subnet{number}", part=bool(number)
         )
-    except InvalidRequest as error:
-        if "overlap" not in error.message.lower():
+    except AlreadyExists as error:
+        if error.reason != "RANGE_OVERLAPS":
             raise
         raise wish.overlaps(error.message) from error
     for i, tag in enumerate(wish.tags):

@@ -143,7 +143,7 @@ def _accounts(tools: Tools) -> None:
         uuid = ADMIN if name == "admin" else store.fixed_uuid("AccountVO", name)
         kind = "SystemAdmin" if name == "admin" else "Normal"
         fields: Json = {"uuid": uuid, "name": name, "description": None, "type": kind, "_password": digest(PASSWORD)}
-        store.new_row(store.accounts, uuid, **fields)
+        store.new_row(store.accounts, uuid, **fields)["_public"] = True
         tools.sessions.new_key(uuid, uuid)
         if name != "admin":
             tools.quotas.grant(uuid)

@@ -101,6 +101,12 @@ class Table:
         return self._rows.pop(row_uuid, None)
 
 
+def taken_uuid() -> Failure:
+    """Return what the server says of a chosen uuid that something has already; the database alone sees it."""
+    text = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+    return Failure("SYS.1000", text)
+
+
 class Store:
     """The tables, the clock and the uuid source of one fake cloud."""
 
@@ -170,8 +176,7 @@ class Store:
         """
         chosen = call.params.get("resourceUuid") or self.new_uuid()
         if self.owner_table(chosen) is not None:
-            text = f"Duplicate entry '{chosen}' for key 'PRIMARY'"
-            raise Failure("SYS.1000", f"could not execute statement; SQL [n/a]; constraint [PRIMARY]; {text}")
+            raise taken_uuid()
         named = {"name": call.params.get("name"), "description": call.params.get("description")}
         row = self.new_row(table, call.identity.account, **named, **{**fields, "uuid": chosen})
         kind = filed_as or table.kind

@@ -52,7 +52,7 @@ async def test_what_is_shared_may_be_used_but_not_changed(admin, demo):
     assert (await demo.new_vm())["state"] == "Running"
     l3 = await demo.named("/l3-networks", "private")
     change = {"updateL3Network": {"name": "mine"}}
-    assert (await demo.run("PUT", f"/l3-networks/{l3['uuid']}/actions", change)).codes() == ["ID.1002"]
+    assert (await demo.run("PUT", f"/l3-networks/{l3['uuid']}/actions", change)).codes() == ["SYS.1006"]
 
 
 async def test_a_deleted_accounts_resources_go_to_the_administrator(admin, demo):

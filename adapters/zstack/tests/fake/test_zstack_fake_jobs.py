@@ -109,7 +109,7 @@ async def test_a_chosen_uuid_is_used_and_never_twice(demo):
     assert (await demo.made("POST", "/ssh-key-pair", {"params": params}))["uuid"] == chosen
     taken = await demo.run("POST", "/security-groups", {"params": {"name": "sg", "resourceUuid": chosen}})
     assert taken.error["code"] == "SYS.1000"
-    assert "Duplicate entry" in taken.error["details"]
+    assert "ConstraintViolationException" in taken.error["details"]
 
 
 async def test_an_open_source_server_has_no_commercial_calls(anonymous, http):

@@ -56,6 +56,7 @@ async def test_a_range_by_start_and_end_keeps_its_gateway_outside(admin, flat):
     l3 = await admin.made("POST", "/l3-networks", {"params": {"name": "b", "l2NetworkUuid": flat["l2NetworkUuid"]}})
     params = {"name": "r", "startIp": "10.9.0.10", "endIp": "10.9.0.20", "netmask": "255.255.255.0"}
     path = f"/l3-networks/{l3['uuid']}/ip-ranges"
+    assert (await admin.run("POST", path, {"params": params})).codes() == ["SYS.1007"]
     inside = await admin.run("POST", path, {"params": params | {"gateway": "10.9.0.15"}})
     assert inside.codes() == ["SYS.1007"]
     span = await admin.made("POST", path, {"params": params | {"gateway": "10.9.0.1"}})

@@ -169,3 +169,12 @@ async def test_delete_network_takes_the_router_that_serves_it(admin: Lab) -> Non
     assert not (await drop_network(admin, network.name)).HasField("error")
     answer = await drop_network(admin, (await the_network(admin, "public")).name)
     assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+
+
+async def test_l2_networks_are_shown_to_administrators_only(admin: Lab, member: Lab) -> None:
+    """Others are shown none, without an error: their networks say nothing of what they stand on."""
+    assert len(await admin.native("/l2-networks")) > 0
+    assert await member.native("/l2-networks") == []
+    network = await the_network(member, "private")
+    assert (network.network_type, network.native_network_type) == (N.NETWORK_TYPE_UNSPECIFIED, "")
+    assert (network.HasField("segmentation_id"), network.kind) == (False, N.KIND_FLAT)

@@ -262,3 +262,36 @@ async def test_delete_subnet_refuses_while_addresses_of_other_accounts_are_of_it
     assert "1 addresses" in answer.error.message
     await other.act("DELETE", f"/vips/{vip['uuid']}")
     assert not (await drop_subnet(member, subnet.name)).HasField("error")
+
+
+POOL = {"range_type": "AddressPool"}
+
+
+def new_pool(network: str, cidr: str = "10.99.0.0/24", **fields: Any) -> subnet_pb2.CreateSubnetRequest:
+    request = new_subnet(network, cidr, **fields)
+    request.options.update(POOL)
+    return request
+
+
+async def test_an_address_pool_has_a_cidr_and_a_gateway_of_its_own(admin: Lab) -> None:
+    """Queries tell its first address as its gateway, and not that it is a pool; it gives addresses to VIPs only."""
+    network = await a_network(admin)
+    first = await a_subnet(admin, network.name)
+    run = [S.AllocationPool(start="10.99.0.10", end="10.99.0.20")]
+    pool = await admin.made(admin.network.create_subnet, new_pool(network.name, allocation_pools=run), S)
+    assert (pool.cidr, pool.gateway_ip, list(pool.allocation_pools)) == ("10.99.0.0/24", "", run)
+    (row,) = await admin.native("/l3-networks/ip-ranges", f"uuid={pool.name[-32:]}")
+    assert (row["gateway"], "ipRangeType" in row) == ("10.99.0.10", False)
+    nic = await admin.act("POST", "/nics", l3NetworkUuid=network.name[-32:])
+    assert nic["usedIps"][0]["ipRangeUuid"] == first.name[-32:]
+
+
+async def test_a_range_is_added_to_a_network_that_has_an_address_pool(admin: Lab) -> None:
+    """The pool's CIDR is its own; only its addresses may not be taken twice."""
+    network = await a_network(admin)
+    whole = await admin.made(admin.network.create_subnet, new_pool(network.name, "10.99.0.0/29"), S)
+    assert [(run.start, run.end) for run in whole.allocation_pools] == [("10.99.0.1", "10.99.0.6")]
+    subnet = await a_subnet(admin, network.name)
+    assert (subnet.cidr, subnet.gateway_ip) == ("10.7.0.0/24", "10.7.0.1")
+    answer = await admin.operate(admin.network.create_subnet, new_pool(network.name, "10.99.0.0/29"))
+    assert (answer.error.code, whole.name in answer.error.message) == (Code.ALREADY_EXISTS.value[0], True)

@@ -117,7 +117,8 @@ class Gate:
         who = call.identity
         changes = api.method != "GET" and api.category in _ADMIN_CATEGORIES
         if not who.admin and (changes or api.name in _ADMIN_CALLS):
-            raise Failure("ID.1002", f"operation[API{api.name}Msg] is denied: it needs the administrator")
+            text = f"request api[name: API{api.name}Msg] is admin only, can not be executed by current user"
+            raise Failure("ID.1002", text)
 
     def _is_gone(self, call: Call, api: Api) -> bool:
         """Whether a delete finds its resource gone, which is fine; refuse other calls on what is not there."""
@@ -141,9 +142,8 @@ class Gate:
     def _check_access(self, call: Call, table: Table, uuid: str, *, own: bool) -> None:
         row = table.present(uuid)
         if call.who is not None and not may_see(row, call.who.account, admin=call.who.admin, own=own):
-            raise Failure(
-                "ID.1002", f"permission denied, the account[uuid: {call.who.account}] can't use {table.kind}[{uuid}]"
-            )
+            who, what = f"account[uuid:{call.who.account}]", f"resource[uuid:{uuid}, type:{table.kind}]"
+            raise Failure("SYS.1006", f"permission denied, the {who} is not the owner of the {what}")
 
 
 def may_see(row: Json, account: str, *, admin: bool, own: bool = False) -> bool:

@@ -51,9 +51,9 @@ class SshKeys:
     def _delete(self, call: Call) -> Json:
         uuid = call.uuid()
         self._store.ssh_keys.present(uuid)
-        for vm in self._store.vms:
-            if uuid in vm["_keys"]:
-                vm["_keys"].remove(uuid)
+        # A VM that is only softly deleted has its keys still.
+        if any(uuid in vm["_keys"] for vm in self._store.vms):
+            raise Failure("SYS.1007", f"The sshKeyPair[uuid:{uuid}] was in using.")
         self._store.drop(self._store.ssh_keys, uuid)
         return {}
 

@@ -63,7 +63,7 @@ class VmCreation:
         except Failure as failure:
             if vm["uuid"] in self._store.vms and vm["state"] in ("Created", "Starting"):
                 self._roll_back(vm)
-            raise Failure("VM.1000", f"failed to create vm[uuid:{vm['uuid']}, name:{vm['name']}]", failure) from failure
+            raise Failure("SYS.1006", failure.details, failure) from failure
         return {"inventory": self._views.vm(vm)}
 
     def _finish(self, vm: Json, *, runs: bool) -> None:

@@ -20,13 +20,17 @@ class Addresses:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, l3: Json, wanted: str | None = None) -> Json:
+    def take(self, l3: Json, wanted: str | None = None, *, for_vip: bool = False) -> Json:
         """Return a new used-IP row of an L3 network, of a wanted address or the next free one.
+
+        Address pools are for VIPs only.
 
         Raises:
             Failure: The wanted address is in no range or used, or nothing is free.
         """
         for span in self._store.ip_ranges.some(l3["_ranges"]):
+            if span["_pool"] and not for_vip:
+                continue
             number = _number(wanted) if wanted else self._next_free(span)
             if number is not None and span["_start"] <= number <= span["_end"]:
                 if number in span["_used"]:

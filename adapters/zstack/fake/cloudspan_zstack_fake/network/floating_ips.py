@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from cloudspan_zstack_fake.store import taken_uuid
 from cloudspan_zstack_fake.wire import Call, Failure, Handler, Work
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Vips:
         self._quotas.check(call, vip__num=1)
         chosen = call.params.get("resourceUuid")
         if chosen and self._store.owner_table(chosen) is not None:
-            raise Failure("SYS.1000", f"could not execute statement; Duplicate entry '{chosen}' for key 'PRIMARY'")
-        used = self._addresses.take(l3, call.params.get("requiredIp"))
+            raise taken_uuid()
+        used = self._addresses.take(l3, call.params.get("requiredIp"), for_vip=True)
         span = self._store.ip_ranges.present(used["ipRangeUuid"])
         row = self._store.create(
             self._store.vips, call, l3NetworkUuid=l3["uuid"], ipRangeUuid=span["uuid"], ip=used["ip"], state="Enabled",

@@ -36,9 +36,6 @@ class L2Networks:
         return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
 
     def _create_vlan(self, call: Call) -> Json:
-        vlan, interface = call.params["vlan"], call.params["physicalInterface"]
-        if self._store.l2_networks.where(vlan=vlan, physicalInterface=interface, zoneUuid=call.params["zoneUuid"]):
-            raise Failure("SYS.1007", f"there is already an L2 network with vlan[{vlan}] on {interface}")
         return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
 
     def row(self, params: Json) -> Json:
@@ -69,8 +66,21 @@ class L2Networks:
             raise Failure("SYS.1006", text)
         if network["physicalInterface"] not in _INTERFACES:
             raise Failure("SYS.1006", f"cannot find physical interface[{network['physicalInterface']}] on the hosts")
+        self._check_conflict(network, cluster)
         network["attachedClusterUuids"].append(cluster)
         return self._result(self._store.touch(network))
+
+    def _check_conflict(self, network: Json, cluster: str) -> None:
+        """Refuse a second network of one kind, interface and VLAN on a cluster; before it is attached it may be."""
+        same = {name: network.get(name) for name in ("type", "physicalInterface", "vlan")}
+        for other in self._store.l2_networks.where(**same):
+            if other["uuid"] != network["uuid"] and cluster in other["attachedClusterUuids"]:
+                text = (
+                    f"There has been a {other['type']}[uuid:{other['uuid']}, name:{other['name']}] attached to "
+                    f"cluster[uuid:{cluster}] that has physical interface[{other['physicalInterface']}]"
+                )
+                cause = Failure("SYS.1007", text)
+                raise Failure("L2.1000", f"attach l2 network failed:{cause}", cause)
 
     def _detach(self, call: Call) -> Json:
         network, cluster = self._both(call)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack_fake.network.floating_ips import Vips
     from cloudspan_zstack_fake.store import Store
 
+_POOL = "AddressPool"
 Address = ipaddress.IPv4Address
 Network = ipaddress.IPv4Network
 
@@ -46,13 +47,14 @@ class IpRanges:
             raise Failure("SYS.1007", str(error)) from None
         if start > end or end not in network or start.is_multicast or start.is_reserved or start.is_link_local:
             raise Failure("SYS.1007", f"the range {start} - {end} is not one of usable addresses in {network}")
-        if gateway is None and l3["category"] == "Public":
-            raise Failure("SYS.1007", "a public L3 network needs a gateway")
-        if gateway is not None and start <= gateway <= end:
+        pool = params.get("ipRangeType") == _POOL
+        if gateway is None and not pool:
+            raise Failure("SYS.1007", "adding normal ip range must specify gateway ip address")
+        if gateway is not None and start <= gateway <= end and not pool:
             raise Failure("SYS.1007", f"gateway[{gateway}] must not be in the range {start} - {end}")
-        self._check_fit(l3, network, gateway, start, end)
+        self._check_fit(l3, network, gateway, start, end, pool=pool)
         self._tag_network(l3, call)
-        span = self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end))
+        span = self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end, pool=pool))
         l3["_ranges"].append(span["uuid"])
         return {"inventory": self._views.plain(span)}
 
@@ -66,15 +68,18 @@ class IpRanges:
             raise Failure("SYS.1007", f"networkCidr[{params['networkCidr']}]: {error}") from None
         if network.num_addresses < 4 or gateway not in network:
             raise Failure("SYS.1007", f"networkCidr[{network}] is too small or gateway[{gateway}] is not in it")
-        parts = [part for part in _around(network[1], network[-2], gateway) if part[0] <= part[1]]
+        pool = params.get("ipRangeType") == _POOL
+        runs = [(network[1], network[-2])] if pool else _around(network[1], network[-2], gateway)
+        parts = [part for part in runs if part[0] <= part[1]]
         for start, end in parts:
-            self._check_fit(l3, network, gateway, start, end)
+            self._check_fit(l3, network, gateway, start, end, pool=pool)
         self._tag_network(l3, call)
         spans = []
         for place, (start, end) in enumerate(parts):
             if place:
                 call.params = {name: value for name, value in params.items() if name != "resourceUuid"}
-            spans.append(self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end)))
+            fields = self.row(l3, network, gateway, start, end, pool=pool)
+            spans.append(self._store.create(self._store.ip_ranges, call, **fields))
             l3["_ranges"].append(spans[-1]["uuid"])
         shown = [self._views.plain(span) for span in spans]
         return {"inventory": shown[0], "inventories": shown}
@@ -88,18 +93,26 @@ class IpRanges:
                 raise Failure("SYS.1006", f"Duplicated Tag[tag:{text}, type:User, resourceUuid:{l3['uuid']}]")
         self._store.tag("L3NetworkVO", l3["uuid"], texts, self._store.user_tags)
 
-    def row(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> Json:
-        """Return the fields of a range beside those that every resource has."""
+    def row(
+        self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address, *, pool: bool = False
+    ) -> Json:
+        """Return the fields of a range beside those that every resource has.
+
+        An address pool, which gives addresses to VIPs only, tells its first address as its gateway.
+        """
         return {
             "l3NetworkUuid": l3["uuid"], "startIp": str(start), "endIp": str(end), "netmask": str(network.netmask),
-            "gateway": gateway and str(gateway), "networkCidr": str(network), "ipVersion": 4,
-            "prefixLen": network.prefixlen, "ipRangeType": "Normal", "_start": int(start), "_end": int(end),
+            "gateway": str(start if pool else gateway), "networkCidr": str(network), "ipVersion": 4,
+            "prefixLen": network.prefixlen, "_pool": pool, "_start": int(start), "_end": int(end),
             "_next": int(start), "_used": set(),
         }  # fmt: skip
 
-    def _check_fit(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> None:
+    def _check_fit(
+        self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address, *, pool: bool
+    ) -> None:
         for span in self._store.ip_ranges.some(l3["_ranges"]):
-            if span["networkCidr"] != str(network) or span["gateway"] != (gateway and str(gateway)):
+            others = span["networkCidr"] != str(network) or span["gateway"] != str(gateway)
+            if others and not pool and not span["_pool"]:
                 text = f"the range must be in {span['networkCidr']} with gateway {span['gateway']} as the others"
                 raise Failure("SYS.1007", f"new add ip range gateway {gateway} or CIDR {network} is different: {text}")
             if int(start) <= span["_end"] and span["_start"] <= int(end):
