@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, NotFound, RateLimited
 from cloudspan_kit import BY_KEY, Made, Watch
-from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
+from cloudspan_zstack.cloud.error_rules import LostJob
 from cloudspan_zstack.cloud.jobs import Change, Job, marked, resource_uuid
 from cloudspan_zstack.cloud.rows import Row
 
@@ -289,17 +289,11 @@ class Creation:
         raise GaveUp(f"the platform ended {step} and it does not hold; try again")
 
     async def _ended(self, call: Call, job: Job | None) -> bool:
-        """Whether a job has ended; one that the platform lost tells nothing any more.
-
-        Raises:
-            GaveUp: Its session had ended before it began: it will do nothing, and waiting for it is no use.
-        """
+        """Whether a job has ended; one that the platform lost tells nothing any more."""
         try:
             return await self._session.follow(call, job)
         except LostJob:
             return True
-        except SessionEnded as error:
-            raise GaveUp(f"{error.message}; nothing was done, try again", metadata=error.metadata) from error
 
 
 async def goes_with_it() -> None:

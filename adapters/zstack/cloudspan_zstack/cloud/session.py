@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime, PlatformFault
+from cloudspan_common.errors import (
+    CloudspanError,
+    GaveUp,
+    LoginRefused,
+    NotFound,
+    OutcomeUnknown,
+    OutOfTime,
+    PlatformFault,
+    RateLimited,
+)
 from cloudspan_common.logs import get_logger
 from cloudspan_kit import (
     NOT_CARRIED_OUT,
@@ -52,7 +61,9 @@ POLLS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # What is refused is refused within seconds: validation, permission and session are looked at first.
 PATIENCE_S = 1.5
 _MARGIN_S = 0.25  # what a call keeps of its time to tell how far it came
-_MAX_SESSIONS = 3
+_MAX_SESSIONS = 10
+"""Jobs of one change: each session that ends before its job begins uses one up."""
+_SESSION_PAUSE_S = 1.0
 
 
 class Session:
@@ -239,7 +250,23 @@ class Session:
     async def _submitted(
         self, call: Call, change: Change, key: str, *, patience_s: float | None
     ) -> tuple[Job, Answer | None]:
-        """Send, and watch the job for `patience_s`; a session that ended inside the job has used it up for nothing."""
+        """Send, and watch the job for `patience_s`.
+
+        Raises:
+            RateLimited: Somebody goes on ending our sessions: nothing was done, and it is to be asked again.
+        """
+        try:
+            return await self._sent(call, change, key, patience_s=patience_s)
+        except SessionEnded as error:
+            text = f"{error.message}; nothing was done, it is asked again"
+            raise RateLimited(
+                text, reason=error.reason, metadata=error.metadata, retry_after_s=_SESSION_PAUSE_S
+            ) from error
+
+    async def _sent(
+        self, call: Call, change: Change, key: str, *, patience_s: float | None
+    ) -> tuple[Job, Answer | None]:
+        """Send under one session after the other; one that ended inside the job has used that up for nothing."""
         for attempt in range(_MAX_SESSIONS):
             request = self._request(call, change, job_uuid(key, attempt))
             job = Job(job_uuid(key, attempt), change.method, request.path)
@@ -259,9 +286,10 @@ class Session:
                 text = f"{error.message}; the change was taken as job {job.uuid}, look before asking again"
                 raise OutcomeUnknown(text, metadata=error.metadata) from error
         text = (
-            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began"
+            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began, "
+            "so something else ends them: use an access key"
         )
-        raise SessionEnded(text)
+        raise LoginRefused(text, reason="SESSION_ENDED")
 
     async def _watched(self, call: Call, job: Job, *, patience_s: float | None) -> Answer | None:
         """Poll a job until it ends; None when `patience_s` is over first."""

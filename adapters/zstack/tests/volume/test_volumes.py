@@ -29,7 +29,7 @@ async def test_a_new_volume_has_what_was_asked(member: Lab) -> None:
     assert (volume.size_bytes, volume.description, dict(volume.labels)) == (3 * GIB, "mine", {"team": "db", "flag": ""})
     assert (volume.state, volume.native_state) == (V.STATE_AVAILABLE, "NotInstantiated")
     assert (volume.kind, volume.storage_pool) == (V.KIND_DATA, "")
-    account = await member.native_one("/accounts")
+    account = await member.native_one("/accounts", "name=demo")
     assert volume.project == f"{PARENT}/projects/{account['uuid']}"
     assert volume == await member.storage.get_volume(member.call(volume.name), volume_pb2.GetVolumeRequest())
 
@@ -297,3 +297,13 @@ async def test_volumes_of_the_platforms_own_are_as_if_they_were_not_there(admin:
         await admin.storage.get_volume(admin.call(name), volume_pb2.GetVolumeRequest())
     await admin.operate(admin.storage.delete_volume, volume_pb2.DeleteVolumeRequest(name=name))
     assert admin.cloud.control.count(call="DeleteDataVolume") == 0
+
+
+async def test_a_create_whose_sessions_are_ended_again_and_again_goes_on(member: Lab) -> None:
+    """Someone revokes three of them in a row, before the job that each began has done anything."""
+    rule = member.cloud.control.fault(
+        Kind.FAILURE, call="CreateDataVolume", count=3, code="ID.1001", message="Session expired"
+    )  # fmt: skip
+    volume = await a_volume(member)
+    assert (rule.hits, volume.state) == (3, V.STATE_AVAILABLE)
+    assert len(await member.native("/volumes", f"uuid={volume.name[-32:]}")) == 1
