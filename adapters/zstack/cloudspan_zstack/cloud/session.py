@@ -286,8 +286,8 @@ class Session:
                 text = f"{error.message}; the change was taken as job {job.uuid}, look before asking again"
                 raise OutcomeUnknown(text, metadata=error.metadata) from error
         text = (
-            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began, "
-            "so something else ends them: use an access key"
+            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it "
+            "began, so something else ends them: use an access key"
         )
         raise LoginRefused(text, reason="SESSION_ENDED")
 

@@ -179,11 +179,11 @@ class ZStackSource(Source[Create]):
             return
 
         async def look() -> dict[str, list[str]]:
-            there = {
-                tag.tag: tag.uuid for tag in await _tags(op.call, filed_as, op.call.id) if not tag.tag.startswith(OURS)
-            }
-            surplus = [uuid for tag, uuid in there.items() if tag not in labels]
-            return {"add": [tag for tag in labels if tag not in there], "remove": surplus}
+            tags = await _tags(op.call, filed_as, op.call.id)
+            there = {tag.tag.strip(): tag.uuid for tag in tags if not tag.tag.startswith(OURS)}
+            wanted = [tag.strip() for tag in labels]
+            surplus = [uuid for tag, uuid in there.items() if tag not in wanted]
+            return {"add": [tag for tag in wanted if tag not in there], "remove": surplus}
 
         plan = await op.read_once("labels", look)
         for i, tag in enumerate(plan["add"]):
@@ -213,7 +213,8 @@ async def add_label(op: Operation, step: str, filed_as: str, native_id: str, tag
     """Give a resource a user tag; `filed_as` is the platform's type of resource."""
 
     async def holds() -> bool:
-        return tag in [row.tag for row in await _tags(op.call, filed_as, native_id)]
+        # The platform keeps texts without the spaces around them.
+        return tag.strip() in [row.tag.strip() for row in await _tags(op.call, filed_as, native_id)]
 
     params = {"resourceType": filed_as, "resourceUuid": native_id, "tag": tag}
     change = Change("POST", "/user-tags", params=params)

@@ -256,7 +256,7 @@ class ServerMapping:
                 for one in nic.addresses
             ],
             mac_address=nic.mac,
-            floating_ip_addresses=beside.floating.get(nic.uuid, ()),
+            floating_ip_addresses=sorted(beside.floating.get(nic.uuid, ())),
             index=nic.device_id,
             driver=nic.driver_type,
             is_default=nic.l3_network_uuid == default if default else None,

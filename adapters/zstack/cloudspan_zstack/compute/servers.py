@@ -311,7 +311,7 @@ async def _destroyed(call: Call, kept: Mapping[str, Any], name: str) -> str | No
     if row.state == "Destroyed":
         return row.state
     done = await ended(call, kept, row, name)
-    # Where a policy keeps servers for ever the job ends and the server does not.
+    # With each deletion policy, `Never` too, it ends in Destroyed or is gone.
     if done and row.state not in PASSING and (await server_row(call, call.id)).state not in LEAVING:
         text = f"ZStack says that {name} is deleted, and it is {row.state}: look at its deletion policy"
         raise GaveUp(text, reason="NOT_DELETED", resource=name)

@@ -247,9 +247,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
         vip = await Creation(session_of(call)).row(call, VIP, native_id)
         if vip is not None and vip.services_refs:
             users = listed(f"{ref.service_type} {ref.uuid}" for ref in vip.services_refs)
-            text = (
-                f"the virtual address {vip.ip} ({native_id}) is in use, and deleting it would take that along: {users}"
-            )
+            text = f"the virtual address {vip.ip} ({native_id}) is in use, and what uses it would go along: {users}"
             raise PreconditionFailed(text, reason="IN_USE", resource=self._addresses + native_id)
 
     async def _make_vip(self, op: Operation, name: str, network: str, address: str) -> str:

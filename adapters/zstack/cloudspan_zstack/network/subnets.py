@@ -142,7 +142,8 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             used_address_count=capacity.used_ip_address_number if capacity else None,
             available_address_count=capacity.available_capacity if capacity and total is not None else None,
             allocation_pools=[_S.AllocationPool(start=row.start_ip, end=row.end_ip)],
-            dns_nameservers=l3.dns if l3 else (),
+            # The platform tells them in another order from call to call.
+            dns_nameservers=sorted(l3.dns) if l3 else (),
         )
 
     # ------------------------------------------------------------------ changes

@@ -133,3 +133,13 @@ async def test_a_router_is_no_server_by_its_uuid_either(make_bench, method, requ
     answer = await admin.operate(method, request)
     assert answer.HasField("error") is (method != "delete_server")
     assert [request for request in admin.cloud.control.requests() if request.method != "GET"] == []
+
+
+async def test_a_server_that_a_policy_never_deletes_ends_deleted_all_the_same(bench):
+    """It is Destroyed with each policy; with this one it stays so for ever."""
+    made = await make_server(bench, display_name="  spaced  ")
+    assert made.display_name == "spaced"
+    bench.cloud.control.set_config("vm", "deletionPolicy", "Never")
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    await bench.clock.advance(30 * 86400)
+    assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED

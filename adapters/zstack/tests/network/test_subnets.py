@@ -295,3 +295,11 @@ async def test_a_range_is_added_to_a_network_that_has_an_address_pool(admin: Lab
     assert (subnet.cidr, subnet.gateway_ip) == ("10.7.0.0/24", "10.7.0.1")
     answer = await admin.operate(admin.network.create_subnet, new_pool(network.name, "10.99.0.0/29"))
     assert (answer.error.code, whole.name in answer.error.message) == (Code.ALREADY_EXISTS.value[0], True)
+
+
+async def test_a_subnet_is_the_same_in_whatever_order_the_platform_tells_it(admin: Lab) -> None:
+    """It tells nested lists in another order from call to call; an etag must not change by that."""
+    network = await a_network(admin)
+    subnet = await a_subnet(admin, network.name, dns_nameservers=["192.0.2.2", "192.0.2.1"])
+    admin.cloud.store.l3_networks.present(network.name[-32:])["dns"].reverse()
+    assert subnet == await admin.network.get_subnet(admin.call(subnet.name), subnet_pb2.GetSubnetRequest())

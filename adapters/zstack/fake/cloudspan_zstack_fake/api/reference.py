@@ -182,7 +182,7 @@ def _converted(param: Param, value: Any) -> Any:
     if param.type == "string":
         if isinstance(value, (dict, list)):
             raise BadRequest(f"{param.name} is a string, but got {value!r}")
-        return value if isinstance(value, str) else str(value)
+        return str(value).strip()  # as the server does with every text
     return value
 
 

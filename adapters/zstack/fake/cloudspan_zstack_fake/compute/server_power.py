@@ -117,6 +117,8 @@ class VmPower:
                 store.touch(volume, status="Deleted")
         self._machines.changed(vm, "Destroyed")
         destroyed_at = vm["_destroyed"] = store.now()
+        if store.config("vm", "deletionPolicy") == "Never":
+            return  # it is as any other, and stays
         store.timeline.after(float(store.config("vm", "expungePeriod")), lambda: self._purge(vm, destroyed_at))
 
     def _purge(self, vm: Json, destroyed_at: float) -> None:
