@@ -125,7 +125,7 @@ def subnet_change(wish: SubnetWish, network: str, uuid: str) -> Change:
     gateway = None if wish.gateway is None else str(wish.gateway)
     if family == "ipv6-ranges":
         params["addressMode"] = wish.options.ipv6_address_mode
-    if wish.whole and (family == "ip-ranges" or wish.gateway == wish.cidr[1]):
+    if wish.whole and (family == "ip-ranges" or wish.is_pool or wish.gateway == wish.cidr[1]):
         template += "/by-cidr"
         params["networkCidr"] = str(wish.cidr)
     else:

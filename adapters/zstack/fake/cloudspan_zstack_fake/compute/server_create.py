@@ -48,6 +48,7 @@ class VmCreation:
 
     def _create(self, call: Call) -> Work:
         plan = self._plan(call)
+        self._check_keys(call.params)
         runs = call.params["strategy"] == "InstantStart"
         self._check_quota(call, plan, runs=runs)
         vm = self._store.create(self._store.vms, call, **self.row(call.params, plan))
@@ -55,10 +56,12 @@ class VmCreation:
             self._equip(vm, plan)
             if call.params["strategy"] == "JustCreate":
                 yield self._store.timing.job_s
+                self._join_groups(vm, plan)
                 return {"inventory": self._views.vm(vm)}
             self._machines.changed(vm, "Starting")
             yield self._store.timing.build_s
             self._machines.still(vm, "Starting", "VM.1000")
+            self._join_groups(vm, plan)
             self._finish(vm, runs=runs)
         except Failure as failure:
             if vm["uuid"] in self._store.vms and vm["state"] in ("Created", "Starting"):
@@ -94,14 +97,32 @@ class VmCreation:
     def _equip(self, vm: Json, plan: Plan) -> None:
         for l3 in plan.l3s:
             wish = plan.wishes.get(l3["uuid"], {})
-            nic = self._machines.add_nic(vm, l3, wish.get("ip"), wish.get("mac"))
-            self._groups.join(nic, wish.get("groups", []))
+            self._machines.add_nic(vm, l3, wish.get("ip"), wish.get("mac"))
         vm["defaultL3NetworkUuid"] = plan.default_l3
         self._machines.add_volume(
             vm, "Root", plan.root_size, rootImageUuid=vm["imageUuid"], diskOfferingUuid=plan.root_offering
         )
         for size, offering in plan.data:
             self._machines.add_volume(vm, "Data", size, diskOfferingUuid=offering)
+
+    def _join_groups(self, vm: Json, plan: Plan) -> None:
+        """Put a built VM's NICs into security groups; nothing has asked before whether there are such groups."""
+        for nic in self._store.nics.some(vm["_nics"]):
+            groups = plan.wishes.get(nic["l3NetworkUuid"], {}).get("groups", [])
+            if any(group not in self._store.security_groups for group in groups):
+                where = "org.zstack.network.securitygroup.SecurityGroupNetworkServiceExtension.applyNetworkService"
+                why = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+                cause = Failure("SYS.1000", f"unhandled exception happened when calling public void {where}, {why}")
+                text = f"Failed to apply network service[SecurityGroup] to vm[uuid: {vm['uuid']}]"
+                raise Failure("SYS.1006", text, cause)
+            self._groups.join(nic, groups)
+
+    def _check_keys(self, params: Json) -> None:
+        for uuid in params.get("sshKeyPairUuids", ()):
+            if uuid not in self._store.ssh_keys:
+                what = f"[ssh key pair[uuid:{uuid}] can not associated to vm[uuid:{params.get('resourceUuid')}]"
+                text = f"handle sshkeypair fail when creating vm because {what} due to the key not found]"
+                raise Failure("SYS.1006", text)
 
     def _roll_back(self, vm: Json) -> None:
         for volume in self._store.volumes.some(list(vm["_volumes"])):
