@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Unsupported
+from cloudspan_common.errors import Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unsupported
 from cloudspan_kit import listed
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, rows_by
 from cloudspan_zstack.cloud.rows import Row
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 3
 _RESERVED = "Reserved"
+# What a network without a DHCP server of its own answers, from release to release.
+_NO_DHCP_SERVER = (Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unsupported)
 
 
 class AddressRow(Row, kw_only=True):
@@ -116,13 +118,13 @@ async def _of_others(call: Call, taken: Sequence[AddressRow], nics: set[str], vi
     session = session_of(call)
     if (await session.login(call)).is_admin:
         return []  # who sees everything knows that what is left is the platform's own
-    unseen = [
-        address
-        for address in taken
-        if address.used_for != _RESERVED
-        # The gateway's own address is that of the network's router.
-        and not (address.ip in vips or address.vm_nic_uuid in nics or address.ip == address.gateway)
-    ]
+
+    def is_known(address: AddressRow) -> bool:
+        # A NIC with the gateway's address is that of the router which serves the network.
+        of_router = bool(address.vm_nic_uuid) and address.ip == address.gateway
+        return of_router or address.ip in vips or address.vm_nic_uuid in nics or address.used_for == _RESERVED
+
+    unseen = [address for address in taken if not is_known(address)]
     networks = sorted({address.l3_network_uuid for address in unseen if not address.vm_nic_uuid})
     dhcp = {ip for network in networks for ip in await _dhcp_addresses(call, network)}
     return sorted(address.ip for address in unseen if address.vm_nic_uuid or address.ip not in dhcp)
@@ -132,7 +134,7 @@ async def _dhcp_addresses(call: Call, network: str) -> set[str]:
     """Return the addresses of a network's DHCP server; a network without one is refused the question."""
     try:
         told = await session_of(call).read(call, "/l3-networks/{uuid}/dhcp-ip", DhcpAddresses, args={"uuid": network})
-    except (InvalidRequest, NotFound, Unsupported):
+    except _NO_DHCP_SERVER:
         return set()
     return {told.ip, told.ip6}
 

@@ -303,3 +303,30 @@ async def test_a_subnet_is_the_same_in_whatever_order_the_platform_tells_it(admi
     subnet = await a_subnet(admin, network.name, dns_nameservers=["192.0.2.2", "192.0.2.1"])
     admin.cloud.store.l3_networks.present(network.name[-32:])["dns"].reverse()
     assert subnet == await admin.network.get_subnet(admin.call(subnet.name), subnet_pb2.GetSubnetRequest())
+
+
+async def test_a_virtual_address_of_another_account_in_an_address_pool_is_in_use(
+    admin: Lab, member: Lab, user: Callable[[str], Lab]
+) -> None:
+    """The pool's first address too, which its rows tell as the gateway."""
+    network = await shared_network(admin, member)
+    pool = await member.made(member.network.create_subnet, new_pool(network.name, "10.99.0.0/29"), S)
+    other = user("demo2")
+    vip = await other.act("POST", "/vips", name="theirs", l3NetworkUuid=network.name[-32:])
+    assert vip["ip"] == "10.99.0.1"
+    answer = await drop_subnet(member, pool.name)
+    assert (answer.error.code, "10.99.0.1" in answer.error.message) == (Code.FAILED_PRECONDITION.value[0], True)
+
+
+async def test_the_router_that_serves_a_network_is_no_user_for_whom_it_is_hidden_from(admin: Lab, member: Lab) -> None:
+    """Its NIC has the gateway's address."""
+    network = await shared_network(admin, member)
+    subnet = await a_subnet(member, network.name)
+    tools = admin.cloud._building.tools
+    (router,) = admin.cloud.store.vms.where(type="ApplianceVm")
+    l3 = admin.cloud.store.l3_networks.present(network.name[-32:])
+    nic = tools.machines.add_nic(router, l3)
+    gateway = {"ip": subnet.gateway_ip}
+    nic.update(gateway)
+    admin.cloud.store.used_ips.present(nic["_ips"][0]).update(gateway)
+    assert not (await drop_subnet(member, subnet.name)).HasField("error")
