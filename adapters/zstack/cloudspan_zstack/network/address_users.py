@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudspan_common.errors import Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unsupported
+from cloudspan_common.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    QuotaExceeded,
+    Unsupported,
+)
 from cloudspan_kit import listed
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, rows_by
 from cloudspan_zstack.cloud.rows import Row
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 _RESERVED = "Reserved"
 # What a network without a DHCP server of its own answers, from release to release.
-_NO_DHCP_SERVER = (Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unsupported)
+_NO_DHCP_SERVER = (Forbidden, InvalidRequest, NotFound, PreconditionFailed, QuotaExceeded, Unsupported)
 
 
 class AddressRow(Row, kw_only=True):
