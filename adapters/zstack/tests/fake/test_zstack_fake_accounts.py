@@ -92,3 +92,11 @@ async def test_a_disabled_host_takes_no_vm(admin, demo):
     failed = await demo.run("PUT", f"/vm-instances/{vm['uuid']}/actions", {"startVmInstance": {}})
     assert failed.codes() == ["VM.1001", "HOST_ALLOCATION.1000"]
     assert (await demo.named("/vm-instances", "batch-1"))["state"] == "Stopped"
+
+
+async def test_the_administrator_has_no_quotas_but_is_told_what_it_uses(admin):
+    """With a total of 0 of each."""
+    account = (await admin.named("/accounts", "admin"))["uuid"]
+    usages = (await admin.send("GET", f"/accounts/quota/{account}/usages")).document["usages"]
+    assert {usage["total"] for usage in usages} == {0}
+    assert "vm.num" in {usage["name"] for usage in usages}

@@ -299,7 +299,7 @@ async def test_a_vlan_that_is_taken_exists_already(admin: Lab) -> None:
     await a_network(admin)
     answer = await admin.operate(admin.network.create_network, new_network(display_name="other"))
     assert answer.error.code == Code.ALREADY_EXISTS.value[0]
-    assert "There has been a L2VlanNetwork" in answer.error.message
+    assert "already attached to the cluster by L2 VLAN network" in answer.error.message
     assert [row["name"] for row in await admin.native("/l2-networks", "name~=l2-%")].count("l2-other") == 0
     assert await admin.native("/l3-networks", "name=other") == []
 

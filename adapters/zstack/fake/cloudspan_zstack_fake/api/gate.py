@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudspan_kit.fakes.wire import Json, Reply, reply
+from cloudspan_zstack_fake.api.errors import document
 from cloudspan_zstack_fake.api.reference import bind, check, well_formed
 from cloudspan_zstack_fake.api.relations import by_parameter, main_table
 from cloudspan_zstack_fake.faults import JOB_KINDS, Kind
@@ -60,7 +61,7 @@ class Gate:
         except BadRequest as bad:
             return text(bad.text, bad.status)
         except Failure as failure:
-            return reply({"error": failure.document()}, 503)
+            return reply({"error": document(failure, self._store.settings.locale)}, 503)
 
     def _answer(self, call: Call) -> Reply:
         if call.path.startswith(_JOBS):
@@ -125,11 +126,12 @@ class Gate:
         table = main_table(api, self._store)
         if table is None or not call.path_params or api.name.startswith("Query"):
             return False
-        uuid = next(iter(call.path_params.values()))
-        row = table.get(uuid)
-        if row is None and api.success_if_gone and well_formed(uuid):
+        field, uuid = next(iter(call.path_params.items()))
+        if table.get(uuid) is None and api.success_if_gone:
+            if not well_formed(uuid):
+                raise Failure("SYS.1003", f"invalid value[{uuid}] of field [uuid]")
             return True
-        self._check_access(call, table, uuid, own=api.method != "GET")
+        self._check_access(call, table, field, uuid, own=api.method != "GET")
         return False
 
     def _check_references(self, call: Call) -> None:
@@ -137,10 +139,12 @@ class Gate:
             table = self._tables.get(name)
             if table is not None:
                 for uuid in value if isinstance(value, list) else [value]:
-                    self._check_access(call, table, uuid, own=False)
+                    self._check_access(call, table, name, uuid, own=False)
 
-    def _check_access(self, call: Call, table: Table, uuid: str, *, own: bool) -> None:
-        row = table.present(uuid)
+    def _check_access(self, call: Call, table: Table, field: str, uuid: str, *, own: bool) -> None:
+        row = table.get(uuid)
+        if row is None:
+            raise table.missing(field, uuid)
         if call.who is not None and not may_see(row, call.who.account, admin=call.who.admin, own=own):
             who, what = f"account[uuid:{call.who.account}]", f"resource[uuid:{uuid}, type:{table.kind}]"
             raise Failure("SYS.1006", f"permission denied, the {who} is not the owner of the {what}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from cloudspan_zstack_fake.identity.quotas import Quotas
     from cloudspan_zstack_fake.network.security_groups import SecurityGroups
     from cloudspan_zstack_fake.store import Store
+
+
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 
 
 @dataclass(slots=True)
@@ -87,10 +91,10 @@ class VmCreation:
             "platform": params.get("platform") or image.get("platform"), "state": "Created",
             "architecture": params.get("architecture") or image.get("architecture"),
             "guestOsType": params.get("guestOsType") or image.get("guestOsType"),
-            "defaultL3NetworkUuid": plan.default_l3, "type": params.get("type", "UserVm"), "hypervisorType": "KVM",
-            "memorySize": plan.memory, "reservedMemorySize": params.get("reservedMemorySize", 0),
-            "cpuNum": plan.cpu_num, "cpuSpeed": 0, "allocatorStrategy": "LeastVmPreferredHostAllocatorStrategy",
-            "_nics": [], "_volumes": [], "_number": self._numbers, "_wanted_host": params.get("hostUuid"),
+            "defaultL3NetworkUuid": plan.default_l3, "type": params.get("type", "UserVm"), "hypervisorType": None,
+            "memorySize": plan.memory, "cpuNum": plan.cpu_num, "cpuSpeed": 0,
+            "allocatorStrategy": "LeastVmPreferredHostAllocatorStrategy", "_nics": [], "_volumes": [], "_cd_roms": [],
+            "_number": self._numbers, "_wanted_host": params.get("hostUuid"),
             "_keys": list(params.get("sshKeyPairUuids", ())),
         }  # fmt: skip
 
@@ -145,10 +149,12 @@ class VmCreation:
         image = self._image(params)
         l3s, default = self._networks(params)
         root_size, root_offering = self._root_disk(params, image)
+        wishes = _wishes(params)
+        for l3 in l3s:
+            self._machines.addresses.check(l3, wishes.get(l3["uuid"], {}).get("ip"))
         return Plan(
-            cpu_num, memory, offering, image, l3s, default, root_size, root_offering, self._data_disks(params),
-            _wishes(params),
-        )  # fmt: skip
+            cpu_num, memory, offering, image, l3s, default, root_size, root_offering, self._data_disks(params), wishes
+        )
 
     def _check_placement(self, params: Json) -> None:
         store = self._store
@@ -162,14 +168,15 @@ class VmCreation:
     def _size(self, params: Json) -> tuple[int, int, str | None]:
         offering = self._store.instance_offerings.get(params.get("instanceOfferingUuid"))
         if offering is not None:
-            if offering["state"] != "Enabled" or offering["type"] != "UserVm":
-                raise Failure(
-                    "SYS.1007", f"instance offering[uuid:{offering['uuid']}] is not an Enabled one for user VMs"
-                )
+            if offering["state"] != "Enabled":
+                text = f"instance offering[uuid:{offering['uuid']}] is Disabled, can't create vm from it"
+                raise Failure("SYS.1006", text)
+            if offering["type"] != "UserVm":
+                raise Failure("SYS.1006", f"instance offering[uuid:{offering['uuid']}] is not for user VMs")
             return offering["cpuNum"], offering["memorySize"], offering["uuid"]
         cpu_num, memory = params.get("cpuNum"), params.get("memorySize")
         if not cpu_num or not memory:
-            raise Failure("SYS.1006", "Missing CPU/memory settings: give instanceOfferingUuid or cpuNum and memorySize")
+            raise Failure("SYS.1006", "Missing CPU/memory settings")
         return cpu_num, memory, None
 
     def _image(self, params: Json) -> Json | None:
@@ -177,11 +184,14 @@ class VmCreation:
         if image is None:
             missing = [name for name in ("platform", "guestOsType", "architecture") if not params.get(name)]
             if missing:
-                raise Failure("SYS.1006", f"without imageUuid {', '.join(missing)} must be set")
+                what = "".join(f"[{name}] is required" for name in missing)
+                raise Failure("SYS.1007", f"when imageUuid is null, {what}")
             return None
-        if image["state"] != "Enabled" or image["status"] != "Ready" or image["system"]:
-            text = f"image[uuid:{image['uuid']}] is {image['state']}, {image['status']}: it can't be used for a vm"
-            raise Failure("SYS.1007", text)
+        if image["state"] != "Enabled":
+            raise Failure("SYS.1006", f"image[uuid:{image['uuid']}] is Disabled, can't create vm from it")
+        if image["status"] != "Ready" or image["system"]:
+            text = f"image[uuid:{image['uuid']}] is {image['status']}: it can't be used for a vm"
+            raise Failure("SYS.1006", text)
         if image["mediaType"] not in ("RootVolumeTemplate", "ISO"):
             raise Failure(
                 "SYS.1007", f"image[uuid:{image['uuid']}] is a {image['mediaType']}, no root volume comes of it"
@@ -191,16 +201,23 @@ class VmCreation:
     def _networks(self, params: Json) -> tuple[list[Json], str | None]:
         uuids = params.get("l3NetworkUuids", [])
         if len(set(uuids)) != len(uuids):
-            raise Failure("SYS.1006", "there are duplicate l3NetworkUuids")
+            raise Failure("SYS.1006", "Cant add same uuid in the l3Network,uuid: {0}")
         l3s = [self._store.l3_networks.present(uuid) for uuid in uuids]
         for l3 in l3s:
-            if l3["state"] != "Enabled" or l3["system"]:
-                raise Failure("SYS.1007", f"l3Network[uuid:{l3['uuid']}] is disabled or a system network")
+            if l3["state"] != "Enabled":
+                raise Failure("SYS.1006", f"l3Network[uuid:{l3['uuid']}] is Disabled, can not create vm on it")
+            if l3["system"]:
+                raise Failure(
+                    "SYS.1006", f"l3Network[uuid:{l3['uuid']}] is system network, can not create user vm on it"
+                )
         default = params.get("defaultL3NetworkUuid")
         if len(uuids) > 1 and not default:
-            raise Failure("SYS.1007", "defaultL3NetworkUuid is mandatory with more than one L3 network")
+            text = "there are more than one L3 network specified in l3NetworkUuids, but defaultL3NetworkUuid is null"
+            raise Failure("SYS.1007", text)
         if default and default not in uuids:
-            raise Failure("SYS.1007", f"defaultL3NetworkUuid[{default}] is not in l3NetworkUuids")
+            raise Failure(
+                "SYS.1007", f"defaultL3NetworkUuid[uuid:{default}] is not in l3NetworkUuids[{', '.join(uuids)}]"
+            )
         return l3s, default or next(iter(uuids), None)
 
     def _root_disk(self, params: Json, image: Json | None) -> tuple[int, str | None]:
@@ -209,9 +226,8 @@ class VmCreation:
         size = params.get("rootDiskSize") or boot.get("size") or (offering["diskSize"] if offering else 0)
         if image is None or image["mediaType"] == "ISO":
             if not size:
-                raise Failure(
-                    "SYS.1007", "rootDiskSize or rootDiskOfferingUuid is needed without a root volume template"
-                )
+                why = "image mediaType is ISO" if image else "create vm without image"
+                raise Failure("SYS.1007", f"rootDiskOfferingUuid cannot be null when {why}")
             return size, offering["uuid"] if offering else None
         return max(size, image["size"]), offering["uuid"] if offering else None
 
@@ -269,7 +285,11 @@ def _read_tag(tag: str, wishes: dict[str, Json]) -> None:
         try:
             base64.b64decode(tag.partition("::")[2], validate=True)
         except binascii.Error:
-            raise Failure("SYS.1007", "the userdata of the system tag is not base64") from None
+            raise Failure("SYS.1000", "Illegal base64 character") from None
+    if words[0] == "hostname" and not _HOSTNAME.fullmatch(tag.partition("::")[2]):
+        name = tag.partition("::")[2]
+        text = f"hostname[{name}] specified in system tag[{tag}] is not a valid domain name"
+        raise Failure("SYS.1007", text)
     if words[0] in ("staticIp", "customMac") and len(words) == 3:
         wishes.setdefault(words[1], {})["ip" if words[0] == "staticIp" else "mac"] = words[2]
     if words[0] == "l3" and len(words) == 4 and words[2] == "SecurityGroupUuids":

@@ -30,7 +30,7 @@ class L2Networks:
         }
 
     def _result(self, row: Json) -> Json:
-        return {"inventory": self._views.l2(row)}
+        return {"inventory": self._views.plain(row)}
 
     def _create_plain(self, call: Call) -> Json:
         return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
@@ -62,7 +62,7 @@ class L2Networks:
     def _attach(self, call: Call) -> Json:
         network, cluster = self._both(call)
         if cluster in network["attachedClusterUuids"]:
-            text = f"l2Network[uuid:{network['uuid']}] has attached to cluster[uuid:{cluster}], can't attach again"
+            text = f"l2Network[uuid:{network['uuid']}] has attached to cluster[uuid:{cluster}], cant attach again"
             raise Failure("SYS.1006", text)
         if network["physicalInterface"] not in _INTERFACES:
             raise Failure("SYS.1006", f"cannot find physical interface[{network['physicalInterface']}] on the hosts")
@@ -77,10 +77,10 @@ class L2Networks:
             if other["uuid"] != network["uuid"] and cluster in other["attachedClusterUuids"]:
                 text = (
                     f"There has been a {other['type']}[uuid:{other['uuid']}, name:{other['name']}] attached to "
-                    f"cluster[uuid:{cluster}] that has physical interface[{other['physicalInterface']}]"
+                    f"cluster[uuid:{cluster}] that has physical interface[{other['physicalInterface']}], "
+                    f"vlan[{other.get('vlan')}]. Failed to attach L2VlanNetwork[uuid:{network['uuid']}]"
                 )
-                cause = Failure("SYS.1007", text)
-                raise Failure("L2.1000", f"attach l2 network failed:{cause}", cause)
+                raise Failure("L2.1000", f"attach l2 network failed:{text}", Failure("SYS.1007", text))
 
     def _detach(self, call: Call) -> Json:
         network, cluster = self._both(call)

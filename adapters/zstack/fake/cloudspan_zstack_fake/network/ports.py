@@ -34,6 +34,7 @@ class VmNics:
         vm = self._store.vms.present(call.params["vmInstanceUuid"])
         l3 = self._store.l3_networks.present(call.params["l3NetworkUuid"])
         self._check(vm, l3)
+        self._machines.addresses.check(l3, call.params.get("staticIp"))
         nic = self._machines.add_nic(vm, l3, call.params.get("staticIp"), call.params.get("customMac"))
         yield self._store.timing.attach_s
         if nic["uuid"] not in self._store.nics:
