@@ -61,6 +61,11 @@ def _text(status: int, text: str) -> Answer:
         (_text(404, "unable to find the job, the job has been expired"), LostJob, "JOB_LOST"),
         (_text(404, "no api mapping to /v1/x"), e.Unsupported, "NOT_ON_THIS_EDITION"),
         (_text(500, "boom"), e.PlatformFault, "NATIVE_FAULT"),
+        (
+            _text(500, "RestAuthenticationType type: ZStack was not registered by any RestAuthenticationBackend"),
+            e.Unsupported,
+            "NOT_ON_THIS_EDITION",
+        ),
         (_text(503, "<html><body>Service Unavailable</body></html>"), e.Unreachable, "SERVICE_UNAVAILABLE"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
