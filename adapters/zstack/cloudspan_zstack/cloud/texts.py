@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 
 from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_common.option_schema import plain_struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ def _texts(message: Message, prefix: str) -> Iterator[tuple[str, str, bool]]:
         path = prefix + field.name
         secret = field.GetOptions().debug_redact
         if isinstance(value, struct_pb2.Struct):
-            yield from ((place, text, secret) for place, text in _texts_within(json_format.MessageToDict(value), path))
+            yield from ((place, text, secret) for place, text in _texts_within(plain_struct(value), path))
             continue
         for place, item in _items(field, value, path):
             if isinstance(item, str):
