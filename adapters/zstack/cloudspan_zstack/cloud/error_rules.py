@@ -100,10 +100,10 @@ WRONG_KEY = r"wrong accessKey signature|access ?key id"
 _NOT_THE_OWNER = r"permission denied|is not the owner|的所有者"
 _NO_ROOM = (
     r"enough|no (more )?(available|free) |exhaust|no ip is available|required size|primary storage size"
-    r"|size > [\d,]+|[大小容量] ?> ?[\d,]+|不足|没有足够|所需大小|容量|没有可用的?(IP|物理机|主存储)"
+    r"|size > [\d,]+|[大小容量] ?> ?[\d,]+|不足|没有足够|所需大小|保留容量|可用容量|没有可用的?(IP|物理机|主存储)"
 )
 _IN_USE = r"already|duplicate|in us(e|ing)|occupied|has been|has attached|已经|已有|已存在|占用|使用中|重复"
-_USED_ALREADY = r"in us(e|ing)\b|it is used|occupied|more than 1 \w* ?eip|占用|使用中|正在使用"
+_USED_ALREADY = r"in us(e|ing)\b|it is used|occupied|more than 1 \w* ?eip|绑定超过|占用|使用中|正在使用"
 _OTHER_CIDR = r"multiple CIDR|多个CIDR|gateway .*(inconsistent|different|conflict)|网关地址.*(冲突|不同)"
 
 BUSINESS = (
@@ -128,9 +128,10 @@ BUSINESS = (
     Rule("SYS.1001", "", OutcomeUnknown, "NATIVE_TIMEOUT"),
     Rule("SYS.1003", "", NotFound, "NOT_FOUND"),
     Rule("SYS.1006", _NOT_THE_OWNER, Forbidden, "FORBIDDEN"),
-    Rule("SYS.1006", r"on kvm ?host\[|KVM物理机\[", GaveUp, "SERVER_OPERATION_FAILED"),
+    Rule("SYS.1006", r"on (the )?kvm ?host\[|KVM物理机\[", GaveUp, "SERVER_OPERATION_FAILED"),
     Rule("SYS.1006", r"key pair\[.*not found", NotFound, "NOT_FOUND"),
     Rule("SYS.1006", r"public key", InvalidRequest, "NATIVE_BAD_REQUEST"),
+    Rule("SYS.1006", r"no host (having|with)|未找到CPU|找不到具有", QuotaExceeded, "NO_VALID_HOST"),
     Rule("SYS.1006", _NO_ROOM, QuotaExceeded, "CAPACITY_EXCEEDED"),
     Rule("SYS.1006", r"in (the )?(state|status) of|状态", PreconditionFailed, "WRONG_STATE"),
     Rule("SYS.1006", _IN_USE, PreconditionFailed, "IN_USE"),
@@ -140,7 +141,7 @@ BUSINESS = (
     Rule("SYS.1007", r"overlap|重叠", AlreadyExists, "RANGE_OVERLAPS"),
     Rule("SYS.1007", _OTHER_CIDR, PreconditionFailed, "ONE_CIDR_A_NETWORK"),
     Rule("SYS.1007", _USED_ALREADY, PreconditionFailed, "IN_USE"),
-    Rule("SYS.1007", r"duplicate|already|attached to|重复|已经|已存在", AlreadyExists, "ALREADY_EXISTS"),
+    Rule("SYS.1007", r"duplicate|already|attached to cluster|重复|已经|已存在", AlreadyExists, "ALREADY_EXISTS"),
     Rule("SYS.1007", "", InvalidRequest, "NATIVE_BAD_REQUEST"),
     Rule("SYS.1010", "", Unreachable, "NOT_READY"),
     Rule("SYS.1011", "", Unreachable, "NODE_UNREACHABLE"),
@@ -176,6 +177,7 @@ PLAIN = (
     Rule("405", "", Unsupported, "NOT_ON_THIS_EDITION"),
     Rule("409", "", Busy, "BUSY"),
     Rule("429", "", RateLimited, "RATE_LIMITED"),
+    Rule("500", r"RestAuthenticationType", Unsupported, "NOT_ON_THIS_EDITION"),  # an access key, where there are none
     Rule("500", "", PlatformFault, "NATIVE_FAULT"),
     Rule("502", "", Unreachable, "BAD_GATEWAY"),
     Rule("503", "", Unreachable, "SERVICE_UNAVAILABLE"),

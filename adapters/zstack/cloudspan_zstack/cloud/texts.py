@@ -6,11 +6,13 @@ and the session sends nothing that holds one (`check_change`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 
 from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_common.option_schema import plain_struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 _LAST = "\uffff"
 """The last character that the tables, of MySQL's utf8mb3, can hold."""
 _MOST_NAMED = 5
-# Letters and digits of any script, and these: what is left is taken apart by the server's query parser, or may be.
-_PLAIN = frozenset(" -_.:/@+#,")
-_BREAKS_QUERIES = frozenset("'\"\\`")
+# All but letters and digits of any script and these: the server's query parser takes it apart, or may.
+_NOT_PLAIN = re.compile(r"[^\w \-.:/@+#,]|[\U00010000-\U0010ffff]")
+_BREAKS_QUERIES = re.compile(r"['\"\\`\x00-\x1f\x7f\U00010000-\U0010ffff]")
 
 
 def check_texts(request: Message) -> None:
@@ -47,7 +49,7 @@ def check_change(change: Change) -> None:
 
 def is_plain(text: str) -> bool:
     """Whether a query's condition may hold `text` as its value and finds what equals it."""
-    return all((char.isalnum() and char <= _LAST) or char in _PLAIN for char in text)
+    return _NOT_PLAIN.search(text) is None
 
 
 def check_conditions(conditions: Sequence[str]) -> None:
@@ -57,7 +59,7 @@ def check_conditions(conditions: Sequence[str]) -> None:
         InvalidRequest: MALFORMED_NAME.
     """
     for condition in conditions:
-        odd = [char for char in condition if char in _BREAKS_QUERIES or char > _LAST or not char.isprintable()]
+        odd = _BREAKS_QUERIES.findall(condition)
         if odd:
             text = f"{condition[:80]!r} can't be asked of ZStack: no id of it holds {_named(odd)}"
             raise InvalidRequest(text, reason="MALFORMED_NAME")
@@ -93,7 +95,7 @@ def _texts(message: Message, prefix: str) -> Iterator[tuple[str, str, bool]]:
         path = prefix + field.name
         secret = field.GetOptions().debug_redact
         if isinstance(value, struct_pb2.Struct):
-            yield from ((place, text, secret) for place, text in _texts_within(json_format.MessageToDict(value), path))
+            yield from ((place, text, secret) for place, text in _texts_within(plain_struct(value), path))
             continue
         for place, item in _items(field, value, path):
             if isinstance(item, str):

@@ -36,7 +36,7 @@ from cloudspan_zstack.cloud.rows import Date, Row
 from cloudspan_zstack.cloud.session import nothing_at
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
 from cloudspan_zstack.cloud.texts import check_texts
-from cloudspan_zstack.network.ports import APPLIANCE
+from cloudspan_zstack.network.ports import APPLIANCE, VmKindRow
 from cloudspan_zstack.volume.snapshots import SnapshotRow
 from cloudspan_zstack.volume.volume_request import CreateVolumeOptions, VolumeWish, volume_change, wish_of
 from cloudspan_zstack.volume.volume_types import DiskOfferingRow
@@ -112,9 +112,11 @@ class VolumeSource(ZStackSource):
     """Volumes without those of the platform's own appliances, such as routers, which are no servers."""
 
     async def one(self, call: Call, kind: AnyKind[R, M], native_id: str) -> Rows[R]:
-        of_it = [f"allVolumes.uuid={native_id}"]
-        found, appliances = await both(super().one(call, kind, native_id), _appliances(call, of_it))
-        if appliances:
+        found = await super().one(call, kind, native_id)
+        row: Any = found.rows[0]
+        owner = [row.vm_instance_uuid] if row.type == "Root" else []
+        vms = await rows_by(session_of(call), call, "/vm-instances", VmKindRow, "uuid", owner)
+        if any(vm.type == APPLIANCE for vm in vms):
             raise nothing_at(call, f"{self.path}/{native_id}")
         return found
 
@@ -126,9 +128,8 @@ class VolumeSource(ZStackSource):
         return without(page, lambda row: getattr(row, "vm_instance_uuid", "") in appliances) if appliances else page
 
 
-async def _appliances(call: Call, conditions: Sequence[str] = ()) -> set[str]:
-    rows = await every(session_of(call), call, "/vm-instances", Row, [f"type={APPLIANCE}", *conditions])
-    return {row.uuid for row in rows}
+async def _appliances(call: Call) -> set[str]:
+    return {row.uuid for row in await every(session_of(call), call, "/vm-instances", Row, [f"type={APPLIANCE}"])}
 
 
 # Memory and Cache volumes are the platform's own.

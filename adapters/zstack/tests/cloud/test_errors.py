@@ -55,6 +55,11 @@ def _text(status: int, text: str) -> Answer:
         (_chain(("SYS.1012", "down")), e.Unreachable, "NODE_UNREACHABLE"),
         (_chain(("SYS.1014", "no")), e.Unsupported, "NOT_IMPLEMENTED"),
         (_chain(("SYS.1000", "wrong accessKey signature")), e.LoginRefused, "CLUSTER_LOGIN_REFUSED"),
+        (
+            _text(500, "RestAuthenticationType type: ZStack was not registered by any RestAuthenticationBackend"),
+            e.Unsupported,
+            "NOT_ON_THIS_EDITION",
+        ),
         (_text(400, "Duplicate job uuid[x]"), DuplicateJob, "DUPLICATE_JOB"),
         (_text(400, "field cpuNum is no number"), e.InvalidRequest, "NATIVE_BAD_REQUEST"),
         (_text(403, "requestTimeTooSkewed"), e.LoginRefused, "REQUEST_TIME_SKEWED"),

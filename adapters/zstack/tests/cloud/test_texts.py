@@ -116,7 +116,7 @@ async def test_a_server_with_such_a_text_is_refused_whole(bench, fields, field):
 def test_options_are_looked_through_too():
     """Tags of the platform's own are texts."""
     request = server_pb2.CreateServerRequest(parent=_PARENT)
-    request.options.update({"system_tags": ["bootMode::UEFI", f"x::{FACE}"]})
+    request.options.update({"cpu_num": float("nan"), "system_tags": ["bootMode::UEFI", f"x::{FACE}"]})
     with pytest.raises(InvalidRequest, match=r"options\.system_tags"):
         check_texts(request)
 
