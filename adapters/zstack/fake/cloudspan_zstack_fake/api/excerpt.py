@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,21 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"not in the reference: {', '.join(sorted(unknown))}")
     chosen = [call for call in reference if call["name"] in served]
-    document = {"calls": [_call(call) for call in chosen], "inventories": _inventories(reference)}
+    taken = Counter(re.sub(r"{\w+}", "{}", path) for call in reference for path in _paths(call))
+    document = {"calls": [_call(call, taken) for call in chosen], "inventories": _inventories(reference)}
     EXCERPT.write_bytes(_lines(document))
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: call[key] for key in _KEPT if call.get(key)}
+def _paths(call: dict[str, Any]) -> list[str]:
     paths = (path.removeprefix(_PREFIX) for path in (call["path"], *call.get("altPaths", ())))
-    kept["paths"] = [path for path in paths if path not in _NO_PATHS]
+    return [path for path in paths if path not in _NO_PATHS]
+
+
+def _call(call: dict[str, Any], taken: Counter[str]) -> dict[str, Any]:
+    kept = {key: call[key] for key in _KEPT if call.get(key)}
+    kept["paths"] = _paths(call)
+    alone = [path for path in kept["paths"] if taken[re.sub(r"{\w+}", "{}", path)] == 1]
+    kept |= {"alone": alone} if alone else {}
     kept["auth"] = call["auth"]
     kept["params"] = [_param(param) for param in call["params"]]
     kept["response"] = {key: value["type"] for key, value in call["response"].items()}

@@ -55,6 +55,8 @@ class Api(msgspec.Struct, frozen=True, rename="camel"):
     success_if_gone: bool = False
     default_timeout_seconds: int = 1800
     edition: str = ""
+    alone: tuple[str, ...] = ()
+    """Of the paths those that no other call of the full reference has."""
 
     @property
     def is_async(self) -> bool:
@@ -105,12 +107,7 @@ class Reference:
             raise BadRequest(f"no api mapping to {path}", 404)
         if method == "PATCH":
             raise BadRequest("", 404)
-        candidates = [(parts, api) for parts, api in at_path if api.method == method]
-        if len(at_path) == 1:
-            candidates = at_path  # where a path has one call only, the server looks neither at the method nor at keys
-        if not candidates:
-            raise BadRequest(f"the method[{method}] is not allowed for {path}", 405)
-        parts, api = candidates[0] if len(at_path) == 1 else _by_action(candidates, set(keys), path)
+        parts, api = _alone(at_path) or _by_method(at_path, method, set(keys), path)
         values = {want[1:-1]: got for want, got in zip(parts, given, strict=True) if want[0] == "{"}
         return api, values
 
@@ -126,6 +123,21 @@ def _most_literal(
     ]
     best = max((literals for literals, _, _ in fits), default=0)
     return [(parts, api) for literals, parts, api in fits if literals == best]
+
+
+def _alone(at_path: list[tuple[tuple[str, ...], Api]]) -> tuple[tuple[str, ...], Api] | None:
+    """Return the call that has its path to itself: the server looks neither at the method nor at the body's keys."""
+    parts, api = at_path[0]
+    return (parts, api) if f"/{'/'.join(parts)}" in api.alone else None
+
+
+def _by_method(
+    at_path: list[tuple[tuple[str, ...], Api]], method: str, keys: set[str], path: str
+) -> tuple[tuple[str, ...], Api]:
+    candidates = [(parts, api) for parts, api in at_path if api.method == method]
+    if not candidates:
+        raise BadRequest(f"the method[{method}] is not allowed for {path}", 405)
+    return _by_action(candidates, keys, path)
 
 
 def _by_action(candidates: list[tuple[tuple[str, ...], Api]], keys: set[str], path: str) -> tuple[tuple[str, ...], Api]:
