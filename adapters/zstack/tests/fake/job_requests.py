@@ -6,7 +6,7 @@ Names after `$` are those of `resources`. What was asked is read from the words 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .resources import KEY, RULES
@@ -24,7 +24,6 @@ class Request:
     body: Any = None
     who: str = "demo"
     before: tuple[Request, ...] = ()
-    params: dict[str, str] = field(default_factory=dict)
 
 
 def post(path: str, **params: Any) -> Request:
@@ -37,8 +36,8 @@ def act(path: str, action: str, *, who: str = "demo", before: tuple[Request, ...
     return Request("PUT", f"{path}/actions", {action: params}, who, before)
 
 
-def delete(path: str, who: str = "demo", before: tuple[Request, ...] = ()) -> Request:
-    return Request("DELETE", path, who=who, before=before)
+def delete(path: str) -> Request:
+    return Request("DELETE", path)
 
 
 def new_vm(**params: Any) -> Request:
@@ -48,9 +47,9 @@ def new_vm(**params: Any) -> Request:
     return post("/vm-instances", **{k: v for k, v in (given | params).items() if v is not None})
 
 
-def _span(start: str, gateway: str | None = None, **more: str) -> Request:
+def _span(start: str, gateway: str | None = None) -> Request:
     end = start.rpartition(".")[0] + ".200"
-    given = {"name": "r", "startIp": start, "endIp": end, "netmask": "255.255.0.0"} | more
+    given = {"name": "r", "startIp": start, "endIp": end, "netmask": "255.255.0.0"}
     return post("/l3-networks/$private/ip-ranges", who="admin", **given, **({"gateway": gateway} if gateway else {}))
 
 
