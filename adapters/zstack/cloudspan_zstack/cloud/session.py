@@ -267,6 +267,7 @@ class Session:
         self, call: Call, change: Change, key: str, *, patience_s: float | None
     ) -> tuple[Job, Answer | None]:
         """Send under one session after the other; one that ended inside the job has used that up for nothing."""
+        checked = False
         for attempt in range(_MAX_SESSIONS):
             request = self._request(call, change, job_uuid(key, attempt))
             job = Job(job_uuid(key, attempt), change.method, request.path)
@@ -282,6 +283,9 @@ class Session:
             except SessionEnded:
                 if sent_now and (request.token is None or not self._parts.keeper.retire(request.token)):
                     raise
+                if sent_now or not checked:  # a read uses up no job; it raises while each session is refused
+                    await self.query(call, "/zones", Row, limit=1)
+                    checked = True
             except NOT_CARRIED_OUT as error:  # the poll was not: of the change it says nothing
                 text = f"{error.message}; the change was taken as job {job.uuid}, look before asking again"
                 raise OutcomeUnknown(text, metadata=error.metadata) from error
