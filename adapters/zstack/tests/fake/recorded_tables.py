@@ -107,7 +107,7 @@ class RecordedTables:
         for place in _KEPT.values():
             filled[place] = [_timed(one, now) for one in filled.get(place, ())]
         if kind == "VipVO":
-            filled["_eip"] = next((ref["uuid"] for ref in row["servicesRefs"]), None)
+            filled["_eip"] = next((ref["uuid"] for ref in row.get("servicesRefs", ())), None)
         if kind == "IpRangeVO" and "startIp" in row:
             start, end = int(ipaddress.ip_address(row["startIp"])), int(ipaddress.ip_address(row["endIp"]))
             filled |= {"_start": start, "_end": end, "_next": start}

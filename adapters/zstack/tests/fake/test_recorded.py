@@ -40,8 +40,8 @@ _LEFT_OUT = (
     (5, r"on purpose", "The node's simulated agents were told to fail; the fake is told so with the whole answer."),
 )  # fmt: skip
 """How many lines are not compared, what is found in them, and why."""
-_KINDS_OF_NODE_ONLY = ("RoleVO",)
-"""Types of resources that the fake does not have."""
+_KINDS_OF_NODE_ONLY = ("L2NetworkVO", "PolicyVO", "QuotaVO", "RoleVO", "VmCdRomVO", "VmPriorityConfigVO")
+"""Types of resources whose owners only a real node tells."""
 _NOBODY = ("0" * 32, "1" * 32)
 """Uuids that were asked for and that nothing had."""
 _COMPARED = 506
