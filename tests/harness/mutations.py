@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from cloudspan.client import AsyncClient
 
 GIB = 1024**3
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB test"
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,10 @@ def _cidr(number: int) -> str:
 
 
 def key_pair(site: Site, name: str, number: int = 0, *_: str) -> key_pair_pb2.CreateKeyPairRequest:
-    """The import of a public key."""
-    pair = key_pair_pb2.KeyPair(display_name=name, public_key=KEY)
+    """The import of a public key, of each name another one: ZStack takes a key once only."""
+    blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + hashlib.sha256(name.encode()).digest()
+    key = f"ssh-ed25519 {base64.b64encode(blob).decode()} test"
+    pair = key_pair_pb2.KeyPair(display_name=name, public_key=key)
     return key_pair_pb2.CreateKeyPairRequest(parent=site.ref, key_pair=pair)
 
 

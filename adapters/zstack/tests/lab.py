@@ -73,7 +73,7 @@ class Lab:
             items += [item for item in page.items if predicate(query.filter)(item)]
             if not page.more:
                 return items
-            query = self.query(kind, text, limit=limit, cursor=page.position(len(page.items) - 1), **more)
+            query = self.query(kind, text, limit=limit, cursor=page.end or page.position(len(page.items) - 1), **more)
 
     async def act(self, method: str, template: str, action: str = "", **params: Any) -> dict[str, Any]:
         """Do something behind the adapter's back, as people in the platform's own UI do; return its inventory."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudspan_common.errors import AlreadyExists, GaveUp, InvalidRequest, NotFound, RateLimited
 from cloudspan_kit import BY_KEY, Made, Watch
-from cloudspan_zstack.cloud.error_rules import LostJob, SessionEnded
+from cloudspan_zstack.cloud.error_rules import LostJob
 from cloudspan_zstack.cloud.jobs import Change, Job, marked, resource_uuid
 from cloudspan_zstack.cloud.rows import Row
 
@@ -46,6 +46,8 @@ class Kind(Generic[R]):
     """Whether its area's `transits` tell while it is being made."""
     early: bool = False
     """Whether its row is written before the work is done, and taken back where that fails."""
+    shown: Callable[[R], bool] = lambda _: True
+    """Whether it is of the kind at all: what is not is as if it were not there."""
 
     @property
     def one(self) -> str:
@@ -79,7 +81,13 @@ class Creation:
 
         async def send(marker: str) -> Made[object]:
             uuid = resource_uuid(marker)
-            job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
+            try:
+                job = await self._session.send(op.call, marked(await change(op.call, uuid), marker), job=marker)
+            except AlreadyExists:
+                # The uuid is ours alone, so whatever has it was made by this step.
+                if found := await find(marker):
+                    return found[0]
+                raise
             return Made(uuid, job.kept())
 
         async def find(marker: str) -> list[Made[object]]:
@@ -249,9 +257,10 @@ class Creation:
     async def row(self, call: Call, kind: Kind[R], uuid: str) -> R | None:
         """Return a resource as the platform tells it, softly deleted or not; None when there is none."""
         try:
-            return await self._session.get_one(call, kind.one, kind.row, args={"uuid": uuid})
+            row = await self._session.get_one(call, kind.one, kind.row, args={"uuid": uuid})
         except NotFound:
             return None
+        return row if kind.shown(row) else None
 
     async def _made(self, call: Call, kind: Kind[R], uuid: str, job: Job | None) -> bool | None:
         row = await self.row(call, kind, uuid)
@@ -280,17 +289,11 @@ class Creation:
         raise GaveUp(f"the platform ended {step} and it does not hold; try again")
 
     async def _ended(self, call: Call, job: Job | None) -> bool:
-        """Whether a job has ended; one that the platform lost tells nothing any more.
-
-        Raises:
-            GaveUp: Its session had ended before it began: it will do nothing, and waiting for it is no use.
-        """
+        """Whether a job has ended; one that the platform lost tells nothing any more."""
         try:
             return await self._session.follow(call, job)
         except LostJob:
             return True
-        except SessionEnded as error:
-            raise GaveUp(f"{error.message}; nothing was done, try again", metadata=error.metadata) from error
 
 
 async def goes_with_it() -> None:

@@ -1,6 +1,9 @@
 """The rows of the error catalogue: which native code means what. Read by `errors` only, from the top.
 
-ZStack answers every business failure with HTTP 503 and a chain of codes; the deepest code that has a row decides.
+ZStack answers every business failure with HTTP 503 and a chain of codes; the deepest code that has a row decides. A few
+codes, SYS.1006 and SYS.1007 above all, are told for many things: of these the words decide, in the two languages that
+the server speaks (Chinese unless it is configured otherwise). Words that its catalogue of messages tells in English
+beside are looked at too. Where the adapter can look for itself what stands in the way, it does, and needs no words.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from cloudspan_common.errors import (
     Cancelled,
     CloudspanError,
     Forbidden,
+    GaveUp,
     InvalidRequest,
     LoginRefused,
     NotFound,
@@ -93,6 +97,15 @@ ADVICE = {
 # A wrong access key is told under one code or another; only the text says so.
 WRONG_KEY = r"wrong accessKey signature|access ?key id"
 
+_NOT_THE_OWNER = r"permission denied|is not the owner|的所有者"
+_NO_ROOM = (
+    r"enough|no (more )?(available|free) |exhaust|no ip is available|required size|primary storage size"
+    r"|size > [\d,]+|[大小容量] ?> ?[\d,]+|不足|没有足够|所需大小|保留容量|可用容量|没有可用的?(IP|物理机|主存储)"
+)
+_IN_USE = r"already|duplicate|in us(e|ing)|occupied|has been|has attached|已经|已有|已存在|占用|使用中|重复"
+_USED_ALREADY = r"in us(e|ing)\b|it is used|occupied|more than 1 \w* ?eip|绑定超过|占用|使用中|正在使用"
+_OTHER_CIDR = r"multiple CIDR|多个CIDR|gateway .*(inconsistent|different|conflict)|网关地址.*(冲突|不同)"
+
 BUSINESS = (
     Rule("*", WRONG_KEY, LoginRefused, "CLUSTER_LOGIN_REFUSED"),
     Rule("ID.1000", "", LoginRefused, "CLUSTER_LOGIN_REFUSED"),
@@ -105,14 +118,30 @@ BUSINESS = (
     Rule("ID.2001", "", LoginRefused, "SECOND_FACTOR_NEEDED"),
     Rule("VM.1010", "", PreconditionFailed, "WRONG_STATE"),
     Rule("HOST_ALLOCATION.*", "", QuotaExceeded, "NO_VALID_HOST"),
-    Rule("SYS.1000", r"duplicate", AlreadyExists, "ALREADY_EXISTS"),
+    # A hypervisor did not do it: nothing that another request would change.
+    Rule("HOST.*", "", GaveUp, "SERVER_OPERATION_FAILED"),
+    # What a create meets with a security group that is not there; a constraint is broken by that too.
+    Rule("SYS.1000", r"SecurityGroup\w*\.applyNetworkService", InvalidRequest, "REFERENCE_NOT_FOUND"),
+    # A chosen uuid that is taken breaks a constraint of the database, and nothing puts that into words.
+    Rule("SYS.1000", r"duplicate|ConstraintViolationException", AlreadyExists, "ALREADY_EXISTS"),
     Rule("SYS.1000", "", PlatformFault, "NATIVE_FAULT"),
     Rule("SYS.1001", "", OutcomeUnknown, "NATIVE_TIMEOUT"),
     Rule("SYS.1003", "", NotFound, "NOT_FOUND"),
-    Rule("SYS.1006", r"enough|no (more )?(available|free)|exhaust", QuotaExceeded, "CAPACITY_EXCEEDED"),
-    Rule("SYS.1006", r"already|duplicate|in use|occupied", PreconditionFailed, "IN_USE"),
+    Rule("SYS.1006", _NOT_THE_OWNER, Forbidden, "FORBIDDEN"),
+    Rule("SYS.1006", r"on (the )?kvm ?host\[|KVM物理机\[", GaveUp, "SERVER_OPERATION_FAILED"),
+    Rule("SYS.1006", r"key pair\[.*not found", NotFound, "NOT_FOUND"),
+    Rule("SYS.1006", r"public key", InvalidRequest, "NATIVE_BAD_REQUEST"),
+    Rule("SYS.1006", r"no host (having|with)|未找到CPU|找不到具有", QuotaExceeded, "NO_VALID_HOST"),
+    Rule("SYS.1006", _NO_ROOM, QuotaExceeded, "CAPACITY_EXCEEDED"),
+    Rule("SYS.1006", r"in (the )?(state|status) of|状态", PreconditionFailed, "WRONG_STATE"),
+    Rule("SYS.1006", _IN_USE, PreconditionFailed, "IN_USE"),
     Rule("SYS.1006", "", PreconditionFailed, "OPERATION_REFUSED"),
-    Rule("SYS.1007", r"duplicate|already", AlreadyExists, "ALREADY_EXISTS"),
+    Rule("SYS.1007", _NOT_THE_OWNER, Forbidden, "FORBIDDEN"),
+    Rule("SYS.1007", r"unsupported \w+ ?type|不支持的\w+类型", Unsupported, "NOT_ON_THIS_EDITION"),
+    Rule("SYS.1007", r"overlap|重叠", AlreadyExists, "RANGE_OVERLAPS"),
+    Rule("SYS.1007", _OTHER_CIDR, PreconditionFailed, "ONE_CIDR_A_NETWORK"),
+    Rule("SYS.1007", _USED_ALREADY, PreconditionFailed, "IN_USE"),
+    Rule("SYS.1007", r"duplicate|already|attached to cluster|重复|已经|已存在", AlreadyExists, "ALREADY_EXISTS"),
     Rule("SYS.1007", "", InvalidRequest, "NATIVE_BAD_REQUEST"),
     Rule("SYS.1010", "", Unreachable, "NOT_READY"),
     Rule("SYS.1011", "", Unreachable, "NODE_UNREACHABLE"),
@@ -126,9 +155,11 @@ BUSINESS = (
     Rule("SYS.1002", "", PreconditionFailed, "CREATE_FAILED"),
     Rule("SYS.1004", "", PreconditionFailed, "DELETE_FAILED"),
     Rule("SYS.1005", "", PreconditionFailed, "STATE_CHANGE_FAILED"),
-    Rule("VM.*", "", PreconditionFailed, "SERVER_OPERATION_FAILED"),
+    Rule("VM.*", "", GaveUp, "SERVER_OPERATION_FAILED"),
     Rule("VOLUME.*", "", PreconditionFailed, "VOLUME_OPERATION_FAILED"),
+    Rule("L3.1000", r"cannot find ip range|找不到.*IP", InvalidRequest, "NATIVE_BAD_REQUEST"),
     Rule("L3.1000", "", QuotaExceeded, "ADDRESSES_EXHAUSTED"),
+    Rule("L2.*", "", PreconditionFailed, "NETWORK_OPERATION_FAILED"),
     Rule("L3.*", "", PreconditionFailed, "NETWORK_OPERATION_FAILED"),
 )
 
@@ -146,6 +177,7 @@ PLAIN = (
     Rule("405", "", Unsupported, "NOT_ON_THIS_EDITION"),
     Rule("409", "", Busy, "BUSY"),
     Rule("429", "", RateLimited, "RATE_LIMITED"),
+    Rule("500", r"RestAuthenticationType", Unsupported, "NOT_ON_THIS_EDITION"),  # an access key, where there are none
     Rule("500", "", PlatformFault, "NATIVE_FAULT"),
     Rule("502", "", Unreachable, "BAD_GATEWAY"),
     Rule("503", "", Unreachable, "SERVICE_UNAVAILABLE"),

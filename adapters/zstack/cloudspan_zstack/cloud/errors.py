@@ -47,6 +47,13 @@ class Link:
 
     code: str
     text: str
+    english: str = ""
+    """The same in English, for the errors that the server's catalogue of messages has."""
+
+    @property
+    def words(self) -> str:
+        """Everything that is told of it."""
+        return f"{self.text} {self.english}"
 
 
 class Catalogue:
@@ -117,7 +124,9 @@ def _links(error: Mapping[str, Any]) -> list[Link]:
         code = str(current.get("code") or "")
         if current.get("globalErrorCode") == _SESSION_ENDED:
             code = "ID.1001"
-        links.append(Link(code, str(current.get("details") or current.get("description") or "")))
+        messages = current.get("messages")
+        english = messages.get("message_en") if isinstance(messages, dict) else None
+        links.append(Link(code, str(current.get("details") or current.get("description") or ""), str(english or "")))
         several = current.get("causes")
         current = current.get("cause") or (several[0] if isinstance(several, list) and several else None)
     return links
@@ -125,7 +134,7 @@ def _links(error: Mapping[str, Any]) -> list[Link]:
 
 def _by_chain(chain: list[Link]) -> tuple[Rule, Link]:
     for link in reversed(chain):
-        rule = next((rule for rule in BUSINESS if rule.matches(link.code, link.text)), None)
+        rule = next((rule for rule in BUSINESS if rule.matches(link.code, link.words)), None)
         if rule is not None:
             return rule, link
     return UNMAPPED, chain[-1]
@@ -155,8 +164,9 @@ def _is_reference(text: str, asked: RequestInfo) -> bool:
 
 
 def _text_of(chain: list[Link], link: Link) -> str:
-    """The deciding error's own words, or those of an error above it that has some."""
-    text = link.text or next((above.text for above in reversed(chain) if above.text), "")
+    """The deciding error's own words, in English where there are such, or those of an error above it that has some."""
+    own = link.english or link.text
+    text = own or next((above.english or above.text for above in reversed(chain) if above.words.strip()), "")
     return " ".join(text.split())[:_MAX_TEXT]
 
 

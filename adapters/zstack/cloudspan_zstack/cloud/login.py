@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from yarl import URL
 
-from cloudspan_common.errors import CloudspanError, Forbidden, LoginRefused, PlatformFault
+from cloudspan_common.errors import CloudspanError, Forbidden, LoginRefused, PlatformFault, Unsupported
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_common.tokens import IssuedToken
 from cloudspan_kit import RequestInfo, path_of, unreadable
@@ -193,7 +193,14 @@ class ZStackIssuer:
         if self._ahead_s is not None:
             return
         template = "/management-nodes/actions"
-        answer = await self._ask("PUT", template, body={"getVersion": {}})
+        try:
+            answer = await self._ask("PUT", template, body={"getVersion": {}})
+        except Unsupported as error:
+            text = (
+                f"{self._cloud.endpoint} answers, and has no API of ZStack's at {API}: the endpoint of cloud "
+                f"{self._cloud.name} needs the server's context path as well, as in http://10.0.0.5:8080/zstack"
+            )
+            raise LoginRefused(text, reason="BAD_LOGIN", metadata=error.metadata) from error
         self._version = self._decoded(answer, Version, template).version
         began = self._parts.clock.now()
         answer = await self._ask("PUT", template, body={"getCurrentTime": {}})

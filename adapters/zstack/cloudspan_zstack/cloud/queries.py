@@ -7,24 +7,24 @@ to look for it. Whatever was deleted or added meanwhile, no row that was there a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cloudspan_common.errors import Busy, InvalidRequest, Violation
-from cloudspan_kit import Page, RowPage
+from cloudspan_kit import RowPage
 from cloudspan_kit import Rows as KitRows
 from cloudspan_zstack.cloud.rows import Row, Rows
 from cloudspan_zstack.cloud.session import PAGE
+from cloudspan_zstack.cloud.texts import is_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from google.protobuf.message import Message
+    from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_kit import Call, Query
     from cloudspan_zstack.cloud.session import Session
 
 R = TypeVar("R", bound=Row)
-M = TypeVar("M", bound="Message")
+A = TypeVar("A")
 
 MAX_LIMIT = 500
 # The server takes the first of these that it finds anywhere in a condition for the operator.
@@ -36,9 +36,10 @@ _MAX_PAGES = 1000
 def condition(field: str, value: str) -> list[str]:
     """Return the condition that `field` equals `value`, in a list; an empty one where it can't be asked.
 
-    A value that holds an operator would be taken apart at it, and an empty one says nothing: the kit filters these.
+    A value that holds an operator would be taken apart at it, one with quotes or the like breaks the server's parser or
+    finds nothing, and an empty one says nothing: the kit filters these.
     """
-    if not value or any(operator in value for operator in _OPERATORS):
+    if not value or not is_plain(value) or any(operator in value for operator in _OPERATORS):
         return []
     return [f"{field}={value}"]
 
@@ -46,23 +47,6 @@ def condition(field: str, value: str) -> list[str]:
 def one_of(field: str, values: Sequence[str]) -> list[str]:
     """Return the condition that `field` is one of `values`, which are uuids or the platform's own words."""
     return [f"{field}?={','.join(values)}"]
-
-
-async def page_of(  # noqa: PLR0913 - what is listed, and how it is told
-    session: Session,
-    call: Call,
-    query: Query,
-    template: str,
-    into: type[R],
-    messages: Callable[[Rows[R]], Awaitable[Sequence[M]]],
-    *,
-    conditions: Sequence[str] = (),
-    sort_fields: Mapping[str, str] | None = None,
-) -> Page[M]:
-    """Return the page of a listing that `query` asks for, as messages; `messages` makes them of its rows."""
-    page, found = await rows_page(session, call, query, template, into, conditions, sort_fields or {})
-    items = await messages(found)
-    return Page(items, page.more, page.position, page.partial, page.end, page.rows.unread)
 
 
 async def rows_page(  # noqa: PLR0913, PLR0917 - what is listed
@@ -118,7 +102,15 @@ async def rows_page(  # noqa: PLR0913, PLR0917 - what is listed
     return page, found
 
 
-async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
+def without(page: RowPage[A], hidden: Callable[[A], bool]) -> RowPage[A]:
+    """Return a page without some of its rows; it goes on where it did with them."""
+    kept = [index for index, row in enumerate(page.rows.rows) if not hidden(row)]
+    documents = [page.rows.documents[index] for index in kept] if page.rows.documents else ()
+    rows = KitRows([page.rows.rows[index] for index in kept], documents, page.rows.unread)
+    return replace(page, rows=rows, position=lambda index: page.position(kept[index]))
+
+
+async def _by_uuid(  # noqa: PLR0913, PLR0917 - see rows_page
     session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str],
     offset: int, last: str, limit: int,
 ) -> tuple[Rows[R], int]:  # fmt: skip
@@ -140,7 +132,7 @@ async def _by_uuid(  # noqa: PLR0913, PLR0917 - see page_of
         return found.behind(seen), start + seen
 
 
-async def _ordered(  # noqa: PLR0913, PLR0917 - see page_of
+async def _ordered(  # noqa: PLR0913, PLR0917 - see rows_page
     session: Session, call: Call, template: str, into: type[R], conditions: Sequence[str], sort: str,
     offset: int, last: str, limit: int,
 ) -> tuple[Rows[R], int]:  # fmt: skip
@@ -177,5 +169,6 @@ async def everything(
 
 
 def batches(values: Sequence[str]) -> list[Sequence[str]]:
-    """Return `values` in portions that fit into a URL."""
+    """Return `values`, which are uuids, in portions that fit into a URL; what can't be asked for is left out."""
+    values = [value for value in values if is_plain(value)]
     return [values[i : i + _BATCH] for i in range(0, len(values), _BATCH)]

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from cloudspan_common.errors import CloudspanError, GaveUp, NotFound, OutcomeUnknown, OutOfTime, PlatformFault
+from cloudspan_common.errors import (
+    CloudspanError,
+    GaveUp,
+    LoginRefused,
+    NotFound,
+    OutcomeUnknown,
+    OutOfTime,
+    PlatformFault,
+    RateLimited,
+)
 from cloudspan_common.logs import get_logger
 from cloudspan_kit import (
     NOT_CARRIED_OUT,
@@ -29,6 +38,7 @@ from cloudspan_zstack.cloud.dialect import JOB_HEADER, JOB_PATH, Dialect, login_
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, JobNotBegun, LostJob, SessionEnded
 from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid
 from cloudspan_zstack.cloud.rows import Inventories, Inventory, Row, Rows
+from cloudspan_zstack.cloud.texts import check_change, check_conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +61,9 @@ POLLS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # What is refused is refused within seconds: validation, permission and session are looked at first.
 PATIENCE_S = 1.5
 _MARGIN_S = 0.25  # what a call keeps of its time to tell how far it came
-_MAX_SESSIONS = 3
+_MAX_SESSIONS = 10
+"""Jobs of one change: each session that ends before its job begins uses one up."""
+_SESSION_PAUSE_S = 1.0
 
 
 class Session:
@@ -117,6 +129,7 @@ class Session:
         Raises:
             CloudspanError: The native error by the catalogue; PlatformFault for an answer that can't be decoded.
         """
+        check_conditions(conditions)
         params = [("q", condition) for condition in conditions]
         params += [("limit", str(limit)), ("start", str(start))]
         if sort:
@@ -127,6 +140,7 @@ class Session:
 
     async def count(self, call: Call, template: str, conditions: Sequence[str] = ()) -> int:
         """Return how many rows all `conditions` hold for."""
+        check_conditions(conditions)
         params = [*(("q", condition) for condition in conditions), ("count", "true")]
         found = await self._rows(call, template, dict[str, Any], {}, params)
         return found.total or 0
@@ -151,15 +165,13 @@ class Session:
         return found.rows[0], found.documents[0] if found.documents else {}
 
     async def _one(self, call: Call, template: str, into: type[T], args: Mapping[str, str]) -> Rows[T]:
+        check_conditions(list(args.values()))
         found = await self._rows(call, template, into, args, ())
         if found.unread and not found.rows:
             text = f"{template.format(**args)} of {self._ref} can't be read: {'; '.join(found.unread)}"
             raise PlatformFault(text, reason="UNEXPECTED_SHAPE")
         if not found.rows:
-            what = template.format(**args)
-            text = f"{self._ref.cluster} has nothing at {what}, or this account does not see it"
-            metadata = {"platform": self._ref.platform, "cluster": self._ref.cluster}
-            raise NotFound(text, metadata=metadata)
+            raise nothing_at(call, template.format(**args))
         return found
 
     async def read(
@@ -238,7 +250,24 @@ class Session:
     async def _submitted(
         self, call: Call, change: Change, key: str, *, patience_s: float | None
     ) -> tuple[Job, Answer | None]:
-        """Send, and watch the job for `patience_s`; a session that ended inside the job has used it up for nothing."""
+        """Send, and watch the job for `patience_s`.
+
+        Raises:
+            RateLimited: Somebody goes on ending our sessions: nothing was done, and it is to be asked again.
+        """
+        try:
+            return await self._sent(call, change, key, patience_s=patience_s)
+        except SessionEnded as error:
+            text = f"{error.message}; nothing was done, it is asked again"
+            raise RateLimited(
+                text, reason=error.reason, metadata=error.metadata, retry_after_s=_SESSION_PAUSE_S
+            ) from error
+
+    async def _sent(
+        self, call: Call, change: Change, key: str, *, patience_s: float | None
+    ) -> tuple[Job, Answer | None]:
+        """Send under one session after the other; one that ended inside the job has used that up for nothing."""
+        checked = False
         for attempt in range(_MAX_SESSIONS):
             request = self._request(call, change, job_uuid(key, attempt))
             job = Job(job_uuid(key, attempt), change.method, request.path)
@@ -254,13 +283,17 @@ class Session:
             except SessionEnded:
                 if sent_now and (request.token is None or not self._parts.keeper.retire(request.token)):
                     raise
+                if sent_now or not checked:  # a read uses up no job; it raises while each session is refused
+                    await self.query(call, "/zones", Row, limit=1)
+                    checked = True
             except NOT_CARRIED_OUT as error:  # the poll was not: of the change it says nothing
                 text = f"{error.message}; the change was taken as job {job.uuid}, look before asking again"
                 raise OutcomeUnknown(text, metadata=error.metadata) from error
         text = (
-            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it began"
+            f"{change.method} {change.template} of {self._ref.cluster}: {_MAX_SESSIONS} sessions ended before it "
+            "began, so something else ends them: use an access key"
         )
-        raise SessionEnded(text)
+        raise LoginRefused(text, reason="SESSION_ENDED")
 
     async def _watched(self, call: Call, job: Job, *, patience_s: float | None) -> Answer | None:
         """Poll a job until it ends; None when `patience_s` is over first."""
@@ -292,6 +325,7 @@ class Session:
         return NativeRequest(call, "GET", service_of(JOB_PATH), JOB_PATH, path, about=about, again=again)
 
     def _request(self, call: Call, change: Change, job: str) -> NativeRequest:
+        check_change(change)
         is_delete = change.method == "DELETE"
         return NativeRequest(
             call,
@@ -349,6 +383,13 @@ class Session:
             return self._decoder(into).decode(answer.body)
         except msgspec.DecodeError as error:
             raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
+
+
+def nothing_at(call: Call, path: str) -> NotFound:
+    """Return the error for a path where there is nothing that the cluster's account sees."""
+    ref = call.cluster
+    text = f"{ref.cluster} has nothing at {path}, or this account does not see it"
+    return NotFound(text, metadata={"platform": ref.platform, "cluster": ref.cluster})
 
 
 def _untouched(answer: Answer) -> Answer:

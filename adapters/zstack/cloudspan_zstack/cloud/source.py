@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from google.protobuf.message import Message
 
-from cloudspan_common.errors import Defect
+from cloudspan_common.errors import Defect, PreconditionFailed
 from cloudspan_kit import Kind, Made, Marked, Query, RowPage, Rows, Source, push
 from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import every, rows_by
@@ -20,12 +20,12 @@ from cloudspan_zstack.cloud.labels import OURS, Tag
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.queries import condition, one_of, rows_page
 from cloudspan_zstack.cloud.rows import Row
-from cloudspan_zstack.cloud.session import Session
+from cloudspan_zstack.cloud.session import Session, nothing_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from cloudspan_common.errors import CloudspanError, PreconditionFailed
+    from cloudspan_common.errors import CloudspanError
     from cloudspan_kit import Call, Operation
 
 R = TypeVar("R")
@@ -51,7 +51,7 @@ class ZStackSource(Source[Create]):
         self,
         path: str,
         *,
-        conditions: Sequence[str] = (),
+        only: Mapping[str, Sequence[str]] | None = None,
         unless_asked: str = "",
         moving: str = "",
         expunge: str = "",
@@ -61,13 +61,14 @@ class ZStackSource(Source[Create]):
 
         Args:
             path: Where it is: `/volumes`.
-            conditions: What every row must fulfil.
+            only: What a row is by its fields, as `{"type": ("UserVm",)}`; others are hidden, by their uuid too.
             unless_asked: What leaves softly deleted rows out, unless `show_deleted` asks for them.
             moving: What rows fulfil that are not settled, for asking for all of them at once.
             expunge: The action that removes what is only softly deleted.
             early: Whether a row is written before the work is done, and taken back where that fails.
         """
-        self.path, self._conditions, self._unless_asked = path, conditions, unless_asked
+        self.path, self._only, self._unless_asked = path, only or {}, unless_asked
+        self._conditions = [one_of(field, values)[0] for field, values in self._only.items()]
         self._moving, self._expunge, self._early = moving, expunge, early
 
     def __repr__(self) -> str:
@@ -84,7 +85,12 @@ class ZStackSource(Source[Create]):
             expunge=self._expunge,
             passes=kind.settled is not None,
             early=self._early,
+            shown=self.shows,
         )
+
+    def shows(self, row: object) -> bool:
+        """Whether a row is one of the collection; one that lost the field that tells is."""
+        return all(getattr(row, field) in ("", *values) for field, values in self._only.items())
 
     # ------------------------------------------------------------------ reading
 
@@ -93,6 +99,8 @@ class ZStackSource(Source[Create]):
 
     async def one(self, call: Call, kind: AnyKind[R, M], native_id: str) -> Rows[R]:
         found = await session_of(call).get_rows(call, f"{self.path}/{{uuid}}", kind.row, args={"uuid": native_id})
+        if not self.shows(found.rows[0]):
+            raise nothing_at(call, f"{self.path}/{native_id}")
         return Rows(found.rows[:1], found.documents[:1], found.unread)
 
     async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
@@ -145,8 +153,12 @@ class ZStackSource(Source[Create]):
         step: str,
         refused: Callable[[Call, str, PreconditionFailed], Awaitable[CloudspanError | None]] | None,
     ) -> None:
-        """Delete it, if only softly; the platform refuses nothing for its dependants, so give `check`."""
-        await creation.Creation(session_of(op.call)).remove(op, step, self.native(kind), native_id)
+        """Delete it, if only softly; the platform refuses little for its dependants, so give `check`."""
+        try:
+            await creation.Creation(session_of(op.call)).remove(op, step, self.native(kind), native_id)
+        except PreconditionFailed as error:
+            better = await refused(op.call, native_id, error) if refused else None
+            raise better or error from error
 
     async def update(self, op: Operation, kind: AnyKind[R, M], action: str, fields: Mapping[str, str]) -> None:
         """Change texts of `op.call.id`, if any; nothing is sent where it has them."""
@@ -167,11 +179,11 @@ class ZStackSource(Source[Create]):
             return
 
         async def look() -> dict[str, list[str]]:
-            there = {
-                tag.tag: tag.uuid for tag in await _tags(op.call, filed_as, op.call.id) if not tag.tag.startswith(OURS)
-            }
-            surplus = [uuid for tag, uuid in there.items() if tag not in labels]
-            return {"add": [tag for tag in labels if tag not in there], "remove": surplus}
+            tags = await _tags(op.call, filed_as, op.call.id)
+            there = {tag.tag.strip(): tag.uuid for tag in tags if not tag.tag.startswith(OURS)}
+            wanted = [tag.strip() for tag in labels]
+            surplus = [uuid for tag, uuid in there.items() if tag not in wanted]
+            return {"add": [tag for tag in wanted if tag not in there], "remove": surplus}
 
         plan = await op.read_once("labels", look)
         for i, tag in enumerate(plan["add"]):
@@ -201,7 +213,8 @@ async def add_label(op: Operation, step: str, filed_as: str, native_id: str, tag
     """Give a resource a user tag; `filed_as` is the platform's type of resource."""
 
     async def holds() -> bool:
-        return tag in [row.tag for row in await _tags(op.call, filed_as, native_id)]
+        # The platform keeps texts without the spaces around them.
+        return tag.strip() in [row.tag.strip() for row in await _tags(op.call, filed_as, native_id)]
 
     params = {"resourceType": filed_as, "resourceUuid": native_id, "tag": tag}
     change = Change("POST", "/user-tags", params=params)

@@ -31,13 +31,14 @@ class OfferingRow(Row):
     cpu_num: int = 0
     memory_size: int = 0
     state: str = "Enabled"
+    type: str = ""
 
 
 FLAVORS = Kind(
     collection="flavors",
     message=flavor_pb2.Flavor,
     row=OfferingRow,
-    source=ZStackSource("/instance-offerings", conditions=("type=UserVm",)),
+    source=ZStackSource("/instance-offerings", only={"type": ("UserVm",)}),
     sort={"display_name": "name"},
     push={"display_name": push.text("name")},
 )

@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import key_pair_pb2
-from cloudspan_common.errors import InvalidRequest, Violation
+from cloudspan_common.errors import CloudspanError, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_kit import BY_KEY, Call, Kind, KindDriver, Operation, push
 from cloudspan_kit.drivers import KeyPairDriver
 from cloudspan_zstack.cloud.beside import both
@@ -19,6 +19,7 @@ from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import read_labels, tags_of
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +77,7 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
         )
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:
+        check_texts(request)
         wanted = request.key_pair
         if not wanted.display_name:
             text = "ZStack wants a name for a key pair"
@@ -97,7 +99,18 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
 
     async def delete_key_pair(self, op: Operation, request: key_pair_pb2.DeleteKeyPairRequest) -> None:
         # Unlike most deletes this one fails when there is none; so its source looks first.
-        await op.delete(KEY_PAIRS, op.call.id)
+        await op.delete(KEY_PAIRS, op.call.id, refused=self._name_users)
+
+    async def _name_users(self, _call: Call, native_id: str, error: PreconditionFailed) -> CloudspanError | None:
+        """Say of which pair it is that servers use it: by which, the platform does not tell."""
+        if error.reason != "IN_USE":
+            return None
+        name = self._prefix + native_id
+        text = (
+            f"{name} is in use by servers that were created with it; those that are deleted and can still be recovered "
+            "count too. ZStack does not tell which: delete and expunge them, or detach the pair from them there"
+        )
+        return PreconditionFailed(text, reason="IN_USE", metadata=error.metadata, resource=name)
 
 
 def _fingerprint(public_key: str) -> str:

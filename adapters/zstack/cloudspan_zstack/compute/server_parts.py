@@ -133,7 +133,7 @@ async def _join_volume(op: Operation, step: str, volume: str, server: str) -> No
             return
         try:
             await session.act(op.call, _detaching(volume, server), job=f"{op.marker(step)} undo")
-        except PreconditionFailed:
+        except (PreconditionFailed, GaveUp):
             return  # what the server does not let go of now goes off it when it is removed, which comes next
 
     await creation.apply(op, step, _attaching(volume, server), holds=holds, undo=undo)

@@ -14,6 +14,7 @@ from cloudspan_zstack.cloud.beside import both, read_marks, rows_by
 from cloudspan_zstack.cloud.labels import read_system_tags
 from cloudspan_zstack.cloud.markers import servers_of
 from cloudspan_zstack.cloud.rows import Row
+from cloudspan_zstack.cloud.session import nothing_at
 from cloudspan_zstack.cloud.source import session_of
 from cloudspan_zstack.network.floating_ips import EipRow
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack.cloud.dates import ServerZone
 
 _S = server_pb2.Server
+USER_VM = "UserVm"
 _TYPE, _HOSTNAME = "VmInstanceVO", "hostname::"
 
 STATES: Mapping[str, _S.State] = {
@@ -140,9 +142,12 @@ async def server_row(call: Call, uuid: str) -> ServerRow:
     """Return a server as ZStack tells it, a destroyed one too.
 
     Raises:
-        NotFound: There is none of that uuid under the cluster's account.
+        NotFound: There is none of that uuid under the cluster's account; a router's VM is none.
     """
-    return await session_of(call).get_one(call, "/vm-instances/{uuid}", ServerRow, args={"uuid": uuid})
+    row = await session_of(call).get_one(call, "/vm-instances/{uuid}", ServerRow, args={"uuid": uuid})
+    if row.type not in ("", USER_VM):
+        raise nothing_at(call, f"/vm-instances/{uuid}")
+    return row
 
 
 async def row_or_none(call: Call, uuid: str) -> ServerRow | None:
@@ -251,7 +256,7 @@ class ServerMapping:
                 for one in nic.addresses
             ],
             mac_address=nic.mac,
-            floating_ip_addresses=beside.floating.get(nic.uuid, ()),
+            floating_ip_addresses=sorted(beside.floating.get(nic.uuid, ())),
             index=nic.device_id,
             driver=nic.driver_type,
             is_default=nic.l3_network_uuid == default if default else None,

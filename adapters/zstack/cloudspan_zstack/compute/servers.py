@@ -29,6 +29,7 @@ from cloudspan_kit.drivers import ServerDriver
 from cloudspan_zstack.cloud.jobs import Change, Job, job_uuid, marked, resource_uuid
 from cloudspan_zstack.cloud.queries import one_of
 from cloudspan_zstack.cloud.source import AnyKind, Create, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.compute.server_create import GONE, NO_NEW_PORT, CreateServerOptions, built, plan_of
 from cloudspan_zstack.compute.server_parts import (
     along_of,
@@ -45,6 +46,7 @@ from cloudspan_zstack.compute.server_rows import (
     LEAVING,
     PASSING,
     STATES,
+    USER_VM,
     ServerMapping,
     ServerRow,
     read_beside,
@@ -138,7 +140,7 @@ SERVERS = Kind(
     row=ServerRow,
     source=VmInstances(
         "/vm-instances",
-        conditions=("type=UserVm",),
+        only={"type": (USER_VM,)},
         unless_asked="state!=Destroyed",
         moving=one_of("state", sorted(PASSING))[0],
     ),
@@ -197,6 +199,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
     # ------------------------------------------------------------------ create and delete
 
     async def create_server(self, op: Operation, request: server_pb2.CreateServerRequest) -> server_pb2.Server:
+        check_texts(request)
         plan = plan_of(request, read_options(request.options, CreateServerOptions), self._ref)
         await op.read_once("check", lambda: check_parts(op.call, plan))
         uuid = resource_uuid(op.marker("server"))
@@ -308,7 +311,7 @@ async def _destroyed(call: Call, kept: Mapping[str, Any], name: str) -> str | No
     if row.state == "Destroyed":
         return row.state
     done = await ended(call, kept, row, name)
-    # Where a policy keeps servers for ever the job ends and the server does not.
+    # With each deletion policy, `Never` too, it ends in Destroyed or is gone.
     if done and row.state not in PASSING and (await server_row(call, call.id)).state not in LEAVING:
         text = f"ZStack says that {name} is deleted, and it is {row.state}: look at its deletion policy"
         raise GaveUp(text, reason="NOT_DELETED", resource=name)

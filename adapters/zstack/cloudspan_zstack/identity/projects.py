@@ -1,4 +1,4 @@
-"""Projects: accounts. An ordinary account sees itself, the administrator all."""
+"""Projects: accounts. Every account is shown all accounts of the installation, and what they may use and use."""
 
 from __future__ import annotations
 

@@ -44,9 +44,10 @@ from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.markers import find_marked
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
+from cloudspan_zstack.network.address_users import AddressRow
 from cloudspan_zstack.network.networks import L3, L3Row
 from cloudspan_zstack.network.ports import APPLIANCE, NicRow, UsedIp, VmKindRow
-from cloudspan_zstack.network.subnets import AddressRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,6 +194,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
     # ------------------------------------------------------------------ creating, changing, deleting
 
     async def create_floating_ip(self, op: Operation, request: floating_ip_pb2.CreateFloatingIpRequest) -> FloatingIp:
+        check_texts(request)
         wanted, tags = request.floating_ip, tags_of(request.floating_ip.labels, "floating_ip.labels")
         network = native_id(self._ref, "networks", wanted.external_network, "floating_ip.external_network")
         _check_address(wanted.ip_address)
@@ -208,6 +210,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
         return await self._now(op, made.id)
 
     async def update_floating_ip(self, op: Operation, request: floating_ip_pb2.UpdateFloatingIpRequest) -> FloatingIp:
+        check_texts(request)
         changed, wanted = changed_fields(request, "floating_ip"), request.floating_ip
         asked = {"display_name": ("name", wanted.display_name), "description": ("description", wanted.description)}
         fields = dict(native for field, native in asked.items() if field in changed)
@@ -244,9 +247,7 @@ class FloatingIps(KindDriver[EipRow, FloatingIp], FloatingIpDriver):
         vip = await Creation(session_of(call)).row(call, VIP, native_id)
         if vip is not None and vip.services_refs:
             users = listed(f"{ref.service_type} {ref.uuid}" for ref in vip.services_refs)
-            text = (
-                f"the virtual address {vip.ip} ({native_id}) is in use, and deleting it would take that along: {users}"
-            )
+            text = f"the virtual address {vip.ip} ({native_id}) is in use, and what uses it would go along: {users}"
             raise PreconditionFailed(text, reason="IN_USE", resource=self._addresses + native_id)
 
     async def _make_vip(self, op: Operation, name: str, network: str, address: str) -> str:

@@ -19,6 +19,7 @@ from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.network.networks import L2, L2_OF, L3, NETWORKS, L2Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, subnet_wish
 from cloudspan_zstack.network.subnets import make_subnet
@@ -108,6 +109,7 @@ class NetworkCreation(NetworkDriver):
         return f"<NetworkCreation beside {self._networks!r}>"
 
     async def create_network(self, op: Operation, request: network_pb2.CreateNetworkRequest) -> network_pb2.Network:
+        check_texts(request)
         wanted, tags = request.network, tags_of(request.network.labels, "network.labels")
         options = read_options(request.options, CreateNetworkOptions)
         _check(options)
@@ -166,11 +168,16 @@ class NetworkCreation(NetworkDriver):
         pools = [row for row in l2s if row.type == _POOL]
         if len(pools) == 1:
             return pools[0].uuid
-        known = listed(f"{row.uuid} ({row.name}, {row.type})" for row in l2s) or "none that this account sees"
+        known = listed(f"{row.uuid} ({row.name}, {row.type})" for row in l2s)
         text = (
             "a network stands on an L2 network: choose options.l2_network or options.vxlan_pool, or give "
-            f"options.physical_interface for a new one; there are: {known}"
+            f"options.physical_interface for a new one; there are: {known or 'none'}"
         )
+        if not known and not (await session_of(call).login(call)).is_admin:
+            text = (
+                "a network stands on an L2 network, and ZStack shows those to administrators only: ask the cloud's "
+                "operator for the uuid of one, and give that as options.l2_network"
+            )
         raise bad("options.l2_network", text, "L2_NETWORK_NEEDED")
 
     async def _attach(self, op: Operation, step: str, l2: str, cluster: str) -> None:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from cloudspan.v1 import network_pb2
-from cloudspan_common.errors import PreconditionFailed
-from cloudspan_kit import ABSENT, BY_KEY, Call, Capability, Kind, KindDriver, Operation, listed, push
+from cloudspan_kit import ABSENT, BY_KEY, Call, Capability, Kind, KindDriver, Operation, push
 from cloudspan_kit.drivers import NetworkDriver
 from cloudspan_zstack.cloud import creation
 from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
@@ -20,7 +19,7 @@ from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.labels import Tag
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
-from cloudspan_zstack.network.ports import NicRow
+from cloudspan_zstack.network.address_users import refuse_network_users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +40,6 @@ _NETWORK_TYPES = {
     "L2GeneveNetwork": _N.NETWORK_TYPE_GENEVE,
 }  # fmt: skip
 _KINDS = {"L3BasicNetwork": _N.KIND_FLAT, "L3VpcNetwork": _N.KIND_ROUTED}
-_MOST_NAMED = 3
 _UNTOLD = (ABSENT, "the platform does not tell it")
 
 
@@ -57,6 +55,15 @@ class IpRangeRow(Row, kw_only=True):
     ip_version: int = 4
     prefix_len: int = 0
     address_mode: str = ""
+    ip_range_type: str = ""
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it is an address pool, which gives addresses to VIPs only and has a CIDR and gateway of its own.
+
+        Queries don't tell the type; a pool has its first address for its gateway, which no other range may have.
+        """
+        return self.ip_range_type == "AddressPool" or (self.gateway != "" and self.gateway == self.start_ip)
 
 
 class ServiceRef(msgspec.Struct, rename="camel"):
@@ -96,13 +103,6 @@ class L2Row(Row, kw_only=True):
     virtual_network_id: int = 0
     physical_interface: str = ""
     attached_cluster_uuids: list[str] = msgspec.field(default_factory=list)
-
-
-class VipNameRow(Row, kw_only=True):
-    """As much of a VIP as names it."""
-
-    ip: str = ""
-    system: bool = False
 
 
 L2 = creation.Kind("/l2-networks", L2Row, "l2Networks")
@@ -204,23 +204,8 @@ class Networks(KindDriver[L3Row, network_pb2.Network], NetworkDriver):
             await Creation(session_of(op.call)).remove(op, "delete-l2", L2, below["uuid"])
 
     async def refuse_users(self, call: Call, native_id: str) -> None:
-        """Refuse while NICs or floating IPs stand on the network: they would go with it.
-
-        Raises:
-            PreconditionFailed: They are listed.
-        """
-        name, session, on_it = self._networks + native_id, session_of(call), [f"l3NetworkUuid={native_id}"]
-        nics = await every(session, call, "/vm-instances/nics", NicRow, on_it)
-        if nics:
-            # Whole names would not fit: a status message has 512 bytes.
-            ports = listed((_port(nic) for nic in nics), _MOST_NAMED)
-            text = f"{name} is in use by {len(nics)} ports, remove them first: {ports}"
-            raise PreconditionFailed(text, reason="IN_USE", resource=name)
-        vips = [vip for vip in await every(session, call, "/vips", VipNameRow, on_it) if not vip.system]
-        if vips:
-            addresses = listed(f"{vip.ip} ({vip.name})" for vip in vips)
-            text = f"{name} has {len(vips)} virtual addresses, release them first: {addresses}"
-            raise PreconditionFailed(text, reason="IN_USE", resource=name)
+        """Refuse while NICs or virtual addresses stand on the network: they would go with it."""
+        await refuse_network_users(call, self._networks + native_id, native_id)
 
 
 async def l2_made_for(call: Call, network: str) -> dict[str, str]:
@@ -231,9 +216,3 @@ async def l2_made_for(call: Call, network: str) -> dict[str, str]:
         if not others:
             return {"uuid": tag.resource_uuid}
     return {"uuid": ""}
-
-
-def _port(nic: NicRow) -> str:
-    # A destroyed server keeps its NICs, without addresses, for as long as it can be recovered.
-    owner = f"of servers/{nic.vm_instance_uuid}" if nic.vm_instance_uuid else "unused"
-    return f"ports/{nic.uuid} ({owner})"

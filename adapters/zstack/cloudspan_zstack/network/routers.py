@@ -80,6 +80,7 @@ class Routers(KindDriver[RouterRow, router_pb2.Router], RouterDriver):
 
     def _message(self, row: RouterRow, marks: Marks) -> router_pb2.Router:
         outside = row.public_network_uuid or row.default_route_l3_network_uuid
+        nics = sorted(row.vm_nics, key=lambda nic: nic.uuid)  # told in another order from call to call
         return _R(
             name=self._routers + row.uuid,
             display_name=row.name,
@@ -92,12 +93,12 @@ class Routers(KindDriver[RouterRow, router_pb2.Router], RouterDriver):
             description=row.description,
             external_network=self._networks + outside if outside else None,
             external_fixed_ips=[
-                ip for nic in row.vm_nics if nic.l3_network_uuid == outside for ip in fixed_ips(nic, self._subnets)
+                ip for nic in nics if nic.l3_network_uuid == outside for ip in fixed_ips(nic, self._subnets)
             ],
             admin_up=row.state not in ("Stopping", "Stopped") if row.state else None,
             interfaces=[
                 self._interface(nic)
-                for nic in sorted(row.vm_nics, key=lambda nic: nic.uuid)
+                for nic in nics
                 # The platform itself reaches its router by the management network.
                 if nic.l3_network_uuid not in (outside, row.management_network_uuid)
             ],

@@ -36,6 +36,7 @@ from cloudspan_zstack.cloud.labels import tags_of
 from cloudspan_zstack.cloud.queries import batches
 from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
 from cloudspan_zstack.network.ports import NicGroupRef
 from cloudspan_zstack.network.security_rules import DIRECTIONS, Rule, RuleRow, Rules, effect_of
 
@@ -118,6 +119,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
     async def create_security_group(
         self, op: Operation, request: security_group_pb2.CreateSecurityGroupRequest
     ) -> Group:
+        check_texts(request)
         wanted, rules = request.security_group, self._rules.wanted(request.rules)
         _refuse_stateless(wanted)
         _refuse_unsupported(rules)
@@ -135,6 +137,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
     async def update_security_group(
         self, op: Operation, request: security_group_pb2.UpdateSecurityGroupRequest
     ) -> Group:
+        check_texts(request)
         changed, wanted = changed_fields(request, "security_group"), request.security_group
         if "stateful" in changed:
             _refuse_stateless(wanted)
@@ -168,9 +171,11 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
     # ------------------------------------------------------------------ its rules
 
     async def replace_rules(self, op: Operation, request: security_group_pb2.ReplaceRulesRequest) -> Group:
+        check_texts(request)
         return await self._change_rules(op, request.rules, replace=True)
 
     async def add_rules(self, op: Operation, request: security_group_pb2.AddRulesRequest) -> Group:
+        check_texts(request)
         return await self._change_rules(op, request.rules, replace=False)
 
     async def remove_rules(self, op: Operation, request: security_group_pb2.RemoveRulesRequest) -> Group:

@@ -58,6 +58,11 @@ class SubnetWish:
     tags: Sequence[str]
     options: CreateSubnetOptions
 
+    @property
+    def is_pool(self) -> bool:
+        """Whether it is for VIPs only: such a range needs no gateway, nor the network's CIDR."""
+        return self.options.range_type != _NORMAL
+
     def meets(self, start: str, end: str) -> bool:
         """Whether it has an address in common with the run from `start` to `end`."""
         return int(ip_address(start)) <= int(self.end) and int(self.start) <= int(ip_address(end))
@@ -87,7 +92,7 @@ def subnet_wish(subnet: AnySubnet, path: str, options: CreateSubnetOptions) -> S
         start, end = _beside(gateway, first, last)
     if start not in cidr or end not in cidr or int(start) > int(end):
         raise bad(f"{path}.allocation_pools", f"{start} to {end} is not a run of addresses in {cidr}")
-    if gateway is not None and int(start) <= int(gateway) <= int(end):
+    if gateway is not None and int(start) <= int(gateway) <= int(end) and options.range_type == _NORMAL:
         text = f"the gateway {gateway} lies within {start} to {end}; give {path}.allocation_pools beside it"
         raise bad(f"{path}.allocation_pools", text)
     return SubnetWish(
@@ -98,7 +103,7 @@ def subnet_wish(subnet: AnySubnet, path: str, options: CreateSubnetOptions) -> S
         start=start,
         end=end,
         gateway=gateway,
-        whole=not pools and gateway is not None,
+        whole=not pools and (gateway is not None or options.range_type != _NORMAL),
         dhcp=subnet.dhcp_enabled if subnet.HasField("dhcp_enabled") else None,
         routes=[_route(route, f"{path}.host_routes[{i}]") for i, route in enumerate(subnet.host_routes)],
         name_servers=[str(_address(text, f"{path}.dns_nameservers")) for text in subnet.dns_nameservers],
@@ -120,7 +125,7 @@ def subnet_change(wish: SubnetWish, network: str, uuid: str) -> Change:
     gateway = None if wish.gateway is None else str(wish.gateway)
     if family == "ipv6-ranges":
         params["addressMode"] = wish.options.ipv6_address_mode
-    if wish.whole and (family == "ip-ranges" or wish.gateway == wish.cidr[1]):
+    if wish.whole and (family == "ip-ranges" or wish.is_pool or wish.gateway == wish.cidr[1]):
         template += "/by-cidr"
         params["networkCidr"] = str(wish.cidr)
     else:
@@ -146,12 +151,12 @@ def _cidr(subnet: AnySubnet, path: str) -> Cidr:
 
 
 def _gateway(subnet: AnySubnet, path: str, cidr: Cidr, first: Address, options: CreateSubnetOptions) -> Address | None:
-    """Return the gateway: the first address where nothing is said, None where it is set and empty."""
-    if subnet.HasField("gateway_ip") and not subnet.gateway_ip:
-        if options.range_type == _NORMAL:
-            text = f"{path}.gateway_ip: a range that servers get addresses from needs a gateway on this platform"
-            raise bad(f"{path}.gateway_ip", text, "GATEWAY_NEEDED")
+    """Return the gateway: the first address where nothing is said; None of an address pool unless it is given one."""
+    if not subnet.gateway_ip and options.range_type != _NORMAL:
         return None
+    if subnet.HasField("gateway_ip") and not subnet.gateway_ip:
+        text = f"{path}.gateway_ip: a range that servers get addresses from needs a gateway on this platform"
+        raise bad(f"{path}.gateway_ip", text, "GATEWAY_NEEDED")
     gateway = _address(subnet.gateway_ip, f"{path}.gateway_ip") if subnet.gateway_ip else first
     if gateway not in cidr:
         raise bad(f"{path}.gateway_ip", f"{path}.gateway_ip {gateway} is not in {cidr}")

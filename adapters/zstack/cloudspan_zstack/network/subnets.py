@@ -1,4 +1,4 @@
-"""Subnets: IP ranges of an L3 network, all of one CIDR and with one gateway.
+"""Subnets: IP ranges of an L3 network, all of one CIDR and with one gateway, and its address pools.
 
 DHCP and name servers are the network's, not the range's: a subnet can add name servers for all of the network and can't
 choose about DHCP. The platform gives the tags of a new range to its network; so labels are sent after it, as tags of
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from cloudspan.v1 import common_pb2, subnet_pb2
-from cloudspan_common.errors import Forbidden, InvalidRequest, PreconditionFailed
+from cloudspan_common.errors import AlreadyExists, Forbidden, PreconditionFailed
 from cloudspan_kit import (
     ABSENT,
     BY_KEY,
@@ -23,18 +23,18 @@ from cloudspan_kit import (
     Kind,
     KindDriver,
     Operation,
-    listed,
     native_id,
     push,
     read_options,
 )
 from cloudspan_kit.drivers import SubnetDriver
-from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows_by
+from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.jobs import Change, resource_uuid
 from cloudspan_zstack.cloud.queries import batches
-from cloudspan_zstack.cloud.rows import Row
 from cloudspan_zstack.cloud.source import UserTags, ZStackSource, add_label, session_of
+from cloudspan_zstack.cloud.texts import check_texts
+from cloudspan_zstack.network.address_users import refuse_range_users
 from cloudspan_zstack.network.networks import L3, IpRangeRow, L3Row
 from cloudspan_zstack.network.subnet_request import CreateSubnetOptions, SubnetWish, subnet_change, subnet_wish
 
@@ -54,14 +54,6 @@ _IPV6_MODES = {
 }  # fmt: skip
 _IP_VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _MOST_COUNTED = (1 << 63) - 1
-
-
-class AddressRow(Row, kw_only=True):
-    """An address of a range that is taken, by a NIC or by something of the platform's own."""
-
-    ip: str = ""
-    used_for: str = ""
-    vm_nic_uuid: str = ""
 
 
 class Capacity(msgspec.Struct, rename="camel"):
@@ -141,7 +133,7 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             network=self._networks + row.l3_network_uuid,
             cidr=cidr_of(row),
             ip_version=_IP_VERSIONS.get(row.ip_version, common_pb2.IP_VERSION_UNKNOWN),
-            gateway_ip=row.gateway,
+            gateway_ip="" if row.is_pool else row.gateway,
             # DHCP, name servers and routes are the L3 network's, the same for all of its ranges.
             dhcp_enabled="DHCP" in l3.services if l3 else None,
             host_routes=_host_routes(l3),
@@ -150,12 +142,14 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             used_address_count=capacity.used_ip_address_number if capacity else None,
             available_address_count=capacity.available_capacity if capacity and total is not None else None,
             allocation_pools=[_S.AllocationPool(start=row.start_ip, end=row.end_ip)],
-            dns_nameservers=l3.dns if l3 else (),
+            # The platform tells them in another order from call to call.
+            dns_nameservers=sorted(l3.dns) if l3 else (),
         )
 
     # ------------------------------------------------------------------ changes
 
     async def create_subnet(self, op: Operation, request: subnet_pb2.CreateSubnetRequest) -> subnet_pb2.Subnet:
+        check_texts(request)
         name = request.subnet.network
         network = native_id(self._ref, "networks", name, "subnet.network")
         wish = subnet_wish(request.subnet, "subnet", read_options(request.options, CreateSubnetOptions))
@@ -182,6 +176,8 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             other = self._ref.resource("subnets", span.uuid)
             if ip_network(cidr_of(span)).overlaps(wish.cidr) and wish.meets(span.start_ip, span.end_ip):
                 raise wish.overlaps(f"{other} has {span.start_ip} to {span.end_ip}")
+            if wish.is_pool or span.is_pool:
+                continue
             if cidr_of(span) != str(wish.cidr) or span.gateway != str(wish.gateway or ""):
                 text = (
                     f"{name} is {cidr_of(span)} with the gateway {span.gateway or 'none'} by {other}, and a "
@@ -195,22 +191,8 @@ class Subnets(KindDriver[IpRangeRow, subnet_pb2.Subnet], SubnetDriver):
             raise PreconditionFailed(text, reason="DHCP_OF_THE_NETWORK", resource=name)
 
     async def refuse_users(self, call: Call, native_id: str) -> None:
-        """Refuse while NICs or virtual addresses are of the range: they would go with it.
-
-        Raises:
-            PreconditionFailed: They are listed.
-        """
-        name = self._ref.resource("subnets", native_id)
-        taken = await every(session_of(call), call, "/l3-networks/ip-address", AddressRow, [f"ipRangeUuid={native_id}"])
-        # The platform's own DHCP server has an address as well, which nobody misses.
-        users = [
-            f"{self._ref.resource('ports', row.vm_nic_uuid)} ({row.ip})" if row.vm_nic_uuid else f"{row.ip} (a VIP)"
-            for row in taken
-            if row.vm_nic_uuid or row.used_for.lower().startswith("vip")
-        ]
-        if users:
-            text = f"{name} has {len(users)} addresses in use, release them first: {listed(users)}"
-            raise PreconditionFailed(text, reason="IN_USE", resource=name)
+        """Refuse while NICs or virtual addresses are of the range: they would go with it."""
+        await refuse_range_users(call, self._ref.resource("subnets", native_id), native_id)
 
 
 async def _capacities(session: Session, call: Call, rows: Sequence[IpRangeRow]) -> dict[str, Capacity]:
@@ -249,8 +231,8 @@ async def make_subnet(op: Operation, wish: SubnetWish, network: str, number: str
         made = await op.create(
             SUBNETS, lambda uuid: subnet_change(wish, network, uuid), step=f"subnet{number}", part=bool(number)
         )
-    except InvalidRequest as error:
-        if "overlap" not in error.message.lower():
+    except AlreadyExists as error:
+        if error.reason != "RANGE_OVERLAPS":
             raise
         raise wish.overlaps(error.message) from error
     for i, tag in enumerate(wish.tags):

@@ -48,7 +48,7 @@ SNAPSHOTS = Kind(
     collection="snapshots",
     message=snapshot_pb2.Snapshot,
     row=SnapshotRow,
-    source=ZStackSource("/volume-snapshots", conditions=("status!=Deleted",)),
+    source=ZStackSource("/volume-snapshots", unless_asked="status!=Deleted"),
     sort={
         "display_name": "name",
         "create_time": "createDate",

@@ -20,6 +20,9 @@ from cloudspan_kit import (
     Kind,
     KindDriver,
     Operation,
+    Query,
+    RowPage,
+    Rows,
     listed,
     push,
 )
@@ -28,8 +31,12 @@ from cloudspan_zstack.cloud.beside import both, by_uuid, every, read_marks, rows
 from cloudspan_zstack.cloud.creation import Creation
 from cloudspan_zstack.cloud.errors import bad
 from cloudspan_zstack.cloud.jobs import Change
+from cloudspan_zstack.cloud.queries import without
 from cloudspan_zstack.cloud.rows import Date, Row
-from cloudspan_zstack.cloud.source import UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.session import nothing_at
+from cloudspan_zstack.cloud.source import AnyKind, M, R, UserTags, ZStackSource, session_of
+from cloudspan_zstack.cloud.texts import check_texts
+from cloudspan_zstack.network.ports import APPLIANCE, VmKindRow
 from cloudspan_zstack.volume.snapshots import SnapshotRow
 from cloudspan_zstack.volume.volume_request import CreateVolumeOptions, VolumeWish, volume_change, wish_of
 from cloudspan_zstack.volume.volume_types import DiskOfferingRow
@@ -101,10 +108,34 @@ class PrimaryStorageRow(Row, kw_only=True):
     type: str = ""
 
 
+class VolumeSource(ZStackSource):
+    """Volumes without those of the platform's own appliances, such as routers, which are no servers."""
+
+    async def one(self, call: Call, kind: AnyKind[R, M], native_id: str) -> Rows[R]:
+        found = await super().one(call, kind, native_id)
+        row: Any = found.rows[0]
+        owner = [row.vm_instance_uuid] if row.type == "Root" else []
+        vms = await rows_by(session_of(call), call, "/vm-instances", VmKindRow, "uuid", owner)
+        if any(vm.type == APPLIANCE for vm in vms):
+            raise nothing_at(call, f"{self.path}/{native_id}")
+        return found
+
+    async def row(self, call: Call, kind: AnyKind[R, M], native_id: str) -> R:
+        return (await super().one(call, kind, native_id)).rows[0]
+
+    async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
+        page, appliances = await both(super().page(call, kind, query), _appliances(call))
+        return without(page, lambda row: getattr(row, "vm_instance_uuid", "") in appliances) if appliances else page
+
+
+async def _appliances(call: Call) -> set[str]:
+    return {row.uuid for row in await every(session_of(call), call, "/vm-instances", Row, [f"type={APPLIANCE}"])}
+
+
 # Memory and Cache volumes are the platform's own.
-_SOURCE = ZStackSource(
+_SOURCE = VolumeSource(
     "/volumes",
-    conditions=("type?=Root,Data",),
+    only={"type": ("Root", "Data")},
     unless_asked="status!=Deleted",
     moving="status?=Creating,Migrating",
     expunge="expungeDataVolume",
@@ -202,6 +233,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
     # ------------------------------------------------------------------ changes
 
     async def create_volume(self, op: Operation, request: volume_pb2.CreateVolumeRequest) -> volume_pb2.Volume:
+        check_texts(request)
         wish = wish_of(request, self._ref)
         storage = wish.options.primary_storage
         if wish.needs_a_storage or wish.names_its_size_twice:

@@ -8,6 +8,7 @@ Tests start it in process, `__main__` as a program.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudspan_common.clock import SystemClock
@@ -48,7 +49,7 @@ class FakeCloud(FakeServer[Call, Fault]):
     ) -> None:
         self.name = name
         self._building = Building(
-            name, clock or SystemClock(), timing or Timing(), settings or Settings(), commercial=commercial
+            name, clock or SystemClock(), timing or Timing(), replace(settings or Settings(), commercial=commercial)
         )
         self.store, self._gate = self._building.store, self._building.gate
         super().__init__(self.store, host, port)

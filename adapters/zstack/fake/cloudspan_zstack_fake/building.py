@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class Building:
     """One installation, without its HTTP door."""
 
-    def __init__(self, name: str, clock: Clock, timing: Timing, settings: Settings, *, commercial: bool) -> None:
+    def __init__(self, name: str, clock: Clock, timing: Timing, settings: Settings) -> None:
         self.store = store = Store(name, clock, timing, settings)
         views, addresses, quotas = Views(store), Addresses(store), Quotas(store)
         self.sessions, self.jobs = Sessions(store), JobDesk(store)
@@ -67,10 +67,10 @@ class Building:
             groups,
         )  # fmt: skip
         seed.foundation(self.tools)
-        self._open(views, accounts, commercial=commercial)
+        self._open(views, accounts)
 
-    def _open(self, views: Views, accounts: Accounts, *, commercial: bool) -> None:
-        reference = Reference(commercial=commercial)
+    def _open(self, views: Views, accounts: Accounts) -> None:
+        reference = Reference(commercial=self.store.settings.commercial)
         queries = Queries(self.store, views, reference.inventories)
         self.handlers.update(Lists(self.store, queries, accounts).handlers)
         self.gate = Gate(self.store, reference, self.sessions, self.jobs, self.handlers)

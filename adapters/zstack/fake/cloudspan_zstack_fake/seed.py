@@ -38,6 +38,7 @@ _PROVIDERS = {
     "vrouter": ["DHCP", "DNS", "SNAT", "PortForwarding", "LoadBalancer", "Eip", "IPsec", "VRouterRoute", "VipQos"],
     "SecurityGroup": ["SecurityGroup"],
 }
+_VERSIONS: Json = {"osDistribution": "centos", "osRelease": "Core", "osVersion": "7.9.2009"}
 
 
 @dataclass(slots=True)
@@ -88,11 +89,12 @@ def foundation(tools: Tools) -> None:
     for name, size in (("disk-10", 10 * GIB), ("disk-100", 100 * GIB)):
         tools.fixed(store.disk_offerings, name, **tools.offerings.disk_row(size))
     for name, asked in (("ubuntu-24.04", {}), ("installer", {"mediaType": "ISO"}), ("vrouter", {"system": True})):
-        image = tools.fixed(store.images, name, **tools.images.row(asked, status="Downloading"))
+        row = tools.images.row({"url": f"http://192.0.2.1/{name}.qcow2", **asked}, status="Downloading")
+        image = tools.fixed(store.images, name, **row)
         tools.images.fill(image, 3 * GIB)
     for kind, services in _PROVIDERS.items():
         fields: Json = {"type": kind, "networkServiceTypes": services, "attachedL2NetworkUuids": []}
-        tools.fixed(store.providers, kind, "", **fields)
+        tools.fixed(store.providers, kind, "", description=f"{kind} Network Service Provider", **fields)
     public = network(tools, "public", zone, "203.0.113.0/24", category="Public")
     network(tools, "private", zone, "10.10.0.0/16", vlan=100)
     vpc = network(tools, "vpc-net", zone, "10.20.0.0/24", vlan=200, type="L3VpcNetwork")
@@ -112,7 +114,8 @@ def _hardware(tools: Tools) -> Json:
             store.hosts, f"host-{number}", "", zoneUuid=zone["uuid"], clusterUuid=cluster["uuid"], state="Enabled",
             managementIp=f"192.0.2.{10 + number}", hypervisorType="KVM", status="Connected", totalCpuCapacity=640,
             availableCpuCapacity=640, cpuSockets=2, totalMemoryCapacity=memory, availableMemoryCapacity=memory,
-            cpuNum=64, architecture="x86_64",
+            cpuNum=64, architecture="x86_64", username="root", sshPort=22, ipmiPort=623,
+            ipmiPowerStatus="UN_CONFIGURED", **_VERSIONS,
         )  # fmt: skip
     _storages(tools, zone, cluster)
     now = store.now()
@@ -126,6 +129,7 @@ def _storages(tools: Tools, zone: Json, cluster: Json) -> None:
     store = tools.store
     room: Json = {"totalCapacity": 100 << 40, "availableCapacity": 90 << 40}
     physical: Json = {"totalPhysicalCapacity": 100 << 40, "availablePhysicalCapacity": 90 << 40}
+    physical["systemUsedCapacity"] = 5 << 40
     ready: Json = {"state": "Enabled", "status": "Connected"}
     tools.fixed(
         store.primary_storages, "ps-1", "", zoneUuid=zone["uuid"], url="nfs:/zstack_ps", type="NFS", mountPath="/ps",
@@ -143,7 +147,7 @@ def _accounts(tools: Tools) -> None:
         uuid = ADMIN if name == "admin" else store.fixed_uuid("AccountVO", name)
         kind = "SystemAdmin" if name == "admin" else "Normal"
         fields: Json = {"uuid": uuid, "name": name, "description": None, "type": kind, "_password": digest(PASSWORD)}
-        store.new_row(store.accounts, uuid, **fields)
+        store.new_row(store.accounts, uuid, **fields)["_public"] = True
         tools.sessions.new_key(uuid, uuid)
         if name != "admin":
             tools.quotas.grant(uuid)
@@ -176,16 +180,22 @@ def network(tools: Tools, name: str, zone: Json, cidr: str, *, account: str = AD
 def _router(tools: Tools, public: Json, vpc: Json) -> None:
     """Make the VPC router, an appliance VM on the public network and the VPC's."""
     store = tools.store
-    row = tools.creation.row({"type": "ApplianceVm"}, _plan(1, GIB, None, None, []))
+    image = store.images.present(store.fixed_uuid("ImageVO", "vrouter"))
+    offering = tools.fixed(
+        store.instance_offerings, "vrouter", public=False,
+        **{**tools.offerings.instance_row(1, GIB), "type": "VirtualRouter"},
+    )  # fmt: skip
+    asked = {"type": "ApplianceVm", "imageUuid": image["uuid"]}
+    row = tools.creation.row(asked, _plan(1, GIB, offering["uuid"], image, []))
     vm = tools.fixed(store.vms, "vpc-router-1", ADMIN, public=False, **row)
-    for l3 in (public, vpc):
-        tools.machines.add_nic(vm, l3)
+    for place, l3 in enumerate((public, vpc)):
+        tools.machines.add_nic(vm, l3).update(metaData=str(3 + place), hypervisorType=None)
     tools.machines.place(vm)
     store.touch(vm, state="Running")
     vm["_router"] = {
         "applianceVmType": "vpcvrouter", "managementNetworkUuid": public["uuid"], "publicNetworkUuid": public["uuid"],
         "defaultRouteL3NetworkUuid": public["uuid"], "status": "Connected", "agentPort": 7272, "haStatus": "NoHa",
-        "dns": [],
+        "dns": [], "virtualRouterVips": [], "internalId": vm["_number"],
     }  # fmt: skip
 
 
@@ -201,10 +211,7 @@ def demo(tools: Tools) -> None:
     made = [server(tools, name, owner, place) for place, name in enumerate(_DEMO_SERVERS)]
     store.touch(made[-1], state="Stopped", hostUuid=None)
     tools.fixed(store.ssh_keys, "demo-key", owner, public=False, publicKey=_KEY)
-    group = tools.fixed(
-        store.security_groups, "web", owner, public=False, state="Enabled", ipVersion=4, attachedL3NetworkUuids=[],
-        _rules=[],
-    )  # fmt: skip
+    group = tools.fixed(store.security_groups, "web", owner, public=False, ipVersion=4, **tools.groups.row())
     tools.groups.add_default_rules(group)
     for nic in store.nics.some(made[0]["_nics"]):
         tools.groups.join(nic, [group["uuid"]])
@@ -215,7 +222,7 @@ def demo(tools: Tools) -> None:
 def server(tools: Tools, name: str, owner: str, place: int) -> Json:
     """Add one running VM on the private network; it weighs nothing on its host."""
     store = tools.store
-    offerings = list(store.instance_offerings)
+    offerings = store.instance_offerings.where(type="UserVm")
     offering, image = (
         offerings[place % len(offerings)],
         store.images.present(store.fixed_uuid("ImageVO", "ubuntu-24.04")),
@@ -228,10 +235,8 @@ def server(tools: Tools, name: str, owner: str, place: int) -> Json:
     tools.machines.add_volume(vm, "Root", image["size"], rootImageUuid=image["uuid"])
     hosts = list(store.hosts)
     host = hosts[place % len(hosts)]
-    vm.update(
-        state="Running", hostUuid=host["uuid"], lastHostUuid=host["uuid"], clusterUuid=host["clusterUuid"],
-        _weightless=True,
-    )  # fmt: skip
+    tools.machines.settle(vm, host)
+    vm.update(state="Running", _weightless=True)
     return vm
 
 

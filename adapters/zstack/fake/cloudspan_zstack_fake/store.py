@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from cloudspan_kit.fakes.wire import Json
     from cloudspan_zstack_fake.wire import Call
 
+_SYSTEM_TAGS = frozenset(
+    {
+        "additionalQmp", "applianceType", "bootMode", "bootOrder", "capability", "ceph", "cleanTraffic",
+        "consolePassword", "customMac", "driver", "ephemeral", "hostname", "l3", "localStorage", "nestedVirtualization",
+        "primaryStorage", "qemuga", "rootPassword", "soundType", "sshkey", "staticIp", "usbRedirect", "userdata",
+        "vRingBufferSize", "vmConsoleMode", "vmPriority", "volumeProvisioningStrategy",
+    }
+)  # fmt: skip
+"""The first words of the system tags that are known here; the server knows more, each of some resource types."""
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 """Account and user uuid of the built-in administrator, the same on every installation."""
 
@@ -45,6 +54,10 @@ class Settings:
     """What differs between installations."""
 
     version: str = "5.2.1"
+    locale: str = "en_US"
+    """Of the server's words; installations have zh_CN unless they were told otherwise."""
+    commercial: bool = True
+    """Otherwise the open-source edition: no access keys, no VPC networks."""
     utc_offset_s: int = 8 * 3600
     new_java_dates: bool = False
     management_address: str = "192.0.2.10:8080"
@@ -81,8 +94,14 @@ class Table:
         """
         row = self._rows.get(row_uuid)
         if row is None:
-            raise Failure("SYS.1003", f"{self.kind}[uuid:{row_uuid}] is not found")
+            raise self.missing("uuid", row_uuid)
         return row
+
+    def missing(self, field: str, row_uuid: str) -> Failure:
+        """Return the error for a parameter that names no row."""
+        several = field.endswith("Uuids")
+        named = f"uuids:[{row_uuid}]" if several else f"uuid:{row_uuid}"
+        return Failure("SYS.1003", f"invalid field[{field}], resource[{named}, type:{self.kind}] not found")
 
     def some(self, uuids: Iterable[str]) -> list[Json]:
         """Return the rows of those uuids that still exist."""
@@ -99,6 +118,12 @@ class Table:
 
     def remove(self, row_uuid: str) -> Json | None:
         return self._rows.pop(row_uuid, None)
+
+
+def taken_uuid() -> Failure:
+    """Return what the server says of a chosen uuid that something has already; the database alone sees it."""
+    text = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+    return Failure("SYS.1000", text)
 
 
 class Store:
@@ -170,11 +195,11 @@ class Store:
         """
         chosen = call.params.get("resourceUuid") or self.new_uuid()
         if self.owner_table(chosen) is not None:
-            text = f"Duplicate entry '{chosen}' for key 'PRIMARY'"
-            raise Failure("SYS.1000", f"could not execute statement; SQL [n/a]; constraint [PRIMARY]; {text}")
+            raise taken_uuid()
         named = {"name": call.params.get("name"), "description": call.params.get("description")}
-        row = self.new_row(table, call.identity.account, **named, **{**fields, "uuid": chosen})
         kind = filed_as or table.kind
+        self.check_tags(kind, chosen, call.params.get("systemTags") or [], self.system_tags)
+        row = self.new_row(table, call.identity.account, **named, **{**fields, "uuid": chosen})
         self.tag(kind, chosen, call.params.get("systemTags") or [], self.system_tags)
         self.tag(kind, chosen, call.params.get("userTags") or [], self.user_tags)
         return row
@@ -209,6 +234,21 @@ class Store:
             rows.append(self.new_row(table, "", **fields))
             self.tags_of.setdefault(row_uuid, set()).add(rows[-1]["uuid"])
         return rows
+
+    def check_tags(self, kind: str, row_uuid: str, texts: list[str], table: Table) -> None:
+        """Refuse tags that can't be added to a resource.
+
+        Raises:
+            Failure: SYS.1007, no system tag is like it; SYS.1006, the resource has it, or it is given twice.
+        """
+        word, there = "System" if table is self.system_tags else "User", set(self.tags(row_uuid, table))
+        for text in texts:
+            if word == "System" and text.partition("::")[0] not in _SYSTEM_TAGS:
+                raise Failure("SYS.1007", f"no system tag matches {text}")
+            if text in there:
+                what = f"tag:{text}, type:{word}, resourceType:{kind}, resourceUuid:{row_uuid}"
+                raise Failure("SYS.1006", f"Duplicated Tag[{what}]")
+            there.add(text)
 
     def tags(self, row_uuid: str, table: Table) -> list[str]:
         """Return the texts of a resource's system or user tags."""

@@ -43,37 +43,6 @@ class Failure(Exception):
         super().__init__(f"{code} {details}")
         self.code, self.details, self.cause = code, details, cause
 
-    def document(self) -> Json:
-        """Return the error object as the server writes it."""
-        made: Json = {
-            "code": self.code,
-            "description": DESCRIPTIONS.get(self.code, "An error"),
-            "details": self.details,
-        }
-        if self.cause is not None:
-            made["cause"] = self.cause.document()
-        return made
-
-
-DESCRIPTIONS = {
-    "SYS.1000": "An internal error happened in system",
-    "SYS.1001": "An operation timed out",
-    "SYS.1002": "Unable to create a resource",
-    "SYS.1003": "Resource cannot be found",
-    "SYS.1004": "Unable to delete a resource",
-    "SYS.1005": "Unable to change resource state",
-    "SYS.1006": "An operation failed",
-    "SYS.1007": "One or more API argument is invalid",
-    "SYS.1014": "The requested function is not implemented",
-    "ID.1000": "wrong account or user name or password",
-    "ID.1001": "Session expired",
-    "ID.1002": "Permission denied",
-    "ID.1003": "Quota exceeding",
-    "ID.1006": "The number of sessions exceeds the limit",
-    "VM.1010": "wrong VM state",
-    "HOST_ALLOCATION.1000": "No qualified host found",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -122,7 +91,7 @@ class Call(kit.Call):
         try:
             decoded = msgspec.json.decode(self.raw or b"{}")
         except msgspec.DecodeError as error:
-            raise BadRequest(f"malformed JSON in the body: {error}") from None
+            raise BadRequest(f"malformed JSON in the body: {error}", 500) from None
         if not isinstance(decoded, dict):
             raise BadRequest("the body must be a JSON object")
         return decoded

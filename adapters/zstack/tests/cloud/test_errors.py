@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,6 +13,8 @@ from cloudspan_kit.http.transport import Answer, RequestInfo
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, LostJob, SessionEnded
 from cloudspan_zstack.cloud.errors import Catalogue, ends_session
 
+# Errors that a management node answered, some with its default texts, which are Chinese, some configured for English.
+_RECORDED = json.loads((Path(__file__).parents[1] / "data" / "errors.json").read_text("utf-8"))
 _UUID = "7f729d55857054b2a374bfb681271535"
 _OTHER = "b7cead14ef6c56ac907e6a7dd5ae4abd"
 _ASKED = RequestInfo("zstack", "lab", "vm-instances", "PUT", f"/vm-instances/{_UUID}/actions")
@@ -36,7 +39,7 @@ def _text(status: int, text: str) -> Answer:
         (_chain(("SYS.1006", "refused"), ("VM.1010", "is Stopped")), e.PreconditionFailed, "WRONG_STATE"),
         (_chain(("VM.1000", ""), ("HOST_ALLOCATION.1000", "no host")), e.QuotaExceeded, "NO_VALID_HOST"),
         (_chain(("VM.1001", ""), ("SYS.1006", "x"), several=True), e.PreconditionFailed, "OPERATION_REFUSED"),
-        (_chain(("VM.1001", ""), ("STRANGE.1", "what")), e.PreconditionFailed, "SERVER_OPERATION_FAILED"),
+        (_chain(("VM.1001", ""), ("STRANGE.1", "what")), e.GaveUp, "SERVER_OPERATION_FAILED"),
         (_chain(("ID.1000", "wrong")), e.LoginRefused, "CLUSTER_LOGIN_REFUSED"),
         (_chain(("ID.1001", "expired")), SessionEnded, "SESSION_ENDED"),
         (_chain(("ID.1002", "no")), e.Forbidden, "FORBIDDEN"),
@@ -52,6 +55,11 @@ def _text(status: int, text: str) -> Answer:
         (_chain(("SYS.1012", "down")), e.Unreachable, "NODE_UNREACHABLE"),
         (_chain(("SYS.1014", "no")), e.Unsupported, "NOT_IMPLEMENTED"),
         (_chain(("SYS.1000", "wrong accessKey signature")), e.LoginRefused, "CLUSTER_LOGIN_REFUSED"),
+        (
+            _text(500, "RestAuthenticationType type: ZStack was not registered by any RestAuthenticationBackend"),
+            e.Unsupported,
+            "NOT_ON_THIS_EDITION",
+        ),
         (_text(400, "Duplicate job uuid[x]"), DuplicateJob, "DUPLICATE_JOB"),
         (_text(400, "field cpuNum is no number"), e.InvalidRequest, "NATIVE_BAD_REQUEST"),
         (_text(403, "requestTimeTooSkewed"), e.LoginRefused, "REQUEST_TIME_SKEWED"),
@@ -90,3 +98,77 @@ def test_an_error_that_no_row_knows_is_counted():
         1.0,
     )
     assert "what is this" in error.message
+
+
+_SAME_IN_CHINESE = {
+    "the owner is another account": (e.Forbidden, "FORBIDDEN"),
+    "a range overlaps": (e.AlreadyExists, "RANGE_OVERLAPS"),
+    "another CIDR": (e.PreconditionFailed, "ONE_CIDR_A_NETWORK"),
+    "no gateway": (e.InvalidRequest, "NATIVE_BAD_REQUEST"),
+    "an address is taken": (e.PreconditionFailed, "IN_USE"),
+    "no host": (e.QuotaExceeded, "NO_VALID_HOST"),
+    "no host has room": (e.QuotaExceeded, "NO_VALID_HOST"),
+    "no disk has room": (e.QuotaExceeded, "CAPACITY_EXCEEDED"),
+    "a volume is attached": (e.PreconditionFailed, "IN_USE"),
+    "a name server is there": (e.PreconditionFailed, "IN_USE"),
+    "a virtual address is there": (e.PreconditionFailed, "IN_USE"),
+    "a virtual address is used": (e.PreconditionFailed, "IN_USE"),
+    "a VLAN is taken": (e.AlreadyExists, "ALREADY_EXISTS"),
+    "no such kind of network": (e.Unsupported, "NOT_ON_THIS_EDITION"),
+}
+_IN_ONE_LANGUAGE = {
+    "for administrators only": (e.Forbidden, "FORBIDDEN"),
+    "the uuid is taken": (e.AlreadyExists, "ALREADY_EXISTS"),
+    "the uuid of a server is taken": (e.AlreadyExists, "ALREADY_EXISTS"),
+    "another gateway, zh": (e.PreconditionFailed, "ONE_CIDR_A_NETWORK"),
+    "an address is in no range": (e.InvalidRequest, "NATIVE_BAD_REQUEST"),
+    "no address is free": (e.QuotaExceeded, "ADDRESSES_EXHAUSTED"),
+    "an unknown security group": (e.InvalidRequest, "REFERENCE_NOT_FOUND"),
+    "an unknown key pair": (e.InvalidRequest, "REFERENCE_NOT_FOUND"),
+    "a key pair is used": (e.PreconditionFailed, "IN_USE"),
+    "a key pair is there": (e.AlreadyExists, "ALREADY_EXISTS"),
+    "no public key": (e.InvalidRequest, "NATIVE_BAD_REQUEST"),
+    "a volume is not attached": (e.PreconditionFailed, "OPERATION_REFUSED"),
+    "a volume is deleted": (e.PreconditionFailed, "WRONG_STATE"),
+    "a second floating IP": (e.PreconditionFailed, "IN_USE"),
+    "a hypervisor does not build it": (e.GaveUp, "SERVER_OPERATION_FAILED"),
+    "a hypervisor does not start it": (e.GaveUp, "SERVER_OPERATION_FAILED"),
+    "a hypervisor does not stop it": (e.GaveUp, "SERVER_OPERATION_FAILED"),
+    "a hypervisor does not attach it, zh": (e.GaveUp, "SERVER_OPERATION_FAILED"),
+    "a hypervisor does not detach it, zh": (e.GaveUp, "SERVER_OPERATION_FAILED"),
+    "the state does not allow it": (e.PreconditionFailed, "WRONG_STATE"),
+    "the quota is full": (e.QuotaExceeded, "QUOTA_EXCEEDED"),
+    "a wrong password, zh": (e.LoginRefused, "CLUSTER_LOGIN_REFUSED"),
+}
+_MEANINGS = (
+    _SAME_IN_CHINESE
+    | {f"{name}, zh": meaning for name, meaning in _SAME_IN_CHINESE.items()}
+    | _IN_ONE_LANGUAGE
+)  # fmt: skip
+
+
+def _recorded(name: str) -> e.CloudspanError:
+    told = _RECORDED[name]
+    asked = RequestInfo("zstack", "lab", "x", told["method"], told["path"])
+    answer = Answer(503, {"Content-Type": "application/json"}, json.dumps({"error": told["error"]}).encode())
+    return Catalogue().error(asked, answer, final=True)
+
+
+@pytest.mark.parametrize("name", _RECORDED)
+def test_what_a_management_node_answered_means(name):
+    """The same in the two languages that it speaks."""
+    error = _recorded(name)
+    assert (type(error), error.reason) == _MEANINGS[name]
+
+
+@pytest.mark.parametrize("name", [name for name in _RECORDED if name.startswith("a hypervisor")])
+def test_what_a_hypervisor_did_not_do_is_no_fault_of_the_request(name):
+    """Nothing that the caller could change would help."""
+    assert _recorded(name).recovery == e.Recovery.ASK_OPERATOR
+
+
+def test_a_message_is_in_english_where_the_platform_has_it():
+    """It speaks Chinese unless it is configured otherwise, and tells many errors in English beside."""
+    assert "Overlapped with the existing IP range" in _recorded("a range overlaps, zh").message
+    assert "重叠" not in _recorded("a range overlaps, zh").message
+    assert "已经存在一个DNS" in _recorded("a name server is there, zh").message

@@ -164,3 +164,11 @@ async def test_the_way_to_the_cloud_is_tried_stage_by_stage(make_bench):
     assert [stage.name for stage in good] == ["dns", "connect", "login", "permissions", "clock"]
     assert all(stage.ok for stage in good[:4])
     assert ([stage.name for stage in bad], bad[-1].ok) == (["dns", "connect", "login"], False)
+
+
+async def test_an_endpoint_without_the_context_path_is_told_as_that(make_bench, cloud):
+    """The web server answers 404 there; that is no lack of the platform's edition."""
+    bench = make_bench(endpoint=cloud.endpoint.removesuffix("/zstack"))
+    with pytest.raises(LoginRefused, match="needs the server's context path") as caught:
+        await _zones(bench)
+    assert caught.value.reason == "BAD_LOGIN"

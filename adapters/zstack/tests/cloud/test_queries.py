@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import server_pb2
-from cloudspan_common.errors import Busy
+from cloudspan_common.errors import Busy, InvalidRequest
 from cloudspan_zstack.cloud.queries import condition
+
+from .conftest import REF
 
 _Server = server_pb2.Server
 
@@ -80,7 +82,37 @@ async def test_a_listing_in_the_callers_order_says_when_it_has_moved(bench):
         await bench.page("list_servers", _Server, limit=5, order_by=order, cursor=page.position(4))
 
 
-@pytest.mark.parametrize("value", ["a>=b", "a!=b", "a=b", "x is null", "a~=b", ""])
-def test_a_value_that_holds_an_operator_is_not_asked_for(value):
-    """The server would take the condition apart at it; the kit filters instead."""
-    assert (condition("name", value), condition("name", "web-1")) == ([], ["name=web-1"])
+@pytest.mark.parametrize(
+    "value",
+    ["a>=b", "a!=b", "a=b", "x is null", "a~=b", "", "o'neil", 'say "hi"', "a\\", "a`b", "50%", "x;y",
+     "\N{GRINNING FACE}", "a\x00b", "\U00020bb7", "a{b}"],
+)  # fmt: skip
+def test_a_value_that_the_server_would_take_apart_is_not_asked_for(value):
+    """At an operator, a quote or the like: the kit filters instead."""
+    assert condition("name", value) == []
+
+
+@pytest.mark.parametrize("value", ["web-1", "\u4e91\u4e3b\u673a 1", "a.b:c/d@e", "caf\u00e9"])
+def test_a_plain_value_is_asked_for(value):
+    """Of any script."""
+    assert condition("name", value) == [f"name={value}"]
+
+
+@pytest.mark.parametrize("name", ["o'neil", 'say "hi"', "back\\slash", "50%", "(a, b)"])
+async def test_a_name_that_can_not_be_asked_for_is_found_all_the_same(bench, name):
+    """By reading all of them; the server breaks on a quote, whatever else is asked."""
+    uuid, _ = bench.cloud.control.seed(servers=2)["servers"]
+    bench.cloud.store.vms.present(uuid)["name"] = name
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    assert _ids(await bench.everything("list_servers", _Server, f'display_name = "{quoted}"')) == [uuid]
+    assert await bench.everything("list_servers", _Server, 'display_name = "\N{GRINNING FACE}"') == []
+
+
+@pytest.mark.parametrize("uuid", ["o'neil", "\N{GRINNING FACE}", 'a"b'])
+@pytest.mark.parametrize("method", ["get_server", "get_volume", "get_network", "get_image"])
+async def test_an_id_that_would_break_the_servers_parser_is_refused(bench, method, uuid):
+    """It is nobody's, and nothing is asked."""
+    bench.cloud.control.clear_requests()
+    with pytest.raises(InvalidRequest, match="no id of it holds"):
+        await bench.read(method, f"{REF}/x/{uuid}")
+    assert bench.cloud.control.count(call="QueryVmInstance") == 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cloudspan.v1 import flavor_pb2
+from cloudspan_common.errors import NotFound
 from cloudspan_zstack.cloud.jobs import Change
 
 from .conftest import REF
@@ -29,3 +32,13 @@ async def test_a_flavor_has_description_and_labels(make_bench):
     await admin.session.act(admin.call(), change, job="tag")
     found = await admin.read("get_flavor", f"{REF}/flavors/{uuid}")
     assert (found.description, dict(found.labels)) == ("for tests", {"tier": "low"})
+
+
+async def test_an_offering_for_routers_is_no_flavor(bench):
+    """Not in lists, and not by its uuid."""
+    (small, *_) = bench.cloud.store.instance_offerings
+    small["type"] = "VirtualRouter"
+    names = {flavor.display_name for flavor in await bench.everything("list_flavors", flavor_pb2.Flavor)}
+    assert names == {"medium", "large"}
+    with pytest.raises(NotFound):
+        await bench.read("get_flavor", f"{REF}/flavors/{small['uuid']}")

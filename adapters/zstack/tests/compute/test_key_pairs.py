@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 
-from cloudspan.v1 import key_pair_pb2
+from cloudspan.v1 import key_pair_pb2, server_pb2
 
-from .conftest import REF
+from .conftest import REF, make_server
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2Vha2V5ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFr me@example"
 
@@ -41,3 +42,19 @@ async def test_a_key_pair_that_can_not_be_is_refused_before_anything_is_made(ben
     answer = await bench.operate("create_key_pair", request)
     assert field in str(answer.error.details)
     assert bench.cloud.control.count(call="CreateSshKeyPair") == 0
+
+
+async def test_a_key_pair_that_servers_use_stays_and_is_named(bench):
+    """Those count that are deleted and can be recovered; the platform does not tell which they are."""
+    pair = key_pair_pb2.KeyPair(display_name="me", public_key=_KEY)
+    request = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair=pair)
+    made = await bench.done("create_key_pair", request, key_pair_pb2.KeyPair)
+    server = await make_server(bench, key_pair=made.name)
+    delete = key_pair_pb2.DeleteKeyPairRequest(name=made.name)
+    for _ in range(2):
+        answer = await bench.operate("delete_key_pair", delete)
+        assert answer.error.code == grpc.StatusCode.FAILED_PRECONDITION.value[0]
+        assert answer.error.message.startswith(f"{made.name} is in use by servers")
+        await bench.done("delete_server", server_pb2.DeleteServerRequest(name=server.name), server_pb2.Server)
+    bench.cloud.store.vms.remove(server.name[-32:])
+    await bench.done("delete_key_pair", delete, key_pair_pb2.KeyPair)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 
-from cloudspan.v1 import key_pair_pb2, server_pb2
+from cloudspan.v1 import key_pair_pb2, security_group_pb2, server_pb2
+from cloudspan_common import errors
 from cloudspan_zstack.cloud.jobs import Change
 
 from .conftest import REF, make_server, server_request
@@ -180,3 +182,52 @@ async def test_what_a_server_is_made_of_has_to_be_there(bench, fields, field, on
     assert answer.error.message.startswith(f"{field}: ")
     assert "REFERENCE_NOT_FOUND" in str(answer.error)
     assert bench.cloud.control.count(call="CreateVmInstance") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"), [("securityGroups", "security_groups"), ("keyPairs", "ssh_keys")]
+)  # fmt: skip
+async def test_what_goes_away_under_a_create_is_told_as_a_reference(bench, kind, table):
+    """The platform meets it late: with an error of its own, or an exception that nobody handled."""
+    group = security_group_pb2.CreateSecurityGroupRequest(parent=str(REF), security_group={"display_name": "web"})
+    pair = key_pair_pb2.CreateKeyPairRequest(parent=str(REF), key_pair={"display_name": "me", "public_key": _KEY})
+    made = {
+        "securityGroups": await bench.done("create_security_group", group, security_group_pb2.SecurityGroup),
+        "keyPairs": await bench.done("create_key_pair", pair, key_pair_pb2.KeyPair),
+    }
+    fields = {"security_groups": [made["securityGroups"].name], "key_pair": made["keyPairs"].name}
+    request = await server_request(bench, **fields)
+
+    def remove(_step, _answer):
+        getattr(bench.cloud.store, table).remove(made[kind].name[-32:])
+
+    answer = await bench.operate("create_server", request, meanwhile=remove)
+    assert answer.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0], answer.error.message
+    assert "REFERENCE_NOT_FOUND" in str(answer.error)
+    assert _vms(bench) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("HOST.1005", "failed to start vm[uuid:x name:k4] on kvm host[uuid:y, ip:127.0.0.3], because on purpose"),
+        ("SYS.1006", "failed to start vm[uuid:x name:k4] on kvm host[uuid:y, ip:127.0.0.3], because on purpose"),
+    ],
+)
+async def test_a_server_that_no_hypervisor_starts_asks_for_the_operator(bench, code, message):
+    """Another request would not help."""
+    bench.cloud.control.fault("failure", call="CreateVmInstance", count=1, code=code, message=message)
+    answer = await bench.operate("create_server", await server_request(bench))
+    assert errors.from_status(answer.error).reason == "SERVER_OPERATION_FAILED"
+    assert "ask_operator" in str(answer.error)
+    assert _vms(bench) == []
+
+
+async def test_a_network_without_free_addresses_is_exhausted(bench):
+    """Capacity, not a state of the network."""
+    span = bench.cloud.store.ip_ranges.where(name="private-range")[0]
+    span["_used"] = set(range(span["_start"], span["_end"] + 1))
+    answer = await bench.operate("create_server", await server_request(bench))
+    assert answer.error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert "ADDRESSES_EXHAUSTED" in str(answer.error)
+    assert _vms(bench) == []

@@ -105,3 +105,41 @@ async def test_another_accounts_server_is_not_there(make_bench):
     seen = await admin.read("get_server", f"{REF}/servers/{uuid}")
     owner = await admin.named("/accounts", "demo2")
     assert seen.project == f"{REF}/projects/{owner}"
+
+
+@pytest.mark.parametrize(
+    ("method", "request_of"),
+    [
+        ("start_server", server_pb2.StartServerRequest),
+        ("stop_server", server_pb2.StopServerRequest),
+        ("reboot_server", server_pb2.RebootServerRequest),
+        ("attach_volume", server_pb2.AttachVolumeRequest),
+        ("detach_volume", server_pb2.DetachVolumeRequest),
+        ("delete_server", server_pb2.DeleteServerRequest),
+    ],
+)
+async def test_a_router_is_no_server_by_its_uuid_either(make_bench, method, request_of):
+    """Lists hide the VMs of routers; so nothing reads, stops or deletes one as a server."""
+    admin = make_bench("admin")
+    (router,) = admin.cloud.store.vms.where(type="ApplianceVm")
+    (volume,) = admin.cloud.control.seed(volumes=1)["volumes"]
+    name = f"{REF}/servers/{router['uuid']}"
+    with pytest.raises(NotFound):
+        await admin.read("get_server", name)
+    request = request_of(name=name)
+    if hasattr(request, "volume"):
+        request.volume = f"{REF}/volumes/{volume}"
+    admin.cloud.control.clear_requests()
+    answer = await admin.operate(method, request)
+    assert answer.HasField("error") is (method != "delete_server")
+    assert [request for request in admin.cloud.control.requests() if request.method != "GET"] == []
+
+
+async def test_a_server_that_a_policy_never_deletes_ends_deleted_all_the_same(bench):
+    """It is Destroyed with each policy; with this one it stays so for ever."""
+    made = await make_server(bench, display_name="  spaced  ")
+    assert made.display_name == "spaced"
+    bench.cloud.control.set_config("vm", "deletionPolicy", "Never")
+    await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
+    await bench.clock.advance(30 * 86400)
+    assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED

@@ -52,7 +52,7 @@ async def test_what_is_shared_may_be_used_but_not_changed(admin, demo):
     assert (await demo.new_vm())["state"] == "Running"
     l3 = await demo.named("/l3-networks", "private")
     change = {"updateL3Network": {"name": "mine"}}
-    assert (await demo.run("PUT", f"/l3-networks/{l3['uuid']}/actions", change)).codes() == ["ID.1002"]
+    assert (await demo.run("PUT", f"/l3-networks/{l3['uuid']}/actions", change)).codes() == ["SYS.1006"]
 
 
 async def test_a_deleted_accounts_resources_go_to_the_administrator(admin, demo):
@@ -92,3 +92,11 @@ async def test_a_disabled_host_takes_no_vm(admin, demo):
     failed = await demo.run("PUT", f"/vm-instances/{vm['uuid']}/actions", {"startVmInstance": {}})
     assert failed.codes() == ["VM.1001", "HOST_ALLOCATION.1000"]
     assert (await demo.named("/vm-instances", "batch-1"))["state"] == "Stopped"
+
+
+async def test_the_administrator_has_no_quotas_but_is_told_what_it_uses(admin):
+    """With a total of 0 of each."""
+    account = (await admin.named("/accounts", "admin"))["uuid"]
+    usages = (await admin.send("GET", f"/accounts/quota/{account}/usages")).document["usages"]
+    assert {usage["total"] for usage in usages} == {0}
+    assert "vm.num" in {usage["name"] for usage in usages}

@@ -54,10 +54,10 @@ async def test_the_job_url_takes_get_only(demo):
 
 
 async def test_a_failed_job_tells_the_chain_of_causes(demo):
-    """The most specific code is at the bottom."""
+    """The most specific code is at the bottom; a reboot is refused by two parts of the server."""
     stopped = await demo.named("/vm-instances", "batch-1")
     failed = await demo.run("PUT", f"/vm-instances/{stopped['uuid']}/actions", {"rebootVmInstance": {}})
-    assert (failed.status, failed.codes()) == (503, ["VM.1003", "VM.1010"])
+    assert (failed.status, failed.codes()) == (503, ["VM.1003", "VM.1003", "VM.1010"])
 
 
 async def test_validation_errors_come_with_the_job(demo):
@@ -109,7 +109,7 @@ async def test_a_chosen_uuid_is_used_and_never_twice(demo):
     assert (await demo.made("POST", "/ssh-key-pair", {"params": params}))["uuid"] == chosen
     taken = await demo.run("POST", "/security-groups", {"params": {"name": "sg", "resourceUuid": chosen}})
     assert taken.error["code"] == "SYS.1000"
-    assert "Duplicate entry" in taken.error["details"]
+    assert "ConstraintViolationException" in taken.error["details"]
 
 
 async def test_an_open_source_server_has_no_commercial_calls(anonymous, http):
@@ -140,3 +140,36 @@ async def test_a_bug_of_the_fake_fails_its_job_and_no_other(demo, cloud, caplog)
     assert failed.codes() == ["SYS.1000"]
     assert "job failed by a bug" in caplog.text
     assert await demo.rows("/ssh-key-pair")
+
+
+async def test_a_malformed_body_is_the_servers_own_fault(demo):
+    """Not the caller's, by its status."""
+    headers = {"Authorization": f"OAuth {demo.session}", "Content-Type": "application/json"}
+    url = f"{demo.cloud.endpoint}/v1/ssh-key-pair"
+    async with demo.http.post(url, data=b'{"params": ', headers=headers) as response:
+        assert response.status == 500
+
+
+async def test_jobs_tell_more_of_an_error_than_calls_that_answer_at_once(demo):
+    """`causes`, which is empty, and how long the innermost step took; both elaborate on words that the server knows."""
+    vm = await demo.named("/vm-instances", "web-1")
+    await demo.run("DELETE", f"/vm-instances/{vm['uuid']}")
+    failed = await demo.run("PUT", f"/vm-instances/{vm['uuid']}/actions", {"startVmInstance": {}})
+    assert (failed.error["causes"], failed.error["cause"]["cost"]) == ([], "1ms")
+    assert failed.error["elaboration"] == "Error message: " + failed.error["messages"]["message_en"]
+    demo.session = "0" * 32
+    at_once = await demo.send("GET", "/zones")
+    assert set(at_once.error) == {"code", "description", "details", "elaboration", "messages"}
+
+
+async def test_an_installation_speaks_chinese_unless_told_otherwise(demo, cloud):
+    """The code stays; an English message is beside the words where the server elaborates on them."""
+    cloud.control.set_installation(locale="zh_CN")
+    public = await demo.named("/l3-networks", "public")
+    vip = {"params": {"name": "v", "l3NetworkUuid": public["uuid"], "requiredIp": "203.0.113.9"}}
+    await demo.made("POST", "/vips", vip)
+    failed = await demo.run("POST", "/vips", vip)
+    assert failed.codes() == ["SYS.1006"]
+    assert "vip[203.0.113.9]" in failed.error["details"]
+    assert not failed.error["details"].isascii()
+    assert failed.error["messages"]["message_en"].startswith("A VIP [203.0.113.9] already exists")

@@ -77,10 +77,10 @@ async def test_system_tags_reach_the_vm(demo, cloud):
         ({"instanceOfferingUuid": None}, ["SYS.1006"]),
         ({"instanceOfferingUuid": "0" * 32}, ["SYS.1003"]),
         ({"l3NetworkUuids": []}, ["SYS.1006"]),
-        ({"imageUuid": None}, ["SYS.1006"]),
+        ({"imageUuid": None}, ["SYS.1007"]),
         ({"instanceOfferingUuid": None, "cpuNum": 10_000, "memorySize": GIB}, ["ID.1003"]),
         ({"vmNicParams": "[{"}, ["SYS.1007"]),
-        ({"systemTags": ["userdata::not base64"]}, ["SYS.1007"]),
+        ({"systemTags": ["userdata::not base64"]}, ["SYS.1000"]),
         ({"dataDiskSizes": [0]}, ["SYS.1007"]),
     ],
 )
@@ -95,7 +95,7 @@ async def test_a_create_against_the_rules_fails(demo, params, codes):
 async def test_a_create_without_room_rolls_back(admin):
     """The row is there while the job runs, then gone, and its address is free."""
     before = await admin.send("GET", "/ip-capacity", params={"all": "true"})
-    with pytest.raises(AssertionError, match=r"VM\.1000.*HOST_ALLOCATION\.1000"):
+    with pytest.raises(AssertionError, match=r"SYS\.1006.*HOST_ALLOCATION\.1000"):
         await admin.new_vm(name="huge", instanceOfferingUuid=None, cpuNum=1000, memorySize=GIB)
     assert await admin.rows("/vm-instances", "name=huge") == []
     after = await admin.send("GET", "/ip-capacity", params={"all": "true"})
@@ -185,7 +185,7 @@ async def test_a_vm_under_way_can_only_be_destroyed(demo, cloud):
     accepted = await demo.send("POST", "/vm-instances", {"params": params})
     (vm,) = await demo.rows("/vm-instances", "name=x")
     assert (await demo.run("DELETE", f"/vm-instances/{vm['uuid']}")).status == 200
-    assert (await demo.poll(accepted)).error["code"] == "VM.1000"
+    assert (await demo.poll(accepted)).codes() == ["SYS.1006", "VM.1000"]
     assert (await demo.rows("/vm-instances", "name=x"))[0]["state"] == "Destroyed"
 
 
@@ -233,15 +233,37 @@ async def test_quotas_stop_a_create(demo, cloud):
 
 
 async def test_key_pairs_are_registered_and_put_on_vms(demo):
-    """A second attachment and a key in no known format fail; a deleted key fails as absent."""
+    """A second attachment, a key in no known format and one that is there fail; a deleted key fails as absent."""
     key = await demo.named("/ssh-key-pair", "demo-key")
     vm = await demo.new_vm(sshKeyPairUuids=[key["uuid"]])
     path = f"/ssh-key-pair/{key['uuid']}/vm-instance/{vm['uuid']}"
     assert (await demo.run("POST", path, {"params": {}})).codes() == ["SYS.1006"]
     assert (await demo.run("DELETE", path)).document == {}
     bad = {"params": {"name": "k", "publicKey": "PuTTY"}}
-    assert (await demo.run("POST", "/ssh-key-pair", bad)).codes() == ["SYS.1007"]
+    assert (await demo.run("POST", "/ssh-key-pair", bad)).codes() == ["SYS.1006"]
+    again = {"params": {"name": "k", "publicKey": key["publicKey"]}}
+    assert (await demo.run("POST", "/ssh-key-pair", again)).codes() == ["SYS.1007"]
     made = await demo.send("POST", "/ssh-key-pair/generate", {"params": {"name": "gen"}})
     assert (made.status, "PRIVATE KEY" in made.row["privateKey"]) == (200, True)
     await demo.made("DELETE", f"/ssh-key-pair/{key['uuid']}")
     assert (await demo.run("DELETE", f"/ssh-key-pair/{key['uuid']}")).codes() == ["SYS.1003"]
+
+
+async def test_a_destroyed_vm_is_destroyed_again_without_an_error(demo):
+    """It stays as it is."""
+    vm = await demo.new_vm()
+    for _ in range(2):
+        assert (await demo.run("DELETE", f"/vm-instances/{vm['uuid']}")).document == {}
+    assert (await demo.rows("/vm-instances", f"uuid={vm['uuid']}"))[0]["state"] == "Destroyed"
+
+
+async def test_an_eip_leads_nowhere_once_its_vm_is_destroyed(demo):
+    """It can be bound to another."""
+    vm = await demo.new_vm()
+    public = await demo.named("/l3-networks", "public")
+    vip = await demo.made("POST", "/vips", {"params": {"name": "v", "l3NetworkUuid": public["uuid"]}})
+    bound = {"params": {"name": "e", "vipUuid": vip["uuid"], "vmNicUuid": vm["vmNics"][0]["uuid"]}}
+    eip = await demo.made("POST", "/eips", bound)
+    await demo.run("DELETE", f"/vm-instances/{vm['uuid']}")
+    (left,) = await demo.rows("/eips", f"uuid={eip['uuid']}")
+    assert not {"vmNicUuid", "guestIp"} & set(left)

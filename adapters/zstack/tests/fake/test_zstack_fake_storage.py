@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 GIB = 1 << 30
 
 
@@ -27,11 +29,14 @@ async def test_a_volume_on_a_storage_is_made_at_once(demo):
     assert (volume["status"], volume["size"]) == ("Ready", 10 * GIB)
 
 
-async def test_size_and_offering_exclude_each_other(demo):
-    """Neither fails too."""
+async def test_a_volume_needs_no_size_and_no_name(demo):
+    """One of nothing is made of nothing, an offering goes before a size, and only a negative size is refused."""
     disk = await demo.named("/disk-offerings", "disk-10")
-    for more in ({}, {"diskSize": GIB, "diskOfferingUuid": disk["uuid"]}):
-        assert (await demo.run("POST", "/volumes/data", {"params": {"name": "v"} | more})).codes() == ["SYS.1007"]
+    both = {"diskSize": GIB, "diskOfferingUuid": disk["uuid"]}
+    for more, size in (({}, 0), ({"diskSize": 0}, 0), (both, disk["diskSize"])):
+        assert (await demo.made("POST", "/volumes/data", {"params": {"name": ""} | more}))["size"] == size
+    negative = {"params": {"name": "v", "diskSize": -1}}
+    assert (await demo.run("POST", "/volumes/data", negative)).codes() == ["SYS.1007"]
 
 
 async def test_repeated_attach_and_detach_are_errors(demo):
@@ -69,7 +74,7 @@ async def test_a_volume_grows_only(demo):
 
 
 async def test_deleting_a_snapshot_takes_what_stands_on_it(demo):
-    """They form a tree; a revert starts a new branch."""
+    """They form a tree; a revert starts a new branch; they go with their volume when it is expunged."""
     volume = await demo.named("/volumes", "data-1")
     path = f"/volumes/{volume['uuid']}/volume-snapshots"
     made = [await demo.made("POST", path, {"params": {"name": name}}) for name in ("a", "b", "c")]
@@ -81,6 +86,8 @@ async def test_deleting_a_snapshot_takes_what_stands_on_it(demo):
     await demo.made("DELETE", f"/volume-snapshots/{made[1]['uuid']}")
     assert sorted(row["name"] for row in await demo.rows("/volume-snapshots")) == ["a", "d"]
     await demo.made("DELETE", f"/volumes/{volume['uuid']}")
+    assert len(await demo.rows("/volume-snapshots")) == 2
+    await demo.made("PUT", f"/volumes/{volume['uuid']}/actions", {"expungeDataVolume": {}})
     assert await demo.rows("/volume-snapshots") == []
 
 
@@ -123,3 +130,27 @@ async def test_an_image_is_made_of_a_root_volume(demo):
         "PUT", f"/images/{image['uuid']}/actions", {"changeImageState": {"stateEvent": "disable"}}
     )
     assert disabled["state"] == "Disabled"
+
+
+async def test_a_deleted_volume_stays_deleted_until_it_is_expunged(demo):
+    """Though it was on no VM and no storage ever."""
+    volume = await demo.made("POST", "/volumes/data", {"params": {"name": "v", "diskSize": GIB}})
+    await demo.made("DELETE", f"/volumes/{volume['uuid']}")
+    (left,) = await demo.rows("/volumes", f"uuid={volume['uuid']}")
+    assert left["status"] == "Deleted"
+
+
+@pytest.mark.parametrize(("tags", "code"), [(["nonsense::x"], "SYS.1007"), (["ephemeral::shareable"] * 2, "SYS.1006")])
+async def test_system_tags_are_known_ones_and_given_once(demo, tags, code):
+    """Nothing is made otherwise."""
+    asked = {"params": {"name": "tagged", "diskSize": GIB}, "systemTags": tags}
+    assert (await demo.run("POST", "/volumes/data", asked)).codes() == [code]
+    assert await demo.rows("/volumes", "name=tagged") == []
+
+
+async def test_a_policy_may_delete_volumes_at_once(demo, cloud):
+    """Instead of keeping them as Deleted."""
+    cloud.control.set_config("volume", "deletionPolicy", "Direct")
+    volume = await demo.named("/volumes", "data-1")
+    await demo.made("DELETE", f"/volumes/{volume['uuid']}")
+    assert await demo.rows("/volumes", f"uuid={volume['uuid']}") == []

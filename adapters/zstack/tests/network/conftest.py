@@ -56,3 +56,13 @@ async def the_network(lab: Lab, name: str) -> Any:
 
 async def drop_network(lab: Lab, name: str) -> Any:
     return await lab.operate(lab.network.delete_network, network_pb2.DeleteNetworkRequest(name=name))
+
+
+async def shared_network(admin: Lab, owner: Lab) -> network_pb2.Network:
+    """Make a network of `owner`'s that every account may use."""
+    l2 = (await admin.native_one("/l3-networks", "name=private"))["l2NetworkUuid"]
+    network = await a_network(owner, {"l2_network": l2}, display_name="shared")
+    await admin.act(
+        "PUT", "/accounts/resources/actions", "shareResource", resourceUuids=[network.name[-32:]], toPublic=True
+    )  # fmt: skip
+    return network

@@ -333,3 +333,15 @@ async def test_a_port_that_cannot_be_reached_is_a_failed_precondition(member: La
     assert (answer.error.code, "Eip service" in answer.error.message) == (Code.FAILED_PRECONDITION.value[0], True)
     answer = await led(member, made, port=f"{PARENT}/ports/{'0' * 32}")
     assert answer.error.code == Code.NOT_FOUND.value[0]
+
+
+async def test_a_label_with_spaces_around_it_is_kept_as_the_platform_keeps_it(member: Lab) -> None:
+    """Which is without them; asked for again it is there already."""
+    address = await an_address(member)
+    wanted = FloatingIp(name=address.name, labels={"team": "db  "})
+    request = floating_ip_pb2.UpdateFloatingIpRequest(floating_ip=wanted)
+    request.update_mask.paths.append("labels")
+    for _ in range(2):
+        updated = await member.made(member.network.update_floating_ip, request, FloatingIp)
+        assert dict(updated.labels) == {"team": "db"}
+    assert member.cloud.control.count(call="CreateUserTag") == 1

@@ -283,3 +283,34 @@ async def test_subnets_without_dhcp_come_with_a_network_that_serves_none(admin: 
     request = whole({"services": {}}, subnets=[{"cidr": "10.7.0.0/24", "dhcp_enabled": False}])
     await admin.made(admin.network.create_network, request, N)
     assert len(await left(admin)) == 3
+
+
+async def test_who_is_shown_no_l2_networks_is_told_whom_to_ask(member: Lab) -> None:
+    """A uuid will do: the platform lets every account build on an L2 network that it can name."""
+    answer = await member.operate(member.network.create_network, new_network({}))
+    assert "ask the cloud's operator for the uuid" in answer.error.message
+    l2 = member.cloud.store.l2_networks.where(name="l2-private")[0]["uuid"]
+    made = await a_network(member, {"l2_network": l2})
+    assert made.display_name == "n"
+
+
+async def test_a_vlan_that_is_taken_exists_already(admin: Lab) -> None:
+    """The second L2 network is made, and refused when it is attached to the hosts; it is taken back."""
+    await a_network(admin)
+    answer = await admin.operate(admin.network.create_network, new_network(display_name="other"))
+    assert answer.error.code == Code.ALREADY_EXISTS.value[0]
+    assert "already attached to the cluster by L2 VLAN network" in answer.error.message
+    assert [row["name"] for row in await admin.native("/l2-networks", "name~=l2-%")].count("l2-other") == 0
+    assert await admin.native("/l3-networks", "name=other") == []
+
+
+async def test_a_uuid_that_is_taken_by_this_very_step_is_its_result(admin: Lab) -> None:
+    """The database refuses it, and calls it an internal error."""
+    code, text = "SYS.1000", "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+    admin.cloud.control.fault(
+        Kind.FAILURE, call="CreateL2VlanNetwork", count=1, code=code, message=text, carried_out=True
+    )  # fmt: skip
+    assert (await a_network(admin)).display_name == "n"
+    admin.cloud.control.fault(Kind.FAILURE, call="CreateL2VlanNetwork", count=1, code=code, message=text)
+    answer = await admin.operate(admin.network.create_network, new_network({**NEW, "vlan": 301}))
+    assert answer.error.code == Code.ALREADY_EXISTS.value[0]

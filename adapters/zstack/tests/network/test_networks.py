@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from cloudspan.v1 import network_pb2
+from cloudspan.v1 import network_pb2, subnet_pb2
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_zstack_fake import Kind
 
-from .conftest import PARENT, N, a_network, a_subnet, drop_network, the_network
+from .conftest import PARENT, N, a_network, a_subnet, drop_network, shared_network, the_network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
@@ -136,3 +138,43 @@ async def test_delete_network_refuses_and_lists_nics_and_addresses(admin: Lab) -
     answer = await drop_network(admin, network.name)
     assert vip["ip"] in answer.error.message
     assert admin.cloud.control.count(call="DeleteL3Network") == 0
+
+
+async def test_delete_network_refuses_while_another_accounts_nic_stands_on_it(
+    admin: Lab, member: Lab, user: Callable[[str], Lab]
+) -> None:
+    """This account is shown none of others' NICs, but every address that is taken."""
+    network = await shared_network(admin, member)
+    await a_subnet(member, network.name)
+    other = user("demo2")
+    nic = await other.act("POST", "/nics", l3NetworkUuid=network.name[-32:])
+    assert await member.native("/vm-instances/nics", f"l3NetworkUuid={network.name[-32:]}") == []
+    answer = await drop_network(member, network.name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert nic["ip"] in answer.error.message
+    assert "other accounts" in answer.error.message
+    assert member.cloud.control.count(call="DeleteL3Network") == 0
+    await other.act("DELETE", f"/nics/{nic['uuid']}")
+    assert not (await drop_network(member, network.name)).HasField("error")
+
+
+async def test_delete_network_takes_the_router_that_serves_it(admin: Lab) -> None:
+    """Its NIC there is no user of the network; that on the network by which it reaches others is one."""
+    network = await the_network(admin, "vpc-net")
+    (nic,) = await admin.native("/vm-instances/nics", f"l3NetworkUuid={network.name[-32:]}")
+    assert (await admin.native_one("/vm-instances", f"uuid={nic['vmInstanceUuid']}"))["type"] == "ApplianceVm"
+    (subnet,) = network.subnets
+    answer = await admin.operate(admin.network.delete_subnet, subnet_pb2.DeleteSubnetRequest(name=subnet))
+    assert not answer.HasField("error"), answer.error.message
+    assert not (await drop_network(admin, network.name)).HasField("error")
+    answer = await drop_network(admin, (await the_network(admin, "public")).name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+
+
+async def test_l2_networks_are_shown_to_administrators_only(admin: Lab, member: Lab) -> None:
+    """Others are shown none, without an error: their networks say nothing of what they stand on."""
+    assert len(await admin.native("/l2-networks")) > 0
+    assert await member.native("/l2-networks") == []
+    network = await the_network(member, "private")
+    assert (network.network_type, network.native_network_type) == (N.NETWORK_TYPE_UNSPECIFIED, "")
+    assert (network.HasField("segmentation_id"), network.kind) == (False, N.KIND_FLAT)

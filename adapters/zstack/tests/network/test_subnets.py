@@ -11,9 +11,11 @@ from cloudspan.v1 import common_pb2, subnet_pb2
 from cloudspan_common.errors import NotFound
 from cloudspan_zstack_fake import Kind
 
-from .conftest import NEW, PARENT, S, a_network, a_subnet, new_subnet, the_network, writes
+from .conftest import NEW, PARENT, S, a_network, a_subnet, new_subnet, shared_network, the_network, writes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.zstack.tests.lab import Lab
 
 Code = grpc.StatusCode
@@ -112,19 +114,29 @@ async def test_a_subnet_that_can_not_be_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({}, "ipv6-ranges/by-cidr$"),
         ({"gateway_ip": "2001:db8::ff"}, ""),
         ({"allocation_pools": [S.AllocationPool(start="2001:db8::10", end="2001:db8::20")]}, "ipv6-ranges$"),
     ],
 )
-async def test_an_ipv6_subnet_has_calls_of_its_own(admin: Lab, fields: dict[str, Any], path: str) -> None:
-    """In the form that the reference asks for; this cloud has none of them and says so."""
+async def test_an_ipv6_subnet_by_pools_has_a_call_of_its_own(admin: Lab, fields: dict[str, Any], path: str) -> None:
+    """In the form that the reference asks for; this cloud does not have it and says so."""
     network = await a_network(admin)
     request = new_subnet(network.name, "2001:db8::/64", **fields)
     answer = await admin.operate(admin.network.create_subnet, request)
     expected = Code.UNIMPLEMENTED if path else Code.INVALID_ARGUMENT
     assert answer.error.code == expected.value[0]
     assert admin.cloud.control.count(method="POST", path=path or "ipv6") == (1 if path else 0)
+
+
+async def test_an_ipv6_subnet_is_all_of_its_network(admin: Lab) -> None:
+    """Its first address is the gateway; names, pools and version are those that the platform tells."""
+    network = await a_network(admin)
+    subnet = await a_subnet(admin, network.name, "2001:db8::/64")
+    assert (subnet.cidr, subnet.gateway_ip) == ("2001:db8::/64", "2001:db8::1")
+    assert subnet.ip_version == common_pb2.IP_VERSION_IPV6
+    assert [(one.start, one.end) for one in subnet.allocation_pools] == [
+        ("2001:db8::2", "2001:db8::ffff:ffff:ffff:ffff")
+    ]
 
 
 async def test_an_overlapping_subnet_exists_already(admin: Lab) -> None:
@@ -214,7 +226,7 @@ async def test_a_subnet_whose_name_server_fails_is_taken_back(admin: Lab) -> Non
     answer = await admin.operate(admin.network.create_subnet, request)
     assert answer.HasField("error")
     row = await admin.native_one("/l3-networks", f"uuid={network.name[-32:]}")
-    assert (row["ipRanges"], row["dns"]) == ([], [])
+    assert (row["ipRanges"], "dns" in row) == ([], False)
 
 
 async def test_delete_subnet_refuses_and_lists_addresses_in_use(admin: Lab) -> None:
@@ -225,8 +237,107 @@ async def test_delete_subnet_refuses_and_lists_addresses_in_use(admin: Lab) -> N
     nic = await admin.act("POST", "/nics", l3NetworkUuid=network.name[-32:])
     answer = await drop_subnet(admin, subnet.name)
     assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
-    assert f"{PARENT}/ports/{nic['uuid']}" in answer.error.message
+    assert f"ports/{nic['uuid']} (unused, {nic['ip']})" in answer.error.message
     await admin.act("DELETE", f"/nics/{nic['uuid']}")
     for _ in range(2):
         assert not (await drop_subnet(admin, subnet.name)).HasField("error")
     assert await admin.native("/l3-networks/ip-ranges", f"uuid={subnet.name[-32:]}") == []
+
+
+async def test_delete_subnet_refuses_while_virtual_addresses_are_of_it(admin: Lab) -> None:
+    """The list of taken addresses does not say what they are for; the virtual addresses themselves are asked."""
+    network = await a_network(admin)
+    subnet = await a_subnet(admin, network.name)
+    vip = await admin.act("POST", "/vips", name="mail", l3NetworkUuid=network.name[-32:])
+    answer = await drop_subnet(admin, subnet.name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert f"{vip['ip']} (mail)" in answer.error.message
+    assert admin.cloud.control.count(call="DeleteIpRange") == 0
+    await admin.act("DELETE", f"/vips/{vip['uuid']}")
+    assert not (await drop_subnet(admin, subnet.name)).HasField("error")
+
+
+async def test_delete_subnet_refuses_while_addresses_of_other_accounts_are_of_it(
+    admin: Lab, member: Lab, user: Callable[[str], Lab]
+) -> None:
+    """Neither their NICs nor their virtual addresses are shown to this account; that they are taken is."""
+    network = await shared_network(admin, member)
+    subnet = await a_subnet(member, network.name)
+    await member.act("GET", f"/l3-networks/{network.name[-32:]}/dhcp-ip")
+    other = user("demo2")
+    vip = await other.act("POST", "/vips", name="theirs", l3NetworkUuid=network.name[-32:])
+    answer = await drop_subnet(member, subnet.name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+    assert vip["ip"] in answer.error.message
+    assert "1 addresses" in answer.error.message
+    await other.act("DELETE", f"/vips/{vip['uuid']}")
+    assert not (await drop_subnet(member, subnet.name)).HasField("error")
+
+
+POOL = {"range_type": "AddressPool"}
+
+
+def new_pool(network: str, cidr: str = "10.99.0.0/24", **fields: Any) -> subnet_pb2.CreateSubnetRequest:
+    request = new_subnet(network, cidr, **fields)
+    request.options.update(POOL)
+    return request
+
+
+async def test_an_address_pool_has_a_cidr_and_a_gateway_of_its_own(admin: Lab) -> None:
+    """Queries tell its first address as its gateway, and not that it is a pool; it gives addresses to VIPs only."""
+    network = await a_network(admin)
+    first = await a_subnet(admin, network.name)
+    run = [S.AllocationPool(start="10.99.0.10", end="10.99.0.20")]
+    pool = await admin.made(admin.network.create_subnet, new_pool(network.name, allocation_pools=run), S)
+    assert (pool.cidr, pool.gateway_ip, list(pool.allocation_pools)) == ("10.99.0.0/24", "", run)
+    (row,) = await admin.native("/l3-networks/ip-ranges", f"uuid={pool.name[-32:]}")
+    assert (row["gateway"], "ipRangeType" in row) == ("10.99.0.10", False)
+    nic = await admin.act("POST", "/nics", l3NetworkUuid=network.name[-32:])
+    assert nic["usedIps"][0]["ipRangeUuid"] == first.name[-32:]
+
+
+async def test_a_range_is_added_to_a_network_that_has_an_address_pool(admin: Lab) -> None:
+    """The pool's CIDR is its own; only its addresses may not be taken twice."""
+    network = await a_network(admin)
+    whole = await admin.made(admin.network.create_subnet, new_pool(network.name, "10.99.0.0/29"), S)
+    assert [(run.start, run.end) for run in whole.allocation_pools] == [("10.99.0.1", "10.99.0.6")]
+    subnet = await a_subnet(admin, network.name)
+    assert (subnet.cidr, subnet.gateway_ip) == ("10.7.0.0/24", "10.7.0.1")
+    answer = await admin.operate(admin.network.create_subnet, new_pool(network.name, "10.99.0.0/29"))
+    assert (answer.error.code, whole.name in answer.error.message) == (Code.ALREADY_EXISTS.value[0], True)
+
+
+async def test_a_subnet_is_the_same_in_whatever_order_the_platform_tells_it(admin: Lab) -> None:
+    """It tells nested lists in another order from call to call; an etag must not change by that."""
+    network = await a_network(admin)
+    subnet = await a_subnet(admin, network.name, dns_nameservers=["192.0.2.2", "192.0.2.1"])
+    admin.cloud.store.l3_networks.present(network.name[-32:])["dns"].reverse()
+    assert subnet == await admin.network.get_subnet(admin.call(subnet.name), subnet_pb2.GetSubnetRequest())
+
+
+async def test_a_virtual_address_of_another_account_in_an_address_pool_is_in_use(
+    admin: Lab, member: Lab, user: Callable[[str], Lab]
+) -> None:
+    """The pool's first address too, which its rows tell as the gateway."""
+    network = await shared_network(admin, member)
+    pool = await member.made(member.network.create_subnet, new_pool(network.name, "10.99.0.0/29"), S)
+    other = user("demo2")
+    vip = await other.act("POST", "/vips", name="theirs", l3NetworkUuid=network.name[-32:])
+    assert vip["ip"] == "10.99.0.1"
+    answer = await drop_subnet(member, pool.name)
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0], answer.error.message
+    assert "10.99.0.1" in answer.error.message
+
+
+async def test_the_router_that_serves_a_network_is_no_user_for_whom_it_is_hidden_from(admin: Lab, member: Lab) -> None:
+    """Its NIC has the gateway's address."""
+    network = await shared_network(admin, member)
+    subnet = await a_subnet(member, network.name)
+    tools = admin.cloud._building.tools
+    (router,) = admin.cloud.store.vms.where(type="ApplianceVm")
+    l3 = admin.cloud.store.l3_networks.present(network.name[-32:])
+    nic = tools.machines.add_nic(router, l3)
+    gateway = {"ip": subnet.gateway_ip}
+    nic.update(gateway)
+    admin.cloud.store.used_ips.present(nic["_ips"][0]).update(gateway)
+    assert not (await drop_subnet(member, subnet.name)).HasField("error")

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from cloudspan.v1 import volume_pb2, volume_type_pb2
-from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.errors import InvalidRequest, NotFound
 from cloudspan_zstack_fake import Kind
 
 from .conftest import GIB, PARENT, V, a_snapshot, a_volume, new_volume
@@ -29,7 +29,7 @@ async def test_a_new_volume_has_what_was_asked(member: Lab) -> None:
     assert (volume.size_bytes, volume.description, dict(volume.labels)) == (3 * GIB, "mine", {"team": "db", "flag": ""})
     assert (volume.state, volume.native_state) == (V.STATE_AVAILABLE, "NotInstantiated")
     assert (volume.kind, volume.storage_pool) == (V.KIND_DATA, "")
-    account = await member.native_one("/accounts")
+    account = await member.native_one("/accounts", "name=demo")
     assert volume.project == f"{PARENT}/projects/{account['uuid']}"
     assert volume == await member.storage.get_volume(member.call(volume.name), volume_pb2.GetVolumeRequest())
 
@@ -271,3 +271,39 @@ async def test_volumes_are_sorted_by_size(member: Lab) -> None:
         await member.storage.list_volumes(
             member.call(), member.query(V, order_by=(("size_bytes", True), ("display_name", False)))
         )
+
+
+async def test_disks_of_routers_are_hidden_as_the_routers_are(admin: Lab) -> None:
+    """From lists of any size, from Get, and from what would change them: a router's VM is no server."""
+    store = admin.cloud.store
+    (router,) = store.vms.where(type="ApplianceVm")
+    disk = admin.cloud._building.tools.machines.add_volume(router, "Root", 1 << 30)
+    names = [volume.name for volume in await admin.everything(admin.storage.list_volumes, V, limit=1)]
+    assert names == [volume.name for volume in await admin.everything(admin.storage.list_volumes, V)]
+    assert (len(names), disk["uuid"] in str(names)) == (len(store.volumes) - 1, False)
+    name = f"{PARENT}/volumes/{disk['uuid']}"
+    with pytest.raises(NotFound, match="does not see it"):
+        await admin.storage.get_volume(admin.call(name), volume_pb2.GetVolumeRequest())
+    answer = await admin.operate(admin.storage.delete_volume, volume_pb2.DeleteVolumeRequest(name=name))
+    assert answer.error.code == Code.FAILED_PRECONDITION.value[0]
+
+
+async def test_volumes_of_the_platforms_own_are_as_if_they_were_not_there(admin: Lab) -> None:
+    """Memory and cache volumes: lists hide them, so nothing reads or deletes them by their uuid either."""
+    (volume, *_) = admin.cloud.store.volumes
+    volume["type"] = "Memory"
+    name = f"{PARENT}/volumes/{volume['uuid']}"
+    with pytest.raises(NotFound):
+        await admin.storage.get_volume(admin.call(name), volume_pb2.GetVolumeRequest())
+    await admin.operate(admin.storage.delete_volume, volume_pb2.DeleteVolumeRequest(name=name))
+    assert admin.cloud.control.count(call="DeleteDataVolume") == 0
+
+
+async def test_a_create_whose_sessions_are_ended_again_and_again_goes_on(member: Lab) -> None:
+    """Someone revokes three of them in a row, before the job that each began has done anything."""
+    rule = member.cloud.control.fault(
+        Kind.FAILURE, call="CreateDataVolume", count=3, code="ID.1001", message="Session expired"
+    )  # fmt: skip
+    volume = await a_volume(member)
+    assert (rule.hits, volume.state) == (3, V.STATE_AVAILABLE)
+    assert len(await member.native("/volumes", f"uuid={volume.name[-32:]}")) == 1

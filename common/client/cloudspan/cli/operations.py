@@ -163,21 +163,33 @@ def _marked(reviewed: Path, cluster: str) -> list[dict[str, Any]]:
 
 
 def _apply(gateway: str, entries: Sequence[dict[str, Any]], *, even_unknown: bool) -> None:
-    def ask(client: Client) -> int:
-        failed = 0
-        for entry in entries:
+    kept = asked(gateway, lambda client: _delete(client, entries, even_unknown=even_unknown))
+    for name, why in kept.items():
+        click.echo(f"kept     {name}: {why}")
+    if kept:
+        raise click.ClickException(f"{len(kept)} of {len(entries)} were kept")
+
+
+def _delete(client: Client, entries: Sequence[dict[str, Any]], *, even_unknown: bool) -> dict[str, str]:
+    """Delete orphans; return why those were kept that could not be.
+
+    One that others use, as servers use a network, is refused until these are gone: so whatever was refused is tried
+    again as long as others go.
+    """
+    left, kept = list(entries), dict[str, str]()
+    while left:
+        kept = {}
+        for entry in left:
             request = orphan_pb2.DeleteOrphanRequest(
                 name=entry["name"], operation=entry["operation"], even_unknown=even_unknown
             )
             try:
                 client.orphans.DeleteOrphan(request)
             except CloudspanError as error:
-                failed += 1
-                click.echo(f"kept     {entry['name']}: {error.message}")
+                kept[entry["name"]] = error.message
             else:
                 click.echo(f"deleted  {entry['name']}")
-        return failed
-
-    failed = asked(gateway, ask)
-    if failed:
-        raise click.ClickException(f"{failed} of {len(entries)} were kept")
+        if len(kept) == len(left):
+            break
+        left = [entry for entry in left if entry["name"] in kept]
+    return kept

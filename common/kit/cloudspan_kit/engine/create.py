@@ -15,12 +15,12 @@ And `reconcile`, which runs in every later step until it knows:
    removed.
 6. **It was not, and may still be** (a late commit): a look proves nothing, so the marker is looked for until
    `settle_s` has passed; only then it is sent again, and `generation` counts that there may be two. With BY_KEY the
-   platform refuses a second one, so nothing settles: it is sent again at once.
+   platform refuses a second one, so nothing settles: it is sent again at once, then after longer and longer pauses.
 7. **Both sends come through**: one is kept, the other removed, now or when the operation ends (`remove_duplicates`).
 8. **The adapter crashed** behind the send: the gateway has stored nothing of it, and comes again with a later
    attempt; that is case 4 of `run`, and goes on here as 5 or 6.
-9. **Nothing can find it** (UNSAFE, or the look is refused for good): the outcome is unknown, what is known is undone,
-   and the marker is told to whoever has to look (`_give_up`).
+9. **Nothing can find it** (UNSAFE, the look is refused for good, or the last of `_MOST_SENDS` left nothing): the
+   outcome is unknown, what is known is undone, and the marker is told to whoever has to look (`_give_up`).
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     from cloudspan_kit.cluster import CreateSafety
     from cloudspan_kit.engine.run import OperationRun
     from cloudspan_kit.operation import Made
+
+
+# Of a create by key: 0, 1, 2, 4, ... s between its sends, 60 s at most; what was lost twelve times in six minutes, as a
+# request that breaks the platform is, will be lost again.
+_MOST_SENDS, _MAX_PAUSE_S = 12, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +104,24 @@ async def reconcile(run: OperationRun, record: Record, trip: Create) -> NoReturn
         _give_up(run, record, trip, "it has nothing to find it by")
     total = cursors.waited(record, run.clock)
     # A second send with the same key is refused; when there will be none the first must have had its time.
-    if total < run.settle_s and (trip.safety == BY_MARKER or run.undoing):
-        pause = min(poll_interval(total), run.settle_s - total)
+    settle_s = run.settle_s if trip.safety == BY_MARKER or run.undoing else _pause_before_resend(record.generation)
+    if total < settle_s:
+        pause = min(poll_interval(total), settle_s - total)
         run.suspend(record, Record.STATE_RECONCILING, Phase.PHASE_RECONCILING, retry_after_s=pause)
     if found:
         await _settle_on(run, record, trip, found)
     if run.undoing:
         run.suspend(record, Record.STATE_UNDONE, Phase.PHASE_UNDOING)
+    if trip.safety == BY_KEY and record.generation + 1 >= _MOST_SENDS:
+        _give_up(run, record, trip, f"nothing of it is there after {_MOST_SENDS} sends")
     record.generation += 1
     cursors.forget_waiting(record)
     run.suspend(record, Record.STATE_SENT)
+
+
+def _pause_before_resend(generation: int) -> float:
+    """Return how long to wait before a create by key that was sent again `generation` times is sent once more."""
+    return min(2.0 ** (generation - 1), _MAX_PAUSE_S) if generation else 0.0
 
 
 async def remove_duplicates(

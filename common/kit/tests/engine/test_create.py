@@ -123,6 +123,30 @@ async def test_with_a_key_of_ours_nothing_settles(cloud: ScriptedCloud) -> None:
     assert cloud.clock.monotonic() - before < 5
 
 
+async def test_a_create_by_key_that_is_lost_each_time_backs_off_and_ends(cloud: ScriptedCloud) -> None:
+    """Whatever loses it: at once, then after 1, 2, 4, ... s up to a minute, and after twelve sends no more."""
+    cloud.by_key = True
+    cloud.faults = {number: Fault(refuses=errors.OutcomeUnknown("the job has been expired")) for number in range(1000)}
+    before = cloud.clock.monotonic()
+    ended = await Gateway(cloud, one_server(cloud, safety=BY_KEY)).drive()
+    assert errors.from_status(ended.answer.error).reason == "OUTCOME_UNKNOWN"
+    assert "after 12 sends" in ended.answer.error.message
+    assert len(cloud.writes) == 12
+    assert 300 < cloud.clock.monotonic() - before < 600
+
+
+async def test_a_create_by_key_that_comes_between_two_sends_is_the_one(cloud: ScriptedCloud) -> None:
+    """Each pause is spent looking."""
+    cloud.by_key = True
+    cloud.faults = {
+        **{number: Fault(refuses=errors.OutcomeUnknown("reset")) for number in range(7)},
+        7: Fault(commits_after_s=20.0),
+    }
+    ended = await Gateway(cloud, one_server(cloud, safety=BY_KEY)).drive()
+    assert ended.ok
+    assert len(cloud.writes) == 8
+
+
 async def test_a_key_that_is_somebody_elses_is_refused(cloud: ScriptedCloud) -> None:
     """Without a lost reply ALREADY_EXISTS is about another's resource, whatever the look would find."""
     cloud.faults = {0: Fault(refuses=errors.AlreadyExists("taken"))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,27 @@ _KEPT = (
 )
 _PARAM = ("name", "type", "where", "enum", "range", "maxLength")
 _PREFIX = "/zstack"
+_NODE_FIELDS = {
+    "HostInventory": {
+        "username": "string", "sshPort": "int", "osDistribution": "string", "osRelease": "string",
+        "osVersion": "string",
+    },
+    "L2NetworkInventory": {"vlan": "int"},
+    "SecurityGroupInventory": {"internalId": "int"},
+    "SessionInventory": {"noSessionEvaluation": "boolean"},
+    "UsedIpInventory": {"ipInBinary": "list"},
+    "VipInventory": {"ipRangeUuid": "string"},
+    "VirtualRouterVmInventory": {"internalId": "long"},
+    "VmInstanceInventory": {"internalId": "long"},
+    "VmNicInventory": {"usedIpUuid": "string"},
+    "VpcRouterVmInventory": {"internalId": "long"},
+}  # fmt: skip
+"""Fields that a real node has and the reference does not name."""
+_NEVER_SENT = {"UsedIpInventory": ("usedFor",)}
+"""Fields that the reference names and no row of a real node has."""
+_NO_PATHS = ("/v1/accounts/resources/refs/{uuid}", "/v1/network-services/providers/{uuid}")
+"""Paths that the reference names and a real node does not have."""
+_NODE_ANSWERS = {"GetVersion": {"success": "boolean"}, "GetCurrentTime": {"success": "boolean"}}
 
 
 def main() -> None:
@@ -39,16 +61,25 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"not in the reference: {', '.join(sorted(unknown))}")
     chosen = [call for call in reference if call["name"] in served]
-    document = {"calls": [_call(call) for call in chosen], "inventories": _inventories(reference)}
+    taken = Counter(re.sub(r"{\w+}", "{}", path) for call in reference for path in _paths(call))
+    document = {"calls": [_call(call, taken) for call in chosen], "inventories": _inventories(reference)}
     EXCERPT.write_bytes(_lines(document))
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
+def _paths(call: dict[str, Any]) -> list[str]:
+    paths = (path.removeprefix(_PREFIX) for path in (call["path"], *call.get("altPaths", ())))
+    return [path for path in paths if path not in _NO_PATHS]
+
+
+def _call(call: dict[str, Any], taken: Counter[str]) -> dict[str, Any]:
     kept = {key: call[key] for key in _KEPT if call.get(key)}
-    kept["paths"] = [path.removeprefix(_PREFIX) for path in (call["path"], *call.get("altPaths", ()))]
+    kept["paths"] = _paths(call)
+    alone = [path for path in kept["paths"] if taken[re.sub(r"{\w+}", "{}", path)] == 1]
+    kept |= {"alone": alone} if alone else {}
     kept["auth"] = call["auth"]
     kept["params"] = [_param(param) for param in call["params"]]
     kept["response"] = {key: value["type"] for key, value in call["response"].items()}
+    kept["response"] |= _NODE_ANSWERS.get(call["name"], {})
     return kept
 
 
@@ -77,7 +108,10 @@ def _inventories(reference: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
         for value in call["response"].values():
             if value.get("fields"):
                 fields = {f["name"]: f["type"] for f in value["fields"] if isinstance(f, dict)}
-                found[value["type"].removesuffix("[]")] = fields
+                name = value["type"].removesuffix("[]")
+                dropped = _NEVER_SENT.get(name, ())
+                found[name] = {field: kind for field, kind in fields.items() if field not in dropped}
+                found[name] |= _NODE_FIELDS.get(name, {})
     return found
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cloudspan_kit.fakes.wire import Json, Reply, reply
+from cloudspan_zstack_fake.api.errors import document
 from cloudspan_zstack_fake.api.reference import bind, check, well_formed
 from cloudspan_zstack_fake.api.relations import by_parameter, main_table
 from cloudspan_zstack_fake.faults import JOB_KINDS, Kind
@@ -58,7 +61,7 @@ class Gate:
         except BadRequest as bad:
             return text(bad.text, bad.status)
         except Failure as failure:
-            return reply({"error": failure.document()}, 503)
+            return reply({"error": document(failure, self._store.settings.locale)}, 503)
 
     def _answer(self, call: Call) -> Reply:
         if call.path.startswith(_JOBS):
@@ -84,7 +87,10 @@ class Gate:
         job = self._jobs.open(call.headers.get("X-Job-UUID", ""), api.name)
         call.job_uuid = job.uuid
         fate = call.fate if call.fate is not None and call.fate.kind in JOB_KINDS else None
-        self._jobs.run(job, lambda: self._work(call, api), fate)
+        if _is_wide(call):
+            self._jobs.forget(job.uuid)  # the tables can't hold the job's row: it is lost at once, and nothing is done
+        else:
+            self._jobs.run(job, lambda: self._work(call, api), fate)
         if call.fate is not None and call.fate.kind is Kind.DUPLICATE_JOB:
             raise BadRequest(f"Duplicate job uuid[{job.uuid}]")
         timeout = call.headers.get("X-API-Timeout", "")
@@ -112,18 +118,20 @@ class Gate:
         who = call.identity
         changes = api.method != "GET" and api.category in _ADMIN_CATEGORIES
         if not who.admin and (changes or api.name in _ADMIN_CALLS):
-            raise Failure("ID.1002", f"operation[API{api.name}Msg] is denied: it needs the administrator")
+            text = f"request api[name: API{api.name}Msg] is admin only, can not be executed by current user"
+            raise Failure("ID.1002", text)
 
     def _is_gone(self, call: Call, api: Api) -> bool:
         """Whether a delete finds its resource gone, which is fine; refuse other calls on what is not there."""
         table = main_table(api, self._store)
         if table is None or not call.path_params or api.name.startswith("Query"):
             return False
-        uuid = next(iter(call.path_params.values()))
-        row = table.get(uuid)
-        if row is None and api.success_if_gone and well_formed(uuid):
+        field, uuid = next(iter(call.path_params.items()))
+        if table.get(uuid) is None and api.success_if_gone:
+            if not well_formed(uuid):
+                raise Failure("SYS.1003", f"invalid value[{uuid}] of field [uuid]")
             return True
-        self._check_access(call, table, uuid, own=api.method != "GET")
+        self._check_access(call, table, field, uuid, own=api.method != "GET")
         return False
 
     def _check_references(self, call: Call) -> None:
@@ -131,14 +139,15 @@ class Gate:
             table = self._tables.get(name)
             if table is not None:
                 for uuid in value if isinstance(value, list) else [value]:
-                    self._check_access(call, table, uuid, own=False)
+                    self._check_access(call, table, name, uuid, own=False)
 
-    def _check_access(self, call: Call, table: Table, uuid: str, *, own: bool) -> None:
-        row = table.present(uuid)
+    def _check_access(self, call: Call, table: Table, field: str, uuid: str, *, own: bool) -> None:
+        row = table.get(uuid)
+        if row is None:
+            raise table.missing(field, uuid)
         if call.who is not None and not may_see(row, call.who.account, admin=call.who.admin, own=own):
-            raise Failure(
-                "ID.1002", f"permission denied, the account[uuid: {call.who.account}] can't use {table.kind}[{uuid}]"
-            )
+            who, what = f"account[uuid:{call.who.account}]", f"resource[uuid:{uuid}, type:{table.kind}]"
+            raise Failure("SYS.1006", f"permission denied, the {who} is not the owner of the {what}")
 
 
 def may_see(row: Json, account: str, *, admin: bool, own: bool = False) -> bool:
@@ -147,6 +156,11 @@ def may_see(row: Json, account: str, *, admin: bool, own: bool = False) -> bool:
     if admin or owner in ("", account):
         return True
     return not own and (row.get("_public", False) or account in row.get("_shared", ()))
+
+
+def _is_wide(call: Call) -> bool:
+    """Whether a request holds characters of four bytes, which MySQL's utf8mb3 has no room for."""
+    return bool(call.raw) and max(msgspec.json.encode(call.document()).decode()) > "\uffff"
 
 
 def _keys(call: Call) -> Json:

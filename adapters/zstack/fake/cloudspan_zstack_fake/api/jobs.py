@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_kit.fakes.wire import Reply, reply
+from cloudspan_zstack_fake.api.errors import document
 from cloudspan_zstack_fake.faults import Kind
 from cloudspan_zstack_fake.wire import BadRequest, Failure
 
@@ -77,7 +78,7 @@ class JobDesk:
         if fate is not None and fate.kind is Kind.LOST_JOB:
             del self._jobs[job.uuid]
         if fate is not None and fate.kind is Kind.FAILURE:
-            job.answer = _failed(Failure(fate.code, fate.message))
+            job.answer = self._failed(Failure(fate.code, fate.message))
 
     def poll(self, uuid: str) -> Reply:
         """Return what polling a job answers.
@@ -88,7 +89,7 @@ class JobDesk:
         self._forget_old()
         job = self._jobs.get(uuid)
         if job is None:
-            raise BadRequest(f"unable to find the job[uuid:{uuid}], the job has been expired", 404)
+            raise BadRequest("the job has been expired", 404)
         return job.answer or reply({}, 202)
 
     def call_of(self, uuid: str) -> str:
@@ -134,7 +135,10 @@ class JobDesk:
     def _close(self, job: Job, result: Json | Failure) -> None:
         if job.stuck or job.answer is not None:
             return
-        job.answer = _failed(result) if isinstance(result, Failure) else reply(result)
+        job.answer = self._failed(result) if isinstance(result, Failure) else reply(result)
+
+    def _failed(self, failure: Failure) -> Reply:
+        return reply({"error": document(failure, self._store.settings.locale, of_job=True)}, 503)
 
     def _forget_old(self) -> None:
         # Oldest first, so the scan ends at the first young one; those still processing are kept.
@@ -153,7 +157,3 @@ def _bug(job: Job, error: Exception) -> Failure:
     """Word an error of the fake's own as the server does, so that it fails the job and not the next one's request."""
     log.error("job failed by a bug", extra={"job": job.uuid, "call": job.call}, exc_info=error)
     return Failure("SYS.1000", f"{type(error).__name__}: {error}")
-
-
-def _failed(failure: Failure) -> Reply:
-    return reply({"error": failure.document()}, 503)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     Rows = Table | Callable[[], Iterable[Json]]
 
-_ADMIN_ONLY = frozenset({"QueryGlobalConfig", "QueryManagementNode"})
+_ADMIN_ONLY = frozenset({"QueryGlobalConfig", "QueryManagementNode", "QueryL2Network", "QueryL2VlanNetwork"})
+"""Others are shown no rows of these, and no error."""
 
 
 class Lists:

@@ -25,6 +25,9 @@ _DEFAULT_LIMIT = 1000
 _OPERATORS = ("!=", ">=", "<=", "!?=", "!~=", "~=", "?=", "=", ">", "<", "is null", "not null")
 """In the order in which the server looks for them, anywhere in the condition."""
 _JAVA_PACKAGE = "org.zstack.header"
+_NO_TOTAL = ("NetworkServiceProviderInventory",)
+"""Inventories that the server does not count, whatever is asked."""
+_RUNTIME = "org.zstack.header.exception.CloudRuntimeException"
 
 
 class Queries:
@@ -40,28 +43,27 @@ class Queries:
             wanted = call.uuid()
             return self._page([row for row in rows if row["uuid"] == wanted], inventory, ())
         params = call.params
-        for unsupported in ("groupBy", "filterName"):
-            if params.get(unsupported):
-                raise Failure("SYS.1014", f"{unsupported} is not served by this cloud")
+        _check_paging(params)
         tests = [self._test(inventory, condition) for condition in params.get("q", ())]
         found = [row for row in rows if all(test(row) for test in tests)]
+        told = {} if inventory in _NO_TOTAL else {"total": len(found)}
         if params.get("count"):
-            return {"total": len(found)}
+            return {"schema": {}, **told}
         ordered = self._ordered(found, inventory, params.get("sort", ""))
         start, limit = params.get("start", 0), params.get("limit", _DEFAULT_LIMIT)
         fields = tuple(name for name in params.get("fields", "").split(",") if name)
         answer = self._page(ordered[start : start + limit], inventory, fields)
-        if params.get("replyWithCount"):
-            answer["total"] = len(found)
-        return answer
+        return answer | (told if params.get("replyWithCount") else {})
 
     def _page(self, rows: list[Json], inventory: str, fields: tuple[str, ...]) -> Json:
         shown = [self._views.show(inventory, row) for row in rows]
         for field in fields:
-            self._field_type(inventory, field)
+            if field not in self._inventories[inventory]:
+                raise Failure("SYS.1000", f"{_RUNTIME}: inventory[${{selfInventoryClass}}] has no field[{field}]")
         if fields:
             shown = [{name: row[name] for name in fields if name in row} for row in shown]
-        schema = {f"inventories[{place}]": f"{_JAVA_PACKAGE}.{inventory}" for place in range(len(shown))}
+        kinds = (self._views.kind(inventory, row) for row in rows)
+        schema = {f"inventories[{place}]": f"{_JAVA_PACKAGE}.{kind}" for place, kind in enumerate(kinds)}
         return {"inventories": shown, "schema": schema}
 
     def _ordered(self, rows: list[Json], inventory: str, sort: str) -> list[Json]:
@@ -70,7 +72,9 @@ class Queries:
         if not sort:
             return by_key
         field = sort.lstrip("+- ")
-        self._field_type(inventory, field)
+        if field not in self._inventories[inventory]:
+            text = f"invalid order by clause, inventory[{inventory}] doesnt have field[{{1}}]"
+            raise Failure("SYS.1000", f"org.zstack.zql.ast.visitors.ZQLError: {text}")
         present = [row for row in by_key if row.get(field) is not None]
         absent = [row for row in by_key if row.get(field) is None]
         present.sort(key=lambda row: row[field], reverse=sort.startswith("-"))
@@ -79,13 +83,15 @@ class Queries:
     def _field_type(self, inventory: str, field: str) -> str:
         known = self._inventories[inventory].get(field)
         if known is None:
-            raise Failure("SYS.1007", f"invalid field[{field}]: {inventory} has none of that name")
+            raise _unknown(inventory, field)
         return known
 
     def _test(self, inventory: str, condition: str) -> Test:
         operator = next((op for op in _OPERATORS if op in condition), None)
         if operator is None:
-            raise BadRequest(f"Invalid query parameter. The condition[{condition}] has no operator of {_OPERATORS}")
+            what = f"The '{condition}' in the parameter[q] doesn't contain any query operator"
+            raise BadRequest(f"Invalid query parameter. {what}. Valid query operators are [[{', '.join(_OPERATORS)}]]")
+        _check_text(condition)
         field, _, value = condition.partition(operator)
         field = field.strip()
         if field in ("__systemTag__", "__userTag__"):
@@ -108,7 +114,7 @@ class Queries:
         if not tail:
             return (lambda row: plain_value(row, field)), self._field_type(inventory, field)
         if head not in self._relations.get(inventory, {}):
-            raise Failure("SYS.1007", f"invalid field[{field}]: {inventory} leads to no {head}")
+            raise _unknown(inventory, field)
         target, follow = self._relations[inventory][head]
         beyond, kind = self._reach(target, tail)
         return (lambda row: [value for child in follow(row) for value in beyond(child)]), kind
@@ -135,6 +141,29 @@ class Queries:
             return stamps.parse_condition(value, self._store.settings.utc_offset_s)
         # The database compares text without regard to case (utf8_general_ci), booleans by their words.
         return value.casefold()
+
+
+def _check_text(condition: str) -> None:
+    """Fail on the characters that the server's parser or its database does not get over."""
+    if "'" in condition:
+        text = f"java.lang.StringIndexOutOfBoundsException: String index out of range: {len(condition)}"
+        raise Failure("SYS.1000", text)
+    if max(condition) > "\uffff":
+        text = "org.hibernate.exception.GenericJDBCException: could not extract ResultSet"
+        raise Failure("SYS.1000", f"javax.persistence.PersistenceException: {text}")
+
+
+def _check_paging(params: Json) -> None:
+    if params.get("filterName"):
+        raise Failure("SYS.1007", "filterName must be formatted as [filterType:condition(s)]")
+    for name, word in (("limit", "max-results"), ("start", "first-result")):
+        if params.get(name, 0) < 0:
+            raise Failure("SYS.1000", f"java.lang.IllegalArgumentException: {word} cannot be negative")
+
+
+def _unknown(inventory: str, field: str) -> Failure:
+    what = f"inventory class[class {_JAVA_PACKAGE}.{inventory}] not having field[{field}]"
+    return Failure("SYS.1000", f"{_RUNTIME}: {what}")
 
 
 def _comparable(one: Any) -> Any:

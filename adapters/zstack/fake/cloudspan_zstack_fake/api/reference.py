@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cloudspan_kit.fakes.wire import Json
 
 EXCERPT = Path(__file__).with_name("calls.json")
+_VALIDATOR = "org.zstack.header.message.ApiMessageParamValidator"
 _UUID = re.compile("[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
@@ -54,6 +55,8 @@ class Api(msgspec.Struct, frozen=True, rename="camel"):
     success_if_gone: bool = False
     default_timeout_seconds: int = 1800
     edition: str = ""
+    alone: tuple[str, ...] = ()
+    """Of the paths those that no other call of the full reference has."""
 
     @property
     def is_async(self) -> bool:
@@ -62,8 +65,8 @@ class Api(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def inventory(self) -> str:
         """Name of the rows that it answers; empty when it answers something else."""
-        found = self.response.get("inventories") or self.response.get("inventory") or ""
-        return found.removesuffix("[]")
+        several = self.response.get("inventories", "")
+        return several.removesuffix("[]") if several.endswith("[]") else self.response.get("inventory", "")
 
 
 class _Excerpt(msgspec.Struct):
@@ -96,16 +99,15 @@ class Reference:
         """Return the call of a request and the values in its path; `keys` are those of its body.
 
         Raises:
-            BadRequest: 404 for an unknown path, 405 for a wrong method, 400 when no key names an action.
+            BadRequest: 404 for an unknown path and for PATCH, 405 for another wrong method, 400 for no known action.
         """
         given = tuple(path.strip("/").split("/"))
         at_path = _most_literal(given, self._by_length.get(len(given), ()))
         if not at_path:
-            raise BadRequest(f"no api mapping to {method} {path}", 404)
-        candidates = [(parts, api) for parts, api in at_path if api.method == method]
-        if not candidates:
-            raise BadRequest(f"the method[{method}] is not allowed for {path}", 405)
-        parts, api = _by_action(candidates, set(keys))
+            raise BadRequest(f"no api mapping to {path}", 404)
+        if method == "PATCH":
+            raise BadRequest("", 404)
+        parts, api = _alone(at_path) or _by_method(at_path, method, set(keys), path)
         values = {want[1:-1]: got for want, got in zip(parts, given, strict=True) if want[0] == "{"}
         return api, values
 
@@ -123,12 +125,26 @@ def _most_literal(
     return [(parts, api) for literals, parts, api in fits if literals == best]
 
 
-def _by_action(candidates: list[tuple[tuple[str, ...], Api]], keys: set[str]) -> tuple[tuple[str, ...], Api]:
+def _alone(at_path: list[tuple[tuple[str, ...], Api]]) -> tuple[tuple[str, ...], Api] | None:
+    """Return the call that has its path to itself: the server looks neither at the method nor at the body's keys."""
+    parts, api = at_path[0]
+    return (parts, api) if f"/{'/'.join(parts)}" in api.alone else None
+
+
+def _by_method(
+    at_path: list[tuple[tuple[str, ...], Api]], method: str, keys: set[str], path: str
+) -> tuple[tuple[str, ...], Api]:
+    candidates = [(parts, api) for parts, api in at_path if api.method == method]
+    if not candidates:
+        raise BadRequest(f"the method[{method}] is not allowed for {path}", 405)
+    return _by_action(candidates, keys, path)
+
+
+def _by_action(candidates: list[tuple[tuple[str, ...], Api]], keys: set[str], path: str) -> tuple[tuple[str, ...], Api]:
     for parts, api in candidates:
         if not api.action_key or api.action_key in keys:
             return parts, api
-    known = ", ".join(api.action_key for _, api in candidates)
-    raise BadRequest(f"the body doesn't contain action mapping to the URL; it must hold one of: {known}")
+    raise BadRequest(f"the body doesn't contain action mapping to the URL[{path}]")
 
 
 def bind(api: Api, path_params: Mapping[str, str], query: list[tuple[str, str]], body: Json) -> Json:
@@ -182,12 +198,14 @@ def _converted(param: Param, value: Any) -> Any:
     if param.type == "string":
         if isinstance(value, (dict, list)):
             raise BadRequest(f"{param.name} is a string, but got {value!r}")
-        return value if isinstance(value, str) else str(value)
+        return str(value).strip()  # as the server does with every text
     return value
 
 
 def _number(param: Param, value: Any) -> int:
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+(\.0)?", str(value)):
+        if param.where == "query":
+            raise BadRequest(f"Invalid query parameter. '{param.name}' must be an integer")
         raise BadRequest(f"{param.name} is a number, but got {value!r}")
     return int(float(str(value))) if "." in str(value) else int(value)
 
@@ -201,31 +219,34 @@ def check(api: Api, params: Json) -> None:
     for param in api.params:
         if param.name not in params:
             if param.required:
-                raise _invalid(api, param, "is mandatory, can not be null")
+                raise _invalid(param, "is mandatory, can not be null")
             continue
-        _check_value(api, param, params[param.name])
-    wanted = params.get("resourceUuid")
-    if wanted is not None and not _UUID.fullmatch(wanted):
-        raise Failure("SYS.1007", f"resourceUuid[{wanted}] is not a valid uuid")
+        _check_value(param, params[param.name])
+        if param.name == "resourceUuid" and not param.required and not well_formed(params[param.name]):
+            raise _invalid_uuid(params[param.name])
 
 
-def _check_value(api: Api, param: Param, value: Any) -> None:
-    if param.required and param.name == "name" and not value:
-        raise _invalid(api, param, "can not be an empty string")
+def _invalid_uuid(uuid: str) -> Failure:
+    return Failure("SYS.1007", f"resourceUuid[{uuid}] is not a valid uuid. A valid uuid is a UUID(v4 recommended)")
+
+
+def _check_value(param: Param, value: Any) -> None:
     if param.enum and str(value) not in {str(choice) for choice in param.enum}:
-        raise _invalid(api, param, f"is {value!r}, valid values are {[str(choice) for choice in param.enum]}")
+        choices = ", ".join(str(choice) for choice in param.enum)
+        text = f"valid value for field[{param.name}] of message[{_VALIDATOR}] are [{choices}], but {value} found"
+        raise Failure("SYS.1007", text)
     if param.range and not param.range[0] <= value <= param.range[1]:
-        raise _invalid(api, param, f"is {value}, must be in the range {list(param.range)}")
+        raise Failure("SYS.1007", f"field[{param.name}] must be in range of {list(param.range)}")
     if param.max_length and isinstance(value, str) and len(value) > param.max_length:
-        raise _invalid(api, param, f"exceeds the max length of {param.max_length} characters")
+        raise _invalid(param, f"exceeds the max length of {param.max_length} characters")
     if param.regex and not re.search(param.regex, str(value)):
-        raise _invalid(api, param, f"is {value!r}, must match {param.regex}")
+        raise _invalid(param, f"is {value!r}, must match {param.regex}")
 
 
-def _invalid(api: Api, param: Param, text: str) -> Failure:
-    return Failure("SYS.1007", f"field[{param.name}] of message[API{api.name}Msg] {text}")
+def _invalid(param: Param, text: str) -> Failure:
+    return Failure("SYS.1007", f"field[{param.name}] of message[{_VALIDATOR}] {text}")
 
 
 def well_formed(uuid: str) -> bool:
-    """Whether a uuid could name a resource."""
-    return bool(re.fullmatch("[0-9a-f]{32}", uuid))
+    """Whether a uuid could name a resource; all zeros could not."""
+    return bool(_UUID.fullmatch(uuid))

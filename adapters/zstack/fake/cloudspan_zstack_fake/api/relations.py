@@ -42,7 +42,7 @@ def by_parameter(store: Store) -> dict[str, Table]:
         "rootVolumeUuid": store.volumes, "volumeSnapshotUuid": store.snapshots, "vipUuid": store.vips,
         "eipUuid": store.eips, "securityGroupUuid": store.security_groups, "ipRangeUuid": store.ip_ranges,
         "ruleUuids": store.security_group_rules, "sshKeyPairUuid": store.ssh_keys,
-        "sshKeyPairUuids": store.ssh_keys, "accountUuid": store.accounts, "identityUuid": store.accounts,
+        "accountUuid": store.accounts, "identityUuid": store.accounts,
     }  # fmt: skip
 
 

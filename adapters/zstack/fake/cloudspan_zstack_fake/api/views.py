@@ -14,6 +14,10 @@ _TIMES = frozenset(
     {"createDate", "lastOpDate", "expiredDate", "lastAttachDate", "lastDetachDate", "joinDate", "heartBeat"}
 )  # fmt: skip
 
+_SPECIAL = {
+    ("L2NetworkInventory", "L2VlanNetwork"): "L2VlanNetworkInventory",
+    ("HostInventory", "KVM"): "KVMHostInventory",
+}
 _NAMELESS = (
     "VmNicSecurityGroupRefInventory",
     "NetworkServiceL3NetworkRefInventory",
@@ -31,8 +35,7 @@ class Views:
         self.of: dict[str, Callable[[Json], Json]] = {
             "VmInstanceInventory": self.vm,
             "VpcRouterVmInventory": self.vm,
-            "VirtualRouterVmInventory": self.vm,
-            "L2NetworkInventory": self.l2,
+            "VirtualRouterVmInventory": self.router,
             "VmNicInventory": self.nic,
             "ImageInventory": self.image,
             "L3NetworkInventory": self.l3,
@@ -40,6 +43,11 @@ class Views:
             "VipInventory": self.vip,
             **dict.fromkeys(_NAMELESS, self.nameless),
         }
+
+    def kind(self, inventory: str, row: Json) -> str:
+        """Return the inventory type of a row of a query: some rows are of a more special type than was asked for."""
+        word = row.get("type") or row.get("hypervisorType") or ""
+        return _SPECIAL.get((inventory, word), inventory)
 
     def show(self, inventory: str, row: Json) -> Json:
         """Return a row as that inventory type."""
@@ -60,17 +68,20 @@ class Views:
 
     def vm(self, row: Json) -> Json:
         shown = self.plain(row)
-        shown["vmNics"] = [self.nic(nic) for nic in self._store.nics.some(row["_nics"])]
+        shown["vmNics"] = [self.nic(nic, of_vm=True) for nic in self._store.nics.some(row["_nics"])]
         shown["allVolumes"] = [self.plain(volume) for volume in self._store.volumes.some(row["_volumes"])]
-        shown["vmCdRoms"] = []
+        shown["vmCdRoms"] = [self.plain(cd_rom) for cd_rom in row["_cd_roms"]]
         return shown
 
-    def l2(self, row: Json) -> Json:
-        """Return an L2 network as one of any type, which does not tell its VLAN by that name."""
-        return {name: value for name, value in self.plain(row).items() if name != "vlan"}
+    def router(self, row: Json) -> Json:
+        """Return a router as one of any kind, which does not tell what only VPC routers have."""
+        return {name: value for name, value in self.vm(row).items() if name != "dns"}
 
-    def nic(self, row: Json) -> Json:
+    def nic(self, row: Json, *, of_vm: bool = False) -> Json:
+        """Return a NIC; inside its VM it names its first address."""
         shown = self.plain(row)
+        if of_vm and row["_ips"]:
+            shown["usedIpUuid"] = row["_ips"][0]
         shown["usedIps"] = [self.plain(ip) for ip in self._store.used_ips.some(row["_ips"])]
         return shown
 
@@ -81,22 +92,26 @@ class Views:
 
     def l3(self, row: Json) -> Json:
         shown = self.plain(row)
+        if not row["dns"]:
+            shown.pop("dns", None)
         shown["ipRanges"] = [self.plain(span) for span in self._store.ip_ranges.some(row["_ranges"])]
+        shown["reservedIpRanges"] = []
         shown["networkServices"] = [self.plain(ref) for ref in row["_services"]]
         shown["hostRoute"] = [self.plain(route) for route in row["_routes"]]
         return shown
 
     def security_group(self, row: Json) -> Json:
-        shown = self.plain(row)
+        shown = {name: value for name, value in self.plain(row).items() if name != "ipVersion"}
         shown["rules"] = [self.plain(rule) for rule in self._store.security_group_rules.some(row["_rules"])]
         return shown
 
     def vip(self, row: Json) -> Json:
-        shown = self.plain(row)
-        uses = ["Eip"] if row["_eip"] else []
+        shown = {name: value for name, value in self.plain(row).items() if name != "ipRangeUuid"}
+        times = {name: shown[name] for name in ("createDate", "lastOpDate")}
+        refs = [(row["_eip"], "Eip")] if row["_eip"] else []
         shown["servicesRefs"] = [
-            {"uuid": row["_eip"], "serviceType": use, "vipUuid": row["uuid"]} for use in uses
+            {"uuid": uuid, "serviceType": kind, "vipUuid": row["uuid"], **times} for uuid, kind in refs
         ]  # fmt: skip
-        if uses:
-            shown["useFor"] = ",".join(uses)
+        if refs:
+            shown["useFor"] = ",".join(kind for _, kind in refs)
         return shown

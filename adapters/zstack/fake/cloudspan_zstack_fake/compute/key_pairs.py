@@ -35,7 +35,10 @@ class SshKeys:
     def _create(self, call: Call) -> Json:
         key = call.params["publicKey"].strip()
         if not key.startswith(_FORMATS):
-            raise Failure("SYS.1007", "publicKey is in no known format")
+            why = "err: java.lang.NullPointerException"
+            raise Failure("SYS.1006", f"failed to load the public key: {key}, {why}")
+        if self._store.ssh_keys.where(publicKey=key):
+            raise Failure("SYS.1007", "The sshKeyPair already upload")
         self._quotas.check(call, ssh_key_pair__num=1)
         return self._result(self._store.create(self._store.ssh_keys, call, filed_as="VolumeVO", publicKey=key))
 
@@ -51,9 +54,9 @@ class SshKeys:
     def _delete(self, call: Call) -> Json:
         uuid = call.uuid()
         self._store.ssh_keys.present(uuid)
-        for vm in self._store.vms:
-            if uuid in vm["_keys"]:
-                vm["_keys"].remove(uuid)
+        # A VM that is only softly deleted has its keys still.
+        if any(uuid in vm["_keys"] for vm in self._store.vms):
+            raise Failure("SYS.1007", f"The sshKeyPair[uuid:{uuid}] was in using.")
         self._store.drop(self._store.ssh_keys, uuid)
         return {}
 

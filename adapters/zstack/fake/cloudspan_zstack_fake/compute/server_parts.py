@@ -45,7 +45,7 @@ class VmSettings:
         if "cpuNum" in params or "memorySize" in params:
             wanted = {**vm, **params}
             self._resize(vm, wanted["cpuNum"], wanted["memorySize"])
-        names = ("name", "description", "defaultL3NetworkUuid", "platform", "guestOsType", "reservedMemorySize")
+        names = ("name", "description", "defaultL3NetworkUuid", "platform", "guestOsType")
         self._store.touch(vm, **{name: params[name] for name in names if name in params})
         return self._result(vm)
 
@@ -117,9 +117,9 @@ class VmSettings:
         nic = self._nic_on(vm, params["l3NetworkUuid"])
         wanted = params.get("ip")
         if wanted and wanted != nic["ip"]:
-            used = self._machines.addresses.take(
-                self._store.l3_networks.present(nic["l3NetworkUuid"]), "VmNic", wanted
-            )  # fmt: skip
+            l3 = self._store.l3_networks.present(nic["l3NetworkUuid"])
+            self._machines.addresses.check(l3, wanted)
+            used = self._machines.addresses.take(l3, wanted)
             self._machines.unaddress(nic)
             used["vmNicUuid"] = nic["uuid"]
             nic.update(_ips=[used["uuid"]], ip=used["ip"], netmask=used["netmask"], gateway=used["gateway"])

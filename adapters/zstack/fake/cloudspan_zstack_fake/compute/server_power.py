@@ -91,6 +91,9 @@ class VmPower:
 
     def _destroy(self, call: Call) -> Work:
         vm = self._machines.of(call)
+        if vm["state"] == "Destroyed":
+            yield self._store.timing.job_s
+            return {}
         require(vm, "destroy")
         self._machines.changed(vm, "Destroying")
         yield self._store.timing.delete_s
@@ -102,11 +105,13 @@ class VmPower:
         return {}
 
     def _bury(self, vm: Json) -> None:
-        """Make a VM Destroyed: NICs stay without addresses, the root volume is Deleted, data volumes become free."""
+        """Make a VM Destroyed: NICs lose addresses and EIPs, the root volume is Deleted, data volumes become free."""
         store = self._store
         self._machines.displace(vm)
         for nic in store.nics.some(vm["_nics"]):
             self._machines.unaddress(nic)
+            for eip in store.eips.where(vmNicUuid=nic["uuid"]):
+                store.touch(eip, vmNicUuid=None, guestIp=None)
         remove_data = store.config("vm", "dataVolume.deleteOnVmDestroy") == "true"
         for volume in store.volumes.some(list(vm["_volumes"])):
             if volume["type"] == "Root":
@@ -117,6 +122,8 @@ class VmPower:
                 store.touch(volume, status="Deleted")
         self._machines.changed(vm, "Destroyed")
         destroyed_at = vm["_destroyed"] = store.now()
+        if store.config("vm", "deletionPolicy") == "Never":
+            return  # it is as any other, and stays
         store.timeline.after(float(store.config("vm", "expungePeriod")), lambda: self._purge(vm, destroyed_at))
 
     def _purge(self, vm: Json, destroyed_at: float) -> None:

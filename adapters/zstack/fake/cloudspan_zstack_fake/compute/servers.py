@@ -34,6 +34,13 @@ ALLOWED: dict[str, frozenset[str]] = {
 }  # fmt: skip
 """Operations by state; what is not here is refused."""
 
+_MESSAGES = {
+    "start": "APIStartVmInstanceMsg", "stop": "APIStopVmInstanceMsg", "reboot": "RebootVmInstanceMsg",
+    "destroy": "APIDestroyVmInstanceMsg", "pause": "APIPauseVmInstanceMsg", "resume": "APIResumeVmInstanceMsg",
+    "expunge": "APIExpungeVmInstanceMsg", "recover": "APIRecoverVmInstanceMsg", "migrate": "APIMigrateVmMsg",
+    "volume": "AttachDataVolumeToVmMsg", "nic": "APIAttachL3NetworkToVmMsg",
+}  # fmt: skip
+"""The message that a state refuses, by operation."""
 _CODES = {
     "start": "VM.1001", "stop": "VM.1002", "reboot": "VM.1003", "destroy": "VM.1004", "volume": "VM.1005",
     "nic": "VM.1007", "migrate": "VM.1008", "pause": "VM.1012", "resume": "VM.1013",
@@ -48,10 +55,18 @@ def require(vm: Json, operation: str) -> None:
     """
     state = vm["state"]
     if operation not in ALLOWED.get(state, ()):
-        cause = Failure(
-            "VM.1010", f"current vm instance state[{state}] doesn't allow to proceed operation[{operation}]"
-        )
-        raise Failure(_CODES.get(operation, "SYS.1006"), f"unable to {operation} the vm[uuid:{vm['uuid']}]", cause)
+        message = f"org.zstack.header.vm.{_MESSAGES.get(operation, 'VmInstanceMessage')}"
+        allowed = ", ".join(one for one, operations in ALLOWED.items() if operation in operations)
+        text = f"current vm instance state[{state}] doesn't allow to proceed message[{message}]"
+        text = f"{text}, allowed states are [{allowed}]"
+        failure = Failure(_CODES.get(operation, "SYS.1006"), text, Failure("VM.1010", text))
+        raise failure if operation != "reboot" else Failure("VM.1003", text, failure)
+
+
+def _may_run(host: Json, vm: Json) -> bool:
+    wanted = vm["_wanted_host"] in (None, host["uuid"]) and vm["clusterUuid"] in (None, host["clusterUuid"])
+    ready = host["state"] == "Enabled" and host["status"] == "Connected"
+    return wanted and ready and host["zoneUuid"] == vm["zoneUuid"]
 
 
 class Machines:
@@ -80,16 +95,34 @@ class Machines:
             Failure: HOST_ALLOCATION.1000, none has enough.
         """
         store = self._store
-        for host in store.hosts:
+        hosts = [host for host in store.hosts if _may_run(host, vm)]
+        for host in hosts:
             fits = host["availableCpuCapacity"] >= vm["cpuNum"] and host["availableMemoryCapacity"] >= vm["memorySize"]
-            wanted = vm["_wanted_host"] in (None, host["uuid"]) and vm["clusterUuid"] in (None, host["clusterUuid"])
-            if fits and wanted and host["state"] == "Enabled" and host["status"] == "Connected":
+            if fits:
                 host["availableCpuCapacity"] -= vm["cpuNum"]
                 host["availableMemoryCapacity"] -= vm["memorySize"]
-                store.touch(vm, hostUuid=host["uuid"], lastHostUuid=host["uuid"], clusterUuid=host["clusterUuid"])
+                self.settle(vm, host)
                 return
-        text = f"no host has cpu[{vm['cpuNum']}] and memory[{vm['memorySize']}] left"
-        raise Failure("HOST_ALLOCATION.1000", text)
+        if not hosts:
+            text = f"No host with zoneUuid={vm['zoneUuid']} hypervisorType=KVM  found"
+            raise Failure("HOST_ALLOCATION.1000", text)
+        why = f"no host having cpu[{vm['cpuNum']}], memory[{vm['memorySize']:,} bytes] found"
+        text = "unable to allocate hosts; due to pagination is enabled, there might be several allocation failures"
+        cause = Failure("NO_AVAILABLE_HOST_BUT_PAGINATION_HAS_NOT_DONE", why)
+        raise Failure("HOST_ALLOCATION.1000", f"{text} happened before; the error list is [{why}]", cause)
+
+    def settle(self, vm: Json, host: Json) -> None:
+        """Put a VM on a host; on the first one it gets what a created VM does not have yet."""
+        self._store.touch(
+            vm, hostUuid=host["uuid"], lastHostUuid=host["uuid"], clusterUuid=host["clusterUuid"],
+            hypervisorType=host["hypervisorType"],
+        )  # fmt: skip
+        if not vm["_cd_roms"] and vm["type"] == "UserVm":
+            now = self._store.now()
+            vm["_cd_roms"].append(
+                {"uuid": self._store.new_uuid(), "vmInstanceUuid": vm["uuid"], "deviceId": 0,
+                 "name": f"vm-{vm['uuid']}-cdRom", "createDate": now, "lastOpDate": now}
+            )  # fmt: skip
 
     def displace(self, vm: Json) -> None:
         """Take a VM off its host."""
@@ -107,11 +140,11 @@ class Machines:
 
     def new_nic(self, account: str, l3: Json, wanted_ip: str | None = None, mac: str | None = None) -> Json:
         """Make a NIC of no VM yet."""
-        used = self.addresses.take(l3, "VmNic", wanted_ip)
+        used = self.addresses.take(l3, wanted_ip)
         nic = self._store.new_row(
             self._store.nics, account, vmInstanceUuid=None, l3NetworkUuid=l3["uuid"], ip=used["ip"],
             mac=mac or self._store.new_mac(), hypervisorType="KVM", netmask=used["netmask"], gateway=used["gateway"],
-            ipVersion=4, driverType="virtio", internalName=None, deviceId=0, type="VNIC", state="enable",
+            driverType="virtio", internalName=None, deviceId=0, type="VNIC", state="enable",
             _ips=[used["uuid"]],
         )  # fmt: skip
         used["vmNicUuid"] = nic["uuid"]
@@ -152,7 +185,7 @@ class Machines:
 
     def readdress(self, nic: Json) -> None:
         """Give a NIC that lost its address a new one."""
-        used = self.addresses.take(self._store.l3_networks.present(nic["l3NetworkUuid"]), "VmNic")
+        used = self.addresses.take(self._store.l3_networks.present(nic["l3NetworkUuid"]))
         used["vmNicUuid"] = nic["uuid"]
         nic.update(_ips=[used["uuid"]], ip=used["ip"], netmask=used["netmask"], gateway=used["gateway"])
 
@@ -160,19 +193,34 @@ class Machines:
         """Make a volume that is attached to a VM from its birth."""
         store = self._store
         place = len(vm["_volumes"])
-        storage = next(iter(store.primary_storages))
+        storage = self.storage_for(size)
         words = {"Root": f"ROOT-for-{vm['name']}", "Data": f"DATA-for-{vm['name']}"}
         volume = store.new_row(
-            store.volumes, vm["_account"], name=words[kind], description=None, primaryStorageUuid=storage["uuid"],
+            store.volumes, vm["_account"], name=words[kind], primaryStorageUuid=storage["uuid"],
             vmInstanceUuid=vm["uuid"], diskOfferingUuid=None, rootImageUuid=None, type=kind, format="qcow2", size=size,
             actualSize=size // 10, deviceId=place, state="Enabled", status="Ready", isShareable=False,
             installPath=f"/zstack_ps/{kind.lower()}/{vm['uuid']}/{place}.qcow2", lastAttachDate=store.now(),
         )  # fmt: skip
+        volume["description"] = f"Root volume for VM[uuid:{vm['uuid']}]" if kind == "Root" else None
         volume.update(fields)
         vm["_volumes"].append(volume["uuid"])
         if kind == "Root":
             vm["rootVolumeUuid"] = volume["uuid"]
         return volume
+
+    def storage_for(self, size: int, wanted: str | None = None) -> Json:
+        """Return the primary storage for a volume, a wanted one or the first.
+
+        Raises:
+            Failure: SYS.1006, it has no room for so many bytes.
+        """
+        storages = self._store.primary_storages
+        storage = storages.present(wanted) if wanted else next(iter(storages))
+        if size > storage["availableCapacity"]:
+            room = f"there is no primary storage having required size[{size:,} bytes]"
+            text = f"after subtracting reserved capacity[1G], {room}, may be the threshold of primary storage physical"
+            raise Failure("SYS.1006", f"{text} capacity setting is lower")
+        return storage
 
     def detach_volume(self, volume: Json) -> None:
         """Take a volume off its VM."""

@@ -43,7 +43,7 @@ class Accounts:
             raise Failure("SYS.1007", f"unable to create an account. An account already called {name}")
         fields: Json = {"type": call.params.get("type", "Normal"), "_password": call.params["password"]}
         account = self._store.create(self._store.accounts, call, **fields)
-        account["_account"] = account["uuid"]
+        account["_account"], account["_public"] = account["uuid"], True  # every account is shown to every other
         self._quotas.grant(account["uuid"])
         return self._result(account)
 

@@ -17,6 +17,7 @@ DEFAULTS = {
     "vm.totalNum": 20, "vm.num": 20, "vm.cpuNum": 80, "vm.memorySize": 85899345920, "volume.data.num": 40,
     "volume.capacity": 10995116277760, "image.num": 20, "image.size": 10995116277760, "snapshot.volume.num": 200,
     "eip.num": 20, "vip.num": 20, "l3.num": 20, "securityGroup.num": 20, "ssh_key_pair.num": 20,
+    "vxlan.num": 8, "listener.num": 20, "portForwarding.num": 20, "loadBalancer.num": 20,
 }  # fmt: skip
 _RUNNING = frozenset({"Starting", "Running", "Rebooting", "Pausing", "Paused", "Resuming", "Migrating"})
 
@@ -61,8 +62,11 @@ class Quotas:
             name = word.replace("__", ".")
             used = self._usage[name](account)
             if need and used + need > limits[name]:
+                owner = self._store.accounts.present(account)
+                who = f"The resource owner(or target resource owner) account[uuid: {account} name: {owner['name']}]"
                 what = f"quota[name: {name}, value: {limits[name]}], Current used:{used}, Request:{need}"
-                raise Failure("ID.1003", f"quota exceeding. The account[uuid: {account}] exceeds a {what}")
+                text = f"quota exceeding.{who} exceeds a {what}. Please contact the administrator."
+                raise Failure("ID.1003", text)
 
     def _update(self, call: Call) -> Json:
         params = call.params
@@ -71,15 +75,23 @@ class Quotas:
             raise Failure(
                 "SYS.1006", f"cannot find Quota[name: {params['name']}] for the account[{params['identityUuid']}]"
             )
+        used = self._usage[params["name"]](params["identityUuid"])
+        if used > params["value"]:
+            account = params["identityUuid"]
+            text = f"cannot update Quota[name: {params['name']}] for the account[uuid: {account}]"
+            what = f"[name: {params['name']}, usedValue: {used}] exceeds request quota: {params['value']}"
+            raise Failure("SYS.1006", text, Failure("SYS.1007", f"account[uuid: {account}] used {what}"))
         row = self._store.touch(rows[0], value=params["value"])
         return {"inventory": {name: row[name] for name in ("uuid", "name", "identityUuid", "identityType", "value")}}
 
     def _usages(self, call: Call) -> Json:
         account = call.uuid()
-        rows = self._store.quotas.where(identityUuid=account)
+        totals = {row["name"]: row["value"] for row in self._store.quotas.where(identityUuid=account)}
+        # The administrator has no quotas, and is told a total of 0 of each.
         return {
             "usages": [
-                {"name": row["name"], "total": row["value"], "used": self._usage[row["name"]](account)} for row in rows
+                {"name": name, "total": totals.get(name, 0), "used": used(account)}
+                for name, used in self._usage.items()
             ]
         }
 
@@ -100,6 +112,7 @@ def _usage_functions(store: Store) -> dict[str, Callable[[str], int]]:
         "l3.num": _count(store.l3_networks),
         "securityGroup.num": _count(store.security_groups),
         "ssh_key_pair.num": _count(store.ssh_keys),
+        **dict.fromkeys(("vxlan.num", "listener.num", "portForwarding.num", "loadBalancer.num"), lambda _: 0),
     }
 
 

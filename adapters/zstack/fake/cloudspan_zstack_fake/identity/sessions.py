@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack_fake.store import Store
 
 _MAX_SKEW_S = 900
+_NO_KEYS = "RestAuthenticationType type: ZStack was not registered by any RestAuthenticationBackend"
 
 
 @dataclass(slots=True)
@@ -77,11 +78,13 @@ class Sessions:
         if not header:
             raise BadRequest("missing header 'Authorization'")
         scheme, _, value = header.partition(" ")
+        if scheme == "ZStack" and not self._store.settings.commercial:
+            raise BadRequest(_NO_KEYS, 500)
         if scheme == "OAuth" and value:
             return self._of_session(value.strip())
         if scheme == "ZStack" and ":" in value:
             return self._of_key(call, value)
-        raise BadRequest(f"invalid header 'Authorization': {scheme} is neither OAuth nor ZStack")
+        raise BadRequest("Authorization type must be 'OAuth'")
 
     def _of_session(self, uuid: str) -> Identity | None:
         session = self._sessions.get(uuid)
@@ -139,7 +142,7 @@ class Sessions:
         )
         users = self._store.users.where(accountUuid=account["uuid"], name=params["userName"]) if account else []
         if not users or users[0]["_password"] != params["password"]:
-            raise Failure("ID.1000", "wrong account or user name or password")
+            raise Failure("ID.1000", "wrong account or username or password")
         return self._open(users[0]["accountUuid"], users[0]["uuid"])
 
     def _open(self, account: str, user: str) -> Json:
@@ -164,6 +167,7 @@ class Sessions:
         return {
             "uuid": session.uuid, "accountUuid": session.account, "userUuid": session.user,
             "expiredDate": stamp(session.expires), "createDate": stamp(session.created),
+            "noSessionEvaluation": False,
         }  # fmt: skip
 
     def _log_out(self, call: Call) -> Json:

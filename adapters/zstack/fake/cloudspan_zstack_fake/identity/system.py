@@ -20,6 +20,7 @@ CONFIGS = {
     ("identity", "enable.unique.session"): "false",
     ("vm", "deletionPolicy"): "Delay",
     ("vm", "expungePeriod"): "604800",
+    ("volume", "deletionPolicy"): "Delay",
     ("vm", "dataVolume.deleteOnVmDestroy"): "false",
     ("vm", "numa"): "false",
     ("vm", "multivNic.support"): "false",
@@ -45,6 +46,7 @@ class System:
             "CreateSystemTag": self._create_tag,
             "CreateUserTag": self._create_tag,
             "DeleteTag": self._delete_tag,
+            "CreateZone": self._create_zone,
             "ChangeZoneState": self._change_state,
             "ChangeClusterState": self._change_state,
             "ChangeHostState": self._change_state,
@@ -57,11 +59,11 @@ class System:
             store.configs.add({**fields, "uuid": uuid, "description": name, "_account": ""})
 
     def _version(self, call: Call) -> Json:
-        return {"version": self._store.settings.version}
+        return {"success": True, "version": self._store.settings.version}
 
     def _time(self, call: Call) -> Json:
         now = self._store.now()
-        return {"currentTime": {"MillionSeconds": int(now * 1000), "Seconds": int(now)}}
+        return {"success": True, "currentTime": {"MillionSeconds": int(now * 1000), "Seconds": int(now)}}
 
     def _ready(self, call: Call) -> Json:
         return {}
@@ -81,10 +83,13 @@ class System:
 
     def _create_tag(self, call: Call) -> Json:
         store, params = self._store, call.params
-        table = store.tables.get(params["resourceType"])
-        if table is None or params["resourceUuid"] not in table:
-            raise Failure("SYS.1003", f"{params['resourceType']}[uuid:{params['resourceUuid']}] is not found")
+        kind, uuid = params["resourceType"], params["resourceUuid"]
+        if kind not in store.tables:
+            raise Failure("SYS.1007", f"no resource type[{kind}] found in tag system")
+        if uuid not in store.tables[kind]:
+            raise Failure("SYS.1003", f"invalid field[resourceUuid], resource[uuid:{uuid}, type:ResourceVO] not found")
         tags = store.system_tags if call.name == "CreateSystemTag" else store.user_tags
+        store.check_tags(kind, uuid, [params["tag"]], tags)
         row = store.tag(params["resourceType"], params["resourceUuid"], [params["tag"]], tags)[0]
         return {"inventory": self._views.plain(row)}
 
@@ -95,6 +100,12 @@ class System:
             if row is not None:
                 store.tags_of.get(row["resourceUuid"], set()).discard(row["uuid"])
         return {}
+
+    def _create_zone(self, call: Call) -> Json:
+        fields: Json = {"state": "Enabled", "type": "zstack", "isDefault": False}
+        zone = self._store.create(self._store.zones, call, **fields)
+        zone["_account"] = ""  # nobody's: every account sees the zones
+        return {"inventory": self._views.plain(zone)}
 
     def _change_state(self, call: Call) -> Json:
         tables: dict[str, Table] = {

@@ -54,7 +54,7 @@ class Images:
             "mediaType": media, "guestOsType": params.get("guestOsType", "Linux"), "type": "zstack",
             "platform": params.get("platform", "Linux"), "architecture": params.get("architecture", "x86_64"),
             "format": params.get("format", "iso" if media == "ISO" else "qcow2"),
-            "system": params.get("system", False), "virtio": params.get("virtio", True), "systemTags": [], "_refs": [],
+            "system": params.get("system", False), "virtio": params.get("virtio", True), "_refs": [],
         }  # fmt: skip
 
     def _ready(self, image: Json, size: int, storages: list[str] | None) -> Json:
@@ -70,10 +70,10 @@ class Images:
         path = f"/zstack_bs/rootVolumeTemplates/{image['uuid']}/{image['uuid']}.qcow2"
         image["_refs"] = [
             {
-                "imageUuid": image["uuid"], "backupStorageUuid": uuid, "installPath": path, "status": "Ready",
-                "createDate": store.now(), "lastOpDate": store.now(),
+                "id": place, "imageUuid": image["uuid"], "backupStorageUuid": uuid, "installPath": path,
+                "status": "Ready", "createDate": store.now(), "lastOpDate": store.now(),
             }
-            for uuid in chosen
+            for place, uuid in enumerate(chosen, 1)
         ]  # fmt: skip
         store.touch(image, status="Ready", size=size, actualSize=size // 4, md5Sum=store.fixed_uuid(image["uuid"]))
 

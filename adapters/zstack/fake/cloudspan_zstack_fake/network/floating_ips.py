@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from cloudspan_zstack_fake.store import taken_uuid
 from cloudspan_zstack_fake.wire import Call, Failure, Handler, Work
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ class Vips:
         self._quotas.check(call, vip__num=1)
         chosen = call.params.get("resourceUuid")
         if chosen and self._store.owner_table(chosen) is not None:
-            raise Failure("SYS.1000", f"could not execute statement; Duplicate entry '{chosen}' for key 'PRIMARY'")
-        used = self._addresses.take(l3, "Vip", call.params.get("requiredIp"))
+            raise taken_uuid()
+        used = self._addresses.take(l3, call.params.get("requiredIp"), for_vip=True)
         span = self._store.ip_ranges.present(used["ipRangeUuid"])
         row = self._store.create(
-            self._store.vips, call, l3NetworkUuid=l3["uuid"], ip=used["ip"], state="Enabled", gateway=used["gateway"],
-            netmask=used["netmask"], prefixLen=span["prefixLen"], serviceProvider=None, peerL3NetworkUuids=[],
-            system=False, _used=used["uuid"], _eip=None,
+            self._store.vips, call, l3NetworkUuid=l3["uuid"], ipRangeUuid=span["uuid"], ip=used["ip"], state="Enabled",
+            gateway=used["gateway"], netmask=used["netmask"], prefixLen=span["prefixLen"], serviceProvider=None,
+            peerL3NetworkUuids=None, system=False, _used=used["uuid"], _eip=None,
         )  # fmt: skip
         return self._result(call, row)
 
@@ -68,7 +69,8 @@ class Vips:
     def _create_eip(self, call: Call) -> Work:
         vip = self._store.vips.present(call.params["vipUuid"])
         if vip["_eip"] is not None:
-            raise Failure("SYS.1006", f"vip[uuid:{vip['uuid']}] has been occupied by usage[Eip]")
+            text = f"vip[uuid:{vip['uuid']}] has been occupied other network service entity[Eip]"
+            raise Failure("SYS.1006", text)
         if vip["state"] != "Enabled":
             raise Failure("SYS.1006", f"vip[uuid:{vip['uuid']}] is not Enabled")
         self._quotas.check(call, eip__num=1)
@@ -103,11 +105,19 @@ class Vips:
         if any(_inside(vip["ip"], span) for span in store.ip_ranges.some(l3["_ranges"])):
             raise Failure("SYS.1006", f"vip[{vip['ip']}] is inside the guest's range")
         if store.eips.where(vmNicUuid=nic["uuid"]):
-            raise Failure("SYS.1006", f"the nic[uuid:{nic['uuid']}] already has an eip")
+            raise Failure("SYS.1007", f"can not bound more than 1 ipv4 eip to a vm nic[uuid:{nic['uuid']}] of flat ")
+
+    def _serve(self, vip: Json, nic: Json) -> None:
+        """Take down who serves a VIP and for which networks, which it keeps when its EIP is detached."""
+        l3 = self._store.l3_networks.present(nic["l3NetworkUuid"])
+        uuid = next(ref["networkServiceProviderUuid"] for ref in l3["_services"] if ref["networkServiceType"] == "Eip")
+        provider = self._store.providers.present(uuid)["type"]
+        self._store.touch(vip, serviceProvider=provider, peerL3NetworkUuids=[l3["uuid"]])
 
     def _bind(self, eip: Json, nic: Json, used_ip: str | None = None) -> None:
         if used_ip and used_ip not in nic["_ips"]:
             raise Failure("SYS.1007", f"the used ip[uuid:{used_ip}] is not of the nic[uuid:{nic['uuid']}]")
+        self._serve(self._store.vips.present(eip["vipUuid"]), nic)
         address = self._store.used_ips.present(used_ip)["ip"] if used_ip else nic["ip"]
         self._store.touch(eip, vmNicUuid=nic["uuid"], guestIp=address)
 

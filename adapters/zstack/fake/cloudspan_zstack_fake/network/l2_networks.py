@@ -30,15 +30,12 @@ class L2Networks:
         }
 
     def _result(self, row: Json) -> Json:
-        return {"inventory": self._views.l2(row)}
+        return {"inventory": self._views.plain(row)}
 
     def _create_plain(self, call: Call) -> Json:
         return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
 
     def _create_vlan(self, call: Call) -> Json:
-        vlan, interface = call.params["vlan"], call.params["physicalInterface"]
-        if self._store.l2_networks.where(vlan=vlan, physicalInterface=interface, zoneUuid=call.params["zoneUuid"]):
-            raise Failure("SYS.1007", f"there is already an L2 network with vlan[{vlan}] on {interface}")
         return self._result(self._store.create(self._store.l2_networks, call, **self.row(call.params)))
 
     def row(self, params: Json) -> Json:
@@ -65,12 +62,25 @@ class L2Networks:
     def _attach(self, call: Call) -> Json:
         network, cluster = self._both(call)
         if cluster in network["attachedClusterUuids"]:
-            text = f"l2Network[uuid:{network['uuid']}] has attached to cluster[uuid:{cluster}], can't attach again"
+            text = f"l2Network[uuid:{network['uuid']}] has attached to cluster[uuid:{cluster}], cant attach again"
             raise Failure("SYS.1006", text)
         if network["physicalInterface"] not in _INTERFACES:
             raise Failure("SYS.1006", f"cannot find physical interface[{network['physicalInterface']}] on the hosts")
+        self._check_conflict(network, cluster)
         network["attachedClusterUuids"].append(cluster)
         return self._result(self._store.touch(network))
+
+    def _check_conflict(self, network: Json, cluster: str) -> None:
+        """Refuse a second network of one kind, interface and VLAN on a cluster; before it is attached it may be."""
+        same = {name: network.get(name) for name in ("type", "physicalInterface", "vlan")}
+        for other in self._store.l2_networks.where(**same):
+            if other["uuid"] != network["uuid"] and cluster in other["attachedClusterUuids"]:
+                text = (
+                    f"There has been a {other['type']}[uuid:{other['uuid']}, name:{other['name']}] attached to "
+                    f"cluster[uuid:{cluster}] that has physical interface[{other['physicalInterface']}], "
+                    f"vlan[{other.get('vlan')}]. Failed to attach L2VlanNetwork[uuid:{network['uuid']}]"
+                )
+                raise Failure("L2.1000", f"attach l2 network failed:{text}", Failure("SYS.1007", text))
 
     def _detach(self, call: Call) -> Json:
         network, cluster = self._both(call)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cloudspan_zstack_fake.store import Store
 
 _MTU = 1500
+_MTUS = range(68, 9217)
 
 
 class L3Networks:
@@ -46,6 +47,9 @@ class L3Networks:
 
     def _create(self, call: Call) -> Json:
         params = call.params
+        kind = params.get("type", "L3BasicNetwork")
+        if kind == "L3VpcNetwork" and not self._store.settings.commercial:
+            raise Failure("SYS.1007", f"unsupported l3network type[{kind}]")
         if params["system"] != (params["category"] == "System"):
             raise Failure("SYS.1007", f"system[{params['system']}] does not go with category[{params['category']}]")
         l2 = self._store.l2_networks.present(params["l2NetworkUuid"])
@@ -89,7 +93,7 @@ class L3Networks:
         try:
             ipaddress.ip_address(dns)
         except ValueError:
-            raise Failure("SYS.1007", f"dns[{dns}] is not an IP address") from None
+            raise Failure("SYS.1007", f"dns[{dns}] is not a IP address") from None
         if dns in l3["dns"]:
             raise Failure("SYS.1006", f"there has been a DNS[{dns}] on L3 network[uuid:{l3['uuid']}]")
         l3["dns"].append(dns)
@@ -107,7 +111,14 @@ class L3Networks:
             raise Failure("SYS.1006", f"there has been a hostroute for prefix[{prefix}]")
         now = self._store.now()
         l3["_routes"].append(
-            {"l3NetworkUuid": l3["uuid"], "prefix": prefix, "nexthop": call.params["nexthop"], "createDate": now}
+            {
+                "id": len(l3["_routes"]) + 1,
+                "l3NetworkUuid": l3["uuid"],
+                "prefix": prefix,
+                "nexthop": call.params["nexthop"],
+                "createDate": now,
+                "lastOpDate": now,
+            }
         )
         return self._result(self._store.touch(l3))
 
@@ -119,14 +130,17 @@ class L3Networks:
     def _attach_services(self, call: Call) -> Json:
         l3 = self._of(call)
         for provider_uuid, kinds in call.params["networkServices"].items():
-            provider = self._store.providers.present(provider_uuid)
+            provider = self._store.providers.get(provider_uuid)
+            if provider is None:
+                text = f"cannot find network service provider[uuid:{provider_uuid}] or it provides no services"
+                raise Failure("SYS.1007", text)
             for kind in kinds:
                 if kind not in provider["networkServiceTypes"]:
-                    raise Failure("SYS.1007", f"network service provider[{provider['type']}] has no service[{kind}]")
+                    text = f"network service provider[uuid:{provider_uuid}] doesnt provide services[{kind}]"
+                    raise Failure("SYS.1007", text)
                 if kind in self.services(l3):
-                    raise Failure(
-                        "SYS.1006", f"the service[{kind}] is already attached to L3 network[uuid:{l3['uuid']}]"
-                    )
+                    text = f"there has been a network service[{kind}] attached to L3 network[uuid:{l3['uuid']}]"
+                    raise Failure("SYS.1006", text)
                 self.add_service(l3, provider, kind)
         return self._result(self._store.touch(l3))
 
@@ -155,11 +169,13 @@ class L3Networks:
         return {"mtu": self._of(call)["_mtu"]}
 
     def _set_mtu(self, call: Call) -> Json:
+        if not _MTUS[0] <= call.params["mtu"] <= _MTUS[-1]:
+            raise Failure("SYS.1007", f"field[mtu] must be in range of [{_MTUS[0]}, {_MTUS[-1]}]")
         self._of(call)["_mtu"] = call.params["mtu"]
         return {}
 
     def _dhcp_address(self, call: Call) -> Json:
         l3 = self._of(call)
         if l3["_dhcp"] is None and "DHCP" in self.services(l3) and l3["_ranges"]:
-            l3["_dhcp"] = self._machines.addresses.take(l3, "DHCP")["ip"]
+            l3["_dhcp"] = self._machines.addresses.take(l3)["ip"]
         return {} if l3["_dhcp"] is None else {"ip": l3["_dhcp"]}

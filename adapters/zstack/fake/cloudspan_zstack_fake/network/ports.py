@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack_fake.compute.servers import require
+from cloudspan_zstack_fake.store import taken_uuid
 from cloudspan_zstack_fake.wire import Call, Failure, Handler, Work
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class VmNics:
         vm = self._store.vms.present(call.params["vmInstanceUuid"])
         l3 = self._store.l3_networks.present(call.params["l3NetworkUuid"])
         self._check(vm, l3)
+        self._machines.addresses.check(l3, call.params.get("staticIp"))
         nic = self._machines.add_nic(vm, l3, call.params.get("staticIp"), call.params.get("customMac"))
         yield self._store.timing.attach_s
         if nic["uuid"] not in self._store.nics:
@@ -66,7 +68,7 @@ class VmNics:
         l3 = self._store.l3_networks.present(call.params["l3NetworkUuid"])
         wanted = call.params.get("resourceUuid")
         if wanted and self._store.owner_table(wanted) is not None:
-            raise Failure("SYS.1000", f"Duplicate entry '{wanted}' for key 'PRIMARY'")
+            raise taken_uuid()
         nic = self._machines.new_nic(call.identity.account, l3, call.params.get("ip"))
         if wanted:
             self._store.nics.remove(nic["uuid"])

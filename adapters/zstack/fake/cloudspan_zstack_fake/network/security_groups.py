@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 from cloudspan_zstack_fake.wire import Call, Failure, Handler
@@ -32,6 +33,7 @@ class SecurityGroups:
 
     def __init__(self, store: Store, views: Views, quotas: Quotas) -> None:
         self._store, self._views, self._quotas = store, views, quotas
+        self._numbers = 0
         self.handlers: dict[str, Handler] = {
             "CreateSecurityGroup": self._create,
             "DeleteSecurityGroup": self._delete,
@@ -55,27 +57,27 @@ class SecurityGroups:
     def _create(self, call: Call) -> Json:
         self._quotas.check(call, securityGroup__num=1)
         version = call.params.get("ipVersion", 4)
-        fields: Json = {"state": "Enabled", "ipVersion": version, "attachedL3NetworkUuids": [], "_rules": []}
+        fields: Json = {"ipVersion": version, **self.row()}
         group = self._store.create(self._store.security_groups, call, **fields)
         self.add_default_rules(group)
         return self._result(group)
+
+    def row(self) -> Json:
+        """Return the fields of a new group's row beside those that every resource has."""
+        self._numbers += 1
+        return {"state": "Enabled", "internalId": self._numbers, "attachedL3NetworkUuids": [], "_rules": []}
 
     def add_default_rules(self, group: Json) -> None:
         """Add the four rules, in and out of each IP version, that let members talk to each other."""
         for way in ("Ingress", "Egress"):
             for version in (4, 6):
                 rule = {"type": way, "ipVersion": version, "protocol": "ALL", "remoteSecurityGroupUuid": group["uuid"]}
-                self._add_rule(group, rule, 0)
+                self._add_rule(group, rule | {"description": "default rule"}, 0)
 
     def _add_rule(self, group: Json, asked: Json, priority: int) -> Json:
         rule = self._store.new_row(
-            self._store.security_group_rules, group["_account"], securityGroupUuid=group["uuid"], type=asked["type"],
-            ipVersion=asked.get("ipVersion", 4), protocol=asked["protocol"], state=asked.get("state", "Enabled"),
-            priority=priority, description=asked.get("description"), srcIpRange=asked.get("srcIpRange"),
-            dstIpRange=asked.get("dstIpRange"), dstPortRange=asked.get("dstPortRange"),
-            action=asked.get("action", "ACCEPT"), remoteSecurityGroupUuid=asked.get("remoteSecurityGroupUuid"),
-            allowedCidr=asked.get("allowedCidr"), startPort=asked.get("startPort", -1),
-            endPort=asked.get("endPort", -1),
+            self._store.security_group_rules, group["_account"], securityGroupUuid=group["uuid"],
+            **{"state": "Enabled", **both_styles(asked)}, priority=priority,
         )  # fmt: skip
         group["_rules"].append(rule["uuid"])
         return rule
@@ -101,9 +103,9 @@ class SecurityGroups:
         known = [_key(rule) for rule in self._store.security_group_rules.some(group["_rules"])]
         for rule in expanded:
             self._check(rule)
-            if _key(rule) in known:
+            if _key(both_styles(rule)) in known:
                 raise Failure("SYS.1007", f"could not add rule: it duplicates a rule of group[uuid:{group['uuid']}]")
-            known.append(_key(rule))
+            known.append(_key(both_styles(rule)))
         self._insert(group, expanded, call.params["priority"])
         return self._result(self._store.touch(group))
 
@@ -261,6 +263,23 @@ class SecurityGroups:
         if l3 in group["attachedL3NetworkUuids"]:
             group["attachedL3NetworkUuids"].remove(l3)
         return self._result(self._store.touch(group))
+
+
+def both_styles(asked: Json) -> Json:
+    """Return a rule as the server keeps it: with defaults, its ports and its CIDR in the old style and in the new."""
+    version = asked.get("ipVersion", 4)
+    everyone = "0.0.0.0/0" if version == 4 else "::/0"
+    ports, cidr = asked.get("dstPortRange"), asked.get("allowedCidr", everyone)
+    first, last = asked.get("startPort", -1), asked.get("endPort", -1)
+    if ports is None and first >= 0:
+        ports = str(first) if first == last else f"{first}-{last}"
+    elif ports is not None and re.fullmatch(r"\d+(-\d+)?", ports):
+        first, last = int(ports.partition("-")[0]), int(ports.rpartition("-")[2])
+    side = "srcIpRange" if asked["type"] == "Ingress" else "dstIpRange"
+    return {
+        "ipVersion": version, "action": "ACCEPT", **asked, "dstPortRange": ports, "startPort": first, "endPort": last,
+        "allowedCidr": cidr, side: asked.get(side) or (cidr if cidr != everyone else None),
+    }  # fmt: skip
 
 
 def _key(rule: Json) -> tuple[object, ...]:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from cloudspan_zstack_fake.network.floating_ips import Vips
     from cloudspan_zstack_fake.store import Store
 
+_POOL = "AddressPool"
 Address = ipaddress.IPv4Address
 Network = ipaddress.IPv4Network
+AnyAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class IpRanges:
@@ -28,6 +31,7 @@ class IpRanges:
         self.handlers: dict[str, Handler] = {
             "AddIpRange": self._add,
             "AddIpRangeByNetworkCidr": self._add_by_cidr,
+            "AddIpv6RangeByNetworkCidr": self._add_ipv6_by_cidr,
             "UpdateIpRange": self._update,
             "DeleteIpRange": self._delete,
             "GetFreeIp": self._free,
@@ -46,13 +50,14 @@ class IpRanges:
             raise Failure("SYS.1007", str(error)) from None
         if start > end or end not in network or start.is_multicast or start.is_reserved or start.is_link_local:
             raise Failure("SYS.1007", f"the range {start} - {end} is not one of usable addresses in {network}")
-        if gateway is None and l3["category"] == "Public":
-            raise Failure("SYS.1007", "a public L3 network needs a gateway")
-        if gateway is not None and start <= gateway <= end:
+        pool = params.get("ipRangeType") == _POOL
+        if gateway is None and not pool:
+            raise Failure("SYS.1007", "adding normal ip range must specify gateway ip address")
+        if gateway is not None and start <= gateway <= end and not pool:
             raise Failure("SYS.1007", f"gateway[{gateway}] must not be in the range {start} - {end}")
-        self._check_fit(l3, network, gateway, start, end)
+        self._check_fit(l3, network, gateway, start, end, pool=pool)
         self._tag_network(l3, call)
-        span = self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end))
+        span = self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end, pool=pool))
         l3["_ranges"].append(span["uuid"])
         return {"inventory": self._views.plain(span)}
 
@@ -66,18 +71,40 @@ class IpRanges:
             raise Failure("SYS.1007", f"networkCidr[{params['networkCidr']}]: {error}") from None
         if network.num_addresses < 4 or gateway not in network:
             raise Failure("SYS.1007", f"networkCidr[{network}] is too small or gateway[{gateway}] is not in it")
-        parts = [part for part in _around(network[1], network[-2], gateway) if part[0] <= part[1]]
+        pool = params.get("ipRangeType") == _POOL
+        runs = [(network[1], network[-2])] if pool else _around(network[1], network[-2], gateway)
+        parts = [part for part in runs if part[0] <= part[1]]
         for start, end in parts:
-            self._check_fit(l3, network, gateway, start, end)
+            self._check_fit(l3, network, gateway, start, end, pool=pool)
         self._tag_network(l3, call)
         spans = []
         for place, (start, end) in enumerate(parts):
             if place:
                 call.params = {name: value for name, value in params.items() if name != "resourceUuid"}
-            spans.append(self._store.create(self._store.ip_ranges, call, **self.row(l3, network, gateway, start, end)))
+            fields = self.row(l3, network, gateway, start, end, pool=pool)
+            spans.append(self._store.create(self._store.ip_ranges, call, **fields))
             l3["_ranges"].append(spans[-1]["uuid"])
         shown = [self._views.plain(span) for span in spans]
         return {"inventory": shown[0], "inventories": shown}
+
+    def _add_ipv6_by_cidr(self, call: Call) -> Json:
+        """Add the range of a whole network; its first address is the gateway."""
+        params = call.params
+        l3 = self._store.l3_networks.present(params["l3NetworkUuid"])
+        try:
+            network = ipaddress.IPv6Network(params["networkCidr"], strict=False)
+        except ValueError as error:
+            raise Failure("SYS.1007", f"networkCidr[{params['networkCidr']}]: {error}") from None
+        start, end = network[2], network[-1]
+        for span in self._store.ip_ranges.some(l3["_ranges"]):
+            if int(start) <= span["_end"] and span["_start"] <= int(end):
+                what = f"uuid:{span['uuid']}, start ip:{span['startIp']}, end ip: {span['endIp']}"
+                raise Failure("SYS.1007", f"overlap with ip range[{what}]")
+        self._tag_network(l3, call)
+        row = self.row(l3, network, network[1], start, end) | {"ipVersion": 6, "addressMode": params["addressMode"]}
+        span = self._store.create(self._store.ip_ranges, call, **row)
+        l3["_ranges"].append(span["uuid"])
+        return {"inventory": self._views.plain(span), "inventories": [self._views.plain(span)]}
 
     def _tag_network(self, l3: Json, call: Call) -> None:
         """Give the tags of a range to its network, as the server does, which refuses those that are there already."""
@@ -85,27 +112,41 @@ class IpRanges:
         there = set(self._store.tags(l3["uuid"], self._store.user_tags))
         for text in texts:
             if text in there:
-                raise Failure("SYS.1006", f"Duplicated Tag[tag:{text}, type:User, resourceUuid:{l3['uuid']}]")
+                what = f"tag:{text}, type:User, resourceType:IpRangeVO, resourceUuid:{l3['uuid']}"
+                raise Failure("SYS.1006", f"Duplicated Tag[{what}]")
         self._store.tag("L3NetworkVO", l3["uuid"], texts, self._store.user_tags)
 
-    def row(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> Json:
-        """Return the fields of a range beside those that every resource has."""
+    def row(
+        self, l3: Json, network: AnyNetwork, gateway: AnyAddress | None, start: AnyAddress, end: AnyAddress, *,
+        pool: bool = False,
+    ) -> Json:  # fmt: skip
+        """Return the fields of a range beside those that every resource has.
+
+        An address pool, which gives addresses to VIPs only, tells its first address as its gateway.
+        """
         return {
             "l3NetworkUuid": l3["uuid"], "startIp": str(start), "endIp": str(end), "netmask": str(network.netmask),
-            "gateway": gateway and str(gateway), "networkCidr": str(network), "ipVersion": 4,
-            "prefixLen": network.prefixlen, "ipRangeType": "Normal", "_start": int(start), "_end": int(end),
+            "gateway": str(start if pool else gateway), "networkCidr": str(network), "ipVersion": 4,
+            "prefixLen": network.prefixlen, "_pool": pool, "_start": int(start), "_end": int(end),
             "_next": int(start), "_used": set(),
         }  # fmt: skip
 
-    def _check_fit(self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address) -> None:
+    def _check_fit(
+        self, l3: Json, network: Network, gateway: Address | None, start: Address, end: Address, *, pool: bool
+    ) -> None:
         for span in self._store.ip_ranges.some(l3["_ranges"]):
-            if span["networkCidr"] != str(network) or span["gateway"] != (gateway and str(gateway)):
-                text = f"the range must be in {span['networkCidr']} with gateway {span['gateway']} as the others"
-                raise Failure("SYS.1007", f"new add ip range gateway {gateway} or CIDR {network} is different: {text}")
             if int(start) <= span["_end"] and span["_start"] <= int(end):
-                raise Failure(
-                    "SYS.1007", f"overlap with ip range[uuid:{span['uuid']}, {span['startIp']} - {span['endIp']}]"
-                )
+                what = f"uuid:{span['uuid']}, start ip:{span['startIp']}, end ip: {span['endIp']}"
+                raise Failure("SYS.1007", f"overlap with ip range[{what}]")
+            if pool or span["_pool"]:
+                continue
+            if span["networkCidr"] != str(network):
+                what = f"There has been a IP range[uuid:{span['uuid']}, CIDR:{span['networkCidr']}], the new IP range"
+                text = f"multiple CIDR on the same L3 network is not allowed. {what}[CIDR:{network}]"
+                raise Failure("SYS.1007", f"{text} is not in the CIDR with the existing one")
+            if span["gateway"] != str(gateway):
+                text = f"new add ip range gateway {gateway} is different from old gateway {span['gateway']}"
+                raise Failure("SYS.1007", text)
 
     def _update(self, call: Call) -> Json:
         wanted = {name: call.params[name] for name in ("name", "description") if name in call.params}

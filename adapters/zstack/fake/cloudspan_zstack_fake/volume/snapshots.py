@@ -49,7 +49,7 @@ class Snapshots:
             treeUuid=latest["treeUuid"] if latest else store.new_uuid(), parentUuid=latest and latest["uuid"],
             primaryStorageUuid=volume["primaryStorageUuid"], primaryStorageInstallPath=volume["installPath"],
             format="qcow2", latest=True, size=volume["size"] // 10, distance=latest["distance"] + 1 if latest else 1,
-            state="Enabled", status="Creating", groupUuid=None, _volume_size=volume["size"],
+            state="Enabled", status="Creating", groupUuid=None, backupStorageRefs=[], _volume_size=volume["size"],
         )  # fmt: skip
         if latest is not None:
             latest["latest"] = False

@@ -45,8 +45,6 @@ class Volumes:
 
     def _create(self, call: Call) -> Work:
         size, offering = call.params.get("diskSize"), call.params.get("diskOfferingUuid")
-        if bool(size) == bool(offering):
-            raise Failure("SYS.1007", "either diskSize or diskOfferingUuid must be set, and not both")
         if offering:
             row = self._store.disk_offerings.present(offering)
             if row["state"] != "Enabled":
@@ -63,19 +61,22 @@ class Volumes:
 
     def _from_template(self, call: Call) -> Work:
         image = self._store.images.present(call.uuid())
-        if image["mediaType"] != "DataVolumeTemplate" or image["status"] != "Ready":
-            raise Failure("SYS.1007", f"image[uuid:{image['uuid']}] is no Ready DataVolumeTemplate")
+        if image["mediaType"] != "DataVolumeTemplate":
+            text = f"image[uuid:{image['uuid']}] is not DataVolumeTemplate, but {image['mediaType']}"
+            raise Failure("SYS.1007", text)
+        if image["status"] != "Ready":
+            raise Failure("SYS.1006", f"image[uuid:{image['uuid']}] is not Ready, but {image['status']}")
         return self._make(call, image["size"], instantiated=True)
 
     def _make(self, call: Call, size: int, *, instantiated: bool, offering: str | None = None) -> Work:
         if size < 0:
-            raise Failure("SYS.1007", f"diskSize[{size}] must be greater than 0")
+            raise Failure("SYS.1007", "unexpected disk size settings")
         self._quotas.check(call, volume__data__num=1, volume__capacity=size)
         volume = self._store.create(self._store.volumes, call, **self.row(size, offering=offering))
         volume["isShareable"] = "ephemeral::shareable" in (call.params.get("systemTags") or ())
         if instantiated:
-            storage = call.params.get("primaryStorageUuid") or next(iter(self._store.primary_storages))["uuid"]
-            self._store.touch(volume, status="Creating", primaryStorageUuid=storage)
+            storage = self._machines.storage_for(size, call.params.get("primaryStorageUuid"))
+            self._store.touch(volume, status="Creating", primaryStorageUuid=storage["uuid"])
         yield self._store.timing.volume_s
         if volume["uuid"] not in self._store.volumes:
             raise Failure("SYS.1002", f"the volume[uuid:{volume['uuid']}] was deleted meanwhile")
@@ -87,7 +88,7 @@ class Volumes:
         """Return the fields of a new data volume's row beside those that every resource has."""
         return {
             "primaryStorageUuid": None, "vmInstanceUuid": None, "diskOfferingUuid": offering, "rootImageUuid": None,
-            "installPath": None, "type": "Data", "format": None, "size": size, "actualSize": None, "deviceId": None,
+            "installPath": None, "type": "Data", "format": None, "size": size, "actualSize": 0, "deviceId": None,
             "state": "Enabled", "status": "NotInstantiated", "isShareable": False,
         }  # fmt: skip
 
@@ -120,8 +121,11 @@ class Volumes:
                 "SYS.1006", f"the volume[uuid:{volume['uuid']}] is a {volume['type']} volume, can't attach it"
             )
         if volume["vmInstanceUuid"] is not None:
-            text = f"data volume[uuid:{volume['uuid']}] has been attached to vm[uuid:{volume['vmInstanceUuid']}]"
-            raise Failure("SYS.1006", f"{text}, can't attach again")
+            text = f"data volume[uuid:{volume['uuid']}] has been attached to some vm, cant attach again"
+            raise Failure("SYS.1006", text)
+        if volume["status"] == "Deleted":
+            text = f"the volume[uuid:{volume['uuid']}] is in status of deleted, cannot do the operation"
+            raise Failure("SYS.1006", text)
         if volume["state"] != "Enabled" or volume["status"] not in ("Ready", "NotInstantiated"):
             text = f"data volume[uuid:{volume['uuid']}] is {volume['state']} and {volume['status']}"
             raise Failure("SYS.1006", f"{text}, it must be Enabled and Ready or NotInstantiated")
@@ -133,7 +137,7 @@ class Volumes:
         volume = self._of(call)
         vm = self._store.vms.get(volume["vmInstanceUuid"])
         if vm is None:
-            raise Failure("SYS.1006", f"data volume[uuid:{volume['uuid']}] is not attached to any vm, can't detach")
+            raise Failure("SYS.1006", f"data volume[uuid:{volume['uuid']}] is not attached to any vm, cant detach")
         if volume["type"] == "Root":
             raise Failure("SYS.1006", "it's not allowed to detach a root volume")
         require(vm, "volume")
@@ -151,11 +155,9 @@ class Volumes:
         if volume["vmInstanceUuid"] is not None:
             self._machines.detach_volume(volume)
         yield self._store.timing.delete_s
-        if volume["status"] == "NotInstantiated":
+        if self._store.config("volume", "deletionPolicy") == "Direct":
             self._machines.remove_volume(volume)
             return {}
-        for snapshot in self._store.snapshots.where(volumeUuid=volume["uuid"]):
-            self._store.drop(self._store.snapshots, snapshot["uuid"])
         deleted_at = volume["_deleted"] = self._store.now()
         self._store.touch(volume, status="Deleted")
         self._store.timeline.after(_EXPUNGE_S, lambda: self._purge(volume, deleted_at))
