@@ -8,7 +8,6 @@ import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,28 +17,8 @@ from cloudspan.v1 import cluster_pb2
 from cloudspan_common.errors import InvalidRequest, LoginRefused, Unreachable
 from cloudspan_openstack.cloud.catalogue import Microversion, microversions_of, version_documents, versioned
 from cloudspan_openstack.cloud.clouds import read_cloud
-from cloudspan_openstack.cluster import OpenStackCluster, Shared
 
 REF_TEXT = "platforms/openstack/clusters/east"
-
-
-@pytest.fixture
-async def cluster_of(bench, clouds_yaml):
-    """Make a cluster of the fake's clouds.yaml with some of its settings changed."""
-    made = []
-
-    def make(name: str = "fake", auth: dict | None = None, **settings):
-        document = yaml.safe_load(clouds_yaml.read_text())
-        entry = document["clouds"][name]
-        entry.update(settings)
-        entry["auth"].update(auth or {})
-        clouds_yaml.write_text(yaml.safe_dump(document))
-        made.append(OpenStackCluster(bench.cluster.ref, read_cloud(name, clouds_yaml), Shared()))
-        return made[-1]
-
-    yield make
-    for cluster in made:
-        await cluster.close()
 
 
 def closed_port() -> int:
