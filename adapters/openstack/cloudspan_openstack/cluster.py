@@ -52,11 +52,10 @@ log = get_logger(__name__)
 
 
 class Shared:
-    """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
+    """What the clusters of a process share: the clock, the catalogue of errors, and the metrics."""
 
     def __init__(self, registry: CollectorRegistry | None = None, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
-        self.guards = Guards(self.clock)
         self.catalogue = Catalogue(registry)
         self._metrics = NativeCallMetrics(registry) if registry is not None else None
 
@@ -76,7 +75,9 @@ class OpenStackCluster:
         key = TokenKey(ref.cluster, cloud.revision)
         self._keeper = TokenKeeper(self._issuer, key, clock=shared.clock, on_event=self._token_event)
         self._wire = HttpTransport(cloud.tls(), "cloudspan-openstack")
-        parts = SessionParts(self._keeper, self._wire, shared.guards, shared.catalogue, shared.record, shared.clock)
+        parts = SessionParts(
+            self._keeper, self._wire, Guards(shared.clock), shared.catalogue, shared.record, shared.clock
+        )
         self.session = Session(ref, parts)
         self._clock = shared.clock
         self.cloud = self.session

@@ -56,11 +56,10 @@ log = get_logger(__name__)
 
 
 class Shared:
-    """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
+    """What the clusters of a process share: the clock, the catalogue of errors, and the metrics."""
 
     def __init__(self, registry: CollectorRegistry | None = None, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
-        self.guards = Guards(self.clock)
         self.catalogue = Catalogue(registry)
         self._metrics = NativeCallMetrics(registry) if registry is not None else None
 
@@ -83,7 +82,7 @@ class ZStackCluster:
         key = TokenKey(ref.cluster, cloud.revision)
         issuer = ZStackIssuer(cloud, ref, login_parts)
         self._keeper = TokenKeeper(issuer, key, clock=shared.clock, on_event=self._token_event)
-        parts = NativeParts(self._keeper, self._wire, shared.guards, shared.record, shared.clock)
+        parts = NativeParts(self._keeper, self._wire, Guards(shared.clock), shared.record, shared.clock)
         self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
         self.cloud = self.session
         zone = self.zone

@@ -1,4 +1,4 @@
-"""How many native calls at once, and when to hold back: one limiter per endpoint, shared by its clusters.
+"""How many native calls at once, and when to hold back: one limiter for each service endpoint of a cluster.
 
 Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and pass to `learn`
 429 and 503. Foreground calls go first; background ones (inventory) use a share and yield.
@@ -13,7 +13,6 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cloudspan_common.clock import finished
 from cloudspan_common.errors import OutOfTime, RateLimited
@@ -230,20 +229,3 @@ class Limiter:
             return 0.0
         burst_s = self._settings.max_concurrency / rate
         return max(0.0, self._rate_debt_until - self._clock.monotonic() - burst_s + 1 / rate)
-
-
-class Limiters:
-    """The limiters of a process by endpoint: clusters that share scheme, host and port share one."""
-
-    def __init__(self, clock: Clock, settings: LimitSettings | None = None) -> None:
-        self._clock = clock
-        self._settings = settings
-        self._by_endpoint: dict[str, Limiter] = {}
-
-    def of(self, url: str) -> Limiter:
-        """Return the limiter of the endpoint that `url` points at, made at first use."""
-        parts = urlsplit(url)
-        endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-        if endpoint not in self._by_endpoint:
-            self._by_endpoint[endpoint] = Limiter(endpoint, self._clock, self._settings)
-        return self._by_endpoint[endpoint]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudspan_common.errors import NotFound, OutOfTime, RateLimited
-from cloudspan_common.limits import Limiter, Limiters, LimitSettings, Priority
+from cloudspan_common.limits import Limiter, LimitSettings, Priority
 from cloudspan_common.testing import FakeClock
 
 
@@ -224,15 +224,6 @@ async def test_a_rate_spaces_the_calls_after_a_burst(clock):
     await clock.advance(10.0)
     await asyncio.gather(*calls)
     assert starts == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5])
-
-
-def test_clusters_that_share_an_endpoint_share_its_limiter(clock):
-    """Scheme, host and port decide; path, case and user information do not."""
-    limiters = Limiters(clock)
-    alpha = limiters.of("http://cloud.example:8774/v2.1")
-    assert limiters.of("http://user:pw@CLOUD.example:8774/other") is alpha
-    assert limiters.of("http://cloud.example:9696/") is not alpha
-    assert "pw" not in repr(limiters.of("http://user:pw@else.example/"))
 
 
 @settings(deadline=None, max_examples=50)  # a shared machine may stall any single example

@@ -71,6 +71,21 @@ async def test_a_rate_limit_longer_than_the_deadline_is_told_at_once(bench):
     assert 200 < caught.value.retry_after_s <= 250
 
 
+async def test_a_service_that_asks_for_a_pause_holds_up_nothing_else(bench, cluster_of):
+    """Cinder under maintenance: the same host's servers and networks answer, and another cluster's volumes."""
+    page = {"body": "<html>Maintenance</html>", "headers": {"Retry-After": "120"}}
+    pause = bench.cloud.alter("/volume/v3/[^/]+/.*", status=503, **page)
+    for _ in range(2):
+        with pytest.raises(RateLimited) as caught:
+            await bench.session.get(bench.call(), "volume", "/volumes", dict)
+        assert caught.value.retry_after_s == pytest.approx(120, abs=5)
+    assert pause.hits == 1
+    assert "servers" in await bench.session.get(bench.call(), "compute", "/servers", dict)
+    assert "networks" in await bench.session.get(bench.call(), "network", "/networks", dict)
+    pause.times = 0
+    assert "volumes" in await cluster_of("fake-demo2").session.get(bench.call(), "volume", "/volumes", dict)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -129,7 +144,7 @@ async def test_a_write_without_time_is_not_sent(bench):
 
 async def test_a_write_that_queued_too_long_is_not_sent_and_may_come_again(bench):
     """Sent in its caller's last moments it would end unknown; unsent it is only asked to wait."""
-    limiter, _ = bench.session._caller._parts.guards.of(bench.cloud.base_url + "/compute")
+    limiter, _ = bench.session._caller._parts.guards.of(bench.cloud.base_url + "/compute/v2.1")
     await bench.session.microversion(bench.call(), "compute")
     async with contextlib.AsyncExitStack() as others:
         for _ in range(limiter.limit):
