@@ -64,8 +64,9 @@ class Alteration:
         """Return what is answered instead of the cloud."""
         is_text = isinstance(self.body, str)
         text = self.body if is_text else json.dumps(self.body)
-        kind = {"Content-Type": "text/html" if is_text else "application/json"}
-        return web.Response(status=self.status, text=text.replace(_OWN_URL, own_url), headers=kind | dict(self.headers))
+        told = {"Content-Type": "text/html" if is_text else "application/json", **self.headers}
+        headers = {name: value.replace(_OWN_URL, own_url) for name, value in told.items()}
+        return web.Response(status=self.status, text=text.replace(_OWN_URL, own_url), headers=headers)
 
     def altered(self, body: bytes, own_url: str) -> bytes:
         """Return the cloud's body as it leaves."""

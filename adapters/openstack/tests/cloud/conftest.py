@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from adapters.openstack.tests.compute.conftest import Bench
 
+    from cloudspan_common.clock import Clock
     from cloudspan_common.testing import FakeClock
 
 __all__ = ["bench", "clock", "clouds_yaml"]
@@ -34,13 +35,15 @@ async def cluster_of(bench: Bench, clouds_yaml: Path) -> AsyncIterator[Callable[
     """Make a cluster of the fake's clouds.yaml with some of its settings changed."""
     made: list[OpenStackCluster] = []
 
-    def make(name: str = "fake", auth: dict[str, Any] | None = None, **settings: Any) -> OpenStackCluster:
+    def make(
+        name: str = "fake", auth: dict[str, Any] | None = None, clock: Clock | None = None, **settings: Any
+    ) -> OpenStackCluster:
         document = yaml.safe_load(clouds_yaml.read_text())
         entry = document["clouds"][name]
         entry.update(settings)
         entry["auth"].update(auth or {})
         clouds_yaml.write_text(yaml.safe_dump(document))
-        shared = Shared(clock=ImpatientClock())
+        shared = Shared(clock=clock or ImpatientClock())
         made.append(OpenStackCluster(bench.cluster.ref, read_cloud(name, clouds_yaml), shared))
         return made[-1]
 

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from cloudspan_common.errors import (
+    InvalidRequest,
     NotFound,
     OutcomeUnknown,
     OutOfTime,
@@ -69,6 +70,36 @@ async def test_a_rate_limit_longer_than_the_deadline_is_told_at_once(bench):
     with pytest.raises(RateLimited) as caught:
         await bench.session.get(bench.call(), "compute", "/flavors", dict)
     assert 200 < caught.value.retry_after_s <= 250
+
+
+async def test_a_rate_limit_said_with_413_is_waited_out(bench, cluster_of, clock):
+    """As one said with 429, for the time it names."""
+    body = {"overLimit": {"code": 413, "message": "This request was rate-limited.", "retryAfter": "2"}}
+    limit = bench.cloud.alter("/compute/v2.1/flavors", status=413, times=1, headers={"Retry-After": "2"}, body=body)
+    patient, began = cluster_of(clock=clock), clock.monotonic()
+    asked = asyncio.create_task(patient.session.get(bench.call(), "compute", "/flavors", dict))
+    while not asked.done():
+        await clock.advance(0.5 if limit.hits else 0.0)
+        await asyncio.sleep(0.001)
+    assert ("flavors" in await asked, limit.hits, clock.monotonic() - began >= 2.0) == (True, 1, True)
+
+
+async def test_a_write_that_a_proxy_finds_too_large_is_the_callers_to_shorten(bench):
+    """Not a quota, and nothing was carried out."""
+    page = "<html><body><h1>Request Entity Too Large</h1></body></html>"
+    bench.cloud.alter("/compute/v2.1/servers", method="POST", status=413, body=page)
+    with pytest.raises(InvalidRequest, match="user data") as caught:
+        await bench.session.send(bench.call(), "POST", "compute", "/servers", None, json={})
+    assert caught.value.reason == "REQUEST_TOO_LARGE"
+
+
+async def test_a_redirect_is_not_followed(bench, cloud):
+    """The token would go along."""
+    elsewhere = cloud.alter("/elsewhere", status=200, body={})
+    cloud.alter("/compute/v2.1/flavors", status=302, headers={"Location": "@ME@/elsewhere"})
+    with pytest.raises(PlatformFault, match=f"{cloud.base_url}/elsewhere"):
+        await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    assert elsewhere.hits == 0
 
 
 async def test_a_service_that_asks_for_a_pause_holds_up_nothing_else(bench, cluster_of):

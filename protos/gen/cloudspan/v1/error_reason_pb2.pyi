@@ -60,6 +60,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BAD_RULE: _ClassVar[ErrorReason]
     AMBIGUOUS_TARGET: _ClassVar[ErrorReason]
     LIMIT_EXCEEDED: _ClassVar[ErrorReason]
+    REQUEST_TOO_LARGE: _ClassVar[ErrorReason]
     PLATFORM_UNKNOWN: _ClassVar[ErrorReason]
     CLUSTER_UNKNOWN: _ClassVar[ErrorReason]
     POOL_UNKNOWN: _ClassVar[ErrorReason]
@@ -178,6 +179,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRUNCATED_JSON: _ClassVar[ErrorReason]
     UNEXPECTED_SHAPE: _ClassVar[ErrorReason]
     UNEXPECTED_ANSWER: _ClassVar[ErrorReason]
+    REDIRECTED: _ClassVar[ErrorReason]
     NO_CLOUDS_FILE: _ClassVar[ErrorReason]
     BAD_CLOUD: _ClassVar[ErrorReason]
     BAD_ENDPOINT: _ClassVar[ErrorReason]
@@ -264,6 +266,7 @@ BAD_UPDATE_MASK: ErrorReason
 BAD_RULE: ErrorReason
 AMBIGUOUS_TARGET: ErrorReason
 LIMIT_EXCEEDED: ErrorReason
+REQUEST_TOO_LARGE: ErrorReason
 PLATFORM_UNKNOWN: ErrorReason
 CLUSTER_UNKNOWN: ErrorReason
 POOL_UNKNOWN: ErrorReason
@@ -382,6 +385,7 @@ NOT_JSON: ErrorReason
 TRUNCATED_JSON: ErrorReason
 UNEXPECTED_SHAPE: ErrorReason
 UNEXPECTED_ANSWER: ErrorReason
+REDIRECTED: ErrorReason
 NO_CLOUDS_FILE: ErrorReason
 BAD_CLOUD: ErrorReason
 BAD_ENDPOINT: ErrorReason
