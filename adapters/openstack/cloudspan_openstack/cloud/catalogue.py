@@ -117,15 +117,31 @@ def version_documents(base: str) -> tuple[str, str]:
     return (f"{match['root']}/{match['version']}/", f"{match['root']}/") if match else (f"{base}/", f"{base}/")
 
 
+def is_version_document(document: Mapping[str, Any]) -> bool:
+    """Whether an answer tells a service's versions, and is not some other JSON of a proxy."""
+    return any(isinstance(entry.get("id"), str) for entry in _versions_in(document))
+
+
 def microversions_of(service: str, document: Mapping[str, Any]) -> tuple[Microversion, Microversion] | None:
     """Return the lowest and the highest microversion that a version document offers; None if it offers none.
 
     Nova answers `{"version": {...}}`, Cinder `{"versions": [{...}]}`.
     """
-    listed = document.get("versions") or [document.get("version") or {}]
     major = _VERSION_PATHS[service].removeprefix("/v").partition(".")[0]
-    for entry in listed:
-        low, high = entry.get("min_version"), entry.get("version")
-        if low and high and str(high).partition(".")[0] == major:
-            return Microversion.parse(str(low)), Microversion.parse(str(high))
+    for entry in _versions_in(document):
+        low, high = _parsed(entry.get("min_version")), _parsed(entry.get("version"))
+        if low and high and str(high.major) == major:
+            return low, high
     return None
+
+
+def _versions_in(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = document.get("versions") or document.get("version")
+    return [entry for entry in (listed if isinstance(listed, list) else [listed]) if isinstance(entry, dict)]
+
+
+def _parsed(version: object) -> Microversion | None:
+    try:
+        return Microversion.parse(version) if isinstance(version, str) else None
+    except ValueError:
+        return None

@@ -15,7 +15,6 @@ from cryptography.x509.oid import NameOID
 
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.errors import InvalidRequest, LoginRefused, Unreachable
-from cloudspan_openstack.cloud.catalogue import Microversion, microversions_of, version_documents, versioned
 from cloudspan_openstack.cloud.clouds import read_cloud
 
 REF_TEXT = "platforms/openstack/clusters/east"
@@ -151,34 +150,3 @@ async def test_an_untrusted_certificate_says_so_and_what_to_do(bench, cluster_of
     assert (caught.value.reason, stages[-1].name, stages[-1].ok) == ("TLS_CERTIFICATE", "tls", False)
     trusting = await cluster_of(auth=auth, cacert=str(tmp_path / "ca.pem")).check(bench.call())
     assert [(stage.name, stage.ok) for stage in trusting][:3] == [("dns", True), ("connect", True), ("tls", True)]
-
-
-@pytest.mark.parametrize(
-    ("service", "advertised", "base"),
-    [
-        ("compute", "http://c:8774/v2.1/", "http://c:8774/v2.1"),
-        ("compute", "http://c:8774/v2.1/p1", "http://c:8774/v2.1/p1"),
-        ("compute", "http://c/compute", "http://c/compute/v2.1"),
-        ("volume", "http://c:8776/v3/p1", "http://c:8776/v3/p1"),
-        ("volume", "http://c/volume/v3", "http://c/volume/v3/p1"),
-        ("network", "http://c:9696", "http://c:9696/v2.0"),
-        ("network", "http://c:9696/v2.0/", "http://c:9696/v2.0"),
-        ("image", "http://c:9292", "http://c:9292/v2"),
-        ("identity", "http://c:5000/v2.0", "http://c:5000/v3"),
-        ("identity", "http://c/identity", "http://c/identity/v3"),
-    ],
-)
-def test_an_advertised_endpoint_becomes_a_base(service, advertised, base):
-    """Catalogues spell the same endpoint in many ways."""
-    assert versioned(service, advertised, "p1") == base
-
-
-def test_version_documents_tell_microversions():
-    """Nova's and Cinder's; a service without microversions tells none."""
-    nova = {"version": {"id": "v2.1", "version": "2.93", "min_version": "2.1"}}
-    cinder = {"versions": [{"id": "v3.0", "version": "3.70", "min_version": "3.0"}]}
-    old = {"version": {"id": "v2.0", "version": "", "min_version": ""}}
-    assert version_documents("http://c:8776/v3/p1") == ("http://c:8776/v3/", "http://c:8776/")
-    assert microversions_of("compute", nova) == (Microversion(2, 1), Microversion(2, 93))
-    assert microversions_of("volume", cinder) == (Microversion(3, 0), Microversion(3, 70))
-    assert microversions_of("compute", old) is None
