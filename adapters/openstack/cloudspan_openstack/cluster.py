@@ -121,12 +121,12 @@ class OpenStackCluster:
 
     def describe(self) -> cluster_pb2.Cluster:
         """Return how the cluster stands, from memory."""
-        state, message = state_of(self._keeper, ("NO_PROJECT_SCOPE",))
+        state, message = state_of(self._keeper)
         scope = self.session.known_scope
         return cluster_pb2.Cluster(
             display_name=self._cloud.name,
             endpoint=self._cloud.auth_url,
-            region=self._cloud.region,
+            region=scope.region if scope else self._cloud.region,
             project=self.ref.resource("projects", scope.project_id) if scope else "",
             state=state,
             message=message,

@@ -166,6 +166,7 @@ class TokenKeeper:
             breaker=f"open for {wait:.0f} s" if wait else self._refused.state.value,
             skew_s=self._server.skew_s,
             retry_after_s=wait or 0.0,
+            is_refused=isinstance(error, LoginRefused | Forbidden),
         )
 
     async def close(self, *, grace_s: float = 0.0) -> None:
@@ -210,17 +211,13 @@ class TokenKeeper:
     def _refuse_if_pausing(self) -> None:
         if self._closed:
             raise self._closed_error()
-        wait = self._refused.retry_after_s()
         error = self._last_error
-        if wait:
-            raise LoginRefused(
-                f"{self.key}: the cloud refused the configured credentials; no login is tried for {wait:.0f} s, "
-                "so that the account is not locked. Fix the credentials or unlock the account, then call CheckCluster.",
-                metadata=error.metadata if error else None,
-                retry_after_s=wait,
-            ) from error
-        wait = self._failed.retry_after_s()
-        if wait and error is not None:
+        if error is None:
+            return
+        if wait := self._refused.retry_after_s():
+            text = f"{error.message} (no login is tried for {wait:.0f} s, so that the account is not locked)"
+            raise type(error)(text, reason=error.reason, metadata=error.metadata, retry_after_s=wait) from error
+        if wait := self._failed.retry_after_s():
             again = copy.copy(error).with_traceback(None)
             again.retry_after_s = wait
             raise again from error

@@ -94,7 +94,7 @@ class Session:
 
     @property
     def region(self) -> str:
-        """The region of the last login; empty before the first one, or where clouds.yaml names none."""
+        """The region of the last login; empty before the first one, or where there are no regions."""
         return self._dialect.scope.region if self._dialect.scope else ""
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudspan_common.errors import RateLimited, Unreachable
+from cloudspan_common.errors import LoginRefused, RateLimited, Unreachable, Unsupported
 from cloudspan_openstack.cloud.catalogue import (
     Microversion,
     is_version_document,
@@ -123,3 +123,140 @@ async def test_a_service_that_can_not_be_asked_now_is_asked_again_later(bench, s
         await bench.session.microversion(bench.call(), "compute")
     away.times = 0
     assert await bench.session.microversion(bench.call(), "compute") == (2, 93)
+
+
+def entry(kind: str, *endpoints: tuple[str | None, str | None]) -> dict:
+    """One service of a catalogue, with a public endpoint for each (region, URL)."""
+    rows = [
+        {"id": str(i), "interface": "public", "region": region, "region_id": region, "url": url}
+        for i, (region, url) in enumerate(endpoints)
+    ]
+    return {"type": kind, "name": kind, "id": kind, "endpoints": rows}
+
+
+def advertise(cloud, *entries: dict) -> None:
+    cloud.alter("/identity/v3/auth/tokens", method="POST", set={"/token/catalog": list(entries)})
+
+
+TWO_REGIONS = (
+    entry("compute", ("UK1", "@ME@/compute/v2.1"), ("GRA5", "http://127.0.0.1:1/v2.1")),
+    entry("network", ("GRA5", "http://127.0.0.1:1"), ("UK1", "@ME@/network")),
+    entry("identity", ("UK1", "@ME@/identity")),
+)
+
+
+async def test_one_of_several_regions_has_to_be_named(bench, cluster_of):
+    """Or servers would be of one region and networks of another: calls, check and description list the regions."""
+    advertise(bench.cloud, *TWO_REGIONS)
+    cluster = cluster_of(region_name=None)
+    for _ in range(2):
+        with pytest.raises(LoginRefused, match=r"GRA5, UK1.*region_name") as refused:
+            await cluster.session.get(bench.call(), "compute", "/servers", dict)
+        assert refused.value.reason == "REGION_AMBIGUOUS"
+    assert "GRA5, UK1" in cluster.describe().message
+    assert "GRA5, UK1" in (await cluster.check(bench.call()))[-1].message
+
+
+async def test_the_region_that_is_named_is_used_for_every_service(bench, cluster_of):
+    advertise(bench.cloud, *TWO_REGIONS)
+    session = cluster_of(region_name="UK1").session
+    assert "servers" in await session.get(bench.call(), "compute", "/servers", dict)
+    assert "networks" in await session.get(bench.call(), "network", "/networks", dict)
+
+
+async def test_services_in_different_regions_are_several_regions(bench, cluster_of):
+    """Though none of them has a choice."""
+    one, other = entry("compute", ("UK1", "@ME@/compute")), entry("network", ("GRA5", "@ME@/network"))
+    advertise(bench.cloud, one, other)
+    with pytest.raises(LoginRefused, match="GRA5, UK1"):
+        await cluster_of(region_name=None).session.scope(bench.call())
+
+
+@pytest.mark.parametrize("others", [("RegionTwo", "object-store"), ("global", "identity"), ("RegionTwo", "volumev2")])
+async def test_the_only_region_of_the_services_in_use_need_not_be_named(bench, cluster_of, others):
+    """What is not used, and Keystone, don't count."""
+    region, kind = others
+    compute = entry("compute", ("RegionOne", "@ME@/compute/v2.1"))
+    advertise(bench.cloud, compute, entry(kind, (region, "http://127.0.0.1:1/")))
+    cluster = cluster_of(region_name=None)
+    assert "servers" in await cluster.session.get(bench.call(), "compute", "/servers", dict)
+    assert cluster.describe().region == "RegionOne"
+
+
+@pytest.mark.parametrize("region", [None, ""])
+async def test_a_service_without_a_region_serves_all_of_them(bench, cluster_of, region):
+    """Keystone usually, and any other; an endpoint of the region itself goes before."""
+    compute = entry("compute", (region, "http://127.0.0.1:1/v2.1"), ("UK1", "@ME@/compute/v2.1"))
+    services = compute, entry("network", (region, "@ME@/network")), entry("identity", (region, "@ME@/identity"))
+    advertise(bench.cloud, *services)
+    for settings in ({"region_name": "UK1"}, {"region_name": None}):
+        session = cluster_of(**settings).session
+        assert "servers" in await session.get(bench.call(), "compute", "/servers", dict)
+        assert "networks" in await session.get(bench.call(), "network", "/networks", dict)
+        assert "project" in await session.get(bench.call(), "identity", f"/projects/{session.project_id}", dict)
+
+
+async def test_keystone_is_where_the_login_was_when_the_region_has_none(bench, cluster_of):
+    """It gave the token, whatever its catalogue says of itself."""
+    advertise(bench.cloud, entry("identity", ("RegionTwo", "http://127.0.0.1:1/v3")))
+    session = cluster_of(region_name="RegionOne").session
+    await session.scope(bench.call())
+    assert "project" in await session.get(bench.call(), "identity", f"/projects/{session.project_id}", dict)
+
+
+@pytest.mark.parametrize("url", [None, "", "None", "cinder:8776", "http://", "http://[/v3", 5])
+async def test_a_service_without_a_url_is_absent_and_the_others_work(bench, url):
+    """In the check as well as for its calls."""
+    bench.cloud.alter(
+        "/identity/v3/auth/tokens",
+        method="POST",
+        set={"/token/catalog/2/endpoints/*/url": url},
+    )
+    with pytest.raises(Unsupported, match="no volume service in region RegionOne") as absent:
+        await bench.session.get(bench.call(), "volume", "/volumes", dict)
+    assert absent.value.reason == "NO_SUCH_SERVICE"
+    assert "servers" in await bench.session.get(bench.call(), "compute", "/servers", dict)
+    stages = {stage.name: stage for stage in await bench.cluster.check(bench.call())}
+    assert all(stage.ok for stage in stages.values())
+    assert "not there: volume" in stages["catalogue"].message
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [None, [None, "x"], [{"type": "compute", "endpoints": None}], [{"endpoints": [None]}], [{"type": 5}], {}],
+)
+async def test_an_odd_catalogue_costs_its_own_entries(bench, catalog):
+    """The login is good; what can't be read is not there."""
+    bench.cloud.alter("/identity/v3/auth/tokens", method="POST", set={"/token/catalog": catalog})
+    assert set((await bench.session.scope(bench.call())).endpoints) == {"identity"}
+
+
+async def test_a_region_that_does_not_exist_is_named_with_those_that_do(bench, cluster_of):
+    with pytest.raises(Unsupported, match="RegionOen; its regions are RegionOne"):
+        await cluster_of(region_name="RegionOen").session.get(bench.call(), "compute", "/servers", dict)
+
+
+@pytest.mark.parametrize(
+    ("interface", "chosen"),
+    [
+        (["internal", "public"], "internal"),
+        (["admin", "public"], "public"),
+        (["publicURL"], "public"),
+        ("internalURL", "internal"),
+        (None, "public"),
+    ],
+)
+async def test_the_first_interface_of_the_list_that_the_catalogue_has_is_used(bench, cluster_of, interface, chosen):
+    """Service by service; one alone, its old name, and the usual one."""
+    bench.cloud.alter(
+        "/identity/v3/auth/tokens",
+        method="POST",
+        set={
+            "/token/catalog/4/endpoints": [
+                {"interface": name, "region": "RegionOne", "region_id": "RegionOne", "url": f"@ME@/{name}/v2.1"}
+                for name in ("public", "internal")
+            ]
+        },
+    )
+    scope = await cluster_of(interface=interface).session.scope(bench.call())
+    assert scope.base("compute") == f"{bench.cloud.base_url}/{chosen}/v2.1"

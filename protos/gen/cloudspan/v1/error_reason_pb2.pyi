@@ -158,6 +158,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BAD_LOGIN: _ClassVar[ErrorReason]
     NO_PROJECT_SCOPE: _ClassVar[ErrorReason]
     OTHER_PROJECT: _ClassVar[ErrorReason]
+    REGION_AMBIGUOUS: _ClassVar[ErrorReason]
     SERVICES_REFUSE: _ClassVar[ErrorReason]
     DNS_FAILED: _ClassVar[ErrorReason]
     CONNECTION_REFUSED: _ClassVar[ErrorReason]
@@ -364,6 +365,7 @@ TOKEN_KEEPER_CLOSED: ErrorReason
 BAD_LOGIN: ErrorReason
 NO_PROJECT_SCOPE: ErrorReason
 OTHER_PROJECT: ErrorReason
+REGION_AMBIGUOUS: ErrorReason
 SERVICES_REFUSE: ErrorReason
 DNS_FAILED: ErrorReason
 CONNECTION_REFUSED: ErrorReason
