@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_common import logs, service
-from cloudspan_common.names import ClusterRef
 from cloudspan_common.telemetry import new_registry
-from cloudspan_kit import Adapter, serve_adapter
+from cloudspan_kit import Adapter, clusters_of, serve_adapter
 from cloudspan_openstack.cloud.clouds import read_cloud
 from cloudspan_openstack.cluster import OpenStackCluster, Shared
 from cloudspan_openstack.config import OpenStackConfig
@@ -15,18 +14,20 @@ from cloudspan_openstack.config import OpenStackConfig
 if TYPE_CHECKING:
     import asyncio
 
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit import Cluster
+
 
 async def serve(config: OpenStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
     logs.configure(config.log_level)
     metrics = new_registry()
     shared = Shared(metrics)
-    clusters = [
-        OpenStackCluster(
-            ClusterRef(config.platform, tag), read_cloud(name, config.clouds), shared, settle_s=config.settle_s
-        )
-        for tag, name in config.clusters()
-    ]
+
+    def make(ref: ClusterRef, name: str) -> Cluster:
+        return OpenStackCluster(ref, read_cloud(name, config.clouds), shared, settle_s=config.settle_s)
+
+    clusters = clusters_of(config.platform, config.clusters(), make)
     adapter = Adapter(config.platform, "OpenStack", "cloudspan-openstack", clusters)
     await serve_adapter(adapter, config, stop, metrics=metrics)
 

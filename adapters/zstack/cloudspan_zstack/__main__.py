@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan_common import logs, service
-from cloudspan_common.names import ClusterRef
 from cloudspan_common.telemetry import new_registry
-from cloudspan_kit import Adapter, serve_adapter
+from cloudspan_kit import Adapter, clusters_of, serve_adapter
 from cloudspan_zstack.cloud.clouds import read_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
 from cloudspan_zstack.config import ZStackConfig
@@ -15,16 +14,20 @@ from cloudspan_zstack.config import ZStackConfig
 if TYPE_CHECKING:
     import asyncio
 
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit import Cluster
+
 
 async def serve(config: ZStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
     logs.configure(config.log_level)
     metrics = new_registry()
     shared = Shared(metrics)
-    clusters = [
-        ZStackCluster(ClusterRef(config.platform, tag), read_cloud(name, config.clouds), shared)
-        for tag, name in config.clusters()
-    ]
+
+    def make(ref: ClusterRef, name: str) -> Cluster:
+        return ZStackCluster(ref, read_cloud(name, config.clouds), shared)
+
+    clusters = clusters_of(config.platform, config.clusters(), make)
     adapter = Adapter(config.platform, "ZStack", "cloudspan-zstack", clusters)
     await serve_adapter(adapter, config, stop, metrics=metrics)
 

@@ -45,6 +45,7 @@ from cloudspan_kit.security_rules import Difference, check_rules, difference, ke
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
+from cloudspan_kit.unusable import UnusableCluster, clusters_of
 from cloudspan_kit.values import GIB, MIB, converted, copy_fields, listed, native_id, tagged_cloud
 
 __all__ = [
@@ -92,9 +93,11 @@ __all__ = [
     "Stage",
     "Trust",
     "Unreadable",
+    "UnusableCluster",
     "Watch",
     "check_clock",
     "check_rules",
+    "clusters_of",
     "connection_error",
     "converted",
     "copy_fields",

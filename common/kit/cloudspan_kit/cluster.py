@@ -116,7 +116,7 @@ class Cluster(Protocol):
 
     @property
     def digest(self) -> str:
-        """A digest of endpoint and scope: two instances that claim one name must agree on it."""
+        """A digest of endpoint and scope: two instances that claim one name must agree on it. Empty: it claims none."""
         ...
 
     @property

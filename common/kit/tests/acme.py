@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_kit import Call
+from cloudspan_kit import Call, Cluster
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 
 EAST = ClusterRef("acme", "east")
@@ -42,12 +42,12 @@ class AcmeCluster(Generic[DriverT]):
 
 
 @asynccontextmanager
-async def serving(cluster: AcmeCluster[Any], **config: Any) -> AsyncIterator[str]:
-    """Serve the cluster inside the `with` block; gives the address."""
+async def serving(*clusters: Cluster, **config: Any) -> AsyncIterator[str]:
+    """Serve the clusters inside the `with` block; gives the address."""
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     settings = AdapterConfig(instance="acme-1", drain_s=0.0, **config)
-    adapter = Adapter("acme", "Acme", "none", [cluster])
+    adapter = Adapter("acme", "Acme", "none", clusters)
     task = asyncio.create_task(serve(adapter, settings, stop, registry=MemoryRegistry(), ready=bound.set_result))
     yield await bound
     stop.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import yaml
@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     key: str = ""
     timezone: str = ""
     """The server's zone, `Asia/Shanghai` or `+08:00`; learned where it is not given."""
-    settle: float = SETTLE_S
+    settle: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = SETTLE_S
     """Seconds in which a create that got no reply may still appear."""
     delete: Literal["soft", "purge"] = "soft"
     """Whether a deleted server stays recoverable for the days that the platform keeps it, or is expunged at once."""
@@ -96,7 +96,7 @@ def read_cloud(name: str, file: Path) -> Cloud:
         raise InvalidRequest(f"{file} can't be read: {yaml_problem(error)}", reason="NO_CLOUDS_FILE") from None
     clouds = document.get("clouds") if isinstance(document, dict) else None
     if not isinstance(clouds, dict) or name not in clouds:
-        known = ", ".join(clouds) if isinstance(clouds, dict) else "none"
+        known = ", ".join(map(str, clouds)) if isinstance(clouds, dict) else "none"
         raise InvalidRequest(f"cloud {name!r} is not in {file}; it has: {known}", reason="BAD_CLOUD")
     try:
         return make_cloud(name, clouds[name])

@@ -57,7 +57,7 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
             contract_min=low,
             contract_max=high,
             clusters=self.clusters(),
-            cluster_digests={str(cluster.ref): cluster.digest for cluster, _ in self._clusters},
+            cluster_digests={str(cluster.ref): cluster.digest for cluster, _ in self._clusters if cluster.digest},
             services=self._services,
             descriptors=self._descriptors,
         )

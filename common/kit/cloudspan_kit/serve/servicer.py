@@ -26,6 +26,7 @@ from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
 from cloudspan_kit.serve.options import read_options
+from cloudspan_kit.unusable import UnusableCluster
 from cloudspan_kit.values import listed as named
 
 if TYPE_CHECKING:
@@ -76,6 +77,17 @@ class Clusters:
             metadata = {"platform": ref.platform, "cluster": ref.cluster}
             text = f"there is no {ref} here; known: {known}"
             raise NotFound(text, reason="CLUSTER_UNKNOWN", metadata=metadata, resource=str(ref))
+        return found
+
+    def usable(self, ref: ClusterRef, field: str) -> tuple[Cluster, Abilities]:
+        """Return the cluster, to call it.
+
+        Raises:
+            LoginRefused: Its settings are wrong; else as `get`.
+        """
+        found = self.get(ref, field)
+        if isinstance(found[0], UnusableCluster):
+            raise found[0].refusal()
         return found
 
 
@@ -160,7 +172,7 @@ class ContractServicer:
         elif str(ref) != value:
             raise malformed(value, method.routed_field, "platforms/{platform}/clusters/{cluster}")
         _check_tags(ref, tags, method.routed_field)
-        cluster, abilities = self._clusters.get(ref, method.routed_field)
+        cluster, abilities = self._clusters.usable(ref, method.routed_field)
         call = Call(
             cluster=ref,
             deadline=deadlines.of(context),

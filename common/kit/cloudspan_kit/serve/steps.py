@@ -132,7 +132,7 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
 def _called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
 ) -> tuple[Call, Abilities]:
-    _, abilities = clusters.get(ref, field)
+    _, abilities = clusters.usable(ref, field)
     call = Call(cluster=ref, deadline=deadlines.of(context), id=native_id, cloud=abilities.cloud)
     return call, abilities
 
