@@ -28,6 +28,7 @@ from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, 
 from cloudspan_kit.http.connectivity import Connectivity, check_clock, run_stages
 from cloudspan_kit.http.guards import Guards
 from cloudspan_kit.http.transport import (
+    REDIRECTS,
     Answer,
     HttpTransport,
     NoReply,
@@ -57,6 +58,7 @@ __all__ = [
     "MIB",
     "NATIVE",
     "NOT_CARRIED_OUT",
+    "REDIRECTS",
     "TRANSIENT",
     "UNSAFE",
     "Adapter",

@@ -23,7 +23,7 @@ from cloudspan_common.errors import (
     Unreachable,
     Unsupported,
 )
-from cloudspan_kit import NoReply
+from cloudspan_kit import REDIRECTS, NoReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,6 @@ class Rule:
             return False
         return not self.pattern or re.search(self.pattern, text, re.IGNORECASE) is not None
 
-
-REDIRECTS = (301, 302, 303, 307, 308)
-"""Statuses whose Location says where else to ask; 300 comes with a service's list of versions."""
 
 # What to do next, by reason.
 ADVICE = {

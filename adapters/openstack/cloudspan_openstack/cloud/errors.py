@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import Counter
-from yarl import URL
 
 from cloudspan_common.errors import CloudspanError, RateLimited, Unreachable
 from cloudspan_common.redaction import masked_text
 from cloudspan_kit import Answer
-from cloudspan_openstack.cloud.error_rules import ADVICE, REDIRECTS, RULES, UNMAPPED
+from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 
 _MAX_TEXT = 500
-_MAX_PLACE = 200
 _ASK_TO_WAIT = (413, 429, 503)
 _ECHOED = re.compile(r"Value: .*(?=\. )", re.DOTALL)
 _SECRET_FIELD = re.compile(r"Invalid input for field/attribute (adminPass|user_data|personality|public_key)\b")
@@ -65,20 +63,10 @@ class Catalogue:
 
 
 def _why(answer: Answer, told: str) -> str:
-    if answer.status in REDIRECTS:
-        return f"it redirects to {place_of(answer.headers.get('Location', ''))}"
+    if answer.redirect:
+        return f"it redirects to {answer.redirect}"
     # A cloud may repeat what was sent to it, secrets included.
     return masked_text(told).rstrip(".") or "no reason given"
-
-
-def place_of(location: str) -> str:
-    """Return where a redirect leads to, without user and query: those of login pages hold what is secret."""
-    try:
-        url = URL(location)
-        place = str(url.with_user(None) if url.host else url).partition("?")[0]
-    except ValueError:
-        place = ""
-    return "".join(c for c in place[:_MAX_PLACE] if c.isprintable()) or "nowhere that can be read"
 
 
 def _time_to_wait(answer: Answer) -> float | None:

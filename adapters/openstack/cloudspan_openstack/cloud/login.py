@@ -27,10 +27,8 @@ from cloudspan_common.errors import (
 from cloudspan_common.redaction import masked_text
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_common.tokens import IssuedToken
-from cloudspan_kit import connection_error
+from cloudspan_kit import Answer, connection_error
 from cloudspan_openstack.cloud.catalogue import Scope, endpoints_of, read_catalogue, region_of, regions_in, versioned
-from cloudspan_openstack.cloud.error_rules import REDIRECTS
-from cloudspan_openstack.cloud.errors import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 # The keeper gives a login up after 30 s; its thread must not hang on much longer.
 _LOGIN_TIMEOUT_S = 29.0
 _MAX_TEXT = 300
+_MAX_PAUSE_S = 300.0  # whatever Retry-After says, as for other calls
 _FIX = "fix the credentials, or what they are for, in clouds.yaml"
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[CloudspanError], str, str], ...] = (
     ((ks.Unauthorized,), LoginRefused, "", _FIX),
@@ -156,15 +155,19 @@ class KeystoneIssuer:
         unreached = native.__context__ if isinstance(native, ks.DiscoveryFailure) else native
         if isinstance(unreached, ks.ConnectionError | requests.RequestException):
             return connection_error(unreached, where, metadata)
-        if (place := _redirect(native)) is not None:
-            text = f"{where} is redirected to {place}, which is not followed; correct auth_url in clouds.yaml"
+        answer = _answer(native)
+        if answer.redirect:
+            text = f"{where} is redirected to {answer.redirect}, which is not followed; correct auth_url in clouds.yaml"
             return PlatformFault(text, reason="REDIRECTED", metadata=metadata)
         if isinstance(native, ks.BadRequest | ks.NotFound) and _is_keystones(native):
             # An unknown application credential is 404, a project without its domain 400.
             return LoginRefused(f"{where} was refused: {_told(native)}; {_FIX}", metadata=metadata)
         for kinds, error, reason, advice in _MEANINGS:
             if isinstance(native, kinds):
-                return error(f"{where} was refused: {_told(native)}; {advice}", reason=reason, metadata=metadata)
+                text = f"{where} was refused: {_told(native)}; {advice}"
+                waits = answer.retry_after_s if issubclass(error, RateLimited | Unreachable) else None
+                pause = None if waits is None else min(waits, _MAX_PAUSE_S)
+                return error(text, reason=reason, metadata=metadata, retry_after_s=pause)
         text = f"{where} failed: {_told(native)}; look at the cloud's auth settings in clouds.yaml"
         return PlatformFault(text, reason="BAD_LOGIN", metadata=metadata)
 
@@ -179,12 +182,10 @@ def _is_keystones(native: ks.HttpError) -> bool:
         return False
 
 
-def _redirect(native: Exception) -> str | None:
-    """Return where the answer redirects to; None if it does not."""
+def _answer(native: Exception) -> Answer:
+    """Return the answer that an error of keystoneauth is about, without its body; status 0 where there was none."""
     response = getattr(native, "response", None)
-    if response is None or response.status_code not in REDIRECTS:
-        return None
-    return place_of(response.headers.get("Location", ""))
+    return Answer(0, {}, b"") if response is None else Answer(response.status_code, response.headers, b"")
 
 
 def _told(native: Exception) -> str:

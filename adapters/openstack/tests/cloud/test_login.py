@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.errors import Forbidden, InvalidRequest, LoginRefused, PlatformFault, Unreachable
+from cloudspan_common.errors import Forbidden, InvalidRequest, LoginRefused, PlatformFault, RateLimited, Unreachable
 from cloudspan_openstack.cloud.clouds import read_cloud
 
 REF_TEXT = "platforms/openstack/clusters/east"
@@ -105,6 +105,17 @@ async def test_a_login_that_something_else_answers_is_not_taken_for_a_refusal(be
     with pytest.raises((PlatformFault, Unreachable)) as caught:
         await bench.session.scope(bench.call())
     assert (caught.value.reason, bench.cluster.describe().state) == (reason, cluster_pb2.Cluster.STATE_UNREACHABLE)
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, Unreachable), (429, RateLimited)])
+async def test_a_keystone_that_asks_for_a_pause_gets_it(bench, status, error):
+    """Nobody logs in before, and callers are told when."""
+    login = bench.cloud.alter("/identity/v3/auth/tokens", method="POST", status=status, headers={"Retry-After": "90"})
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            await bench.session.scope(bench.call())
+        assert caught.value.retry_after_s == pytest.approx(90, abs=5)
+    assert login.hits == 1
 
 
 async def test_a_redirected_login_sends_no_password_there(bench, cloud):
