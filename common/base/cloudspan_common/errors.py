@@ -181,7 +181,7 @@ class RateLimited(CloudspanError):
     default_reason = "RATE_LIMITED"
 
 
-class AwayForNow(RateLimited):
+class ServiceUnavailable(RateLimited):
     """A service of the cloud says for how long it is away: 503 with Retry-After."""
 
     code = grpc.StatusCode.UNAVAILABLE

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudspan_common.errors import AwayForNow, NotFound, OutOfTime, RateLimited
+from cloudspan_common.errors import NotFound, OutOfTime, RateLimited, ServiceUnavailable
 from cloudspan_common.limits import Limiter, LimitSettings, Priority
 from cloudspan_common.testing import FakeClock
 
@@ -65,7 +65,7 @@ async def test_a_pause_that_no_time_was_named_for_is_told_with_the_limiters_own(
     assert caught.value.retry_after_s == 4.0
 
 
-@pytest.mark.parametrize("complaint", [RateLimited, AwayForNow])
+@pytest.mark.parametrize("complaint", [RateLimited, ServiceUnavailable])
 async def test_whoever_is_refused_at_the_gate_hears_what_closed_it(clock, complaint):
     """Too many requests, or a service that is away for some time."""
     limiter = limiter_of(clock)

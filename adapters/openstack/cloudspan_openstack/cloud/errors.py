@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from prometheus_client import Counter
 
-from cloudspan_common.errors import AwayForNow, CloudspanError, RateLimited, Unreachable
+from cloudspan_common.errors import CloudspanError, RateLimited, ServiceUnavailable, Unreachable
 from cloudspan_common.redaction import masked_text
 from cloudspan_kit import Answer
 from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
@@ -55,7 +55,7 @@ class Catalogue:
         }
         error = rule.error
         if answer.status == 503 and wait_s is not None:
-            error = AwayForNow
+            error = ServiceUnavailable
         if not issubclass(error, RateLimited | Unreachable):
             wait_s = None
         message = f"{asked} was refused with HTTP {answer.status}: {_why(answer, told)}{advice}"

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan_common.errors import (
-    AwayForNow,
     InvalidRequest,
     PlatformFault,
     QuotaExceeded,
     RateLimited,
+    ServiceUnavailable,
     Unreachable,
 )
 from cloudspan_kit.http.transport import Answer, RequestInfo
@@ -158,7 +158,7 @@ def test_a_query_that_is_too_long_for_a_proxy_is_the_callers(catalogue):
 def test_a_time_to_wait_stands_in_the_header_or_in_the_body(catalogue, status, body, headers):
     """The latter as old limiters before Nova say it."""
     found = error_of(catalogue, COMPUTE, status, body, **headers)
-    assert (type(found), found.retry_after_s) == (AwayForNow if status == 503 else RateLimited, 2)
+    assert (type(found), found.retry_after_s) == (ServiceUnavailable if status == 503 else RateLimited, 2)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -185,7 +185,7 @@ def test_retry_after_is_read_as_seconds_or_date(catalogue, told, seconds):
     """And ignored where it is neither."""
     headers = {"Retry-After": told, "Date": "Sun, 22 Nov 2026 03:35:30 GMT"}
     found = error_of(catalogue, COMPUTE, 503, b"", **headers)
-    assert (type(found), found.retry_after_s) == (AwayForNow if seconds else Unreachable, seconds)
+    assert (type(found), found.retry_after_s) == (ServiceUnavailable if seconds else Unreachable, seconds)
 
 
 def test_a_refused_body_is_not_repeated_with_its_secrets(catalogue):
