@@ -139,10 +139,11 @@ class Session:
         if service not in self._ranges:
             # Two callers at once ask twice, which is cheaper to bear than a lock on every call.
             self._ranges[service] = await self._offered(call, service)
-        offered = self._ranges[service]
-        if offered is None:
-            return Microversion(pinned.major, 1 if service == "compute" else 0)
-        return min(pinned, offered[1])
+        return _spoken_of(service, self._ranges[service])
+
+    def known_microversion(self, service: str) -> Microversion | None:
+        """Return what `microversion` would, without asking: None as long as nothing was asked of `service`."""
+        return _spoken_of(service, self._ranges[service]) if service in self._ranges else None
 
     async def _offered(self, call: Call, service: str) -> tuple[Microversion, Microversion] | None:
         """Return the microversions that a service offers, None where it tells none.
@@ -335,3 +336,8 @@ class Session:
         except msgspec.DecodeError as error:
             raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
         return decoded
+
+
+def _spoken_of(service: str, offered: tuple[Microversion, Microversion] | None) -> Microversion:
+    pinned = PINNED[service]
+    return min(pinned, offered[1]) if offered else Microversion(pinned.major, 1 if service == "compute" else 0)

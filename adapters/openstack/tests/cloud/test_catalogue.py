@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloudspan_common.errors import LoginRefused, RateLimited, Unreachable, Unsupported
+from cloudspan_kit import ABSENT
+from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_openstack.cloud.catalogue import (
     Microversion,
     is_version_document,
@@ -106,6 +108,26 @@ async def test_a_check_says_that_there_is_no_version_document(bench):
     stages = {stage.name: stage for stage in await bench.cluster.check(bench.call())}
     assert all(stage.ok for stage in stages.values())
     assert "compute 2.1 (no version document), volume 3.70" in stages["catalogue"].message
+
+
+def absent(cluster, method: str) -> set[str]:
+    described = {capability.method: capability for capability in Abilities(cluster).describe()}
+    return {f.path for f in described[f"cloudspan.v1.ServerService/{method}"].fields if f.level == ABSENT}
+
+
+async def test_capabilities_follow_the_microversion(bench):
+    """What only a newer Nova has is lacking once the version is known."""
+    bench.cloud.alter("/compute/(v2.1/?)?", status=404, body=NOT_PUBLISHED)
+    assert absent(bench.cluster, "GetServer") == set()
+    await bench.session.microversion(bench.call(), "compute")
+    told = {"locked", "description", "tags", "flavor_snapshot", "server_groups", "locked_reason"}
+    assert absent(bench.cluster, "GetServer") == absent(bench.cluster, "ListServers") == told
+    assert absent(bench.cluster, "CreateServer") == {"server.description", "server.tags", "server.hostname"}
+
+
+async def test_a_new_nova_lacks_nothing(bench):
+    await bench.session.microversion(bench.call(), "compute")
+    assert absent(bench.cluster, "GetServer") == absent(bench.cluster, "CreateServer") == set()
 
 
 async def test_the_list_of_versions_is_read_where_a_version_has_no_document(bench):
