@@ -22,7 +22,7 @@ async def serve(config: OpenStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
     logs.configure(config.log_level)
     metrics = new_registry()
-    shared = Shared(metrics)
+    shared = Shared(metrics, platform=config.platform)
 
     def make(ref: ClusterRef, name: str) -> Cluster:
         return OpenStackCluster(ref, read_cloud(name, config.clouds), shared, settle_s=config.settle_s)

@@ -22,7 +22,7 @@ async def serve(config: ZStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
     logs.configure(config.log_level)
     metrics = new_registry()
-    shared = Shared(metrics)
+    shared = Shared(metrics, platform=config.platform)
 
     def make(ref: ClusterRef, name: str) -> Cluster:
         return ZStackCluster(ref, read_cloud(name, config.clouds), shared)

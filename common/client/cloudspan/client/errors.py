@@ -162,9 +162,9 @@ class Forbidden(CloudspanError):
 
 
 class QuotaExceeded(CloudspanError):
-    """A quota, a capacity or a size limit stands in the way; or the cloud asks to slow down (RATE_LIMITED).
+    """A quota, a capacity or a size limit stands in the way; or too much was sent at once.
 
-    The latter has `retry_after_s`, and `retry_after` as its recovery.
+    The latter (RATE_LIMITED, TOO_MANY_REQUESTS) has `retry_after_s`, and `retry_after` as its recovery.
     """
 
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
