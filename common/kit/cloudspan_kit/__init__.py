@@ -20,6 +20,7 @@ from cloudspan_kit.cluster import (
     Level,
     Stage,
 )
+from cloudspan_kit.cluster_file import ClusterConfigs, ClusterFile, chosen_entries, revision_of
 from cloudspan_kit.cluster_status import state_of, token_state_of
 from cloudspan_kit.engine.markers import operation_prefix
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
@@ -46,7 +47,7 @@ from cloudspan_kit.security_rules import Difference, check_rules, difference, ke
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
-from cloudspan_kit.unusable import UnusableCluster, clusters_of
+from cloudspan_kit.unusable import UnusableCluster
 from cloudspan_kit.values import GIB, MIB, converted, copy_fields, listed, native_id, tagged_cloud
 
 __all__ = [
@@ -67,6 +68,8 @@ __all__ = [
     "Call",
     "Capability",
     "Cluster",
+    "ClusterConfigs",
+    "ClusterFile",
     "Connectivity",
     "CreateSafety",
     "Difference",
@@ -99,7 +102,7 @@ __all__ = [
     "Watch",
     "check_clock",
     "check_rules",
-    "clusters_of",
+    "chosen_entries",
     "connection_error",
     "converted",
     "copy_fields",
@@ -116,6 +119,7 @@ __all__ = [
     "read_options",
     "read_row",
     "read_rows",
+    "revision_of",
     "run_stages",
     "serve_adapter",
     "state_of",

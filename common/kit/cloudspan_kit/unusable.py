@@ -1,46 +1,22 @@
 """A configured cluster whose settings are wrong: it is listed with the reason, and costs none of the others.
 
-An adapter's `__main__` makes its clusters by `clusters_of`; the servicers refuse the calls of an `UnusableCluster`.
+`serve.reload` puts an `UnusableCluster` in its place; the servicers refuse its calls.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.errors import InvalidRequest, LoginRefused
-from cloudspan_common.names import ClusterRef
+from cloudspan_common.errors import LoginRefused
 from cloudspan_kit.cluster import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
-    from cloudspan_kit.cluster import Call, Cluster, Driver
-
-log = structlog.get_logger(__name__)
-
-
-def clusters_of(
-    platform: str, configured: Iterable[tuple[str, str]], make: Callable[[ClusterRef, str], Cluster]
-) -> list[Cluster]:
-    """Return the clusters that `make` makes of (tag, name in the clouds file), and what stands for those it can't make.
-
-    Raises:
-        InvalidRequest: NO_CLOUDS_FILE, which is no single cluster's fault.
-    """
-    return [_made(ClusterRef(platform, tag), name, make) for tag, name in configured]
-
-
-def _made(ref: ClusterRef, name: str, make: Callable[[ClusterRef, str], Cluster]) -> Cluster:
-    try:
-        return make(ref, name)
-    except InvalidRequest as error:
-        if error.reason == "NO_CLOUDS_FILE":
-            raise
-        log.warning("cluster can't be used", cluster=str(ref), reason=error.reason, message=error.message)
-        return UnusableCluster(ref, name, error)
+    from cloudspan_common.errors import CloudspanError
+    from cloudspan_common.names import ClusterRef
+    from cloudspan_kit.cluster import Call, Driver
 
 
 class UnusableCluster:
@@ -51,10 +27,10 @@ class UnusableCluster:
     digest = ""
     """None: it claims no endpoint, so that another instance with the right settings is not in its way."""
     settle_s = 0.0
+    keeper = None
 
-    def __init__(self, ref: ClusterRef, display_name: str, error: InvalidRequest) -> None:
+    def __init__(self, ref: ClusterRef, error: CloudspanError) -> None:
         self.ref = ref
-        self._display_name = display_name
         self._error = error
 
     def __repr__(self) -> str:
@@ -73,7 +49,7 @@ class UnusableCluster:
 
     def describe(self) -> cluster_pb2.Cluster:
         return cluster_pb2.Cluster(
-            display_name=self._display_name,
+            display_name=self.ref.cluster,
             state=cluster_pb2.Cluster.STATE_LOGIN_REFUSED,
             message=f"{self._error.reason}: {self._error.message}",
         )

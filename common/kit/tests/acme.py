@@ -24,7 +24,7 @@ DriverT = TypeVar("DriverT")
 class AcmeCluster(Generic[DriverT]):
     """One cluster with a driver of servers, and others beside it."""
 
-    ref, digest, settle_s, cloud = EAST, "acme", 0.0, None
+    ref, digest, settle_s, cloud, keeper = EAST, "acme", 0.0, None, None
 
     def __init__(self, servers: DriverT, *others: Any) -> None:
         self.servers = servers

@@ -1,12 +1,12 @@
-"""Read one cloud of a clouds.yaml: how to log in, where the services are, whom to trust.
+"""Read the clouds of a clouds.yaml: how to log in, where the services are, whom to trust.
 
-`cluster` makes a `Cloud` of each configured cluster; `issuer` and `catalogue` use what it holds. The reading is
-openstacksdk's, so that vendor profiles, secure.yaml and every v3 auth plugin work as they do for other tools.
+`__main__` hands the kit a `Cloud` for each cluster, at the start and whenever the file has changed; `login` and
+`catalogue` use what it holds. The reading is openstacksdk's, so that vendor profiles, secure.yaml and every v3 auth
+plugin work as they do for other tools.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import re
 import ssl
@@ -14,20 +14,19 @@ import sys
 import types
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 import yaml
 
-from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.errors import CloudspanError, InvalidRequest
 from cloudspan_common.redaction import yaml_problem
-from cloudspan_kit import Trust, listed
+from cloudspan_kit import ClusterConfigs, Trust, chosen_entries, listed, revision_of
 from cloudspan_openstack.cloud.catalogue import is_url
 from cloudspan_openstack.cloud.services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from keystoneauth1.identity.base import BaseIdentityPlugin
 
@@ -57,7 +56,7 @@ class Cloud:
     """Whether to check certificates, or the CA file to check them by."""
     client_certificate: tuple[str, str] | str | None
     revision: str
-    """Changes with endpoint or credentials; shows nothing of them."""
+    """Changes with any setting, and with the content of a file that one names; shows nothing of them."""
 
     @property
     def trust(self) -> Trust:
@@ -78,28 +77,55 @@ class Cloud:
         return self.verify if self.verify is not True else (paths.cafile or paths.capath or True)
 
 
+def read_clouds(options: Sequence[str], file: Path | None) -> ClusterConfigs[Cloud]:
+    """Return the clouds that `options` of --cluster choose, all of them where none does, by tag.
+
+    They are those of `file`, or of the usual places (./, ~/.config/openstack/, /etc/openstack/).
+
+    Raises:
+        InvalidRequest: NO_CLOUDS_FILE when the file can't be read or names no cloud.
+    """
+    loader = _loader(file)
+    names = [str(name) for name in loader.cloud_config["clouds"]]
+    wanted = chosen_entries(options, names)
+    by_tag = {tag: _cloud_or_error(name, loader) for tag, name in wanted.items()}
+    named = [path for cloud in by_tag.values() if isinstance(cloud, Cloud) for path in cloud.trust.files()]
+    missing = [tag for tag, name in wanted.items() if name not in names]
+    return ClusterConfigs(by_tag, [Path(loader.config_filename), *_secure_files(), *named], missing)
+
+
+def _cloud_or_error(name: str, loader: Any) -> Cloud | CloudspanError:
+    try:
+        return _read(name, loader)
+    except CloudspanError as error:
+        return error
+
+
 def read_cloud(name: str, file: Path | None) -> Cloud:
-    """Return the cloud called `name` of `file`, or of the usual places (./, ~/.config/openstack/, /etc/openstack/).
+    """Return the cloud called `name`; `file` as for `read_clouds`.
 
     Raises:
         InvalidRequest: NO_CLOUDS_FILE when the file can't be read, BAD_CLOUD when it has no such cloud, or an entry
             that can't be used; other clouds of the file may well be.
     """
-    from openstack.exceptions import ConfigException  # noqa: PLC0415 - see _openstack_config
+    return _read(name, _loader(file))
+
+
+def _read(name: str, loader: Any) -> Cloud:
+    from openstack.exceptions import ConfigException  # noqa: PLC0415 - after _openstack_config
 
     try:
-        loader = _loader(file)
         with warnings.catch_warnings():
             # openstacksdk warns of its own InfluxDB defaults for a clouds.yaml that has none.
             warnings.filterwarnings("ignore", message="Support for InfluxDB")
-            clouds = loader.cloud_config.get("clouds") or {}
+            clouds = loader.cloud_config["clouds"]
             if name in clouds:
                 _check_entry(name, clouds[name])
                 clouds[name] = _without_nulls(clouds[name])  # which openstacksdk takes for texts
             region = clouds.get(name, {}).get("region_name") or ""
             return _cloud(name, loader.get_one(cloud=name, region_name=region))
     except ConfigException as error:
-        raise _bad(name, f"{error}; look it up in {file or 'clouds.yaml'}") from error
+        raise _bad(name, f"{error}; look it up in {loader.config_filename}") from error
     except (AttributeError, TypeError, ValueError, LookupError) as error:
         # openstacksdk takes for granted that settings are of their type. Its words may quote what is secret.
         unknown = _UNKNOWN_SETTING.search(str(error))
@@ -124,15 +150,28 @@ def _loader(file: Path | None) -> Any:
     config = _openstack_config()
     if file is not None and not file.is_file():
         raise InvalidRequest(f"clouds.yaml {file}: no such file; name one with --clouds", reason="NO_CLOUDS_FILE")
+    from openstack.exceptions import ConfigException  # noqa: PLC0415 - after _openstack_config
+
     try:
-        return config.OpenStackConfig(config_files=[str(file)] if file else None, load_envvars=False)
+        loader = config.OpenStackConfig(config_files=[str(file)] if file else None, load_envvars=False)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         # Without its cause, which quotes the line.
         text = f"{file or 'clouds.yaml'} can't be read: {yaml_problem(error)}"
         raise InvalidRequest(text, reason="NO_CLOUDS_FILE") from None
-    except (AttributeError, TypeError) as error:
+    except OSError as error:
+        raise InvalidRequest(f"{file or 'clouds.yaml'} can't be read: {error}", reason="NO_CLOUDS_FILE") from error
+    except (AttributeError, TypeError, ConfigException) as error:
         text = f"{file or 'clouds.yaml'} can't be read: `clouds` must be a map of names, each with its settings"
         raise InvalidRequest(text, reason="NO_CLOUDS_FILE") from error
+    if loader.default_cloud == "defaults":  # openstacksdk's own, where it finds no other, or no YAML
+        text = f"{file or loader.config_filename or 'clouds.yaml'} is not YAML with a map of clouds below `clouds`"
+        raise InvalidRequest(text, reason="NO_CLOUDS_FILE")
+    return loader
+
+
+def _secure_files() -> list[Path]:
+    """Return where openstacksdk looks for secure.yaml, whose secrets it adds to those of clouds.yaml."""
+    return [Path(name) for name in dict.fromkeys(_openstack_config().loader.SECURE_FILES)]
 
 
 def _check_entry(name: str, entry: object) -> None:
@@ -184,7 +223,7 @@ def _cloud(name: str, region: Any) -> Cloud:
         overrides=_overrides(name, region),
         verify=verify,
         client_certificate=certificate,
-        revision=_revision(region.config),
+        revision=revision_of(region.config, Trust(verify, certificate).files()),
     )
 
 
@@ -218,11 +257,6 @@ def _scope(auth: Mapping[str, Any]) -> str:
     """An application credential is bound to its project, so its id stands for it."""
     keys = ("project_id", "project_name", "project_domain_id", "project_domain_name", "application_credential_id")
     return "/".join(str(auth[key]) for key in keys if auth.get(key))
-
-
-def _revision(config: Mapping[str, Any]) -> str:
-    told = {key: config.get(key) for key in ("auth_type", "auth", "region_name", "interface")}
-    return hashlib.sha256(msgspec.json.encode(told, order="deterministic", enc_hook=str)).hexdigest()[:12]
 
 
 def _openstack_config() -> Any:

@@ -105,7 +105,8 @@ class Session:
     @property
     def known_scope(self) -> Scope | None:
         """What the last login told; None before the first one."""
-        return self._dialect.scope
+        token = self._keeper.current()
+        return self._dialect.scope if token is None else self._dialect.scope_of(token)
 
     def known_versions(self) -> str:
         """Return what is known of the services' microversions, for people."""

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_openstack.cloud.clouds import read_cloud
+from cloudspan_openstack.cloud.clouds import read_cloud, read_clouds
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,31 @@ def test_the_region_that_is_named_is_used_of_those_listed(tmp_path: Path) -> Non
     file = tmp_path / "clouds.yaml"
     file.write_text(yaml.safe_dump({"clouds": {"one": {"auth": AUTH, "regions": ["A", "B"], "region_name": "B"}}}))
     assert read_cloud("one", file).region == "B"
+
+
+def test_all_clouds_of_the_file_are_served_unless_some_are_named(tmp_path: Path) -> None:
+    """By their names, or under another tag; one that is not there is an error of its own."""
+    file, authority = tmp_path / "clouds.yaml", tmp_path / "ca.pem"
+    clouds = {"one": {"auth": AUTH}, "two": {"auth": AUTH, "cacert": str(authority)}, "odd": {"auth": []}}
+    file.write_text(yaml.safe_dump({"clouds": clouds}))
+    everything = read_clouds((), file)
+    assert sorted(everything.by_tag) == ["odd", "one", "two"]
+    assert isinstance(everything.by_tag["odd"], InvalidRequest)
+    assert {file, authority} < set(everything.files)
+    some = read_clouds(("lab=one", "three"), file)
+    assert (list(some.by_tag), some.missing) == (["lab", "three"], ["three"])
+
+
+def test_the_revision_changes_with_every_setting_and_with_the_files_that_are_named(tmp_path: Path) -> None:
+    """So that a renewed authority is used without a restart; reading the same again is no change."""
+    file, authority = tmp_path / "clouds.yaml", tmp_path / "ca.pem"
+    revisions = []
+    for entry, text in (
+        ({}, ""), ({}, ""), ({"auth": {**AUTH, "password": "n3w"}}, ""), ({"image_endpoint_override": "http://n"}, ""),
+        ({"cacert": str(authority)}, "a"), ({"cacert": str(authority)}, "b"),
+    ):  # fmt: skip
+        authority.write_text(text)
+        file.write_text(yaml.safe_dump({"clouds": {"one": {"auth": AUTH, **entry}}}))
+        revisions.append(read_cloud("one", file).revision)
+    assert revisions[0] == revisions[1]
+    assert len(set(revisions)) == 5

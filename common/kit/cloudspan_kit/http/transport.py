@@ -11,6 +11,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -123,6 +124,12 @@ class Trust:
     """Whether to check certificates, or the CA file to check them by."""
     client_certificate: tuple[str, str] | str | None = None
     """The file of certificate and key, or both files."""
+
+    def files(self) -> list[Path]:
+        """Return the files that it names."""
+        pair = self.client_certificate or ()
+        named = [self.verify if isinstance(self.verify, str) else "", *((pair,) if isinstance(pair, str) else pair)]
+        return [Path(name) for name in named if name]
 
     def context(self, cloud: str) -> ssl.SSLContext:
         """Return the TLS settings for connections to `cloud`.
