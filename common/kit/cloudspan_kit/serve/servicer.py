@@ -15,13 +15,21 @@ from google.protobuf import timestamp_pb2
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
-from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotFound, Unsupported, Violation
+from cloudspan_common.errors import (
+    CloudspanError,
+    Defect,
+    InvalidRequest,
+    LoginRefused,
+    NotFound,
+    Unsupported,
+    Violation,
+)
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
 from cloudspan_common.requests import parsed
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
-from cloudspan_kit.engine.step import drive, take_step
+from cloudspan_kit.engine.step import drive, failed, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
@@ -200,18 +208,21 @@ class ContractServicer:
         Raises:
             Unsupported: The method is not a mutation of this contract, or its cluster does not have it.
         """
-        method = contract.methods().get(step.method)
-        if method is None or method.kind is not contract.Kind.MUTATION:
-            raise Unsupported(f"{step.method!r} is not a mutation that this adapter knows; update the adapter")
+        method = _mutation(step.method)
         request = parsed(method.request, method.full_name, step.request)
         contract.check_required(request)
         contract.check_routed(method, request)
-        call, abilities, cluster = self._call(method, request, context, _tags(context))
+        is_first = step.validate_only or (step.attempt <= 1 and not step.cursor)
+        try:
+            call, abilities, cluster = self._call(method, request, context, _tags(context))
+        except LoginRefused as refused:
+            if not is_first:
+                raise  # what was begun waits for the right settings
+            return failed(errors.to_status(refused))
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
         with located(call.cluster):
             function = abilities.function(method)
             check_served(abilities, method, request)
-        is_first = step.validate_only or (step.attempt <= 1 and not step.cursor)
         guarded = preconditions.guarded(function, method, abilities, is_first=is_first, must_exist=step.validate_only)
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
             answer = await take_step(guarded, request, step, call, settle_s=cluster.settle_s)
@@ -220,6 +231,13 @@ class ContractServicer:
         if answer.transit.collection not in abilities.transits:
             answer.ClearField("transit")  # it can't be observed together with others: its operation looks for itself
         return answer
+
+
+def _mutation(name: str) -> contract.Method:
+    method = contract.methods().get(name)
+    if method is None or method.kind is not contract.Kind.MUTATION:
+        raise Unsupported(f"{name!r} is not a mutation that this adapter knows; update the adapter")
+    return method
 
 
 def check_served(abilities: Abilities, method: contract.Method, request: Message) -> None:
