@@ -15,13 +15,13 @@ from google.protobuf import timestamp_pb2
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
-from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, Unsupported, Violation
+from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, LoginRefused, Unsupported, Violation
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
 from cloudspan_common.requests import parsed
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
-from cloudspan_kit.engine.step import drive, take_step
+from cloudspan_kit.engine.step import drive, failed, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
@@ -158,13 +158,16 @@ class ContractServicer:
         Raises:
             Unsupported: The method is not a mutation of this contract, or its cluster does not have it.
         """
-        method = contract.methods().get(step.method)
-        if method is None or method.kind is not contract.Kind.MUTATION:
-            raise Unsupported(f"{step.method!r} is not a mutation that this adapter knows; update the adapter")
+        method = _mutation(step.method)
         request = parsed(method.request, method.full_name, step.request)
         contract.check_required(request)
         contract.check_routed(method, request)
-        call, served = self._call(method, request, context, _tags(context))
+        try:
+            call, served = self._call(method, request, context, _tags(context))
+        except LoginRefused as refused:
+            if not _is_first(step):
+                raise  # what was begun waits for the right settings
+            return failed(errors.to_status(refused))
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
         with served:
             answer = await self._step(method, request, step, call, served)
@@ -180,13 +183,25 @@ class ContractServicer:
         with located(call.cluster):
             function = abilities.function(method)
             check_served(abilities, method, request)
-        is_first = step.validate_only or (step.attempt <= 1 and not step.cursor)
-        guarded = preconditions.guarded(function, method, abilities, is_first=is_first, must_exist=step.validate_only)
+        guarded = preconditions.guarded(
+            function, method, abilities, is_first=_is_first(step), must_exist=step.validate_only
+        )
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
             answer = await take_step(guarded, request, step, call, settle_s=served.cluster.settle_s)
             if step.validate_only and not answer.HasField("error"):
                 answer.response.Pack(await preconditions.preview(call, method, request, abilities))
         return answer
+
+
+def _mutation(name: str) -> contract.Method:
+    method = contract.methods().get(name)
+    if method is None or method.kind is not contract.Kind.MUTATION:
+        raise Unsupported(f"{name!r} is not a mutation that this adapter knows; update the adapter")
+    return method
+
+
+def _is_first(step: step_pb2.StepRequest) -> bool:
+    return step.validate_only or (step.attempt <= 1 and not step.cursor)
 
 
 def check_served(abilities: Abilities, method: contract.Method, request: Message) -> None:

@@ -125,7 +125,7 @@ async def test_calls_under_way_use_the_new_credentials_where_they_lead_to_the_sa
 
 
 async def test_a_cluster_that_can_not_be_used_refuses_its_calls_with_the_reason() -> None:
-    """Reads, mutations and steps alike; the other cluster answers."""
+    """Reads and mutations alike; an operation that has begun waits, and the other cluster answers."""
     async with serving(AcmeCluster(Servers()), unusable()) as address, AsyncClient(address) as client:
         found = await client.servers.GetServer(server_pb2.GetServerRequest(name=EAST.resource("servers", "1")))
         assert found.name.endswith("/1")
@@ -134,9 +134,13 @@ async def test_a_cluster_that_can_not_be_used_refuses_its_calls_with_the_reason(
             await client.servers.GetServer(server_pb2.GetServerRequest(name=name))
         assert (refused.value.reason, refused.value.metadata["cluster"]) == ("BAD_CLOUD", "west")
         request = server_pb2.DeleteServerRequest(name=name).SerializeToString()
-        step = step_pb2.StepRequest(method="cloudspan.v1.ServerService/DeleteServer", request=request)
+        step = step_pb2.StepRequest(method="cloudspan.v1.ServerService/DeleteServer", request=request, attempt=1)
+        steps = step_pb2_grpc.StepServiceStub(client.channel)
+        first = await steps.Step(step)
+        assert (first.done, first.error.message) == (True, WHY)
+        step.attempt = 2
         with pytest.raises(PreconditionFailed, match="auth is a list"):
-            await step_pb2_grpc.StepServiceStub(client.channel).Step(step)
+            await steps.Step(step)
 
 
 async def test_a_cluster_that_can_not_be_used_is_listed_and_checked_with_the_reason() -> None:
