@@ -16,6 +16,7 @@ from cloudspan.client import (
     OutOfTime,
     PlatformFault,
     PreconditionFailed,
+    QuotaExceeded,
     Unreachable,
 )
 from cloudspan.v1 import cluster_pb2, common_pb2, network_pb2, server_pb2, volume_pb2
@@ -151,7 +152,7 @@ async def test_too_many_requests_are_reported_with_the_time_to_wait(tmp_path):
         cloud.control.fault(Kind.RATE_LIMIT, service="compute", path=SERVERS, retry_after="30")
         cloud.control.clear_requests()
         errors = await asyncio.gather(*(_failure(list_servers(made, timeout=2)) for _ in range(20)))
-        assert {(error.code, error.reason) for error in errors} == {(Unreachable.default_code, "RATE_LIMITED")}
+        assert {(error.code, error.reason) for error in errors} == {(QuotaExceeded.default_code, "RATE_LIMITED")}
         assert all(20 < error.retry_after_s <= 31 for error in errors)
         assert cloud.control.count("compute", path=SERVERS) <= 20
         cloud.control.clear_requests()

@@ -99,7 +99,7 @@ async def test_the_guide_s_commands_make_an_adapter_that_serves_through_a_gatewa
 def test_a_name_of_several_words_is_written_in_the_form_that_each_place_needs(tmp_path):
     """The tag has hyphens, modules have underscores, classes capitals; nothing of the template's name is left."""
     folder = new_adapter.make("my-cloud", tmp_path)
-    assert 'default="my-cloud"' in (folder / "cloudspan_my_cloud" / "__main__.py").read_text()
+    assert 'default="my-cloud"' in (folder / "cloudspan_my_cloud" / "config.py").read_text()
     assert "class MyCloudCluster" in (folder / "cloudspan_my_cloud" / "cluster.py").read_text()
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert folder / "tests" / "test_my_cloud_servers.py" in files

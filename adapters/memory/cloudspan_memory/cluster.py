@@ -37,6 +37,7 @@ class MemoryCluster:
 
     settle_s = 0.0  # nothing is ever late here
     digest = "memory"
+    keeper = None
 
     def __init__(self, ref: ClusterRef, *, delay_s: float = 0.2, clock: Clock | None = None) -> None:
         self.ref = ref

@@ -52,13 +52,12 @@ log = get_logger(__name__)
 
 
 class Shared:
-    """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
+    """What the clusters of a process share: the clock, the catalogue of errors, and the metrics."""
 
     def __init__(
         self, registry: CollectorRegistry | None = None, clock: Clock | None = None, *, platform: str = "openstack"
     ) -> None:
         self.clock = clock or SystemClock()
-        self.guards = Guards(self.clock)
         self.catalogue = Catalogue(registry)
         self._metrics = NativeCallMetrics(registry, platform) if registry is not None else None
 
@@ -76,9 +75,11 @@ class OpenStackCluster:
         self._cloud = cloud
         self._issuer = KeystoneIssuer(cloud, ref.cluster, shared.record)
         key = TokenKey(ref.cluster, cloud.revision)
-        self._keeper = TokenKeeper(self._issuer, key, clock=shared.clock, on_event=self._token_event)
+        self.keeper = TokenKeeper(self._issuer, key, clock=shared.clock, on_event=self._token_event)
         self._wire = HttpTransport(cloud.tls(), "cloudspan-openstack")
-        parts = SessionParts(self._keeper, self._wire, shared.guards, shared.catalogue, shared.record, shared.clock)
+        parts = SessionParts(
+            self.keeper, self._wire, Guards(shared.clock), shared.catalogue, shared.record, shared.clock
+        )
         self.session = Session(ref, parts)
         self._clock = shared.clock
         self.cloud = self.session
@@ -112,33 +113,33 @@ class OpenStackCluster:
 
     async def open(self) -> None:
         """Begin to log in, in the background."""
-        self._keeper.start()
+        self.keeper.start()
 
     async def close(self) -> None:
         """Let go of token, connections and threads."""
-        await self._keeper.close()
+        await self.keeper.close()
         await self._wire.close()
         self._issuer.close()
 
     def describe(self) -> cluster_pb2.Cluster:
         """Return how the cluster stands, from memory."""
-        state, message = state_of(self._keeper, ("NO_PROJECT_SCOPE",))
+        state, message = state_of(self.keeper)
         scope = self.session.known_scope
         return cluster_pb2.Cluster(
             display_name=self._cloud.name,
             endpoint=self._cloud.auth_url,
-            region=self._cloud.region,
+            region=scope.region if scope else self._cloud.region,
             project=self.ref.resource("projects", scope.project_id) if scope else "",
             state=state,
             message=message,
             native_version=self.session.known_versions(),
             native_api_versions=self.session.api_versions(),
-            token=token_state_of(self._keeper, self._clock),
+            token=token_state_of(self.keeper, self._clock),
         )
 
     async def check(self, call: Call) -> Sequence[Stage]:
         """Try the way to the cloud stage by stage."""
-        return await check_cluster(call, self._cloud, self.session, self._keeper)
+        return await check_cluster(call, self._cloud, self.session, self.keeper)
 
     def _token_event(self, event: str, /, **fields: object) -> None:
         log.info(event, cluster=str(self.ref), **fields)

@@ -15,7 +15,9 @@ class OpenStackConfig(AdapterConfig):
 
     clouds: Path | None = option("clouds.yaml to read; openstacksdk's search path when not given", default=None)
     cluster: tuple[str, ...] = option(
-        "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable", default=(), check=tagged_cloud
+        "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable; all of --clouds if not given",
+        default=(),
+        check=tagged_cloud,
     )
     platform: str = option("platform tag", default="openstack")
     settle_s: float = option(
@@ -27,9 +29,5 @@ class OpenStackConfig(AdapterConfig):
     log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
 
     def __post_init__(self) -> None:
-        if not self.cluster:
-            raise ValueError("no cluster is configured; give at least one --cluster tag=name-in-clouds.yaml")
-
-    def clusters(self) -> list[tuple[str, str]]:
-        """Return (tag, name in clouds.yaml) of each cluster."""
-        return [tagged_cloud(text) for text in self.cluster]
+        if not self.cluster and self.clouds is None:
+            raise ValueError("no cluster is configured; give --clouds for all of a clouds.yaml, or --cluster tag=name")

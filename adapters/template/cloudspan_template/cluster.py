@@ -15,6 +15,8 @@ class TemplateCluster:
 
     # How long a create that got no reply may still appear; measure it on your platform.
     settle_s = 120.0
+    # What keeps its token, a `cloudspan_common.tokens.TokenKeeper`; this platform asks for no login.
+    keeper = None
 
     def __init__(self, ref: ClusterRef, endpoint: str) -> None:
         self.ref = ref

@@ -56,13 +56,12 @@ log = get_logger(__name__)
 
 
 class Shared:
-    """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
+    """What the clusters of a process share: the clock, the catalogue of errors, and the metrics."""
 
     def __init__(
         self, registry: CollectorRegistry | None = None, clock: Clock | None = None, *, platform: str = "zstack"
     ) -> None:
         self.clock = clock or SystemClock()
-        self.guards = Guards(self.clock)
         self.catalogue = Catalogue(registry)
         self._metrics = NativeCallMetrics(registry, platform) if registry is not None else None
 
@@ -84,8 +83,8 @@ class ZStackCluster:
         login_parts = IssuerParts(self._wire, shared.catalogue, shared.record, shared.clock, self.zone)
         key = TokenKey(ref.cluster, cloud.revision)
         issuer = ZStackIssuer(cloud, ref, login_parts)
-        self._keeper = TokenKeeper(issuer, key, clock=shared.clock, on_event=self._token_event)
-        parts = NativeParts(self._keeper, self._wire, shared.guards, shared.record, shared.clock)
+        self.keeper = TokenKeeper(issuer, key, clock=shared.clock, on_event=self._token_event)
+        parts = NativeParts(self.keeper, self._wire, Guards(shared.clock), shared.record, shared.clock)
         self.session = Session(ref, cloud.endpoint, parts, shared.catalogue, self.zone)
         self.cloud = self.session
         zone = self.zone
@@ -120,16 +119,16 @@ class ZStackCluster:
 
     async def open(self) -> None:
         """Begin to log in, in the background."""
-        self._keeper.start()
+        self.keeper.start()
 
     async def close(self) -> None:
         """Log out, and let go of the connections."""
-        await self._keeper.close()
+        await self.keeper.close()
         await self._wire.close()
 
     def describe(self) -> cluster_pb2.Cluster:
         """Return how the cluster stands, from memory."""
-        state, message = state_of(self._keeper)
+        state, message = state_of(self.keeper)
         login = self.session.known_login
         return cluster_pb2.Cluster(
             display_name=self._cloud.name,
@@ -139,12 +138,12 @@ class ZStackCluster:
             message=message,
             native_version=login.version if login else "",
             native_api_versions={"zstack": _API_VERSION},
-            token=token_state_of(self._keeper, self._clock),
+            token=token_state_of(self.keeper, self._clock),
         )
 
     async def check(self, call: Call) -> Sequence[Stage]:
         """Try the way to the cloud stage by stage."""
-        return await check_cluster(call, self._cloud, self.session, self._keeper)
+        return await check_cluster(call, self._cloud, self.session, self.keeper)
 
     def _token_event(self, event: str, /, **fields: object) -> None:
         log.info(event, cluster=str(self.ref), **fields)

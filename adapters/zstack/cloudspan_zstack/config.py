@@ -17,15 +17,9 @@ class ZStackConfig(AdapterConfig):
 
     clouds: Path = option("YAML file with the clouds, shaped like clouds.yaml", default=DEFAULT_FILE)
     cluster: tuple[str, ...] = option(
-        "a cluster to serve, as tag=name-in-the-file or just the name; repeatable", default=(), check=tagged_cloud
+        "a cluster to serve, as tag=name-in-the-file or just the name; repeatable; all of the file if not given",
+        default=(),
+        check=tagged_cloud,
     )
     platform: str = option("platform tag", default="zstack")
     log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
-
-    def __post_init__(self) -> None:
-        if not self.cluster:
-            raise ValueError("no cluster is configured; give at least one --cluster tag=name-in-the-file")
-
-    def clusters(self) -> list[tuple[str, str]]:
-        """Return (tag, name in the file) of each cluster."""
-        return [tagged_cloud(text) for text in self.cluster]

@@ -179,11 +179,22 @@ class TooManyRequests(CloudspanError):
 
 
 class RateLimited(CloudspanError):
-    """The cloud, or our own limiter for it, asks to slow down."""
+    """The cloud, or our own limiter for it, asks to slow down.
 
-    code = grpc.StatusCode.UNAVAILABLE
+    RESOURCE_EXHAUSTED, which gRPC's clients don't repeat by themselves: the adapter has already waited as long as the
+    caller's deadline allows. RetryInfo tells it from a quota.
+    """
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
     recovery = Recovery.RETRY_AFTER
     default_reason = "RATE_LIMITED"
+
+
+class ServiceUnavailable(RateLimited):
+    """A service of the cloud says for how long it is away: 503 with Retry-After."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    default_reason = "SERVICE_UNAVAILABLE"
 
 
 class Unreachable(CloudspanError):
@@ -337,7 +348,8 @@ def from_status(status: status_pb2.Status) -> CloudspanError:
             violations += [Violation(v.field, v.description) for v in bad.field_violations]
         elif detail.Unpack(about):
             resource = about.resource_name
-    metadata.pop("recovery", None)
+    if metadata.pop("recovery", "") == Recovery.RETRY_AFTER and cls is QuotaExceeded:
+        cls = RateLimited
     return cls(
         status.message, reason=reason, metadata=metadata, retry_after_s=retry_after, violations=violations,
         resource=resource,

@@ -1,4 +1,4 @@
-"""How many native calls at once, and when to hold back: one limiter per endpoint, shared by its clusters.
+"""How many native calls at once, and when to hold back: one limiter for each service endpoint of a cluster.
 
 Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and pass to `learn`
 429 and 503. Foreground calls go first; background ones (inventory) use a share and yield.
@@ -13,7 +13,6 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cloudspan_common.clock import finished
 from cloudspan_common.errors import OutOfTime, RateLimited
@@ -78,6 +77,7 @@ class Limiter:
         self._queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
         self._opens_at = -math.inf
         self._pauses_in_row = 0
+        self._complaint = RateLimited
         self._rate_debt_until = -math.inf  # when the calls started so far are paid off at `rate_per_s`
 
     def __repr__(self) -> str:
@@ -105,7 +105,8 @@ class Limiter:
     async def slot(self, *, timeout_s: float | None, priority: Priority = Priority.FOREGROUND) -> AsyncIterator[None]:
         """Hold one of the endpoint's slots; first come, first served within a priority.
 
-        A body that ends well lets the limit grow. A body that raises RateLimited teaches as `learn` does.
+        A body that ends well lets the limit grow. A body that raises RateLimited teaches as `learn` does, and is told
+        how long the gate is closed where the endpoint named no time.
 
         Raises:
             RateLimited: At once, if the gate opens only after `timeout_s`; `retry_after_s` says when it does.
@@ -116,19 +117,22 @@ class Limiter:
             yield
             self._grow()
         except RateLimited as error:
-            self.learn(error.retry_after_s)
+            self.learn(error.retry_after_s, type(error))
+            if error.retry_after_s is None:
+                error.retry_after_s = self.retry_after_s()
             raise
         finally:
             self._in_flight[priority] -= 1
             self._dispatch()
 
-    def learn(self, retry_after_s: float | None) -> None:
-        """Close the gate for `retry_after_s`, as a 429 or 503 asked, and halve the limit.
+    def learn(self, retry_after_s: float | None, complaint: type[RateLimited] = RateLimited) -> None:
+        """Close the gate for `retry_after_s`, as a 429 or 503 asked, and halve the limit; `complaint` says which.
 
         Complaints that arrive while the gate is closed come from calls already sent: they may prolong the pause,
         but halve nothing again. None: the endpoint named no time.
         """
         fresh = not self.retry_after_s()
+        self._complaint = complaint
         if fresh:
             self._limit = max(1.0, self._limit / 2)
             self._pauses_in_row += 1
@@ -186,7 +190,7 @@ class Limiter:
                 self._dispatch()
 
     def _refusal(self, gate_s: float, left_s: float) -> RateLimited:
-        return RateLimited(
+        return self._complaint(
             f"{self._endpoint} asks for a pause of {gate_s:.1f} s, the caller has {max(left_s, 0.0):.1f} s; "
             f"retry in {gate_s:.0f} s.",
             retry_after_s=gate_s,
@@ -230,20 +234,3 @@ class Limiter:
             return 0.0
         burst_s = self._settings.max_concurrency / rate
         return max(0.0, self._rate_debt_until - self._clock.monotonic() - burst_s + 1 / rate)
-
-
-class Limiters:
-    """The limiters of a process by endpoint: clusters that share scheme, host and port share one."""
-
-    def __init__(self, clock: Clock, settings: LimitSettings | None = None) -> None:
-        self._clock = clock
-        self._settings = settings
-        self._by_endpoint: dict[str, Limiter] = {}
-
-    def of(self, url: str) -> Limiter:
-        """Return the limiter of the endpoint that `url` points at, made at first use."""
-        parts = urlsplit(url)
-        endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-        if endpoint not in self._by_endpoint:
-            self._by_endpoint[endpoint] = Limiter(endpoint, self._clock, self._settings)
-        return self._by_endpoint[endpoint]

@@ -108,3 +108,5 @@ class TokenState:
     skew_s: float
     retry_after_s: float = 0.0
     """Until a login is tried again after refusals."""
+    is_refused: bool = False
+    """Whether the last login failed for its credentials, or for what they are for."""

@@ -1,7 +1,8 @@
 """Keep one cluster's token alive: one login however many callers, renewed ahead of need, never shown.
 
 An adapter's session asks its `TokenKeeper` for a token before each native call and reports with `retire` a
-401. The platform's part is an `Issuer`. `TokenKeepers` swaps the keeper when a cluster's credentials change.
+401. The platform's part is an `Issuer`. When a cluster's credentials change, the keeper of the old ones hands over to
+that of the new ones.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cloudspan_common.errors import (
 from cloudspan_common.token_values import EventHook, IssuedToken, Issuer, Token, TokenKey, TokenSettings, TokenState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from cloudspan_common.clock import Clock
 
@@ -36,7 +37,6 @@ __all__ = [
     "Issuer",
     "Token",
     "TokenKeeper",
-    "TokenKeepers",
     "TokenKey",
     "TokenSettings",
     "TokenState",
@@ -82,7 +82,7 @@ class TokenKeeper:
         self._login: asyncio.Task[Token | CloudspanError] | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._closed = False
-        self._grace_over = asyncio.Event()
+        self._successor: TokenKeeper | None = None
         self._serials = itertools.count(1)
         self._logins = self._renewals = self._failures = 0
         self._last_error: CloudspanError | None = None
@@ -97,7 +97,8 @@ class TokenKeeper:
         state = self.state()
         held = "no token" if state.age_s is None else f"{state.age_s:.0f} s old, {state.expires_in_s:.0f} s left"
         counts = f"logins {state.logins}, failures {state.failures}"
-        return f"<TokenKeeper {self.key}: {'closed' if self._closed else held} | {counts} | breaker {state.breaker}>"
+        held = "closed" if self._closed else f"handed over to {self._successor.key}" if self._successor else held
+        return f"<TokenKeeper {self.key}: {held} | {counts} | breaker {state.breaker}>"
 
     def start(self) -> None:
         """Log in and keep renewing in the background; the first `token` does it too."""
@@ -106,7 +107,9 @@ class TokenKeeper:
 
     def current(self) -> Token | None:
         """Return the token if there is a valid one; never waits, never logs in."""
-        return self._token if self._clock.now() < self._good_until else None
+        if self._clock.now() < self._good_until:
+            return self._token
+        return self._successor.current() if self._successor else None
 
     async def token(self, *, min_life_s: float = 0.0, timeout_s: float | None) -> Token:
         """Return a token that lives at least `min_life_s` more; waits only when there is none.
@@ -120,7 +123,7 @@ class TokenKeeper:
         """
         if self._clock.now() + min(min_life_s, self._half_life_s) < self._good_until and self._token is not None:
             return self._token
-        return await self._next_token(timeout_s)
+        return await self._next_token(min_life_s, timeout_s)
 
     def retire(self, token: Token) -> bool:
         """Tell that `token` met a 401; return whether asking for a token and calling again makes sense.
@@ -129,6 +132,8 @@ class TokenKeeper:
         the second of the revocation before the next login. If that login's token is rejected too, the service is
         ill and not the token: it stays, and for a while (`TokenSettings.rejected`) 401s retire nothing.
         """
+        if self._successor is not None:
+            return self._successor.retire(token)
         if self._closed:
             return False
         if token != self._token:
@@ -166,32 +171,52 @@ class TokenKeeper:
             breaker=f"open for {wait:.0f} s" if wait else self._refused.state.value,
             skew_s=self._server.skew_s,
             retry_after_s=wait or 0.0,
+            is_refused=isinstance(error, LoginRefused | Forbidden),
         )
 
-    async def close(self, *, grace_s: float = 0.0) -> None:
-        """Stop renewing and, after `grace_s` for calls in flight, log out.
+    def hand_over(self, successor: TokenKeeper) -> None:
+        """Give out the successor's tokens from now on: its credentials replace ours, for the same scope.
 
-        A second close cuts the grace of the first short. A logout that fails is an event, not an error.
+        So calls under way survive that the old credentials are revoked. Our tokens stay valid until `close`, since
+        requests that carry them are still under way; no login is tried with the old credentials any more.
         """
+        if self._closed or self._successor is not None:
+            return
+        self._successor = successor
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._token is not None:
+            self._superseded.append(self._token)
+        self._token, self._good_until = None, 0.0
+
+    async def close(self) -> None:
+        """Stop renewing and log out; a logout that fails is an event, not an error."""
         if self._closed:
-            self._grace_over.set()
             return
         self._closed = True
         await _cancelled(self._renewal)
         # A login under way may already have made a session that only we can log out.
         if self._login is not None and not await finished(self._clock, self._login, self._settings.logout_timeout_s):
             await _cancelled(self._login)
-        if grace_s > 0:
-            over = asyncio.ensure_future(self._grace_over.wait())
-            await finished(self._clock, over, grace_s)
-            await _cancelled(over)
         tokens = [*self._superseded, *([self._token] if self._token else [])]
         self._token, self._good_until, self._superseded = None, 0.0, []
         for token in tokens:
             if token.expires_at > self._server.now():
                 await self._log_out(token)
 
-    async def _next_token(self, timeout_s: float | None) -> Token:
+    async def _next_token(self, min_life_s: float, timeout_s: float | None) -> Token:
+        outcome = None if self._successor else await self._login_ended(timeout_s)
+        if self._successor is not None:  # perhaps only since the login began
+            return await self._successor.token(min_life_s=min_life_s, timeout_s=timeout_s)
+        if outcome is None:
+            raise self._closed_error()
+        if isinstance(outcome, Token):
+            return outcome
+        # A copy for each waiter: a raised exception collects the traceback of everyone who raises it.
+        raise copy.copy(outcome).with_traceback(None) from outcome
+
+    async def _login_ended(self, timeout_s: float | None) -> Token | CloudspanError | None:
+        """Wait for the login that all callers share; None when closing cut it off."""
         login = self._login
         if login is None or login.done():
             self._refuse_if_pausing()
@@ -199,28 +224,18 @@ class TokenKeeper:
             login = self._shared_login()
         if not await finished(self._clock, login, timeout_s):
             raise OutOfTime(f"No token of {self.key} within {timeout_s or 0.0:.1f} s; the login goes on, retry.")
-        if login.cancelled():
-            raise self._closed_error()
-        outcome = login.result()
-        if isinstance(outcome, Token):
-            return outcome
-        # A copy for each waiter: a raised exception collects the traceback of everyone who raises it.
-        raise copy.copy(outcome).with_traceback(None) from outcome
+        return None if login.cancelled() else login.result()
 
     def _refuse_if_pausing(self) -> None:
         if self._closed:
             raise self._closed_error()
-        wait = self._refused.retry_after_s()
         error = self._last_error
-        if wait:
-            raise LoginRefused(
-                f"{self.key}: the cloud refused the configured credentials; no login is tried for {wait:.0f} s, "
-                "so that the account is not locked. Fix the credentials or unlock the account, then call CheckCluster.",
-                metadata=error.metadata if error else None,
-                retry_after_s=wait,
-            ) from error
-        wait = self._failed.retry_after_s()
-        if wait and error is not None:
+        if error is None:
+            return
+        if wait := self._refused.retry_after_s():
+            text = f"{error.message} (no login is tried for {wait:.0f} s, so that the account is not locked)"
+            raise type(error)(text, reason=error.reason, metadata=error.metadata, retry_after_s=wait) from error
+        if wait := self._failed.retry_after_s():
             again = copy.copy(error).with_traceback(None)
             again.retry_after_s = wait
             raise again from error
@@ -279,6 +294,9 @@ class TokenKeeper:
         return Token(issued.value, issued_at, issued.expires_at, next(self._serials), issued.payload)
 
     def _adopt(self, token: Token) -> None:
+        if self._successor is not None:
+            self._superseded.append(token)  # a login that was under way; what is left to do is to log out
+            return
         previous = self._token
         self._logins += 1
         if previous is not None:
@@ -349,45 +367,3 @@ async def _cancelled(task: asyncio.Future[Any] | None) -> None:
         await asyncio.wait({task})
     if not task.cancelled():
         task.exception()  # seen: whoever wanted the outcome has it, and asyncio need not complain
-
-
-class TokenKeepers:
-    """The keepers of a process: one for each (cluster, scope), of the credential revision installed last."""
-
-    def __init__(self, make: Callable[[Issuer, TokenKey], TokenKeeper], *, grace_s: float = 60.0) -> None:
-        self._make = make
-        self._grace_s = grace_s
-        self._keepers: dict[tuple[str, str], TokenKeeper] = {}
-        self._closing: dict[asyncio.Task[None], TokenKeeper] = {}
-
-    def install(self, key: TokenKey, issuer: Issuer) -> TokenKeeper:
-        """Return the keeper of `key`; of another revision, the old one is closed once its calls had `grace_s`."""
-        old = self._keepers.get((key.cluster, key.scope))
-        if old is not None and old.key == key:
-            return old
-        keeper = self._keepers[key.cluster, key.scope] = self._make(issuer, key)
-        keeper.start()
-        if old is not None:
-            self._close_later(old)
-        return keeper
-
-    def find(self, cluster: str, scope: str = "") -> TokenKeeper | None:
-        """Return the keeper of the revision installed last."""
-        return self._keepers.get((cluster, scope))
-
-    def remove(self, cluster: str, scope: str = "") -> None:
-        """Forget a cluster's keeper; it closes once its calls had `grace_s`."""
-        keeper = self._keepers.pop((cluster, scope), None)
-        if keeper is not None:
-            self._close_later(keeper)
-
-    async def close(self) -> None:
-        """Close all keepers now, those still in their grace included."""
-        keepers = [*self._keepers.values(), *self._closing.values()]
-        self._keepers.clear()
-        await asyncio.gather(*(keeper.close() for keeper in keepers), *self._closing)
-
-    def _close_later(self, keeper: TokenKeeper) -> None:
-        task = asyncio.create_task(keeper.close(grace_s=self._grace_s), name=f"close {keeper.key}")
-        self._closing[task] = keeper
-        task.add_done_callback(self._closing.pop)

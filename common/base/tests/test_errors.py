@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudspan_common import errors, trailers
-from cloudspan_common.errors import CloudspanError, NotFound, QuotaExceeded, RateLimited, Violation
+from cloudspan_common.errors import CloudspanError, Code, NotFound, QuotaExceeded, RateLimited, Violation
 
 EVERY = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, CloudspanError)]
 
@@ -83,6 +83,15 @@ def test_an_error_carries_its_recovery():
     told = {kind: detail(errors.to_status(kind("x")), error_details_pb2.ErrorInfo) for kind in (NotFound, RateLimited)}
     assert told[NotFound].metadata["recovery"] == "fix_request"
     assert told[RateLimited].metadata["recovery"] == "retry_after"
+
+
+def test_a_rate_limit_and_a_quota_are_told_apart_behind_a_hop():
+    """Both are RESOURCE_EXHAUSTED; what can be done about them differs, and only a quota is told as one."""
+    for error in (RateLimited("slow down", retry_after_s=2.0), QuotaExceeded("no more servers")):
+        status = errors.to_status(error)
+        assert (type(errors.from_status(status)), status.code) == (type(error), Code.RESOURCE_EXHAUSTED.value[0])
+        kinds = {packed.TypeName().rpartition(".")[2] for packed in status.details}
+        assert kinds == {"ErrorInfo", "RetryInfo" if isinstance(error, RateLimited) else "QuotaFailure"}
 
 
 def test_a_status_gets_one_request_id():

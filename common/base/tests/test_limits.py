@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudspan_common.errors import NotFound, OutOfTime, RateLimited
-from cloudspan_common.limits import Limiter, Limiters, LimitSettings, Priority
+from cloudspan_common.errors import NotFound, OutOfTime, RateLimited, ServiceUnavailable
+from cloudspan_common.limits import Limiter, LimitSettings, Priority
 from cloudspan_common.testing import FakeClock
 
 
@@ -55,6 +55,27 @@ async def test_a_complaint_closes_the_gate_until_the_time_it_named(clock):
     assert not patient.done()
     await clock.advance(0.2)
     await patient
+
+
+async def test_a_pause_that_no_time_was_named_for_is_told_with_the_limiters_own(clock):
+    """Callers that give up know when to come again."""
+    with pytest.raises(RateLimited) as caught:
+        async with limiter_of(clock, default_pause_s=4.0).slot(timeout_s=1.0):
+            raise RateLimited("slow down")
+    assert caught.value.retry_after_s == 4.0
+
+
+@pytest.mark.parametrize("complaint", [RateLimited, ServiceUnavailable])
+async def test_whoever_is_refused_at_the_gate_hears_what_closed_it(clock, complaint):
+    """Too many requests, or a service that is away for some time."""
+    limiter = limiter_of(clock)
+    with pytest.raises(complaint):
+        async with limiter.slot(timeout_s=1.0):
+            raise complaint("not now", retry_after_s=10.0)
+    with pytest.raises(complaint) as refused:
+        async with limiter.slot(timeout_s=1.0):
+            pytest.fail("the gate is closed")
+    assert (type(refused.value), refused.value.retry_after_s) == (complaint, 10.0)
 
 
 async def test_waiting_callers_without_time_fail_when_the_gate_closes(clock):
@@ -224,15 +245,6 @@ async def test_a_rate_spaces_the_calls_after_a_burst(clock):
     await clock.advance(10.0)
     await asyncio.gather(*calls)
     assert starts == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5])
-
-
-def test_clusters_that_share_an_endpoint_share_its_limiter(clock):
-    """Scheme, host and port decide; path, case and user information do not."""
-    limiters = Limiters(clock)
-    alpha = limiters.of("http://cloud.example:8774/v2.1")
-    assert limiters.of("http://user:pw@CLOUD.example:8774/other") is alpha
-    assert limiters.of("http://cloud.example:9696/") is not alpha
-    assert "pw" not in repr(limiters.of("http://user:pw@else.example/"))
 
 
 @settings(deadline=None, max_examples=50)  # a shared machine may stall any single example

@@ -200,17 +200,18 @@ async def test_a_real_revocation_after_a_false_alarm_is_healed_when_the_pause_is
 
 
 async def test_a_wrong_password_is_tried_once_and_then_refused_without_a_login(bench):
-    """The account must not lock: one try, then a pause that is said, with what to do."""
-    bench.issuer.fault = LoginRefused("alpha refused user demo1; check the password.", metadata={"http_status": "401"})
+    """The account must not lock: one try, then a pause that is said, with the cloud's own reason."""
+    refusal = {"reason": "NO_PROJECT_SCOPE", "metadata": {"http_status": "401"}}
+    bench.issuer.fault = LoginRefused("alpha refused user demo1; check the password", **refusal)
     call = asyncio.ensure_future(bench.keeper.token(timeout_s=5.0))
     await bench.clock.advance(0.2)
     with pytest.raises(LoginRefused):
         await call
     for _ in range(100):
-        with pytest.raises(LoginRefused, match=r"no login is tried for \d+ s.*Fix") as refused:
+        with pytest.raises(LoginRefused, match=r"alpha refused user demo1.*no login is tried for \d+ s") as refused:
             await bench.keeper.token(timeout_s=5.0)
     assert 50 < (refused.value.retry_after_s or 0) < 67
-    assert refused.value.metadata == {"http_status": "401"}
+    assert (refused.value.reason, refused.value.metadata) == ("NO_PROJECT_SCOPE", {"http_status": "401"})
     assert bench.issuer.logins == 1
     assert bench.keeper.state().breaker.startswith("open for ")
 

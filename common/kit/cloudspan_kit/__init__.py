@@ -20,6 +20,7 @@ from cloudspan_kit.cluster import (
     Level,
     Stage,
 )
+from cloudspan_kit.cluster_file import ClusterConfigs, ClusterFile, chosen_entries, revision_of
 from cloudspan_kit.cluster_status import state_of, token_state_of
 from cloudspan_kit.engine.markers import operation_prefix
 from cloudspan_kit.engine.suspension import NOT_CARRIED_OUT, TRANSIENT
@@ -28,6 +29,7 @@ from cloudspan_kit.http.caller import NativeCaller, NativeParts, NativeRequest, 
 from cloudspan_kit.http.connectivity import Connectivity, check_clock, run_stages
 from cloudspan_kit.http.guards import Guards
 from cloudspan_kit.http.transport import (
+    REDIRECTS,
     Answer,
     HttpTransport,
     NoReply,
@@ -45,6 +47,7 @@ from cloudspan_kit.security_rules import Difference, check_rules, difference, ke
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
+from cloudspan_kit.unusable import UnusableCluster
 from cloudspan_kit.values import GIB, MIB, converted, copy_fields, listed, native_id, tagged_cloud
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "MIB",
     "NATIVE",
     "NOT_CARRIED_OUT",
+    "REDIRECTS",
     "TRANSIENT",
     "UNSAFE",
     "Adapter",
@@ -64,6 +68,8 @@ __all__ = [
     "Call",
     "Capability",
     "Cluster",
+    "ClusterConfigs",
+    "ClusterFile",
     "Connectivity",
     "CreateSafety",
     "Difference",
@@ -92,9 +98,11 @@ __all__ = [
     "Stage",
     "Trust",
     "Unreadable",
+    "UnusableCluster",
     "Watch",
     "check_clock",
     "check_rules",
+    "chosen_entries",
     "connection_error",
     "converted",
     "copy_fields",
@@ -111,6 +119,7 @@ __all__ = [
     "read_options",
     "read_row",
     "read_rows",
+    "revision_of",
     "run_stages",
     "serve_adapter",
     "state_of",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
+    from cloudspan_common.tokens import TokenKeeper
 
 Level = cluster_pb2.MethodCapability.Level
 CreateSafety = cluster_pb2.MethodCapability.CreateSafety
@@ -116,12 +117,20 @@ class Cluster(Protocol):
 
     @property
     def digest(self) -> str:
-        """A digest of endpoint and scope: two instances that claim one name must agree on it."""
+        """A digest of endpoint and scope: two instances that claim one name must agree on it. Empty: it claims none."""
         ...
 
     @property
     def settle_s(self) -> float:
         """How long a lost create may still appear, in seconds (120 where nothing else was measured)."""
+        ...
+
+    @property
+    def keeper(self) -> TokenKeeper | None:
+        """What keeps its token; None where there is nothing to log in to.
+
+        The kit asks it for a token before new credentials take the place of others, and lets the old ones hand over.
+        """
         ...
 
     async def open(self) -> None:

@@ -5,27 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.errors import Forbidden, LoginRefused, Unreachable
+from cloudspan_common.errors import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cloudspan_common.clock import Clock
     from cloudspan_common.tokens import TokenKeeper
 
-_REFUSED = (LoginRefused.default_reason, Forbidden.default_reason)
 
-
-def state_of(keeper: TokenKeeper, refusals: Sequence[str] = ()) -> tuple[cluster_pb2.Cluster.State, str]:
-    """Return the state of a cluster, and why; `refusals` are further reasons that mean a refused login."""
+def state_of(keeper: TokenKeeper) -> tuple[cluster_pb2.Cluster.State, str]:
+    """Return the state of a cluster, and why, in the cloud's own words."""
     state = keeper.state()
     if keeper.current() is not None:
         return cluster_pb2.Cluster.STATE_READY, ""
     if not state.failures:
         return cluster_pb2.Cluster.STATE_CONNECTING, ""
-    refused = state.last_error.startswith((*_REFUSED, *refusals))
-    kind = cluster_pb2.Cluster.STATE_LOGIN_REFUSED if refused else cluster_pb2.Cluster.STATE_UNREACHABLE
-    return kind, state.last_error or Unreachable.default_reason
+    refused, away = cluster_pb2.Cluster.STATE_LOGIN_REFUSED, cluster_pb2.Cluster.STATE_UNREACHABLE
+    return refused if state.is_refused else away, state.last_error or Unreachable.default_reason
 
 
 def token_state_of(keeper: TokenKeeper, clock: Clock) -> cluster_pb2.TokenState:

@@ -271,6 +271,14 @@ class KindDriver(Generic[R, M]):
         """
         return await self.messages(call, rows), ""
 
+    def lacking(self, cloud: object) -> Mapping[str, Mapping[str, str]]:
+        """Return the fields that this cluster turned out not to have, as by its version: function -> path -> reason.
+
+        Asked with each description, so it answers from memory; `cloud` is the cluster's. What every cluster of the
+        platform lacks stands in `capabilities`. A create that sets such a field is for the function itself to refuse.
+        """
+        return {}
+
     async def to_message(self, call: Call, row: R) -> M:
         """Return the message of one row, as a mutation's result."""
         (message,) = await self.messages(call, [row])

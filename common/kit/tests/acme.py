@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_kit import Call
+from cloudspan_kit import Call, Cluster
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 
 EAST = ClusterRef("acme", "east")
@@ -24,7 +24,7 @@ DriverT = TypeVar("DriverT")
 class AcmeCluster(Generic[DriverT]):
     """One cluster with a driver of servers, and others beside it."""
 
-    ref, digest, settle_s, cloud = EAST, "acme", 0.0, None
+    ref, digest, settle_s, cloud, keeper = EAST, "acme", 0.0, None, None
 
     def __init__(self, servers: DriverT, *others: Any) -> None:
         self.servers = servers
@@ -44,14 +44,12 @@ class AcmeCluster(Generic[DriverT]):
 
 
 @asynccontextmanager
-async def serving(
-    cluster: AcmeCluster[Any], metrics: CollectorRegistry | None = None, **config: Any
-) -> AsyncIterator[str]:
-    """Serve the cluster inside the `with` block; gives the address."""
+async def serving(*clusters: Cluster, metrics: CollectorRegistry | None = None, **config: Any) -> AsyncIterator[str]:
+    """Serve the clusters inside the `with` block; gives the address."""
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     settings = AdapterConfig(instance="acme-1", drain_s=0.0, **config)
-    adapter = Adapter("acme", "Acme", "none", [cluster])
+    adapter = Adapter("acme", "Acme", "none", clusters)
     parts = {"registry": MemoryRegistry(), "metrics": metrics}
     task = asyncio.create_task(serve(adapter, settings, stop, ready=bound.set_result, **parts))
     yield await bound

@@ -17,6 +17,7 @@ from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import Defect, NotFound, PlatformFault, Unsupported
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit import (
+    ABSENT,
     BY_KEY,
     BY_MARKER,
     Call,
@@ -225,6 +226,27 @@ def test_capabilities_are_the_kinds_and_what_the_driver_adds() -> None:
     assert {m.method.rpartition("/")[2] for m in found.describe()} == {
         "GetVolume", "ListVolumes", "CreateVolume", "DeleteVolume",
     }  # fmt: skip
+
+
+class Versioned(Volumes):
+    """On a cluster that says nothing of zones, as its `cloud` tells."""
+
+    def lacking(self, cloud: object) -> Mapping[str, Mapping[str, str]]:
+        return {"get_volume": {"zone": "told from version 2 on"}} if cloud else {}
+
+
+def test_a_field_that_a_cluster_turned_out_not_to_have_is_described_from_then_on() -> None:
+    """Beside what is declared for every cluster; as long as nothing is known, nothing is lacking."""
+    known: list[str] = []
+    described = abilities(Versioned(EAST), cloud=known)
+
+    def told() -> list[tuple[str, bool, str]]:
+        by_method = {capability.method: capability for capability in described.describe()}
+        return [(f.path, f.level == ABSENT, f.reason) for f in by_method[GET.full_name].fields]
+
+    before = told()
+    known.append("version 1")
+    assert (before, told()) == ([], [("zone", True, "told from version 2 on")])
 
 
 class Misspelt(Volumes):

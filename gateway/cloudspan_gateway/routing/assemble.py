@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cloudspan_gateway.routing.snapshot import Endpoint
 
 
+_LOGIN_REFUSED = cluster_pb2.Cluster.STATE_LOGIN_REFUSED
+
+
 @dataclass(slots=True)
 class Remembered:
     """What is known of a platform beyond the life of its instances."""
@@ -99,7 +102,7 @@ def _platform(tag: str, instances: Sequence[Seen], memory: Remembered) -> Platfo
 
 
 def _cluster(ref: ClusterRef, serving: Sequence[Seen], memory: Remembered) -> ClusterRoute:
-    having = list(_having(ref.cluster, serving))
+    having = _usable(ref.cluster, list(_having(ref.cluster, serving)))
     endpoints = tuple(endpoint for endpoint, _ in having)
     absent_anywhere = {method for _, description in having for method in description.absent[ref.cluster]}
     absent, partly = {}, {}
@@ -118,6 +121,14 @@ def _having(tag: str, serving: Iterable[Seen]) -> Iterator[tuple[Endpoint, Descr
     for seen in serving:
         if seen.description is not None and tag in seen.description.clusters:
             yield seen.endpoint, seen.description
+
+
+def _usable(tag: str, having: list[tuple[Endpoint, Description]]) -> list[tuple[Endpoint, Description]]:
+    """Leave out instances whose credentials for the cluster are refused, as long as another one's are not.
+
+    Replicas read their clouds files by themselves, so one may have a wrong or an old one.
+    """
+    return [one for one in having if one[1].clusters[tag].state != _LOGIN_REFUSED] or having
 
 
 def _out_of_reach(known: cluster_pb2.Cluster) -> cluster_pb2.Cluster:

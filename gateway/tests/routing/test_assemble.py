@@ -45,6 +45,15 @@ def test_of_two_versions_side_by_side_a_method_goes_to_the_one_that_has_it() -> 
     assert route.absent == {LIST: "never"}
 
 
+def test_a_replica_whose_credentials_are_refused_gets_no_calls_while_another_s_are_not() -> None:
+    """It has another clouds file; where all are refused, their own answer says why."""
+    refused, good = described(at=2), described(at=1)
+    refused.clusters["east"].state = cluster_pb2.Cluster.STATE_LOGIN_REFUSED
+    route = east(seen("one", refused), seen("two", good))
+    assert ([endpoint.instance_id for endpoint in route.endpoints], route.cluster.display_name) == (["two"], "as of 1")
+    assert [endpoint.instance_id for endpoint in east(seen("one", refused)).endpoints] == ["one"]
+
+
 def test_of_two_that_claim_one_cluster_with_different_endpoints_the_later_is_quarantined() -> None:
     """Until the first one is gone."""
     one, two = seen("one", described("d1")), seen("two", described("d2"))

@@ -55,11 +55,13 @@ class _Check:
         missing = [service for service in SERVICES if service not in scope.endpoints]
         if "compute" in missing:
             scope.base("compute")
-        versions = [
-            f"{s} {await self._session.microversion(self._call, s)}" for s in ("compute", "volume") if s not in missing
-        ]
+        versions = [await self._spoken(service) for service in ("compute", "volume") if service not in missing]
         absent = f"; not there: {', '.join(missing)}" if missing else ""
         return f"{', '.join(sorted(scope.endpoints))}; spoken: {', '.join(versions)}{absent}"
+
+    async def _spoken(self, service: str) -> str:
+        version = await self._session.microversion(self._call, service)
+        return f"{service} {version}{' (no version document)' if self._session.is_silent(service) else ''}"
 
     async def _permissions(self) -> str:
         refused = []

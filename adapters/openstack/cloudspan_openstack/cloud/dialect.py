@@ -36,7 +36,8 @@ class Dialect:
         return headers
 
     def refuses_token(self, request: NativeRequest, answer: Answer) -> bool:
-        return answer.status == 401
+        """A version document needs no token; a 401 there is a proxy's, and says nothing of ours."""
+        return answer.status == 401 and not request.url
 
     def request_id(self, request: NativeRequest, answer: Answer) -> str:
         return request_id_of(answer)

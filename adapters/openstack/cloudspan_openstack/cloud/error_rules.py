@@ -23,7 +23,7 @@ from cloudspan_common.errors import (
     Unreachable,
     Unsupported,
 )
-from cloudspan_kit import NoReply
+from cloudspan_kit import REDIRECTS, NoReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,14 @@ class Rule:
     error: type[CloudspanError]
     reason: str
     mapped: bool = True
+    waits: bool = False
+    """Only of answers that ask for some time to be waited."""
 
-    def matches(self, service: str, status: int, text: str) -> bool:
+    def matches(self, service: str, status: int, text: str, wait_s: float | None) -> bool:
         """Whether the row is about such an answer; `text` is the native code and message."""
         if (self.service and self.service != service) or (self.status and self.status != status):
+            return False
+        if self.waits and not wait_s:
             return False
         return not self.pattern or re.search(self.pattern, text, re.IGNORECASE) is not None
 
@@ -63,6 +67,8 @@ ADVICE = {
     "MICROVERSION_UNSUPPORTED": "the service offers another version than it advertised; retry",
     "REVISION_CHANGED": "read it again, then change it",
     "RATE_LIMITED": "retry later",
+    "REQUEST_TOO_LARGE": "send less at once: shorter user data, fewer items, a shorter filter",
+    "REDIRECTED": "redirects are not followed: correct the endpoint in the cloud's catalogue, or set it in clouds.yaml",
     "BAD_GATEWAY": "the proxy before the service answers, the service does not; retry later",
     "SERVICE_UNAVAILABLE": "retry later",
     "GATEWAY_TIMEOUT": "the proxy before the service got no answer from it in time; retry later",
@@ -73,13 +79,22 @@ ADVICE = {
 # A flavor, image, network, key or group in a create that does not exist is a 400 of Nova.
 _UNKNOWN_REFERENCE = r"could not be found|can ?not find|unable to find|invalid key_name|zone is not available"
 
+# Names of quotas among the words of a 413; and words of limiters.
+_QUOTA = r"quota|LimitExceeded|maximum number of"
+_RATE = r"rate.?limit|too many requests|request\(s\) can be made|throttl"
+# No native code before the words: a proxy's page, or no words at all.
+_TOO_LARGE = r"^ |(is|entity|body|payload|content) too (large|big|long)"
+
 RULES = (
     # Nova says "quota" and "policy" with the same 403.
     Rule("compute", 403, r"quota exceeded|quota .* exceed|maximum number of", QuotaExceeded, "QUOTA_EXCEEDED"),
-    Rule("compute", 413, r"", QuotaExceeded, "QUOTA_EXCEEDED"),
-    # Cinder says quota with 413 and Retry-After 0, which is no rate limit.
-    Rule("volume", 413, r"", QuotaExceeded, "QUOTA_EXCEEDED"),
-    Rule("image", 413, r"", QuotaExceeded, "QUOTA_EXCEEDED"),
+    # 413 means three things. Cinder says quota with Retry-After 0, Glance in a page of HTML.
+    Rule("", 413, _QUOTA, QuotaExceeded, "QUOTA_EXCEEDED"),
+    Rule("", 413, r"", RateLimited, "RATE_LIMITED", waits=True),
+    Rule("", 413, _RATE, RateLimited, "RATE_LIMITED"),
+    Rule("", 413, _TOO_LARGE, InvalidRequest, "REQUEST_TOO_LARGE"),
+    Rule("", 413, r"", QuotaExceeded, "QUOTA_EXCEEDED"),
+    Rule("", 414, r"", InvalidRequest, "REQUEST_TOO_LARGE"),
     Rule("network", 409, r"OverQuota|Quota exceeded", QuotaExceeded, "QUOTA_EXCEEDED"),
     Rule("", 403, r"is locked", PreconditionFailed, "LOCKED"),
     Rule("", 403, r"", Forbidden, "FORBIDDEN"),
@@ -119,6 +134,7 @@ RULES = (
     Rule("", 502, r"", Unreachable, "BAD_GATEWAY"),
     Rule("", 503, r"", Unreachable, "SERVICE_UNAVAILABLE"),
     Rule("", 504, r"", NoReply, "GATEWAY_TIMEOUT"),
+    *(Rule("", status, r"", PlatformFault, "REDIRECTED") for status in REDIRECTS),
 )
 
 UNMAPPED = Rule("", 0, "", PlatformFault, "UNMAPPED_NATIVE_ERROR", mapped=False)

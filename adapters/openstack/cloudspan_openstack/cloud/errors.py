@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 import msgspec
 from prometheus_client import Counter
 
-from cloudspan_common.errors import CloudspanError, RateLimited, Unreachable
+from cloudspan_common.errors import CloudspanError, RateLimited, ServiceUnavailable, Unreachable
 from cloudspan_common.redaction import masked_text
+from cloudspan_kit import Answer
 from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from cloudspan_kit import Answer, RequestInfo
+    from cloudspan_kit import RequestInfo
 
 
 _MAX_TEXT = 500
+_ASK_TO_WAIT = (413, 429, 503)
 _ECHOED = re.compile(r"Value: .*(?=\. )", re.DOTALL)
 _SECRET_FIELD = re.compile(r"Invalid input for field/attribute (adminPass|user_data|personality|public_key)\b")
 
@@ -41,7 +43,8 @@ class Catalogue:
         """Return the error that `answer`, an HTTP status above 399 or a redirect, means."""
         code, told = native_text(answer)
         text = f"{code} {told}"
-        rule = next((r for r in RULES if r.matches(asked.service, answer.status, text)), UNMAPPED)
+        wait_s = _time_to_wait(answer)
+        rule = next((r for r in RULES if r.matches(asked.service, answer.status, text, wait_s)), UNMAPPED)
         if not rule.mapped:
             self._unmapped.labels(asked.cluster, asked.service, str(answer.status)).inc()
         advice = f"; {ADVICE[rule.reason]}" if rule.reason in ADVICE else ""
@@ -50,15 +53,33 @@ class Catalogue:
             "native_request_id": request_id_of(answer),
             "http_status": str(answer.status),
         }
-        error, retry_after = rule.error, answer.retry_after_s
-        if answer.status == 503 and retry_after is not None:
-            error = RateLimited
+        error = rule.error
+        if answer.status == 503 and wait_s is not None:
+            error = ServiceUnavailable
         if not issubclass(error, RateLimited | Unreachable):
-            retry_after = None
-        # A cloud may repeat what was sent to it, secrets included.
-        why = masked_text(told).rstrip(".") or "no reason given"
-        message = f"{asked} was refused with HTTP {answer.status}: {why}{advice}"
-        return error(message, reason=rule.reason, metadata=metadata, retry_after_s=retry_after)
+            wait_s = None
+        message = f"{asked} was refused with HTTP {answer.status}: {_why(answer, told)}{advice}"
+        return error(message, reason=rule.reason, metadata=metadata, retry_after_s=wait_s)
+
+
+def _why(answer: Answer, told: str) -> str:
+    if answer.redirect:
+        return f"it redirects to {answer.redirect}"
+    # A cloud may repeat what was sent to it, secrets included.
+    return masked_text(told).rstrip(".") or "no reason given"
+
+
+def _time_to_wait(answer: Answer) -> float | None:
+    """Return what Retry-After says, or where there is none `retryAfter` in the body, as limiters before Nova do."""
+    if answer.retry_after_s is not None or answer.status not in _ASK_TO_WAIT:
+        return answer.retry_after_s
+    try:
+        document = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return None
+    inner = [value for value in document.values() if isinstance(value, dict)] if isinstance(document, dict) else []
+    told = next((str(value["retryAfter"]) for value in inner if "retryAfter" in value), "")
+    return Answer(answer.status, {**answer.headers, "Retry-After": told}, b"").retry_after_s
 
 
 def native_text(answer: Answer) -> tuple[str, str]:

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
-from cloudspan_common.errors import NotFound, PlatformFault
+from cloudspan_common.errors import CloudspanError, OutOfTime, PlatformFault, RateLimited, Unreachable
+from cloudspan_common.logs import get_logger
 from cloudspan_kit import NativeCaller, NativeParts, NativeRequest, Rows, Unreadable, path_of, read_row, unreadable
-from cloudspan_openstack.cloud.catalogue import Microversion, Scope, microversions_of, version_documents
+from cloudspan_openstack.cloud.catalogue import (
+    Microversion,
+    Scope,
+    is_version_document,
+    microversions_of,
+    version_documents,
+)
 from cloudspan_openstack.cloud.dialect import Dialect, version_headers
 from cloudspan_openstack.cloud.rows import decode_each, decode_one, decode_whole
 
@@ -34,6 +41,8 @@ T = TypeVar("T")
 # The newest versions that this adapter was tried with; a newer cloud is spoken to in these.
 PINNED = {"compute": Microversion(2, 93), "volume": Microversion(3, 70)}
 _JSON = msgspec.json.Encoder()
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class Session:
         native = NativeParts(parts.keeper, parts.wire, parts.guards, parts.record, parts.clock)
         self._caller = NativeCaller(ref, native, self._dialect)
         self._ranges: dict[str, tuple[Microversion, Microversion] | None] = {}
+        self._silent: set[str] = set()
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self._own: dict[Any, Any] = {}
 
@@ -84,7 +94,7 @@ class Session:
 
     @property
     def region(self) -> str:
-        """The region of the last login; empty before the first one, or where clouds.yaml names none."""
+        """The region of the last login; empty before the first one, or where there are no regions."""
         return self._dialect.scope.region if self._dialect.scope else ""
 
     @property
@@ -95,7 +105,8 @@ class Session:
     @property
     def known_scope(self) -> Scope | None:
         """What the last login told; None before the first one."""
-        return self._dialect.scope
+        token = self._keeper.current()
+        return self._dialect.scope if token is None else self._dialect.scope_of(token)
 
     def known_versions(self) -> str:
         """Return what is known of the services' microversions, for people."""
@@ -104,6 +115,10 @@ class Session:
     def api_versions(self) -> dict[str, str]:
         """Return the highest microversion that each service was seen to offer, by service."""
         return {service: str(found[1]) for service, found in sorted(self._ranges.items()) if found}
+
+    def is_silent(self, service: str) -> bool:
+        """Whether `service` was seen to publish no version document, so that it is spoken to in its lowest version."""
+        return service in self._silent
 
     def has(self, service: str) -> bool:
         """Whether the catalogue has `service`; true as long as there was no login to tell."""
@@ -124,22 +139,31 @@ class Session:
             return Microversion(0, 0)
         if service not in self._ranges:
             # Two callers at once ask twice, which is cheaper to bear than a lock on every call.
-            self._ranges[service] = microversions_of(service, await self._version_document(call, service))
-        offered = self._ranges[service]
-        if offered is None:
-            return Microversion(pinned.major, 1 if service == "compute" else 0)
-        return min(pinned, offered[1])
+            self._ranges[service] = await self._offered(call, service)
+        return _spoken_of(service, self._ranges[service])
 
-    async def _version_document(self, call: Call, service: str) -> dict[str, Any]:
-        by_version, by_service = version_documents((await self.scope(call)).base(service))
-        try:
-            return await self._document(call, service, by_version)
-        except NotFound:
-            return await self._document(call, service, by_service)
+    def known_microversion(self, service: str) -> Microversion | None:
+        """Return what `microversion` would, without asking: None as long as nothing was asked of `service`."""
+        return _spoken_of(service, self._ranges[service]) if service in self._ranges else None
 
-    async def _document(self, call: Call, service: str, url: str) -> dict[str, Any]:
-        document: dict[str, Any] = await self._run(NativeRequest(call, "GET", service, "/", "/", url=url), dict)
-        return document
+    async def _offered(self, call: Call, service: str) -> tuple[Microversion, Microversion] | None:
+        """Return the microversions that a service offers, None where it tells none.
+
+        API gateways publish services without their version documents, or answer something else in their place. That is
+        remembered as well: microversions must not rise under operations, which look for markers by them.
+        """
+        for url in version_documents((await self.scope(call)).base(service)):
+            try:
+                document = await self._run(NativeRequest(call, "GET", service, "/", "/", url=url), dict)
+            except (Unreachable, RateLimited, OutOfTime):
+                raise  # it may have a document, and can't be asked now
+            except CloudspanError as error:
+                log.info("no version document", cluster=str(self._ref), service=service, url=url, reason=error.reason)
+                continue
+            if is_version_document(document):
+                return microversions_of(service, document)
+        self._silent.add(service)
+        return None
 
     async def get(  # noqa: PLR0913 - the parts of a request, all but the first four by name
         self,
@@ -302,6 +326,7 @@ class Session:
 
     def _forget_version(self, service: str) -> None:
         self._ranges.pop(service, None)
+        self._silent.discard(service)
 
     def _decoded(self, request: NativeRequest, answer: Answer, into: type[T]) -> T:
         decoder = self._decoders.get(into)
@@ -312,3 +337,8 @@ class Session:
         except msgspec.DecodeError as error:
             raise unreadable(self._caller.asked(request), answer, request.native_request_id, error) from error
         return decoded
+
+
+def _spoken_of(service: str, offered: tuple[Microversion, Microversion] | None) -> Microversion:
+    pinned = PINNED[service]
+    return min(pinned, offered[1]) if offered else Microversion(pinned.major, 1 if service == "compute" else 0)

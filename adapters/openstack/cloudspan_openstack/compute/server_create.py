@@ -53,7 +53,7 @@ class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
 
 
 # Where the request says it, and the microversion that brought it, by Nova's word.
-_SINCE = {
+SINCE = {
     "description": ("server.description", Microversion(2, 19)),
     "tags": ("server.tags", Microversion(2, 52)),
     "host": ("options.host", Microversion(2, 74)),
@@ -151,7 +151,7 @@ class ServerPlan:
             Unsupported: A field or option needs a later microversion than the cloud speaks.
         """
         for word in self.newer:
-            field, since = _SINCE[word]
+            field, since = SINCE[word]
             _need(version, since, field)
         if not self.interfaces and self.network_mode != "auto":
             _need(version, _NETWORK_MODES, "options.network_mode")

@@ -26,10 +26,12 @@ from cloudspan_kit import (
     watch_of,
 )
 from cloudspan_kit.drivers import ServerDriver
+from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.nova import PASSWORD, MarkedServers, NovaServers, ServerBody
+from cloudspan_openstack.cloud.session import Session
 from cloudspan_openstack.cloud.source import session_of
 from cloudspan_openstack.compute.flavors import FlavorBook
-from cloudspan_openstack.compute.server_create import CreateServerOptions, plan_of
+from cloudspan_openstack.compute.server_create import SINCE, CreateServerOptions, plan_of
 from cloudspan_openstack.compute.server_parts import (
     attach,
     check_ports,
@@ -56,6 +58,15 @@ _HARD = server_pb2.RebootServerRequest.MODE_HARD
 _MOVING = frozenset({
     "BUILD", "REBOOT", "HARD_REBOOT", "RESIZE", "REVERT_RESIZE", "MIGRATING", "REBUILD", "PASSWORD", "DELETED",
 })  # fmt: skip
+# The microversions from which on a server tells them.
+_TOLD_SINCE = {
+    "locked": Microversion(2, 9),
+    "description": Microversion(2, 19),
+    "tags": Microversion(2, 26),
+    "flavor_snapshot": Microversion(2, 47),
+    "server_groups": Microversion(2, 71),
+    "locked_reason": Microversion(2, 73),
+}
 # What only a start does not end.
 _NO_START = (_S.STATE_PAUSED, _S.STATE_SUSPENDED, _S.STATE_SHELVED, _S.STATE_RESCUED)
 # Nova's `name` is a regular expression of the cloud's database; these stand for themselves in all of them, others
@@ -141,6 +152,19 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
     def __init__(self, ref: ClusterRef) -> None:
         super().__init__(ref)
         self._mapping, self._book = ServerMapping(ref), FlavorBook()
+
+    def lacking(self, cloud: object) -> Mapping[str, Mapping[str, str]]:
+        """By Nova's microversion, once it is known."""
+        version = cloud.known_microversion("compute") if isinstance(cloud, Session) else None
+        if version is None:
+            return {}
+        read = {field: f"told from Nova {since} on" for field, since in _TOLD_SINCE.items() if version < since}
+        taken = {field: f"needs Nova {since}" for field, since in SINCE.values() if version < since}
+        return {
+            "get_server": read,
+            "list_servers": read,
+            "create_server": {field: why for field, why in taken.items() if not field.startswith("options.")},
+        }
 
     # ------------------------------------------------------------------ reading
 

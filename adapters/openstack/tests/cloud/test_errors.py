@@ -9,9 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudspan_common.errors import (
+    InvalidRequest,
     PlatformFault,
     QuotaExceeded,
     RateLimited,
+    ServiceUnavailable,
     Unreachable,
 )
 from cloudspan_kit.http.transport import Answer, RequestInfo
@@ -107,10 +109,73 @@ def test_an_unknown_status_is_the_platforms_fault_and_counted(catalogue, registr
     assert (type(found), found.reason, unmapped(registry)) == (PlatformFault, "UNMAPPED_NATIVE_ERROR", 1)
 
 
-def test_a_quota_with_retry_after_zero_is_no_rate_limit(catalogue):
-    """Cinder says quota with 413 and Retry-After 0."""
-    found = error_of(catalogue, VOLUME, 413, nova("overLimit", 413, "quota"), **{"Retry-After": "0"})
-    assert (type(found), found.retry_after_s) == (QuotaExceeded, None)
+TOO_LARGE_PAGE = (
+    b"<html><head><title>413 Request Entity Too Large</title></head><body><h1>Request Entity Too Large</h1>"
+    b"The amount of data provided in the request exceeds the capacity limit.</body></html>"
+)
+GLANCE_QUOTA_PAGE = (
+    b"<html><head><title>413 Request Entity Too Large</title></head><body><h1>413 Request Entity Too Large</h1>"
+    b"Denying attempt to upload image because it exceeds the quota: The size of the data exceeds it</body></html>"
+)
+WAIT_IN_BODY = json.dumps({"overLimit": {"code": 413, "message": "Slow down.", "retryAfter": "2"}}).encode()
+VOLUME_QUOTA = "VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded for quota 'volumes'."
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "headers", "means"),
+    [
+        (COMPUTE, nova("overLimit", 413, "This request was rate-limited."), {"Retry-After": "2"}, "RATE_LIMITED"),
+        (COMPUTE, nova("overLimit", 413, "Only 10 GET request(s) can be made"), {}, "RATE_LIMITED"),
+        (COMPUTE, WAIT_IN_BODY, {}, "RATE_LIMITED"),
+        (NETWORK, b"", {"Retry-After": "60"}, "RATE_LIMITED"),
+        (VOLUME, nova("overLimit", 413, VOLUME_QUOTA), {"Retry-After": "0"}, "QUOTA_EXCEEDED"),
+        (VOLUME, nova("overLimit", 413, VOLUME_QUOTA), {"Retry-After": "30"}, "QUOTA_EXCEEDED"),
+        (COMPUTE, nova("overLimit", 413, "Quota exceeded for cores"), {}, "QUOTA_EXCEEDED"),
+        (VOLUME, nova("overLimit", 413, "more than there may be"), {"Retry-After": "0"}, "QUOTA_EXCEEDED"),
+        (IMAGE, GLANCE_QUOTA_PAGE, {}, "QUOTA_EXCEEDED"),
+        (COMPUTE, TOO_LARGE_PAGE, {}, "REQUEST_TOO_LARGE"),
+        (IMAGE, b"", {}, "REQUEST_TOO_LARGE"),
+        (VOLUME, b'{"message": "Request size limit exceeded"}', {}, "REQUEST_TOO_LARGE"),
+        (COMPUTE, nova("error", 413, "Request is too large."), {}, "REQUEST_TOO_LARGE"),
+    ],
+)
+def test_413_is_a_rate_limit_a_quota_or_a_request_that_is_too_large(catalogue, service, body, headers, means):
+    """A time to wait or such words say rate, the cloud's own error quota, and a proxy's page size."""
+    found = error_of(catalogue, service, 413, body, **headers)
+    kinds = {"RATE_LIMITED": RateLimited, "QUOTA_EXCEEDED": QuotaExceeded, "REQUEST_TOO_LARGE": InvalidRequest}
+    assert (found.reason, type(found)) == (means, kinds[means])
+    assert means == "RATE_LIMITED" or found.retry_after_s is None
+
+
+def test_a_query_that_is_too_long_for_a_proxy_is_the_callers(catalogue):
+    """Its filter names too much."""
+    found = error_of(catalogue, COMPUTE, 414, b"<h1>414 Request-URI Too Large</h1>")
+    assert (type(found), found.reason) == (InvalidRequest, "REQUEST_TOO_LARGE")
+
+
+@pytest.mark.parametrize("status", [413, 429, 503])
+@pytest.mark.parametrize(("body", "headers"), [(WAIT_IN_BODY, {}), (b"", {"Retry-After": "2"})])
+def test_a_time_to_wait_stands_in_the_header_or_in_the_body(catalogue, status, body, headers):
+    """The latter as old limiters before Nova say it."""
+    found = error_of(catalogue, COMPUTE, status, body, **headers)
+    assert (type(found), found.retry_after_s) == (ServiceUnavailable if status == 503 else RateLimited, 2)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_says_where_to(catalogue, registry, status):
+    """Whoever looks after the catalogue needs the new place; a login page's query may hold what is secret."""
+    location = "https://user:pw@nova.example/v2.1/servers/detail?session=s3cret"
+    found = error_of(catalogue, COMPUTE, status, b"<h1>Moved</h1>", Location=location)
+    assert (type(found), found.reason, unmapped(registry)) == (PlatformFault, "REDIRECTED", 0)
+    assert "https://nova.example/v2.1/servers/detail" in found.message
+    assert ["pw" in found.message, "s3cret" in found.message] == [False, False]
+
+
+@pytest.mark.parametrize("location", ["", "http://[", "/v2.1/servers\n/detail"])
+def test_a_redirect_to_an_odd_place_is_told_too(catalogue, location):
+    """Nothing said, no URL, and control characters."""
+    found = error_of(catalogue, COMPUTE, 301, b"", Location=location)
+    assert (found.reason, found.message.isprintable()) == ("REDIRECTED", True)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +185,7 @@ def test_retry_after_is_read_as_seconds_or_date(catalogue, told, seconds):
     """And ignored where it is neither."""
     headers = {"Retry-After": told, "Date": "Sun, 22 Nov 2026 03:35:30 GMT"}
     found = error_of(catalogue, COMPUTE, 503, b"", **headers)
-    assert (type(found), found.retry_after_s) == (RateLimited if seconds else Unreachable, seconds)
+    assert (type(found), found.retry_after_s) == (ServiceUnavailable if seconds else Unreachable, seconds)
 
 
 def test_a_refused_body_is_not_repeated_with_its_secrets(catalogue):

@@ -8,38 +8,16 @@ import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from cloudspan.v1 import cluster_pb2
-from cloudspan_common.errors import InvalidRequest, LoginRefused, Unreachable
-from cloudspan_openstack.cloud.catalogue import Microversion, microversions_of, version_documents, versioned
+from cloudspan_common.errors import Forbidden, InvalidRequest, LoginRefused, PlatformFault, RateLimited, Unreachable
 from cloudspan_openstack.cloud.clouds import read_cloud
-from cloudspan_openstack.cluster import OpenStackCluster, Shared
 
 REF_TEXT = "platforms/openstack/clusters/east"
-
-
-@pytest.fixture
-async def cluster_of(bench, clouds_yaml):
-    """Make a cluster of the fake's clouds.yaml with some of its settings changed."""
-    made = []
-
-    def make(name: str = "fake", auth: dict | None = None, **settings):
-        document = yaml.safe_load(clouds_yaml.read_text())
-        entry = document["clouds"][name]
-        entry.update(settings)
-        entry["auth"].update(auth or {})
-        clouds_yaml.write_text(yaml.safe_dump(document))
-        made.append(OpenStackCluster(bench.cluster.ref, read_cloud(name, clouds_yaml), Shared()))
-        return made[-1]
-
-    yield make
-    for cluster in made:
-        await cluster.close()
 
 
 def closed_port() -> int:
@@ -58,6 +36,112 @@ async def test_a_wrong_password_is_refused_and_not_tried_again(bench, cluster_of
     told = cluster.describe()
     assert (told.state, told.token.failures) == (cluster_pb2.Cluster.STATE_LOGIN_REFUSED, 1)
     assert "wrong" not in str(told)
+
+
+def keystone_says(status: int, title: str, message: str) -> dict:
+    return {"status": status, "body": {"error": {"code": status, "title": title, "message": message}}}
+
+
+SCOPED = "Error during application credential authentication: Application credentials cannot request a scope."
+NO_PROJECT = {
+    "token": {
+        "methods": ["password"],
+        "user": {"id": "u", "name": "admin", "domain": {"id": "default", "name": "Default"}},
+        "system": {"all": True},
+        "roles": [{"id": "r", "name": "admin"}],
+        "expires_at": "2130-01-01T00:00:00.000000Z",
+        "issued_at": "2026-11-28T05:00:00.000000Z",
+        "catalog": [],
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "reason"),
+    [
+        (keystone_says(401, "Unauthorized", SCOPED), SCOPED, "CLUSTER_LOGIN_REFUSED"),
+        (keystone_says(401, "Unauthorized", "The account is locked"), "account is locked", "CLUSTER_LOGIN_REFUSED"),
+        (keystone_says(404, "Not Found", "Could not find project: x."), "find project: x", "CLUSTER_LOGIN_REFUSED"),
+        (keystone_says(404, "Not Found", "Could not find Application Credential: y."), "y", "CLUSTER_LOGIN_REFUSED"),
+        (keystone_says(400, "Bad Request", "Expecting to find domain in project."), "domain", "CLUSTER_LOGIN_REFUSED"),
+        (keystone_says(403, "Forbidden", "User is disabled here"), "disabled here", "FORBIDDEN"),
+        (
+            {"status": 201, "headers": {"X-Subject-Token": "t1"}, "body": NO_PROJECT},
+            "the login has no project",
+            "NO_PROJECT_SCOPE",
+        ),
+    ],
+)
+async def test_a_refused_login_tells_the_clouds_reason_everywhere(bench, answer, told, reason):
+    """To the first call and to those that are spared a login, in the check and in the description."""
+    login = bench.cloud.alter("/identity/v3/auth/tokens", method="POST", **answer)
+    for _ in range(2):
+        with pytest.raises((LoginRefused, Forbidden), match=told) as refused:
+            await bench.session.get(bench.call(), "compute", "/servers", dict)
+        assert refused.value.reason == reason
+    last, shown = (await bench.cluster.check(bench.call()))[-1], bench.cluster.describe()
+    assert (last.name, last.reason, told in last.message) == ("login", reason, True)
+    assert (shown.state, told in shown.message) == (cluster_pb2.Cluster.STATE_LOGIN_REFUSED, True)
+    assert told in shown.token.last_error
+    assert login.hits == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"status": 404, "body": "<html>Not Found</html>"}, "PLATFORM_FAULT"),
+        ({"status": 404, "body": {"error_msg": "not published", "error_code": "APIGW.0101"}}, "PLATFORM_FAULT"),
+        ({"status": 200, "body": "<html>It works!</html>"}, "BAD_LOGIN"),
+        ({"status": 201, "body": NO_PROJECT}, "BAD_LOGIN"),
+        ({"status": 201, "body": [], "headers": {"X-Subject-Token": "t1"}}, "BAD_LOGIN"),
+        ({"status": 201, "body": {"token": None}, "headers": {"X-Subject-Token": "t1"}}, "BAD_LOGIN"),
+        ({"status": 201, "body": {"token": {}}, "headers": {"X-Subject-Token": "t1"}}, "BAD_LOGIN"),
+        ({"status": 503, "body": "<html>busy</html>"}, "UNREACHABLE"),
+    ],
+)
+async def test_a_login_that_something_else_answers_is_not_taken_for_a_refusal(bench, answer, reason):
+    """The credentials may be good: it is tried again soon."""
+    bench.cloud.alter("/identity/v3/auth/tokens", method="POST", **answer)
+    with pytest.raises((PlatformFault, Unreachable)) as caught:
+        await bench.session.scope(bench.call())
+    assert (caught.value.reason, bench.cluster.describe().state) == (reason, cluster_pb2.Cluster.STATE_UNREACHABLE)
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, Unreachable), (429, RateLimited)])
+async def test_a_keystone_that_asks_for_a_pause_gets_it(bench, status, error):
+    """Nobody logs in before, and callers are told when."""
+    login = bench.cloud.alter("/identity/v3/auth/tokens", method="POST", status=status, headers={"Retry-After": "90"})
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            await bench.session.scope(bench.call())
+        assert caught.value.retry_after_s == pytest.approx(90, abs=5)
+    assert login.hits == 1
+
+
+async def test_a_redirected_login_sends_no_password_there(bench, cloud):
+    """And says where it would have gone."""
+    elsewhere = cloud.alter("/elsewhere/v3/auth/tokens", status=200, body={})
+    cloud.alter("/identity/v3/auth/tokens", status=308, headers={"Location": "@ME@/elsewhere/v3/auth/tokens"})
+    with pytest.raises(PlatformFault, match=f"redirected to {cloud.base_url}/elsewhere.*auth_url") as caught:
+        await bench.session.scope(bench.call())
+    assert (caught.value.reason, elsewhere.hits) == ("REDIRECTED", 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 404, "body": "<html>Not Found</html>"},
+        {"status": 403, "body": {"error_msg": "Incorrect IAM authentication information"}},
+        {"status": 200, "body": "<html>It works!</html>"},
+        {"status": 301, "headers": {"Location": "@ME@/elsewhere"}},
+    ],
+)
+@pytest.mark.parametrize("path", ["/identity", "/identity/", "/identity/v3"])
+async def test_a_keystone_without_a_version_document_is_logged_in_to_at_auth_url(bench, cluster_of, answer, path):
+    """Its v3 is spoken to, whether auth_url says so or not."""
+    bench.cloud.alter("/identity/?(v3/?)?", **answer)
+    scope = await cluster_of(auth={"auth_url": bench.cloud.base_url + path}).session.scope(bench.call())
+    assert scope.project_name == "demo"
 
 
 async def test_an_application_credential_logs_in(bench, cluster_of):
@@ -172,34 +256,3 @@ async def test_an_untrusted_certificate_says_so_and_what_to_do(bench, cluster_of
     assert (caught.value.reason, stages[-1].name, stages[-1].ok) == ("TLS_CERTIFICATE", "tls", False)
     trusting = await cluster_of(auth=auth, cacert=str(tmp_path / "ca.pem")).check(bench.call())
     assert [(stage.name, stage.ok) for stage in trusting][:3] == [("dns", True), ("connect", True), ("tls", True)]
-
-
-@pytest.mark.parametrize(
-    ("service", "advertised", "base"),
-    [
-        ("compute", "http://c:8774/v2.1/", "http://c:8774/v2.1"),
-        ("compute", "http://c:8774/v2.1/p1", "http://c:8774/v2.1/p1"),
-        ("compute", "http://c/compute", "http://c/compute/v2.1"),
-        ("volume", "http://c:8776/v3/p1", "http://c:8776/v3/p1"),
-        ("volume", "http://c/volume/v3", "http://c/volume/v3/p1"),
-        ("network", "http://c:9696", "http://c:9696/v2.0"),
-        ("network", "http://c:9696/v2.0/", "http://c:9696/v2.0"),
-        ("image", "http://c:9292", "http://c:9292/v2"),
-        ("identity", "http://c:5000/v2.0", "http://c:5000/v3"),
-        ("identity", "http://c/identity", "http://c/identity/v3"),
-    ],
-)
-def test_an_advertised_endpoint_becomes_a_base(service, advertised, base):
-    """Catalogues spell the same endpoint in many ways."""
-    assert versioned(service, advertised, "p1") == base
-
-
-def test_version_documents_tell_microversions():
-    """Nova's and Cinder's; a service without microversions tells none."""
-    nova = {"version": {"id": "v2.1", "version": "2.93", "min_version": "2.1"}}
-    cinder = {"versions": [{"id": "v3.0", "version": "3.70", "min_version": "3.0"}]}
-    old = {"version": {"id": "v2.0", "version": "", "min_version": ""}}
-    assert version_documents("http://c:8776/v3/p1") == ("http://c:8776/v3/", "http://c:8776/")
-    assert microversions_of("compute", nova) == (Microversion(2, 1), Microversion(2, 93))
-    assert microversions_of("volume", cinder) == (Microversion(3, 0), Microversion(3, 70))
-    assert microversions_of("compute", old) is None

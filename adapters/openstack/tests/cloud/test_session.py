@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from cloudspan_common.errors import (
+    InvalidRequest,
     NotFound,
     OutcomeUnknown,
     OutOfTime,
@@ -64,11 +65,57 @@ async def test_a_read_gives_up_in_the_end_and_says_why(bench):
 
 
 async def test_a_rate_limit_longer_than_the_deadline_is_told_at_once(bench):
-    """With the cloud's own time to wait."""
+    """With the cloud's own time to wait, and for the first caller in its own words."""
     bench.cloud.control.fault("rate_limit", service="compute", path="/flavors", retry_after="250")
-    with pytest.raises(RateLimited) as caught:
+    for told in ("HTTP 429: This request was rate-limited", "asks for a pause"):
+        with pytest.raises(RateLimited, match=told) as caught:
+            await bench.session.get(bench.call(), "compute", "/flavors", dict)
+        assert 200 < caught.value.retry_after_s <= 250
+
+
+async def test_a_rate_limit_said_with_413_is_waited_out(bench, cluster_of, clock):
+    """As one said with 429, for the time it names."""
+    body = {"overLimit": {"code": 413, "message": "This request was rate-limited.", "retryAfter": "2"}}
+    limit = bench.cloud.alter("/compute/v2.1/flavors", status=413, times=1, headers={"Retry-After": "2"}, body=body)
+    patient, began = cluster_of(clock=clock), clock.monotonic()
+    asked = asyncio.create_task(patient.session.get(bench.call(), "compute", "/flavors", dict))
+    while not asked.done():
+        await clock.advance(0.5 if limit.hits else 0.0)
+        await asyncio.sleep(0.001)
+    assert ("flavors" in await asked, limit.hits, clock.monotonic() - began >= 2.0) == (True, 1, True)
+
+
+async def test_a_write_that_a_proxy_finds_too_large_is_the_callers_to_shorten(bench):
+    """Not a quota, and nothing was carried out."""
+    page = "<html><body><h1>Request Entity Too Large</h1></body></html>"
+    bench.cloud.alter("/compute/v2.1/servers", method="POST", status=413, body=page)
+    with pytest.raises(InvalidRequest, match="user data") as caught:
+        await bench.session.send(bench.call(), "POST", "compute", "/servers", None, json={})
+    assert caught.value.reason == "REQUEST_TOO_LARGE"
+
+
+async def test_a_redirect_is_not_followed(bench, cloud):
+    """The token would go along."""
+    elsewhere = cloud.alter("/elsewhere", status=200, body={})
+    cloud.alter("/compute/v2.1/flavors", status=302, headers={"Location": "@ME@/elsewhere"})
+    with pytest.raises(PlatformFault, match=f"{cloud.base_url}/elsewhere"):
         await bench.session.get(bench.call(), "compute", "/flavors", dict)
-    assert 200 < caught.value.retry_after_s <= 250
+    assert elsewhere.hits == 0
+
+
+async def test_a_service_that_asks_for_a_pause_holds_up_nothing_else(bench, cluster_of):
+    """Cinder under maintenance: the same host's servers and networks answer, and another cluster's volumes."""
+    page = {"body": "<html>Maintenance</html>", "headers": {"Retry-After": "120"}}
+    pause = bench.cloud.alter("/volume/v3/[^/]+/.*", status=503, **page)
+    for _ in range(2):
+        with pytest.raises(RateLimited) as caught:
+            await bench.session.get(bench.call(), "volume", "/volumes", dict)
+        assert caught.value.retry_after_s == pytest.approx(120, abs=5)
+    assert pause.hits == 1
+    assert "servers" in await bench.session.get(bench.call(), "compute", "/servers", dict)
+    assert "networks" in await bench.session.get(bench.call(), "network", "/networks", dict)
+    pause.times = 0
+    assert "volumes" in await cluster_of("fake-demo2").session.get(bench.call(), "volume", "/volumes", dict)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +176,7 @@ async def test_a_write_without_time_is_not_sent(bench):
 
 async def test_a_write_that_queued_too_long_is_not_sent_and_may_come_again(bench):
     """Sent in its caller's last moments it would end unknown; unsent it is only asked to wait."""
-    limiter, _ = bench.session._caller._parts.guards.of(bench.cloud.base_url + "/compute")
+    limiter, _ = bench.session._caller._parts.guards.of(bench.cloud.base_url + "/compute/v2.1")
     await bench.session.microversion(bench.call(), "compute")
     async with contextlib.AsyncExitStack() as others:
         for _ in range(limiter.limit):

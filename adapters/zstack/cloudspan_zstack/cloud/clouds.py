@@ -1,25 +1,26 @@
-"""Read one cloud of the adapter's YAML file: where it is, how to log in, whom to trust.
+"""Read the clouds of the adapter's YAML file: where it is, how to log in, whom to trust.
 
 The file is shaped like OpenStack's clouds.yaml: `clouds:`, and under it a name for each installation and account.
-`__main__` makes a `Cloud` of each configured cluster; `issuer` and `cluster` use what it holds.
+`__main__` hands the kit a `Cloud` for each cluster, at the start and whenever the file has changed; `login` and
+`cluster` use what it holds.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import yaml
 from yarl import URL
 
-from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.errors import CloudspanError, InvalidRequest
 from cloudspan_common.redaction import yaml_problem
-from cloudspan_kit import Trust
+from cloudspan_kit import ClusterConfigs, Trust, chosen_entries, revision_of
 from cloudspan_zstack.cloud.dates import parse_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import tzinfo
     from pathlib import Path
 
@@ -43,7 +44,7 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     key: str = ""
     timezone: str = ""
     """The server's zone, `Asia/Shanghai` or `+08:00`; learned where it is not given."""
-    settle: float = SETTLE_S
+    settle: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = SETTLE_S
     """Seconds in which a create that got no reply may still appear."""
     delete: Literal["soft", "purge"] = "soft"
     """Whether a deleted server stays recoverable for the days that the platform keeps it, or is expunged at once."""
@@ -66,7 +67,7 @@ class Cloud:
     settle_s: float
     purge: bool
     revision: str
-    """Changes with endpoint or credentials; shows nothing of them."""
+    """Changes with any setting, and with the content of a file that one names; shows nothing of them."""
 
     @property
     def uses_access_key(self) -> bool:
@@ -80,12 +81,36 @@ class Cloud:
         return f"{self.account}/{self.user}" if self.user else self.account
 
 
+def read_clouds(options: Sequence[str], file: Path) -> ClusterConfigs[Cloud]:
+    """Return the clouds of `file` that `options` of --cluster choose, all of them where none does, by tag.
+
+    Raises:
+        InvalidRequest: NO_CLOUDS_FILE when the file can't be read or names no cloud.
+    """
+    entries = _entries(file)
+    wanted = chosen_entries(options, entries)
+    by_tag = {tag: _cloud_or_error(name, entries, file) for tag, name in wanted.items()}
+    named = [path for cloud in by_tag.values() if isinstance(cloud, Cloud) for path in cloud.trust.files()]
+    return ClusterConfigs(by_tag, [file, *named], [tag for tag, name in wanted.items() if name not in entries])
+
+
+def _cloud_or_error(name: str, entries: Mapping[str, Any], file: Path) -> Cloud | CloudspanError:
+    try:
+        return _cloud(name, entries, file)
+    except CloudspanError as error:
+        return error
+
+
 def read_cloud(name: str, file: Path) -> Cloud:
     """Return the cloud called `name` of `file`.
 
     Raises:
         InvalidRequest: No such file or cloud, or its settings don't fit together.
     """
+    return _cloud(name, _entries(file), file)
+
+
+def _entries(file: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(file.read_text("utf-8"))
     except OSError as error:
@@ -95,11 +120,17 @@ def read_cloud(name: str, file: Path) -> Cloud:
         # Without its cause, which quotes the line.
         raise InvalidRequest(f"{file} can't be read: {yaml_problem(error)}", reason="NO_CLOUDS_FILE") from None
     clouds = document.get("clouds") if isinstance(document, dict) else None
-    if not isinstance(clouds, dict) or name not in clouds:
-        known = ", ".join(clouds) if isinstance(clouds, dict) else "none"
-        raise InvalidRequest(f"cloud {name!r} is not in {file}; it has: {known}", reason="BAD_CLOUD")
+    if not isinstance(clouds, dict) or not clouds:
+        text = f"{file} names no clouds; write a map of them below `clouds`"
+        raise InvalidRequest(text, reason="NO_CLOUDS_FILE")
+    return {str(name): told for name, told in clouds.items()}
+
+
+def _cloud(name: str, entries: Mapping[str, Any], file: Path) -> Cloud:
+    if name not in entries:
+        raise InvalidRequest(f"cloud {name!r} is not in {file}; it has: {', '.join(entries)}", reason="BAD_CLOUD")
     try:
-        return make_cloud(name, clouds[name])
+        return make_cloud(name, entries[name])
     except (msgspec.ValidationError, ValueError) as error:
         text = f"cloud {name!r} of {file} can't be used: {error}"
         raise InvalidRequest(text, reason="BAD_CLOUD") from error
@@ -118,7 +149,7 @@ def make_cloud(name: str, told: Any) -> Cloud:
         raise ValueError(f"endpoint is {entry.endpoint!r}; write it like http://10.0.0.5:8080/zstack")
     _check_credentials(entry)
     certificate = (entry.cert, entry.key) if entry.key else entry.cert or None
-    secrets = [endpoint, entry.account, entry.user, entry.password, entry.access_key_id, entry.access_key_secret]
+    trust = Trust(entry.cacert or entry.verify if entry.verify else False, certificate)
     return Cloud(
         name=name,
         endpoint=endpoint,
@@ -127,11 +158,11 @@ def make_cloud(name: str, told: Any) -> Cloud:
         password=entry.password,
         access_key_id=entry.access_key_id,
         access_key_secret=entry.access_key_secret,
-        trust=Trust(entry.cacert or entry.verify if entry.verify else False, certificate),
+        trust=trust,
         zone=parse_zone(entry.timezone) if entry.timezone else None,
         settle_s=entry.settle,
         purge=entry.delete == "purge",
-        revision=hashlib.sha256("\0".join(secrets).encode()).hexdigest()[:12],
+        revision=revision_of(entry, trust.files()),
     )
 
 

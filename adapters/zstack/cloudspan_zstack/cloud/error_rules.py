@@ -29,7 +29,7 @@ from cloudspan_common.errors import (
     Unreachable,
     Unsupported,
 )
-from cloudspan_kit import NoReply
+from cloudspan_kit import REDIRECTS, NoReply
 
 
 class SessionEnded(LoginRefused):
@@ -80,6 +80,8 @@ ADVICE = {
     "TOO_MANY_SESSIONS": "the user has too many sessions; wait until old ones expire or use an access key",
     "FORBIDDEN": "the cluster's account lacks the permission",
     "CLUSTER_LOGIN_REFUSED": "fix the cluster's credentials",
+    "REDIRECTED": "redirects are not followed: correct the endpoint in the clouds file",
+    "REQUEST_TOO_LARGE": "send less at once: shorter user data, fewer items, a shorter filter",
     "SECOND_FACTOR_NEEDED": "use an account without a second factor, or an access key",
     "REQUEST_TIME_SKEWED": "set the cluster's `timezone` to the server's zone and both clocks by NTP",
     "WRONG_STATE": "bring it into a state that allows this",
@@ -176,12 +178,15 @@ PLAIN = (
     Rule("404", "", Unsupported, "NOT_ON_THIS_EDITION"),
     Rule("405", "", Unsupported, "NOT_ON_THIS_EDITION"),
     Rule("409", "", Busy, "BUSY"),
+    Rule("413", "", InvalidRequest, "REQUEST_TOO_LARGE"),
+    Rule("414", "", InvalidRequest, "REQUEST_TOO_LARGE"),
     Rule("429", "", RateLimited, "RATE_LIMITED"),
     Rule("500", r"RestAuthenticationType", Unsupported, "NOT_ON_THIS_EDITION"),  # an access key, where there are none
     Rule("500", "", PlatformFault, "NATIVE_FAULT"),
     Rule("502", "", Unreachable, "BAD_GATEWAY"),
     Rule("503", "", Unreachable, "SERVICE_UNAVAILABLE"),
     Rule("504", "", NoReply, "GATEWAY_TIMEOUT"),
+    *(Rule(str(status), "", PlatformFault, "REDIRECTED") for status in REDIRECTS),
 )
 
 UNMAPPED = Rule("*", "", PlatformFault, "UNMAPPED_NATIVE_ERROR", mapped=False)

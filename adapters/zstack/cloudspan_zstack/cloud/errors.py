@@ -141,7 +141,8 @@ def _by_chain(chain: list[Link]) -> tuple[Rule, Link]:
 
 
 def _by_status(answer: Answer) -> tuple[Rule, Link]:
-    link = Link(str(answer.status), _plain(answer.body))
+    text = f"it redirects to {answer.redirect}" if answer.redirect else _plain(answer.body)
+    link = Link(str(answer.status), text)
     return next((rule for rule in PLAIN if rule.matches(link.code, link.text)), UNMAPPED), link
 
 

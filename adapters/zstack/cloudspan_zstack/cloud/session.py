@@ -87,7 +87,8 @@ class Session:
     @property
     def known_login(self) -> Login | None:
         """Who the last login was; None before the first one."""
-        return self._login
+        token = self._parts.keeper.current()
+        return self._login if token is None else login_of(token)
 
     def age_of(self, date: Date) -> float:
         """Return how long ago a date of the server's was, in seconds; 0 for none."""

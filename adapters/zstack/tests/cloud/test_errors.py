@@ -66,6 +66,8 @@ def _text(status: int, text: str) -> Answer:
         (_text(404, "unable to find the job, the job has been expired"), LostJob, "JOB_LOST"),
         (_text(404, "no api mapping to /v1/x"), e.Unsupported, "NOT_ON_THIS_EDITION"),
         (_text(500, "boom"), e.PlatformFault, "NATIVE_FAULT"),
+        (_text(413, "<h1>Request Entity Too Large</h1>"), e.InvalidRequest, "REQUEST_TOO_LARGE"),
+        (_text(301, "<h1>Moved</h1>"), e.PlatformFault, "REDIRECTED"),
         (_text(503, "<html><body>Service Unavailable</body></html>"), e.Unreachable, "SERVICE_UNAVAILABLE"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -116,7 +116,7 @@ async def test_a_wrong_access_key_is_refused_credentials(make_bench):
 async def test_no_secret_shows_in_what_is_shown(bench):
     """Neither the password nor the session."""
     await _zones(bench)
-    session = bench.cluster._keeper.current().value
+    session = bench.cluster.keeper.current().value
     shown = f"{bench.cluster!r} {bench.session!r} {bench.cluster.describe()} {bench.cluster._cloud!r}"
     assert session not in shown
     assert "'password'" not in shown

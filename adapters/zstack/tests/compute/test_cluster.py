@@ -17,7 +17,6 @@ from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 from cloudspan_zstack.cloud.clouds import make_cloud
 from cloudspan_zstack.cluster import Shared, ZStackCluster
-from cloudspan_zstack.config import ZStackConfig
 from cloudspan_zstack_fake import FakeCloud
 from cloudspan_zstack_fake.store import Timing
 
@@ -150,18 +149,11 @@ async def test_passwords_and_sessions_do_not_reach_the_log(
     with pytest.raises(client_errors.CloudspanError):
         result_of(await client.servers.CreateServer(request))
     await _call(client, contract.methods()["cloudspan.v1.ZoneService/ListZones"], _list("Zone"))
-    token = cluster._keeper.current()
+    token = cluster.keeper.current()
     assert token is not None
     told = "".join(capsys.readouterr())
     assert token.value not in told
     assert "canary" not in told
-
-
-def test_a_process_without_clusters_says_what_is_missing() -> None:
-    """And a cluster's tag must be one."""
-    with pytest.raises(ValueError, match="--cluster"):
-        ZStackConfig()
-    assert ZStackConfig(cluster=("lab=production", "test")).clusters() == [("lab", "production"), ("test", "test")]
 
 
 def _list(kind: str, text: str = "") -> Any:

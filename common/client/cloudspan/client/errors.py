@@ -162,13 +162,16 @@ class Forbidden(CloudspanError):
 
 
 class QuotaExceeded(CloudspanError):
-    """A quota, a capacity or a size limit stands in the way; or too much was sent at once (TOO_MANY_REQUESTS)."""
+    """A quota, a capacity or a size limit stands in the way; or too much was sent at once.
+
+    The latter (RATE_LIMITED, TOO_MANY_REQUESTS) has `retry_after_s`, and `retry_after` as its recovery.
+    """
 
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Unreachable(CloudspanError):
-    """Nothing answered: no gateway, no adapter, no cloud; or the cloud asks to slow down (RATE_LIMITED)."""
+    """Nothing answered: no gateway, no adapter, no cloud; or a service of it is away for some time."""
 
     default_code = grpc.StatusCode.UNAVAILABLE
     default_recovery = Recovery.RETRY_AFTER

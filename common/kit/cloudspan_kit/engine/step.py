@@ -78,7 +78,7 @@ async def _validated(mutation: Mutation, request: Message, call: Call) -> step_p
     try:
         resource = await validate(mutation, request, call)
     except CloudspanError as error:
-        return _failed(errors.to_status(locate(error, call.cluster)))
+        return failed(errors.to_status(locate(error, call.cluster)))
     answer = _succeeded(None)
     answer.resource = resource
     return answer
@@ -118,10 +118,10 @@ async def _ended(run: OperationRun, mutation: Mutation, request: Message) -> ste
         run.clear_suspicion()  # everything that was begun is known now
     except CloudspanError as error:
         if not run.undoing:
-            return _failed(fail(run, error))
+            return failed(fail(run, error))
         cause = error
     await undo(run, cause)
-    return _failed(run.cursor.failure)
+    return failed(run.cursor.failure)
 
 
 def _succeeded(result: Message | None) -> step_pb2.StepResponse:
@@ -130,7 +130,7 @@ def _succeeded(result: Message | None) -> step_pb2.StepResponse:
     return step_pb2.StepResponse(stage="done", percent=100, phase=Phase.PHASE_DONE, done=True, response=packed)
 
 
-def _failed(status: status_pb2.Status) -> step_pb2.StepResponse:
+def failed(status: status_pb2.Status) -> step_pb2.StepResponse:
     return step_pb2.StepResponse(stage="failed", phase=Phase.PHASE_DONE, done=True, error=status)
 
 

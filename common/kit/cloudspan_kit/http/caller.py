@@ -229,12 +229,14 @@ class NativeCaller:
         """Return how long to wait before sending again; None if it must not or need not be sent again."""
         if request.retries >= _MAX_RETRIES or error.reason in _HOPELESS:
             return None
+        left = request.call.deadline.remaining()
         if isinstance(error, RateLimited):
-            return 0.0  # the limiter's gate makes it wait, or refuses
+            # The limiter's gate makes it wait; where that is too long, the cloud's own words say more than the gate's.
+            return 0.0 if (error.retry_after_s or 0.0) < left else None
         if not isinstance(error, Unreachable) or (is_unproven(error) and not request.repeatable):
             return None
         pause = _BACKOFF_S * 2**request.retries * (0.5 + self._rng.random())
-        return pause if pause < request.call.deadline.remaining() else None
+        return pause if pause < left else None
 
     async def _authorized(self, request: NativeRequest) -> Answer:
         """Send with a valid token; a refused one proves that nothing was done, so even a write is sent again."""

@@ -11,17 +11,17 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
+from yarl import URL
 
 from cloudspan_common.errors import InvalidRequest, OutOfTime, PlatformFault, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from yarl import URL
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,10 @@ _MAX_CONNECTIONS = 64  # the limiters allow fewer for each endpoint
 _MAX_READ_MIB, _MAX_CHANGE_MIB = 64, 4
 _MIB = 1 << 20
 _FIRST_REDIRECT = 300
+_MAX_PLACE = 200
+
+REDIRECTS = (301, 302, 303, 307, 308)
+"""Statuses whose Location says where else to ask; 300 comes with a service's list of versions."""
 
 
 class NoReply(Unreachable):
@@ -79,10 +83,26 @@ class Answer:
         if text.isascii() and text.isdecimal():
             return float(min(int(text[:_MAX_DIGITS]), _MAX_RETRY_AFTER_S))
         try:
-            later, now = _utc(text), _utc(self.headers.get("Date", ""))
+            later = _utc(text)
+            now = _utc(self.headers["Date"]) if "Date" in self.headers else datetime.now(UTC)
         except (ValueError, TypeError, OverflowError):
             return None
         return min(max(0.0, (later - now).total_seconds()), _MAX_RETRY_AFTER_S)
+
+    @property
+    def redirect(self) -> str:
+        """Where the answer redirects to, for people; empty where it does not.
+
+        Without user and query: those of login pages hold what is secret.
+        """
+        if self.status not in REDIRECTS:
+            return ""
+        try:
+            url = URL(self.headers.get("Location", ""))
+            place = str(url.with_user(None) if url.host else url).partition("?")[0]
+        except ValueError:
+            place = ""
+        return "".join(c for c in place[:_MAX_PLACE] if c.isprintable()) or "nowhere that can be read"
 
     @property
     def kind(self) -> str:
@@ -104,6 +124,12 @@ class Trust:
     """Whether to check certificates, or the CA file to check them by."""
     client_certificate: tuple[str, str] | str | None = None
     """The file of certificate and key, or both files."""
+
+    def files(self) -> list[Path]:
+        """Return the files that it names."""
+        pair = self.client_certificate or ()
+        named = [self.verify if isinstance(self.verify, str) else "", *((pair,) if isinstance(pair, str) else pair)]
+        return [Path(name) for name in named if name]
 
     def context(self, cloud: str) -> ssl.SSLContext:
         """Return the TLS settings for connections to `cloud`.

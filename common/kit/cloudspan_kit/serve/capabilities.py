@@ -58,6 +58,7 @@ class Abilities:
         """What tells of a collection's resources in transit."""
         self.marked: dict[str, MarkedKind] = {}
         """What finds a collection's marked resources."""
+        self._drivers = [driver for driver in cluster.drivers if isinstance(driver, KindDriver)]
         for driver in cluster.drivers:
             self._add_driver(driver)
 
@@ -160,9 +161,21 @@ class Abilities:
             raise Unsupported(text, reason="FIELD_ABSENT", violations=violations, metadata={"method": method.full_name})
 
     def describe(self) -> list[cluster_pb2.MethodCapability]:
-        """Return what Describe tells: the methods served, and those declared absent with a reason."""
+        """Return what Describe tells: the methods served, those declared absent, and the fields lacking as of now."""
         known = [m for m in contract.methods() if m in self._functions or m in self._capabilities]
-        return [_described(m, self._capabilities.get(m, _NATIVE), served=m in self._functions) for m in known]
+        lacking = self._lacking()
+        return [
+            _described(m, self._capabilities.get(m, _NATIVE), lacking.get(m, {}), served=m in self._functions)
+            for m in known
+        ]
+
+    def _lacking(self) -> dict[str, Mapping[str, tuple[cluster_pb2.MethodCapability.Level, str]]]:
+        """The fields of each method that its drivers' clouds turned out not to have."""
+        return {
+            _methods()[name]: {path: (ABSENT, reason) for path, reason in fields.items()}
+            for driver in self._drivers
+            for name, fields in driver.lacking(self.cloud).items()
+        }
 
 
 _NATIVE = Capability()
@@ -270,14 +283,20 @@ def _is_set(message: Message, path: str) -> bool:
     return any(_is_set(part, rest) for part in parts)
 
 
-def _described(full_name: str, capability: Capability, *, served: bool) -> cluster_pb2.MethodCapability:
+def _described(
+    full_name: str,
+    capability: Capability,
+    lacking: Mapping[str, tuple[cluster_pb2.MethodCapability.Level, str]],
+    *,
+    served: bool,
+) -> cluster_pb2.MethodCapability:
     described = cluster_pb2.MethodCapability(
         method=full_name,
         level=capability.level if served else ABSENT,
         reason=capability.reason,
         create_safety=capability.create_safety,
         sortable_fields=capability.sortable,
-        fields=_fields(capability.fields),
+        fields=_fields({**capability.fields, **lacking}),
     )
     if capability.options is not None:
         described.options_schema.CopyFrom(options_schema(capability.options))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import grpc
 
     from cloudspan_common.registry import Instance
-    from cloudspan_kit.cluster import Cluster, Stage
-    from cloudspan_kit.serve.capabilities import Abilities
-    from cloudspan_kit.serve.servicer import Clusters, ContractServicer
+    from cloudspan_kit.cluster import Stage
+    from cloudspan_kit.serve.clusters import Clusters
+    from cloudspan_kit.serve.servicer import ContractServicer
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -60,14 +60,15 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
             contract_min=low,
             contract_max=high,
             clusters=self.clusters(),
-            cluster_digests={str(cluster.ref): cluster.digest for cluster, _ in self._clusters},
+            # One that can't be used claims nothing.
+            cluster_digests={str(s.cluster.ref): s.cluster.digest for s in self._clusters if s.cluster.digest},
             services=self._services,
             descriptors=self._descriptors,
         )
 
     def clusters(self) -> list[cluster_pb2.Cluster]:
         """Return every cluster as it stands now."""
-        return [described(cluster, abilities) for cluster, abilities in self._clusters]
+        return [served.describe() for served in self._clusters]
 
     def platform(self) -> platform_pb2.Platform:
         """Return this adapter as the platform of its tag."""
@@ -85,18 +86,9 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
             display_name=self._display_name,
             state=platform_pb2.Platform.STATE_READY,
             instances=[me],
-            clusters=[str(cluster.ref) for cluster, _ in self._clusters],
+            clusters=[str(served.cluster.ref) for served in self._clusters],
             services=self._services,
         )
-
-
-def described(cluster: Cluster, abilities: Abilities) -> cluster_pb2.Cluster:
-    """Return how a cluster stands now, with its name and what it can do."""
-    described = cluster_pb2.Cluster()
-    described.CopyFrom(cluster.describe())
-    described.name = str(cluster.ref)
-    described.capabilities.extend(abilities.describe())
-    return described
 
 
 class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
@@ -164,7 +156,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         return await self._servicer.answered(f"{CLUSTERS}/GetCapabilities", context, answer)
 
     def _cluster(self, name: str) -> cluster_pb2.Cluster:
-        return described(*self._clusters.get(parse_cluster(name, "name"), "name"))
+        return self._clusters.get(parse_cluster(name, "name"), "name").describe()
 
     async def CheckCluster(  # noqa: N802 - the rpc's name
         self, request: cluster_pb2.CheckClusterRequest, context: Context
@@ -172,10 +164,10 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         async def answer() -> cluster_pb2.CheckClusterResponse:
             contract.check_required(request)
             ref = parse_cluster(request.name, "name")
-            cluster, _ = self._clusters.get(ref, "name")
             call = Call(cluster=ref, deadline=deadlines.of(context))
-            async with call.deadline.scope(f"checking {ref}"):
-                return _checked(await cluster.check(call))
+            with self._clusters.get(ref, "name") as served:
+                async with call.deadline.scope(f"checking {ref}"):
+                    return _checked(await served.check(call))
 
         return await self._servicer.answered(f"{CLUSTERS}/CheckCluster", context, answer)
 

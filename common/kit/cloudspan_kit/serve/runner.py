@@ -1,11 +1,12 @@
 """Runs an adapter: serve and register at once, log in to the clusters in the background, drain at the end.
 
-An adapter's `__main__` builds its clusters and calls `serve`.
+An adapter's `__main__` builds its clusters, or says how they are read from a file, and calls `serve`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -25,11 +26,13 @@ from cloudspan_common.reflection import PoolSource
 from cloudspan_common.registry import Instance, open_registry
 from cloudspan_common.telemetry import add_build_info, new_registry, new_restarts, version_of
 from cloudspan_common.watched_server import WatchedServer
+from cloudspan_kit.cluster_file import ClusterFile
 from cloudspan_kit.serve.callers import GATEWAY, Callers
-from cloudspan_kit.serve.capabilities import Abilities
+from cloudspan_kit.serve.clusters import Clusters
 from cloudspan_kit.serve.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
 from cloudspan_kit.serve.metrics import CallMetrics
-from cloudspan_kit.serve.servicer import Clusters, ContractServicer
+from cloudspan_kit.serve.reload import Reloader, ReloadMetrics
+from cloudspan_kit.serve.servicer import ContractServicer
 from cloudspan_kit.serve.steps import MarkServicer, StepServicer
 
 if TYPE_CHECKING:
@@ -83,7 +86,8 @@ class Adapter:
     display_name: str
     distribution: str
     """Its distribution's name, for the version that it reports."""
-    clusters: Sequence[Cluster]
+    clusters: Sequence[Cluster] | ClusterFile[Any]
+    """What it serves from start to end, or a file that is followed: see `serve.reload`."""
     own_services: dict[str, Callable[[grpc.aio.Server], None]] = field(default_factory=dict)
     """Services beyond the contract: full name -> what adds its servicer to the server."""
 
@@ -119,11 +123,9 @@ async def serve(
         instance = _instance(adapter, config, server.port)
         if config.metrics:
             stack.callback(serve_metrics(metrics, config.metrics, readiness).close)
-        for cluster in adapter.clusters:
-            stack.push_async_callback(cluster.close)
-            await cluster.open()
+        clusters = await _clusters(adapter, stack, metrics)
         health = grpcs.new_health()
-        await server.start(_services(adapter, instance, health, CallMetrics(metrics)))
+        await server.start(_services(adapter, clusters, instance, health, CallMetrics(metrics)))
         stack.push_async_callback(server.stop, config.drain_s)
         if registry is None:
             registry = open_registry(config.registry)
@@ -139,6 +141,25 @@ async def serve(
         await registration.deregister()
         await health.enter_graceful_shutdown()
         log.info("adapter drains", platform=adapter.platform, limit_s=config.drain_s)
+
+
+async def _clusters(adapter: Adapter, stack: AsyncExitStack, metrics: CollectorRegistry) -> Clusters:
+    """Return what is served; logins begin in the background."""
+    told = adapter.clusters
+    clusters = Clusters(adapter.platform, told.clock if isinstance(told, ClusterFile) else None)
+    stack.push_async_callback(clusters.close)
+    if isinstance(told, ClusterFile):
+        reloader = Reloader(told, clusters, ReloadMetrics(metrics, adapter.platform))
+        stack.push_async_callback(reloader.close)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reloader.reload)
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+        await reloader.start()
+        return clusters
+    for cluster in told:
+        clusters.put(cluster)
+        await cluster.open()
+    return clusters
 
 
 async def _until(stop: asyncio.Event, watch: Coroutine[Any, Any, None]) -> None:
@@ -173,7 +194,8 @@ def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
 
 
 def _check(adapter: Adapter) -> None:
-    tags = [adapter.platform, *(cluster.ref.cluster for cluster in adapter.clusters)]
+    clusters = () if isinstance(adapter.clusters, ClusterFile) else adapter.clusters
+    tags = [adapter.platform, *(cluster.ref.cluster for cluster in clusters)]
     for tag in tags:
         if not is_tag(tag):
             raise InvalidRequest(
@@ -184,10 +206,9 @@ def _check(adapter: Adapter) -> None:
 
 
 def _services(
-    adapter: Adapter, instance: Instance, health: health_aio.HealthServicer, metrics: CallMetrics
+    adapter: Adapter, clusters: Clusters, instance: Instance, health: health_aio.HealthServicer, metrics: CallMetrics
 ) -> Callable[[grpc.aio.Server], None]:
     """Return what adds the adapter's services to a server."""
-    clusters = Clusters(adapter.platform, {c.ref.cluster: (c, Abilities(c)) for c in adapter.clusters})
     servicer = ContractServicer(clusters, instance.instance_id, metrics)
     describer = Describer(adapter.display_name, instance, clusters, tuple(adapter.own_services))
     source = PoolSource((*SERVICES, *ADAPTER_SERVICES, *adapter.own_services, *INFRASTRUCTURE))

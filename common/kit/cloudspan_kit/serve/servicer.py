@@ -15,29 +15,28 @@ from google.protobuf import timestamp_pb2
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
-from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, NotFound, Unsupported, Violation
+from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, LoginRefused, Unsupported, Violation
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
 from cloudspan_common.requests import parsed
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
-from cloudspan_kit.engine.step import drive, take_step
+from cloudspan_kit.engine.step import drive, failed, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
-from cloudspan_kit.serve.metrics import concerns
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import listed as named
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from google.protobuf.message import Message
 
     from cloudspan.adapter.v1 import step_pb2
-    from cloudspan_kit.cluster import Cluster
     from cloudspan_kit.kind import Page, Query
     from cloudspan_kit.serve.capabilities import Abilities
+    from cloudspan_kit.serve.clusters import Clusters, Served
     from cloudspan_kit.serve.metrics import CallMetrics
 
 log = structlog.get_logger(__name__)
@@ -50,36 +49,6 @@ _CLUSTER_SERVICE = "cloudspan.v1.ClusterService"  # answered from Describe's sid
 
 Context = grpc.aio.ServicerContext[Any, Any]
 R = TypeVar("R")
-
-
-class Clusters:
-    """The clusters of this adapter by tag, each with its abilities."""
-
-    def __init__(self, platform: str, clusters: Mapping[str, tuple[Cluster, Abilities]]) -> None:
-        self.platform = platform
-        self._clusters = dict(clusters)
-
-    def __iter__(self) -> Iterator[tuple[Cluster, Abilities]]:
-        return iter(self._clusters.values())
-
-    def get(self, ref: ClusterRef, field: str) -> tuple[Cluster, Abilities]:
-        """Return the cluster.
-
-        Raises:
-            InvalidRequest: A wildcard, which only the gateway answers.
-            NotFound: Another platform's, or an unknown cluster; lists those that there are.
-        """
-        if ref.is_wildcard:
-            text = f"{field} holds a wildcard; an adapter answers for one cluster, the gateway for many"
-            raise InvalidRequest(text, reason="WILDCARD_AT_ADAPTER", violations=[Violation(field, text)])
-        found = self._clusters.get(ref.cluster) if ref.platform == self.platform else None
-        if found is None:
-            known = ", ".join(f"platforms/{self.platform}/clusters/{tag}" for tag in sorted(self._clusters)) or "none"
-            metadata = {"platform": ref.platform, "cluster": ref.cluster}
-            text = f"there is no {ref} here; known: {known}"
-            raise NotFound(text, reason="CLUSTER_UNKNOWN", metadata=metadata, resource=str(ref))
-        concerns(ref)
-        return found
 
 
 class ContractServicer:
@@ -138,8 +107,9 @@ class ContractServicer:
         _fill_parent(method, request, tags)
         contract.check_required(request)
         contract.check_routed(method, request)
-        call, abilities, cluster = self._call(method, request, context, tags)
-        with located(call.cluster):
+        call, served = self._call(method, request, context, tags)
+        abilities = served.abilities
+        with served, located(call.cluster):
             function = abilities.function(method)
             check_served(abilities, method, request)
             async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
@@ -149,7 +119,7 @@ class ContractServicer:
                     return _listed(method, listed, call, started)
                 if method.kind is contract.Kind.MUTATION:
                     guarded = preconditions.guarded(function, method, abilities, is_first=True, must_exist=True)
-                    done = await drive(guarded, request, method.full_name, call, settle_s=cluster.settle_s)
+                    done = await drive(guarded, request, method.full_name, call, settle_s=served.cluster.settle_s)
                     if request.validate_only and not done.HasField("error"):  # type: ignore[attr-defined]
                         done.response.Pack(await preconditions.preview(call, method, request, abilities))
                     return done
@@ -162,7 +132,7 @@ class ContractServicer:
 
     def _call(
         self, method: contract.Method, request: Message, context: Context, tags: Mapping[str, str]
-    ) -> tuple[Call, Abilities, Cluster]:
+    ) -> tuple[Call, Served]:
         value = contract.routed_value(method, request)
         ref, native_id = parse_cluster(value, method.routed_field), ""
         if method.collection:
@@ -170,7 +140,7 @@ class ContractServicer:
         elif str(ref) != value:
             raise malformed(value, method.routed_field, "platforms/{platform}/clusters/{cluster}")
         _check_tags(ref, tags, method.routed_field)
-        cluster, abilities = self._clusters.get(ref, method.routed_field)
+        served = self._clusters.get_usable(ref, method.routed_field)
         call = Call(
             cluster=ref,
             deadline=deadlines.of(context),
@@ -178,9 +148,9 @@ class ContractServicer:
             id=native_id,
             full=getattr(request, "view", 0) == common_pb2.RESOURCE_VIEW_FULL,
             fields=_wanted(request),
-            cloud=abilities.cloud,
+            cloud=served.abilities.cloud,
         )
-        return call, abilities, cluster
+        return call, served
 
     async def take_step(self, step: step_pb2.StepRequest, context: Context) -> step_pb2.StepResponse:
         """Take one step of an operation.
@@ -188,26 +158,50 @@ class ContractServicer:
         Raises:
             Unsupported: The method is not a mutation of this contract, or its cluster does not have it.
         """
-        method = contract.methods().get(step.method)
-        if method is None or method.kind is not contract.Kind.MUTATION:
-            raise Unsupported(f"{step.method!r} is not a mutation that this adapter knows; update the adapter")
+        method = _mutation(step.method)
         request = parsed(method.request, method.full_name, step.request)
         contract.check_required(request)
         contract.check_routed(method, request)
-        call, abilities, cluster = self._call(method, request, context, _tags(context))
+        try:
+            call, served = self._call(method, request, context, _tags(context))
+        except LoginRefused as refused:
+            if not _is_first(step):
+                raise  # what was begun waits for the right settings
+            return failed(errors.to_status(refused))
         structlog.contextvars.bind_contextvars(operation=step.operation_id, method=step.method)
-        with located(call.cluster):
-            function = abilities.function(method)
-            check_served(abilities, method, request)
-        is_first = step.validate_only or (step.attempt <= 1 and not step.cursor)
-        guarded = preconditions.guarded(function, method, abilities, is_first=is_first, must_exist=step.validate_only)
-        async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
-            answer = await take_step(guarded, request, step, call, settle_s=cluster.settle_s)
-            if step.validate_only and not answer.HasField("error"):
-                answer.response.Pack(await preconditions.preview(call, method, request, abilities))
+        with served:
+            answer = await self._step(method, request, step, call, served)
+        abilities = served.abilities
         if answer.transit.collection not in abilities.transits:
             answer.ClearField("transit")  # it can't be observed together with others: its operation looks for itself
         return answer
+
+    async def _step(
+        self, method: contract.Method, request: Message, step: step_pb2.StepRequest, call: Call, served: Served
+    ) -> step_pb2.StepResponse:
+        abilities = served.abilities
+        with located(call.cluster):
+            function = abilities.function(method)
+            check_served(abilities, method, request)
+        guarded = preconditions.guarded(
+            function, method, abilities, is_first=_is_first(step), must_exist=step.validate_only
+        )
+        async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
+            answer = await take_step(guarded, request, step, call, settle_s=served.cluster.settle_s)
+            if step.validate_only and not answer.HasField("error"):
+                answer.response.Pack(await preconditions.preview(call, method, request, abilities))
+        return answer
+
+
+def _mutation(name: str) -> contract.Method:
+    method = contract.methods().get(name)
+    if method is None or method.kind is not contract.Kind.MUTATION:
+        raise Unsupported(f"{name!r} is not a mutation that this adapter knows; update the adapter")
+    return method
+
+
+def _is_first(step: step_pb2.StepRequest) -> bool:
+    return step.validate_only or (step.attempt <= 1 and not step.cursor)
 
 
 def check_served(abilities: Abilities, method: contract.Method, request: Message) -> None:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.kind import Marked
     from cloudspan_kit.serve.capabilities import Abilities, MarkedKind
-    from cloudspan_kit.serve.servicer import Clusters, ContractServicer
+    from cloudspan_kit.serve.clusters import Clusters, Served
+    from cloudspan_kit.serve.servicer import ContractServicer
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -66,13 +67,14 @@ class StepServicer(step_pb2_grpc.StepServiceServicer):
         return await self._servicer.answered(f"{STEPS}/Observe", context, lambda: self._observe(request, context))
 
     async def _observe(self, request: step_pb2.ObserveRequest, context: Context) -> step_pb2.ObserveResponse:
-        call, abilities = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
+        call, served = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
+        abilities = served.abilities
         transits = abilities.transits.get(request.collection)
         if transits is None:
             known = ", ".join(abilities.transits) or "none"
             text = f"{call.cluster} can't tell {request.collection!r} in transit; it can: {known}. Step each operation"
             raise Unsupported(text, reason="TRANSIT_UNKNOWN")
-        with located(call.cluster), collecting() as calls:
+        with served, located(call.cluster), collecting() as calls:
             async with call.deadline.scope(f"observing {request.collection} of {call.cluster}"):
                 found = await transits(call, request.native_ids)
         in_transit = [native_id for native_id in request.native_ids if native_id in found]
@@ -99,13 +101,14 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
         if not request.installation:
             text = "installation is empty; without one every installation's marks would match"
             raise InvalidRequest(text, violations=[Violation("installation", text)])
-        call, abilities = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
+        call, served = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
         prefix = installation_prefix(request.installation)
-        async with asyncio.TaskGroup() as group:
-            looks = {
-                collection: group.create_task(_found(kind, call, prefix))
-                for collection, kind in abilities.marked.items()
-            }
+        with served:
+            async with asyncio.TaskGroup() as group:
+                looks = {
+                    collection: group.create_task(_found(kind, call, prefix))
+                    for collection, kind in served.abilities.marked.items()
+                }
         response = step_pb2.ListMarkedResponse()
         for collection, look in looks.items():
             rows, why = look.result()
@@ -121,12 +124,13 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
         ref = parse_cluster(request.name, "name")
         collection = (*request.name.split("/"), "", "")[4]
         _, native_id = parse_resource(request.name, collection)
-        call, abilities = _called(self._clusters, ref, "name", context, native_id)
+        call, served = _called(self._clusters, ref, "name", context, native_id)
+        abilities = served.abilities
         kind = abilities.marked.get(collection)
         if kind is None:
             known = ", ".join(abilities.marked) or "none"
             raise Unsupported(f"{ref} finds no {collection!r} by marks; it finds {known}", reason="KIND_UNMARKED")
-        with located(ref):
+        with served, located(ref):
             async with call.deadline.scope(f"removing {request.name}"):
                 await _remove_if_marked(kind, call, request, abilities)
         return step_pb2.RemoveMarkedResponse()
@@ -134,10 +138,10 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
 
 def _called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
-) -> tuple[Call, Abilities]:
-    _, abilities = clusters.get(ref, field)
-    call = Call(cluster=ref, deadline=deadlines.of(context), id=native_id, cloud=abilities.cloud)
-    return call, abilities
+) -> tuple[Call, Served]:
+    served = clusters.get_usable(ref, field)
+    call = Call(cluster=ref, deadline=deadlines.of(context), id=native_id, cloud=served.abilities.cloud)
+    return call, served
 
 
 async def _found(kind: MarkedKind, call: Call, prefix: str) -> tuple[Sequence[Marked], str]:

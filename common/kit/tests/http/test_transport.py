@@ -113,10 +113,29 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
         ({"Retry-After": "9" * 5000}, 86400.0),
         ({"Retry-After": "Wed, 21 Oct 2099 07:28:30 GMT", "Date": DATE}, 86400.0),
         *[({"Retry-After": odd, "Date": DATE}, None) for odd in ("", "²", "inf", "nan", "-1", "1.5", "soon", "٣")],
-        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT"}, None),
+        # Without the server's own time, ours is the best there is.
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 21 Oct 2099 07:28:30 GMT"}, 86400.0),
         ({"Retry-After": "Wed, 21 Oct 99999 07:28:30 GMT", "Date": DATE}, None),
     ],
 )
 def test_retry_after_is_read_in_all_its_forms_and_odd_ones_say_nothing(headers, seconds):
     """A day is the most that anybody waits."""
     assert Answer(503, headers, b"").retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "told"),
+    [
+        (301, "https://nova.example/v2.1/servers", "https://nova.example/v2.1/servers"),
+        (308, "https://user:pw@nova.example/v2.1?session=s3cret#top", "https://nova.example/v2.1"),
+        (302, "/portal/login?next=s3cret", "/portal/login"),
+        (307, "", "nowhere that can be read"),
+        (303, "http://[", "nowhere that can be read"),
+        (300, "https://nova.example/v2.1/", ""),
+        (200, "https://nova.example/v2.1/", ""),
+    ],
+)
+def test_a_redirect_says_where_to_without_what_may_be_secret(status, location, told):
+    """A list of versions, 300, is none."""
+    assert Answer(status, {"Location": location}, b"").redirect == told

@@ -31,7 +31,7 @@ def cluster() -> AcmeCluster[Servers]:
 
 @pytest.fixture
 async def address(cluster: AcmeCluster[Servers], registry: CollectorRegistry) -> AsyncIterator[str]:
-    async with serving(cluster, registry) as bound:
+    async with serving(cluster, metrics=registry) as bound:
         yield bound
 
 

@@ -61,6 +61,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BAD_RULE: _ClassVar[ErrorReason]
     AMBIGUOUS_TARGET: _ClassVar[ErrorReason]
     LIMIT_EXCEEDED: _ClassVar[ErrorReason]
+    REQUEST_TOO_LARGE: _ClassVar[ErrorReason]
     PLATFORM_UNKNOWN: _ClassVar[ErrorReason]
     CLUSTER_UNKNOWN: _ClassVar[ErrorReason]
     POOL_UNKNOWN: _ClassVar[ErrorReason]
@@ -158,6 +159,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BAD_LOGIN: _ClassVar[ErrorReason]
     NO_PROJECT_SCOPE: _ClassVar[ErrorReason]
     OTHER_PROJECT: _ClassVar[ErrorReason]
+    REGION_AMBIGUOUS: _ClassVar[ErrorReason]
     SERVICES_REFUSE: _ClassVar[ErrorReason]
     DNS_FAILED: _ClassVar[ErrorReason]
     CONNECTION_REFUSED: _ClassVar[ErrorReason]
@@ -179,6 +181,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRUNCATED_JSON: _ClassVar[ErrorReason]
     UNEXPECTED_SHAPE: _ClassVar[ErrorReason]
     UNEXPECTED_ANSWER: _ClassVar[ErrorReason]
+    REDIRECTED: _ClassVar[ErrorReason]
     NO_CLOUDS_FILE: _ClassVar[ErrorReason]
     BAD_CLOUD: _ClassVar[ErrorReason]
     BAD_ENDPOINT: _ClassVar[ErrorReason]
@@ -266,6 +269,7 @@ BAD_UPDATE_MASK: ErrorReason
 BAD_RULE: ErrorReason
 AMBIGUOUS_TARGET: ErrorReason
 LIMIT_EXCEEDED: ErrorReason
+REQUEST_TOO_LARGE: ErrorReason
 PLATFORM_UNKNOWN: ErrorReason
 CLUSTER_UNKNOWN: ErrorReason
 POOL_UNKNOWN: ErrorReason
@@ -363,6 +367,7 @@ TOKEN_KEEPER_CLOSED: ErrorReason
 BAD_LOGIN: ErrorReason
 NO_PROJECT_SCOPE: ErrorReason
 OTHER_PROJECT: ErrorReason
+REGION_AMBIGUOUS: ErrorReason
 SERVICES_REFUSE: ErrorReason
 DNS_FAILED: ErrorReason
 CONNECTION_REFUSED: ErrorReason
@@ -384,6 +389,7 @@ NOT_JSON: ErrorReason
 TRUNCATED_JSON: ErrorReason
 UNEXPECTED_SHAPE: ErrorReason
 UNEXPECTED_ANSWER: ErrorReason
+REDIRECTED: ErrorReason
 NO_CLOUDS_FILE: ErrorReason
 BAD_CLOUD: ErrorReason
 BAD_ENDPOINT: ErrorReason
