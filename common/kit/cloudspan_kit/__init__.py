@@ -38,10 +38,10 @@ from cloudspan_kit.http.transport import (
 )
 from cloudspan_kit.kind import Kind, KindDriver, Marked, MarkedRows, Marker, Page, Query, RowPage, Source
 from cloudspan_kit.lists import push
-from cloudspan_kit.lists.rows import Rows, Unreadable, read_row, read_rows
+from cloudspan_kit.lists.rows import OTHERS, Rows, Unreadable, read_row, read_rows
 from cloudspan_kit.lists.transits import in_transit
 from cloudspan_kit.operation import Made, Operation, Watch
-from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, version_of
+from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, refuse_unsupported, version_of
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
@@ -56,6 +56,7 @@ __all__ = [
     "MIB",
     "NATIVE",
     "NOT_CARRIED_OUT",
+    "OTHERS",
     "TRANSIENT",
     "UNSAFE",
     "Adapter",
@@ -111,6 +112,7 @@ __all__ = [
     "read_options",
     "read_row",
     "read_rows",
+    "refuse_unsupported",
     "run_stages",
     "serve_adapter",
     "state_of",

@@ -63,8 +63,10 @@ class Projects(Source[Never]):
 
 
 async def other_project(call: Call, project_id: str, error: Forbidden) -> Forbidden:
-    """Say whose the credentials are; the cloud only says that a policy forbids it."""
+    """Say whose the credentials are, where the project is another's: the cloud only says that a policy forbids it."""
     login = await session_of(call).scope(call)
+    if project_id == login.project_id:
+        return error
     text = (
         f"the credentials of {call.cluster} belong to project {login.project_name} ({login.project_id}) and may not "
         f"read project {project_id}; ask for their own, or give the cluster an administrator's credentials"

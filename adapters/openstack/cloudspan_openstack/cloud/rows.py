@@ -93,7 +93,8 @@ def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) 
     found = Rows(rows, documents) if rows is not None else read_rows(
         documents, collection.row, collection.identify, full=full
     )  # fmt: skip
-    links = body.get(f"{collection.key}_links") or ()
+    links = body.get(f"{collection.key}_links")
+    links = links if isinstance(links, list) else ()
     # Glance has one link, bare.
     has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links) or bool(body.get("next"))
     last = documents[-1].get(collection.identify) if documents and isinstance(documents[-1], dict) else ""

@@ -6,7 +6,7 @@ thousands of servers. From there on a server has a copy of its flavor, without t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -50,7 +50,7 @@ class FlavorRow(msgspec.Struct):
     vcpus: int = 0
     ram: int = 0
     disk: int = 0
-    swap: int | str = 0
+    swap: int | Literal[""] = 0
     ephemeral: int = msgspec.field(name="OS-FLV-EXT-DATA:ephemeral", default=0)
     disabled: bool = msgspec.field(name="OS-FLV-DISABLED:disabled", default=False)
     public: bool = msgspec.field(name="os-flavor-access:is_public", default=True)
@@ -82,7 +82,7 @@ class Flavors(KindDriver[FlavorRow, flavor_pb2.Flavor], FlavorDriver):
             memory_mib=row.ram,
             disk_bytes=row.disk * GIB,
             ephemeral_bytes=row.ephemeral * GIB,
-            swap_bytes=int(row.swap or 0) * MIB,
+            swap_bytes=(row.swap or 0) * MIB,
             visibility=_F.VISIBILITY_PUBLIC if row.public else _F.VISIBILITY_PRIVATE,
             disabled=row.disabled,
             extra_specs=row.extra_specs,

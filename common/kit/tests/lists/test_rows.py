@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 import pytest
 
-from cloudspan_kit.lists.rows import bounded, read_rows
+from cloudspan_kit.lists.rows import lessened, read_rows
 
 
 class Part(msgspec.Struct):
@@ -95,9 +96,57 @@ def test_what_is_no_row_at_all_is_left_out():
     ]
 
 
-def test_numbers_beyond_64_bits_are_left_away_at_any_depth():
+def test_numbers_beyond_64_bits_are_left_away_first_at_any_depth():
     """They decode, since Python's numbers have no end; messages can't hold them."""
-    notes: list[str] = []
-    row = bounded(Row(id="odd", size=1 << 70, parts=[Part("a", 1 << 70)]), notes)
+    row, why = next(lessened(Row(id="odd", size=1 << 70, parts=[Part("a", 1 << 70)])))
     assert (row.size, row.parts) == (0, [Part("a", 0)])
-    assert notes == [f"{field}: {1 << 70} is too large" for field in ("size", "parts[0].count")]
+    assert why == f"size: {1 << 70} is too large; parts[0].count: {1 << 70} is too large"
+
+
+def test_numbers_that_a_field_may_not_hold_are_left_away_the_largest_first():
+    """At any depth, each alone and then together; smaller ones stay."""
+    row = Row(id="odd", size=1 << 31, parts=[Part("a", 5), Part("b", 1 << 40)])
+    left = [(row.size, [part.count for part in row.parts], why) for row, why in lessened(row)]
+    assert left == [
+        (1 << 31, [5, 0], f"parts[1].count: {1 << 40} is too large"),
+        (0, [5, 1 << 40], f"size: {1 << 31} is too large"),
+        (0, [5, 0], f"parts[1].count: {1 << 40} is too large; size: {1 << 31} is too large"),
+    ]
+
+
+def test_what_is_left_away_within_an_optional_part_is_named():
+    """As anywhere else."""
+    (row, why), *_ = lessened(Whole(id="odd", part=Part("a", 1 << 70)))
+    assert (row.part, why) == (Part("a", 0), f"part.count: {1 << 70} is too large")
+
+
+class Whole(msgspec.Struct):
+    id: str
+    part: Part | None = None
+
+
+class Ports(msgspec.Struct):
+    id: str
+    first: int | str | None = None
+    swap: int | Literal[""] = 0
+
+
+@pytest.mark.parametrize(("sent", "read"), [(22, 22), ("22", "22"), (1e30, "1e+30"), (1.5, "1.5")])
+def test_a_number_that_cannot_be_kept_is_its_digits_where_a_text_will_do(sent, read):
+    """For what restricts: nobody may take it for absent."""
+    found = read_rows([{"id": "odd", "first": sent}], Ports, "id")
+    assert ([row.first for row in found.rows], found.unread) == ([read], [])
+
+
+@pytest.mark.parametrize(
+    ("swap", "read", "unread"),
+    [
+        ("", "", []),
+        ("512", 512, []),
+        (1e30, 0, ["odd (swap: 1e+30 is too large)"]),
+    ],
+)
+def test_a_word_in_a_numbers_place_is_read_where_it_is_known(swap, read, unread):
+    """Nova's empty swap."""
+    found = read_rows([{"id": "odd", "swap": swap}], Ports, "id")
+    assert ([row.swap for row in found.rows], found.unread) == ([read], unread)
