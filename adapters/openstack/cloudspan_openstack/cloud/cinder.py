@@ -127,8 +127,8 @@ class Cinder(CreatesByMarker[CinderBody]):
 class WholeCinder(Cinder):
     """A small collection of Cinder's, read whole and listed by id.
 
-    Cinder answers the first page of types again, with 200, when the marker was deleted meanwhile: its paging proves
-    nothing. The end is a page without a next link, or one that brings nothing new.
+    Cinder answers the first page of types again, with 200, when the marker was deleted meanwhile, and proxies lose its
+    links: the end is a page that brings nothing new.
     """
 
     def __init__(self, path: str, one: str, *, key: str) -> None:
@@ -156,7 +156,7 @@ class WholeCinder(Cinder):
             params = (("sort", "id:asc"), *((("marker", marker),) if marker else ()))
             answer = await session_of(call).rows(call, self.service, self.listing, collection, params=params)
             ids = [self.id_of(row) for row in answer.rows.rows]
-            is_last = not answer.has_next or rows.keys() >= set(ids)
+            is_last = rows.keys() >= set(ids)
             rows |= dict(zip(ids, answer.rows.rows, strict=True))
             documents |= dict(zip(ids, answer.rows.documents, strict=False))  # none unless they are wanted
             unread |= dict.fromkeys(answer.rows.unread)

@@ -152,7 +152,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
             unsupported_match=unsupported,
         )
 
-    def _remote(self, row: RuleRow, unsupported: dict[str, str]) -> dict[str, str]:
+    def _remote(self, row: RuleRow, unsupported: dict[str, str]) -> dict[str, Any]:
         """Return the far side; the contract has room for one, what narrows it further goes to `unsupported`."""
         told = (
             ("remote_security_group", self._groups, "remote_group_id", row.remote_group_id),

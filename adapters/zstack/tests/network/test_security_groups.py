@@ -122,7 +122,6 @@ def test_a_rule_with_what_is_not_known_is_never_wider(told: dict[str, Any], unsu
     assert (dict(rule.unsupported_match), found.unread) == (unsupported, [])
 
 
-
 async def test_a_rule_that_is_switched_off_says_so(member: Lab) -> None:
     """Nobody shall take it for one that works."""
     (group,) = await member.native("/security-groups", "name=web")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cloudspan_kit.http.transport import Answer, HttpTransport
 
@@ -31,6 +31,8 @@ class Changed:
     body: object = None
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the request, put in the place of its own."""
+    edit: Callable[[Any, Mapping[str, str]], None] = lambda _document, _query: None
+    """Changes the answer's document in any other way; gets the request's query too."""
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def changed_answers(wire: HttpTransport, *changes: Changed) -> Iterator[list[str
             url = url.update_query(change.params)
         answer = await exchange(asked, url, headers, body, timeout_s=timeout_s)
         for change in found:
-            answer = _changed(answer, change)
+            answer = _changed(answer, change, url.query)
         return answer
 
     wire.exchange = changing  # type: ignore[method-assign] # between the socket and the session
@@ -56,12 +58,13 @@ def changed_answers(wire: HttpTransport, *changes: Changed) -> Iterator[list[str
         wire.exchange = exchange  # type: ignore[method-assign]
 
 
-def _changed(answer: Answer, change: Changed) -> Answer:
+def _changed(answer: Answer, change: Changed, query: Mapping[str, str]) -> Answer:
     if change.status != 200:
         return replace(answer, status=change.status, body=msgspec.json.encode(change.body))
     document = msgspec.json.decode(answer.body)
     for pointer, value in change.put.items():
         _put(document, pointer.strip("/").split("/"), value)
+    change.edit(document, query)
     return replace(answer, body=msgspec.json.encode(document))
 
 
