@@ -38,7 +38,7 @@ from cloudspan_kit.http.transport import (
 )
 from cloudspan_kit.kind import Kind, KindDriver, Marked, MarkedRows, Marker, Page, Query, RowPage, Source
 from cloudspan_kit.lists import push
-from cloudspan_kit.lists.rows import OTHERS, Rows, Unreadable, read_row, read_rows
+from cloudspan_kit.lists.rows import MAX_INT, MIN_INT, OTHERS, Rows, Unreadable, read_row, read_rows
 from cloudspan_kit.lists.transits import in_transit
 from cloudspan_kit.operation import Made, Operation, Watch
 from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, refuse_unsupported, version_of
@@ -53,7 +53,9 @@ __all__ = [
     "BY_MARKER",
     "EMULATED",
     "GIB",
+    "MAX_INT",
     "MIB",
+    "MIN_INT",
     "NATIVE",
     "NOT_CARRIED_OUT",
     "OTHERS",

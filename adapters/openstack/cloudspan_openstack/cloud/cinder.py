@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -13,9 +12,11 @@ from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_kit import Made, Marked, MarkedRows, Query, RowPage, Rows
 from cloudspan_openstack.cloud.rows import Collection
 from cloudspan_openstack.cloud.source import AnyKind, CreatesByMarker, Params, Scope, asks_for_projects, session_of
+from cloudspan_openstack.cloud.values import unix_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from cloudspan_kit import Call
 
@@ -53,11 +54,8 @@ def in_metadata() -> MarkedRows[CinderRow]:
     """Return what finds marks in the metadata; Cinder can't search for their beginning."""
 
     def describe(row: CinderRow) -> Iterable[Marked]:
-        when = row.created_at
-        if when is not None and when.tzinfo is None:  # Cinder's times have no zone and are UTC
-            when = when.replace(tzinfo=UTC)
         if marker := row.metadata.get(MARKER_KEY):
-            yield Marked(row.id, marker, row.name or "", when.timestamp() if when else None)
+            yield Marked(row.id, marker, row.name or "", unix_time(row.created_at))
 
     return MarkedRows(describe)
 

@@ -29,7 +29,7 @@ from cloudspan_openstack.cloud.cells import Cells
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.rows import Answered, Collection
 from cloudspan_openstack.cloud.source import MAX_LIMIT, AnyKind, CreatesByMarker, OpenStackSource, Params, session_of
-from cloudspan_openstack.cloud.values import is_marker
+from cloudspan_openstack.cloud.values import is_marker, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -283,7 +283,7 @@ def _markers(row: Any) -> set[str]:
 
 def _marks(row: Any) -> Iterable[Marked]:
     for marker in _markers(row):
-        yield Marked(row.id, marker, row.name or "", row.created.timestamp() if row.created else None)
+        yield Marked(row.id, marker, row.name or "", unix_time(row.created))
 
 
 # ---------------------------------------------------------------------- key pairs

@@ -120,7 +120,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         return Group(
             name=self._groups + row.id,
             display_name=row.name,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + row.project if row.project else None,
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),

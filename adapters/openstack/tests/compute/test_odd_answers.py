@@ -241,6 +241,35 @@ async def _some_of_each(cluster: OpenStackCluster) -> None:
         await post("network", "/floatingips", {"floatingip": address})
 
 
+OWNERS = {
+    "list_volumes": (VOLUMES, "volumes", "os-vol-tenant-attr:tenant_id"),
+    "list_snapshots": ("/snapshots/detail", "snapshots", "os-extended-snapshot-attributes:project_id"),
+    "list_networks": (NETWORKS, "networks", "project_id"),
+    "list_subnets": (SUBNETS, "subnets", "project_id"),
+    "list_ports": ("/network/v2.0/ports", "ports", "project_id"),
+    "list_routers": ("/network/v2.0/routers", "routers", "project_id"),
+    "list_floating_ips": ("/network/v2.0/floatingips", "floatingips", "project_id"),
+    "list_security_groups": (GROUPS, "security_groups", "project_id"),
+    "list_servers": (SERVERS, "servers", ""),
+}
+
+
+@pytest.mark.parametrize("function", OWNERS)
+async def test_an_owner_that_is_called_tenant_alone_is_its_project(cluster: OpenStackCluster, function: str) -> None:
+    """As older services say."""
+    await _some_of_each(cluster)
+    path, key, field = OWNERS[function]
+
+    def old(document: Any, _query: Mapping[str, str]) -> None:
+        for row in document[key]:
+            row.pop(field, None)
+            row["tenant_id"] = "t1"
+
+    with changed_answers(cluster._wire, Changed(path, edit=old)):
+        listed = await list_page_of(cluster, function)
+    assert {item.project for item in listed.items} == {f"{REF}/projects/t1"}
+
+
 # ---------------------------------------------------------------------- Keystone
 
 
