@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from cloudspan_common.errors import PlatformFault
 from cloudspan_kit.kind import Page
-from cloudspan_kit.lists.rows import lessened
+from cloudspan_kit.lists.large_numbers import UNEXPECTED, converted_in_part
 
 if TYPE_CHECKING:
     from cloudspan_kit.cluster import Call
@@ -27,9 +27,6 @@ M = TypeVar("M", bound=Message)
 _ToMessages = Callable[[Sequence[R]], Awaitable[tuple[Sequence[M], str]]]
 
 log = structlog.get_logger(__name__)
-
-# What a mapping raises for a value that it did not expect.
-_ODD = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 
 
 @dataclass(slots=True)
@@ -94,7 +91,7 @@ async def _convert_some(
 ) -> None:
     try:
         messages, lacking = await to_messages(rows)
-    except _ODD as error:
+    except UNEXPECTED as error:
         if len(rows) > 1:
             half = len(rows) // 2
             await _convert_some(driver, to_messages, rows[:half], start, converted)
@@ -117,12 +114,10 @@ async def _convert_odd(
 ) -> None:
     """Convert one row without the numbers that no field holds; else name it as left out."""
     name = driver.kind.source.id_of(row)
-    # A platform that keeps messages has none of which a number is too large.
-    for left, why in () if isinstance(row, Message) else lessened(row):
-        try:
-            converted.items += (await to_messages([left]))[0]
-        except _ODD:
-            continue
+    found = await converted_in_part(row, lambda left: to_messages([left]))
+    if found is not None:
+        (messages, _), why = found
+        converted.items += messages
         converted.rows.append(index)
         converted.unread.append(f"{name} ({why})")
         return

@@ -24,7 +24,7 @@ import msgspec
 from msgspec import inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable
 
 R = TypeVar("R")
 
@@ -33,8 +33,6 @@ OTHERS = "*"
 in a struct with `forbid_unknown_fields`. For rows of which nothing may be overlooked, such as what restricts a rule."""
 
 MAX_INT, MIN_INT = (1 << 63) - 1, -(1 << 63)
-_LARGE = (1 << 31) - 1
-"""What the contract's smallest numbers hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,59 +85,16 @@ def read_row(document: object, into: type[R], notes: list[str]) -> R:
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError:
-        return _leniently(document, into, notes)
+        return read_leniently(document, into, notes)
 
 
-def _leniently(document: object, into: type[R], notes: list[str]) -> R:
+def read_leniently(document: object, into: type[R], notes: list[str]) -> R:
+    """Return one row, as `read_row` does where a document is not as documented."""
     cleaned = _Reader(notes).read(document, _type_of(cast("Hashable", into)), "")
     try:
         return msgspec.convert(cleaned, into)
     except msgspec.ValidationError as error:
         raise Unreadable("", str(error)) from error
-
-
-def lessened(row: R) -> Iterator[tuple[R, str]]:
-    """Yield a row with less and less of its large numbers, at any depth, and why they are left away.
-
-    First without those that 64 bits can't hold, then without each of those that the contract's smallest fields can't
-    hold, the largest first, then without more and more of them: what a number is multiplied by, and how wide its field
-    is, only the mapping knows.
-    """
-    notes: list[str] = []
-    left = _leniently(msgspec.to_builtins(row), type(row), notes)
-    if notes:
-        yield left, "; ".join(notes)
-    found = [(path, value) for path, value in _numbers(msgspec.to_builtins(left), ()) if abs(value) > _LARGE]
-    large = sorted(found, key=lambda part: -abs(part[1]))
-    for dropped in [*([one] for one in large), *(large[: i + 1] for i in range(1, len(large)))]:
-        document = msgspec.to_builtins(left)
-        for path, _ in dropped:
-            _drop(document, path)
-        why = [*notes, *(f"{_dotted(path)}: {value} is too large" for path, value in dropped)]
-        yield _leniently(document, type(row), []), "; ".join(why)
-
-
-def _numbers(document: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int | float]]:
-    if isinstance(document, int | float):
-        yield at, document
-    elif isinstance(document, Mapping):
-        for key, part in document.items():
-            yield from _numbers(part, (*at, key))
-    elif isinstance(document, list):
-        for i, part in enumerate(document):
-            yield from _numbers(part, (*at, i))
-
-
-def _drop(document: Any, path: tuple[str | int, ...]) -> None:
-    """Put null in a place: no later path of a list moves."""
-    *way, last = path
-    for part in way:
-        document = document[part]
-    document[last] = None
-
-
-def _dotted(path: tuple[str | int, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def _check_id(document: object, identify: str) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from cloudspan_kit.lists.rows import lessened, read_rows
+from cloudspan_kit.lists.rows import read_rows
 
 
 class Part(msgspec.Struct):
@@ -94,35 +94,6 @@ def test_what_is_no_row_at_all_is_left_out():
         "row 1 of a page was left out (None is not an object)",
         "row 3 of a page was left out ('text' is not an object)",
     ]
-
-
-def test_numbers_beyond_64_bits_are_left_away_first_at_any_depth():
-    """They decode, since Python's numbers have no end; messages can't hold them."""
-    row, why = next(lessened(Row(id="odd", size=1 << 70, parts=[Part("a", 1 << 70)])))
-    assert (row.size, row.parts) == (0, [Part("a", 0)])
-    assert why == f"size: {1 << 70} is too large; parts[0].count: {1 << 70} is too large"
-
-
-def test_numbers_that_a_field_may_not_hold_are_left_away_the_largest_first():
-    """At any depth, each alone and then together; smaller ones stay."""
-    row = Row(id="odd", size=1 << 31, parts=[Part("a", 5), Part("b", 1 << 40)])
-    left = [(row.size, [part.count for part in row.parts], why) for row, why in lessened(row)]
-    assert left == [
-        (1 << 31, [5, 0], f"parts[1].count: {1 << 40} is too large"),
-        (0, [5, 1 << 40], f"size: {1 << 31} is too large"),
-        (0, [5, 0], f"parts[1].count: {1 << 40} is too large; size: {1 << 31} is too large"),
-    ]
-
-
-def test_what_is_left_away_within_an_optional_part_is_named():
-    """As anywhere else."""
-    (row, why), *_ = lessened(Whole(id="odd", part=Part("a", 1 << 70)))
-    assert (row.part, why) == (Part("a", 0), f"part.count: {1 << 70} is too large")
-
-
-class Whole(msgspec.Struct):
-    id: str
-    part: Part | None = None
 
 
 class Ports(msgspec.Struct):
