@@ -51,11 +51,16 @@ proto: .venv/.ready ## generate protos/gen, the drivers' protocols and the Pytho
 	@$(PY) -m grpc_tools.protoc -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	  --python_out=$(GEN) --pyi_out=$(GEN) --grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
 	@find $(GEN)/cloudspan -type d -exec touch {}/py.typed \;
+	@$(PY) protos/comments.py $(GEN)/cloudspan/v1/comments.binpb --imports --include=protos --include=protos/third_party \
+	  $(PROTOS) google/rpc/error_details.proto
 	@$(PY) common/kit/generate_drivers.py $(DRIVERS)
 	@$(PY) protos/errors_page.py $(ERRORS_PAGE)
 	@for proto in $(ADAPTER_PROTOS); do root=$$(echo $$proto | cut -d/ -f1-2); out=$(OWN_GEN)$$root; mkdir -p $$out; \
 	  $(PY) -m grpc_tools.protoc -I$$root -Iprotos -Iprotos/third_party --plugin=.venv/bin/protoc-gen-mypy_grpc \
 	    --python_out=$$out --pyi_out=$$out --grpc_python_out=$$out --mypy_grpc_out=quiet:$$out $${proto#$$root/} || exit 1; done
+	@for folder in $(sort $(dir $(ADAPTER_PROTOS))); do root=$$(echo $$folder | cut -d/ -f1-2); \
+	  $(PY) protos/comments.py $(OWN_GEN)$${folder}comments.binpb --include=$$root --include=protos \
+	    --include=protos/third_party $$(cd $$root && ls $${folder#$$root/}*.proto) || exit 1; done
 	@$(PY) common/client/generate.py $(OWN_GEN)common/client/cloudspan/client/generated
 
 capabilities: .venv/.ready ## write the README's capability table from running adapters

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from cloudspan_common import contract, logs, telemetry
+from cloudspan_common import contract, logs
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.listing.page_token import authenticated
+from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.doors.grpc_server import GatewayServer
@@ -70,6 +71,8 @@ class Gateway:
         self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
+        self.readiness = Readiness("server", "table", "runner")
+        """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
         self._cipher = config.cipher()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
@@ -80,7 +83,9 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        self.runner = Runner(store, self.router, self.forwarder, self.config.operations, self._clock)
+        self.runner = Runner(
+            store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
+        )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
         self.pipeline = Pipeline(
@@ -89,7 +94,7 @@ class Gateway:
             self.metrics,
             self._services(),
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
-            lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest)),
+            lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
         self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
 
@@ -149,8 +154,10 @@ class Gateway:
                     log.info(
                         "gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table)
                     )
+                    self.readiness.set("server", ready=True)
                     yield self
                 finally:
+                    self.readiness.set("server", ready=False)
                     await self.server.stop(self.config.drain)
 
     @asynccontextmanager
@@ -173,17 +180,21 @@ class Gateway:
         pause_s = _FIRST_PAUSE_S
         while True:
             began = self._time.monotonic()
-            await self.server.set_health(f"gateway/{part}", serving=True)
+            await self._set_health(part, serving=True)
             try:
                 await run()
             except Exception:  # whatever it was: the others go on, and its health shows that it is down
                 log.exception("a part of the gateway ended, it is started again", part=part, pause_s=pause_s)
             self.metrics.restarts.labels(part).inc()
-            await self.server.set_health(f"gateway/{part}", serving=False)
+            await self._set_health(part, serving=False)
             if self._time.monotonic() - began > _WELL_AFTER_S:
                 pause_s = _FIRST_PAUSE_S
             await self._time.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)
+
+    async def _set_health(self, part: str, *, serving: bool) -> None:
+        self.readiness.set(part, ready=serving)
+        await self.server.set_health(f"gateway/{part}", serving=serving)
 
     async def until(self, stop: asyncio.Event) -> None:
         """Return once `stop` is set; raise what ended the work in the background, if that comes first."""
@@ -221,7 +232,7 @@ async def serve(config: GatewayConfig, stop: asyncio.Event) -> None:
     """
     logs.configure(config.log_level, config.output)
     gateway = build(config)
-    metrics = telemetry.serve_metrics(gateway.metrics.registry, config.metrics) if config.metrics else None
+    metrics = serve_metrics(gateway.metrics.registry, config.metrics, gateway.readiness) if config.metrics else None
     try:
         async with gateway.running():
             await gateway.until(stop)

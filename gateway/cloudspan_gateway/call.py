@@ -100,6 +100,8 @@ class Call:
     """Whether anything of a streamed answer has left."""
     patient: bool = False
     """Whether its caller asked to be kept waiting, so that a long time is not a sign of trouble."""
+    waited_s: float = 0.0
+    """How long it was kept waiting as its caller asked: for the end of an operation, for a change."""
     ending: Ending | None = None
     """How it failed."""
     reason: str = ""

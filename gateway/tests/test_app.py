@@ -82,6 +82,16 @@ async def test_a_table_that_ended_is_started_again_and_finds_its_adapters_anew(d
         assert await _health_of(deployment, "gateway/table") == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_a_gateway_is_ready_while_all_its_parts_serve(deployment):
+    """The same word as its health: a supervisor may ask either."""
+    async with deployment.opened():
+        assert deployment.gateway.readiness.is_ready
+        await deployment.gateway._set_health("runner", serving=False)
+        assert deployment.gateway.readiness.missing == ("runner",)
+        assert await _health_of(deployment, "gateway/runner") == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert "server" in deployment.gateway.readiness.missing
+
+
 async def test_a_server_that_can_not_be_had_again_ends_the_process(deployment, monkeypatch):
     """Whoever waits for the stop learns why; a supervisor starts another."""
     async with deployment.opened():

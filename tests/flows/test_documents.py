@@ -74,14 +74,15 @@ def test_links_between_documents_lead_somewhere():
 
 
 def test_each_metric_of_the_operators_document_is_served(running_demo):
-    """Once a call was made, the gateway's HTTP door shows every one of them."""
-    cli("platforms", "--gateway", running_demo.gateway)
+    """By the gateway, and by an adapter."""
     operating = (ROOT / "docs" / "operating.md").read_text()
-    named = re.findall(r"^\| `(cloudspan_gateway_\w+)`", operating, re.MULTILINE)
-    with urllib.request.urlopen(f"http://127.0.0.1:{running_demo.base + 1}/metrics", timeout=5) as answer:
-        served = answer.read().decode()
-    assert named
-    assert [name for name in named if f"\n{name}" not in served] == []
+    for port, names in ((1, "gateway"), (14, "adapter|native")):
+        named = re.findall(rf"^\| `(cloudspan_(?:{names})_\w+)`", operating, re.MULTILINE)
+        with urllib.request.urlopen(f"http://127.0.0.1:{running_demo.base + port}/metrics", timeout=5) as answer:
+            served = answer.read().decode()
+        assert len(named) > 3
+        assert [name for name in named if f"# TYPE {name} " not in served] == []
+        assert "cloudspan_build_info{" in served
 
 
 async def test_the_smallest_adapter_of_the_document_runs(tmp_path, until):

@@ -20,7 +20,7 @@ async def serve(config: OpenStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
     logs.configure(config.log_level)
     metrics = new_registry()
-    shared = Shared(metrics)
+    shared = Shared(metrics, platform=config.platform)
     clusters = [
         OpenStackCluster(
             ClusterRef(config.platform, tag), read_cloud(name, config.clouds), shared, settle_s=config.settle_s

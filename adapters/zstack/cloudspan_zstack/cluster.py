@@ -58,11 +58,13 @@ log = get_logger(__name__)
 class Shared:
     """What the clusters of a process share: limiters and breakers by endpoint, and the metrics."""
 
-    def __init__(self, registry: CollectorRegistry | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, registry: CollectorRegistry | None = None, clock: Clock | None = None, *, platform: str = "zstack"
+    ) -> None:
         self.clock = clock or SystemClock()
         self.guards = Guards(self.clock)
         self.catalogue = Catalogue(registry)
-        self._metrics = NativeCallMetrics(registry) if registry is not None else None
+        self._metrics = NativeCallMetrics(registry, platform) if registry is not None else None
 
     def record(self, call: NativeCall) -> None:
         """Log, count and explain one native call."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
+
+from cloudspan_common.trailers import DETAILS_KEY, fit, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,13 +26,12 @@ Code = grpc.StatusCode
 
 DOMAIN = "cloudspan.dev"
 """Of reasons and of resource types, `cloudspan.dev/Server`."""
-DETAILS_KEY = "grpc-status-details-bin"
-# gRPC peers drop a call whose status and trailers exceed 8 KiB; half of it leaves room for the caller's own.
-MAX_STATUS_BYTES = 4096
 _MAX_METADATA_BYTES, _MAX_METADATA_ENTRIES = 200, 10  # ErrorInfo is what programs read: it must always fit
-# It travels twice, once percent-encoded (thrice as long at worst); both must be the same, else the standard helpers of
-# grpc-status refuse the details.
-_MAX_MESSAGE_BYTES = 512
+_MAX_KEY_BYTES = 63
+_MAX_VIOLATIONS, _MAX_VIOLATIONS_BYTES = 20, 2000
+_MAX_FIELD_BYTES, _MAX_DESCRIPTION_BYTES = 200, 512
+_CUT_BYTES = len("…".encode())
+_MAX_REPEATED_BYTES = 128  # of what the message says as well
 
 
 class Recovery(enum.StrEnum):
@@ -169,6 +170,14 @@ class QuotaExceeded(CloudspanError):
     default_reason = "QUOTA_EXCEEDED"
 
 
+class TooManyRequests(CloudspanError):
+    """The caller sends more at once than this process takes; nothing was done."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    recovery = Recovery.RETRY_AFTER
+    default_reason = "TOO_MANY_REQUESTS"
+
+
 class RateLimited(CloudspanError):
     """The cloud, or our own limiter for it, asks to slow down."""
 
@@ -234,14 +243,11 @@ class Defect(CloudspanError):
 
 
 def to_status(error: CloudspanError) -> status_pb2.Status:
-    """Return the google.rpc.Status that says what `error` says, below `MAX_STATUS_BYTES`."""
-    status = status_pb2.Status(code=error.code.value[0], message=_cut(error.message, _MAX_MESSAGE_BYTES))
+    """Return the google.rpc.Status that says what `error` says, small enough for the trailers of a call."""
+    status = status_pb2.Status(code=error.code.value[0], message=sendable(error.message))
     for detail in _details(error):
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        if status.ByteSize() + packed.ByteSize() < MAX_STATUS_BYTES:
-            status.details.append(packed)
-    return status
+        status.details.add().Pack(detail)
+    return fit(status)
 
 
 def ending(error: CloudspanError, request_id: str) -> tuple[str, tuple[tuple[str, bytes], ...]]:
@@ -251,12 +257,14 @@ def ending(error: CloudspanError, request_id: str) -> tuple[str, tuple[tuple[str
 
 
 def _cut(text: str, size: int) -> str:
-    return text.encode()[:size].decode(errors="ignore")
+    data = text.encode(errors="replace")
+    return data.decode() if len(data) <= size else f"{data[: size - _CUT_BYTES].decode(errors='ignore')}…"
 
 
 def _details(error: CloudspanError) -> Iterable[Message]:
     """The most useful first: the tail is what an oversized status loses."""
-    kept = [(key, _cut(value, _MAX_METADATA_BYTES)) for key, value in error.metadata.items() if value]
+    texts = {_cut(key, _MAX_KEY_BYTES): _cut(value, _MAX_METADATA_BYTES) for key, value in error.metadata.items()}
+    kept = [(key, value) for key, value in texts.items() if value]
     info = {"recovery": error.recovery.value, **dict(kept[:_MAX_METADATA_ENTRIES])}
     yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=info)
     if error.retry_after_s is not None:
@@ -264,20 +272,30 @@ def _details(error: CloudspanError) -> Iterable[Message]:
         delay = duration_pb2.Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
         yield error_details_pb2.RetryInfo(retry_delay=delay)
     if error.violations:
-        yield error_details_pb2.BadRequest(
-            field_violations=[
-                error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-                for v in error.violations[:20]
-            ]
-        )
+        yield _bad_request(error.violations)
     if error.resource:
+        name = sendable(error.resource)
         yield error_details_pb2.ResourceInfo(
-            resource_type=resource_type(error.resource), resource_name=error.resource, description=error.reason
+            resource_type=resource_type(name), resource_name=name, description=error.reason
         )
     if isinstance(error, QuotaExceeded):
-        subject = error.metadata.get("cluster", "")
-        violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message[:512])
+        subject = _cut(error.metadata.get("cluster", ""), _MAX_METADATA_BYTES)
+        violation = error_details_pb2.QuotaFailure.Violation(
+            subject=subject, description=_cut(error.message, _MAX_REPEATED_BYTES)
+        )
         yield error_details_pb2.QuotaFailure(violations=[violation])
+
+
+def _bad_request(violations: Iterable[Violation]) -> error_details_pb2.BadRequest:
+    """The first of many: they must leave room for the message."""
+    detail = error_details_pb2.BadRequest()
+    for violation in tuple(violations)[:_MAX_VIOLATIONS]:
+        field, text = _cut(violation.field, _MAX_FIELD_BYTES), _cut(violation.description, _MAX_DESCRIPTION_BYTES)
+        detail.field_violations.add(field=field, description=text)
+        if detail.ByteSize() > _MAX_VIOLATIONS_BYTES:
+            del detail.field_violations[-1]
+            break
+    return detail
 
 
 def resource_type(name: str) -> str:

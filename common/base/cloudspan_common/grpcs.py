@@ -19,12 +19,12 @@ from grpc_health.v1 import health, health_pb2_grpc
 from cloudspan_common.config import address
 from cloudspan_common.errors import InvalidRequest, PreconditionFailed
 from cloudspan_common.reflection import DescriptorSource, ReflectionServicer
+from cloudspan_common.request_limits import MAX_REQUEST_BYTES, MAX_STREAMS, RequestLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
 # Answers are cut below 3 MiB; the room above is for adapters of others that don't.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 # Status details and trailers stay below 4 KiB each hop; tenants' context and traces need the rest.
@@ -50,6 +50,12 @@ SERVER_OPTIONS: Options = (
     # (measured: 7 000 of 10 000 calls ended CANCELLED, which looks like a lost instance).
     ("grpc.server.max_pending_requests", 30_000),
     ("grpc.server.max_pending_requests_hard_limit", 60_000),
+    # Streams that are opened and reset at once are refused beyond these (100 000 took 740 MB for good, measured).
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
+    # Else a client with more calls than that, which waits with the rest, is refused some of them (measured).
+    ("grpc.http.overload_protection", 0),
+    # What a call may send before it is read stays at 64 KiB, else hundreds of waiting ones hold megabytes each.
+    ("grpc.http2.bdp_probe", 0),
 )
 
 CHANNEL_OPTIONS: Options = (
@@ -187,19 +193,17 @@ def _read(path: Path | None, what: str) -> bytes:
 def new_server(
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     *,
-    max_concurrent_calls: int | None = None,
+    limits: RequestLimits | None = None,
     options: Options = (),
 ) -> grpc.aio.Server:
     """Return a server with our options; `options` come later and win.
 
+    `limits` bound what its requests take at once; they stand behind the interceptors, before all services.
+
     A request above `MAX_REQUEST_BYTES` never reaches a servicer: gRPC answers RESOURCE_EXHAUSTED, "SERVER: Received
     message larger than max (10485760 vs. 4194304)".
     """
-    return grpc.aio.server(
-        interceptors=list(interceptors),
-        options=[*SERVER_OPTIONS, *options],
-        maximum_concurrent_rpcs=max_concurrent_calls,
-    )
+    return grpc.aio.server(interceptors=[*interceptors, limits or RequestLimits()], options=[*SERVER_OPTIONS, *options])
 
 
 def listen(server: grpc.aio.Server, listen_address: str, tls: Tls | None = None) -> int:

@@ -2,24 +2,35 @@
 
 Adapters serve a `PoolSource` of their services; the gateway joins its own with those of what is plugged in. grpcurl
 and `buf curl` ask here. The answer to any question holds the whole closure of files, so that one round trip does.
+
+Generated Python code has no comments, and they take more room than the descriptors: `make proto` writes them beside it
+as `comments.binpb`. They are read when somebody asks for the first time; a process that nobody asks does without.
 """
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from google.protobuf.descriptor import FileDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
 
 V1 = "grpc.reflection.v1.ServerReflection"
 V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
+
+_COMMENTS = "comments.binpb"
+# The contract's file has those of what it imports too: google.api, google.longrunning, google.protobuf, google.rpc.
+_CONTRACT = "cloudspan.v1"
 
 Files = tuple[bytes, ...]
 """Serialized FileDescriptorProtos: the file asked for, then all that it imports."""
@@ -106,8 +117,11 @@ def file_descriptor_set(
     files: dict[str, FileDescriptor] = {}
     for name in service_names:
         _add_closure(source.FindServiceByName(name).file, files)
-    protos = [descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb) for file in files.values()]
-    return descriptor_pb2.FileDescriptorSet(file=protos)
+    return descriptor_pb2.FileDescriptorSet(file=_protos(files))
+
+
+def _protos(files: Mapping[str, FileDescriptor]) -> list[descriptor_pb2.FileDescriptorProto]:
+    return [descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb) for file in files.values()]
 
 
 def _add_closure(file: FileDescriptor, files: dict[str, FileDescriptor]) -> None:
@@ -126,8 +140,50 @@ def _closure_bytes(file: FileDescriptor) -> Files:
     return tuple(each.serialized_pb for each in reversed(files.values()))
 
 
+def with_comments(file: bytes) -> bytes:
+    """Return a serialized FileDescriptorProto with its comments, where they are known and it has none."""
+    known = descriptor_pb2.FileDescriptorProto.FromString(file)
+    if known.HasField("source_code_info"):
+        return file
+    return file + comments_of(known.name)
+
+
+def comments_of(name: str) -> bytes:
+    """Return what a file's serialized descriptor is to be followed by to have its comments; empty where none are known.
+
+    Serialized messages of one type, one behind the other, are one message with the fields of both.
+    """
+    return own_comments_of(name) or _comments_in(_CONTRACT).get(name, b"")
+
+
+def own_comments_of(name: str) -> bytes:
+    """Return the same, for a file that is not the contract's: gateways know that one's themselves."""
+    folder = name.rpartition("/")[0].replace("/", ".")
+    return b"" if folder == _CONTRACT else _comments_in(folder).get(name, b"")
+
+
+@lru_cache(maxsize=64)
+def _comments_in(package: str) -> Mapping[str, bytes]:
+    """The comments beside the generated code of a package; one that is not in use here has no descriptors either."""
+    module = sys.modules.get(package)
+    if module is None or not hasattr(module, "__path__"):
+        return {}
+    file = resources.files(module) / _COMMENTS
+    if not file.is_file():
+        return {}
+    known = descriptor_pb2.FileDescriptorSet.FromString(file.read_bytes())
+    return {each.name: _only_comments(each) for each in known.file}
+
+
+def _only_comments(file: descriptor_pb2.FileDescriptorProto) -> bytes:
+    return descriptor_pb2.FileDescriptorProto(source_code_info=file.source_code_info).SerializeToString()
+
+
 def _own_pool() -> DescriptorPool:
-    """The package ships v1alpha only; v1 is the same file under another package name."""
+    """Reflection's own services, and what an error's details hold, which no service refers to.
+
+    The package ships v1alpha only; v1 is the same file under another package name.
+    """
     alpha = descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
     v1 = descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
     v1.name, v1.package = "grpc/reflection/v1/reflection.proto", "grpc.reflection.v1"
@@ -140,13 +196,16 @@ def _own_pool() -> DescriptorPool:
         method.input_type = method.input_type.replace(".v1alpha.", ".v1.")
         method.output_type = method.output_type.replace(".v1alpha.", ".v1.")
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(alpha)
-    pool.Add(v1)
+    errors: dict[str, FileDescriptor] = {}
+    for module in (code_pb2, error_details_pb2, status_pb2):
+        _add_closure(module.DESCRIPTOR, errors)
+    for file in (alpha, v1, *_protos(errors)):
+        pool.Add(file)
     return pool
 
 
 class ReflectionServicer:
-    """Answers reflection from a source; its own two services are always among the answers."""
+    """Answers reflection from a source; its own two services, and all of google.rpc, are always among the answers."""
 
     def __init__(self, source: DescriptorSource) -> None:
         self._source = source
@@ -190,7 +249,7 @@ class ReflectionServicer:
     ) -> None:
         files = _find(self._source, kind, request) or _find(self._own, kind, request)
         if files:
-            response.file_descriptor_response.file_descriptor_proto.extend(files)
+            response.file_descriptor_response.file_descriptor_proto.extend(map(with_comments, files))
         else:
             asked = str(getattr(request, kind)).strip().replace("\n", ", ")
             _refuse(

@@ -2,35 +2,37 @@
 
 Each adapter's session makes a `NativeCall` for what it asked of its cloud and hands it to `record_native_call`; doors
 wrap a request in `collecting()` to learn what it took, and report it to callers with `counted`. Also here: request and
-trace ids, and the endpoint for metrics.
+trace ids, and what every process's registry of metrics holds.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+import grpc
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from cloudspan.v1 import operation_pb2
-from cloudspan_common.config import address
-from cloudspan_common.errors import InvalidRequest, PreconditionFailed
 from cloudspan_common.logs import get_logger
 from cloudspan_common.redaction import masked_text
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterable, Iterator
-    from wsgiref.simple_server import WSGIServer
 
 SLOW_MS = 5_000.0
 # Clouds answer a warm get in tens of milliseconds, a create in seconds; 60 s is the default deadline.
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_LABELS = ("cluster", "service", "method", "template", "status")
+# Most calls wait for nothing.
+_WAIT_BUCKETS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0)
+_LABELS = ("platform", "cluster", "service", "method", "template", "status")
+_BY_CLUSTER = ("platform", "cluster")
 
 log = get_logger(__name__)
 
@@ -66,30 +68,41 @@ class NativeCall:
 
 
 class NativeCallMetrics:
-    """What Prometheus sees of native calls; one per service, on the service's own registry."""
+    """What Prometheus sees of native calls; one per service, on the service's own registry.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Waiting (for the limiter, a token, a connection) is apart from the time that the cloud took.
+    """
+
+    def __init__(self, registry: CollectorRegistry, platform: str = "") -> None:
+        self._platform = platform
         self._seconds = Histogram(
             "cloudspan_native_call_seconds", "Native calls by duration.", _LABELS, registry=registry, buckets=_BUCKETS_S
         )
         # labels() costs 3 us and this dict 0.1 us, on each native call; templates hold no ids, so it stays small.
         self._timers: dict[tuple[str, ...], Histogram] = {}
-        self._waited = Counter(
-            "cloudspan_native_wait_seconds", "Time spent before sending.", ("cluster",), registry=registry
+        self._waited = Histogram(
+            "cloudspan_native_wait_seconds",
+            "Native calls by the time spent before sending.",
+            _BY_CLUSTER,
+            registry=registry,
+            buckets=_WAIT_BUCKETS_S,
         )
-        self._retries = Counter("cloudspan_native_retries", "Native calls sent again.", ("cluster",), registry=registry)
+        self._waits: dict[str, Histogram] = {}
+        self._retries = Counter("cloudspan_native_retries", "Native calls sent again.", _BY_CLUSTER, registry=registry)
 
     def observe(self, call: NativeCall) -> None:
         """Count one call."""
         key = (call.cluster, call.service, call.method, call.template, call.status_class)
         timer = self._timers.get(key)
         if timer is None:
-            timer = self._timers[key] = self._seconds.labels(*key)
+            timer = self._timers[key] = self._seconds.labels(self._platform, *key)
         timer.observe(call.ms / 1000)
-        if call.waited_ms > 0:
-            self._waited.labels(call.cluster).inc(call.waited_ms / 1000)
+        waits = self._waits.get(call.cluster)
+        if waits is None:
+            waits = self._waits[call.cluster] = self._waited.labels(self._platform, call.cluster)
+        waits.observe(call.waited_ms / 1000)
         if call.retries:
-            self._retries.labels(call.cluster).inc(call.retries)
+            self._retries.labels(self._platform, call.cluster).inc(call.retries)
 
 
 _collected: ContextVar[list[NativeCall] | None] = ContextVar("collected_native_calls", default=None)
@@ -161,47 +174,28 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
+def add_build_info(registry: CollectorRegistry, distribution: str) -> None:
+    """Add `cloudspan_build_info`, always 1: its labels say what runs, and on what."""
+    labels = {
+        "distribution": distribution,
+        "version": version_of(distribution),
+        "python": platform.python_version(),
+        "grpcio": grpc.__version__,
+    }
+    Gauge("cloudspan_build_info", "What runs, in its labels.", labels, registry=registry).labels(**labels).set(1)
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed distribution, or `unknown`."""
+    try:
+        return version(distribution)
+    except (PackageNotFoundError, ValueError):  # the latter where the name is empty
+        return "unknown"
+
+
 def new_restarts(registry: CollectorRegistry) -> Counter:
     """Return the counter of parts of a process that ended and were started again, by part."""
     return Counter("cloudspan_restarts", "Parts that ended and were started again.", ("part",), registry=registry)
-
-
-class MetricsServer:
-    """The HTTP door of a registry, on a thread of its own so that a busy event loop can still be watched."""
-
-    def __init__(self, server: WSGIServer, thread: threading.Thread) -> None:
-        self._server = server
-        self._thread = thread
-        self.port: int = server.server_port
-
-    def __repr__(self) -> str:
-        return f"<MetricsServer {self._server.server_name}:{self.port}>"
-
-    def close(self) -> None:
-        """Stop answering and free the port; waits at most half a second for the thread's poll."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def serve_metrics(registry: CollectorRegistry, listen: str) -> MetricsServer:
-    """Serve `registry` over HTTP at `listen` (`127.0.0.1:7071`; port 0 takes a free one, see `.port`).
-
-    Raises:
-        InvalidRequest: `listen` is not an address.
-        PreconditionFailed: The address is in use or not ours.
-    """
-    try:
-        host, port = address(listen)
-        return MetricsServer(*start_http_server(port, host, registry))
-    except ValueError as error:
-        raise InvalidRequest(str(error), reason="MALFORMED_ADDRESS") from error
-    except OSError as error:
-        text = (
-            f"metrics can't be served at {listen}: {error.strerror or error}; "
-            "choose another address, or stop the process that uses it"
-        )
-        raise PreconditionFailed(text, reason="CANNOT_LISTEN") from error
 
 
 def new_request_id() -> str:

@@ -15,6 +15,7 @@ import structlog
 from cloudspan_common import grpcs
 from cloudspan_common.config import address
 from cloudspan_common.errors import CloudspanError, PreconditionFailed
+from cloudspan_common.request_limits import RequestLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,8 +49,8 @@ class WatchedServer:
         Raises:
             CloudspanError: The address can't be listened on.
         """
-        self._tls, self._interceptors = tls, interceptors
-        self._server = grpcs.new_server(interceptors)
+        self._tls, self._interceptors, self._limits = tls, interceptors, RequestLimits()
+        self._server = self._new_server()
         self.port = grpcs.listen(self._server, listen, tls)
         self._on_restart = on_restart
         host = address(listen)[0]
@@ -61,6 +62,9 @@ class WatchedServer:
 
     def __repr__(self) -> str:
         return f"<WatchedServer {self._address}>"
+
+    def _new_server(self) -> grpc.aio.Server:
+        return grpcs.new_server(self._interceptors, limits=self._limits)
 
     async def start(self, add_services: Callable[[grpc.aio.Server], None]) -> None:
         """Serve what `add_services` adds; it is called again for each server that takes the place of another."""
@@ -109,7 +113,7 @@ class WatchedServer:
         loop = asyncio.get_running_loop()
         began, pause_s = loop.time(), _FIRST_PAUSE_S
         while True:
-            server = grpcs.new_server(self._interceptors)
+            server = self._new_server()
             try:
                 grpcs.listen(server, self._address, self._tls)
                 await self._start(server)

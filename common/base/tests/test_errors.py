@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import string
+from urllib.parse import quote
+
 import pytest
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudspan_common import errors
+from cloudspan_common import errors, trailers
 from cloudspan_common.errors import CloudspanError, NotFound, QuotaExceeded, RateLimited, Violation
 
 EVERY = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, CloudspanError)]
+
+# quote() leaves letters and digits alone, as grpc-message does; these too.
+ENCODED_AS_ONE = (string.punctuation + " ").replace("%", "")
 
 
 def detail(status, kind):
@@ -26,11 +33,32 @@ def detail(status, kind):
 def test_status_and_trailers_stay_small_and_keep_the_reason(message, metadata, violations):
     """A call whose trailers pass 8 KiB is dropped; ErrorInfo is what programs decide by."""
     error = QuotaExceeded(message, metadata=metadata, violations=violations, retry_after_s=1.5, resource="x" * 400)
-    status = errors.with_request_id(errors.to_status(error), "r" * 128)
-    bare, trailers = errors.ending(error, "r" * 128)
-    assert status.ByteSize() <= errors.MAX_STATUS_BYTES + 256
-    assert 3 * len(bare.encode()) + sum(len(value) for _, value in trailers) < 8192 - 1024
+    text, ((_, details),) = errors.ending(error, "r" * 128)
+    status = status_pb2.Status.FromString(details)
+    assert len(quote(text, safe=ENCODED_AS_ONE)) + len(base64.b64encode(details)) <= trailers.ROOM
+    assert status.message == text
     assert detail(status, error_details_pb2.ErrorInfo).reason == "QUOTA_EXCEEDED"
+    assert detail(status, error_details_pb2.RequestInfo).request_id == "r" * 128
+    assert detail(status, error_details_pb2.RetryInfo) is not None
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "虚", "🙂"])
+def test_a_long_message_leaves_room_for_the_violations(letter):
+    """The field that is wrong is what a program needs; its description repeats the message."""
+    violations = [Violation(f"server.labels[{n}]", letter * 200) for n in range(30)]
+    status = errors.to_status(CloudspanError(letter * 9000, violations=violations))
+    fields = detail(status, error_details_pb2.BadRequest).field_violations
+    assert fields[0].field == "server.labels[0]"
+    assert len(fields) >= 2
+    assert len(status.message) >= 200
+
+
+def test_half_of_a_surrogate_pair_ends_no_call():
+    """A cloud's JSON may hold one; UTF-8 can't."""
+    lone = "\ud83d"
+    violations = [Violation(lone, lone)]
+    error = NotFound(lone, metadata={"native_code": lone}, violations=violations, resource=f"servers/{lone}")
+    assert errors.to_status(error).message == "?"
 
 
 @pytest.mark.parametrize("kind", EVERY)

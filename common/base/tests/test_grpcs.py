@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc._cython import cygrpc
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -190,6 +190,15 @@ async def test_reflection_answers_a_method_with_its_file(channel):
     answer = await _ask(channel, reflection.V1, file_containing_symbol=f"{HEALTH}.Check")
     files = _files(answer)
     assert [service.name for service in files[0].service] == ["Health"]
+
+
+async def test_reflection_knows_what_the_details_of_errors_hold(channel):
+    """No service refers to them, and without them grpcurl and buf show details as bytes."""
+    for name in (*error_details_pb2.DESCRIPTOR.message_types_by_name, "Status", "Code"):
+        files = _files(await _ask(channel, reflection.V1, file_containing_symbol=f"google.rpc.{name}"))
+        known = {each.name for file in files for each in (*file.message_type, *file.enum_type)}
+        assert name in known
+        assert {imported for file in files for imported in file.dependency} <= {file.name for file in files}
 
 
 async def test_reflection_answers_a_file_first_and_then_all_its_imports(channel):

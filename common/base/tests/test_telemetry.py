@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import re
-import urllib.request
+from importlib.metadata import version
 
+import grpc
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
-from cloudspan_common.errors import InvalidRequest, PreconditionFailed
 from cloudspan_common.telemetry import (
     NativeCall,
     NativeCallMetrics,
+    add_build_info,
     collecting,
-    new_registry,
     new_request_id,
     record_native_call,
-    serve_metrics,
     traceparent,
+    version_of,
 )
 
 
@@ -35,14 +36,41 @@ def a_call(**changes) -> NativeCall:
 def test_a_call_is_counted_by_what_it_was_and_how_it_ended():
     """The labels hold the path template and the status class, so they stay few."""
     registry = CollectorRegistry()
-    metrics = NativeCallMetrics(registry)
+    metrics = NativeCallMetrics(registry, "openstack")
     record_native_call(a_call(), metrics)
     record_native_call(a_call(status=404, error="no such server", retries=2, waited_ms=1500), metrics)
-    labels = {"cluster": "os-east", "service": "compute", "method": "GET", "template": "/servers/{id}"}
+    where = {"platform": "openstack", "cluster": "os-east"}
+    labels = {**where, "service": "compute", "method": "GET", "template": "/servers/{id}"}
     assert registry.get_sample_value("cloudspan_native_call_seconds_sum", {**labels, "status": "2xx"}) == 0.012
     assert registry.get_sample_value("cloudspan_native_call_seconds_count", {**labels, "status": "4xx"}) == 1
-    assert registry.get_sample_value("cloudspan_native_retries_total", {"cluster": "os-east"}) == 2
-    assert registry.get_sample_value("cloudspan_native_wait_seconds_total", {"cluster": "os-east"}) == 1.5
+    assert registry.get_sample_value("cloudspan_native_retries_total", where) == 2
+
+
+def test_what_a_call_waited_for_its_turn_is_apart_from_what_the_cloud_took():
+    """A slow cloud and a full limiter are not the same trouble."""
+    registry = CollectorRegistry()
+    metrics = NativeCallMetrics(registry)
+    for waited_ms in (0.0, 1500.0):
+        record_native_call(a_call(waited_ms=waited_ms, ms=20.0), metrics)
+    where = {"platform": "", "cluster": "os-east"}
+    assert registry.get_sample_value("cloudspan_native_wait_seconds_sum", where) == 1.5
+    assert registry.get_sample_value("cloudspan_native_wait_seconds_bucket", {**where, "le": "0.001"}) == 1
+    assert registry.get_sample_value("cloudspan_native_wait_seconds_count", where) == 2
+
+
+def test_a_process_says_what_it_runs():
+    """One series, whose labels are the answer."""
+    registry = CollectorRegistry()
+    add_build_info(registry, "cloudspan-common")
+    (family,) = registry.collect()
+    assert family.name == "cloudspan_build_info"
+    assert family.samples[0].labels == {
+        "distribution": "cloudspan-common",
+        "version": version("cloudspan-common"),
+        "python": platform.python_version(),
+        "grpcio": grpc.__version__,
+    }
+    assert [version_of(name) for name in ("cloudspan-nowhere", "")] == ["unknown", "unknown"]
 
 
 @pytest.mark.parametrize(
@@ -93,33 +121,6 @@ def test_a_nested_collection_belongs_to_the_outer_one_too():
         record_native_call(a_call(status=204))
     assert [call.status for call in inner] == [200]
     assert [call.status for call in outer] == [200, 204]
-
-
-def test_metrics_are_served_until_closed():
-    """From the service's own registry, on a free port; closing frees the port."""
-    registry = new_registry()
-    record_native_call(a_call(), NativeCallMetrics(registry))
-    server = serve_metrics(registry, "127.0.0.1:0")
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    server.close()
-    assert 'cloudspan_native_call_seconds_count{cluster="os-east"' in text
-    assert "process_resident_memory_bytes" in text
-    serve_metrics(registry, f"127.0.0.1:{server.port}").close()
-
-
-def test_an_address_in_use_is_a_clear_error():
-    """It names the address and what to do."""
-    server = serve_metrics(CollectorRegistry(), "127.0.0.1:0")
-    with pytest.raises(PreconditionFailed, match=rf"served at 127.0.0.1:{server.port}: Address already in use; choose"):
-        serve_metrics(CollectorRegistry(), f"127.0.0.1:{server.port}")
-    server.close()
-
-
-def test_a_malformed_metrics_address_is_refused():
-    """Before anything is bound."""
-    with pytest.raises(InvalidRequest, match="'7071' is not an address"):
-        serve_metrics(CollectorRegistry(), "7071")
 
 
 def test_two_services_in_one_process_keep_their_metrics_apart():

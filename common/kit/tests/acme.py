@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+from prometheus_client import CollectorRegistry
+
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.registry.memory import MemoryRegistry
@@ -42,13 +44,16 @@ class AcmeCluster(Generic[DriverT]):
 
 
 @asynccontextmanager
-async def serving(cluster: AcmeCluster[Any], **config: Any) -> AsyncIterator[str]:
+async def serving(
+    cluster: AcmeCluster[Any], metrics: CollectorRegistry | None = None, **config: Any
+) -> AsyncIterator[str]:
     """Serve the cluster inside the `with` block; gives the address."""
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     settings = AdapterConfig(instance="acme-1", drain_s=0.0, **config)
     adapter = Adapter("acme", "Acme", "none", [cluster])
-    task = asyncio.create_task(serve(adapter, settings, stop, registry=MemoryRegistry(), ready=bound.set_result))
+    parts = {"registry": MemoryRegistry(), "metrics": metrics}
+    task = asyncio.create_task(serve(adapter, settings, stop, ready=bound.set_result, **parts))
     yield await bound
     stop.set()
     await task

@@ -22,6 +22,7 @@ _REGISTRY = "registry.yaml"
 _CLOUDS, _ZSTACK_CLOUDS = "clouds.yaml", "zstack.yaml"
 _ZETA = "zeta"
 _OPERATIONS = "operations.db"
+_TO_METRICS = 3  # from an adapter's port to that of its metrics: 7080 to 7083
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Child:
     """It is ready once this port takes connections."""
     after: tuple[str, ...] = ()
     """Those that must be ready before it starts."""
+    metrics: int = 0
+    """The port of its metrics; 0 where they are not served, or are the gateway's."""
 
     @property
     def package(self) -> str:
@@ -61,7 +64,9 @@ class Plan:
     @property
     def ports(self) -> dict[int, str]:
         """Who needs which port."""
-        return {int(self.metrics.rpartition(":")[2]): "metrics", **{child.port: child.name for child in self.children}}
+        metrics = {child.metrics: f"metrics of {child.name}" for child in self.children if child.metrics}
+        ports = {child.port: child.name for child in self.children}
+        return {int(self.metrics.rpartition(":")[2]): "metrics", **metrics, **ports}
 
     def log_of(self, child: Child) -> Path:
         return self.state / "logs" / f"{child.name}.log"
@@ -107,15 +112,21 @@ def _gateway(port: int, registry: str, state: Path) -> Child:
 
 
 def _memory(port: int, registry: str, *, seed: bool) -> Child:
-    arguments = ("--listen", _local(port), "--registry", registry, "--drain-s", "2", "--servers", "3" if seed else "0")
-    return Child("memory", "cloudspan-memory", "cloudspan_memory", arguments, port)
+    arguments = (*_common(port, registry), "--servers", "3" if seed else "0")
+    return Child("memory", "cloudspan-memory", "cloudspan_memory", arguments, port, metrics=port + _TO_METRICS)
 
 
 def _adapter(platform: str, port: int, registry: str, clouds: Path, tags: tuple[str, ...]) -> Child:
     served = (word for tag in tags for word in ("--cluster", tag))
-    where = ("--listen", _local(port), "--registry", registry, "--drain-s", "2")
-    arguments = (*where, "--clouds", str(clouds), *served)
-    return Child(platform, f"cloudspan-{platform}", f"cloudspan_{platform}", arguments, port, after=tags)
+    arguments = (*_common(port, registry), "--clouds", str(clouds), *served)
+    metrics = port + _TO_METRICS
+    return Child(platform, f"cloudspan-{platform}", f"cloudspan_{platform}", arguments, port, tags, metrics)
+
+
+def _common(port: int, registry: str) -> tuple[str, ...]:
+    """What every adapter is told."""
+    metrics = _local(port + _TO_METRICS)
+    return ("--listen", _local(port), "--metrics", metrics, "--registry", registry, "--drain-s", "2")
 
 
 def _fake_cloud(platform: str, tag: str, port: int, *, seed: bool) -> Child:

@@ -19,6 +19,7 @@ from cloudspan.v1 import common_pb2
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import (
     CloudspanError,
+    Code,
     InvalidRequest,
     NotFound,
     PlatformFault,
@@ -42,7 +43,7 @@ from cloudspan_gateway.routing.forward import Question, read_answer
 from cloudspan_gateway.routing.snapshot import nobody_serves
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.snapshot import Endpoint
     from cloudspan_gateway.routing.table import Table
+
+    CountPart = Callable[[str, ClusterRef, Code, float], None]
+    """Gets the method, the cluster, how it ended and the seconds that it took."""
 
 Status = common_pb2.ClusterStatus
 
@@ -95,11 +99,14 @@ class _Part:
 class FanOut:
     """Lists over many clusters at once."""
 
-    def __init__(self, table: Table, forwarder: Forwarder, check: Check = checksum) -> None:
-        """Make it; `check` proves that a page token is one of this installation's own."""
+    def __init__(
+        self, table: Table, forwarder: Forwarder, check: Check = checksum, count: CountPart | None = None
+    ) -> None:
+        """Make it; `check` proves that a page token is one of this installation's own, `count` gets every part."""
         self._table = table
         self._forwarder = forwarder
         self._check = check
+        self._count = count
 
     def __repr__(self) -> str:
         return f"<FanOut over {self._table.snapshot!r}>"
@@ -176,16 +183,21 @@ class FanOut:
         question = type(request)()
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
-        started = time.monotonic()
+        started, code = time.monotonic(), Code.CANCELLED
         try:
             asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name), asked)
-            return _believed(method, part.ref, answer, count)
+            believed = _believed(method, part.ref, answer, count)
+            code = Code.OK
+            return believed
         except CloudspanError as error:
-            part.error = error
+            part.error, code = error, error.code
             return None
         finally:
-            part.status.took.FromNanoseconds(round((time.monotonic() - started) * 1e9))
+            took_s = time.monotonic() - started
+            part.status.took.FromNanoseconds(round(took_s * 1e9))
+            if self._count is not None:
+                self._count(method.full_name, part.ref, code, took_s)
 
     def _endpoints(self, ref: ClusterRef, method: str) -> Sequence[Endpoint]:
         snapshot = self._table.snapshot

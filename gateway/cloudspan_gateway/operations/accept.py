@@ -21,7 +21,7 @@ from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
-from cloudspan_gateway.operations.waiting import before_deadline, shown_to_caller, until_ended
+from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
 from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class Acceptor:
         # Its call's x-request-id is bound to the log; from here on everything goes by the operation.
         log.info("operation accepted", operation=row.name, stored_request_id=row.intent.request_id)
         if budget_s:
-            call.patient = True
-            row = await until_ended(self._store, row, budget_s)
+            with kept_waiting(call):
+                row = await until_ended(self._store, row, budget_s)
         return bytes((await shown_to_caller(self._store, row)).SerializeToString())
 
     def _intent(self, method: Method, ref: ClusterRef, call: Call) -> Intent:

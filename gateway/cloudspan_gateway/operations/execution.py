@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
 
     from cloudspan_common.clock import Clock
+    from cloudspan_gateway.operations.metrics import OperationMetrics
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.shared_waits import SharedWaits
     from cloudspan_gateway.operations.slots import Slots
@@ -107,6 +108,7 @@ class Environment:
     removed_after_s: float
     """How long a cluster must be missing, while its platform serves, to count as removed."""
     waiting: Waiting
+    metrics: OperationMetrics
 
 
 class Execution:
@@ -119,6 +121,7 @@ class Execution:
         self.trace = Trace()
         self._failures = 0
         self._lost_since: float | None = None
+        self._was_sent = bool(row.attempt or row.progress.cursor)
 
     def __repr__(self) -> str:
         return f"<Execution {self.row.name} {self.row.progress.stage or 'queued'}, attempt {self.row.attempt}>"
@@ -142,12 +145,15 @@ class Execution:
 
     async def _take_turn(self) -> None:
         """Send one step, keep what came of it, and wait for as long as it says."""
-        intent, before = self.row.intent, self.row.attempt
+        intent, before, clock = self.row.intent, self.row.attempt, self._environment.clock
         asked: list[str] = []
+        ready = clock.monotonic()
         async with self._environment.slots.taken(intent.cluster, intent.tenant):
-            began = self._environment.clock.now()
+            began, waited_s = clock.now(), clock.monotonic() - ready
             answer = await self._step(asked.append)
-        took = StepCall(asked[-1] if asked else "", began, self._environment.clock.now())
+        took = StepCall(asked[-1] if asked else "", began, clock.now())
+        if asked:
+            self._count(took, waited_s)
         if isinstance(answer, CloudspanError):
             self.trace.failed(answer.message, took)
             await self._missed(answer, before, was_asked=bool(asked))
@@ -158,6 +164,13 @@ class Execution:
         await self._keep(answer)
         if not self.row.done:
             await self._wait(answer, cursor)
+
+    def _count(self, took: StepCall, waited_s: float) -> None:
+        metrics, cluster = self._environment.metrics, self.row.intent.cluster
+        metrics.step(cluster, waited_s, took.ended - took.began)
+        if not self._was_sent:
+            self._was_sent = True
+            metrics.first_step(cluster, took.began - self.row.create_time)
 
     # ------------------------------------------------------------------ one step
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Phase = operation_pb2.OperationMetadata.Phase
 CancelOutcome = operation_pb2.OperationMetadata.CancelOutcome
 PREFIX = "operations/"
+_ALL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def metadata_of(row: Row) -> operation_pb2.OperationMetadata:
         resource=row.resource,
         phase=Phase.PHASE_DONE if row.done else progress.phase,
         stage=progress.stage,
-        percent=progress.percent,
+        percent=_percent(row),
         native_ids=progress.native_ids,
         request_id=row.intent.request_id,
         cancel_requested=row.cancel_requested,
@@ -217,6 +218,19 @@ def metadata_of(row: Row) -> operation_pb2.OperationMetadata:
         if seconds is not None:
             getattr(metadata, name).FromMilliseconds(round(seconds * 1000))
     return metadata
+
+
+def visible_state(row: Row) -> operation_pb2.OperationMetadata:
+    """Return what a watcher can see of the operation: its metadata without when it was last looked at."""
+    metadata = metadata_of(row)
+    metadata.ClearField("update_time")
+    metadata.ClearField("contact_time")
+    return metadata
+
+
+def _percent(row: Row) -> int:
+    """Adapters estimate; only an operation that has succeeded is done to 100 %."""
+    return _ALL if row.done and not row.failed else min(max(row.progress.percent, 0), _ALL - 1)
 
 
 def _summary(error: status_pb2.Status, end_time: float | None) -> operation_pb2.ErrorSummary:

@@ -7,7 +7,6 @@ died loses its claims with its lease.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +16,7 @@ from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
 from cloudspan_gateway.operations.execution import Environment, Execution, Waiting, WakeSignal
+from cloudspan_gateway.operations.metrics import OperationMetrics
 from cloudspan_gateway.operations.shared_waits import SharedWaits
 from cloudspan_gateway.operations.slots import Slots
 from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationStore
@@ -51,6 +51,7 @@ class Runner:
         forwarder: Forwarder,
         config: OperationsConfig,
         clock: Clock | None = None,
+        metrics: OperationMetrics | None = None,
     ) -> None:
         self._store = store
         self._config = config
@@ -69,11 +70,10 @@ class Runner:
             step_timeout_s=config.step_timeout_s,
             removed_after_s=config.removed_after_s,
             waiting=Waiting(self._clock),
+            metrics=metrics or OperationMetrics(),
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._executions: dict[str, Execution] = {}
-        self.ended: Counter[str] = Counter()
-        """How many operations it brought to an end, by outcome: done, failed."""
 
     def __repr__(self) -> str:
         return f"<Runner {len(self._tasks)} running | {self._environment.slots!r} | {self._environment.shared_waits!r}>"
@@ -128,9 +128,9 @@ class Runner:
         """Execution one operation; whatever goes wrong with it is its own trouble."""
         try:
             await execution.run()
-            self.ended["failed" if execution.row.failed else "done"] += 1
+            self._environment.metrics.ended(execution.row)
         except Fenced:
-            log.warning("operation lost to another runner", operation=execution.row.name)
+            await self._fenced(claim, execution.row)
         except CloudspanError as error:  # the store can't be written: what is kept there stands
             await self._store_is_away("operation", error)
             await self._let_go(claim)
@@ -141,6 +141,22 @@ class Runner:
         finally:
             if self._executions.get(claim.id) is execution:
                 del self._executions[claim.id]
+
+    async def _fenced(self, claim: Claim, row: Row) -> None:
+        """Count an operation that was ended by hand, or by a Delete, while a step was under way.
+
+        Its end raises the epoch by one; another runner that had claimed it before raises it by two, and counts it.
+        """
+        try:
+            row = await self._store.get(claim.id)
+        except CloudspanError as error:  # it was deleted right after its end, or the store is away
+            log.warning("operation lost", operation=row.name, reason=error.reason, message=error.message)
+            return
+        if row.done and row.epoch == claim.epoch + 1:
+            self._environment.metrics.ended(row)
+            log.info("operation was ended during a step", operation=row.name, method=row.intent.method)
+        else:
+            log.warning("operation lost to another runner", operation=row.name)
 
     async def _let_go(self, claim: Claim) -> None:
         """Release a claim, however long the store can't be written: the lease of this gateway goes on meanwhile."""

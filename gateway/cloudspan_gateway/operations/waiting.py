@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cloudspan_gateway.operations.model import to_message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.longrunning import operations_pb2
 
     from cloudspan_gateway.call import Call
@@ -22,6 +26,17 @@ def before_deadline(call: Call) -> float:
     """Return how long may be waited on behalf of a call, in seconds."""
     remaining = call.deadline.remaining()
     return max(0.0, remaining - min(remaining * _KEPT_SHARE, _MOST_KEPT_S))
+
+
+@contextmanager
+def kept_waiting(call: Call) -> Iterator[None]:
+    """Count the time inside the `with` block as what the caller asked to be kept waiting, not as the gateway's own."""
+    call.patient = True
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        call.waited_s += time.perf_counter() - began
 
 
 async def until_ended(store: OperationStore, row: Row, budget_s: float) -> Row:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, Defect
 from cloudspan_common.logs import get_logger
+from cloudspan_common.trailers import passed_on
 from cloudspan_gateway.call import Ending
 from cloudspan_gateway.metadata import REQUEST_ID
 from cloudspan_gateway.routing.forward import AdapterError
@@ -32,7 +33,9 @@ class Errors:
             _end(call, error)
         except AdapterError as error:
             call.reason = error.message
-            call.ending = Ending(error.code, error.message, (*error.trailers, (REQUEST_ID, call.request_id)))
+            # The message is an adapter's: of any length, and not always the same in both places.
+            message, trailers = passed_on(error.code.value[0], error.message, error.trailers)
+            call.ending = Ending(error.code, message, (*trailers, (REQUEST_ID, call.request_id)))
         except Exception as error:
             self._metrics.defects.inc()
             log.exception("call failed with a defect of the gateway", method=call.path, request_id=call.request_id)

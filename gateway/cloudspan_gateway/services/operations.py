@@ -25,9 +25,9 @@ from cloudspan_common.listing.page_token import (
     hash_query,
 )
 from cloudspan_gateway.operations import outcomes
-from cloudspan_gateway.operations.model import id_of, metadata_of, to_message
+from cloudspan_gateway.operations.model import id_of, metadata_of, to_message, visible_state
 from cloudspan_gateway.operations.stores.base import Wanted
-from cloudspan_gateway.operations.waiting import before_deadline, shown_to_caller, until_ended
+from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -107,11 +107,12 @@ class OperationsService:
     ) -> operations_pb2.Operation:
         """Return an operation once it has ended, or as it is at the time-out or just before the deadline."""
         row = await self._store.get(id_of(request.name))
-        call.patient = True
         budget_s = before_deadline(call)
         if request.HasField("timeout"):
             budget_s = min(budget_s, request.timeout.ToNanoseconds() / 1e9)
-        return await shown_to_caller(self._store, await until_ended(self._store, row, budget_s))
+        with kept_waiting(call):
+            row = await until_ended(self._store, row, budget_s)
+        return await shown_to_caller(self._store, row)
 
     async def cancel_operation(self, request: operations_pb2.CancelOperationRequest, _: Call) -> empty_pb2.Empty:
         """Ask for an operation's end: what it has done is undone. It ends CANCELLED, or finished if it was faster."""
@@ -132,17 +133,23 @@ class OperationService:
         self._runner = runner
 
     async def watch_operation(
-        self, request: operation_pb2.WatchOperationRequest, _: Call
+        self, request: operation_pb2.WatchOperationRequest, call: Call
     ) -> AsyncIterator[operations_pb2.Operation]:
-        """Yield an operation as it is, then at each change, until it has ended."""
+        """Yield an operation as it is, then at each change that can be seen, until it has ended."""
         row = await self._store.get(id_of(request.name))
-        yield to_message(row)
-        while not row.done:
+        shown = None
+        while True:
+            state = visible_state(row)
+            if state != shown:
+                shown = state
+                yield to_message(row)
+            if row.done:
+                return
             try:
-                row = await self._store.changed(row.intent.id, row.revision)
+                with kept_waiting(call):
+                    row = await self._store.changed(row.intent.id, row.revision)
             except NotFound:
                 return  # deleted right after its end
-            yield to_message(row)
 
     async def explain_operation(
         self, request: operation_pb2.ExplainOperationRequest, _: Call

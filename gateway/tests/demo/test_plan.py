@@ -6,6 +6,15 @@ from cloudspan_gateway.demo import plan
 
 
 def test_the_demo_needs_each_port_once_and_shifts_them_all(tmp_path):
-    """Eight ports, all of them within 22 above the base."""
+    """Eleven ports, all of them within 22 above the base."""
     ports = plan.demo(tmp_path, 20_000).ports
-    assert sorted(ports) == [20_000, 20_001, 20_010, 20_011, 20_012, 20_020, 20_021, 20_022]
+    adapters, metrics, clouds = (range(20_000 + first, 20_003 + first) for first in (10, 13, 20))
+    assert sorted(ports) == [20_000, 20_001, *adapters, *metrics, *clouds]
+
+
+def test_the_demos_adapters_serve_their_metrics(tmp_path):
+    """Three ports above their own."""
+    for child in plan.demo(tmp_path, 20_000).children:
+        if child.name in ("memory", "openstack", "zstack"):
+            assert child.metrics == child.port + 3
+            assert child.arguments[child.arguments.index("--metrics") + 1] == f"127.0.0.1:{child.metrics}"

@@ -55,6 +55,31 @@ def test_a_cancel_is_counted_once_and_never_after_the_end() -> None:
     assert model.cancelled(ended, 3.0) is ended
 
 
+@pytest.mark.parametrize("percent", [-5, 0, 40, 99, 100, 250])
+def test_only_success_is_a_hundred_percent(percent: int) -> None:
+    """Whatever an adapter estimates; an operation that failed was not done."""
+    progress = dataclasses.replace(PROGRESS, percent=percent)
+    shown = [
+        model.metadata_of(each).percent
+        for each in (
+            model.advanced(row(), progress, 2.0),
+            model.finished(row(), progress, CANCELLED, 2.0),
+            model.finished(row(), progress, DONE, 2.0),
+        )
+    ]
+    assert shown == [min(max(percent, 0), 99), min(max(percent, 0), 99), 100]
+
+
+def test_a_look_that_found_nothing_new_can_not_be_seen() -> None:
+    """It is stored all the same: contact_time tells slow from dead."""
+    before = model.advanced(row(), PROGRESS, 2.0)
+    again = model.advanced(before, dataclasses.replace(PROGRESS, cursor=b"2"), 3.0)
+    assert model.visible_state(again) == model.visible_state(before)
+    assert model.metadata_of(again) != model.metadata_of(before)
+    further = model.advanced(again, dataclasses.replace(PROGRESS, stage="active"), 4.0)
+    assert model.visible_state(further) != model.visible_state(again)
+
+
 def test_the_secrets_of_an_outcome_are_shown_once() -> None:
     made = any_pb2.Any()
     made.Pack(server_pb2.Server(name="s", generated_password="secret"))

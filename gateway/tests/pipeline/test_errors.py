@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import grpc
 from gateway.tests.calls import call
 from google.rpc import status_pb2
+from grpc.aio import Metadata
 
 from cloudspan_common import errors
 from cloudspan_common.errors import Code, NotFound
@@ -11,6 +13,7 @@ from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.call import Call, Target
 from cloudspan_gateway.pipeline.errors import Errors
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
+from cloudspan_gateway.routing.forward import AdapterError
 
 
 async def ended_with(raised: Exception | None, metrics: GatewayMetrics | None = None) -> Call:
@@ -55,3 +58,17 @@ async def test_a_successful_answer_carries_the_request_id() -> None:
     asked = await ended_with(None)
     assert asked.ending is None
     assert asked.trailers == (("x-request-id", "r"),)
+
+
+async def test_an_adapters_error_is_made_small_enough_for_every_client() -> None:
+    """Adapters are of many authors: 12 KiB of Chinese, or texts that differ, are readable all the same."""
+    whole = "无法连接到物理机。" * 300
+    details = status_pb2.Status(code=9, message="别的").SerializeToString()
+    trailers = Metadata(("x-served-by", "acme-1"), (errors.DETAILS_KEY, details))
+    failed = grpc.aio.AioRpcError(Code.FAILED_PRECONDITION, Metadata(), trailers, details=whole)
+    asked = await ended_with(AdapterError(failed))
+    assert asked.ending.message == status(asked).message
+    assert asked.ending.message.endswith("…")
+    assert whole.startswith(asked.ending.message[:-1])
+    assert dict(asked.ending.trailers)["x-served-by"] == "acme-1"
+    assert asked.reason == whole

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from cloudspan_common.errors import Code
 from cloudspan_gateway.call import Call, Ending
+from cloudspan_gateway.operations.waiting import kept_waiting
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.telemetry import Telemetry
 
@@ -51,3 +52,20 @@ async def test_a_caller_that_leaves_is_counted_as_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await Telemetry(metrics)(call(GET), proceed)
     assert counted(metrics, "CANCELLED") == 1.0
+
+
+async def test_what_a_caller_asked_to_wait_is_not_the_gateways_time() -> None:
+    """`x-wait` and WaitOperation take as long as clouds do; latency would say nothing beside them."""
+    metrics = GatewayMetrics()
+
+    async def proceed(asked: Call) -> None:
+        with kept_waiting(asked):
+            await asyncio.sleep(0.03)
+
+    await Telemetry(metrics)(call(GET), proceed)
+    took, waited = (
+        metrics.registry.get_sample_value(f"cloudspan_gateway_{name}_sum", {"method": GET[1:]})
+        for name in ("call_seconds", "call_wait_seconds")
+    )
+    assert waited > 0.02
+    assert 0 <= took < waited

@@ -97,6 +97,30 @@ async def test_an_adapters_error_passes_untouched(deployment):
     assert (trailers["x-native"], trailers["x-request-id"]) == ("409", "req-9")
 
 
+async def test_an_adapters_long_error_reaches_a_client_with_default_settings(deployment):
+    """An adapter of others does not cut: 13 KiB of Chinese would end as RESOURCE_EXHAUSTED, without a word of it."""
+    adapter = await deployment.plug_in()
+    whole = "无法连接到物理机。" * 110
+
+    async def refuse(_body, context):
+        adapter.stamp(context)
+        status = status_pb2.Status(code=9, message=whole).SerializeToString()
+        trailers = (("x-served-by", "os-1"), (errors.DETAILS_KEY, status))
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, whole, trailers)
+
+    adapter.answers[GET_SERVER] = refuse
+    async with (
+        deployment.opened() as opened,
+        grpc.aio.insecure_channel(f"127.0.0.1:{opened.gateway.server.port}") as plain,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await server_pb2_grpc.ServerServiceStub(plain).GetServer(server_pb2.GetServerRequest(name=NAME))
+    assert failed.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert failed.value.details() == errors.status_of(failed.value).message
+    assert failed.value.details().endswith("…")
+    assert len(failed.value.details()) > 400
+
+
 async def test_an_adapters_initial_metadata_and_trailers_come_back(deployment):
     """What an adapter says before and behind its answer reaches the caller."""
     adapter = await deployment.plug_in()

@@ -46,6 +46,23 @@ async def test_an_adapters_own_service_is_listed_and_described(deployment, versi
     assert pool.FindServiceByName(TOOLS).methods_by_name["Chat"].client_streaming
 
 
+async def test_services_are_served_with_their_comments(deployment):
+    """The gateway's, those of what it is made of, and an adapter's own as it sent them."""
+    file = tool_file()
+    file.source_code_info.location.add(path=[6, 0], leading_comments="Tools of acme.", span=[1, 0, 9])
+    await deployment.plug_in(files=(file,))
+    said = {}
+    async with deployment.opened():
+        await deployment.until(lambda: "READY" in deployment.states())
+        for service in ("cloudspan.v1.ServerService", "google.longrunning.Operations", TOOLS):
+            found = await reflected(deployment, Ask(file_containing_symbol=service))
+            data = found.file_descriptor_response.file_descriptor_proto[0]
+            locations = descriptor_pb2.FileDescriptorProto.FromString(data).source_code_info.location
+            said[service] = {tuple(each.path): each.leading_comments for each in locations}[6, 0]
+    assert all(said.values())
+    assert said[TOOLS] == "Tools of acme."
+
+
 async def test_what_the_process_happens_to_have_imported_is_not_shown(deployment):
     """Only the gateway's own services and those of plugged-in adapters are."""
     name = "cloudspan_memory.seed.v1.SeedService"

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from gateway.tests.calls import call
+from gateway.tests.operation_store_suite import intent
+from gateway.tests.operations_for_stores import DONE, claimed
 from google.longrunning import operations_pb2
 from google.protobuf import struct_pb2
 from tests.harness.clouds import MAIN, create_request, memory_cluster
@@ -15,6 +18,9 @@ from tests.harness.in_process import Deployment, deployment, metadata_of
 
 from cloudspan.client import errors, result_of, waiting
 from cloudspan.v1 import operation_pb2, server_pb2
+from cloudspan_gateway.operations.model import Progress
+from cloudspan_gateway.operations.stores.memory import MemoryStore
+from cloudspan_gateway.services.operations import OperationService
 from cloudspan_memory.cluster import MemoryCluster
 
 Phase = operation_pb2.OperationMetadata.Phase
@@ -224,6 +230,31 @@ async def test_a_watch_reports_each_change_and_ends_with_the_operation(running: 
     assert percents == sorted(percents)
     async with asyncio.timeout(5):
         assert len([change async for change in operation.changes()]) == 1
+
+
+async def test_a_watch_reports_nothing_that_can_not_be_seen() -> None:
+    """An adapter that looks again and again while a cloud builds is no news; stage and percent are of one row."""
+    store = MemoryStore()
+    row = await store.accept(intent())
+    claim = await claimed(store)
+    watch = OperationService(store, None).watch_operation(
+        operation_pb2.WatchOperationRequest(name=row.name), call("/watch")
+    )
+    seen = [metadata_of(await anext(watch))]
+    following = asyncio.ensure_future(_rest(watch))
+    for stage, percent in (("server", 0), ("server", 0), ("active", 60), ("active", 100), ("ready", 99)):
+        await store.advance(claim, Progress(stage=stage, percent=percent, cursor=b"x"), b"")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await store.finish(claim, Progress(stage="done"), DONE, b"")
+    seen += [metadata_of(change) for change in await following]
+    assert [(each.stage, each.percent) for each in seen] == [
+        ("", 0), ("server", 0), ("active", 60), ("active", 99), ("ready", 99), ("done", 100),
+    ]  # fmt: skip
+
+
+async def _rest(watch: AsyncIterator[operations_pb2.Operation]) -> list[operations_pb2.Operation]:
+    return [change async for change in watch]
 
 
 async def test_a_failed_state_is_the_operations_error(running: Deployment, cluster: MemoryCluster) -> None:

@@ -162,7 +162,7 @@ class Forbidden(CloudspanError):
 
 
 class QuotaExceeded(CloudspanError):
-    """A quota, a capacity or a size limit stands in the way."""
+    """A quota, a capacity or a size limit stands in the way; or too much was sent at once (TOO_MANY_REQUESTS)."""
 
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 

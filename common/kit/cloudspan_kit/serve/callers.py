@@ -6,8 +6,6 @@ checked against the authority.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,6 +13,7 @@ import structlog
 
 from cloudspan_common import errors
 from cloudspan_common.errors import Forbidden
+from cloudspan_common.request_limits import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -71,8 +70,7 @@ async def _check(context: Context, method: str, allowed: frozenset[str]) -> None
         f"{method} is not for {shown}; allowed: {', '.join(sorted(allowed))}. "
         "Call the gateway, or name the caller with --tls-caller"
     )
-    status = errors.to_status(Forbidden(text, reason="CALLER_NOT_ALLOWED"))
-    await context.abort(Forbidden.code, text, ((errors.DETAILS_KEY, status.SerializeToString()),))
+    await context.abort(Forbidden.code, *errors.ending(Forbidden(text, reason="CALLER_NOT_ALLOWED"), ""))
 
 
 def _behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Handler:
@@ -84,27 +82,10 @@ def _behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Ha
         (True, True): (handler.stream_stream, grpc.stream_stream_rpc_method_handler),
     }
     function, made = kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
-    answered: Any = _streamed if handler.response_streaming else _answered
+    answer = awaited(function)
 
     async def checked(request: Any, context: Context) -> Any:
         await check(context)
-        return await answered(function, request, context)
+        return await answer(request, context)
 
     return made(checked, handler.request_deserializer, handler.response_serializer)
-
-
-async def _answered(function: Any, request: Any, context: Context) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(request, context)
-    # A blocking servicer, as channelz has: gRPC would have given it a thread too.
-    answer = await asyncio.to_thread(function, request, context)
-    return await answer if inspect.isawaitable(answer) else answer
-
-
-async def _streamed(function: Any, request: Any, context: Context) -> None:
-    """Run a stream's function of either form: one that yields, or one that writes by itself."""
-    if not inspect.isasyncgenfunction(function):
-        await function(request, context)
-        return
-    async for message in function(request, context):
-        await context.write(message)

@@ -11,7 +11,7 @@ from cloudspan_common.cluster_views import LIST_CLUSTERS, LIST_PLATFORMS, capabi
 from cloudspan_common.errors import NotFound
 from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import WILDCARD, parse_cluster
-from cloudspan_common.reflection import file_descriptor_set
+from cloudspan_common.reflection import file_descriptor_set, own_comments_of
 from cloudspan_kit.cluster import Call
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+PLATFORMS, CLUSTERS = "cloudspan.v1.PlatformService", "cloudspan.v1.ClusterService"
 _GATEWAY_ONLY = ("cloudspan.v1.OperationService", "cloudspan.v1.OrphanService")
 SERVICES = tuple(name for name in contract.services() if name not in _GATEWAY_ONLY)
 """What every adapter serves of the contract; a method that its cluster lacks answers UNIMPLEMENTED."""
@@ -45,6 +46,8 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
         self._clusters = clusters
         self._services = (*SERVICES, *own_services)
         self._descriptors = file_descriptor_set(own_services)
+        for file in self._descriptors.file:
+            file.MergeFromString(own_comments_of(file.name))
 
     async def Describe(  # noqa: N802 - the rpc's name
         self, request: adapter_pb2.DescribeRequest, context: Context
@@ -111,7 +114,7 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
                 raise NotFound(f"there is no {request.name!r} here; this adapter serves {platform.name}")
             return platform
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{PLATFORMS}/GetPlatform", context, answer)
 
     async def ListPlatforms(  # noqa: N802 - the rpc's name
         self, request: platform_pb2.ListPlatformsRequest, context: Context
@@ -120,7 +123,7 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
             page, token = page_by_name(LIST_PLATFORMS, request, [self._describer.platform()])
             return platform_pb2.ListPlatformsResponse(platforms=page, next_page_token=token)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{PLATFORMS}/ListPlatforms", context, answer)
 
 
 class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
@@ -136,7 +139,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             contract.check_required(request)
             return viewed(self._cluster(request.name), request.view, cluster_pb2.CLUSTER_VIEW_FULL)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/GetCluster", context, answer)
 
     async def ListClusters(  # noqa: N802 - the rpc's name
         self, request: cluster_pb2.ListClustersRequest, context: Context
@@ -149,7 +152,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             shown = [viewed(cluster, request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for cluster in page]
             return cluster_pb2.ListClustersResponse(clusters=shown, next_page_token=token)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/ListClusters", context, answer)
 
     async def GetCapabilities(  # noqa: N802 - the rpc's name
         self, request: cluster_pb2.GetCapabilitiesRequest, context: Context
@@ -158,7 +161,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             contract.check_required(request)
             return capabilities(self._cluster(request.name).capabilities, request)
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/GetCapabilities", context, answer)
 
     def _cluster(self, name: str) -> cluster_pb2.Cluster:
         return described(*self._clusters.get(parse_cluster(name, "name"), "name"))
@@ -174,7 +177,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             async with call.deadline.scope(f"checking {ref}"):
                 return _checked(await cluster.check(call))
 
-        return await self._servicer.answered(context, answer)
+        return await self._servicer.answered(f"{CLUSTERS}/CheckCluster", context, answer)
 
 
 def _checked(stages: Sequence[Stage]) -> cluster_pb2.CheckClusterResponse:

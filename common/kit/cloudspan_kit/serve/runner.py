@@ -9,7 +9,6 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,16 @@ from cloudspan.v1 import cluster_pb2_grpc, platform_pb2_grpc
 from cloudspan_common import contract, grpcs
 from cloudspan_common.config import address, option
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.names import is_tag
 from cloudspan_common.reflection import PoolSource
 from cloudspan_common.registry import Instance, open_registry
-from cloudspan_common.telemetry import new_registry, new_restarts, serve_metrics
+from cloudspan_common.telemetry import add_build_info, new_registry, new_restarts, version_of
 from cloudspan_common.watched_server import WatchedServer
 from cloudspan_kit.serve.callers import GATEWAY, Callers
 from cloudspan_kit.serve.capabilities import Abilities
 from cloudspan_kit.serve.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
+from cloudspan_kit.serve.metrics import CallMetrics
 from cloudspan_kit.serve.servicer import Clusters, ContractServicer
 from cloudspan_kit.serve.steps import MarkServicer, StepServicer
 
@@ -88,10 +89,7 @@ class Adapter:
 
     @property
     def build(self) -> str:
-        try:
-            return version(self.distribution)
-        except PackageNotFoundError:
-            return "unknown"
+        return version_of(self.distribution)
 
 
 async def serve(
@@ -115,16 +113,17 @@ async def serve(
     """
     _check(adapter)
     async with AsyncExitStack() as stack:
-        metrics = metrics or new_registry()
+        metrics, readiness = metrics or new_registry(), Readiness("server")
+        add_build_info(metrics, adapter.distribution)
         server = _listening(config, new_restarts(metrics).labels("server").inc)
         instance = _instance(adapter, config, server.port)
         if config.metrics:
-            stack.callback(serve_metrics(metrics, config.metrics).close)
+            stack.callback(serve_metrics(metrics, config.metrics, readiness).close)
         for cluster in adapter.clusters:
             stack.push_async_callback(cluster.close)
             await cluster.open()
         health = grpcs.new_health()
-        await server.start(_services(adapter, instance, health))
+        await server.start(_services(adapter, instance, health, CallMetrics(metrics)))
         stack.push_async_callback(server.stop, config.drain_s)
         if registry is None:
             registry = open_registry(config.registry)
@@ -133,7 +132,9 @@ async def serve(
         log.info("adapter serves", platform=adapter.platform, address=instance.address, instance=instance.instance_id)
         if ready:
             ready(instance.address)
+        readiness.set("server", ready=True)
         await _until(stop, server.watch())
+        readiness.set("server", ready=False)
         await registration.drain()
         await registration.deregister()
         await health.enter_graceful_shutdown()
@@ -183,11 +184,11 @@ def _check(adapter: Adapter) -> None:
 
 
 def _services(
-    adapter: Adapter, instance: Instance, health: health_aio.HealthServicer
+    adapter: Adapter, instance: Instance, health: health_aio.HealthServicer, metrics: CallMetrics
 ) -> Callable[[grpc.aio.Server], None]:
     """Return what adds the adapter's services to a server."""
     clusters = Clusters(adapter.platform, {c.ref.cluster: (c, Abilities(c)) for c in adapter.clusters})
-    servicer = ContractServicer(clusters, instance.instance_id)
+    servicer = ContractServicer(clusters, instance.instance_id, metrics)
     describer = Describer(adapter.display_name, instance, clusters, tuple(adapter.own_services))
     source = PoolSource((*SERVICES, *ADAPTER_SERVICES, *adapter.own_services, *INFRASTRUCTURE))
 

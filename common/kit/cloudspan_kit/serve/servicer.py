@@ -25,6 +25,7 @@ from cloudspan_kit.engine.step import drive, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
+from cloudspan_kit.serve.metrics import concerns
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import listed as named
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cloudspan_kit.cluster import Cluster
     from cloudspan_kit.kind import Page, Query
     from cloudspan_kit.serve.capabilities import Abilities
+    from cloudspan_kit.serve.metrics import CallMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -76,14 +78,16 @@ class Clusters:
             metadata = {"platform": ref.platform, "cluster": ref.cluster}
             text = f"there is no {ref} here; known: {known}"
             raise NotFound(text, reason="CLUSTER_UNKNOWN", metadata=metadata, resource=str(ref))
+        concerns(ref)
         return found
 
 
 class ContractServicer:
     """Answers every method of the contract that is routed to a cluster."""
 
-    def __init__(self, clusters: Clusters, instance_id: str) -> None:
+    def __init__(self, clusters: Clusters, instance_id: str, metrics: CallMetrics) -> None:
         self._clusters = clusters
+        self._metrics = metrics
         self._stamp = ((SERVED_BY, instance_id),)
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -96,23 +100,29 @@ class ContractServicer:
 
     def _handler(self, method: contract.Method) -> Any:
         async def serve(body: bytes, context: Context) -> Message | bytes:
-            return await self.answered(context, lambda: self._serve(method, body, context))
+            return await self.answered(method.full_name, context, lambda: self._serve(method, body, context))
 
         # Takes bytes: gRPC's own answer to what can't be parsed would be UNKNOWN, without the stamp.
         return grpc.unary_unary_rpc_method_handler(
             serve, None, lambda answer: answer if isinstance(answer, bytes) else _encoded(answer)
         )
 
-    async def answered(self, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
-        """Return what `answer` returns; end the call with the status of whatever it raises."""
+    async def answered(self, method: str, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
+        """Return what `answer` returns; end the call with the status of whatever it raises. Counts it either way."""
+        began, code = time.perf_counter(), grpc.StatusCode.CANCELLED
         try:
             result = await answer()
+            code = grpc.StatusCode.OK
         except CloudspanError as error:
+            code = error.code
             await self._abort(context, error)
         except Exception as error:  # the last door: a fault of ours must not look like the cloud's
             log.exception("call failed by a defect of the adapter")
             defect = Defect(f"the adapter failed with {type(error).__name__}; its log has more under this request id")
+            code = defect.code
             await self._abort(context, defect)
+        finally:
+            self._metrics.ended(method, code, time.perf_counter() - began)
         context.set_trailing_metadata(self._stamp)
         return result
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+STEPS, MARKS = "cloudspan.adapter.v1.StepService", "cloudspan.adapter.v1.MarkService"
 _GONE = ("STATE_DELETING", "STATE_DELETED", "STATE_SOFT_DELETED")
 
 
@@ -55,12 +56,14 @@ class StepServicer(step_pb2_grpc.StepServiceServicer):
     async def Step(  # noqa: N802 - the rpc's name
         self, request: step_pb2.StepRequest, context: Context
     ) -> step_pb2.StepResponse:
-        return await self._servicer.answered(context, lambda: self._servicer.take_step(request, context))
+        return await self._servicer.answered(
+            f"{STEPS}/Step", context, lambda: self._servicer.take_step(request, context)
+        )
 
     async def Observe(  # noqa: N802 - the rpc's name
         self, request: step_pb2.ObserveRequest, context: Context
     ) -> step_pb2.ObserveResponse:
-        return await self._servicer.answered(context, lambda: self._observe(request, context))
+        return await self._servicer.answered(f"{STEPS}/Observe", context, lambda: self._observe(request, context))
 
     async def _observe(self, request: step_pb2.ObserveRequest, context: Context) -> step_pb2.ObserveResponse:
         call, abilities = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
@@ -85,12 +88,12 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
     async def ListMarked(  # noqa: N802 - the rpc's name
         self, request: step_pb2.ListMarkedRequest, context: Context
     ) -> step_pb2.ListMarkedResponse:
-        return await self._servicer.answered(context, lambda: self._list(request, context))
+        return await self._servicer.answered(f"{MARKS}/ListMarked", context, lambda: self._list(request, context))
 
     async def RemoveMarked(  # noqa: N802 - the rpc's name
         self, request: step_pb2.RemoveMarkedRequest, context: Context
     ) -> step_pb2.RemoveMarkedResponse:
-        return await self._servicer.answered(context, lambda: self._remove(request, context))
+        return await self._servicer.answered(f"{MARKS}/RemoveMarked", context, lambda: self._remove(request, context))
 
     async def _list(self, request: step_pb2.ListMarkedRequest, context: Context) -> step_pb2.ListMarkedResponse:
         if not request.installation:

@@ -1,11 +1,15 @@
-"""What an adapter tells gateways to dial."""
+"""What an adapter tells gateways to dial, and its supervisor."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import urllib.error
+import urllib.request
 
 import pytest
+from common.base.tests.registry.conftest import free_ports
+from common.kit.tests.acme import AcmeCluster
 
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
@@ -39,3 +43,35 @@ async def test_the_listen_address_is_told_and_this_hosts_name_for_all_addresses(
 async def test_what_is_configured_is_told_as_it_stands():
     """Behind a port mapping only the operator knows it."""
     assert await _told(advertise="adapters.example:7080") == "adapters.example:7080"
+
+
+def _status(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+async def test_an_adapter_is_ready_once_it_is_registered():
+    """Before that no gateway could know of it; it lives all the same."""
+    (port,) = free_ports(1)
+    cluster, opening, go_on = AcmeCluster(None), asyncio.Event(), asyncio.Event()
+    bound, stop = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def open_slowly():
+        opening.set()
+        await go_on.wait()
+
+    cluster.open, cluster.drivers = open_slowly, ()
+    settings = AdapterConfig(drain_s=0.0, metrics=f"127.0.0.1:{port}")
+    adapter, registry = Adapter("acme", "Acme", "none", [cluster]), MemoryRegistry()
+    serving = asyncio.create_task(serve(adapter, settings, stop, registry=registry, ready=bound.set_result))
+    await opening.wait()
+    before = [await asyncio.to_thread(_status, port, path) for path in ("/readyz", "/healthz", "/metrics", "/")]
+    go_on.set()
+    await bound
+    assert await asyncio.to_thread(_status, port, "/readyz") == 200
+    stop.set()
+    await serving
+    assert before == [503, 200, 200, 404]

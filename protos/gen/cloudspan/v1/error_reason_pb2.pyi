@@ -17,6 +17,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     UNSUPPORTED: _ClassVar[ErrorReason]
     FORBIDDEN: _ClassVar[ErrorReason]
     QUOTA_EXCEEDED: _ClassVar[ErrorReason]
+    TOO_MANY_REQUESTS: _ClassVar[ErrorReason]
     RATE_LIMITED: _ClassVar[ErrorReason]
     UNREACHABLE: _ClassVar[ErrorReason]
     DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
@@ -221,6 +222,7 @@ BUSY: ErrorReason
 UNSUPPORTED: ErrorReason
 FORBIDDEN: ErrorReason
 QUOTA_EXCEEDED: ErrorReason
+TOO_MANY_REQUESTS: ErrorReason
 RATE_LIMITED: ErrorReason
 UNREACHABLE: ErrorReason
 DEADLINE_EXCEEDED: ErrorReason

@@ -59,6 +59,8 @@ class OperationServiceServicer:
 
     def WatchOperation(self, request, context):
         """Streams an operation: at once as it is, then at each change, and ends when it is done.
+
+        A platform that was read again without news is no change: `contact_time` and `update_time` alone send nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,10 @@ class OperationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OperationServiceAsyncStub: ...
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operations_pb2.Operation]
-    """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+    """Streams an operation: at once as it is, then at each change, and ends when it is done.
+
+    A platform that was read again without news is no change: `contact_time` and `update_time` alone send nothing.
+    """
     ExplainOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.ExplainOperationRequest, _operation_pb2.OperationExplanation]
     """Reports what an operation did: its stages, and under each the calls to the platform."""
     AbandonOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.AbandonOperationRequest, _operations_pb2.Operation]
@@ -51,7 +54,10 @@ class OperationServiceAsyncStub(OperationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchOperation: _aio.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+    """Streams an operation: at once as it is, then at each change, and ends when it is done.
+
+    A platform that was read again without news is no change: `contact_time` and `update_time` alone send nothing.
+    """
     ExplainOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.ExplainOperationRequest, _operation_pb2.OperationExplanation]  # type: ignore[assignment]
     """Reports what an operation did: its stages, and under each the calls to the platform."""
     AbandonOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.AbandonOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -70,7 +76,10 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.WatchOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operations_pb2.Operation], _abc.AsyncIterator[_operations_pb2.Operation]]:
-        """Streams an operation: at once as it is, then at each change, and ends when it is done."""
+        """Streams an operation: at once as it is, then at each change, and ends when it is done.
+
+        A platform that was read again without news is no change: `contact_time` and `update_time` alone send nothing.
+        """
 
     @_abc_1.abstractmethod
     def ExplainOperation(
