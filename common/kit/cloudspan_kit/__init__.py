@@ -40,10 +40,10 @@ from cloudspan_kit.http.transport import (
 )
 from cloudspan_kit.kind import Kind, KindDriver, Marked, MarkedRows, Marker, Page, Query, RowPage, Source
 from cloudspan_kit.lists import push
-from cloudspan_kit.lists.rows import Rows, Unreadable, read_row, read_rows
+from cloudspan_kit.lists.rows import MAX_INT, MIN_INT, OTHERS, Rows, Unreadable, read_row, read_rows
 from cloudspan_kit.lists.transits import in_transit
 from cloudspan_kit.operation import Made, Operation, Watch
-from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, version_of
+from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, refuse_unsupported, version_of
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
@@ -56,9 +56,12 @@ __all__ = [
     "BY_MARKER",
     "EMULATED",
     "GIB",
+    "MAX_INT",
     "MIB",
+    "MIN_INT",
     "NATIVE",
     "NOT_CARRIED_OUT",
+    "OTHERS",
     "REDIRECTS",
     "TRANSIENT",
     "UNSAFE",
@@ -119,6 +122,7 @@ __all__ = [
     "read_options",
     "read_row",
     "read_rows",
+    "refuse_unsupported",
     "revision_of",
     "run_stages",
     "serve_adapter",

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from cloudspan_common.contract import snake_case
 from cloudspan_common.errors import Defect
 from cloudspan_kit.cluster import UNDECLARED
+from cloudspan_kit.lists.large_numbers import UNEXPECTED, converted_in_part
 from cloudspan_kit.lists.transits import in_transit
 
 if TYPE_CHECKING:
@@ -280,8 +281,14 @@ class KindDriver(Generic[R, M]):
         return {}
 
     async def to_message(self, call: Call, row: R) -> M:
-        """Return the message of one row, as a mutation's result."""
-        (message,) = await self.messages(call, [row])
+        """Return the message of one row, as a mutation's result; without the numbers that no field holds."""
+        try:
+            (message,) = await self.messages(call, [row])
+        except UNEXPECTED:
+            found = await converted_in_part(row, lambda left: self.messages(call, [left]))
+            if found is None:
+                raise
+            (message,), _ = found
         return message
 
     async def refuse_users(self, call: Call, native_id: str) -> None:

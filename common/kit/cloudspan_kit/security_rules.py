@@ -93,7 +93,16 @@ def check_rules(rules: Sequence[Rule], field: str = "rules") -> None:
         raise InvalidRequest(text, reason="BAD_RULE", violations=violations)
 
 
+def refuse_unsupported(missing: Iterable[Rule]) -> None:
+    """Raise InvalidRequest where a rule that is to be added can't be told whole: nobody knows what to add."""
+    if any(rule.unsupported_match for rule in missing):
+        text = "a rule with unsupported_match can only be kept, by its id, and the group has none of that id"
+        raise InvalidRequest(text, reason="BAD_RULE", violations=[Violation("rules", text)])
+
+
 def _wrong(rule: Rule) -> Iterable[tuple[str, str]]:
+    if rule.unsupported_match:  # told in part, so its other fields need not make sense; it can only be kept
+        return
     if rule.direction not in (Rule.DIRECTION_INGRESS, Rule.DIRECTION_EGRESS):
         yield "direction", "must be DIRECTION_INGRESS or DIRECTION_EGRESS"
     if rule.remote_cidr:

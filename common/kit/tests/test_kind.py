@@ -328,3 +328,12 @@ async def test_a_list_says_what_its_messages_lack_and_a_get_does_not() -> None:
     found = await list_page(LIST, LIST.request(parent=str(EAST), page_size=2), call(rows(3)), served.function(LIST))
     assert (len(found.items), found.partial) == (2, "volumes lack their owners; 2 were asked for")
     assert (await served.function(GET)(call(rows(3), "v2"), None)).display_name == "n2"
+
+
+async def test_a_mutation_whose_result_has_a_number_that_no_field_holds_ends_well() -> None:
+    """It is done, and its result lacks that value alone; what can't be mapped for another reason is an error."""
+    call, row = Call(EAST, Deadline.after(5)), VolumeRow(id="a", size=1 << 70, name="a")
+    made = await Volumes(EAST).to_message(call, row)
+    assert (made.display_name, made.size_bytes) == ("a", 0)
+    with pytest.raises(ValueError, match="no such name"):
+        await Volumes(EAST).to_message(call, VolumeRow(id="a", name="unmappable"))

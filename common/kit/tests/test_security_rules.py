@@ -8,7 +8,7 @@ import pytest
 
 from cloudspan.v1 import common_pb2, security_group_pb2
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_kit import check_rules, difference, key_of
+from cloudspan_kit import check_rules, difference, key_of, refuse_unsupported
 
 Rule = security_group_pb2.SecurityGroup.Rule
 IN, OUT = Rule.DIRECTION_INGRESS, Rule.DIRECTION_EGRESS
@@ -89,3 +89,12 @@ def test_a_rule_that_makes_no_sense_is_refused_by_its_place_and_field(wrong: Any
         check_rules([tcp(22), wrong])
     assert refused.value.reason == "BAD_RULE"
     assert field in [violation.field for violation in refused.value.violations]
+
+
+def test_a_rule_that_is_told_in_part_can_be_kept_and_never_added() -> None:
+    """Its other fields need not make sense."""
+    told = Rule(id="a", port_range_min=9, unsupported_match={"direction": "sideways"})
+    check_rules([told])
+    refuse_unsupported([tcp(22)])
+    with pytest.raises(InvalidRequest, match="can only be kept, by its id"):
+        refuse_unsupported([tcp(22), told])

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import security_group_pb2
 from cloudspan_common.errors import NotFound, PreconditionFailed
 from cloudspan_common.update_mask import changed_fields
-from cloudspan_kit import BY_KEY, Difference, Kind, Operation, check_rules, difference, key_of, version_of
+from cloudspan_kit import (
+    BY_KEY,
+    Difference,
+    Kind,
+    Operation,
+    check_rules,
+    difference,
+    key_of,
+    refuse_unsupported,
+    version_of,
+)
 from cloudspan_kit.drivers import SecurityGroupDriver
 from cloudspan_memory.cloud.source import MemoryDriver, MemorySource, New, StoredMarkers, set_fields
 from cloudspan_memory.cloud.store import Store, copied
@@ -43,6 +53,7 @@ class SecurityGroups(MemoryDriver[Group], SecurityGroupDriver):
         self, op: Operation, request: security_group_pb2.CreateSecurityGroupRequest
     ) -> Group:
         check_rules(request.rules)
+        refuse_unsupported(request.rules)  # no group here has one to keep
 
         def build(group_id: str) -> Group:
             group = copied(request.security_group)
@@ -69,6 +80,7 @@ class SecurityGroups(MemoryDriver[Group], SecurityGroupDriver):
 
     async def replace_rules(self, op: Operation, request: security_group_pb2.ReplaceRulesRequest) -> Group:
         check_rules(request.rules)
+        refuse_unsupported(request.rules)  # no group here has one to keep
 
         def change(group: Group) -> None:
             _apply(group, difference(group.rules, request.rules))
@@ -77,6 +89,7 @@ class SecurityGroups(MemoryDriver[Group], SecurityGroupDriver):
 
     async def add_rules(self, op: Operation, request: security_group_pb2.AddRulesRequest) -> Group:
         check_rules(request.rules)
+        refuse_unsupported(request.rules)  # no group here has one to keep
 
         def change(group: Group) -> None:
             _apply(group, Difference(difference(group.rules, request.rules).missing, ()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -13,9 +12,11 @@ from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_kit import Made, Marked, MarkedRows, Query, RowPage, Rows
 from cloudspan_openstack.cloud.rows import Collection
 from cloudspan_openstack.cloud.source import AnyKind, CreatesByMarker, Params, Scope, asks_for_projects, session_of
+from cloudspan_openstack.cloud.values import unix_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from cloudspan_kit import Call
 
@@ -53,11 +54,8 @@ def in_metadata() -> MarkedRows[CinderRow]:
     """Return what finds marks in the metadata; Cinder can't search for their beginning."""
 
     def describe(row: CinderRow) -> Iterable[Marked]:
-        when = row.created_at
-        if when is not None and when.tzinfo is None:  # Cinder's times have no zone and are UTC
-            when = when.replace(tzinfo=UTC)
         if marker := row.metadata.get(MARKER_KEY):
-            yield Marked(row.id, marker, row.name or "", when.timestamp() if when else None)
+            yield Marked(row.id, marker, row.name or "", unix_time(row.created_at))
 
     return MarkedRows(describe)
 
@@ -127,8 +125,8 @@ class Cinder(CreatesByMarker[CinderBody]):
 class WholeCinder(Cinder):
     """A small collection of Cinder's, read whole and listed by id.
 
-    Cinder answers the first page of types again, with 200, when the marker was deleted meanwhile: its paging proves
-    nothing. The end is a page without a next link, or one that brings nothing new.
+    Cinder answers the first page of types again, with 200, when the marker was deleted meanwhile, and proxies lose its
+    links: the end is a page that brings nothing new.
     """
 
     def __init__(self, path: str, one: str, *, key: str) -> None:
@@ -156,7 +154,7 @@ class WholeCinder(Cinder):
             params = (("sort", "id:asc"), *((("marker", marker),) if marker else ()))
             answer = await session_of(call).rows(call, self.service, self.listing, collection, params=params)
             ids = [self.id_of(row) for row in answer.rows.rows]
-            is_last = not answer.has_next or rows.keys() >= set(ids)
+            is_last = rows.keys() >= set(ids)
             rows |= dict(zip(ids, answer.rows.rows, strict=True))
             documents |= dict(zip(ids, answer.rows.documents, strict=False))  # none unless they are wanted
             unread |= dict.fromkeys(answer.rows.unread)

@@ -18,7 +18,7 @@ from cloudspan.v1 import network_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, Violation
 from cloudspan_kit import Kind, Made, Marked, Marker, Query
 from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
-from cloudspan_openstack.cloud.values import is_mark
+from cloudspan_openstack.cloud.values import is_mark, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,10 +57,16 @@ class Row(msgspec.Struct, kw_only=True):
     name: str | None = None
     description: str | None = None
     project_id: str | None = None
+    tenant_id: str | None = None
     tags: list[str] = []
     created_at: datetime | None = None
     updated_at: datetime | None = None
     revision_number: int | None = None
+
+    @property
+    def project(self) -> str | None:
+        """The id of the project that owns it, in new words or old."""
+        return self.project_id or self.tenant_id
 
     @property
     def etag(self) -> str | None:
@@ -85,7 +91,7 @@ class _InTags(Marker):
         found: dict[tuple[str, str], Marked] = {}
         async for rows in source.all(call, marked, (*_MARK_FIELDS, *own)):
             for row in rows:
-                created = row.created_at.timestamp() if row.created_at else None
+                created = unix_time(row.created_at)
                 for marker in {*row.tags, row.description or ""}:
                     if marker.startswith(prefix):
                         found[row.id, marker] = Marked(row.id, marker, row.name or "", created)
@@ -138,7 +144,7 @@ class Neutron(OpenStackSource[NeutronBody]):
             raise InvalidRequest(text, reason="ORDER_NEEDS_PROJECT", violations=[Violation("order_by", text)])
 
         def is_others(row: Any) -> bool:
-            return bool(row.project_id != own)
+            return bool(row.project != own)
 
         found: list[Scope[R]] = [Scope((("project_id", own),))]
         if self._shared:

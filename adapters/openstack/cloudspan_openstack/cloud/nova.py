@@ -1,8 +1,7 @@
 """Nova's collections: flavors, servers, and key pairs.
 
-Nova pages by marker; a page is followed while it has a next link or is as long as asked for, since Nova cuts a page to
-its own `max_limit` without a word. A deleted row stays a good marker until Nova's database is purged. See `cells` for
-what a page of servers can't say.
+Nova pages by marker, and cuts a page to its own `max_limit` without a word. A deleted row stays a good marker until
+Nova's database is purged. See `cells` for what a page of servers can't say.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from cloudspan_openstack.cloud.cells import Cells
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
 from cloudspan_openstack.cloud.rows import Answered, Collection
 from cloudspan_openstack.cloud.source import MAX_LIMIT, AnyKind, CreatesByMarker, OpenStackSource, Params, session_of
-from cloudspan_openstack.cloud.values import is_marker
+from cloudspan_openstack.cloud.values import is_marker, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -67,9 +66,12 @@ class Nova(OpenStackSource[B_contra]):
         """Return what Nova applies of a query's filter."""
         return tuple(c for c in push.pushed(query, call.cluster, kind.push) if not isinstance(c, str))
 
-    async def goes_on(self, call: Call, params: Params, last_id: str) -> bool:
-        """Whether anything follows a short page without a link."""
-        return False
+    async def follows(self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]], last_id: str) -> bool:
+        """Ask for the next row without its details, which costs Nova less."""
+        asked = [*params, ("limit", "1"), ("marker", last_id)]
+        return bool(
+            (await session_of(call).get(call, self.service, self.path, dict[str, Any], params=asked)).get(self.key)
+        )
 
     async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
         limit, cursor = min(max(query.limit, 1), MAX_LIMIT), query.cursor
@@ -85,9 +87,7 @@ class Nova(OpenStackSource[B_contra]):
         rows, last_id = answer.rows.rows, answer.last_id
         if cursor and last_id == cursor:
             raise self.loop(call)
-        more = bool(answer.count) and (answer.has_next or answer.count >= limit)
-        if last_id and not more:
-            more = await self.goes_on(call, params, last_id)
+        more = await self.goes_on(call, kind, params, answer, limit)
         return RowPage(answer.rows, more, lambda index: self.id_of(rows[index]), end=last_id if more else "")
 
     async def fetch(
@@ -174,18 +174,6 @@ class NovaServers(CreatesByMarker[ServerBody], Nova[ServerBody]):
         ignored = {"host", "key_name"} if is_old else {"host"}
         return tuple(param for param in pushed if param[0] not in ignored)
 
-    async def goes_on(self, call: Call, params: Params, last_id: str) -> bool:
-        """Ask whether anything follows: the end of a list is seen, not assumed.
-
-        Costs one small call a listing; proxies and services that lost their links have cut lists short before.
-        """
-        asked = [*params, ("limit", "1"), ("marker", last_id)]
-        try:
-            answer = await session_of(call).get(call, self.service, self.path, dict[str, Any], params=asked)
-        except (NotFound, InvalidRequest):
-            return True  # the last row was purged just now: the next page says so
-        return bool(answer.get(self.key))
-
     async def in_transit(self, call: Call, kind: AnyKind[R, M], ids: Sequence[str]) -> set[str]:
         """Return those that are not settled, reading of each row no more than that takes.
 
@@ -231,7 +219,7 @@ class NovaServers(CreatesByMarker[ServerBody], Nova[ServerBody]):
         while True:
             answer = await self.fetch(call, kind, params, MAX_LIMIT, last_id)
             found += [Made(self.id_of(row)) for row in answer.rows.rows if marker in _markers(row)]
-            if not answer.last_id or not (answer.has_next or answer.count >= MAX_LIMIT):
+            if not answer.last_id or not await self.goes_on(call, kind, params, answer, MAX_LIMIT):
                 return found
             last_id = answer.last_id
 
@@ -295,7 +283,7 @@ def _markers(row: Any) -> set[str]:
 
 def _marks(row: Any) -> Iterable[Marked]:
     for marker in _markers(row):
-        yield Marked(row.id, marker, row.name or "", row.created.timestamp() if row.created else None)
+        yield Marked(row.id, marker, row.name or "", unix_time(row.created))
 
 
 # ---------------------------------------------------------------------- key pairs

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from cloudspan_kit import Rows, read_rows
+from cloudspan_kit import RowPage, Rows, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
+
+    from cloudspan_kit import Query
 
 R = TypeVar("R")
 
@@ -24,6 +27,12 @@ class Link(msgspec.Struct):
 
     rel: str = ""
     href: str = ""
+
+
+class NamedLinks(msgspec.Struct):
+    """Keystone's links."""
+
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +55,23 @@ class Answered(Generic[R]):
     count: int
     """How many rows the service sent, those that could not be read included."""
     has_next: bool
+    """Whether a link leads to another page."""
     last_id: str
     """The id of the last row that the service sent; empty where it can't be told."""
     is_cut: bool = False
     """Whether the service left rows out, without another page (Keystone)."""
+    has_links: bool = False
+    """Whether there are links beside the rows at all."""
+
+
+def page_by_id(found: Rows[R], id_of: Callable[[R], str], query: Query, partial: str = "") -> RowPage[R]:
+    """Return what comes behind the query's cursor of a collection that was read whole: all of it, by id."""
+    order = sorted(range(len(found.rows)), key=lambda i: id_of(found.rows[i]))
+    ids = [id_of(found.rows[i]) for i in order]
+    start = bisect.bisect_right(ids, query.cursor)
+    documents = [found.documents[i] for i in order[start:]] if found.documents else []
+    rows = Rows([found.rows[i] for i in order[start:]], documents, found.unread)
+    return RowPage(rows, more=False, position=lambda index: ids[start + index], partial=partial)
 
 
 def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
@@ -62,9 +84,9 @@ def decode_whole(collection: Collection[R], body: bytes) -> Answered[R]:
     rows: Sequence[R] = [entry.row for entry in page.rows] if collection.within else page.rows
     if not all(getattr(row, collection.identify) for row in rows):
         raise msgspec.ValidationError("a row has an empty id")
-    has_next = any(link.rel == "next" for link in page.links)
+    has_next = any(link.rel == "next" for link in page.links) or bool(page.ways and page.ways.next)
     last = getattr(rows[-1], collection.identify) if rows else ""
-    return Answered(Rows(rows), len(rows), has_next, last, page.truncated)
+    return Answered(Rows(rows), len(rows), has_next, last, page.truncated, bool(page.links))
 
 
 def decode_one(key: str, into: type[R], body: bytes) -> R:
@@ -93,12 +115,15 @@ def decode_each(collection: Collection[R], body: dict[str, Any], *, full: bool) 
     found = Rows(rows, documents) if rows is not None else read_rows(
         documents, collection.row, collection.identify, full=full
     )  # fmt: skip
-    links = body.get(f"{collection.key}_links") or ()
-    # Glance has one link, bare.
-    has_next = any(isinstance(link, dict) and link.get("rel") == "next" for link in links) or bool(body.get("next"))
+    links = body.get(f"{collection.key}_links")
+    links = links if isinstance(links, list) else ()
+    ways = body.get("links")
+    # Glance has one link, bare; Keystone has them by name.
+    bare = body.get("next") or (isinstance(ways, dict) and ways.get("next"))
+    has_next = bool(bare) or any(isinstance(link, dict) and link.get("rel") == "next" for link in links)
     last = documents[-1].get(collection.identify) if documents and isinstance(documents[-1], dict) else ""
     last = last if isinstance(last, str) else ""
-    return Answered(found, len(documents), has_next, last, bool(body.get("truncated")))
+    return Answered(found, len(documents), has_next, last, bool(body.get("truncated")), bool(links))
 
 
 def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
@@ -112,7 +137,8 @@ def _strictly(documents: Sequence[Any], row: type[R]) -> Sequence[R] | None:
 def _decoder(row: Any, key: str, within: str) -> msgspec.json.Decoder[Any]:
     entry = msgspec.defstruct("Entry", [("row", row, msgspec.field(name=within))]) if within else row
     links: Any = ("links", list[Link], msgspec.field(name=f"{key}_links", default_factory=list))
-    fields = [("rows", list[entry], msgspec.field(name=key)), links, ("truncated", bool, False)]  # type: ignore[valid-type]
+    ways: Any = ("ways", NamedLinks | None, msgspec.field(name="links", default=None))
+    fields = [("rows", list[entry], msgspec.field(name=key)), links, ways, ("truncated", bool, False)]  # type: ignore[valid-type]
     page = msgspec.defstruct("Page", fields)
     return msgspec.json.Decoder(page)
 

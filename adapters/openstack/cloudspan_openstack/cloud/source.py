@@ -2,8 +2,9 @@
 
 Three rules of the platforms shape the paging by markers:
 
-* A next link, or a page as long as was asked for, means there is more; a shorter page without a link is the end.
-  Services that stopped giving links are read on by the second rule.
+* A next link, or a page as long as was asked for, means there is more. Behind a shorter page without a link it is
+  asked whether anything follows: services and proxies have lost their links, and services cut pages to a limit of
+  their own.
 * A marker that was deleted since is an error: 404 from Neutron and Cinder, 400 from Glance. In the default order
   the position that the cursor also holds says where the listing was, so it is walked again from the start and goes
   on exactly behind that position: nothing twice, nothing lost. In an order that the caller chose the place can't
@@ -13,7 +14,6 @@ Three rules of the platforms shape the paging by markers:
 
 from __future__ import annotations
 
-import bisect
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -117,21 +117,43 @@ class OpenStackSource(Source[B_contra]):
         self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]]
     ) -> AsyncIterator[Sequence[R]]:
         """Yield all rows that meet the parameters, page by page; a row may come twice."""
-        marker = ""
+        asked, marker = [*params, *self.sorted(())], ""
         while True:
             try:
-                answer = await self.fetch(call, kind, [*params, *self.sorted(())], MAX_LIMIT, marker)
+                answer = await self.fetch(call, kind, asked, MAX_LIMIT, marker)
             except NotFound:
                 if not marker:
                     raise
                 marker = ""  # its place was deleted: from the start, rows may come twice
                 continue
             yield answer.rows.rows
-            if not answer.count or not (answer.has_next or answer.count >= MAX_LIMIT):
+            # Links without a next one tell the end; where there are none it is asked for.
+            if answer.has_links and not answer.has_next and answer.count < MAX_LIMIT:
+                return
+            if not await self.goes_on(call, kind, asked, answer, MAX_LIMIT):
                 return
             if answer.last_id == marker:
                 raise self.loop(call)
             marker = answer.last_id
+
+    async def goes_on(
+        self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]], answer: Answered[R], limit: int
+    ) -> bool:
+        """Whether anything follows a page of at most `limit` rows: the end of a list is seen, not assumed.
+
+        Behind a short page without a link that costs one small call a listing; proxies and services that lost their
+        links have cut lists short before. Behind a row without an id nothing can be asked for.
+        """
+        if not answer.count or answer.has_next or answer.count >= limit:
+            return bool(answer.count)
+        try:
+            return bool(answer.last_id) and await self.follows(call, kind, params, answer.last_id)
+        except (NotFound, InvalidRequest):
+            return True  # the last row was deleted just now: the next page finds its way
+
+    async def follows(self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]], last_id: str) -> bool:
+        """Ask whether a row follows the one of that id."""
+        return bool((await self.fetch(call, kind, params, 1, last_id)).count)
 
     async def find(self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]]) -> Sequence[R]:
         """Return the rows that meet the parameters; unpaged, so for few."""
@@ -209,16 +231,6 @@ class OpenStackSource(Source[B_contra]):
         """Return what was found of a create, oldest first."""
         by_age = sorted(rows, key=lambda row: (str(getattr(row, "created_at", "")), self.id_of(row)))
         return [Made(self.id_of(row), kind.data(row)) for row in by_age]
-
-
-def page_by_id(found: Rows[R], id_of: Callable[[R], str], query: Query, partial: str = "") -> RowPage[R]:
-    """Return what comes behind the query's cursor of a collection that was read whole: all of it, by id."""
-    order = sorted(range(len(found.rows)), key=lambda i: id_of(found.rows[i]))
-    ids = [id_of(found.rows[i]) for i in order]
-    start = bisect.bisect_right(ids, query.cursor)
-    documents = [found.documents[i] for i in order[start:]] if found.documents else []
-    rows = Rows([found.rows[i] for i in order[start:]], documents, found.unread)
-    return RowPage(rows, more=False, position=lambda index: ids[start + index], partial=partial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,21 +359,8 @@ class _Walk(Generic[R, M]):
         last = self._source.place(rows[-1]) if rows else before
         if answer.last_id and last[1] != answer.last_id:
             last = (last[0], answer.last_id)  # the last one was left out, its place is behind the one before it
-        more = bool(answer.count) and (answer.has_next or answer.count >= limit)
-        if answer.last_id and not more:  # behind a row without an id nothing can be asked for
-            more = await self._goes_on(params, last[1])
+        more = await self._source.goes_on(self._call, self._kind, params, answer, limit)
         return _Batch(answer.rows, more, last)
-
-    async def _goes_on(self, params: Sequence[tuple[str, str]], last_id: str) -> bool:
-        """Ask whether anything follows a short page without a link: the end of a list is seen, not assumed.
-
-        Costs one small call a listing; proxies and services that lost their links have cut lists short before.
-        """
-        try:
-            answer = await self._source.fetch(self._call, self._kind, params, 1, last_id)
-        except (NotFound, InvalidRequest):
-            return True  # the last row was deleted just now: the next page finds its way
-        return bool(answer.count)
 
 
 class CreatesByMarker(OpenStackSource[B_contra]):

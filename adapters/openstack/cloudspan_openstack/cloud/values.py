@@ -6,7 +6,7 @@ The mappings of network, storage, image and identity call these once a field, so
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -24,15 +24,33 @@ WITH_SERVER = "cloudspan:with-server"
 _MARKER = re.compile(MARKER_PREFIX + r"[a-z0-9]{1,8}-[0-9a-f]{32}-[a-z0-9-]+")
 _MAX_TAG_CHARS = 255
 _MAX_TEXT = 255
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
+_FIRST_YEAR, _LAST_YEAR = 1, 9999
+
+
+def since_epoch(time: datetime | None) -> timedelta | None:
+    """Return how long after 1970 a decoded time is; one without a zone is UTC, whatever zone this process is in.
+
+    None for what can't be told: the first year is how programs write "never", and both ends have no room for zones.
+    """
+    if time is None or not _FIRST_YEAR < time.year < _LAST_YEAR:
+        return None
+    return time - (_EPOCH if time.tzinfo else _EPOCH_WITHOUT_ZONE)
+
+
+def unix_time(time: datetime | None) -> float | None:
+    """Return a decoded time in seconds."""
+    since = since_epoch(time)
+    return None if since is None else since.total_seconds()
 
 
 def timestamp(time: datetime | None) -> Timestamp | None:
-    """Return the message for a decoded time; Cinder's times have no zone and are UTC."""
-    if time is None:
+    """Return the message for a decoded time."""
+    since = since_epoch(time)
+    if since is None:
         return None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    return Timestamp(seconds=int(time.timestamp()), nanos=time.microsecond * 1000)
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def is_mark(tag: str) -> bool:

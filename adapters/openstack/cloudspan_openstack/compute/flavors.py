@@ -1,18 +1,20 @@
 """Flavors, and the book that knows their sizes.
 
 Below microversion 2.47 a server has its flavor's id; `FlavorBook` knows its size, with one list of flavors for
-thousands of servers. From there on a server has a copy of its flavor, without the id, and needs no book.
+thousands of servers. From there on a server has a copy of its flavor, without the id, and needs no book. No flavor is
+looked for by the copy's name: another may have it since the server's own was deleted.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from cloudspan.v1 import flavor_pb2
+from cloudspan_common.errors import NotFound
 from cloudspan_common.names import encode_id
-from cloudspan_kit import GIB, MIB, Kind, KindDriver
+from cloudspan_kit import GIB, MAX_INT, MIB, MIN_INT, Kind, KindDriver
 from cloudspan_kit.drivers import FlavorDriver
 from cloudspan_openstack.cloud.nova import NovaFlavors
 from cloudspan_openstack.cloud.source import session_of
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 _F = flavor_pb2.Flavor
 # A new flavor may be met at any time; a name that stays unknown must not cost a list for every page of servers.
 _ASK_AGAIN_S = 30.0
+
+
+# What the book keeps must fit a server's fields; a larger one is left away when it is read.
+_Int64 = Annotated[int, msgspec.Meta(ge=MIN_INT, le=MAX_INT)]
 
 
 class FlavorPart(msgspec.Struct, gc=False):
@@ -47,14 +53,22 @@ class FlavorRow(msgspec.Struct):
     id: str
     name: str = ""
     description: str | None = None
-    vcpus: int = 0
-    ram: int = 0
+    vcpus: _Int64 = 0
+    ram: _Int64 = 0
     disk: int = 0
-    swap: int | str = 0
+    swap: int | Literal[""] = 0
     ephemeral: int = msgspec.field(name="OS-FLV-EXT-DATA:ephemeral", default=0)
     disabled: bool = msgspec.field(name="OS-FLV-DISABLED:disabled", default=False)
     public: bool = msgspec.field(name="os-flavor-access:is_public", default=True)
     extra_specs: dict[str, str] = {}
+
+
+def is_copy(part: FlavorPart | None, row: FlavorRow) -> bool:
+    """Whether what a server has is a copy of that flavor, as far as copies tell."""
+    if part is None or part.original_name != row.name:
+        return False
+    sizes = (part.vcpus, part.ram, part.disk, part.ephemeral, part.swap)
+    return sizes == (row.vcpus, row.ram, row.disk, row.ephemeral, row.swap or 0)
 
 
 FLAVORS = Kind(
@@ -82,7 +96,7 @@ class Flavors(KindDriver[FlavorRow, flavor_pb2.Flavor], FlavorDriver):
             memory_mib=row.ram,
             disk_bytes=row.disk * GIB,
             ephemeral_bytes=row.ephemeral * GIB,
-            swap_bytes=int(row.swap or 0) * MIB,
+            swap_bytes=(row.swap or 0) * MIB,
             visibility=_F.VISIBILITY_PUBLIC if row.public else _F.VISIBILITY_PRIVATE,
             disabled=row.disabled,
             extra_specs=row.extra_specs,
@@ -100,6 +114,15 @@ class FlavorBook:
     def find(self, part: FlavorPart | None) -> FlavorRow | None:
         """Return the flavor that a server names, if the book knows it: not a deleted or foreign private one."""
         return self._by_id.get(part.id) if part is not None and part.id else None
+
+    async def get(self, call: Call, flavor_id: str) -> FlavorRow | None:
+        """Return the flavor of that id; read once, since Nova changes no sizes. None where there is none."""
+        if flavor_id not in self._by_id:
+            try:
+                self._by_id[flavor_id] = await FLAVORS.source.row(call, FLAVORS, flavor_id)
+            except NotFound:
+                return None
+        return self._by_id[flavor_id]
 
     async def learn(self, call: Call, parts: Sequence[FlavorPart | None]) -> None:
         """Read the flavors anew if one of `parts` is not in the book."""

@@ -19,7 +19,7 @@ from cloudspan.v1 import server_pb2
 from cloudspan_common import names
 from cloudspan_kit import GIB, MIB
 from cloudspan_openstack.cloud.cinder import MARKER_KEY
-from cloudspan_openstack.cloud.values import is_marker
+from cloudspan_openstack.cloud.values import is_marker, since_epoch, timestamp
 from cloudspan_openstack.compute.flavors import FlavorPart
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ encode_id = functools.lru_cache(maxsize=4096)(names.encode_id)
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _MAX_SNAPSHOTS = 4096
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with times that have no zone either
 # What `ServerMapping._add` adds.
 _MORE = (
     "flavor_snapshot", "power_state", "launch_time", "user", "config_drive", "host_id", "hypervisor_hostname",
@@ -253,12 +252,12 @@ class ServerMapping:
         for name, text in texts:
             if text:
                 setattr(message, name, text)
-        if part is not None and part.original_name:
+        if part is not None and (part.original_name or part.vcpus):
             message.flavor_snapshot.MergeFrom(self._snapshot(part))
         if power is not None:
             message.power_state = POWER_STATES.get(power, _S.POWER_STATE_UNKNOWN)
-        if row.launched_at is not None:
-            message.launch_time.seconds = _seconds(row.launched_at)
+        if (launched := timestamp(row.launched_at)) is not None:
+            message.launch_time.seconds = launched.seconds
         if config_drive is not None:
             message.config_drive = config_drive in ("True", True)
         if row.task and row.progress is not None:
@@ -324,13 +323,8 @@ class ServerMapping:
 
 
 def _time(when: datetime | None) -> Any:
-    return {"seconds": _seconds(when)} if when else None
-
-
-def _seconds(when: datetime) -> int:
-    if when.tzinfo is None:  # `launched_at` is UTC and doesn't say so
-        return int((when - _EPOCH).total_seconds())
-    return int(when.timestamp())
+    since = since_epoch(when)
+    return None if since is None else {"seconds": since.days * 86_400 + since.seconds}
 
 
 def _etag(row: ServerRow) -> str:

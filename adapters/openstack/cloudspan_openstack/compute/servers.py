@@ -30,7 +30,7 @@ from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.nova import PASSWORD, MarkedServers, NovaServers, ServerBody
 from cloudspan_openstack.cloud.session import Session
 from cloudspan_openstack.cloud.source import session_of
-from cloudspan_openstack.compute.flavors import FlavorBook
+from cloudspan_openstack.compute.flavors import FlavorBook, is_copy
 from cloudspan_openstack.compute.server_create import SINCE, CreateServerOptions, plan_of
 from cloudspan_openstack.compute.server_parts import (
     attach,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit import Call, Operation, Query
+    from cloudspan_openstack.compute.flavors import FlavorRow
     from cloudspan_openstack.network.ports import DevicePorts
 
 _S = server_pb2.Server
@@ -180,17 +181,23 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
             ports |= await _ports(call, rows)
         except CloudspanError as error:
             lacking = f"interfaces lack their ports and subnets, and servers their security groups: {error.message}"
-        # From 2.47 on Nova's rows don't say their flavor's id; what was asked of one flavor has it.
+        # From 2.47 on Nova's rows don't say their flavor's id; one that was asked for is that of its copies.
         asked = _OF_FLAVOR(query.filter.equal("flavor") or "", call.cluster)
         flavor_id = "".join(c[1] for c in asked if not isinstance(c, str))
-        return await self._messages(call, rows, ports, flavor_id), lacking
+        flavor = await self._book.get(call, flavor_id) if flavor_id and rows else None
+        return await self._messages(call, rows, ports, flavor), lacking
 
     async def _messages(
-        self, call: Call, rows: Sequence[ServerRow], ports: DevicePorts, flavor_id: str = ""
+        self, call: Call, rows: Sequence[ServerRow], ports: DevicePorts, asked: FlavorRow | None = None
     ) -> Sequence[server_pb2.Server]:
+        """Return rows as messages; `asked` is the flavor that Nova was asked for servers of."""
         await self._book.learn(call, [row.flavor for row in rows])
         message, find, shown = self._mapping.message, self._book.find, Shown.of(call)
-        return [message(row, find(row.flavor), ports.get(row.id, ()), flavor_id, shown) for row in rows]
+        ids = [asked.id if asked and is_copy(row.flavor, asked) else "" for row in rows]
+        return [
+            message(row, find(row.flavor), ports.get(row.id, ()), flavor_id, shown)
+            for row, flavor_id in zip(rows, ids, strict=True)
+        ]
 
     async def _server(self, call: Call) -> server_pb2.Server:
         return await self.to_message(call, await _NOVA.row(call, SERVERS, call.id))

@@ -1,12 +1,14 @@
 """Quotas: a project's, merged from Nova, Cinder and Neutron, as far as the cloud has them.
 
-A service that fails makes the whole read fail: a quota with a part missing in silence would look like no limit.
+A service that fails makes the whole read fail: a quota with a part missing in silence would look like no limit. A
+service that refuses to tell what is used is asked for the limits alone; a list also does without one that refuses both.
+What is missing then, and why, is told in the list's `cluster_status`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Never
 
 import msgspec
@@ -53,6 +55,13 @@ _METRICS: Mapping[str, Mapping[str, Quota.Metric]] = {
         "listener": Quota.METRIC_LISTENERS,
     },
 }
+# Where each service tells a project's quota: the answer's key, and the paths, limits with use first.
+_FORMS: Mapping[str, tuple[str, Sequence[tuple[str, Sequence[tuple[str, str]]]]]] = {
+    "compute": ("quota_set", (("/os-quota-sets/{id}/detail", ()), ("/os-quota-sets/{id}", ()))),
+    "volume": ("quota_set", (("/os-quota-sets/{id}", (("usage", "true"),)), ("/os-quota-sets/{id}", ()))),
+    # Details are an extension, which a Neutron may lack.
+    "network": ("quota", (("/quotas/{id}/details.json", ()), ("/quotas/{id}", ()))),
+}
 _IN_GIB = frozenset(("gigabytes", "backup_gigabytes"))
 # Nova before 2.36 repeats its long gone own networking here; Neutron is asked for these.
 _NOT_NOVAS = frozenset(("fixed_ips", "floating_ips", "networks", "security_groups", "security_group_rules"))
@@ -90,21 +99,26 @@ class _Merged(Source[Never]):
         return str(row.id)
 
     async def one(self, call: Call, kind: AnyKind[Any, Any], native_id: str) -> Rows[Any]:
+        login = await session_of(call).scope(call)
+        if native_id == login.project_id:
+            return (await _read(call, native_id, login.project_name)).whole()
         project = await PROJECTS.source.row(call, PROJECTS, native_id)
         try:
-            return await _read(call, native_id, project.name or "")
+            return (await _read(call, native_id, project.name or "")).whole()
         except Forbidden as error:
             raise await other_project(call, native_id, error) from error
 
     async def page(self, call: Call, kind: AnyKind[Any, Any], query: Query) -> RowPage[Any]:
         login = await session_of(call).scope(call)
-        is_behind = query.cursor < login.project_id
-        found = await _read(call, login.project_id, login.project_name) if is_behind else Rows[QuotaRow]([])
-        return RowPage(found, more=False, position=lambda _: login.project_id)
+        if query.cursor >= login.project_id:
+            return RowPage(Rows([]), more=False, position=lambda _: login.project_id)
+        found = await _read(call, login.project_id, login.project_name)
+        partial = "; ".join(found.lacking)
+        return RowPage(found.rows, more=False, position=lambda _: login.project_id, partial=partial)
 
     async def sweep(self, call: Call, kind: AnyKind[Any, Any]) -> AsyncIterator[Sequence[Any]]:
         login = await session_of(call).scope(call)
-        yield (await _read(call, login.project_id, login.project_name)).rows
+        yield (await _read(call, login.project_id, login.project_name)).rows.rows
 
 
 QUOTAS = Kind(collection="quotas", message=Quota, row=QuotaRow, source=_Merged())
@@ -145,43 +159,76 @@ def _items(service: str, told: Figures) -> Iterator[Quota.Item]:
         )
 
 
-async def _read(call: Call, project_id: str, name: str) -> Rows[QuotaRow]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the services tell of one project."""
+
+    rows: Rows[QuotaRow]
+    lacking: Sequence[str]
+    """What they refuse to tell, and why."""
+    refused: Forbidden | NotFound | None
+    """The refusal of a service that tells nothing."""
+
+    def whole(self) -> Rows[QuotaRow]:
+        """Return the rows where every service tells its limits; raise the refusal of one that doesn't."""
+        if self.refused is not None:
+            raise self.refused
+        return self.rows
+
+
+async def _read(call: Call, project_id: str, name: str) -> _Read:
     """Return what a project may use and uses.
 
     Raises:
-        Forbidden: It is another project's, and the credentials are a member's.
+        Forbidden: No service tells anything: it is another project's, and the credentials are a member's.
+        CloudspanError: A service does not answer.
     """
-    readers = {"compute": _compute, "volume": _volume, "network": _network}
-    services = [service for service in readers if session_of(call).has(service)]
-    parts = await asyncio.gather(*(readers[service](call, project_id) for service in services))
-    told = dict(zip(services, parts, strict=True))
+    services = [service for service in _FORMS if session_of(call).has(service)]
+    answers = await asyncio.gather(*(_ask(call, service, project_id) for service in services))
+    refused = [answer.refused for answer in answers if answer.figures is None and answer.refused]
+    if refused and len(refused) == len(answers):
+        raise refused[0]
+    told = {
+        service: answer.figures for service, answer in zip(services, answers, strict=True) if answer.figures is not None
+    }
     document = {"id": project_id, "name": name, **{service: _figures(part) for service, part in told.items()}}
     found = read_rows([document], QuotaRow, "id")
-    return replace(found, documents=[told] if call.full and found.rows else [])
+    rows = replace(found, documents=[told] if call.full and found.rows else [])
+    lacking = [
+        f"{service} does not tell {'what is used' if answer.figures is not None else 'its limits'}: "
+        f"{answer.refused.message}"
+        for service, answer in zip(services, answers, strict=True)
+        if answer.refused
+    ]
+    return _Read(rows, lacking, refused[0] if refused else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one service tells; none where it refuses, and the first refusal."""
+
+    figures: dict[str, Any] | None
+    refused: Forbidden | NotFound | None = None
+
+
+async def _ask(call: Call, service: str, project_id: str) -> _Answer:
+    """Ask a service for limits and use, else for limits alone: clouds may keep the use to their operators."""
+    refused: Forbidden | NotFound | None = None
+    key, forms = _FORMS[service]
+    for path, params in forms:
+        try:
+            body = await session_of(call).get(
+                call, service, path, dict[str, Any], args={"id": project_id}, params=params
+            )
+        except (Forbidden, NotFound) as error:
+            refused = refused or error
+        else:
+            return _Answer(_part(body, key), refused)
+    return _Answer(None, refused)
 
 
 def _figures(part: Mapping[str, Any]) -> dict[str, Any]:
     return {word: told if isinstance(told, dict) else {"limit": told} for word, told in part.items()}
-
-
-async def _compute(call: Call, project_id: str) -> dict[str, Any]:
-    path, args = "/os-quota-sets/{id}/detail", {"id": project_id}
-    return _part(await session_of(call).get(call, "compute", path, dict[str, Any], args=args), "quota_set")
-
-
-async def _volume(call: Call, project_id: str) -> dict[str, Any]:
-    path, args, params = "/os-quota-sets/{id}", {"id": project_id}, (("usage", "true"),)
-    answer = await session_of(call).get(call, "volume", path, dict[str, Any], args=args, params=params)
-    return _part(answer, "quota_set")
-
-
-async def _network(call: Call, project_id: str) -> dict[str, Any]:
-    session, args = session_of(call), {"id": project_id}
-    try:
-        body = await session.get(call, "network", "/quotas/{id}/details.json", dict[str, Any], args=args)
-    except NotFound:  # without the extension quota_details: limits only
-        body = await session.get(call, "network", "/quotas/{id}", dict[str, Any], args=args)
-    return _part(body, "quota")
 
 
 def _part(body: dict[str, Any], key: str) -> dict[str, Any]:

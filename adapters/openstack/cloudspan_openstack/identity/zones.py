@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Never
 
 import msgspec
@@ -11,8 +12,8 @@ from cloudspan.v1 import zone_pb2
 from cloudspan_common.errors import CloudspanError, NotFound
 from cloudspan_kit import Kind, KindDriver, Rows, Source, listed
 from cloudspan_kit.drivers import ZoneDriver
-from cloudspan_openstack.cloud.rows import Collection
-from cloudspan_openstack.cloud.source import page_by_id, session_of
+from cloudspan_openstack.cloud.rows import Collection, page_by_id
+from cloudspan_openstack.cloud.source import session_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -147,8 +148,10 @@ async def _read(call: Call) -> tuple[Rows[ZoneRow], CloudspanError | None]:
 async def _zones_of(call: Call, service: str) -> Rows[Any] | CloudspanError:
     path, collection = _ZONES[service]
     try:
-        return (await session_of(call).rows(call, service, path, collection)).rows
+        answer = await session_of(call).rows(call, service, path, collection)
     except NotFound:
         return Rows([])
     except CloudspanError as error:
         return error
+    more = [f"{service} has more zones than one answer shows"] if answer.has_next or answer.is_cut else []
+    return replace(answer.rows, unread=[*answer.rows.unread, *more])

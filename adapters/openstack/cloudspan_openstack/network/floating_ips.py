@@ -88,7 +88,7 @@ class FloatingIps(KindDriver[FloatingIpRow, FloatingIp], FloatingIpDriver):
             name=self._addresses + row.id,
             state=_STATES.get(row.status or "", FloatingIp.STATE_UNKNOWN),
             native_state=row.status,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + row.project if row.project else None,
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),

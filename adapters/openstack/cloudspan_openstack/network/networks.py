@@ -126,7 +126,7 @@ class Networks(KindDriver[NetworkRow, Network], NetworkDriver):
             display_name=row.name,
             state=state_of(row.status, row.admin_state_up),
             native_state=row.status,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + row.project if row.project else None,
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),

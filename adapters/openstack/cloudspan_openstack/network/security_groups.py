@@ -12,6 +12,7 @@ from cloudspan_common.errors import AlreadyExists, InvalidRequest, NotFound, Pre
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_kit import (
     BY_MARKER,
+    OTHERS,
     Call,
     Capability,
     Kind,
@@ -22,6 +23,7 @@ from cloudspan_kit import (
     difference,
     native_id,
     push,
+    refuse_unsupported,
     version_of,
 )
 from cloudspan_kit.drivers import SecurityGroupDriver
@@ -42,22 +44,45 @@ _DIRECTIONS = {"ingress": Rule.DIRECTION_INGRESS, "egress": Rule.DIRECTION_EGRES
 _DIRECTION_WORDS = {direction: word for word, direction in _DIRECTIONS.items()}
 _VERSIONS = {"IPv4": common_pb2.IP_VERSION_IPV4, "IPv6": common_pb2.IP_VERSION_IPV6}
 _VERSION_WORDS = {version: word for word, version in _VERSIONS.items()}
+_ACTIONS = {
+    **dict.fromkeys(("allow", "accept", "permit"), Rule.ACTION_ALLOW),
+    **dict.fromkeys(("deny", "drop", "reject"), Rule.ACTION_DROP),
+}
+_MAX_PORT, _PORT = 65535, re.compile(r"\d{1,5}")
 _DEFAULT = "default"
 """The name that Neutron keeps for the group that it makes for each project."""
 _SAME_RULE = re.compile(r"Rule id is ([0-9a-f-]+)")
 
 
-class RuleRow(msgspec.Struct, kw_only=True):
+class RuleRow(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One rule. What isn't known here may restrict it, so it is kept in `others`, and numbers are kept as texts."""
+
     id: str
     direction: str | None = None
     ethertype: str | None = None
     protocol: str | int | None = None
-    port_range_min: int | None = None
-    port_range_max: int | None = None
+    port_range_min: int | str | None = None
+    port_range_max: int | str | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
     remote_address_group_id: str | None = None
     description: str | None = None
+    # Not Neutron's own: clouds that also drop packets tell it here.
+    action: str | None = None
+    enabled: bool | None = None
+    priority: int | None = None
+    # These restrict nothing.
+    normalized_cidr: Any = None
+    security_group_id: Any = None
+    belongs_to_default_sg: Any = None
+    tenant_id: Any = None
+    project_id: Any = None
+    created_at: Any = None
+    updated_at: Any = None
+    revision_number: Any = None
+    standard_attr_id: Any = None
+    tags: Any = None
+    others: dict[str, Any] = msgspec.field(name=OTHERS, default_factory=dict)
 
 
 class SecurityGroupRow(Row, kw_only=True):
@@ -95,7 +120,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         return Group(
             name=self._groups + row.id,
             display_name=row.name,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + row.project if row.project else None,
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),
@@ -110,22 +135,33 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         return [self._rule(rule) for rule in row.rules]
 
     def _rule(self, row: RuleRow) -> Rule:
-        group, addresses = row.remote_group_id, row.remote_address_group_id
+        unsupported = {name: _text(value) for name, value in row.others.items()}
         return Rule(
+            **self._remote(row, unsupported),
             id=row.id,
             direction=_DIRECTIONS.get(row.direction or "", Rule.DIRECTION_UNKNOWN),
             ip_version=_VERSIONS.get(row.ethertype or "", common_pb2.IP_VERSION_UNKNOWN),
             protocol=None if row.protocol is None else str(row.protocol),
-            port_range_min=row.port_range_min,
-            port_range_max=row.port_range_max,
-            remote_cidr=row.remote_ip_prefix,
-            remote_security_group=self._groups + group if group else None,
-            remote_address_group=self._address_groups + addresses if addresses else None,
+            port_range_min=_port("port_range_min", row.port_range_min, unsupported),
+            port_range_max=_port("port_range_max", row.port_range_max, unsupported),
             description=row.description,
-            # All that Neutron's rules can do.
-            action=Rule.ACTION_ALLOW,
-            enabled=True,
+            # All that Neutron's own rules can do is let packets through.
+            action=_ACTIONS.get((row.action or "allow").lower(), Rule.ACTION_UNKNOWN),
+            enabled=row.enabled is not False,
+            priority=row.priority,
+            unsupported_match=unsupported,
         )
+
+    def _remote(self, row: RuleRow, unsupported: dict[str, str]) -> dict[str, Any]:
+        """Return the far side; the contract has room for one, what narrows it further goes to `unsupported`."""
+        told = (
+            ("remote_security_group", self._groups, "remote_group_id", row.remote_group_id),
+            ("remote_address_group", self._address_groups, "remote_address_group_id", row.remote_address_group_id),
+            ("remote_cidr", "", "remote_ip_prefix", row.remote_ip_prefix),
+        )
+        found = [(field, prefix + value, native, value) for field, prefix, native, value in told if value]
+        unsupported |= {native: value for _, _, native, value in found[1:]}
+        return {field: value for field, value, _, _ in found[:1]}
 
     # ------------------------------------------------------------------ the group
 
@@ -133,6 +169,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         self, op: Operation, request: security_group_pb2.CreateSecurityGroupRequest
     ) -> Group:
         wanted, rules = request.security_group, self._bodies(request.rules)
+        refuse_unsupported(request.rules)
         tags = tags_of(wanted.labels, "security_group.labels")
         check_text(wanted.description, "security_group.description")
         fields: dict[str, object] = {"name": wanted.display_name}
@@ -206,6 +243,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
             row = await _GROUPS.row(op.call, SECURITY_GROUPS, op.call.id)
             wanted = list(asked)
             found = difference(self._rules(row), wanted)
+            refuse_unsupported(found.missing)
             missing = [str(number) for number, rule in enumerate(wanted) if any(rule is one for one in found.missing)]
             return {"missing": missing, "surplus": [rule.id for rule in found.surplus] if replace else []}
 
@@ -223,7 +261,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         return await self.to_message(op.call, row)
 
     def _bodies(self, rules: Sequence[Rule]) -> list[dict[str, object]]:
-        """Return rules as Neutron takes them.
+        """Return rules as Neutron takes them; nothing for those that can only be kept.
 
         Raises:
             InvalidRequest: One contradicts itself, or does what Neutron's rules can't do.
@@ -235,7 +273,9 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         if wrong:
             text = "; ".join(f"{violation.field} {violation.description}" for violation in wrong)
             raise InvalidRequest(text, reason="BAD_RULE", violations=wrong)
-        return [self._body(rule, f"rules[{number}]") for number, rule in enumerate(rules)]
+        return [
+            {} if rule.unsupported_match else self._body(rule, f"rules[{number}]") for number, rule in enumerate(rules)
+        ]
 
     def _body(self, rule: Rule, field: str) -> dict[str, object]:
         check_text(rule.description, f"{field}.description")
@@ -286,15 +326,29 @@ async def _remove(op: Operation, rule_id: str) -> None:
     await op.change(f"remove {rule_id}", lambda: _RULES.remove(op.call, rule_id))
 
 
+def _port(name: str, told: int | str | None, unsupported: dict[str, str]) -> int | None:
+    """Return a port, or a type or code of ICMP; None for any, and for what is none, which goes to `unsupported`."""
+    port = int(told) if isinstance(told, str) and _PORT.fullmatch(told) else told
+    if isinstance(port, int) and -1 <= port <= _MAX_PORT:
+        return port
+    if port not in (None, ""):
+        unsupported[name] = str(told)
+    return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 def _beyond(rule: Rule) -> list[tuple[str, str]]:
     """Return what Neutron's rules can't do."""
+    if rule.unsupported_match:  # it can only be kept
+        return []
     found = []
     if rule.action not in (Rule.ACTION_UNSPECIFIED, Rule.ACTION_ALLOW):
         found.append(("action", "must be ACTION_ALLOW: rules of this platform drop nothing"))
     if rule.HasField("enabled") and not rule.enabled:
         found.append(("enabled", "must be true: rules of this platform can't be disabled; leave it out of the group"))
-    if rule.unsupported_match:
-        found.append(("unsupported_match", "can't be matched by rules of this platform"))
     if version_of(rule) not in _VERSION_WORDS:
         found.append(("ip_version", "must be IP_VERSION_IPV4 or IP_VERSION_IPV6"))
     return found

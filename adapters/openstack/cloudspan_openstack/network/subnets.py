@@ -97,7 +97,7 @@ class Subnets(KindDriver[SubnetRow, subnet_pb2.Subnet], SubnetDriver):
         return _S(
             name=self._subnets + row.id,
             display_name=row.name,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + row.project if row.project else None,
             labels=labels_of(row.tags),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),

@@ -41,6 +41,7 @@ class SnapshotRow(msgspec.Struct, kw_only=True):
     status: str | None = None
     size: int | None = None
     project_id: str | None = msgspec.field(name="os-extended-snapshot-attributes:project_id", default=None)
+    tenant_id: str | None = None
     progress: str | None = msgspec.field(name="os-extended-snapshot-attributes:progress", default=None)
     group_snapshot_id: str | None = None
     metadata: dict[str, str] = {}
@@ -80,7 +81,7 @@ class Snapshots(KindDriver[SnapshotRow, snapshot_pb2.Snapshot], SnapshotDriver):
             display_name=row.name,
             state=_state(row.status),
             native_state=row.status,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + project if (project := row.project_id or row.tenant_id) else None,
             labels=labels_in(row.metadata),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),

@@ -83,6 +83,7 @@ class VolumeRow(msgspec.Struct, kw_only=True):
     status: str | None = None
     size: int = 0
     project_id: str | None = msgspec.field(name="os-vol-tenant-attr:tenant_id", default=None)
+    tenant_id: str | None = None
     metadata: dict[str, str] = {}
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -169,7 +170,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
             display_name=row.name,
             state=_state(row.status),
             native_state=row.status,
-            project=self._projects + row.project_id if row.project_id else None,
+            project=self._projects + project if (project := row.project_id or row.tenant_id) else None,
             labels=labels_in(row.metadata),
             create_time=timestamp(row.created_at),
             update_time=timestamp(row.updated_at),

@@ -58,6 +58,7 @@ MORE = [
 ]
 
 
+@pytest.mark.timeout(240)  # 538 lists for servers
 @pytest.mark.parametrize("function", LISTS)
 async def test_an_odd_row_hides_no_others(bench: Bench, function: str) -> None:
     """It is read as far as it can be, or left out and named."""

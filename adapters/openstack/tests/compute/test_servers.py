@@ -7,6 +7,7 @@ import pytest
 from cloudspan.v1 import flavor_pb2, server_pb2
 from cloudspan_common.errors import Busy, CloudspanError, NotFound, PlatformFault
 from cloudspan_common.names import ClusterRef
+from cloudspan_kit.testing import Changed, changed_answers
 from cloudspan_openstack.compute.servers import SERVERS, _as_regex
 
 Server, Flavor = server_pb2.Server, flavor_pb2.Flavor
@@ -216,6 +217,21 @@ async def test_servers_are_found_by_their_flavor_although_nova_does_not_tell_it(
     found = await bench.everything("list_servers", Server, f'flavor = "{REF}/flavors/1"')
     assert [server.flavor for server in found] == [f"{REF}/flavors/1"]
     assert await bench.everything("list_servers", Server, f'flavor = "{REF}/flavors/2"') == []
+
+
+async def test_what_is_not_a_copy_of_the_flavor_that_was_asked_for_is_not_shown_as_it(bench):
+    """A proxy that drops the filter, or a flavor that got the name of a deleted one."""
+    [name], _ = await with_ports(bench)
+    others = {"vcpus": 3, "ram": 3072, "disk": 5, "original_name": "gone.large"}
+    [tiny] = [f for f in await bench.everything("list_flavors", Flavor) if f.display_name == "m1.tiny"]
+    for other in (others, others | {"original_name": "m1.tiny"}):
+        flavor = {"ephemeral": 0, "swap": 0, "extra_specs": {}} | other
+        with changed_answers(bench.cluster._wire, Changed("/servers/detail", {"/servers/*/flavor": flavor})):
+            assert await bench.everything("list_servers", Server, f'flavor = "{tiny.name}"') == []
+            [server] = await bench.everything("list_servers", Server)
+        told = server.flavor_snapshot
+        assert (server.name, server.flavor, server.vcpus, server.memory_mib) == (name, "", 3, 3072)
+        assert (told.display_name, told.disk_bytes) == (other["original_name"], 5 << 30)
 
 
 def actions(bench) -> int:

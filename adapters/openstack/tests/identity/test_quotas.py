@@ -57,6 +57,64 @@ async def test_a_quota_fails_when_a_service_does(member: Lab) -> None:
         await member.everything(member.identity.list_quotas, QUOTA)
 
 
+REFUSED = "Policy doesn't allow os_compute_api:os-quota-sets:detail to be performed."
+DETAILS = {
+    "compute": "/os-quota-sets/[^/]+/detail",
+    "volume": "/os-quota-sets/[^/?]+$",
+    "network": "/details.json",
+}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("service", DETAILS)
+async def test_a_service_that_does_not_tell_what_is_used_tells_its_limits(
+    member: Lab, service: str, status: int
+) -> None:
+    """All others are whole, and the list says what is missing and why."""
+    (usual,) = await member.everything(member.identity.list_quotas, QUOTA)
+    _refuse(member, service, DETAILS[service], status, count=1)
+    page = await member.identity.list_quotas(member.call(), member.query(QUOTA))
+    (quota,) = page.items
+    assert {i.native_metric: i.limit for i in quota.items} == {i.native_metric: i.limit for i in usual.items}
+    lacking = {i.native_metric for i in usual.items if i.HasField("used")} - {
+        i.native_metric for i in quota.items if i.HasField("used")
+    }
+    words = {"compute": "cores", "volume": "gigabytes", "network": "port"}
+    assert {word for word in words.values() if word in lacking} == {words[service]}
+    assert page.partial.startswith(f"{service} does not tell what is used: ")
+    _refuse(member, service, DETAILS[service], status, count=1)
+    got = await member.identity.get_quota(member.call(quota.name), quota_pb2.GetQuotaRequest())
+    assert got.items == quota.items
+
+
+async def test_a_service_that_refuses_its_quota_costs_a_list_no_other(member: Lab) -> None:
+    """The list says which and why; a Get, which can't, gives the cloud's own reason."""
+    _refuse(member, "compute", "/os-quota-sets/", 403)
+    page = await member.identity.list_quotas(member.call(), member.query(QUOTA))
+    (quota,) = page.items
+    told = {item.metric for item in quota.items}
+    assert {QUOTA.METRIC_VOLUMES, QUOTA.METRIC_PORTS} <= told
+    assert QUOTA.METRIC_VCPUS not in told
+    assert page.partial.startswith("compute does not tell its limits: ")
+    with pytest.raises(Forbidden) as refused:
+        await member.identity.get_quota(member.call(quota.name), quota_pb2.GetQuotaRequest())
+    assert refused.value.reason != "OTHER_PROJECT"
+    assert "belong to project" not in refused.value.message
+
+
+async def test_a_cloud_that_tells_no_quota_at_all_says_why(member: Lab) -> None:
+    """With the cloud's reason."""
+    for service in ("compute", "volume", "network"):
+        _refuse(member, service, "quota", 403)
+    with pytest.raises(Forbidden):
+        await member.identity.list_quotas(member.call(), member.query(QUOTA))
+
+
+def _refuse(lab: Lab, service: str, path: str, status: int, count: int = 0) -> None:
+    more = {"count": count} if count else {}
+    lab.cloud.control.fault(Kind.SERVER_ERROR, service=service, path=path, status=status, **more)
+
+
 def test_odd_figures_are_read_as_far_as_they_can_be() -> None:
     """A number as text is that number; without a limit there is nothing to say."""
     figures = {"cores": {"limit": "7", "in_use": None}, "ram": {"limit": None, "in_use": 3}, "instances": {"limit": -1}}

@@ -130,7 +130,7 @@ async def test_a_rule_that_is_refused_takes_the_new_group_back(member: Lab) -> N
     [
         (tcp(22, action=Rule.ACTION_DROP), "rules[1].action"),
         (tcp(22, enabled=False), "rules[1].enabled"),
-        (tcp(22, unsupported_match={"dstPortRange": "22,80"}), "rules[1].unsupported_match"),
+        (tcp(22, unsupported_match={"dstPortRange": "22,80"}), "can only be kept, by its id"),
         (tcp(22, ip_version=common_pb2.IP_VERSION_UNKNOWN), "rules[1].ip_version"),
         (tcp(22, description="x" * 256), "rules[1].description"),
         (tcp(22, remote_security_group="web"), "rules[1].remote_security_group"),
@@ -271,6 +271,78 @@ async def test_a_rule_may_name_another_group_and_an_address_group(member: Lab) -
     )
     assert [r.remote_security_group for r in group.rules if r.port_range_min == 1] == [web.name]
     assert [r.remote_address_group for r in group.rules if r.port_range_min == 2] == [f"{PARENT}/addressGroups/a"]
+
+
+ADDRESS_GROUP = "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.mark.parametrize(
+    ("told", "shown", "unsupported"),
+    [
+        (
+            {"remote_address_group_id": ADDRESS_GROUP},
+            {"remote_address_group": f"{PARENT}/addressGroups/{ADDRESS_GROUP}"},
+            {},
+        ),
+        ({"remote_fqdn_id": "f1"}, {}, {"remote_fqdn_id": "f1"}),
+        ({"multiport": "22,80-90"}, {}, {"multiport": "22,80-90"}),
+        ({"schedule": {"days": [1]}, "vendor": None, "more": []}, {}, {"schedule": '{"days":[1]}'}),
+        (
+            {"remote_ip_prefix": "10.0.0.0/8", "remote_address_group_id": "a"},
+            {"remote_address_group": f"{PARENT}/addressGroups/a"},
+            {"remote_ip_prefix": "10.0.0.0/8"},
+        ),
+        ({"port_range_min": "22", "port_range_max": "22"}, {"port_range_min": 22, "port_range_max": 22}, {}),
+        (
+            {"port_range_min": 1 << 70, "port_range_max": 1 << 40},
+            {},
+            {"port_range_min": str(1 << 70), "port_range_max": str(1 << 40)},
+        ),
+        ({"port_range_min": "ssh"}, {}, {"port_range_min": "ssh"}),
+        ({"protocol": 1 << 70}, {"protocol": str(1 << 70)}, {}),
+        ({"action": "deny", "priority": 3}, {"action": Rule.ACTION_DROP, "priority": 3}, {}),
+        ({"action": "mirror"}, {"action": Rule.ACTION_UNKNOWN}, {}),
+        ({"enabled": False}, {"enabled": False}, {}),
+        ({"belongs_to_default_sg": True, "standard_attr_id": 7, "tags": ["x"]}, {}, {}),
+    ],
+)
+async def test_a_rule_is_never_shown_as_wider_than_it_is(
+    member: Lab, told: dict[str, Any], shown: dict[str, Any], unsupported: dict[str, str]
+) -> None:
+    """What narrows it and has no field, or isn't known at all, is told as the cloud tells it."""
+    group = await a_group(member, Rule(direction=IN))
+    (rule,) = (rule for rule in groups(member)[0]["security_group_rules"] if rule["direction"] == "ingress")
+    rule |= told
+    listed = await member.everything(member.network.list_security_groups, Group, f'name = "{group.name}"')
+    got = await member.network.get_security_group(member.call(group.name), None)  # type: ignore[arg-type]
+    whole = await member.network.get_security_group(member.call(group.name, full=True), None)  # type: ignore[arg-type]
+    expected = {"action": Rule.ACTION_ALLOW, "enabled": True} | shown
+    for one in (*listed, got, whole):
+        (found,) = (rule for rule in one.rules if rule.direction == IN)
+        assert dict(found.unsupported_match) == unsupported
+        for field in ("remote_address_group", "remote_cidr", "port_range_min", "protocol", "action", "enabled"):
+            assert getattr(found, field) == expected.get(field, getattr(Rule(), field)), field
+
+
+async def test_a_rule_that_cannot_be_told_whole_is_kept_when_it_is_given_back(member: Lab) -> None:
+    """By its id; it goes when it isn't, and is never added."""
+    group = await a_group(member, tcp(22))
+    (ssh,) = (rule for rule in groups(member)[0]["security_group_rules"] if rule["direction"] == "ingress")
+    ssh["remote_fqdn_id"] = "f1"
+    (told,) = (
+        r for r in (await member.network.get_security_group(member.call(group.name), None)).rules if r.direction == IN
+    )
+    member.cloud.control.clear_requests()
+    await replaced(member, group, [told, tcp(80)])
+    assert writes(member) == ["POST 80", "DELETE", "DELETE"]
+    assert ssh in groups(member)[0]["security_group_rules"]
+    await replaced(member, group, [tcp(80)])
+    assert kept(member) == {("ingress", "IPv4", "tcp", 80)}
+    request = security_group_pb2.ReplaceRulesRequest(name=group.name, rules=[told])
+    answer = await member.operate(member.network.replace_rules, request)
+    assert answer.error.code == Code.INVALID_ARGUMENT.value[0]
+    assert "can only be kept, by its id, and the group has none of that id" in answer.error.message
+    assert kept(member) == {("ingress", "IPv4", "tcp", 80)}
 
 
 async def test_rules_are_removed_by_their_ids(member: Lab) -> None:

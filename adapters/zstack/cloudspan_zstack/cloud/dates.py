@@ -17,6 +17,9 @@ _JAVA = re.compile(r"([A-Za-z]{3})\w*\.?\s+(\d{1,2}),\s*(\d{4}),?\s+(\d{1,2}):(\
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?")
 # Zones differ by quarters of an hour; what is less is the difference of two clocks.
 _QUARTER_S = 900
+# Unix seconds of the years 1 (with which programs say "never") and 9999; a field of the contract holds no others.
+_FIRST, _LAST = -62_104_060_800, 253_370_764_800
+_MAX_DIGITS = 20
 
 
 class ServerZone:
@@ -53,10 +56,12 @@ class ServerZone:
 
     def moment(self, told: str | int | None) -> float | None:
         """Return what a field of a row tells as unix seconds; None for nothing, or for what is no date."""
-        if isinstance(told, int):
-            return told / 1000
         if not told:
             return None
+        found = told / 1000 if isinstance(told, int) else self._read(told)
+        return found if found is not None and _FIRST <= found <= _LAST else None
+
+    def _read(self, told: str) -> float | None:
         local = _wall_clock(told)
         if local is not None:
             return local.replace(tzinfo=self._zone).timestamp()
@@ -67,8 +72,8 @@ class ServerZone:
         moment = self.moment(told)
         if moment is None:
             return None
-        whole = int(moment // 1)
-        return Timestamp(seconds=whole, nanos=round((moment - whole) * 1000) * 1_000_000)
+        whole, thousandths = divmod(round(moment * 1000), 1000)
+        return Timestamp(seconds=whole, nanos=thousandths * 1_000_000)
 
 
 def parse_zone(text: str) -> tzinfo:
@@ -95,12 +100,15 @@ def _wall_clock(text: str) -> datetime | None:
     if found[7]:
         hour = hour % 12 + (12 if found[7] in "Pp" else 0)
     month = _MONTHS.index(found[1].lower()) + 1
-    return datetime(int(found[3]), month, int(found[2]), hour, int(found[5]), int(found[6]))  # noqa: DTZ001 - it has none
+    try:
+        return datetime(int(found[3]), month, int(found[2]), hour, int(found[5]), int(found[6]))  # noqa: DTZ001 - it has none
+    except ValueError:  # the 31st of February
+        return None
 
 
 def _iso_moment(text: str, zone: tzinfo) -> float | None:
-    if text.isdigit():
-        return int(text) / 1000
+    if text.isdecimal():
+        return int(text[:_MAX_DIGITS]) / 1000
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -90,7 +90,8 @@ async def rows_page(  # noqa: PLR0913, PLR0917 - what is listed
     partial = (
         "" if uuids or start >= total else f"{template} has {total} rows as it says, and gives none from {start} on"
     )
-    more = bool(uuids) and end < total
+    # Without a total the end is an empty page.
+    more = bool(uuids) and (found.total is None or end < total)
     last_uuid = next((uuid for uuid in reversed(uuids) if uuid), last)
     page = RowPage(
         KitRows(found.rows, found.documents, found.unread),
@@ -163,7 +164,7 @@ async def everything(
         rows += found.rows
         offset = start + len(found.uuids)
         last = next((uuid for uuid in reversed(found.uuids) if uuid), last)
-        if not found.uuids or offset >= (found.total or 0):
+        if not found.uuids or (found.total is not None and offset >= found.total):
             return rows
     return rows
 

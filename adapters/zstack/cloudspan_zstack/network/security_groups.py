@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from cloudspan.v1 import security_group_pb2
-from cloudspan_common.errors import InvalidRequest, NotFound, PreconditionFailed, Unsupported, Violation
+from cloudspan_common.errors import NotFound, PreconditionFailed, Unsupported, Violation
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_kit import (
     ABSENT,
@@ -27,6 +27,7 @@ from cloudspan_kit import (
     difference,
     listed,
     push,
+    refuse_unsupported,
 )
 from cloudspan_kit.drivers import SecurityGroupDriver
 from cloudspan_zstack.cloud.beside import every, read_marks
@@ -122,7 +123,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
         check_texts(request)
         wanted, rules = request.security_group, self._rules.wanted(request.rules)
         _refuse_stateless(wanted)
-        _refuse_unsupported(rules)
+        refuse_unsupported(rules)
         tags = tags_of(wanted.labels, "security_group.labels")
         params = {"name": wanted.display_name or "security-group", "description": wanted.description or None}
 
@@ -206,7 +207,7 @@ class SecurityGroups(KindDriver[SecurityGroupRow, Group], SecurityGroupDriver):
             # One that differs in `enabled` only is changed in that.
             same = {effect_of(rule): rule.id for rule in there if not rule.built_in}
             missing = [rule for rule in found.missing if effect_of(rule) not in same]
-            _refuse_unsupported(missing)
+            refuse_unsupported(missing)
             others = {same[effect_of(rule)]: rule.enabled for rule in found.missing if effect_of(rule) in same}
             return {
                 "add": [str(number) for number, rule in enumerate(wanted) if any(rule is one for one in missing)],
@@ -295,12 +296,6 @@ def _places(there: Sequence[Rule], wanted: Sequence[Rule], way: str) -> list[str
     for rule in sorted((one for one in rules if effect_of(one) in asked), key=lambda one: asked[effect_of(one)]):
         order.insert(asked[effect_of(rule)] - 1, rule.id)
     return order if order != [rule.id for rule in rules] else []
-
-
-def _refuse_unsupported(rules: Sequence[Rule]) -> None:
-    if any(rule.unsupported_match for rule in rules):
-        text = "a rule with unsupported_match can only be kept, by its id, and the group has none of that id"
-        raise InvalidRequest(text, reason="BAD_RULE", violations=[Violation("rules", text)])
 
 
 def _refuse_stateless(group: Group) -> None:

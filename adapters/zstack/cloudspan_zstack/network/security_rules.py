@@ -10,9 +10,11 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cloudspan.v1 import common_pb2, security_group_pb2
 from cloudspan_common.errors import InvalidRequest, Violation
-from cloudspan_kit import check_rules, key_of, native_id, version_of
+from cloudspan_kit import OTHERS, check_rules, key_of, native_id, version_of
 from cloudspan_zstack.cloud.rows import Row
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ _ALL_PORTS = (1, 65535)
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
-class RuleRow(Row, kw_only=True):
+class RuleRow(Row, kw_only=True, forbid_unknown_fields=True):
+    """One rule. What isn't known here may restrict it, so it is kept in `others`, and numbers are kept as texts."""
+
     type: str = ""
     ip_version: int = 4
     protocol: str = ""
@@ -52,8 +56,10 @@ class RuleRow(Row, kw_only=True):
     dst_port_range: str = ""
     remote_security_group_uuid: str = ""
     allowed_cidr: str = ""
-    start_port: int = -1
-    end_port: int = -1
+    start_port: int | str = -1
+    end_port: int | str = -1
+    security_group_uuid: Any = None
+    others: dict[str, Any] = msgspec.field(name=OTHERS, default_factory=dict)
 
 
 class Rules:
@@ -67,7 +73,7 @@ class Rules:
         return [self._rule(row, group) for row in sorted(rows, key=lambda row: (row.type, row.priority, row.uuid))]
 
     def _rule(self, row: RuleRow, group: str) -> Rule:
-        unsupported: dict[str, str] = {}
+        unsupported = {name: str(value) for name, value in row.others.items()}
         remote = row.remote_security_group_uuid
         first, last = _ports(row, unsupported)
         cidr = _cidr(row, unsupported)
@@ -155,13 +161,21 @@ def _ports(row: RuleRow, unsupported: dict[str, str]) -> tuple[int | None, int |
         unsupported["srcPortRange"] = row.src_port_range
     if row.dst_port_range:
         first, _, last = row.dst_port_range.partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
+        if _is_port(first) and _is_port(last or first):
             return int(first), int(last or first)
         unsupported["dstPortRange"] = row.dst_port_range
         return None, None
-    if row.start_port < 0 or row.protocol == "ALL":
+    ports = {"startPort": row.start_port, "endPort": row.end_port}
+    if row.protocol == "ALL" or ports["startPort"] == -1:
         return None, None
-    return row.start_port, row.end_port
+    if not all(_is_port(str(port)) for port in ports.values()):
+        unsupported |= {name: str(port) for name, port in ports.items()}
+        return None, None
+    return int(row.start_port), int(row.end_port)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and int(text) <= _ALL_PORTS[1]
 
 
 def _range(first: int, last: int) -> str:

@@ -38,3 +38,12 @@ def test_midnight_and_noon_are_twelve():
     zone = ServerZone(UTC)
     hours = [datetime.fromtimestamp(zone.moment(f"Jan 1, 2024 12:00:00 {m}"), UTC).hour for m in ("AM", "PM")]
     assert (hours, zone.timestamp(None), zone.timestamp("soon")) == ([0, 12], None, None)
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "soon", "Feb 31, 2024 10:20:57 PM", "Jan 1, 0000 10:20:57 PM", "0001-01-01T00:00:00Z", 0, 1 << 62, "9" * 5000],
+)
+def test_a_date_that_is_none_is_absent(told):
+    """Or that no message holds."""
+    assert ServerZone(UTC).timestamp(told) is None

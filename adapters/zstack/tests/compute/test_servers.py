@@ -8,6 +8,7 @@ from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import NotFound
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_kit import Query
+from cloudspan_kit.testing import Changed, changed_answers, list_page_of
 from cloudspan_zstack_fake.store import ADMIN
 
 from .conftest import REF, make_server
@@ -143,3 +144,27 @@ async def test_a_server_that_a_policy_never_deletes_ends_deleted_all_the_same(be
     await bench.done("delete_server", server_pb2.DeleteServerRequest(name=made.name), _Server)
     await bench.clock.advance(30 * 86400)
     assert (await bench.read("get_server", made.name)).state == _Server.STATE_SOFT_DELETED
+
+
+async def test_a_server_whose_zone_is_null_is_listed_without_one(bench):
+    """As is one that it leaves out."""
+    bench.cloud.control.seed_kind("servers", 2)
+    with changed_answers(bench.cluster._wire, Changed("/zstack/v1/vm-instances", {"/inventories/0/zoneUuid": None})):
+        listed = await list_page_of(bench.cluster, "list_servers", page_size=2)
+    assert [bool(server.zone) for server in listed.items] == [False, True]
+
+
+async def test_a_list_without_a_total_is_read_until_nothing_follows(bench):
+    """Two rows a page whatever was asked for, and nothing that says how many there are."""
+    bench.cloud.control.seed_kind("servers", 5)
+
+    def cut(document, _query):
+        document.pop("total", None)
+        document["inventories"] = document["inventories"][:2]
+
+    usual = await list_page_of(bench.cluster, "list_servers")
+    with changed_answers(bench.cluster._wire, Changed("/zstack/v1/vm-instances", edit=cut)):
+        listed = await list_page_of(bench.cluster, "list_servers")
+    assert len(usual.items) >= 5
+    assert [item.name for item in listed.items] == [item.name for item in usual.items]
+    assert listed.next_page_token == ""

@@ -8,6 +8,9 @@ import grpc
 import pytest
 
 from cloudspan.v1 import common_pb2, security_group_pb2
+from cloudspan_common.names import ClusterRef
+from cloudspan_kit import read_rows
+from cloudspan_zstack.network.security_rules import RuleRow, Rules
 from cloudspan_zstack_fake import Kind
 
 if TYPE_CHECKING:
@@ -100,6 +103,23 @@ async def test_a_groups_rule_is_one_of_ours_and_never_wider(member: Lab) -> None
     assert {r.remote_security_group for r in found.rules if r.built_in} == {found.name}
     assert (found.stateful, found.enabled, found.HasField("port_count")) == (True, True, False)
     assert [r.priority for r in found.rules if not r.built_in] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("told", "unsupported"),
+    [
+        ({"remoteAddressSetUuid": "a"}, {"remoteAddressSetUuid": "a"}),
+        ({"startPort": 1 << 40, "endPort": 1 << 70}, {"startPort": str(1 << 40), "endPort": str(1 << 70)}),
+        ({"dstPortRange": "22-99999999999"}, {"dstPortRange": "22-99999999999"}),
+    ],
+)
+def test_a_rule_with_what_is_not_known_is_never_wider(told: dict[str, Any], unsupported: dict[str, str]) -> None:
+    """A field of a newer platform, or a port that is none, may restrict it."""
+    ports = {"startPort": 22, "endPort": 22} | told
+    row = {"uuid": "r", "type": "Ingress", "protocol": "TCP", "state": "Enabled", **ports}
+    found = read_rows([row], RuleRow, "uuid")
+    (rule,) = Rules(ClusterRef("zstack", "lab")).of(found.rows, "g")
+    assert (dict(rule.unsupported_match), found.unread) == (unsupported, [])
 
 
 async def test_a_rule_that_is_switched_off_says_so(member: Lab) -> None:

@@ -10,17 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
 import structlog
 from google.protobuf.message import Message
 
 from cloudspan_common.errors import PlatformFault
 from cloudspan_kit.kind import Page
-from cloudspan_kit.lists.rows import bounded
+from cloudspan_kit.lists.large_numbers import UNEXPECTED, converted_in_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cloudspan_kit.cluster import Call
     from cloudspan_kit.kind import KindDriver, Query
     from cloudspan_kit.lists.rows import Rows
@@ -30,10 +27,6 @@ M = TypeVar("M", bound=Message)
 _ToMessages = Callable[[Sequence[R]], Awaitable[tuple[Sequence[M], str]]]
 
 log = structlog.get_logger(__name__)
-
-# What a mapping raises for a value that it did not expect.
-_ODD = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
-_LARGE = (1 << 31) - 1
 
 
 @dataclass(slots=True)
@@ -98,7 +91,7 @@ async def _convert_some(
 ) -> None:
     try:
         messages, lacking = await to_messages(rows)
-    except _ODD as error:
+    except UNEXPECTED as error:
         if len(rows) > 1:
             half = len(rows) // 2
             await _convert_some(driver, to_messages, rows[:half], start, converted)
@@ -121,41 +114,12 @@ async def _convert_odd(
 ) -> None:
     """Convert one row without the numbers that no field holds; else name it as left out."""
     name = driver.kind.source.id_of(row)
-    for left, why in _lessened(row):
-        try:
-            converted.items += (await to_messages([left]))[0]
-        except _ODD:
-            continue
+    found = await converted_in_part(row, lambda left: to_messages([left]))
+    if found is not None:
+        (messages, _), why = found
+        converted.items += messages
         converted.rows.append(index)
         converted.unread.append(f"{name} ({why})")
         return
     log.warning("row left out", collection=driver.kind.collection, id=name, exc_info=error)
     converted.unread.append(f"{name} was left out ({error})")
-
-
-def _lessened(row: R) -> Iterator[tuple[R, str]]:
-    """Yield the row with less and less of its large numbers, and why they are left away."""
-    if isinstance(row, Message):  # of a platform that keeps messages: none of its numbers is too large for it
-        return
-    notes: list[str] = []
-    left = bounded(row, notes)
-    if notes:
-        yield left, "; ".join(notes)
-    for name, value in _large_numbers(left):
-        left = _without(left, name)
-        notes.append(f"{name}: {value} is too large")
-        yield left, "; ".join(notes)
-
-
-def _large_numbers(row: object) -> list[tuple[str, int | float]]:
-    """Return the numbers of a row that a field may be too small for, the largest first."""
-    if not isinstance(row, msgspec.Struct):
-        return []
-    found = [(name, value) for name, value in msgspec.structs.asdict(row).items() if isinstance(value, int | float)]
-    return sorted([(n, v) for n, v in found if abs(v) > _LARGE], key=lambda part: -abs(part[1]))
-
-
-def _without(row: R, name: str) -> R:
-    found = next(field for field in msgspec.structs.fields(row) if field.name == name)  # type: ignore[arg-type]
-    value = 0 if found.default is msgspec.NODEFAULT else found.default
-    return msgspec.structs.replace(row, **{name: value})  # type: ignore[type-var]

@@ -6,7 +6,8 @@ that one odd row never hides the others:
 * null for a list or map is an empty one, null for a number or text is absent, unless the field is needed;
 * a number as text or as a whole float is that number, a number as text is its digits;
 * a number beyond 64 bits, or a time that is none, is absent, and its field is named;
-* a row that still can't be read is left out, and its id and field are named.
+* a row that still can't be read is left out, and its id and field are named;
+* a struct that forbids unknown fields gets those that have a value in its field `OTHERS`.
 
 What is named goes through `Rows.unread` into the list's `cluster_status`.
 """
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 R = TypeVar("R")
+
+OTHERS = "*"
+"""Name in documents of the field that takes what else a row holds: `msgspec.field(name=OTHERS, default_factory=dict)`
+in a struct with `forbid_unknown_fields`. For rows of which nothing may be overlooked, such as what restricts a rule."""
 
 MAX_INT, MIN_INT = (1 << 63) - 1, -(1 << 63)
 
@@ -80,20 +85,16 @@ def read_row(document: object, into: type[R], notes: list[str]) -> R:
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError:
-        return _leniently(document, into, notes)
+        return read_leniently(document, into, notes)
 
 
-def _leniently(document: object, into: type[R], notes: list[str]) -> R:
+def read_leniently(document: object, into: type[R], notes: list[str]) -> R:
+    """Return one row, as `read_row` does where a document is not as documented."""
     cleaned = _Reader(notes).read(document, _type_of(cast("Hashable", into)), "")
     try:
         return msgspec.convert(cleaned, into)
     except msgspec.ValidationError as error:
         raise Unreadable("", str(error)) from error
-
-
-def bounded(row: R, notes: list[str]) -> R:
-    """Return a row without the numbers that 64 bits can't hold, at any depth; they are added to `notes`."""
-    return _leniently(msgspec.to_builtins(row), type(row), notes)
 
 
 def _check_id(document: object, identify: str) -> None:
@@ -111,6 +112,15 @@ def _type_of(into: Hashable) -> inspect.Type:
     return inspect.type_info(into)
 
 
+def _others(document: Mapping[Any, object], read: Mapping[str, object], kind: inspect.StructType) -> dict[str, object]:
+    """Return the fields with a value that a struct does not know."""
+    if OTHERS in read:  # it was read before
+        return cast("dict[str, object]", read[OTHERS])
+    known = {field.encode_name for field in kind.fields}
+    found = {str(name): value for name, value in document.items() if name not in known}
+    return {name: value for name, value in found.items() if value not in (None, "", [], {})}
+
+
 _ABSENT = object()
 _NO, _YES = ("false", "0", "no", "off"), ("true", "1", "yes", "on")
 
@@ -121,7 +131,7 @@ class _Reader:
     def __init__(self, notes: list[str]) -> None:
         self._notes = notes
 
-    def read(self, value: object, kind: inspect.Type, path: str) -> object:  # noqa: PLR0911 - a case each
+    def read(self, value: object, kind: inspect.Type, path: str) -> object:  # noqa: C901, PLR0911 - a case each
         """Return the value as `kind`, or `_ABSENT`.
 
         Raises:
@@ -146,6 +156,8 @@ class _Reader:
                 return _text(value, path)
             case inspect.DateTimeType():
                 return self._time(value, path)
+            case inspect.LiteralType(values=words):
+                return _word(value, words, path)
             case _:
                 return value
 
@@ -166,6 +178,8 @@ class _Reader:
                     raise Unreadable(where, "is needed and has no value")
             if found is not _ABSENT:
                 read[field.encode_name] = found
+        if kind.cls.__struct_config__.forbid_unknown_fields:
+            read[OTHERS] = _others(value, read, kind)
         return read
 
     def _list(self, value: object, item: inspect.Type, path: str) -> object:
@@ -188,14 +202,24 @@ class _Reader:
         if value is None:
             return None if any(isinstance(kind, inspect.NoneType) for kind in types) else _ABSENT
         failed: Unreadable | None = None
-        # What the value is already comes first: of `str | bool` a bool stays one.
+        left: list[str] | None = None
+        # What the value is already comes first: of `str | bool` a bool stays one. What can't be kept as that may be
+        # kept as the next: of `int | str` a number that is too large is its digits.
         for kind in sorted(types, key=lambda kind: not _is(value, kind)):
             if isinstance(kind, inspect.NoneType):
                 continue
+            before = len(self._notes)
             try:
-                return self.read(value, kind, path)
+                read = self.read(value, kind, path)
             except Unreadable as error:
                 failed = failed or error
+                continue
+            if read is not _ABSENT:
+                return read
+            left, self._notes[before:] = self._notes[before:], []
+        if left is not None:
+            self._notes += left
+            return _ABSENT
         raise failed or Unreadable(path, f"{_shown(value)} can't be read")
 
     def _int(self, value: object, path: str) -> object:
@@ -269,6 +293,12 @@ def _text(value: object, path: str) -> object:
     if isinstance(value, str | int | float):
         return str(value)
     raise Unreadable(path, f"{_shown(value)} is not text")
+
+
+def _word(value: object, words: Sequence[object], path: str) -> object:
+    if value not in words:
+        raise Unreadable(path, f"{_shown(value)} is none of {', '.join(map(repr, words))}")
+    return value
 
 
 def _is(value: object, kind: inspect.Type) -> bool:  # noqa: PLR0911 - a case each

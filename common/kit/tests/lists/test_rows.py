@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 import pytest
 
-from cloudspan_kit.lists.rows import bounded, read_rows
+from cloudspan_kit.lists.rows import read_rows
 
 
 class Part(msgspec.Struct):
@@ -95,9 +96,28 @@ def test_what_is_no_row_at_all_is_left_out():
     ]
 
 
-def test_numbers_beyond_64_bits_are_left_away_at_any_depth():
-    """They decode, since Python's numbers have no end; messages can't hold them."""
-    notes: list[str] = []
-    row = bounded(Row(id="odd", size=1 << 70, parts=[Part("a", 1 << 70)]), notes)
-    assert (row.size, row.parts) == (0, [Part("a", 0)])
-    assert notes == [f"{field}: {1 << 70} is too large" for field in ("size", "parts[0].count")]
+class Ports(msgspec.Struct):
+    id: str
+    first: int | str | None = None
+    swap: int | Literal[""] = 0
+
+
+@pytest.mark.parametrize(("sent", "read"), [(22, 22), ("22", "22"), (1e30, "1e+30"), (1.5, "1.5")])
+def test_a_number_that_cannot_be_kept_is_its_digits_where_a_text_will_do(sent, read):
+    """For what restricts: nobody may take it for absent."""
+    found = read_rows([{"id": "odd", "first": sent}], Ports, "id")
+    assert ([row.first for row in found.rows], found.unread) == ([read], [])
+
+
+@pytest.mark.parametrize(
+    ("swap", "read", "unread"),
+    [
+        ("", "", []),
+        ("512", 512, []),
+        (1e30, 0, ["odd (swap: 1e+30 is too large)"]),
+    ],
+)
+def test_a_word_in_a_numbers_place_is_read_where_it_is_known(swap, read, unread):
+    """Nova's empty swap."""
+    found = read_rows([{"id": "odd", "swap": swap}], Ports, "id")
+    assert ([row.swap for row in found.rows], found.unread) == ([read], unread)
