@@ -17,8 +17,8 @@ help: ## show the targets
 	$(UV) sync --quiet --frozen --all-packages
 	touch $@
 
-up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them
-	@$(PY) -m cloudspan.cli up
+up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them: make up [ARGS="--port-base 8070"]
+	@$(PY) -m cloudspan.cli up $(ARGS)
 
 test: .venv/.ready ## run the tests
 	@$(PY) -m pytest -n 3 --dist worksteal -m "not faults and not e2e and not bench and not soak and not clients" $(ARGS)
@@ -88,5 +88,5 @@ certs: .venv/.ready ## create certificates for trials of mTLS, in .state/certs: 
 
 IDENTITIES := gateway.cloudspan memory openstack zstack
 
-clean: ## remove what was built; clouds are not touched
-	rm -rf .venv .state .pytest_cache .mypy_cache .ruff_cache
+clean: ## remove what was built; .state, with operations and certificates, stays
+	rm -rf .venv .state/gen-check .pytest_cache .mypy_cache .ruff_cache

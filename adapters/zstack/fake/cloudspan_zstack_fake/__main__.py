@@ -20,7 +20,7 @@ def main() -> None:
     cloud = FakeCloud(
         **program.settings(arguments),
         timing=Timing(**program.timing(build_s), image_s=build_s / 4),
-        settings=Settings(utc_offset_s=int(arguments.utc_offset * 3600)),
+        settings=Settings(utc_offset_s=int(arguments.utc_offset * 3600), id_seed=arguments.id_seed),
         commercial=not arguments.open_source,
     )
 

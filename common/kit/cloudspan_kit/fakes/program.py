@@ -30,6 +30,8 @@ def parser(module: str, text: str | None, *, name: str, port: int, token_ttl_s: 
     made.add_argument("--token-ttl", type=float, default=token_ttl_s, metavar="S", help=life)
     build = "seconds until a server runs (%(default)s)"
     made.add_argument("--build-time", type=float, default=2.0, metavar="S", help=build)
+    ids = "what ids are made from; the name when empty, so that they are the same at each start"
+    made.add_argument("--id-seed", default="", metavar="TEXT", help=ids)
     made.add_argument("--fake-clock", action="store_true", help="time stands still until POST /_control/time")
     return made
 
