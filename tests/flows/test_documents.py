@@ -90,7 +90,7 @@ async def test_the_smallest_adapter_of_the_document_runs(tmp_path, until):
     script = tmp_path / "hello.py"
     script.write_text(_blocks("docs/writing-an-adapter.md", "python")[0])
     registry = f"static:{tmp_path / 'registry.yaml'}"
-    async with program(str(script), "--registry", registry, "--drain-s", "0"), gateway(registry) as cloud:
+    async with program(str(script), "--registry", registry, "--drain", "0"), gateway(registry) as cloud:
 
         async def zones():
             request = zone_pb2.ListZonesRequest(parent="platforms/-/clusters/-", page_size=1)

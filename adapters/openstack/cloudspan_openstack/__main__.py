@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_common import logs, service
+from cloudspan_common import service
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.telemetry import new_registry
 from cloudspan_kit import Adapter, serve_adapter
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 async def serve(config: OpenStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
-    logs.configure(config.log_level)
     metrics = new_registry()
     shared = Shared(metrics, platform=config.platform)
     clusters = [

@@ -138,11 +138,11 @@ def _adapter(platform: str, port: int, registry: str, clouds: Path, tags: tuple[
 def _common(port: int, registry: str) -> tuple[str, ...]:
     """What every adapter is told."""
     metrics = _local(port + _TO_METRICS)
-    return ("--listen", _local(port), "--metrics", metrics, "--registry", registry, "--drain-s", "2")
+    return ("--listen", _local(port), "--metrics", metrics, "--registry", registry, "--drain", "2")
 
 
 def _fake_cloud(platform: str, tag: str, port: int, id_seed: str, *, seed: bool) -> Child:
-    named = ("--name", tag, "--port", str(port), "--id-seed", f"{tag}/{id_seed}")
+    named = ("--name", tag, "--listen", _local(port), "--id-seed", f"{tag}/{id_seed}")
     arguments = (*named, *(() if seed else ("--empty",)))
     return Child(tag, f"cloudspan-{platform}", f"cloudspan_{platform}_fake", arguments, port)
 

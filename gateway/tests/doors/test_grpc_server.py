@@ -71,7 +71,7 @@ async def test_a_stop_lets_calls_under_way_end(deployment):
         return server_pb2.Server(name=NAME).SerializeToString()
 
     adapter.answers[GET_SERVER] = slow
-    async with deployment.opened(drain=5.0):
+    async with deployment.opened(drain_s=5.0):
         call = get_server(deployment.channel)
         under_way = asyncio.ensure_future(_answer(call))
         async with asyncio.timeout(5):

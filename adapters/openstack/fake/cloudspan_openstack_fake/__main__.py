@@ -1,4 +1,4 @@
-"""Run a fake OpenStack: `python -m cloudspan_openstack_fake --name alpha --port 7090`."""
+"""Run a fake OpenStack: `python -m cloudspan_openstack_fake --name alpha --listen 127.0.0.1:7090`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a fake ZStack: `python -m cloudspan_zstack_fake --name zeta --port 7092`."""
+"""Run a fake ZStack: `python -m cloudspan_zstack_fake --name zeta --listen 127.0.0.1:7092`."""
 
 from __future__ import annotations
 
