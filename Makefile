@@ -2,20 +2,19 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-UV := .venv/bin/uv
+PYTHON := python3
 UV_VERSION := 0.13.9
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
-.PHONY: help up test check proto faults soak e2e clients bench capabilities certs clean
+# What .venv/.ready needs is judged by .ci/install.py, not by file times.
+.PHONY: .venv/.ready help up test check proto faults soak e2e clients bench capabilities certs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
 
-.venv/.ready: uv.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml adapters/*/fake/pyproject.toml)
-	test -x $(PY) || python3 -m venv .venv
-	test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) sync --quiet --frozen --all-packages
-	touch $@
+# Whole after it, whatever was there before: half an environment, one for another Python, none.
+.venv/.ready:
+	@$(PYTHON) .ci/install.py $(UV_VERSION)
 
 up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them: make up [ARGS="--port-base 8070"]
 	@$(PY) -m cloudspan.cli up $(ARGS)
