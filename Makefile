@@ -2,23 +2,22 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-UV := .venv/bin/uv
+PYTHON := python3
 UV_VERSION := 0.13.9
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
-.PHONY: help up test check proto faults soak fuzz e2e clients bench capabilities certs clean
+# What .venv/.ready needs is judged by .ci/install.py, not by file times.
+.PHONY: .venv/.ready help up test check proto faults soak fuzz e2e clients bench capabilities certs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 20
 
-.venv/.ready: uv.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml adapters/*/fake/pyproject.toml)
-	test -x $(PY) || python3 -m venv .venv
-	test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) sync --quiet --frozen --all-packages
-	touch $@
+# Whole after it, whatever was there before: half an environment, one for another Python, none.
+.venv/.ready:
+	@$(PYTHON) .ci/install.py $(UV_VERSION)
 
-up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them
-	@$(PY) -m cloudspan.cli up
+up: .venv/.ready ## start gateway, adapters and fake clouds; Ctrl-C stops them: make up [ARGS="--port-base 8070"]
+	@$(PY) -m cloudspan.cli up $(ARGS)
 
 test: .venv/.ready ## run the tests
 	@$(PY) -m pytest -n 3 --dist worksteal -m "not faults and not e2e and not bench and not soak and not clients" $(ARGS)
@@ -91,5 +90,5 @@ certs: .venv/.ready ## create certificates for trials of mTLS, in .state/certs: 
 
 IDENTITIES := gateway.cloudspan memory openstack zstack
 
-clean: ## remove what was built; clouds are not touched
-	rm -rf .venv .state .pytest_cache .mypy_cache .ruff_cache
+clean: ## remove what was built; .state, with operations and certificates, stays
+	rm -rf .venv .state/gen-check .pytest_cache .mypy_cache .ruff_cache

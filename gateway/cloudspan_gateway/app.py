@@ -133,7 +133,7 @@ class Gateway:
                 )
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
-                    await self.table.settled(self.config.settle)
+                    await self.table.settled(self.config.wait_for_adapters)
                     yield self
             finally:
                 await store.close()
@@ -158,7 +158,7 @@ class Gateway:
                     yield self
                 finally:
                     self.readiness.set("server", ready=False)
-                    await self.server.stop(self.config.drain)
+                    await self.server.stop(self.config.drain_s)
 
     @asynccontextmanager
     async def _in_background(self, *works: Work) -> AsyncIterator[None]:
@@ -230,13 +230,12 @@ async def serve(config: GatewayConfig, stop: asyncio.Event) -> None:
     Raises:
         CloudspanError: An address can't be listened on, or the registry's URL is none.
     """
-    logs.configure(config.log_level, config.output)
     gateway = build(config)
     metrics = serve_metrics(gateway.metrics.registry, config.metrics, gateway.readiness) if config.metrics else None
     try:
         async with gateway.running():
             await gateway.until(stop)
-            log.info("gateway stops", drain_s=config.drain)
+            log.info("gateway stops", drain_s=config.drain_s)
     finally:
         if metrics is not None:
             metrics.close()

@@ -96,6 +96,8 @@ class Call:
     """What the adapter sent before its one message."""
     trailers: Metadata = ()
     """What goes behind the answer."""
+    warnings: Metadata = ()
+    """Trailers about what was asked: they go behind an answer and behind an error."""
     answered: bool = False
     """Whether anything of a streamed answer has left."""
     patient: bool = False

@@ -5,27 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
 
 from cloudspan_common.config import address, option
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.grpcs import Tls
-from cloudspan_common.logs import Format
 from cloudspan_common.names import ClusterRef, is_tag, parse_cluster
+from cloudspan_common.service_config import DRAIN, LISTEN, METRICS, REGISTRY, ServiceConfig, address_or_none, one_of
 from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.slots import PER_CLUSTER
 from cloudspan_gateway.storage.cipher import Cipher
 
-_LEVELS = ("debug", "info", "warning", "error")
 _LISTENS = ("none", "server", "mutual")
-
-
-def _one_of(*values: str) -> object:
-    def check(text: str) -> None:
-        if text not in values:
-            raise ValueError(f"{text!r} is not one of {', '.join(values)}")
-
-    return check
 
 
 def _installation(text: str) -> str:
@@ -55,29 +45,20 @@ def _claim(text: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class GatewayConfig:
+class GatewayConfig(ServiceConfig):
     """Run the Cloudspan gateway: one gRPC address for every cluster."""
 
-    listen: str = option("gRPC address to listen on.", default="127.0.0.1:7070", check=address)
-    metrics: str = option("HTTP address of the Prometheus metrics; empty for none.", default="127.0.0.1:7071")
-    registry: str = option(
-        "Where adapters register: static:FILE, consul://HOST:PORT or memory:.", default="static:.state/registry.yaml"
-    )
-    registry_token: str = option("Token for Consul, if its ACLs ask for one.", default="", secret=True)
+    listen: str = option(LISTEN, default="127.0.0.1:7070", check=address)
+    metrics: str = option(METRICS, default="127.0.0.1:7071", check=address_or_none)
+    registry: str = option(REGISTRY, default="static:.state/registry.yaml")
+    drain_s: float = option(DRAIN, default=30.0, unit="s", minimum=0)
     pool: tuple[str, ...] = option(
         "A name for one cluster, for metadata x-pool: NAME=platforms/P/clusters/C; repeatable.", default=(), check=_pool
-    )
-    tls_certificate: Path | None = option(
-        "PEM file of this gateway's certificate, for adapters; plain text without.", default=None
-    )
-    tls_key: Path | None = option("PEM file of the certificate's key.", default=None)
-    tls_authority: Path | None = option(
-        "PEM file of the authority that signs the certificates of adapters.", default=None
     )
     tls_listen: str = option(
         "TLS for callers: none, server (callers check this gateway), mutual (they show a certificate too).",
         default="none",
-        check=_one_of(*_LISTENS),
+        check=one_of(*_LISTENS),
     )
     claim: tuple[str, ...] = option(
         "Identity in a platform's adapter certificates: PLATFORM=IDENTITY; the tag itself if not given; repeatable.",
@@ -120,18 +101,11 @@ class GatewayConfig:
         unit="s",
         minimum=0,
     )
-    settle: float = option(
+    wait_for_adapters: float = option(
         "How long a start waits for the adapters it finds to describe themselves.", default=2.0, unit="s", minimum=0
-    )
-    drain: float = option("How long calls under way may go on at a stop.", default=30.0, unit="s", minimum=0)
-    log_level: str = option("Lowest level logged.", default="info", check=_one_of(*_LEVELS))
-    log_format: str = option(
-        "auto (for people on a terminal, else JSON), json or console.", default="auto", check=_one_of(*get_args(Format))
     )
 
     def __post_init__(self) -> None:
-        if self.metrics:
-            address(self.metrics)
         if self.tls_listen != "none" and self.tls_certificate is None:
             raise ValueError(f"--tls-listen {self.tls_listen} needs --tls-certificate, --tls-key and --tls-authority")
 
@@ -139,15 +113,6 @@ class GatewayConfig:
     def pools(self) -> dict[str, ClusterRef]:
         """The clusters by pool name."""
         return dict(_pool(text) for text in self.pool)
-
-    @property
-    def tls(self) -> Tls | None:
-        """What adapters are shown and asked for; None for plain text.
-
-        Raises:
-            InvalidRequest: Only some of the files are named.
-        """
-        return Tls.mutual(self.tls_certificate, self.tls_key, self.tls_authority)
 
     @property
     def own_tls(self) -> Tls | None:
@@ -189,8 +154,3 @@ class GatewayConfig:
     def claims(self) -> dict[str, str]:
         """Identity by platform."""
         return dict(_claim(text) for text in self.claim)
-
-    @property
-    def output(self) -> Literal["auto", "json", "console"]:
-        """`log_format`, as logging wants it."""
-        return cast("Format", self.log_format)

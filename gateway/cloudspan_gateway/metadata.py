@@ -16,6 +16,9 @@ REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
 PLATFORM, CLUSTER, POOL = "x-platform", "x-cluster", "x-pool"
 TAGS = frozenset({PLATFORM, CLUSTER, POOL})
+X_WAIT = "x-wait"
+# Believed as it comes until callers are identified; it decides about fairness and nothing else.
+X_TENANT = "x-tenant"
 
 # The caller's `authorization` never reaches an adapter; what does is named here.
 FORWARDED = frozenset({"tracestate"})

@@ -40,7 +40,7 @@ class Deployment:
     @asynccontextmanager
     async def opened(self, **config: object) -> AsyncIterator[Deployment]:
         settings = GatewayConfig(
-            **{"listen": "127.0.0.1:0", "metrics": "", "drain": 0.0, "database": "memory:", **config}
+            **{"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", **config}
         )
         self.gateway = app.build(settings, self.registry)
         async with self.gateway.running():

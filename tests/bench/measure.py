@@ -105,7 +105,7 @@ class Fake:
 def fake(directory: Path, name: str, *options: str) -> Iterator[Fake]:
     """A fake OpenStack in a process of its own."""
     port, clouds = free_port(), directory / f"{name}.yaml"
-    command = ("-m", "cloudspan_openstack_fake", "--name", name, "--port", str(port), "--empty")
+    command = ("-m", "cloudspan_openstack_fake", "--name", name, "--listen", f"127.0.0.1:{port}", "--empty")
     with Program(directory / f"{name}.log", *command, "--write-clouds", str(clouds), *options) as program:
         give_up = time.monotonic() + _START_S
         while "fake OpenStack" not in program.log.read_text():

@@ -52,7 +52,7 @@ async def _memory(stack, running, platform, *tags, delay_s=0.0):
     """A memory adapter that gateways reach through a relay only."""
     port = free_port()
     relay = await stack.enter_async_context(Relay("127.0.0.1", port, answer_after_s=delay_s))
-    clusters = [word for tag in tags for word in ("--clusters", tag)]
+    clusters = [word for tag in tags for word in ("--cluster", tag)]
     address = ("--listen", f"127.0.0.1:{port}", "--advertise", f"127.0.0.1:{relay.port}")
     options = ("--platform", platform, *address, *clusters, "--servers", "5")
     await asyncio.to_thread(lambda: running.adapter("cloudspan_memory", *options, name=platform))

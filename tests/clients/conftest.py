@@ -52,9 +52,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         free = f"127.0.0.1:{probe.getsockname()[1]}"
     registry = f"static:{tmp_path_factory.mktemp('clients') / 'registry.yaml'}"
-    clusters = ("--clusters", "main", "--clusters", "spare", "--servers", str(_SERVERS), "--delay-s", _CHANGE_S)
+    clusters = ("--cluster", "main", "--cluster", "spare", "--servers", str(_SERVERS), "--delay", _CHANGE_S)
     with ExitStack() as processes:
-        processes.enter_context(_program("cloudspan_memory", "--registry", registry, "--drain-s", "0", *clusters))
+        processes.enter_context(_program("cloudspan_memory", "--registry", registry, "--drain", "0", *clusters))
         options = ("--listen", free, "--metrics", "", "--drain", "0", "--database", "memory:")
         processes.enter_context(_program("cloudspan_gateway", "--registry", registry, *options))
         _wait_for(free, servers=2 * _SERVERS)

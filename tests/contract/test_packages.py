@@ -145,7 +145,7 @@ def test_a_fake_cloud_is_installed_without_the_adapter_that_it_is_for(folder, tm
     shown = subprocess.run(
         [image.program(image.command), "--help"], capture_output=True, text=True, timeout=30, check=True
     )
-    assert "--advertise" in shown.stdout or "--port" in shown.stdout
+    assert "--listen" in shown.stdout
 
 
 def test_every_dockerfile_is_built_here():

@@ -98,7 +98,7 @@ async def behind_relays(
             relays[service] = relay = await stack.enter_async_context(Relay(host, port))
             overrides[f"{key}_endpoint_override"] = url.replace(f":{port}", f":{relay.port}", 1)
         entries = {site.name: site.entry(**overrides)}
-        running = stack.enter_context(apart(entries, "--settle-s", str(SETTLE_S)))
+        running = stack.enter_context(apart(entries, "--settle", str(SETTLE_S)))
         cloud = await stack.enter_async_context(AsyncClient(running.address, retries=False))
         await ready(cloud)
         yield cloud, relays

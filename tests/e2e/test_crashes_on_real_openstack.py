@@ -58,7 +58,7 @@ class RealOpenStack:
 
     def adapter(self, directory):
         file = write_clouds(directory / "clouds.yaml", {self._site.name: self._site.entry()})
-        return ("--clouds", str(file), "--cluster", self._site.name, "--settle-s", str(SETTLE_S))
+        return ("--clouds", str(file), "--cluster", self._site.name, "--settle", str(SETTLE_S))
 
     def network_options(self, number):
         return {}

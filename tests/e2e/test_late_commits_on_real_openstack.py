@@ -42,7 +42,7 @@ async def _behind(make_relay, site, directory):
             overrides[f"{key}_endpoint_override"] = url.replace(f":{port}", f":{relay.port}", 1)
         file = write_clouds(directory / "clouds.yaml", {site.name: site.entry(**overrides)})
         running = stack.enter_context(world(directory))
-        options = ("--clouds", str(file), "--cluster", site.name, "--settle-s", str(SETTLE_S))
+        options = ("--clouds", str(file), "--cluster", site.name, "--settle", str(SETTLE_S))
         await asyncio.to_thread(running.adapter, "cloudspan_openstack", *options)
         client = await stack.enter_async_context(AsyncClient(running.address, retries=False))
         await ready(client)

@@ -103,7 +103,7 @@ async def _costs_less_than(gateway: Program, address: str, attack: Coroutine[Any
 @pytest.fixture
 def running(tmp_path: Path) -> Any:
     with world(tmp_path) as made:
-        made.adapter("cloudspan_memory", "--clusters", "main")
+        made.adapter("cloudspan_memory", "--cluster", "main")
         yield made
 
 

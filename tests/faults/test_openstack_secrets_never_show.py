@@ -110,7 +110,7 @@ async def test_no_secret_shows_in_logs_errors_or_metrics_however_calls_fail(tmp_
         file = tmp_path / "clouds.yaml"
         file.write_text(yaml.safe_dump({"clouds": {"east": openstack_entry(cloud, password=PASSWORD)}}))
         metrics = f"127.0.0.1:{free_port()}"
-        options = ("--settle-s", "0.2", "--log-level", "debug", "--metrics", metrics)
+        options = ("--settle", "0.2", "--log-level", "debug", "--metrics", metrics)
         with world(tmp_path, "--log-level", "debug") as running:
             await asyncio.to_thread(running.adapter, *openstack(file, ["east"], *options))
             async with (

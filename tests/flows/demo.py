@@ -17,7 +17,7 @@ from cloudspan_gateway.demo.launcher import check_free
 
 ROOT = Path(__file__).parents[2]
 _CLI = (sys.executable, "-m", "cloudspan.cli")
-_LAST_LINE = "Ctrl-C ends all of it."
+_LAST_LINE = "Ctrl-C ends all of it"
 
 
 def cli(*arguments: str, timeout_s: float = 20.0) -> subprocess.CompletedProcess[str]:
@@ -42,13 +42,13 @@ def free_base() -> int:
 class Demo:
     """One `cloudspan up`."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *options: str) -> None:
         self.base = free_base()
         self.state = state
         self.gateway = f"127.0.0.1:{self.base}"
         self.printed: list[str] = []
         self.ready_s = 0.0
-        command = [*_CLI, "up", "--port-base", str(self.base), "--state", str(state)]
+        command = [*_CLI, "up", "--port-base", str(self.base), "--state", str(state), *options]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
         )

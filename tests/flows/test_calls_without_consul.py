@@ -37,7 +37,7 @@ async def _calls_for(cloud, seconds):
 
 async def _without_an_agent(agent, until, seconds):
     registry = f"consul://127.0.0.1:{agent.http_port}?service=adapters"
-    async with gateway(registry) as cloud, program("-m", "cloudspan_memory", "--registry", registry, "--drain-s", "0"):
+    async with gateway(registry) as cloud, program("-m", "cloudspan_memory", "--registry", registry, "--drain", "0"):
 
         async def called():
             try:

@@ -49,7 +49,7 @@ async def test_the_commands_of_the_document_bring_up_a_pair_that_trusts_each_oth
     )
     async with (
         program(*_module(gateway, *ours)),
-        program(*_module(memory, "--drain-s", "0")),
+        program(*_module(memory, "--drain", "0")),
         AsyncClient(address, retries=False) as cloud,
     ):
 

@@ -39,7 +39,7 @@ async def test_a_bad_entry_costs_its_own_cluster(tmp_path, until, platform, fake
     async with fake("flow") as cloud:
         file.write_text(yaml.safe_dump({"clouds": clouds(cloud)}))
         arguments = ("-m", f"cloudspan_{platform}", "--clouds", str(file), *clusters, "--registry", registry)
-        async with gateway(registry) as client, program(*arguments, "--drain-s", "0"):
+        async with gateway(registry) as client, program(*arguments, "--drain", "0"):
 
             async def call(tag):
                 parent = f"platforms/{platform}/clusters/{tag}"

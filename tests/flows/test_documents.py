@@ -13,6 +13,7 @@ from tests.flows.demo import ROOT, cli
 
 from cloudspan.cli import capability_table
 from cloudspan.v1 import zone_pb2
+from cloudspan_common.config import config_command
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_memory.__main__ import MemoryConfig
 from cloudspan_openstack.config import OpenStackConfig
@@ -49,7 +50,7 @@ def test_the_readme_s_table_is_what_the_running_adapters_say(running_demo):
 def test_each_option_is_in_the_operators_document(config):
     """As `--name` in a table's row."""
     operating = (ROOT / "docs" / "operating.md").read_text()
-    flags = [f"--{name.replace('_', '-')}" for name in config.__dataclass_fields__]
+    flags = [param.opts[0] for param in config_command(config, print).params if param.name != "print_config"]
     assert [flag for flag in flags if f"| `{flag}` |" not in operating] == []
 
 
@@ -90,7 +91,7 @@ async def test_the_smallest_adapter_of_the_document_runs(tmp_path, until):
     script = tmp_path / "hello.py"
     script.write_text(_blocks("docs/writing-an-adapter.md", "python")[0])
     registry = f"static:{tmp_path / 'registry.yaml'}"
-    async with program(str(script), "--registry", registry, "--drain-s", "0"), gateway(registry) as cloud:
+    async with program(str(script), "--registry", registry, "--drain", "0"), gateway(registry) as cloud:
 
         async def zones():
             request = zone_pb2.ListZonesRequest(parent="platforms/-/clusters/-", page_size=1)

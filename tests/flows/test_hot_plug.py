@@ -35,7 +35,7 @@ def registry(request, tmp_path):
 
 
 def _acme(registry):
-    arguments = ("--platform", "acme", "--listen", "127.0.0.1:0", "--registry", registry, "--drain-s", "0")
+    arguments = ("--platform", "acme", "--listen", "127.0.0.1:0", "--registry", registry, "--drain", "0")
     return program("-m", "cloudspan_memory", *arguments)
 
 

@@ -38,7 +38,7 @@ async def cloud(tmp_path, until):
     """A gateway and a memory platform on which nothing that is begun ever ends."""
     registry = f"static:{tmp_path}/registry.yaml"
     (tmp_path / "registry.yaml").write_text("adapters: []\n")
-    words = ("-m", "cloudspan_memory", "--registry", registry, "--drain-s", "0", "--delay-s", NEVER_S)
+    words = ("-m", "cloudspan_memory", "--registry", registry, "--drain", "0", "--delay", NEVER_S)
     async with gateway(registry) as client, program(*words):
         await until(lambda: _served(client))
         yield client

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from tests.flows.demo import ROOT, Demo, cli, is_alive
+from tests.flows.demo import ROOT, Demo, cli, free_base, is_alive
 
 CHILDREN = 7
 PLATFORMS = ("memory", "openstack", "zstack")
@@ -121,6 +121,38 @@ def test_nothing_is_left_when_the_launcher_is_killed(demo):
     assert not [pid for pid in children if is_alive(pid)]
 
 
+@pytest.mark.timeout(180)  # two starts of everything, and a third where no other test has made it
+def test_operations_are_kept_between_starts_and_demos_side_by_side_do_not_meet(running_demo, tmp_path):
+    """The second start tells what it found; its folder is refused to a third, which leaves it alone."""
+    first = Demo(tmp_path)
+    first.wait_until_ready()
+    [kept, *_] = _operations(first)
+    assert first.stop() == 0
+    second = Demo(tmp_path)
+    try:
+        second.wait_until_ready()
+        assert second.printed[0].startswith("The operations of earlier starts are kept (--fresh forgets them).")
+        assert kept in _operations(second)
+        assert kept not in _operations(running_demo)
+        for one in (second, running_demo):
+            assert cli("platforms", "--gateway", one.gateway).stdout.count("READY") == 2 * len(PLATFORMS)
+        refused = cli("up", "--port-base", str(free_base()), "--state", str(tmp_path), "--fresh")
+        assert (refused.returncode, f"(process {second.process.pid})" in refused.stderr) == (1, True)
+        assert kept in _operations(second)
+    finally:
+        first.end()
+        second.end()
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path):
+    """In one line, and nothing in it is touched."""
+    (tmp_path / "operations.db").write_text("a real gateway's")
+    refused = cli("up", "--port-base", str(free_base()), "--state", str(tmp_path), "--fresh")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"Error: {tmp_path} was not made by `cloudspan up`")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("operations.db", "a real gateway's")]
+
+
 def test_a_port_in_use_is_one_clear_error(tmp_path):
     """The port and its would-be owner are named, nothing is started, the exit code is 1."""
     with socket.socket() as owner:
@@ -131,6 +163,12 @@ def test_a_port_in_use_is_one_clear_error(tmp_path):
     assert refused.returncode == 1
     assert f"{base} (gateway)" in refused.stderr
     assert "--port-base" in refused.stderr
+
+
+def _operations(demo):
+    shown = cli("operations", "--gateway", demo.gateway)
+    assert shown.returncode == 0, shown.stderr
+    return [line.split()[0] for line in shown.stdout.splitlines() if line.startswith("operations/")]
 
 
 def _answer(command):

@@ -36,7 +36,7 @@ class Walk:
             ("--directory ..", f"--directory {place}"),
             ("../acme", f"{place}/acme"),
             (".venv/bin/", f"{BIN}/"),
-            ("static:.state/registry.yaml", registry),
+            ("static:.state/demo-7070/registry.yaml", registry),
             ("127.0.0.1:7070", address),
         )
         self._environment = {**os.environ, "CLOUDSPAN_GATEWAY": address, "COLUMNS": "200"}

@@ -153,7 +153,7 @@ def _is_defect(line: str) -> bool:
 @pytest.fixture
 def running(tmp_path: Path) -> Any:
     with world(tmp_path) as made:
-        made.adapter("cloudspan_memory", "--clusters", "main")
+        made.adapter("cloudspan_memory", "--cluster", "main")
         yield made
 
 

@@ -114,7 +114,7 @@ class OpenStack:
     def adapter(self, directory: Path) -> tuple[str, ...]:
         file = directory / "clouds.yaml"
         file.write_text(yaml.safe_dump({"clouds": {"east": openstack_entry(self.cloud)}}))
-        return ("--clouds", str(file), "--cluster", "east", "--settle-s", str(self._settle_s))
+        return ("--clouds", str(file), "--cluster", "east", "--settle", str(self._settle_s))
 
     def cluster(self, directory: Path) -> Cluster:
         [made] = openstack_clusters({"east": openstack_entry(self.cloud)}, directory, settle_s=self._settle_s)
@@ -209,7 +209,7 @@ class Memory:
         self.network, self.external = f"{self.ref}/networks/private", f"{self.ref}/networks/public"
 
     def adapter(self, directory: Path) -> tuple[str, ...]:
-        return ("--clusters", "main")
+        return ("--cluster", "main")
 
     def cluster(self, directory: Path) -> Cluster:
         return self._cluster

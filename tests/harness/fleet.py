@@ -92,7 +92,7 @@ class Fleet:
 
     async def gateway(self, name: str = "gateway", *, prepare: Prepare = ()) -> AsyncClient:
         """Start a gateway, again where it was if it was there before; return a client of it."""
-        options = ("--listen", self.address(name), "--metrics", "", "--settle", "0", "--drain", "0")
+        options = ("--listen", self.address(name), "--metrics", "", "--wait-for-adapters", "0", "--drain", "0")
         key = ("--operations-key", str(self.directory / "operations.key"))
         words = (*options, "--database", self._database, *key, *self._registry, *self._options)
         self.children[name] = child = self._start(name, "cloudspan_gateway", words, prepare)
@@ -104,7 +104,7 @@ class Fleet:
     async def adapter(self, name: str = "adapter", *, prepare: Prepare = (), site: Site | None = None) -> Child:
         """Start an adapter, again where it was if it was there before; of another site than the fleet's if given."""
         served = site or self.site
-        options = ("--listen", self.address(name), "--instance", name, "--drain-s", "5")
+        options = ("--listen", self.address(name), "--instance", name, "--drain", "5")
         words = (*options, *self._registry, *served.adapter(self.directory))
         self.children[name] = child = self._start(name, served.module, words, prepare)
         await child.event("adapter serves")

@@ -89,7 +89,7 @@ class Deployment:
 async def deployment(*clusters: Cluster, settle: float = 0.2, retries: bool = False) -> AsyncIterator[Deployment]:
     """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
     registry = MemoryRegistry()
-    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain=0.0, settle=settle, database="memory:")
+    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=settle, database="memory:")
     gateway = build(config, registry)
     by_platform: dict[str, list[Cluster]] = {}
     for cluster in clusters:

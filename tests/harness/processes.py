@@ -152,7 +152,7 @@ class World:
 
     def spawn(self, module: str, *arguments: str, name: str) -> Program:
         """Start an adapter without waiting for it."""
-        options = ("-m", module, "--registry", f"static:{self.registry}", "--drain-s", "1", *arguments)
+        options = ("-m", module, "--registry", f"static:{self.registry}", "--drain", "1", *arguments)
         program = self.stack.enter_context(Program(self.directory / f"{name}.log", *options))
         self.adapters[name] = program
         return program
@@ -173,7 +173,7 @@ def world(directory: Path, *options: str) -> Iterator[World]:
             "-m",
             "cloudspan_gateway",
             *listen,
-            "--settle",
+            "--wait-for-adapters",
             "0",
             "--drain",
             "1",

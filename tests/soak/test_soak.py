@@ -41,7 +41,7 @@ class Memory:
         self.cloud = nullcontext()
 
     def adapter(self, directory):
-        return ("--delay-s", "0.02")
+        return ("--delay", "0.02")
 
     def census(self):
         return Counter()

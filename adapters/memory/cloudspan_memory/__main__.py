@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_common.config import option
-from cloudspan_common.logs import configure
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.service import run
 from cloudspan_kit import Adapter, AdapterConfig, serve_adapter
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
 class MemoryConfig(AdapterConfig):
     """Cloudspan adapter that keeps its clusters in memory, for trials and tests."""
 
-    platform: str = option("platform tag to serve", default="memory")
-    clusters: tuple[str, ...] = option("cluster tags; repeatable", default=("main",))
-    delay_s: float = option("how long a change takes", default=0.2, unit="s")
-    servers: int = option("servers that each cluster has at the start", default=0)
+    platform: str = option("Platform tag to serve.", default="memory")
+    cluster: tuple[str, ...] = option("A cluster to serve: its tag; repeatable.", default=("main",))
+    delay_s: float = option("How long a change takes.", default=0.2, unit="s", minimum=0)
+    servers: int = option("Servers that each cluster has at the start.", default=0, minimum=0)
 
 
 async def main_loop(config: MemoryConfig, stop: asyncio.Event) -> None:
     """Build the clusters and serve them until `stop`."""
-    clusters = [MemoryCluster(ClusterRef(config.platform, tag), delay_s=config.delay_s) for tag in config.clusters]
+    clusters = [MemoryCluster(ClusterRef(config.platform, tag), delay_s=config.delay_s) for tag in config.cluster]
     for cluster in clusters:
         cluster.seed_servers(config.servers)
     adapter = Adapter(
@@ -44,7 +43,6 @@ async def main_loop(config: MemoryConfig, stop: asyncio.Event) -> None:
 
 def main() -> None:
     """Start it: see `cloudspan-memory --help`."""
-    configure()
     run(MemoryConfig, main_loop, name="cloudspan-memory")
 
 

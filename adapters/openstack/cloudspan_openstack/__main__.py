@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudspan_common import logs, service
+from cloudspan_common import service
 from cloudspan_common.telemetry import new_registry
 from cloudspan_kit import Adapter, ClusterFile, serve_adapter
 from cloudspan_openstack.cloud.clouds import read_clouds
@@ -34,7 +34,6 @@ def adapter_of(config: OpenStackConfig, metrics: CollectorRegistry) -> Adapter:
 
 async def serve(config: OpenStackConfig, stop: asyncio.Event) -> None:
     """Serve the configured clusters until `stop` is set."""
-    logs.configure(config.log_level)
     metrics = new_registry()
     await serve_adapter(adapter_of(config, metrics), config, stop, metrics=metrics)
 

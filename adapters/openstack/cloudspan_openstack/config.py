@@ -13,20 +13,19 @@ from cloudspan_kit import AdapterConfig, tagged_cloud
 class OpenStackConfig(AdapterConfig):
     """Cloudspan adapter for OpenStack: serves clouds of a clouds.yaml as clusters of one platform."""
 
-    clouds: Path | None = option("clouds.yaml to read; openstacksdk's search path when not given", default=None)
+    clouds: Path | None = option("YAML file with the clouds; openstacksdk's search path when not given.", default=None)
     cluster: tuple[str, ...] = option(
-        "a cluster to serve, as tag=name-in-clouds.yaml or just the name; repeatable; all of --clouds if not given",
+        "A cluster to serve: tag=name-in-clouds.yaml or just the name; repeatable; all of --clouds if not given.",
         default=(),
         check=tagged_cloud,
     )
-    platform: str = option("platform tag", default="openstack")
+    platform: str = option("Platform tag to serve.", default="openstack")
     settle_s: float = option(
-        "how long a create that got no reply may still appear, before it is sent again",
+        "How long a create that got no reply may still appear, before it is sent again.",
         default=120.0,
         unit="s",
         minimum=0.0,
     )
-    log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
 
     def __post_init__(self) -> None:
         if not self.cluster and self.clouds is None:

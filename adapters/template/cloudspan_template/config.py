@@ -16,10 +16,12 @@ from cloudspan_kit import AdapterConfig, ClusterConfigs, revision_of
 class TemplateConfig(AdapterConfig):
     """Cloudspan adapter for Template."""
 
-    platform: str = option("platform tag to serve", default="template")
-    clusters: Path | None = option("YAML file with clusters: `clusters: {TAG: {endpoint: URL}}`", default=None)
-    cluster: str = option("tag of the only cluster, where there is no file", default="main")
-    endpoint: str = option("where its API is", default="http://127.0.0.1:9000")
+    platform: str = option("Platform tag to serve.", default="template")
+    clusters: Path | None = option("YAML file with clusters: `clusters: {TAG: {endpoint: URL}}`.", default=None)
+    cluster: tuple[str, ...] = option(
+        "A cluster to serve without a file: its tag; repeatable.", default=("main",)
+    )
+    endpoint: str = option("Where the API of those clusters is.", default="http://127.0.0.1:9000")
 
 
 class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -15,11 +15,10 @@ DEFAULT_FILE = Path("/etc/cloudspan/zstack.yaml")
 class ZStackConfig(AdapterConfig):
     """Cloudspan adapter for ZStack: serves clouds of a YAML file as clusters of one platform."""
 
-    clouds: Path = option("YAML file with the clouds, shaped like clouds.yaml", default=DEFAULT_FILE)
+    clouds: Path = option("YAML file with the clouds, shaped like clouds.yaml.", default=DEFAULT_FILE)
     cluster: tuple[str, ...] = option(
-        "a cluster to serve, as tag=name-in-the-file or just the name; repeatable; all of the file if not given",
+        "A cluster to serve: tag=name-in-the-file or just the name; repeatable; all of the file if not given.",
         default=(),
         check=tagged_cloud,
     )
-    platform: str = option("platform tag", default="zstack")
-    log_level: str = option("lowest level that is logged: debug, info, warning, error", default="info")
+    platform: str = option("Platform tag to serve.", default="zstack")

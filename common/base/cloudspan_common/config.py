@@ -48,8 +48,9 @@ def option(help: str, *, default: T, **spec: Any) -> T:  # noqa: A002 - click ca
     Args:
         help: One sentence for `--help`.
         default: The value on a laptop with nothing installed.
-        spec: `unit` of the value; `env` and `flag` where the names made from the field's don't do; `secret` masks
-            the value wherever it is shown; `minimum` for numbers; `check` raises ValueError on a bad value.
+        spec: `unit` of the value, which the option's name leaves out (`drain_s` in s is `--drain`); `env` and `flag`
+            where the names made from the field's don't do; `secret` masks the value wherever it is shown; `minimum`
+            for numbers; `check` raises ValueError on a bad value.
     """
     metadata = {_METADATA_KEY: OptionSpec(help, **spec)}
     return dataclasses.field(default=default, metadata=metadata)
@@ -133,7 +134,7 @@ def _fields(config_type: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], Op
 
 def _click_option(field: dataclasses.Field[Any], spec: OptionSpec, hint: Any, env_prefix: str) -> click.Option:
     repeatable = get_origin(hint) is tuple
-    flag = spec.flag or "--" + field.name.replace("_", "-")
+    flag = spec.flag or "--" + _name(field, spec).replace("_", "-")
     if hint is bool:
         flag += "/--no-" + flag.removeprefix("--")
     return click.Option(
@@ -179,8 +180,13 @@ def _checked(spec: OptionSpec) -> Callable[[click.Context, click.Parameter, Any]
     return callback
 
 
+def _name(field: dataclasses.Field[Any], spec: OptionSpec) -> str:
+    """What the option is called: the field's name without its unit, which the help text and the value show."""
+    return field.name.removesuffix(f"_{spec.unit}") if spec.unit else field.name
+
+
 def _env(field: dataclasses.Field[Any], spec: OptionSpec, env_prefix: str) -> str:
-    return spec.env or f"{env_prefix}_{field.name.upper()}"
+    return spec.env or f"{env_prefix}_{_name(field, spec).upper()}"
 
 
 _SOURCES = {
@@ -201,7 +207,7 @@ def _described(
         source = context.get_parameter_source(field.name)
         origin = _SOURCES.get(source, "default") if source else "default"
         value = _shown(getattr(config, field.name), spec)
-        yield f"{field.name} = {value}  # {origin}; {_env(field, spec, env_prefix)}"
+        yield f"{_name(field, spec)} = {value}  # {origin}; {_env(field, spec, env_prefix)}"
 
 
 def _shown(value: Any, spec: OptionSpec) -> str:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import uvloop
 
+from cloudspan_common import logs
 from cloudspan_common.config import ENV_PREFIX, config_command
 from cloudspan_common.errors import CloudspanError
+from cloudspan_common.service_config import ServiceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -30,12 +32,14 @@ def run(
     name: str | None = None,
     env_prefix: str = ENV_PREFIX,
 ) -> None:
-    """Read the configuration, serve until a signal, and exit the process.
+    """Read the configuration, set up the log, serve until a signal, and exit the process.
 
     A domain error (an address in use, an unreadable file) is one line on stderr and exit code 1, not a traceback.
     """
 
     def body(config: T) -> None:
+        if isinstance(config, ServiceConfig):
+            logs.configure(config.log_level, config.output)
         try:
             run_service(lambda stop: serve(config, stop))
         except CloudspanError as error:

@@ -52,7 +52,7 @@ def test_without_anything_the_defaults_hold(invoke):
 def test_each_type_is_read_from_the_command_line(invoke):
     """str, int, float, bool, Path, optional Path and repeatable str."""
     arguments = (
-        "--listen 0.0.0.0:80 --workers 9 --poll-s 2 --no-reflect --state-dir /s --tls-key /k --cluster a --cluster b"
+        "--listen 0.0.0.0:80 --workers 9 --poll 2 --no-reflect --state-dir /s --tls-key /k --cluster a --cluster b"
     )
     config = Config("0.0.0.0:80", 9, 2.0, False, Path("/s"), Path("/k"), ("a", "b"), "")
     assert invoke(*arguments.split())[1] == config
@@ -60,19 +60,19 @@ def test_each_type_is_read_from_the_command_line(invoke):
 
 def test_the_environment_speaks_where_the_command_line_is_silent(invoke):
     """Lists are separated by commas there."""
-    _, config = invoke("--workers", "2", CLOUDSPAN_WORKERS="8", CLOUDSPAN_POLL_S="3", CLOUDSPAN_CLUSTER="a, b")
+    _, config = invoke("--workers", "2", CLOUDSPAN_WORKERS="8", CLOUDSPAN_POLL="3", CLOUDSPAN_CLUSTER="a, b")
     assert (config.workers, config.poll_s, config.cluster) == (2, 3.0, ("a", "b"))
 
 
 def test_print_config_says_where_each_value_came_from(invoke):
     """The body does not run, secrets are masked, units are shown."""
-    result, config = invoke("--workers", "2", "--print-config", CLOUDSPAN_POLL_S="3", CONSUL_HTTP_TOKEN="canary-1")
+    result, config = invoke("--workers", "2", "--print-config", CLOUDSPAN_POLL="3", CONSUL_HTTP_TOKEN="canary-1")
     lines = result.output.splitlines()
     assert config is None
     assert result.exit_code == 0
     assert "listen = 127.0.0.1:7070  # default; CLOUDSPAN_LISTEN" in lines
     assert "workers = 2  # command line; CLOUDSPAN_WORKERS" in lines
-    assert "poll_s = 3.0 s  # environment; CLOUDSPAN_POLL_S" in lines
+    assert "poll = 3.0 s  # environment; CLOUDSPAN_POLL" in lines
     assert "token = ***  # environment; CONSUL_HTTP_TOKEN" in lines
     assert "cluster = (none)  # default; CLOUDSPAN_CLUSTER" in lines
     assert "canary-1" not in result.output
@@ -83,8 +83,8 @@ def test_print_config_says_where_each_value_came_from(invoke):
     [
         (["--workers", "many"], "'--workers'"),
         (["--workers", "0"], "'--workers'"),
-        (["--poll-s", "nan"], "'--poll-s'"),
-        (["--poll-s", "inf"], "'--poll-s'"),
+        (["--poll", "nan"], "'--poll'"),
+        (["--poll", "inf"], "'--poll'"),
         (["--listen", "127.0.0.1:99999"], "'--listen'"),
         (["--tls-key", "/k"], "--tls-key needs at least one --cluster"),
     ],
@@ -163,7 +163,7 @@ from cloudspan_common.service import run
 
 @dataclass(frozen=True)
 class Config:
-    drain_s: float = option("Time to drain.", default=0.0)
+    drain_s: float = option("Time to drain.", default=0.0, unit="s")
     refuse: bool = option("Fail at start.", default=False)
 
 async def serve(config, stop):
@@ -196,7 +196,7 @@ async def test_a_signal_drains_the_service(number):
 
 async def test_a_second_signal_does_not_wait_for_the_drain():
     """For an operator who is in a hurry."""
-    process = await _start("--drain-s", "50")
+    process = await _start("--drain", "50")
     await process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert await process.stdout.readline() == b"draining\n"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import click
 
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.service import run_service
-from cloudspan_gateway.demo import demo, plan
+from cloudspan_gateway.demo import demo, folder, plan
 
 
 @click.command()
@@ -21,14 +22,20 @@ from cloudspan_gateway.demo import demo, plan
     help="The gateway's port; all other ports lie within 22 above it.",
 )
 @click.option("--no-seed", is_flag=True, help="Start with empty clouds.")
+@click.option("--fresh", is_flag=True, help="Forget the operations of earlier starts; they are kept otherwise.")
 @click.option(
-    "--state", type=click.Path(path_type=Path), default=Path(".state"), show_default=True, help="Where files are kept."
+    "--state",
+    type=click.Path(path_type=Path),
+    help="Folder of this demo's files; .state/demo-PORT_BASE of the checkout if not given, "
+    "~/.local/state/cloudspan/demo-PORT_BASE without one.",
 )
-def up(port_base: int, *, no_seed: bool, state: Path) -> None:
+def up(port_base: int, *, no_seed: bool, fresh: bool, state: Path | None) -> None:
     """Start a gateway, three adapters and three fake clouds here, until Ctrl-C."""
     os.umask(0o077)  # what it and its children write holds credentials
-    planned = plan.demo(state, port_base, seed=not no_seed)
     try:
-        run_service(lambda stop: demo.up(planned, stop, seed=not no_seed))
+        state = state or folder.default_folder(port_base)
+        with folder.held(state) as lock:
+            planned = plan.demo(state, port_base, seed=not no_seed, fresh=fresh, id_seed=secrets.token_hex(8))
+            run_service(lambda stop: demo.up(planned, stop, seed=not no_seed, inherited=(lock,)))
     except CloudspanError as error:
         raise click.ClickException(error.message) from error

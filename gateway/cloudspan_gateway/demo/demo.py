@@ -12,10 +12,10 @@ from cloudspan import client
 from cloudspan.v1 import flavor_pb2, image_pb2, network_pb2, volume_pb2
 from cloudspan_common.errors import GaveUp, OutOfTime
 from cloudspan_gateway.demo.launcher import Launcher
-from cloudspan_gateway.demo.sample_calls import Ingredients, sample_calls
+from cloudspan_gateway.demo.sample_calls import Ingredients, as_typed, sample_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.demo.plan import Plan
@@ -25,15 +25,25 @@ _POLL_S = 0.05
 _GIB = 1024**3
 
 
-async def up(plan: Plan, stop: asyncio.Event, *, seed: bool) -> None:
+_KEPT = """The operations of earlier starts are kept (--fresh forgets them). The clouds, which are in memory, start
+anew: what those operations created is gone, and one that was not finished ends with an error or creates it again."""
+
+
+async def up(plan: Plan, stop: asyncio.Event, *, seed: bool, inherited: Sequence[int] = ()) -> None:
     """Run the plan until `stop`, then end all of it.
+
+    Args:
+        plan: What runs.
+        stop: Ends it.
+        seed: Whether there is anything in the clouds at the start.
+        inherited: Descriptors that the children keep open: the lock of the demo's folder.
 
     Raises:
         PreconditionFailed: A child did not start, or ended by itself; everything else was ended.
         OutOfTime: A child, or a cluster behind it, does not answer; everything else was ended.
         GaveUp: A cluster can't be seeded; everything else was ended.
     """
-    launcher = Launcher(plan)
+    launcher = Launcher(plan, inherited)
     try:
         await _first_of(launcher.first_death(), _bring_up(launcher, plan, seed=seed), stop.wait())
     finally:
@@ -43,6 +53,8 @@ async def up(plan: Plan, stop: asyncio.Event, *, seed: bool) -> None:
 
 async def _bring_up(launcher: Launcher, plan: Plan, *, seed: bool) -> None:
     started = time.monotonic()
+    if plan.kept and (plan.state / plan.kept).exists():
+        click.echo(_KEPT)
     click.echo(f"starting {', '.join(child.name for child in plan.children)}; logs in {plan.state / 'logs'}")
     await launcher.start()
     async with client.AsyncClient(plan.gateway) as cloud:
@@ -110,4 +122,7 @@ def _welcome(plan: Plan, parts: Ingredients, took_s: float) -> str:
     lines = [f"ready after {took_s:.1f} s: gateway {plan.gateway}, metrics http://{plan.metrics}/metrics", clusters]
     for call in sample_calls(parts):
         lines += ["", f"# {call.title}", call.grpcurl(plan.gateway), call.buf_curl(plan.gateway)]
-    return "\n".join([*lines, "", "Ctrl-C ends all of it."])
+    lines += ["", "# The same as tables"]
+    for words in ("platforms", "clusters", "operations", "check openstack/alpha"):
+        lines.append(f"{as_typed('cloudspan')} {words} --gateway {plan.gateway}")
+    return "\n".join([*lines, "", "Ctrl-C ends all of it; the operations are kept for the next start."])

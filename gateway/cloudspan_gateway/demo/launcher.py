@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cloudspan_common.errors import OutOfTime, PreconditionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cloudspan_gateway.demo.plan import Child, Plan
@@ -34,8 +34,9 @@ _TETHER = "cloudspan_gateway.demo.tether"
 class Launcher:
     """The processes of one plan."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, inherited: Sequence[int] = ()) -> None:
+        """Take a plan, and descriptors that stay open as long as one of its children lives."""
+        self._plan, self._inherited = plan, inherited
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._ready = {child.name: asyncio.Event() for child in plan.children}
         self._ended: asyncio.Queue[Child] = asyncio.Queue()
@@ -115,6 +116,7 @@ class Launcher:
                 stderr=asyncio.subprocess.STDOUT,
                 env=_environment(),
                 start_new_session=True,
+                pass_fds=self._inherited,
             )
 
     async def _watch(self, child: Child, process: asyncio.subprocess.Process) -> None:

@@ -21,8 +21,8 @@ MAX_BASE = 65_535 - 22
 _REGISTRY = "registry.yaml"
 _CLOUDS, _ZSTACK_CLOUDS = "clouds.yaml", "zstack.yaml"
 _ZETA = "zeta"
-_OPERATIONS = "operations.db"
 _TO_METRICS = 3  # from an adapter's port to that of its metrics: 7080 to 7083
+_OPERATIONS, _OPERATIONS_FILES = "operations.db", "operations.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ class Plan:
     files: Mapping[str, str]
     """What stands in `state` before anything starts: text by name."""
     forgotten: tuple[str, ...] = ()
-    """Patterns of what an earlier run left in `state` and this one must not find."""
+    """Patterns of what an earlier start left in `state` and this one is not to find."""
+    kept: str = ""
+    """What of an earlier start this one goes on with, if it is there: a file in `state`."""
 
     @property
     def ports(self) -> dict[int, str]:
@@ -72,8 +74,18 @@ class Plan:
         return self.state / "logs" / f"{child.name}.log"
 
 
-def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
-    """Return the plan of the demo: a gateway, three adapters, four clusters, three of them fake clouds."""
+def demo(
+    state: Path, base: int = DEFAULT_BASE, *, seed: bool = True, fresh: bool = False, id_seed: str = "demo"
+) -> Plan:
+    """Return the plan of the demo: a gateway, three adapters, four clusters, three of them fake clouds.
+
+    Args:
+        state: The demo's own folder.
+        base: The gateway's port; the others follow from it.
+        seed: Whether there is anything in the clouds at the start.
+        fresh: Whether the operations of earlier starts are forgotten.
+        id_seed: Of the ids in the fake clouds; another at each start, as no cloud gives an id twice.
+    """
     registry = f"static:{state / _REGISTRY}"
     clouds = {tag: base + 20 + index for index, tag in enumerate(("alpha", "beta"))}
     zeta = base + 22
@@ -82,8 +94,8 @@ def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
         gateway=_local(base),
         metrics=_local(base + 1),
         children=(
-            *(_fake_cloud("openstack", tag, port, seed=seed) for tag, port in clouds.items()),
-            _fake_cloud("zstack", _ZETA, zeta, seed=seed),
+            *(_fake_cloud("openstack", tag, port, id_seed, seed=seed) for tag, port in clouds.items()),
+            _fake_cloud("zstack", _ZETA, zeta, id_seed, seed=seed),
             _memory(base + 10, registry, seed=seed),
             _adapter("openstack", base + 11, registry, state / _CLOUDS, tuple(clouds)),
             _adapter("zstack", base + 12, registry, state / _ZSTACK_CLOUDS, (_ZETA,)),
@@ -100,8 +112,8 @@ def demo(state: Path, base: int = DEFAULT_BASE, *, seed: bool = True) -> Plan:
             _CLOUDS: _clouds_yaml(clouds),
             _ZSTACK_CLOUDS: _zstack_yaml(zeta),
         },
-        # The fake clouds begin anew, and so do the operations on them.
-        forgotten=(f"{_OPERATIONS}*",),
+        forgotten=(_OPERATIONS_FILES,) if fresh else (),
+        kept="" if fresh else _OPERATIONS,
     )
 
 
@@ -126,11 +138,12 @@ def _adapter(platform: str, port: int, registry: str, clouds: Path, tags: tuple[
 def _common(port: int, registry: str) -> tuple[str, ...]:
     """What every adapter is told."""
     metrics = _local(port + _TO_METRICS)
-    return ("--listen", _local(port), "--metrics", metrics, "--registry", registry, "--drain-s", "2")
+    return ("--listen", _local(port), "--metrics", metrics, "--registry", registry, "--drain", "2")
 
 
-def _fake_cloud(platform: str, tag: str, port: int, *, seed: bool) -> Child:
-    arguments = ("--name", tag, "--port", str(port), *(() if seed else ("--empty",)))
+def _fake_cloud(platform: str, tag: str, port: int, id_seed: str, *, seed: bool) -> Child:
+    named = ("--name", tag, "--listen", _local(port), "--id-seed", f"{tag}/{id_seed}")
+    arguments = (*named, *(() if seed else ("--empty",)))
     return Child(tag, f"cloudspan-{platform}", f"cloudspan_{platform}_fake", arguments, port)
 
 

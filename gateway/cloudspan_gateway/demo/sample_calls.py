@@ -37,7 +37,7 @@ class SampleCall:
         headers = (word for header in self.headers for word in ("-H", header))
         data = ("-d", self.json) if self.request else ()
         options = ("--http2-prior-knowledge", "--protocol", "grpc")
-        return shlex.join((_buf(), "curl", *options, *headers, *data, f"http://{address}/{self.method}"))
+        return shlex.join((as_typed("buf"), "curl", *options, *headers, *data, f"http://{address}/{self.method}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ def sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
     )
 
 
-def _buf() -> str:
-    """The buf of this environment, as one would type it here."""
-    beside = Path(sys.executable).with_name("buf")
+def as_typed(program: str) -> str:
+    """Return a program of this environment as one would type it here."""
+    beside = Path(sys.executable).with_name(program)
     if not beside.exists():
-        return "buf"
+        return program
     here = Path.cwd()
     return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)

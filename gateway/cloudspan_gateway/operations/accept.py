@@ -19,6 +19,7 @@ from cloudspan_common.errors import CloudspanError, Code, InvalidRequest, Violat
 from cloudspan_common.logs import get_logger
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
+from cloudspan_gateway.metadata import X_TENANT, X_WAIT
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-X_WAIT = "x-wait"
-# Believed as it comes until callers are identified; it decides about fairness and nothing else.
-X_TENANT = "x-tenant"
 _MAX_TENANT = 64
 AT_ONCE_S = 1.0
 """How long a cast waits for the cloud to say that its request can never be carried out, in seconds."""

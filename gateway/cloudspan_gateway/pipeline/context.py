@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan_common import telemetry
 from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, REQUEST_ID, TAGS, TRACEPARENT
+from cloudspan_gateway.pipeline.unknown_metadata import is_unknown, warnings
 
 if TYPE_CHECKING:
     from cloudspan_gateway.call import Answer, Call
@@ -27,6 +28,7 @@ async def add_context(call: Call, proceed: Proceed) -> Answer:
     """Read what the caller says of itself; make what it left out."""
     request_id, traceparent = "", None
     tags: dict[str, str] = {}
+    unknown: list[str] = []
     for key, value in call.metadata:
         if key == REQUEST_ID:
             request_id = str(value)
@@ -36,6 +38,10 @@ async def add_context(call: Call, proceed: Proceed) -> Answer:
             tags[key] = str(value)
         elif (key in FORWARDED or key.startswith(FORWARDED_PREFIX)) and _can_be_sent(key, value):
             call.carried = (*call.carried, (key, value))
+        elif is_unknown(key):
+            unknown.append(key)
+    if unknown:
+        call.warnings = warnings(unknown)
     call.tags = tags
     call.request_id = request_id if _GOOD_ID.fullmatch(request_id) else telemetry.new_request_id()
     call.traceparent = telemetry.traceparent(traceparent)

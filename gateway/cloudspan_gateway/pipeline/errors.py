@@ -35,14 +35,14 @@ class Errors:
             call.reason = error.message
             # The message is an adapter's: of any length, and not always the same in both places.
             message, trailers = passed_on(error.code.value[0], error.message, error.trailers)
-            call.ending = Ending(error.code, message, (*trailers, (REQUEST_ID, call.request_id)))
+            call.ending = Ending(error.code, message, (*trailers, (REQUEST_ID, call.request_id), *call.warnings))
         except Exception as error:
             self._metrics.defects.inc()
             log.exception("call failed with a defect of the gateway", method=call.path, request_id=call.request_id)
             text = f"the gateway failed with {type(error).__name__}; its log has more under this request id"
             _end(call, Defect(text))
         else:
-            call.trailers = (*call.trailers, (REQUEST_ID, call.request_id))
+            call.trailers = (*call.trailers, (REQUEST_ID, call.request_id), *call.warnings)
             return answer
         return None
 
@@ -54,4 +54,4 @@ def _end(call: Call, error: CloudspanError) -> None:
         error.metadata.setdefault("cluster", ref.cluster)
     call.reason = error.message
     message, details = errors.ending(error, call.request_id)
-    call.ending = Ending(error.code, message, (*details, (REQUEST_ID, call.request_id)))
+    call.ending = Ending(error.code, message, (*details, (REQUEST_ID, call.request_id), *call.warnings))

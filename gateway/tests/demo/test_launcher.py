@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,18 @@ async def test_children_run_after_start_and_are_gone_after_stop(tmp_path):
     assert (tmp_path / "logs" / "two.log").exists()
     assert not _takes_connections(one.port)
     assert not _takes_connections(two.port)
+
+
+async def test_only_what_is_to_be_forgotten_is_deleted_at_a_start(tmp_path):
+    """And not before it is known that the start can be made."""
+    for name in ("operations.db", "operations.key", "mine.txt"):
+        (tmp_path / name).write_text("x")
+    made = replace(_plan(tmp_path, _web("one")), forgotten=("operations.*",))
+    with pytest.raises(PreconditionFailed):
+        await Launcher(replace(made, children=(_web("one", module="no_such_package.program"),))).start()
+    assert (tmp_path / "operations.db").exists()
+    async with _running(made):
+        assert sorted(file.name for file in tmp_path.glob("*.*")) == ["mine.txt", "note.txt"]
 
 
 async def test_a_port_in_use_is_named_before_anything_starts(tmp_path):

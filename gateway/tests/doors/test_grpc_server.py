@@ -48,6 +48,19 @@ async def test_a_defect_of_the_gateway_is_reported_and_counted_and_the_gateway_g
     assert "cloudspan_gateway_defects_total 1.0" in text
 
 
+async def test_a_header_near_one_of_ours_is_named_in_a_trailer(deployment):
+    """Behind an answer and behind an error alike."""
+    await deployment.plug_in()
+    text = "unknown metadata x_request_id; did you mean x-request-id?"
+    async with deployment.opened():
+        call = get_server(deployment.channel, metadata=(("x_request_id", "mine"),))
+        assert (await call).name == NAME
+        assert dict(await call.trailing_metadata())["x-cloudspan-warning"] == text
+        nowhere = deployment.channel.unary_unary("/no.Such/Method")
+        error = await refused(nowhere(b"", metadata=(("x_request_id", "mine"),)))
+        assert dict(error.trailing_metadata())["x-cloudspan-warning"] == text
+
+
 async def test_a_stop_lets_calls_under_way_end(deployment):
     """New calls are refused, the one at the adapter is answered."""
     adapter = await deployment.plug_in()
@@ -58,7 +71,7 @@ async def test_a_stop_lets_calls_under_way_end(deployment):
         return server_pb2.Server(name=NAME).SerializeToString()
 
     adapter.answers[GET_SERVER] = slow
-    async with deployment.opened(drain=5.0):
+    async with deployment.opened(drain_s=5.0):
         call = get_server(deployment.channel)
         under_way = asyncio.ensure_future(_answer(call))
         async with asyncio.timeout(5):

@@ -45,3 +45,10 @@ async def test_metadata_that_grpc_would_not_send_is_not_carried_on(odd: str) -> 
         ("tracestate", odd), ("x-cloudspan-a", odd), ("x-cloudspan-b", "good"), ("x-cloudspan-c-bin", b"\xff")
     )
     assert asked.carried == (("x-cloudspan-b", "good"), ("x-cloudspan-c-bin", b"\xff"))
+
+
+async def test_metadata_near_ours_is_warned_of_and_changes_nothing() -> None:
+    """What was not understood routes nothing and is not carried on."""
+    asked = await with_context(("x_platform", "p"), ("x-cloudspan-a", "a"), ("x-forwarded-for", "192.0.2.1"))
+    assert (asked.tags, asked.carried) == ({}, (("x-cloudspan-a", "a"),))
+    assert asked.warnings == (("x-cloudspan-warning", "unknown metadata x_platform; did you mean x-platform?"),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+import pytest
 from gateway.tests.calls import call
 from google.rpc import status_pb2
 from grpc.aio import Metadata
@@ -16,8 +17,11 @@ from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.routing.forward import AdapterError
 
 
-async def ended_with(raised: Exception | None, metrics: GatewayMetrics | None = None) -> Call:
+async def ended_with(
+    raised: Exception | None, metrics: GatewayMetrics | None = None, warnings: tuple[tuple[str, str], ...] = ()
+) -> Call:
     asked = call("/a.B/C")
+    asked.warnings = warnings
     asked.request_id, asked.target = "r", Target("a.B/C", ClusterRef("p", "c"))
 
     async def proceed(_: Call) -> bytes:
@@ -72,3 +76,11 @@ async def test_an_adapters_error_is_made_small_enough_for_every_client() -> None
     assert whole.startswith(asked.ending.message[:-1])
     assert dict(asked.ending.trailers)["x-served-by"] == "acme-1"
     assert asked.reason == whole
+
+
+@pytest.mark.parametrize("raised", [None, NotFound("no such server"), KeyError("x")])
+async def test_warnings_go_behind_an_answer_and_behind_an_error(raised: Exception | None) -> None:
+    """A slip in `x-platform` is often why a call fails."""
+    asked = await ended_with(raised, warnings=(("x-cloudspan-warning", "careful"),))
+    trailers = asked.ending.trailers if asked.ending else asked.trailers
+    assert dict(trailers)["x-cloudspan-warning"] == "careful"

@@ -1,4 +1,4 @@
-"""Run a fake OpenStack: `python -m cloudspan_openstack_fake --name alpha --port 7090`."""
+"""Run a fake OpenStack: `python -m cloudspan_openstack_fake --name alpha --listen 127.0.0.1:7090`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def main() -> None:
     parser.add_argument("--write-clouds", type=Path, metavar="PATH", help="write clouds.yaml there")
     arguments = parser.parse_args()
     timing = Timing(**program.timing(arguments.build_time))
-    cloud = FakeCloud(**program.settings(arguments), timing=timing, advertise=arguments.advertise)
+    told = {"advertise": arguments.advertise, "id_seed": arguments.id_seed}
+    cloud = FakeCloud(**program.settings(arguments), timing=timing, **told)
 
     def ready() -> str:
         if arguments.write_clouds:

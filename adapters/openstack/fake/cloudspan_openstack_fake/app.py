@@ -61,9 +61,10 @@ class FakeCloud(FakeServer[Call, Fault]):
         timing: Timing | None = None,
         demo: bool = False,
         advertise: str = "",
+        id_seed: str = "",
     ) -> None:
         self.name, self._advertise = name, advertise
-        self.store = Store(name, clock or SystemClock(), timing or Timing())
+        self.store = Store(name, clock or SystemClock(), timing or Timing(), id_seed)
         super().__init__(self.store, host, port)
         self._mint = TokenMint(self.store, token_ttl_s)
         tools = seed.Tools(self.store, PortDesk(self.store), VolumeLife(self.store), Glance(self.store))

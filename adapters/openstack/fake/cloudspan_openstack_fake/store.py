@@ -101,10 +101,10 @@ def _by_id(row: Json) -> Any:
 class Store:
     """The tables, the clock and the id source of one fake cloud."""
 
-    def __init__(self, name: str, clock: Clock, timing: Timing) -> None:
+    def __init__(self, name: str, clock: Clock, timing: Timing, id_seed: str = "") -> None:
         self.name, self.clock, self.timing = name, clock, timing
         self.timeline = Timeline(clock)
-        self.random = random.Random(name)  # noqa: S311 - ids must be reproducible, nothing here is secret
+        self.random = random.Random(id_seed or name)  # noqa: S311 - ids must be reproducible, nothing here is secret
         self._seq = 0
         self.projects: dict[str, Project] = {}
         self.users: dict[str, User] = {}

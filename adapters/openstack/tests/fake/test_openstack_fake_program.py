@@ -16,8 +16,8 @@ async def test_the_program_seeds_serves_writes_clouds_and_ends_on_sigterm(tmp_pa
     arguments = (
         "--name",
         "prog",
-        "--port",
-        "0",
+        "--listen",
+        "127.0.0.1:0",
         "--seed",
         "5",
         "servers",

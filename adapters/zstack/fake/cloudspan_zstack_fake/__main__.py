@@ -1,4 +1,4 @@
-"""Run a fake ZStack: `python -m cloudspan_zstack_fake --name zeta --port 7092`."""
+"""Run a fake ZStack: `python -m cloudspan_zstack_fake --name zeta --listen 127.0.0.1:7092`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def main() -> None:
     cloud = FakeCloud(
         **program.settings(arguments),
         timing=Timing(**program.timing(build_s), image_s=build_s / 4),
-        settings=Settings(utc_offset_s=int(arguments.utc_offset * 3600), locale=arguments.locale),
+        settings=Settings(
+            utc_offset_s=int(arguments.utc_offset * 3600), locale=arguments.locale, id_seed=arguments.id_seed
+        ),
         commercial=not arguments.open_source,
     )
 

@@ -62,6 +62,8 @@ class Settings:
     new_java_dates: bool = False
     management_address: str = "192.0.2.10:8080"
     """What the server takes for its own address and tells in `location`; as a rule clients can't reach it."""
+    id_seed: str = ""
+    """What uuids are made from; the cloud's name when empty."""
 
 
 class Table:
@@ -133,7 +135,7 @@ class Store:
         self.name, self.clock, self.timing, self.settings = name, clock, timing, settings
         self.skew_s = 0.0
         self.timeline = Timeline(clock)
-        self.random = random.Random(name)  # noqa: S311 - uuids must be reproducible, nothing here is secret
+        self.random = random.Random(settings.id_seed or name)  # noqa: S311 - uuids must be reproducible, nothing here is secret
         self.tables: dict[str, Table] = {}
         self.zones, self.clusters, self.hosts = self._table("ZoneVO"), self._table("ClusterVO"), self._table("HostVO")
         self.primary_storages = self._table("PrimaryStorageVO")

@@ -18,7 +18,17 @@ async def test_it_serves_until_it_is_told_to_end():
     """It tells its address on a line, is seeded, and ends with 0."""
     roots = os.pathsep.join([str(Path(cloudspan_zstack.__file__).parents[1]), *sys.path])
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cloudspan_zstack_fake", "--port", "0", "--seed", "5", "servers", "--empty"),
+        *(
+            sys.executable,
+            "-m",
+            "cloudspan_zstack_fake",
+            "--listen",
+            "127.0.0.1:0",
+            "--seed",
+            "5",
+            "servers",
+            "--empty",
+        ),
         env={**os.environ, "PYTHONPATH": roots},
         stdout=asyncio.subprocess.PIPE,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,20 +19,54 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 AnswerT = TypeVar("AnswerT")
+CommandT = TypeVar("CommandT", bound="Callable[..., object] | click.Command")
 
 _TLS = "https://"
 _UNBROKEN = 2_000
 _CLUSTER = re.compile(r"([a-z][a-z0-9-]{0,38})/([a-z][a-z0-9-]{0,38})")
 _NAME = re.compile(r"platforms/([a-z][a-z0-9-]{0,38})/clusters/([a-z][a-z0-9-]{0,38})")
 
-gateway_option = click.option(
+_GATEWAY_OPTION = click.option(
     "--gateway",
     default=DEFAULT_ADDRESS,
     envvar="CLOUDSPAN_GATEWAY",
     show_default=True,
     show_envvar=True,
-    help="host:port of the gateway to ask; https://host:port with CLOUDSPAN_TLS_AUTHORITY, _CERTIFICATE and _KEY.",
+    help="host:port of the gateway to ask; https://host:port for TLS.",
 )
+
+
+def _tls_option(what: str, text: str) -> Callable[[CommandT], CommandT]:
+    """An option for one of the files, named as on gateway and adapters; `_client` reads it from the context."""
+
+    def keep(context: click.Context, _param: click.Parameter, path: Path | None) -> None:
+        context.meta[f"{__name__}.{what}"] = path
+
+    return click.option(
+        f"--tls-{what}",
+        type=click.Path(path_type=Path),
+        envvar=f"CLOUDSPAN_TLS_{what.upper()}",
+        show_envvar=True,
+        expose_value=False,
+        callback=keep,
+        help=text,
+    )
+
+
+_TLS_OPTIONS = (
+    _tls_option(
+        "authority", "PEM file of the authority that signs the gateway's certificate; the system's if not given."
+    ),
+    _tls_option("certificate", "PEM file of the certificate that the gateway is shown."),
+    _tls_option("key", "PEM file of the certificate's key."),
+)
+
+
+def gateway_option(command: CommandT) -> CommandT:
+    """Give a command `--gateway` and the files for TLS."""
+    for add in (*reversed(_TLS_OPTIONS), _GATEWAY_OPTION):
+        command = add(command)
+    return command
 
 
 def cluster_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
@@ -74,9 +107,9 @@ def errors_for_people() -> Iterator[None]:
 def _client(gateway: str) -> Client:
     if not gateway.startswith(_TLS):
         return Client(gateway)
-    named = (os.environ.get(f"CLOUDSPAN_TLS_{what}") for what in ("AUTHORITY", "CERTIFICATE", "KEY"))
-    tls = Tls(*(Path(path) if path else None for path in named))
+    meta = click.get_current_context().meta
+    tls = Tls(**{what: meta[f"{__name__}.{what}"] for what in ("authority", "certificate", "key")})
     try:
         return Client(gateway.removeprefix(_TLS), tls=tls)
     except ValueError as error:
-        raise click.ClickException(f"{error}; see CLOUDSPAN_TLS_CERTIFICATE and CLOUDSPAN_TLS_KEY") from error
+        raise click.ClickException(f"{error}; name both with --tls-certificate and --tls-key") from error

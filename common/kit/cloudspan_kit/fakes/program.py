@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.clock import SystemClock
+from cloudspan_common.config import address
 from cloudspan_common.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ def parser(module: str, text: str | None, *, name: str, port: int, token_ttl_s: 
     """Return the parser of a fake's options, to which it adds its own."""
     made = argparse.ArgumentParser(prog=f"python -m {module}", description=text)
     made.add_argument("--name", default=name, help="name of the cloud (%(default)s)")
-    made.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    made.add_argument("--port", type=int, default=port, help="port to listen on (%(default)s)")
+    listen = "HTTP address to listen on; port 0 takes a free one (%(default)s)"
+    made.add_argument("--listen", type=_address, default=f"127.0.0.1:{port}", metavar="HOST:PORT", help=listen)
     kinds = "N further servers, volumes, networks, ports or images"
     made.add_argument("--seed", nargs=2, action="append", default=[], metavar=("N", "KIND"), help=kinds)
     made.add_argument("--empty", action="store_true", help="without the demo's servers and volumes")
@@ -30,17 +31,27 @@ def parser(module: str, text: str | None, *, name: str, port: int, token_ttl_s: 
     made.add_argument("--token-ttl", type=float, default=token_ttl_s, metavar="S", help=life)
     build = "seconds until a server runs (%(default)s)"
     made.add_argument("--build-time", type=float, default=2.0, metavar="S", help=build)
+    ids = "what ids are made from; the name when empty, so that they are the same at each start"
+    made.add_argument("--id-seed", default="", metavar="TEXT", help=ids)
     made.add_argument("--fake-clock", action="store_true", help="time stands still until POST /_control/time")
     return made
 
 
+def _address(text: str) -> tuple[str, int]:
+    try:
+        return address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what every fake cloud is made with."""
+    host, port = arguments.listen
     return {
         "name": arguments.name,
         "clock": FakeClock() if arguments.fake_clock else SystemClock(),
-        "host": arguments.host,
-        "port": arguments.port,
+        "host": host,
+        "port": port,
         "token_ttl_s": arguments.token_ttl,
         "demo": not arguments.empty,
     }

@@ -10,7 +10,6 @@ import signal
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003 - the command line is made from the annotations
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,6 +23,8 @@ from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.names import is_tag
 from cloudspan_common.reflection import PoolSource
 from cloudspan_common.registry import Instance, open_registry
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_common.service_config import ServiceConfig
 from cloudspan_common.telemetry import add_build_info, new_registry, new_restarts, version_of
 from cloudspan_common.watched_server import WatchedServer
 from cloudspan_kit.cluster_file import ClusterFile
@@ -50,6 +51,10 @@ log = structlog.get_logger(__name__)
 INFRASTRUCTURE = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
 # What `:port` and containers listen on; nobody can dial it.
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound
+_REGISTERED_NOWHERE = (
+    "registered nowhere, so no gateway will find this adapter: "
+    "give --registry static:FILE or --registry consul://HOST:PORT, the same as the gateway's"
+)
 ADAPTER_SERVICES = (
     "cloudspan.adapter.v1.AdapterService",
     "cloudspan.adapter.v1.StepService",
@@ -58,24 +63,15 @@ ADAPTER_SERVICES = (
 
 
 @dataclass(frozen=True)
-class AdapterConfig:
+class AdapterConfig(ServiceConfig):
     """Options that all adapters have; an adapter's own config inherits it."""
 
-    listen: str = option("gRPC address to listen on; port 0 takes a free one", default="127.0.0.1:0")
     advertise: str = option(
-        "host:port that gateways dial; when empty the listen address, with this host's name for 0.0.0.0", default=""
+        "host:port that gateways dial; when empty the listen address, with this host's name for 0.0.0.0.", default=""
     )
-    registry: str = option("where to register: static:PATH, consul://HOST:PORT, memory:", default="memory:")
-    metrics: str = option("HTTP address of the Prometheus metrics; empty for none", default="")
-    instance: str = option("id of this instance in the registry; made from tag, host and port when empty", default="")
-    drain_s: float = option("how long running calls may continue at a stop", default=10.0, unit="s")
-    tls_certificate: Path | None = option(
-        "PEM file of this adapter's certificate; plain text if not given", default=None
-    )
-    tls_key: Path | None = option("PEM file of the certificate's key", default=None)
-    tls_authority: Path | None = option("PEM file of the authority that signs callers' certificates", default=None)
-    tls_gateway: str = option("identity of the gateway: a DNS name in its certificate", default=GATEWAY)
-    tls_caller: tuple[str, ...] = option("identity that may call directly, except StepService; repeatable", default=())
+    instance: str = option("Id of this instance in the registry; made from tag, host and port when empty.", default="")
+    tls_gateway: str = option("Identity of the gateway: a DNS name in its certificate.", default=GATEWAY)
+    tls_caller: tuple[str, ...] = option("Identity that may call directly, except StepService; repeatable.", default=())
 
 
 @dataclass(frozen=True)
@@ -128,8 +124,10 @@ async def serve(
         await server.start(_services(adapter, clusters, instance, health, CallMetrics(metrics)))
         stack.push_async_callback(server.stop, config.drain_s)
         if registry is None:
-            registry = open_registry(config.registry)
+            registry = open_registry(config.registry, token=config.registry_token or None)
             stack.push_async_callback(registry.close)
+            if isinstance(registry, MemoryRegistry):
+                log.warning(_REGISTERED_NOWHERE, address=instance.address, registry=config.registry)
         registration = await registry.register(instance)
         log.info("adapter serves", platform=adapter.platform, address=instance.address, instance=instance.instance_id)
         if ready:
@@ -176,9 +174,8 @@ async def _until(stop: asyncio.Event, watch: Coroutine[Any, Any, None]) -> None:
 
 
 def _listening(config: AdapterConfig, on_restart: Callable[[], None]) -> WatchedServer:
-    tls = grpcs.Tls.mutual(config.tls_certificate, config.tls_key, config.tls_authority)
-    callers = (Callers(config.tls_gateway, config.tls_caller),) if tls else ()
-    return WatchedServer(config.listen, tls, callers, on_restart=on_restart)
+    callers = (Callers(config.tls_gateway, config.tls_caller),) if config.tls else ()
+    return WatchedServer(config.listen, config.tls, callers, on_restart=on_restart)
 
 
 def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
