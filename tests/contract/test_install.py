@@ -50,7 +50,7 @@ class Checkout:
     def start(self, **settings: str) -> subprocess.Popen[str]:
         offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.place / "wheels"), "PIP_CONFIG_FILE": os.devnull}
         return subprocess.Popen(
-            ["make", f"PYTHON={sys.executable}", ".venv/.ready"],
+            ["make", "--no-print-directory", f"PYTHON={sys.executable}", ".venv/.ready"],
             cwd=self.place,
             env={**os.environ, **offline, **settings},
             stdout=subprocess.PIPE,

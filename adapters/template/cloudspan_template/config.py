@@ -18,9 +18,7 @@ class TemplateConfig(AdapterConfig):
 
     platform: str = option("Platform tag to serve.", default="template")
     clusters: Path | None = option("YAML file with clusters: `clusters: {TAG: {endpoint: URL}}`.", default=None)
-    cluster: tuple[str, ...] = option(
-        "A cluster to serve without a file: its tag; repeatable.", default=("main",)
-    )
+    cluster: tuple[str, ...] = option("A cluster to serve without a file: its tag; repeatable.", default=("main",))
     endpoint: str = option("Where the API of those clusters is.", default="http://127.0.0.1:9000")
 
 
