@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from cloudspan_kit.testing.pointers import places, put
 from cloudspan_openstack_fake import FakeCloud
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ class Alteration:
         if self.set or self.delete:
             document = json.loads(body)
             for pointer, value in self.set.items():
-                _put(document, pointer.split("/")[1:], json.loads(json.dumps(value).replace(_OWN_URL, own_url)))
-            for pointer in self.delete:
-                _take_out(document, pointer.split("/")[1:])
+                put(document, pointer, json.loads(json.dumps(value).replace(_OWN_URL, own_url)))
+            for holder, key in (place for pointer in self.delete for place in places(document, pointer)):
+                del holder[key]
             body = json.dumps(document).encode()
         for old, new in self.raw_sub:
             body = body.replace(old.encode(), new.replace(_OWN_URL, own_url).encode())
@@ -118,32 +119,3 @@ class AlteredCloud(FakeCloud):
             body = rule.altered(body, self.base_url)
         kept = {name: value for name, value in response.headers.items() if name not in _OF_THE_BODY}
         return web.Response(status=response.status, body=body, content_type=response.content_type, headers=kept)
-
-
-def _put(document: Any, pointer: Sequence[str], value: Any) -> None:
-    for holder, key in _places(document, pointer):
-        holder[key] = value
-
-
-def _take_out(document: Any, pointer: Sequence[str]) -> None:
-    for holder, key in _places(document, pointer):
-        del holder[key]
-
-
-def _places(document: Any, pointer: Sequence[str]) -> list[tuple[Any, Any]]:
-    """Return (list or map, key) of every place that a pointer leads to."""
-    holders, last = [document], len(pointer) - 1
-    for depth, name in enumerate(pointer):
-        found = [(holder, key) for holder in holders for key in _keys(holder, name)]
-        if depth == last:
-            return found
-        holders = [holder[key] for holder, key in found]
-    return []
-
-
-def _keys(holder: Any, name: str) -> list[Any]:
-    if isinstance(holder, dict):
-        return [name]
-    if name == "*":
-        return list(range(len(holder)))
-    return [int(name)] if int(name) < len(holder) else []

@@ -16,6 +16,7 @@ import asyncio
 import inspect
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
+    Answer = Callable[[Any, Context], Awaitable[Any]]
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MAX_STREAMS = 1000
@@ -207,43 +209,26 @@ class RequestLimits(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         # A handler of one message becomes one of a stream, since gRPC reads the message of the former by itself.
-        serve = self._of_stream(handler) if handler.request_streaming else self._of_one(handler)
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(serve, None, handler.response_serializer)
-        return grpc.stream_unary_rpc_method_handler(serve, None, handler.response_serializer)
+            function = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            made = grpc.stream_stream_rpc_method_handler
+        else:
+            function = handler.stream_unary if handler.request_streaming else handler.unary_unary
+            made = grpc.stream_unary_rpc_method_handler
+        asked = self._messages if handler.request_streaming else self._message
+        serve: Any = self._within(awaited(function), partial(asked, handler.request_deserializer))
+        return made(serve, None, handler.response_serializer)
 
-    def _of_one(self, handler: Handler) -> Any:
-        parse = handler.request_deserializer
-        answer = awaited(handler.unary_stream if handler.response_streaming else handler.unary_unary)
-
+    def _within(self, answer: Answer, asked: Callable[[Context, _Held], Any]) -> Answer:
         async def serve(_messages: object, context: Context) -> Any:
             held = await self._admit(context)
             try:
-                body = await self._read(context, held, of_stream=False)
-                if body is grpc.aio.EOF:
-                    raise InvalidRequest("the call has no message; send a request", reason="NO_MESSAGE")
-                return await answer(body if parse is None else _parsed(parse, body), context)
+                request = asked(context, held)
+                return await answer(await request if inspect.isawaitable(request) else request, context)
             except CloudspanError as error:
                 await _refuse(context, error)
             except grpc.aio.AbortError as error:
-                body = None  # gRPC keeps the error, and all that its traceback knows, until the garbage is collected
-                raise error.with_traceback(None) from None
-            finally:
-                self._dismiss(held)
-
-        return serve
-
-    def _of_stream(self, handler: Handler) -> Any:
-        parse = handler.request_deserializer
-        answer = awaited(handler.stream_stream if handler.response_streaming else handler.stream_unary)
-
-        async def serve(_messages: object, context: Context) -> Any:
-            held = await self._admit(context)
-            try:
-                return await answer(self._messages(context, held, parse), context)
-            except CloudspanError as error:
-                await _refuse(context, error)
-            except grpc.aio.AbortError as error:
+                # gRPC keeps it, and all that its traceback knows, until the garbage is collected.
                 raise error.with_traceback(None) from None
             finally:
                 self._dismiss(held)
@@ -266,7 +251,13 @@ class RequestLimits(grpc.aio.ServerInterceptor):
         self._held.give(held.connection, held.bytes)
         held.bytes = 0
 
-    async def _messages(self, context: Context, held: _Held, parse: Any) -> AsyncIterator[Any]:
+    async def _message(self, parse: Any, context: Context, held: _Held) -> Any:
+        body = await self._read(context, held, of_stream=False)
+        if body is grpc.aio.EOF:
+            raise InvalidRequest("the call has no message; send a request", reason="NO_MESSAGE")
+        return body if parse is None else _parsed(parse, body)
+
+    async def _messages(self, parse: Any, context: Context, held: _Held) -> AsyncIterator[Any]:
         while (body := await self._read(context, held, of_stream=True)) is not grpc.aio.EOF:
             yield body if parse is None else _parsed(parse, body)
             if held.bytes:
@@ -351,7 +342,7 @@ def _parsed(parse: Callable[[bytes], Any], body: bytes) -> Any:
         raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from None
 
 
-def awaited(function: Any) -> Callable[[Any, Context], Awaitable[Any]]:
+def awaited(function: Any) -> Answer:
     """Return a handler's function, of whichever form, as one to be awaited."""
     if inspect.iscoroutinefunction(function):
         return function

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cloudspan_kit.testing.pointers import put
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from cloudspan_kit.http.transport import Answer, HttpTransport
 
@@ -63,21 +65,6 @@ def _changed(answer: Answer, change: Changed, query: Mapping[str, str]) -> Answe
         return replace(answer, status=change.status, body=msgspec.json.encode(change.body))
     document = msgspec.json.decode(answer.body)
     for pointer, value in change.put.items():
-        _put(document, pointer.strip("/").split("/"), value)
+        put(document, pointer, value)
     change.edit(document, query)
     return replace(answer, body=msgspec.json.encode(document))
-
-
-def _put(document: Any, path: Sequence[str], value: object) -> None:
-    """Put a value where a path leads to; nowhere where that isn't."""
-    first, *rest = path
-    keys = [int(first)] if first.isdigit() and isinstance(document, list) else [first]
-    if first == "*":
-        keys = list(range(len(document)))
-    for key in keys:
-        if isinstance(key, int) and key >= len(document):
-            continue
-        if rest:
-            _put(document[key], rest, value)
-        else:
-            document[key] = value
