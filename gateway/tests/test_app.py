@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 import pytest
@@ -33,7 +34,7 @@ async def test_an_address_in_use_is_a_plain_error():
 
 
 async def test_the_process_serves_from_a_static_registry_and_drains_at_a_signal(tmp_path):
-    """`python -m cloudspan_gateway` answers for the adapter in the file, and exits 0 on SIGTERM."""
+    """`python -m cloudspan_gateway` answers for the adapter in the file, SIGHUP or not, and exits 0 on SIGTERM."""
     adapter = HandMadeAdapter()
     url = f"static:{tmp_path}/registry.yaml"
     registry = open_registry(url)
@@ -45,6 +46,7 @@ async def test_the_process_serves_from_a_static_registry_and_drains_at_a_signal(
     try:
         async with asyncio.timeout(30):
             port = await _port_of(process)
+            process.send_signal(signal.SIGHUP)
             async with grpcs.new_channel(f"127.0.0.1:{port}") as channel:
                 assert (await get_server(channel)).name == NAME
             process.terminate()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+log = logs.get_logger(__name__)
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -73,11 +75,13 @@ async def _until_signalled(main: Callable[[asyncio.Event], Coroutine[Any, Any, N
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, on_signal)
+    # Sent to every process alike, it must not end those that have nothing to read; adapters with a file take it over.
+    loop.add_signal_handler(signal.SIGHUP, lambda: log.info("SIGHUP: this process has no file to read again"))
     try:
         await task
     except asyncio.CancelledError:
         if not hurried:
             raise
     finally:
-        for number in _SIGNALS:
+        for number in (*_SIGNALS, signal.SIGHUP):
             loop.remove_signal_handler(number)

@@ -106,3 +106,17 @@ async def test_delete_subnet_refuses_and_lists_the_ports_with_addresses(member: 
     await member.native("DELETE", "network", f"/ports/{port}")
     assert not (await member.operate(member.network.delete_subnet, request)).HasField("error")
     assert not (await member.operate(member.network.delete_subnet, request)).HasField("error")
+
+
+async def test_an_administrator_sees_own_subnets_and_those_of_shared_networks(admin: Lab, member: Lab) -> None:
+    """Neutron filters subnets by `shared`, the attribute of their network, which they don't show."""
+    names = {}
+    for lab, name in ((member, "theirs"), (member, "theirs-shared"), (admin, "mine")):
+        network = (await lab.native("POST", "network", "/networks", {"network": {"name": name}}))["network"]["id"]
+        names[name] = network
+        subnet = {"network_id": network, "ip_version": 4, "cidr": "10.7.0.0/24", "name": name}
+        await lab.native("POST", "network", "/subnets", {"subnet": subnet})
+    await admin.native("PUT", "network", f"/networks/{names['theirs-shared']}", {"network": {"shared": True}})
+    seen = {s.display_name for s in await admin.everything(admin.network.list_subnets, subnet_pb2.Subnet, limit=1)}
+    assert {"mine", "theirs-shared"} <= seen
+    assert "theirs" not in seen

@@ -67,7 +67,7 @@ def _filters(call: Call, attributes: frozenset[str]) -> dict[str, list[str]]:
 
 def _met(row: Json, asked: dict[str, list[str]]) -> bool:
     return all(
-        _tagged(row, name, values) if name in _TAG_FILTERS else _equal(row.get(name), values)
+        _tagged(row, name, values) if name in _TAG_FILTERS else _equal(row.get(name, row.get(f"_{name}")), values)
         for name, values in asked.items()
     )
 

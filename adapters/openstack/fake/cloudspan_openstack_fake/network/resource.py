@@ -34,6 +34,7 @@ class Resource:
     one: ClassVar[str]
     many: ClassVar[str]
     attributes: ClassVar[frozenset[str]]
+    hidden_filters: ClassVar[frozenset[str]] = frozenset()
     required: ClassVar[tuple[str, ...]] = ()
     missing_kind: ClassVar[str]
     missing_text: ClassVar[str]
@@ -120,8 +121,12 @@ class Resource:
         row["revision_number"] += 1
 
     def _list(self, call: Call) -> Reply:
-        rows = [row for row in self.rows if self.visible(call, row)]
-        return listing(call, self.many, rows, self.attributes, self.missing)
+        rows = [row | self.hidden(row) for row in self.rows if self.visible(call, row)]
+        return listing(call, self.many, rows, self.attributes | self.hidden_filters, self.missing)
+
+    def hidden(self, row: Json) -> Json:
+        """Return what lists can be filtered by and don't show: the values of `hidden_filters`, each behind a `_`."""
+        return {}
 
     def _get(self, call: Call) -> Reply:
         row = public(self.find(call, call.params["id"]))

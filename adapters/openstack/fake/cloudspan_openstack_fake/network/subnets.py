@@ -24,9 +24,16 @@ class Subnets(Resource):
         "dns_publish_fixed_ip", "use_default_subnetpool",
     }  # fmt: skip
 
+    # Seen on a Zed: `?shared=true` finds the subnets of shared networks, though no subnet shows the attribute.
+    hidden_filters = frozenset({"shared"})
+
     def visible(self, call: Call, row: Json) -> bool:
-        if super().visible(call, row):
-            return True
+        return super().visible(call, row) or self._is_shared(row)
+
+    def hidden(self, row: Json) -> Json:
+        return {"_shared": self._is_shared(row)}
+
+    def _is_shared(self, row: Json) -> bool:
         network = self._store.networks.get(row["network_id"])
         return network is not None and bool(network["shared"])
 
