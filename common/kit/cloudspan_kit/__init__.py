@@ -48,7 +48,17 @@ from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
 from cloudspan_kit.unusable import UnusableCluster
-from cloudspan_kit.values import GIB, MIB, converted, copy_fields, listed, native_id, tagged_cloud
+from cloudspan_kit.values import (
+    GIB,
+    MIB,
+    cloud_words,
+    converted,
+    copy_fields,
+    listed,
+    native_id,
+    page_words,
+    tagged_cloud,
+)
 
 __all__ = [
     "ABSENT",
@@ -106,6 +116,7 @@ __all__ = [
     "check_clock",
     "check_rules",
     "chosen_entries",
+    "cloud_words",
     "connection_error",
     "converted",
     "copy_fields",
@@ -117,6 +128,7 @@ __all__ = [
     "listed",
     "native_id",
     "operation_prefix",
+    "page_words",
     "path_of",
     "push",
     "read_options",

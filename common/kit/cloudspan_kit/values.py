@@ -5,6 +5,7 @@ Drivers and configurations call these, drivers some of them once a field, so the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -24,6 +25,9 @@ M = TypeVar("M", bound="Message")
 
 GIB = 1 << 30
 MIB = 1 << 20
+# An error carries about 2 900 characters (`trailers`), our own words among them.
+_MAX_WORDS = 2000
+_MAX_PAGE_BYTES = 4096
 
 
 def native_id(cluster: ClusterRef, collection: str, name: str, field: str) -> str:
@@ -74,6 +78,18 @@ def listed(names: Iterable[str], most: int = 10) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def cloud_words(text: str) -> str:
+    """Return what a cloud says on one line, no longer than an error can carry; where it was cut it ends with "…"."""
+    words = " ".join(text.split())
+    return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}…"
+
+
+def page_words(body: bytes) -> str:
+    """Return the words of an HTML page, or of any other body that is not what it should be."""
+    text = body[:_MAX_PAGE_BYTES].decode("utf-8", "replace")
+    return cloud_words(re.sub(r"(?is)<(script|style|head).*?</\1>|<[^>]+>", " ", text))
 
 
 def converted(document: Any, into: type[T]) -> T:

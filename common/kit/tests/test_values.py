@@ -8,7 +8,7 @@ import pytest
 from cloudspan.v1 import network_pb2, subnet_pb2
 from cloudspan_common.errors import InvalidRequest, PlatformFault
 from cloudspan_common.names import ClusterRef
-from cloudspan_kit import converted, copy_fields, listed, native_id, tagged_cloud
+from cloudspan_kit import cloud_words, converted, copy_fields, listed, native_id, page_words, tagged_cloud
 
 EAST = ClusterRef("acme", "east")
 
@@ -65,3 +65,16 @@ def test_a_document_of_another_form_is_the_platforms_fault() -> None:
     with pytest.raises(PlatformFault) as fault:
         converted({"size": "large"}, Row)
     assert fault.value.reason == "UNEXPECTED_ANSWER"
+
+
+def test_the_words_of_a_cloud_are_on_one_line_and_say_where_they_were_cut():
+    """So long that an error can carry them; nobody takes a part for the whole."""
+    assert cloud_words(" No\n  valid host ") == "No valid host"
+    assert cloud_words("ü" * 2000) == "ü" * 2000
+    assert cloud_words("ü" * 2001) == "ü" * 2000 + "…"
+
+
+def test_a_page_is_told_by_its_words():
+    """Without markup, scripts and styles, whatever its bytes are."""
+    page = b"<html><head><title>x</title></head><style>p {}</style><h1>413</h1> too\xff <b>large</b></html>"
+    assert page_words(page) == "413 too\ufffd large"

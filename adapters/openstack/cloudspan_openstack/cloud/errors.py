@@ -13,7 +13,7 @@ from prometheus_client import Counter
 
 from cloudspan_common.errors import CloudspanError, RateLimited, ServiceUnavailable, Unreachable
 from cloudspan_common.redaction import masked_text
-from cloudspan_kit import Answer
+from cloudspan_kit import Answer, cloud_words, page_words
 from cloudspan_openstack.cloud.error_rules import ADVICE, RULES, UNMAPPED
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cloudspan_kit import RequestInfo
 
 
-_MAX_TEXT = 500
 _ASK_TO_WAIT = (413, 429, 503)
 _ECHOED = re.compile(r"Value: .*(?=\. )", re.DOTALL)
 _SECRET_FIELD = re.compile(r"Invalid input for field/attribute (adminPass|user_data|personality|public_key)\b")
@@ -91,9 +90,9 @@ def native_text(answer: Answer) -> tuple[str, str]:
     try:
         document = msgspec.json.decode(answer.body)
     except msgspec.DecodeError:
-        return "", _plain(answer.body)
+        return "", page_words(answer.body)
     code, text = _of_json(document)
-    return code, _without_values(text)[:_MAX_TEXT]
+    return code, cloud_words(_without_values(text))
 
 
 def _of_json(document: object) -> tuple[str, str]:
@@ -113,13 +112,6 @@ def _without_values(text: str) -> str:
     """Schema errors repeat the request's value, a whole server with its password: keep the field and the reason."""
     secret = _SECRET_FIELD.match(text)
     return secret[0] if secret else _ECHOED.sub("Value: (not shown)", text)
-
-
-def _plain(body: bytes) -> str:
-    """The words of an HTML page, or of anything else."""
-    text = body[:4096].decode("utf-8", "replace")
-    text = re.sub(r"(?is)<(script|style|head).*?</\1>|<[^>]+>", " ", text)
-    return " ".join(text.split())[:_MAX_TEXT]
 
 
 def request_id_of(answer: Answer) -> str:

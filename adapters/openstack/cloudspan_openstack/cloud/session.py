@@ -93,11 +93,6 @@ class Session:
         return self._dialect.scope.user_id if self._dialect.scope else ""
 
     @property
-    def region(self) -> str:
-        """The region of the last login; empty before the first one, or where there are no regions."""
-        return self._dialect.scope.region if self._dialect.scope else ""
-
-    @property
     def is_admin(self) -> bool:
         """Whether the last login has the role `admin`."""
         return self._dialect.scope is not None and self._dialect.scope.is_admin

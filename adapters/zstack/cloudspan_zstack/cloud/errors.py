@@ -25,6 +25,7 @@ from cloudspan_common.errors import (
     Violation,
 )
 from cloudspan_common.redaction import masked_text
+from cloudspan_kit import cloud_words, page_words
 from cloudspan_zstack.cloud.error_rules import ADVICE, BUSINESS, PLAIN, UNMAPPED, LostJob, Rule, SessionEnded
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from cloudspan_kit import Answer, RequestInfo
 
-_MAX_TEXT = 500
 _UUID = re.compile(r"[0-9a-f]{32}")
 # Newer releases say it beside the old code.
 _SESSION_ENDED = "ORG_ZSTACK_IDENTITY_10020"
@@ -141,7 +141,7 @@ def _by_chain(chain: list[Link]) -> tuple[Rule, Link]:
 
 
 def _by_status(answer: Answer) -> tuple[Rule, Link]:
-    text = f"it redirects to {answer.redirect}" if answer.redirect else _plain(answer.body)
+    text = f"it redirects to {answer.redirect}" if answer.redirect else page_words(answer.body)
     link = Link(str(answer.status), text)
     return next((rule for rule in PLAIN if rule.matches(link.code, link.text)), UNMAPPED), link
 
@@ -168,11 +168,4 @@ def _text_of(chain: list[Link], link: Link) -> str:
     """The deciding error's own words, in English where there are such, or those of an error above it that has some."""
     own = link.english or link.text
     text = own or next((above.english or above.text for above in reversed(chain) if above.words.strip()), "")
-    return " ".join(text.split())[:_MAX_TEXT]
-
-
-def _plain(body: bytes) -> str:
-    """The words of an HTML page, or of anything else."""
-    text = body[:4096].decode("utf-8", "replace")
-    text = re.sub(r"(?is)<(script|style|head).*?</\1>|<[^>]+>", " ", text)
-    return " ".join(text.split())[:_MAX_TEXT]
+    return cloud_words(text)
