@@ -198,12 +198,14 @@ def new_server(
 ) -> grpc.aio.Server:
     """Return a server with our options; `options` come later and win.
 
-    `limits` bound what its requests take at once; they stand behind the interceptors, before all services.
+    `limits` bound what its requests take at once, of all services; interceptors stand before them.
 
     A request above `MAX_REQUEST_BYTES` never reaches a servicer: gRPC answers RESOURCE_EXHAUSTED, "SERVER: Received
     message larger than max (10485760 vs. 4194304)".
     """
-    made = grpc.aio.server(interceptors=[*interceptors, limits or RequestLimits()], options=[*SERVER_OPTIONS, *options])
+    made = grpc.aio.server(interceptors=list(interceptors), options=[*SERVER_OPTIONS, *options])
+    add, bounded = made.add_generic_rpc_handlers, limits or RequestLimits()
+    made.add_generic_rpc_handlers = lambda handlers: add([bounded.before(each) for each in handlers])  # type: ignore[assignment]
     made.add_registered_method_handlers = _not_registered  # type: ignore[assignment]
     return made
 

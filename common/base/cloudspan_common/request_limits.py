@@ -16,7 +16,6 @@ import asyncio
 import inspect
 from collections import deque
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -185,7 +184,7 @@ class _Held:
     bytes: int = 0
 
 
-class RequestLimits(grpc.aio.ServerInterceptor):
+class RequestLimits:
     """Stands before every service of a server; one for a port, whatever server is behind it."""
 
     def __init__(self, bounds: Bounds | None = None) -> None:
@@ -199,15 +198,15 @@ class RequestLimits(grpc.aio.ServerInterceptor):
     def __repr__(self) -> str:
         return f"<RequestLimits: {self._calls} calls | arriving {self._arriving!r} | held {self._held!r}>"
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Return the method's handler, reading its requests within the limits."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
+    def before(self, handlers: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
+        """Return the same handlers, reading their requests within the limits.
+
+        Not an interceptor: one costs a call 30 to 70 us of CPU for itself (measured).
+        """
+        return _Limited(self, handlers)
+
+    def limited(self, handler: Handler) -> Handler:
+        """Return one method's handler, reading its requests within the limits."""
         # A handler of one message becomes one of a stream, since gRPC reads the message of the former by itself.
         if handler.response_streaming:
             function = handler.stream_stream if handler.request_streaming else handler.unary_stream
@@ -215,16 +214,16 @@ class RequestLimits(grpc.aio.ServerInterceptor):
         else:
             function = handler.stream_unary if handler.request_streaming else handler.unary_unary
             made = grpc.stream_unary_rpc_method_handler
-        asked = self._messages if handler.request_streaming else self._message
-        serve: Any = self._within(awaited(function), partial(asked, handler.request_deserializer))
+        serve: Any = self._within(_awaited(function), handler.request_deserializer, streams=handler.request_streaming)
         return made(serve, None, handler.response_serializer)
 
-    def _within(self, answer: Answer, asked: Callable[[Context, _Held], Any]) -> Answer:
+    def _within(self, answer: Answer, parse: Any, *, streams: bool) -> Answer:
         async def serve(_messages: object, context: Context) -> Any:
             held = await self._admit(context)
             try:
-                request = asked(context, held)
-                return await answer(await request if inspect.isawaitable(request) else request, context)
+                if streams:
+                    return await answer(self._messages(parse, context, held), context)
+                return await answer(await self._message(parse, context, held), context)
             except CloudspanError as error:
                 await _refuse(context, error)
             except grpc.aio.AbortError as error:
@@ -328,6 +327,15 @@ def _too_many(text: str) -> TooManyRequests:
     return TooManyRequests(text, retry_after_s=_RETRY_AFTER_S)
 
 
+class _Limited(grpc.GenericRpcHandler):
+    def __init__(self, limits: RequestLimits, handlers: grpc.GenericRpcHandler) -> None:
+        self._limits, self._handlers = limits, handlers
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        handler = self._handlers.service(handler_call_details)
+        return None if handler is None else self._limits.limited(handler)
+
+
 async def _refuse(context: Context, error: CloudspanError) -> NoReturn:
     metadata = dict(context.invocation_metadata() or ())
     message, trailers = errors.ending(error, str(metadata.get("x-request-id", "")))
@@ -342,7 +350,7 @@ def _parsed(parse: Callable[[bytes], Any], body: bytes) -> Any:
         raise InvalidRequest(text, reason="MALFORMED_MESSAGE") from None
 
 
-def awaited(function: Any) -> Answer:
+def _awaited(function: Any) -> Answer:
     """Return a handler's function, of whichever form, as one to be awaited."""
     if inspect.iscoroutinefunction(function):
         return function

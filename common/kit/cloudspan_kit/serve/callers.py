@@ -13,7 +13,6 @@ import structlog
 
 from cloudspan_common import errors
 from cloudspan_common.errors import Forbidden
-from cloudspan_common.request_limits import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -74,18 +73,17 @@ async def _check(context: Context, method: str, allowed: frozenset[str]) -> None
 
 
 def _behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Handler:
-    """Return the same handler with `check` before it."""
-    kinds = {
-        (False, False): (handler.unary_unary, grpc.unary_unary_rpc_method_handler),
-        (False, True): (handler.unary_stream, grpc.unary_stream_rpc_method_handler),
-        (True, False): (handler.stream_unary, grpc.stream_unary_rpc_method_handler),
-        (True, True): (handler.stream_stream, grpc.stream_stream_rpc_method_handler),
-    }
-    function, made = kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
-    answer = awaited(function)
+    """Return the same handler with `check` before it.
 
-    async def checked(request: Any, context: Context) -> Any:
+    `RequestLimits`, before all services, has made it one of a stream of requests.
+    """
+    function: Any = handler.stream_stream if handler.response_streaming else handler.stream_unary
+    made: Any = (
+        grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
+    )
+
+    async def checked(requests: Any, context: Context) -> Any:
         await check(context)
-        return await answer(request, context)
+        return await function(requests, context)
 
     return made(checked, handler.request_deserializer, handler.response_serializer)
