@@ -109,6 +109,8 @@ class Pool:
         while served:
             served = False
             for connection in list(self._waiting):
+                if self._in_all >= self._share.in_all:
+                    return  # thousands may wait, and each call that ends comes by here
                 served |= self._serve_first(connection)
 
     def _serve_first(self, connection: str) -> bool:
@@ -164,10 +166,10 @@ class _Reading:
         return True
 
     def refuse(self, text: str) -> None:
-        """End the wait for the message."""
-        self.refusal = text
-        if self.task is not None:
+        """End the wait for the message; once, since `refused` takes back one cancellation."""
+        if not self.refusal and self.task is not None:
             self.task.cancel()
+        self.refusal = self.refusal or text
 
     def refused(self) -> TooManyRequests:
         """Return why, in place of the cancellation."""
