@@ -71,7 +71,7 @@ def passed_on(code: int, message: str, trailers: Iterable[tuple[str, str | bytes
     details, others = b"", list[tuple[str, str | bytes]]()
     room, most = ROOM + _SERVED_BY_BYTES, _MOST_OTHERS
     for key, value in trailers:
-        size = len(key) + _ENTRY_BYTES + (len(value) if isinstance(value, str) else _base64(len(value)))
+        size = _entry_bytes(key, value)
         if key == DETAILS_KEY and isinstance(value, bytes):
             details = value
         elif size <= most:
@@ -85,6 +85,23 @@ def passed_on(code: int, message: str, trailers: Iterable[tuple[str, str | bytes
         status.code, status.message = code, message
         details = fit(status, room).SerializeToString()
     return status.message, (*others, (DETAILS_KEY, details))
+
+
+def with_more(message: str, trailers: Metadata, more: Metadata) -> Metadata:
+    """Return the trailers of a failed call, and those of `more` that leave its error readable."""
+    left = MAX_BYTES - _PROXY_BYTES - _GRPC_BYTES - _encoded_bytes(message.encode())
+    left -= sum(_entry_bytes(key, value) for key, value in trailers)
+    kept = []
+    for key, value in more:
+        size = _entry_bytes(key, value)
+        if size <= left:
+            kept.append((key, value))
+            left -= size
+    return (*trailers, *kept)
+
+
+def _entry_bytes(key: str, value: str | bytes) -> int:
+    return len(key) + _ENTRY_BYTES + (len(value) if isinstance(value, str) else _base64(len(value)))
 
 
 def _parsed(details: bytes) -> status_pb2.Status | None:
@@ -107,7 +124,11 @@ def _shortened(text: str, room: int) -> str:
 def _cost(text: str) -> int:
     """How many bytes a message takes that is sent twice."""
     data = text.encode()
-    return len(data) + 2 * len(data.translate(None, _PLAIN)) + _base64(len(data) + 4)
+    return _encoded_bytes(data) + _base64(len(data) + 4)
+
+
+def _encoded_bytes(data: bytes) -> int:
+    return len(data) + 2 * len(data.translate(None, _PLAIN))
 
 
 def _base64(size: int) -> int:

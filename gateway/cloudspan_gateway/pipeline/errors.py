@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, Defect
 from cloudspan_common.logs import get_logger
-from cloudspan_common.trailers import passed_on
+from cloudspan_common.trailers import passed_on, with_more
 from cloudspan_gateway.call import Ending
 from cloudspan_gateway.metadata import REQUEST_ID
 from cloudspan_gateway.routing.forward import AdapterError
 
 if TYPE_CHECKING:
+    from cloudspan_common.errors import Code
+    from cloudspan_common.trailers import Metadata
     from cloudspan_gateway.call import Answer, Call
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed
@@ -35,7 +37,7 @@ class Errors:
             call.reason = error.message
             # The message is an adapter's: of any length, and not always the same in both places.
             message, trailers = passed_on(error.code.value[0], error.message, error.trailers)
-            call.ending = Ending(error.code, message, (*trailers, (REQUEST_ID, call.request_id), *call.warnings))
+            _end_with(call, error.code, message, trailers)
         except Exception as error:
             self._metrics.defects.inc()
             log.exception("call failed with a defect of the gateway", method=call.path, request_id=call.request_id)
@@ -54,4 +56,10 @@ def _end(call: Call, error: CloudspanError) -> None:
         error.metadata.setdefault("cluster", ref.cluster)
     call.reason = error.message
     message, details = errors.ending(error, call.request_id)
-    call.ending = Ending(error.code, message, (*details, (REQUEST_ID, call.request_id), *call.warnings))
+    _end_with(call, error.code, message, details)
+
+
+def _end_with(call: Call, code: Code, message: str, trailers: Metadata) -> None:
+    """End with an error; warnings go with it where they fit, since trailers beyond 8 KiB are never seen."""
+    trailers = (*trailers, (REQUEST_ID, call.request_id))
+    call.ending = Ending(code, message, with_more(message, trailers, call.warnings) if call.warnings else trailers)

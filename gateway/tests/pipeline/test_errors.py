@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 import grpc
 import pytest
 from gateway.tests.calls import call
 from google.rpc import status_pb2
 from grpc.aio import Metadata
 
-from cloudspan_common import errors
+from cloudspan_common import errors, trailers
 from cloudspan_common.errors import Code, NotFound
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.call import Call, Target
+from cloudspan_gateway.pipeline import unknown_metadata
 from cloudspan_gateway.pipeline.errors import Errors
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.routing.forward import AdapterError
@@ -84,3 +88,18 @@ async def test_warnings_go_behind_an_answer_and_behind_an_error(raised: Exceptio
     asked = await ended_with(raised, warnings=(("x-cloudspan-warning", "careful"),))
     trailers = asked.ending.trailers if asked.ending else asked.trailers
     assert dict(trailers)["x-cloudspan-warning"] == "careful"
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+async def test_the_longest_warnings_hide_no_error(adapters: bool) -> None:
+    """A client with default settings sees nothing of trailers beyond 8 KiB: those that don't fit are left out."""
+    whole = "无法连接到物理机。" * 1000
+    failed = grpc.aio.AioRpcError(Code.NOT_FOUND, Metadata(), Metadata(), whole)
+    raised = AdapterError(failed) if adapters else NotFound(whole)
+    told = unknown_metadata.warnings([f"x-cloudspam-{letter * 52}" for letter in "abc"])
+    asked = await ended_with(raised, warnings=told)
+    sent = [(key, value if isinstance(value, str) else base64.b64encode(value)) for key, value in asked.ending.trailers]
+    sent.append(("grpc-message", quote(asked.ending.message)))
+    assert len(told) == 3
+    assert asked.ending.message.endswith("…")
+    assert sum(len(key) + len(value) + 32 for key, value in sent) <= trailers.MAX_BYTES - 448  # of gRPC and of proxies
