@@ -22,7 +22,9 @@ from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
-from cloudspan_gateway.operations.stores.sql import open_store
+from cloudspan_gateway.operations.stores.memory import MemoryStore
+from cloudspan_gateway.operations.stores.sql import SqlStore
+from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.pipeline import Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
@@ -35,6 +37,7 @@ from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
+from cloudspan_gateway.storage.engine import open_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.services.methods import ServiceMethod
+    from cloudspan_gateway.storage.engine import Database
 
     Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -57,6 +61,7 @@ log = logs.get_logger(__name__)
 class Gateway:
     """All parts of one gateway; those that need the store are there while it runs."""
 
+    database: Database
     store: OperationStore
     runner: Runner
     pipeline: Pipeline
@@ -88,14 +93,14 @@ class Gateway:
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
-        self.pipeline = Pipeline(
+        dispatch = Dispatch(
             self.router,
             self.forwarder,
-            self.metrics,
             self._services(),
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch)
         self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
 
     def _services(self) -> Sequence[ServiceMethod]:
@@ -124,7 +129,8 @@ class Gateway:
             CloudspanError: The operations' store can't be opened.
         """
         try:
-            store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease)
+            self.database = await open_database(self.config.database, self._clock)
+            store = self._new_store(self.database)
             try:
                 self._assemble(store)
                 parts = (
@@ -137,8 +143,15 @@ class Gateway:
                     yield self
             finally:
                 await store.close()
+                await self.database.close()
         finally:
             await self.registry.close()
+
+    def _new_store(self, database: Database) -> OperationStore:
+        """Operations of `memory:` are lost with the process, so they need not pass a file."""
+        if self.config.database == "memory:":
+            return MemoryStore(self._clock, self.config.lease)
+        return SqlStore(database, self._cipher, self._clock, self.config.lease)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:

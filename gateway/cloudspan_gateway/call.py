@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from google.protobuf.empty_pb2 import Empty
 
 from cloudspan_common.errors import Code
+from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.principal import ANONYMOUS
 from cloudspan_gateway.metadata import REQUEST_ID, Metadata, outgoing
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.access import Access
+    from cloudspan_gateway.access.principal import Principal
+    from cloudspan_gateway.audit.event import Event
 
 Payload = bytes | AsyncIterator[bytes]
 """What comes in: one message, or a client's stream of them."""
@@ -65,6 +70,19 @@ class Ending(NamedTuple):
     """With the details, a google.rpc.Status, under `grpc-status-details-bin`."""
 
 
+class Certificate(NamedTuple):
+    """What a caller's certificate says, which its door has verified."""
+
+    names: tuple[str, ...]
+    """Its DNS names."""
+    fingerprint: str
+    """SHA-256, hex."""
+
+
+def _no_certificate() -> None:
+    return None
+
+
 _NOWHERE = Target("")
 
 
@@ -81,8 +99,16 @@ class Call:
     deadline: Deadline
     """When the caller stops waiting."""
     writer: Writer
+    certificate: Callable[[], Certificate | None] = _no_certificate
+    """Returns the certificate that its caller has shown; a function, as `peer`."""
     request_id: str = ""
     traceparent: str = ""
+    principal: Principal = ANONYMOUS
+    """Who asks."""
+    access: Access = OPEN
+    """What it may do and see."""
+    event: Event | None = None
+    """What the audit is to keep of it; None once a store has kept it, and where there is nothing to keep."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Routing metadata of the caller: x-platform, x-cluster, x-pool."""
     carried: Metadata = ()

@@ -36,6 +36,7 @@ DEFAULT_DEADLINE_S = 3600.0
 """Deadline of a mutation that declares none."""
 
 Concurrency = annotations_pb2.Mutation.Concurrency
+Permission = annotations_pb2.Permission
 
 _OPERATION = operations_pb2.Operation.DESCRIPTOR.full_name
 _NO_SIDE_EFFECTS = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
@@ -83,6 +84,8 @@ class Method:
     """How long a mutation usually takes at most; past it its operation is STALLED."""
     also: tuple[str, ...] = ()
     """Fields of the request that name a second resource: `volume` of AttachVolume."""
+    permission: Permission = annotations_pb2.PERMISSION_UNSPECIFIED
+    """What a caller must be allowed to do; never unspecified in `methods`."""
 
     @property
     def path(self) -> str:
@@ -116,6 +119,8 @@ def methods() -> Mapping[str, Method]:
         if module.name.endswith("_pb2"):
             file = importlib.import_module(f"{PACKAGE}.{module.name}").DESCRIPTOR
             for service in file.services_by_name.values():
+                if service.GetOptions().Extensions[annotations_pb2.implemented_by_callers]:
+                    continue
                 for descriptor in service.methods:
                     method = _method(descriptor)
                     found[method.full_name] = method
@@ -163,6 +168,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         else "",
         client_streaming=descriptor.client_streaming,
         server_streaming=descriptor.server_streaming,
+        permission=_permission(descriptor),
         **mutation,
     )
 
@@ -180,6 +186,14 @@ def _mutation(descriptor: MethodDescriptor) -> dict[str, Any]:
         "deadline_s": said.deadline.ToNanoseconds() / 1e9 or DEFAULT_DEADLINE_S,
         "also": tuple(said.also),
     }
+
+
+def _permission(descriptor: MethodDescriptor) -> Permission:
+    said: Permission = descriptor.GetOptions().Extensions[annotations_pb2.permission]  # type: ignore[index]
+    if said != annotations_pb2.PERMISSION_UNSPECIFIED:
+        return said
+    reads = descriptor.GetOptions().idempotency_level == _NO_SIDE_EFFECTS
+    return annotations_pb2.PERMISSION_READ if reads else annotations_pb2.PERMISSION_OPERATE
 
 
 def _kind(descriptor: MethodDescriptor) -> Kind:

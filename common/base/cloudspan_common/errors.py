@@ -151,6 +151,22 @@ class Forbidden(CloudspanError):
     default_reason = "FORBIDDEN"
 
 
+class Unauthenticated(CloudspanError):
+    """The caller has not proven who it is."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "UNAUTHENTICATED"
+
+
+class NotPermitted(CloudspanError):
+    """The caller is known, and no role of its allows this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    recovery = Recovery.ASK_OPERATOR
+    default_reason = "PERMISSION_MISSING"
+
+
 class LoginRefused(CloudspanError):
     """The cloud refused the cluster's configured credentials.
 

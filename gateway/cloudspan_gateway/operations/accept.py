@@ -19,7 +19,7 @@ from cloudspan_common.errors import CloudspanError, Code, InvalidRequest, Violat
 from cloudspan_common.logs import get_logger
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
-from cloudspan_gateway.metadata import X_TENANT, X_WAIT
+from cloudspan_gateway.metadata import X_WAIT
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_MAX_TENANT = 64
 AT_ONCE_S = 1.0
 """How long a cast waits for the cloud to say that its request can never be carried out, in seconds."""
 _FOR_GOOD = frozenset({
@@ -110,7 +109,8 @@ class Acceptor:
             request_id=_request_id(request),
             digest=self._digest(body),
             traceparent=call.traceparent,
-            tenant=call.header(X_TENANT)[:_MAX_TENANT],
+            tenant=call.access.tenant,
+            caller=call.principal.subject,
             target=target,
             also=tuple(str(name) for field in method.also if (name := getattr(request, field))),
         )

@@ -48,6 +48,8 @@ class Intent:
     traceparent: str = ""
     tenant: str = ""
     """On whose behalf, as far as is known; the runner is fair between tenants."""
+    caller: str = ""
+    """The subject that asked for it; empty where callers are not authenticated."""
     target: str = ""
     """The resource that it changes; empty for a create, until that is known."""
     also: tuple[str, ...] = ()
@@ -210,6 +212,7 @@ def metadata_of(row: Row) -> operation_pb2.OperationMetadata:
         waits_for=PREFIX + row.waits_for if row.waits_for else "",
         preempted_by=PREFIX + row.preempted_by if row.preempted_by else "",
         tenant=row.intent.tenant,
+        caller=row.intent.caller,
     )
     if isinstance(row.outcome, status_pb2.Status):
         metadata.error_summary.CopyFrom(_summary(row.outcome, row.end_time))

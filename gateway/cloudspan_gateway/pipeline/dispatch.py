@@ -14,7 +14,7 @@ from cloudspan_common.errors import Unsupported
 from cloudspan_common.logs import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Answer, Call
@@ -53,7 +53,7 @@ class Dispatch:
         self,
         router: Router,
         forwarder: Forwarder,
-        own: Mapping[str, ServiceMethod],
+        services: Iterable[ServiceMethod] = (),
         mutations: Mutations | None = None,
         lists: Lists | None = None,
     ) -> None:
@@ -62,18 +62,19 @@ class Dispatch:
         self._mutations = mutations
         self._lists = lists
         self._methods = {method.path: method for method in contract.methods().values()}
-        self._own = own
+        self.own: Mapping[str, ServiceMethod] = {method.path: method for method in services}
+        """What the gateway answers itself, by path."""
         self._answers: dict[str, Proceed] = {
             **{path: self._answer_of(method) for path, method in self._methods.items()},
-            **{path: method.answer for path, method in own.items()},
+            **{path: method.answer for path, method in self.own.items()},
         }
 
     def paths(self) -> Sequence[str]:
         return tuple(self._answers)
 
     def streams(self, path: str) -> bool:
-        if path in self._own:
-            return self._own[path].streams
+        if path in self.own:
+            return self.own[path].streams
         return self._methods[path].client_streaming or self._methods[path].server_streaming
 
     def __call__(self, call: Call) -> Awaitable[Answer]:

@@ -5,46 +5,54 @@ The composition root builds one `Pipeline` and hands it to each door.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cloudspan_gateway.pipeline.authenticate import Authenticate
+from cloudspan_gateway.pipeline.authorize import authorize
 from cloudspan_gateway.pipeline.context import add_context
-from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.errors import Errors
 from cloudspan_gateway.pipeline.route import Route
 from cloudspan_gateway.pipeline.stages import compose
 from cloudspan_gateway.pipeline.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from cloudspan_gateway.pipeline.dispatch import Lists, Mutations
+    from cloudspan_gateway.pipeline.dispatch import Dispatch
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed, Stage
-    from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.router import Router
-    from cloudspan_gateway.services.methods import ServiceMethod
+
+
+@dataclass(frozen=True, slots=True)
+class CallerStages:
+    """What a call passes because of who makes it; without any, everybody may do everything and nothing is recorded."""
+
+    audit: Stage | None = None
+    authenticate: Stage = field(default_factory=Authenticate)
+    limit: Stage | None = None
 
 
 class Pipeline:
-    """The stages, outermost first, and the dispatch that answers behind them.
-
-    Authentication belongs between context and route, authorization and audit between route and dispatch: there a
-    call's target is known and nothing has been done yet.
-    """
+    """The stages, outermost first, and the dispatch that answers behind them."""
 
     def __init__(
-        self,
-        router: Router,
-        forwarder: Forwarder,
-        metrics: GatewayMetrics,
-        services: Iterable[ServiceMethod] = (),
-        *,
-        mutations: Mutations | None = None,
-        lists: Lists | None = None,
+        self, metrics: GatewayMetrics, router: Router, dispatch: Dispatch, callers: CallerStages | None = None
     ) -> None:
-        own = {method.path: method for method in services}
-        self._dispatch = Dispatch(router, forwarder, own, mutations, lists)
-        self.stages: Sequence[Stage] = (Telemetry(metrics), Errors(metrics), add_context, Route(router, own))
+        self._dispatch = dispatch
+        callers = callers or CallerStages()
+        stages = (
+            Telemetry(metrics),
+            Errors(metrics),
+            add_context,
+            callers.audit,  # before those that may refuse
+            callers.authenticate,
+            Route(router, dispatch.own),
+            callers.limit,
+            authorize,
+        )
+        self.stages: Sequence[Stage] = tuple(stage for stage in stages if stage is not None)
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 

@@ -7,7 +7,7 @@ Each lookup either finds or says, in the caller's words, why not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ from cloudspan_common.errors import NotFound, Unreachable, Unsupported
 from cloudspan_common.names import WILDCARD, ClusterRef
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cloudspan.v1 import cluster_pb2
     from cloudspan_common.registry import Instance
@@ -101,6 +101,20 @@ class Snapshot:
     def __repr__(self) -> str:
         parts = (f"{p.tag} {len(p.serving)} of {len(p.instances)} up" for p in self.platforms.values())
         return f"<Snapshot {', '.join(parts) or 'empty'}>"
+
+    def only(self, platform: Callable[[str], bool], cluster: Callable[[ClusterRef], bool]) -> Snapshot:
+        """Return the same without what a caller may not see: no lookup finds it, nor names it in an error."""
+        return Snapshot(
+            MappingProxyType(
+                {
+                    tag: replace(
+                        route, clusters={name: found for name, found in route.clusters.items() if cluster(found.ref)}
+                    )
+                    for tag, route in self.platforms.items()
+                    if platform(tag)
+                }
+            )
+        )
 
     def platform(self, tag: str) -> PlatformRoute:
         """Return a platform.

@@ -110,7 +110,9 @@ class Database(Protocol):
 
 
 async def open_database(url: str, clock: Clock | None = None) -> Database:
-    """Open `sqlite:PATH` or `postgresql://...`, and make its tables those of this build.
+    """Open `sqlite:PATH`, `postgresql://...` or `memory:`, and make its tables those of this build.
+
+    What `memory:` holds lies in a temporary folder until it is closed.
 
     Raises:
         InvalidRequest: Another form.
@@ -122,6 +124,10 @@ async def open_database(url: str, clock: Clock | None = None) -> Database:
         from cloudspan_gateway.storage.sqlite import SqliteDatabase  # noqa: PLC0415 - only the driver that is used
 
         return await SqliteDatabase.opened(rest, clock or SystemClock())
+    if url == "memory:":
+        from cloudspan_gateway.storage.sqlite import SqliteDatabase  # noqa: PLC0415 - as above
+
+        return await SqliteDatabase.temporary(clock or SystemClock())
     if kind in ("postgresql", "postgres"):
         from cloudspan_gateway.storage.postgres import PostgresDatabase  # noqa: PLC0415 - only the one that is used
 

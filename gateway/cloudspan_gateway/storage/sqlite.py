@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import create_engine, event, text
@@ -47,8 +48,9 @@ class SqliteDatabase:
 
     shared = False
 
-    def __init__(self, file: Path, lock: IO[str], clock: Clock) -> None:
+    def __init__(self, file: Path, lock: IO[str], clock: Clock, folder: TemporaryDirectory[str] | None = None) -> None:
         self._file = file
+        self._folder = folder
         self._lock_file = lock
         self._clock = clock
         self._writing = _engine(file, 1)
@@ -75,6 +77,15 @@ class SqliteDatabase:
         except BaseException:
             await database.close()
             raise
+        return database
+
+    @classmethod
+    async def temporary(cls, clock: Clock) -> SqliteDatabase:
+        """Open an empty one that is removed when it is closed."""
+        folder = TemporaryDirectory(prefix="cloudspan-", ignore_cleanup_errors=True)
+        file = Path(folder.name) / "gateway.db"
+        database = cls(file, _taken(file), clock, folder)
+        await database.transact(_begin)
         return database
 
     async def read(self, ask: Callable[[Connection], T], *, long: bool = False) -> T:
@@ -145,6 +156,8 @@ class SqliteDatabase:
             for engine in (self._writing, self._reading):
                 engine.dispose()
             self._lock_file.close()
+            if self._folder is not None:
+                self._folder.cleanup()
 
 
 def _taken(file: Path) -> IO[str]:

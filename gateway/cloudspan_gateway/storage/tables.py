@@ -63,6 +63,7 @@ operations = Table(
     Column("contact_time", Double),
     Column("end_time", Double),
     Column("owner", String, nullable=False, server_default=""),  # who holds the claim; one of `gateways`
+    Column("caller", String, nullable=False, server_default=""),  # the subject that asked for it
     UniqueConstraint("id", name="operations_id"),
     UniqueConstraint("request_id", name="operations_request_id"),
     sqlite_autoincrement=True,  # a page token's sequence is never given twice
@@ -100,6 +101,111 @@ writers = Table(
 )
 """The last batch that each writer committed: shows after a lost connection whether a COMMIT took effect."""
 
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("row", LargeBinary, nullable=False),  # Tenant
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("tenant", String, ForeignKey(tenants.c.tenant), primary_key=True),
+    Column("pool", String, primary_key=True),
+    Column("row", LargeBinary, nullable=False),  # Pool
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("role", String, primary_key=True),
+    Column("row", LargeBinary, nullable=False),  # Role; built-in ones are in none
+)
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("tenant", String, primary_key=True),  # `-` for every tenant
+    Column("binding", String, primary_key=True),
+    Column("member", String, nullable=False),
+    Column("row", LargeBinary, nullable=False),  # Binding
+)
+
+policy_revision = Table(
+    "policy_revision",
+    metadata,
+    Column("only", Integer, primary_key=True),  # 1: one row
+    Column("revision", _BIG, nullable=False),
+)
+"""Grows with each change of tenants, pools, roles and bindings: what gateways compare."""
+
+users = Table(
+    "users",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("row", LargeBinary, nullable=False),  # User
+    Column("password", String, nullable=False),  # argon2id, in its own encoding
+    Column("codes_secret", LargeBinary),  # sealed; of confirmed one-time codes
+    Column("codes_step", _BIG, nullable=False, server_default="0"),  # the last time step that was used
+    Column("codes_pending", LargeBinary),  # sealed; a set-up that is not confirmed
+    Column("codes_pending_time", Double),
+    Column("recovery_codes", String, nullable=False, server_default=""),  # a JSON list of digests
+)
+
+logins_from = Table(
+    "logins_from",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("source", String, primary_key=True),  # the address that it came from
+    Column("failures", Integer, nullable=False),
+    Column("paused_until", Double, nullable=False),
+    Column("succeeded_time", Double),
+    Column("failed_time", Double),
+)
+"""Failed and successful logins by user and address: what pauses are made from."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String, primary_key=True),  # of the token, SHA-256
+    Column("session", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("row", LargeBinary, nullable=False),  # Session
+    Column("used_time", Double, nullable=False),
+    Column("expire_time", Double, nullable=False),
+    UniqueConstraint("session", name="sessions_session"),
+)
+
+used_tokens = Table(
+    "used_tokens",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("expire_time", Double, nullable=False),
+)
+"""What works once and was used: tokens of the service handshake, and the bootstrap token."""
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("sequence", _BIG, primary_key=True, autoincrement=False),
+    Column("create_time", Double, nullable=False),
+    Column("type", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("cluster", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("record", String, nullable=False),  # the event as it was hashed
+    Column("hash", String, nullable=False),
+    Column("previous_hash", String, nullable=False),
+)
+"""A chain: never changed, never deleted from."""
+
 _INDEXES = (
     ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),
     ("operations_held", operations, ("owner",), "end_time IS NULL AND owner <> ''"),
@@ -110,6 +216,16 @@ _INDEXES = (
     ("operations_by_cluster", operations, ("cluster", "sequence"), ""),
     ("operations_by_resource", operations, ("resource", "sequence"), "resource <> ''"),
     ("operation_names_of", operation_names, ("operation_id",), ""),
+    ("operations_by_tenant", operations, ("tenant", "sequence"), ""),
+    ("operations_open_by_tenant", operations, ("tenant", "cluster"), "end_time IS NULL"),
+    ("bindings_by_member", bindings, ("member",), ""),
+    ("sessions_by_subject", sessions, ("subject",), ""),
+    ("sessions_ended", sessions, ("expire_time",), ""),
+    ("audit_by_tenant", audit_events, ("tenant", "sequence"), ""),
+    ("audit_by_resource", audit_events, ("resource", "sequence"), "resource <> ''"),
+    ("audit_by_subject", audit_events, ("subject", "sequence"), ""),
+    ("audit_by_operation", audit_events, ("operation",), "operation <> ''"),
+    ("audit_failed", audit_events, ("sequence",), "outcome <> 'OK'"),
 )
 
 

@@ -42,6 +42,7 @@ def of_intent(row: Row, cipher: Cipher) -> dict[str, Any]:
         "method": intent.method,
         "cluster": str(intent.cluster),
         "tenant": intent.tenant,
+        "caller": intent.caller,
         "traceparent": intent.traceparent,
         "digest": intent.digest,
         "target": intent.target,
@@ -174,6 +175,7 @@ def _intent(record: Record[Any], request: bytes) -> Intent:
         digest=bytes(record.digest),
         traceparent=record.traceparent,
         tenant=record.tenant,
+        caller=record.caller,
         target=record.target,
         also=tuple(json.loads(record.also)) if record.also else (),
     )

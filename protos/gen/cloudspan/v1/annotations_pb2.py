@@ -26,7 +26,7 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/annotations.proto\x12\x0c\x63loudspan.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf9\x01\n\x08Mutation\x12\x37\n\x0b\x63oncurrency\x18\x01 \x01(\x0e\x32\".cloudspan.v1.Mutation.Concurrency\x12+\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x61lso\x18\x03 \x03(\t\"y\n\x0b\x43oncurrency\x12\x1b\n\x17\x43ONCURRENCY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONCURRENCY_EXCLUSIVE\x10\x01\x12\x16\n\x12\x43ONCURRENCY_SHARED\x10\x02\x12\x1a\n\x16\x43ONCURRENCY_PREEMPTING\x10\x03:J\n\x08mutation\x12\x1e.google.protobuf.MethodOptions\x18\xec\x8f\x03 \x01(\x0b\x32\x16.cloudspan.v1.MutationBQ\n\x10\x64\x65v.cloudspan.v1B\x10\x41nnotationsProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63loudspan/v1/annotations.proto\x12\x0c\x63loudspan.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf9\x01\n\x08Mutation\x12\x37\n\x0b\x63oncurrency\x18\x01 \x01(\x0e\x32\".cloudspan.v1.Mutation.Concurrency\x12+\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x61lso\x18\x03 \x03(\t\"y\n\x0b\x43oncurrency\x12\x1b\n\x17\x43ONCURRENCY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONCURRENCY_EXCLUSIVE\x10\x01\x12\x16\n\x12\x43ONCURRENCY_SHARED\x10\x02\x12\x1a\n\x16\x43ONCURRENCY_PREEMPTING\x10\x03*\xd1\x01\n\nPermission\x12\x1a\n\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x13\n\x0fPERMISSION_READ\x10\x01\x12\x16\n\x12PERMISSION_OPERATE\x10\x02\x12\x15\n\x11PERMISSION_CREATE\x10\x03\x12\x15\n\x11PERMISSION_DELETE\x10\x04\x12\x19\n\x15PERMISSION_ADMINISTER\x10\x05\x12\x1c\n\x18PERMISSION_AUTHENTICATED\x10\x06\x12\x13\n\x0fPERMISSION_NONE\x10\x07:J\n\x08mutation\x12\x1e.google.protobuf.MethodOptions\x18\xec\x8f\x03 \x01(\x0b\x32\x16.cloudspan.v1.Mutation:N\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xed\x8f\x03 \x01(\x0e\x32\x18.cloudspan.v1.Permission:A\n\x16implemented_by_callers\x12\x1f.google.protobuf.ServiceOptions\x18\xee\x8f\x03 \x01(\x08\x42Q\n\x10\x64\x65v.cloudspan.v1B\x10\x41nnotationsProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cloudspan.v1.annotations_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.cloudspan.v1B\020AnnotationsProtoP\001Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1'
+  _globals['_PERMISSION']._serialized_start=367
+  _globals['_PERMISSION']._serialized_end=576
   _globals['_MUTATION']._serialized_start=115
   _globals['_MUTATION']._serialized_end=364
   _globals['_MUTATION_CONCURRENCY']._serialized_start=243

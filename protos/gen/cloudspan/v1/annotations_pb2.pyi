@@ -10,8 +10,31 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Permission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PERMISSION_UNSPECIFIED: _ClassVar[Permission]
+    PERMISSION_READ: _ClassVar[Permission]
+    PERMISSION_OPERATE: _ClassVar[Permission]
+    PERMISSION_CREATE: _ClassVar[Permission]
+    PERMISSION_DELETE: _ClassVar[Permission]
+    PERMISSION_ADMINISTER: _ClassVar[Permission]
+    PERMISSION_AUTHENTICATED: _ClassVar[Permission]
+    PERMISSION_NONE: _ClassVar[Permission]
+PERMISSION_UNSPECIFIED: Permission
+PERMISSION_READ: Permission
+PERMISSION_OPERATE: Permission
+PERMISSION_CREATE: Permission
+PERMISSION_DELETE: Permission
+PERMISSION_ADMINISTER: Permission
+PERMISSION_AUTHENTICATED: Permission
+PERMISSION_NONE: Permission
 MUTATION_FIELD_NUMBER: _ClassVar[int]
 mutation: _descriptor.FieldDescriptor
+PERMISSION_FIELD_NUMBER: _ClassVar[int]
+permission: _descriptor.FieldDescriptor
+IMPLEMENTED_BY_CALLERS_FIELD_NUMBER: _ClassVar[int]
+implemented_by_callers: _descriptor.FieldDescriptor
 
 class Mutation(_message.Message):
     __slots__ = ("concurrency", "deadline", "also")

@@ -214,6 +214,28 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHILD_NOT_READY: _ClassVar[ErrorReason]
     CLUSTER_NOT_READY: _ClassVar[ErrorReason]
     SEEDING_FAILED: _ClassVar[ErrorReason]
+    UNAUTHENTICATED: _ClassVar[ErrorReason]
+    LOGIN_FAILED: _ClassVar[ErrorReason]
+    LOGIN_PAUSED: _ClassVar[ErrorReason]
+    HANDSHAKE_FAILED: _ClassVar[ErrorReason]
+    PERMISSION_MISSING: _ClassVar[ErrorReason]
+    TENANT_UNKNOWN: _ClassVar[ErrorReason]
+    TENANT_NOT_CHOSEN: _ClassVar[ErrorReason]
+    TENANT_DISABLED: _ClassVar[ErrorReason]
+    TENANT_LIMIT: _ClassVar[ErrorReason]
+    CLUSTER_NOT_CHOSEN: _ClassVar[ErrorReason]
+    MORE_THAN_OWN: _ClassVar[ErrorReason]
+    BUILT_IN: _ClassVar[ErrorReason]
+    LAST_ADMINISTRATOR: _ClassVar[ErrorReason]
+    STILL_IN_USE: _ClassVar[ErrorReason]
+    BOOTSTRAP_CLOSED: _ClassVar[ErrorReason]
+    WEAK_PASSWORD: _ClassVar[ErrorReason]
+    ONE_TIME_CODES_NOT_SET_UP: _ClassVar[ErrorReason]
+    NO_PASSWORD_LOGIN: _ClassVar[ErrorReason]
+    BAD_AUTH_CONFIG: _ClassVar[ErrorReason]
+    ISSUER_UNREACHABLE: _ClassVar[ErrorReason]
+    CONTEXT_REFUSED: _ClassVar[ErrorReason]
+    OTHER_PROJECT_OF_POOL: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -422,3 +444,25 @@ CHILD_ENDED: ErrorReason
 CHILD_NOT_READY: ErrorReason
 CLUSTER_NOT_READY: ErrorReason
 SEEDING_FAILED: ErrorReason
+UNAUTHENTICATED: ErrorReason
+LOGIN_FAILED: ErrorReason
+LOGIN_PAUSED: ErrorReason
+HANDSHAKE_FAILED: ErrorReason
+PERMISSION_MISSING: ErrorReason
+TENANT_UNKNOWN: ErrorReason
+TENANT_NOT_CHOSEN: ErrorReason
+TENANT_DISABLED: ErrorReason
+TENANT_LIMIT: ErrorReason
+CLUSTER_NOT_CHOSEN: ErrorReason
+MORE_THAN_OWN: ErrorReason
+BUILT_IN: ErrorReason
+LAST_ADMINISTRATOR: ErrorReason
+STILL_IN_USE: ErrorReason
+BOOTSTRAP_CLOSED: ErrorReason
+WEAK_PASSWORD: ErrorReason
+ONE_TIME_CODES_NOT_SET_UP: ErrorReason
+NO_PASSWORD_LOGIN: ErrorReason
+BAD_AUTH_CONFIG: ErrorReason
+ISSUER_UNREACHABLE: ErrorReason
+CONTEXT_REFUSED: ErrorReason
+OTHER_PROJECT_OF_POOL: ErrorReason

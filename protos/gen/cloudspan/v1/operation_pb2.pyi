@@ -1,6 +1,7 @@
 import datetime
 
-from google.api import annotations_pb2 as _annotations_pb2
+from cloudspan.v1 import annotations_pb2 as _annotations_pb2
+from google.api import annotations_pb2 as _annotations_pb2_1
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2

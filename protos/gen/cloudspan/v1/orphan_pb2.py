@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cloudspan.v1 import annotations_pb2 as cloudspan_dot_v1_dot_annotations__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
@@ -29,7 +30,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/orphan.proto\x12\x0c\x63loudspan.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\x06Orphan\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\'\n\x04kind\x18\x03 \x01(\x0e\x32\x19.cloudspan.v1.Orphan.Kind\x12/\n\toperation\x18\x04 \x01(\tB\x1c\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x0c\n\x04step\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x07 \x01(\t\"b\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10KIND_LEFT_BEHIND\x10\x01\x12\x12\n\x0eKIND_DUPLICATE\x10\x02\x12\x1a\n\x16KIND_OPERATION_UNKNOWN\x10\x03\"k\n\x12ListOrphansRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"y\n\x13ListOrphansResponse\x12%\n\x07orphans\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Orphan\x12\x0e\n\x06marked\x18\x02 \x01(\x03\x12\x12\n\nincomplete\x18\x03 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"z\n\x13\x44\x65leteOrphanRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xfa\x41\x03\n\x01*\x12\x33\n\toperation\x18\x02 \x01(\tB \xe2\x41\x01\x02\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x14\n\x0c\x65ven_unknown\x18\x03 \x01(\x08\"\x16\n\x14\x44\x65leteOrphanResponse2\xcd\x02\n\rOrphanService\x12\x93\x01\n\x0bListOrphans\x12 .cloudspan.v1.ListOrphansRequest\x1a!.cloudspan.v1.ListOrphansResponse\"?\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/orphans\x12\xa5\x01\n\x0c\x44\x65leteOrphan\x12!.cloudspan.v1.DeleteOrphanRequest\x1a\".cloudspan.v1.DeleteOrphanResponse\"N\xda\x41\x0ename,operation\x82\xd3\xe4\x93\x02\x37\"2/v1/{name=platforms/*/clusters/*/*/*}:deleteOrphan:\x01*BL\n\x10\x64\x65v.cloudspan.v1B\x0bOrphanProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/orphan.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\x06Orphan\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\'\n\x04kind\x18\x03 \x01(\x0e\x32\x19.cloudspan.v1.Orphan.Kind\x12/\n\toperation\x18\x04 \x01(\tB\x1c\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x0c\n\x04step\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x07 \x01(\t\"b\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10KIND_LEFT_BEHIND\x10\x01\x12\x12\n\x0eKIND_DUPLICATE\x10\x02\x12\x1a\n\x16KIND_OPERATION_UNKNOWN\x10\x03\"k\n\x12ListOrphansRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"y\n\x13ListOrphansResponse\x12%\n\x07orphans\x18\x01 \x03(\x0b\x32\x14.cloudspan.v1.Orphan\x12\x0e\n\x06marked\x18\x02 \x01(\x03\x12\x12\n\nincomplete\x18\x03 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"z\n\x13\x44\x65leteOrphanRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xfa\x41\x03\n\x01*\x12\x33\n\toperation\x18\x02 \x01(\tB \xe2\x41\x01\x02\xfa\x41\x19\n\x17\x63loudspan.dev/Operation\x12\x14\n\x0c\x65ven_unknown\x18\x03 \x01(\x08\"\x16\n\x14\x44\x65leteOrphanResponse2\xd1\x02\n\rOrphanService\x12\x93\x01\n\x0bListOrphans\x12 .cloudspan.v1.ListOrphansRequest\x1a!.cloudspan.v1.ListOrphansResponse\"?\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=platforms/*/clusters/*}/orphans\x12\xa9\x01\n\x0c\x44\x65leteOrphan\x12!.cloudspan.v1.DeleteOrphanRequest\x1a\".cloudspan.v1.DeleteOrphanResponse\"R\xda\x41\x0ename,operation\xe8\xfe\x18\x04\x82\xd3\xe4\x93\x02\x37\"2/v1/{name=platforms/*/clusters/*/*/*}:deleteOrphan:\x01*BL\n\x10\x64\x65v.cloudspan.v1B\x0bOrphanProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,19 +51,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORPHANSERVICE'].methods_by_name['ListOrphans']._loaded_options = None
   _globals['_ORPHANSERVICE'].methods_by_name['ListOrphans']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002-\022+/v1/{parent=platforms/*/clusters/*}/orphans'
   _globals['_ORPHANSERVICE'].methods_by_name['DeleteOrphan']._loaded_options = None
-  _globals['_ORPHANSERVICE'].methods_by_name['DeleteOrphan']._serialized_options = b'\332A\016name,operation\202\323\344\223\0027\"2/v1/{name=platforms/*/clusters/*/*/*}:deleteOrphan:\001*'
-  _globals['_ORPHAN']._serialized_start=192
-  _globals['_ORPHAN']._serialized_end=513
-  _globals['_ORPHAN_KIND']._serialized_start=415
-  _globals['_ORPHAN_KIND']._serialized_end=513
-  _globals['_LISTORPHANSREQUEST']._serialized_start=515
-  _globals['_LISTORPHANSREQUEST']._serialized_end=622
-  _globals['_LISTORPHANSRESPONSE']._serialized_start=624
-  _globals['_LISTORPHANSRESPONSE']._serialized_end=745
-  _globals['_DELETEORPHANREQUEST']._serialized_start=747
-  _globals['_DELETEORPHANREQUEST']._serialized_end=869
-  _globals['_DELETEORPHANRESPONSE']._serialized_start=871
-  _globals['_DELETEORPHANRESPONSE']._serialized_end=893
-  _globals['_ORPHANSERVICE']._serialized_start=896
-  _globals['_ORPHANSERVICE']._serialized_end=1229
+  _globals['_ORPHANSERVICE'].methods_by_name['DeleteOrphan']._serialized_options = b'\332A\016name,operation\350\376\030\004\202\323\344\223\0027\"2/v1/{name=platforms/*/clusters/*/*/*}:deleteOrphan:\001*'
+  _globals['_ORPHAN']._serialized_start=224
+  _globals['_ORPHAN']._serialized_end=545
+  _globals['_ORPHAN_KIND']._serialized_start=447
+  _globals['_ORPHAN_KIND']._serialized_end=545
+  _globals['_LISTORPHANSREQUEST']._serialized_start=547
+  _globals['_LISTORPHANSREQUEST']._serialized_end=654
+  _globals['_LISTORPHANSRESPONSE']._serialized_start=656
+  _globals['_LISTORPHANSRESPONSE']._serialized_end=777
+  _globals['_DELETEORPHANREQUEST']._serialized_start=779
+  _globals['_DELETEORPHANREQUEST']._serialized_end=901
+  _globals['_DELETEORPHANRESPONSE']._serialized_start=903
+  _globals['_DELETEORPHANRESPONSE']._serialized_end=925
+  _globals['_ORPHANSERVICE']._serialized_start=928
+  _globals['_ORPHANSERVICE']._serialized_end=1265
 # @@protoc_insertion_point(module_scope)

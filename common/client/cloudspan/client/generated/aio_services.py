@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudspan.v1 import audit_pb2
 from cloudspan.v1 import cluster_pb2
 from cloudspan.v1 import flavor_pb2
 from cloudspan.v1 import floating_ip_pb2
@@ -13,14 +14,18 @@ from cloudspan.v1 import network_pb2
 from cloudspan.v1 import operation_pb2
 from cloudspan.v1 import orphan_pb2
 from cloudspan.v1 import platform_pb2
+from cloudspan.v1 import policy_pb2
 from cloudspan.v1 import port_pb2
 from cloudspan.v1 import project_pb2
 from cloudspan.v1 import quota_pb2
 from cloudspan.v1 import router_pb2
 from cloudspan.v1 import security_group_pb2
 from cloudspan.v1 import server_pb2
+from cloudspan.v1 import session_pb2
 from cloudspan.v1 import snapshot_pb2
 from cloudspan.v1 import subnet_pb2
+from cloudspan.v1 import tenant_pb2
+from cloudspan.v1 import user_pb2
 from cloudspan.v1 import volume_pb2
 from cloudspan.v1 import volume_type_pb2
 from cloudspan.v1 import zone_pb2
@@ -29,6 +34,15 @@ from google.protobuf import empty_pb2
 
 if TYPE_CHECKING:
     from cloudspan.client.aio_calls import Calls
+
+
+class AuditService:
+    """Reads the audit: who did what, in an append-only chain."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.ListAuditEvents = calls.pages("/cloudspan.v1.AuditService/ListAuditEvents", audit_pb2.ListAuditEventsRequest, audit_pb2.ListAuditEventsResponse, audit_pb2.AuditEvent)
+        """Lists events, the newest first; of the caller's tenant, and of all tenants to administrators of the
+        installation."""
 
 
 class ClusterService:
@@ -187,6 +201,34 @@ class PlatformService:
         """Lists the platforms known now, those without a running instance included."""
 
 
+class PolicyService:
+    """Manages who may do what: a binding gives a member a role on one pool of a tenant, or on all of them."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.CreateRole = calls.unary("/cloudspan.v1.PolicyService/CreateRole", policy_pb2.CreateRoleRequest, policy_pb2.Role)
+        """Creates a role."""
+        self.GetRole = calls.unary("/cloudspan.v1.PolicyService/GetRole", policy_pb2.GetRoleRequest, policy_pb2.Role)
+        """Gets a role."""
+        self.ListRoles = calls.pages("/cloudspan.v1.PolicyService/ListRoles", policy_pb2.ListRolesRequest, policy_pb2.ListRolesResponse, policy_pb2.Role)
+        """Lists the roles, built-in ones included, by name."""
+        self.UpdateRole = calls.unary("/cloudspan.v1.PolicyService/UpdateRole", policy_pb2.UpdateRoleRequest, policy_pb2.Role)
+        """Changes a role; works within a second on every gateway."""
+        self.DeleteRole = calls.unary("/cloudspan.v1.PolicyService/DeleteRole", policy_pb2.DeleteRoleRequest, empty_pb2.Empty)
+        """Deletes a role. FAILED_PRECONDITION while bindings name it, and for built-in roles."""
+        self.CreateBinding = calls.unary("/cloudspan.v1.PolicyService/CreateBinding", policy_pb2.CreateBindingRequest, policy_pb2.Binding)
+        """Creates a binding."""
+        self.GetBinding = calls.unary("/cloudspan.v1.PolicyService/GetBinding", policy_pb2.GetBindingRequest, policy_pb2.Binding)
+        """Gets a binding."""
+        self.ListBindings = calls.pages("/cloudspan.v1.PolicyService/ListBindings", policy_pb2.ListBindingsRequest, policy_pb2.ListBindingsResponse, policy_pb2.Binding)
+        """Lists the bindings of a tenant, by name."""
+        self.UpdateBinding = calls.unary("/cloudspan.v1.PolicyService/UpdateBinding", policy_pb2.UpdateBindingRequest, policy_pb2.Binding)
+        """Changes a binding; works within a second on every gateway."""
+        self.DeleteBinding = calls.unary("/cloudspan.v1.PolicyService/DeleteBinding", policy_pb2.DeleteBindingRequest, empty_pb2.Empty)
+        """Deletes a binding: takes the role away."""
+        self.TestPermissions = calls.unary("/cloudspan.v1.PolicyService/TestPermissions", policy_pb2.TestPermissionsRequest, policy_pb2.TestPermissionsResponse)
+        """Tells which of some permissions the caller has, without doing anything."""
+
+
 class PortService:
     """Reads ports."""
 
@@ -274,6 +316,32 @@ class ServerService:
         """Detaches a volume from a server and waits until the volume is available again."""
 
 
+class SessionService:
+    """Logs callers in and tells who they are, where the gateway has `--auth sessions`."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.CreateSession = calls.unary("/cloudspan.v1.SessionService/CreateSession", session_pb2.CreateSessionRequest, session_pb2.Session)
+        """Logs a user in."""
+        self.CreateServiceSession = calls.unary("/cloudspan.v1.SessionService/CreateServiceSession", session_pb2.CreateServiceSessionRequest, session_pb2.Session)
+        """Logs a registered service in: the gateway asks the service itself, at the address that the registry has for
+        it, whether the token is its own (HandshakeVerifier)."""
+        self.GetSession = calls.unary("/cloudspan.v1.SessionService/GetSession", session_pb2.GetSessionRequest, session_pb2.Session)
+        """Tells who the caller of a session is, for example to a backend that was handed its token."""
+        self.ListSessions = calls.pages("/cloudspan.v1.SessionService/ListSessions", session_pb2.ListSessionsRequest, session_pb2.ListSessionsResponse, session_pb2.Session)
+        """Lists the sessions of a tenant's users and services, the newest first."""
+        self.DeleteSession = calls.unary("/cloudspan.v1.SessionService/DeleteSession", session_pb2.DeleteSessionRequest, empty_pb2.Empty)
+        """Ends a session: logs out. Ending another caller's session needs PERMISSION_ADMINISTER on its tenant."""
+
+
+class HandshakeVerifier:
+    """Implemented by services that log in with CreateServiceSession; the gateway calls it. buf:lint:ignore
+    SERVICE_SUFFIX"""
+
+    def __init__(self, calls: Calls) -> None:
+        self.VerifyToken = calls.unary("/cloudspan.v1.HandshakeVerifier/VerifyToken", session_pb2.VerifyTokenRequest, session_pb2.VerifyTokenResponse)
+        """Says whether a token is one that this service made and sent for its own login."""
+
+
 class SnapshotService:
     """Reads snapshots of volumes."""
 
@@ -282,6 +350,62 @@ class SnapshotService:
         """Gets one snapshot."""
         self.ListSnapshots = calls.pages("/cloudspan.v1.SnapshotService/ListSnapshots", snapshot_pb2.ListSnapshotsRequest, snapshot_pb2.ListSnapshotsResponse, snapshot_pb2.Snapshot)
         """Lists snapshots of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class TenantService:
+    """Manages tenants and their pools: which clusters a tenant's callers may reach, and how much of them."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.CreateTenant = calls.unary("/cloudspan.v1.TenantService/CreateTenant", tenant_pb2.CreateTenantRequest, tenant_pb2.Tenant)
+        """Creates a tenant."""
+        self.GetTenant = calls.unary("/cloudspan.v1.TenantService/GetTenant", tenant_pb2.GetTenantRequest, tenant_pb2.Tenant)
+        """Gets a tenant."""
+        self.ListTenants = calls.pages("/cloudspan.v1.TenantService/ListTenants", tenant_pb2.ListTenantsRequest, tenant_pb2.ListTenantsResponse, tenant_pb2.Tenant)
+        """Lists the tenants in which the caller has a role, by name."""
+        self.UpdateTenant = calls.unary("/cloudspan.v1.TenantService/UpdateTenant", tenant_pb2.UpdateTenantRequest, tenant_pb2.Tenant)
+        """Changes a tenant; works within a second on every gateway."""
+        self.DeleteTenant = calls.unary("/cloudspan.v1.TenantService/DeleteTenant", tenant_pb2.DeleteTenantRequest, empty_pb2.Empty)
+        """Deletes a tenant with its bindings."""
+        self.CreatePool = calls.unary("/cloudspan.v1.TenantService/CreatePool", tenant_pb2.CreatePoolRequest, tenant_pb2.Pool)
+        """Creates a pool."""
+        self.GetPool = calls.unary("/cloudspan.v1.TenantService/GetPool", tenant_pb2.GetPoolRequest, tenant_pb2.Pool)
+        """Gets a pool."""
+        self.ListPools = calls.pages("/cloudspan.v1.TenantService/ListPools", tenant_pb2.ListPoolsRequest, tenant_pb2.ListPoolsResponse, tenant_pb2.Pool)
+        """Lists the pools in which the caller has a role, by name."""
+        self.UpdatePool = calls.unary("/cloudspan.v1.TenantService/UpdatePool", tenant_pb2.UpdatePoolRequest, tenant_pb2.Pool)
+        """Changes a pool; works within a second on every gateway."""
+        self.DeletePool = calls.unary("/cloudspan.v1.TenantService/DeletePool", tenant_pb2.DeletePoolRequest, empty_pb2.Empty)
+        """Deletes a pool with the bindings of it. Its operations go on."""
+
+
+class UserService:
+    """Manages the users who log in with CreateSession."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.BootstrapAdministrator = calls.unary("/cloudspan.v1.UserService/BootstrapAdministrator", user_pb2.BootstrapAdministratorRequest, user_pb2.User)
+        """Creates the first administrator of an installation, who may do everything."""
+        self.CreateUser = calls.unary("/cloudspan.v1.UserService/CreateUser", user_pb2.CreateUserRequest, user_pb2.User)
+        """Creates a user, who has no role until a binding gives one."""
+        self.GetUser = calls.unary("/cloudspan.v1.UserService/GetUser", user_pb2.GetUserRequest, user_pb2.User)
+        """Gets a user."""
+        self.ListUsers = calls.pages("/cloudspan.v1.UserService/ListUsers", user_pb2.ListUsersRequest, user_pb2.ListUsersResponse, user_pb2.User)
+        """Lists the users of the caller's tenant, by name."""
+        self.UpdateUser = calls.unary("/cloudspan.v1.UserService/UpdateUser", user_pb2.UpdateUserRequest, user_pb2.User)
+        """Changes the display name of a user, or disables it, which ends its sessions."""
+        self.DeleteUser = calls.unary("/cloudspan.v1.UserService/DeleteUser", user_pb2.DeleteUserRequest, empty_pb2.Empty)
+        """Deletes a user with its sessions and its bindings."""
+        self.SetPassword = calls.unary("/cloudspan.v1.UserService/SetPassword", user_pb2.SetPasswordRequest, empty_pb2.Empty)
+        """Sets a password, which ends the user's other sessions. Users give their present password; administrators of
+        the tenant set one without, and thereby let a locked-out user in."""
+        self.SetUpOneTimeCodes = calls.unary("/cloudspan.v1.UserService/SetUpOneTimeCodes", user_pb2.SetUpOneTimeCodesRequest, user_pb2.SetUpOneTimeCodesResponse)
+        """Begins to set up one-time codes (TOTP, RFC 6238: SHA-1, 6 digits, 30 s): returns the secret for an
+        authenticator."""
+        self.ConfirmOneTimeCodes = calls.unary("/cloudspan.v1.UserService/ConfirmOneTimeCodes", user_pb2.ConfirmOneTimeCodesRequest, user_pb2.ConfirmOneTimeCodesResponse)
+        """Ends the set-up with a code of the new secret: from now on CreateSession needs one. Returns recovery codes,
+        once."""
+        self.RemoveOneTimeCodes = calls.unary("/cloudspan.v1.UserService/RemoveOneTimeCodes", user_pb2.RemoveOneTimeCodesRequest, empty_pb2.Empty)
+        """Removes a user's one-time codes and recovery codes: for administrators of the tenant, when both are
+        lost."""
 
 
 class VolumeService:
@@ -322,6 +446,7 @@ class Services:
     """An attribute for each service of the contract."""
 
     def __init__(self, calls: Calls) -> None:
+        self.audits = AuditService(calls)
         self.clusters = ClusterService(calls)
         self.flavors = FlavorService(calls)
         self.operations = OperationService(calls)
@@ -332,13 +457,18 @@ class Services:
         self.networks = NetworkService(calls)
         self.orphans = OrphanService(calls)
         self.platforms = PlatformService(calls)
+        self.policys = PolicyService(calls)
         self.ports = PortService(calls)
         self.projects = ProjectService(calls)
         self.quotas = QuotaService(calls)
         self.routers = RouterService(calls)
         self.security_groups = SecurityGroupService(calls)
         self.servers = ServerService(calls)
+        self.sessions = SessionService(calls)
+        self.handshake_verifiers = HandshakeVerifier(calls)
         self.snapshots = SnapshotService(calls)
+        self.tenants = TenantService(calls)
+        self.users = UserService(calls)
         self.volumes = VolumeService(calls)
         self.volume_types = VolumeTypeService(calls)
         self.zones = ZoneService(calls)

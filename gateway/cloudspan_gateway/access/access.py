@@ -1,0 +1,108 @@
+"""What one caller may do and see, in the tenant that its call acts in.
+
+The authorize stage sets it on each call and asks it about the call's target; routing, lists, operations and services
+ask it about everything else that they are about to show or change. `policy` makes it from rows; `OPEN` is that of every
+caller where callers are not authenticated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from cloudspan_common.contract import Permission
+    from cloudspan_common.names import ClusterRef
+
+EVERY_TENANT = "-"
+
+
+class Viewable(Protocol):
+    """What `Access.view` makes smaller: the route table's snapshot, which knows how."""
+
+    def only(self, platform: Callable[[str], bool], cluster: Callable[[ClusterRef], bool]) -> Self:
+        """Return the same without the platforms and clusters that one of them says no to."""
+        ...
+
+
+V = TypeVar("V", bound=Viewable)
+
+
+class Access(Protocol):
+    """Never changes; the next call gets a new one once policy has changed."""
+
+    @property
+    def tenant(self) -> str:
+        """The id of the tenant that the call acts in; `-` for an administrator who asks over all of them."""
+        ...
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The ids of the caller's roles in that tenant, over all its pools; sorted."""
+        ...
+
+    def view(self, snapshot: V) -> V:
+        """Return what of the table exists for the caller: its lookups find nothing else, in the same words."""
+        ...
+
+    def narrowed(self, pool: str) -> Access:
+        """Return the same, for the clusters of one pool alone (metadata x-pool).
+
+        Raises:
+            NotFound: The caller's tenant has no such pool, or the caller no role in it.
+        """
+        ...
+
+    def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
+        """Return if the caller has `permission`, or that of the one `method` (full name).
+
+        Args:
+            permission: What the contract asks for.
+            method: The method that is called.
+            ref: The cluster that it works on, which `view` has; None for what is about the whole tenant.
+
+        Raises:
+            NotPermitted: It has not; says which permission on which pool, and who could grant it.
+        """
+        ...
+
+    def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
+        """Whether what belongs to a tenant, such as an operation on a cluster, exists for the caller."""
+        ...
+
+    def project(self, ref: ClusterRef) -> str:
+        """Return the id of the only project of a cluster that the caller's pool has; empty for all of them."""
+        ...
+
+
+class OpenAccess:
+    """Of every caller of a gateway that authenticates nobody: it may do everything."""
+
+    roles: tuple[str, ...] = ()
+
+    def __init__(self, tenant: str = "") -> None:
+        self.tenant = tenant
+        """What x-tenant says; believed, since nothing depends on it but fairness."""
+
+    def __repr__(self) -> str:
+        return f"<OpenAccess {self.tenant or 'no tenant'}>"
+
+    def view(self, snapshot: V) -> V:
+        return snapshot
+
+    def narrowed(self, pool: str) -> Access:
+        return self
+
+    def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
+        return
+
+    def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
+        return True
+
+    def project(self, ref: ClusterRef) -> str:
+        return ""
+
+
+OPEN = OpenAccess()
