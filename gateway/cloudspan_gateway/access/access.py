@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Self
 
+    from cloudspan.v1.tenant_pb2 import Limits
     from cloudspan_common.contract import Permission
     from cloudspan_common.names import ClusterRef
 
@@ -76,6 +77,13 @@ class Access(Protocol):
         """Return the id of the only project of a cluster that the caller's pool has; empty for all of them."""
         ...
 
+    def limits(self, ref: ClusterRef | None = None) -> Sequence[tuple[str, Limits]]:
+        """Return what bounds the call: its tenant's limits, and those of the pool by which it reaches `ref`.
+
+        Each under the name of what it is of: `tenants/acme`, `tenants/acme/pools/prod`. Only those that limit anything.
+        """
+        ...
+
 
 class OpenAccess:
     """Of every caller of a gateway that authenticates nobody: it may do everything."""
@@ -103,6 +111,9 @@ class OpenAccess:
 
     def project(self, ref: ClusterRef) -> str:
         return ""
+
+    def limits(self, ref: ClusterRef | None = None) -> Sequence[tuple[str, Limits]]:
+        return ()
 
 
 OPEN = OpenAccess()
