@@ -18,15 +18,19 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.access import NOTHING
 from cloudspan_gateway.doors.grpc_server import GatewayServer
+from cloudspan_gateway.identity.certificates import CertificateAuthenticator
+from cloudspan_gateway.identity.config import MTLS
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
 from cloudspan_gateway.operations.stores.memory import MemoryStore
 from cloudspan_gateway.operations.stores.sql import SqlStore
+from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
-from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
@@ -43,8 +47,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
     from cloudspan_common.registry import Registry
+    from cloudspan_gateway.access.access import Access
+    from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -69,6 +76,7 @@ class Gateway:
     server: GatewayServer
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
+        config.check_callers()
         self.config = config
         self.registry = registry
         self.table = Table(registry, clock, Trust(config.tls, config.claims))
@@ -100,8 +108,20 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch)
+        authenticate = Authenticate(self._authenticators(), self._access_of if self.config.auth else None)
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, CallerStages(authenticate=authenticate))
         self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+
+    def _authenticators(self) -> Sequence[Authenticator]:
+        """Return those of `--auth`, in the order in which they are asked."""
+        found: list[Authenticator] = []
+        if MTLS in self.config.auth:
+            found.append(CertificateAuthenticator(self._time))
+        return found
+
+    def _access_of(self, _principal: Principal, _tenant: str) -> Access:
+        """Return what a caller may do in a tenant: nothing, as long as nobody has a role."""
+        return NOTHING
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
@@ -164,6 +184,7 @@ class Gateway:
             await self.server.start(self.config.listen, self.config.own_tls)
             async with self._in_background(partial(self.server.tell_health, self.table), self.server.watch):
                 try:
+                    self._warn_of_reach()
                     log.info(
                         "gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table)
                     )
@@ -172,6 +193,16 @@ class Gateway:
                 finally:
                     self.readiness.set("server", ready=False)
                     await self.server.stop(self.config.drain_s)
+
+    def _warn_of_reach(self) -> None:
+        """Say in the log what others on the network could read, or do."""
+        if not self.config.is_reachable:
+            return
+        if not self.config.auth:
+            log.warning("callers are not authenticated, and other machines can call", listen=self.config.listen)
+        elif self.config.tls_listen == "none":
+            text = "credentials of callers pass in clear text; use --tls-listen, or let a proxy in front do TLS"
+            log.warning(text, listen=self.config.listen)
 
     @asynccontextmanager
     async def _in_background(self, *works: Work) -> AsyncIterator[None]:

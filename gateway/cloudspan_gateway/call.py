@@ -6,6 +6,7 @@ dispatch who served it, errors how it ended. Nothing here knows how a door speak
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -77,6 +78,8 @@ class Certificate(NamedTuple):
     """Its DNS names."""
     fingerprint: str
     """SHA-256, hex."""
+    expire_time: float = math.inf
+    """When it ends, Unix seconds; its connection may outlive it."""
 
 
 def _no_certificate() -> None:

@@ -6,21 +6,20 @@ The app builds one `GatewayServer`. Nothing behind it knows gRPC's side of a cal
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
-from cloudspan_common import deadlines, grpcs
+from cloudspan_common import grpcs
 from cloudspan_common.watched_server import WatchedServer
-from cloudspan_gateway.call import Call
+from cloudspan_gateway.doors.grpc_call import UNARY, StreamWriter, call_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from cloudspan_common.reflection import DescriptorSource
-    from cloudspan_gateway.call import Answer, Payload, Writer
-    from cloudspan_gateway.metadata import Metadata
+    from cloudspan_gateway.call import Answer
     from cloudspan_gateway.pipeline.pipeline import Pipeline
     from cloudspan_gateway.pipeline.stages import Proceed
     from cloudspan_gateway.routing.snapshot import PlatformRoute
@@ -137,7 +136,7 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
     if streams:
 
         async def serve_stream(messages: AsyncIterator[bytes], context: Context) -> None:
-            call = _call(path, messages, context, _StreamWriter(context))
+            call = call_of(path, messages, context, StreamWriter(context))
             await answer(call)
             if call.ending is not None:
                 await context.abort(*call.ending)
@@ -146,7 +145,7 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
         return grpc.stream_stream_rpc_method_handler(serve_stream)
 
     async def serve(body: bytes, context: Context) -> Answer:
-        call = _call(path, body, context, _UNARY)
+        call = call_of(path, body, context, UNARY)
         answered = await answer(call)
         if call.ending is not None:
             await context.abort(*call.ending)
@@ -156,34 +155,3 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
         return answered
 
     return grpc.unary_unary_rpc_method_handler(serve)
-
-
-def _call(path: str, payload: Payload, context: Context, writer: Writer) -> Call:
-    metadata = context.invocation_metadata() or ()
-    return Call(path, payload, metadata, context.peer, deadlines.of(context), writer)
-
-
-class _StreamWriter:
-    """Writes to one gRPC call."""
-
-    __slots__ = ("_context", "write")
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.write = context.write
-
-    async def begin(self, metadata: Metadata) -> None:
-        await self._context.send_initial_metadata(metadata)
-
-
-class _NoWriter:
-    """Of methods with one answer, which is returned and never written."""
-
-    async def begin(self, _metadata: Metadata) -> NoReturn:
-        raise TypeError("a method with one answer began a stream")
-
-    async def write(self, _message: bytes) -> NoReturn:
-        raise TypeError("a method with one answer wrote to a stream")
-
-
-_UNARY = _NoWriter()
