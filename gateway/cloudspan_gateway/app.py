@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.config import GatewayConfig
+    from cloudspan_gateway.identity.config import OidcConfig
+    from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.services.methods import ServiceMethod
@@ -86,6 +88,7 @@ class Gateway:
         self.metrics.watch(self.table, self.forwarder)
         self.readiness = Readiness("server", "table", "runner")
         """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
+        self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._cipher = config.cipher()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
@@ -114,7 +117,7 @@ class Gateway:
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
-        found: list[Authenticator] = []
+        found: list[Authenticator] = [] if self._jwt is None else [self._jwt]
         if MTLS in self.config.auth:
             found.append(CertificateAuthenticator(self._time))
         return found
@@ -153,10 +156,12 @@ class Gateway:
             store = self._new_store(self.database)
             try:
                 self._assemble(store)
-                parts = (
+                parts = [
                     partial(self._kept_running, "table", self.table.run),
                     partial(self._kept_running, "runner", self.runner.run),
-                )
+                ]
+                if self._jwt is not None:
+                    parts.append(partial(self._kept_running, "issuer", self._jwt.run))
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
                     await self.table.settled(self.config.wait_for_adapters)
@@ -250,6 +255,13 @@ class Gateway:
                     await task
         finally:
             stopped.cancel()
+
+
+def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthenticator:
+    # PyJWT and aiohttp take 5 MB; only those who use them have them.
+    from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
+
+    return JwtAuthenticator(config, clock)
 
 
 async def _all(works: Iterable[Work]) -> None:
