@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -20,6 +20,7 @@ from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.access.access import NOTHING
 from cloudspan_gateway.doors.grpc_server import GatewayServer
+from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS
 from cloudspan_gateway.lists.fan_out import FanOut
@@ -113,7 +114,8 @@ class Gateway:
         )
         authenticate = Authenticate(self._authenticators(), self._access_of if self.config.auth else None)
         self.pipeline = Pipeline(self.metrics, self.router, dispatch, CallerStages(authenticate=authenticate))
-        self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+        side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)
+        self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
@@ -136,13 +138,25 @@ class Gateway:
             *service_methods("cloudspan.v1.OrphanService", orphans),
         )
 
-    def _descriptors(self) -> PluggedSource:
+    def _descriptors(self) -> Callable[[Access], PluggedSource]:
+        """Return what returns what a caller may read: the contract, and the own services of platforms that it sees."""
         names = (*contract.services(), OPERATIONS, *_SIDE_SERVICES)
         # A pool of its own: what else this process has imported is not the gateway's to show.
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool))
+        own = PoolSource(names, pool)
+        everything = PluggedSource(lambda: self.table.snapshot, own)
+
+        @lru_cache(maxsize=64)
+        def of(platforms: frozenset[str]) -> PluggedSource:
+            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
+
+        def of_caller(access: Access) -> PluggedSource:
+            view = access.view(self.table.snapshot)
+            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
+
+        return of_caller
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Gateway]:

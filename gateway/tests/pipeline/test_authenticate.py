@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from gateway.tests.accesses import Known
+from gateway.tests.accesses import Known, Tokens
 from gateway.tests.callers import get_server, refused
 from gateway.tests.calls import call
 from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say
@@ -13,35 +13,15 @@ from structlog.testing import capture_logs
 from cloudspan.v1 import session_pb2, session_pb2_grpc
 from cloudspan_common.errors import Unauthenticated
 from cloudspan_gateway.access.access import NOTHING, OpenAccess
-from cloudspan_gateway.access.principal import ANONYMOUS, Principal
+from cloudspan_gateway.access.principal import ANONYMOUS
 from cloudspan_gateway.call import Certificate
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
-from cloudspan_gateway.identity.credentials import credential_of
 from cloudspan_gateway.pipeline.authenticate import Authenticate
 
 CODE = grpc.StatusCode
 CREATE_SESSION = "/cloudspan.v1.SessionService/CreateSession"
 CI = Certificate(("ci.example",), "f" * 64)
 CANARY = "canary-7f3a"
-
-
-class Tokens:
-    """An authenticator that knows tokens by their text; one of another form is not of its kind."""
-
-    name = "sessions"
-
-    def __init__(self, **users: str) -> None:
-        self.users = users
-        self.asked = 0
-
-    async def authenticate(self, call):
-        self.asked += 1
-        token = credential_of(call).token
-        if not token.startswith("s_"):
-            return None
-        if token not in self.users:
-            raise Unauthenticated("the session is unknown or has ended")
-        return Principal(f"users/{self.users[token]}")
 
 
 async def passed(stage, path=GET_SERVER, *metadata, certificate=None):
