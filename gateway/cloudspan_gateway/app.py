@@ -18,15 +18,17 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
 from cloudspan_gateway.operations.stores.memory import MemoryStore
 from cloudspan_gateway.operations.stores.sql import SqlStore
+from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
-from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
@@ -37,6 +39,8 @@ from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
+from cloudspan_gateway.services.policy import PolicyService
+from cloudspan_gateway.services.tenants import TenantService
 from cloudspan_gateway.storage.engine import open_database
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -62,7 +67,9 @@ class Gateway:
     """All parts of one gateway; those that need the store are there while it runs."""
 
     database: Database
+    policy: PolicyStore
     store: OperationStore
+    router: Router
     runner: Runner
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
@@ -73,11 +80,10 @@ class Gateway:
         self.registry = registry
         self.table = Table(registry, clock, Trust(config.tls, config.claims))
         self.forwarder = Forwarder(self.table)
-        self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
-        self.readiness = Readiness("server", "table", "runner")
-        """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
+        self.readiness = Readiness("server", "table", "runner", "policy")
+        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
         self._cipher = config.cipher()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
@@ -88,6 +94,7 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
+        self.router = Router(self.table, self.policy.narrowed)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
@@ -100,17 +107,28 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch)
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+
+    def _callers(self) -> CallerStages:
+        authenticators = self._authenticators()
+        if not authenticators:
+            return CallerStages()
+        return CallerStages(authenticate=Authenticate(authenticators, self.policy.access))
+
+    def _authenticators(self) -> Sequence[Authenticator]:
+        return ()
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
         return (
             *service_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
-            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
+            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table, self.router.tags)),
             *service_methods(OPERATIONS, OperationsService(self.store, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
             *service_methods("cloudspan.v1.OrphanService", orphans),
+            *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
+            *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
         )
 
     def _descriptors(self) -> PluggedSource:
@@ -130,12 +148,15 @@ class Gateway:
         """
         try:
             self.database = await open_database(self.config.database, self._clock)
+            self.policy = PolicyStore(self.database, clock=self._clock)
             store = self._new_store(self.database)
             try:
+                await self.policy.load()
                 self._assemble(store)
                 parts = (
                     partial(self._kept_running, "table", self.table.run),
                     partial(self._kept_running, "runner", self.runner.run),
+                    partial(self._kept_running, "policy", self.policy.run),
                 )
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudspan_gateway.pipeline.authenticate import Authenticate
-from cloudspan_gateway.pipeline.authorize import authorize
+from cloudspan_gateway.pipeline.authorize import Authorize
 from cloudspan_gateway.pipeline.context import add_context
 from cloudspan_gateway.pipeline.errors import Errors
 from cloudspan_gateway.pipeline.route import Route
@@ -50,7 +50,7 @@ class Pipeline:
             callers.authenticate,
             Route(router, dispatch.own),
             callers.limit,
-            authorize,
+            Authorize(router),
         )
         self.stages: Sequence[Stage] = tuple(stage for stage in stages if stage is not None)
         self.answer: Proceed = compose(self.stages, self._dispatch)
