@@ -167,7 +167,8 @@ class TenantAccess:
             return _Reach(grants, _joined(grants))
         if ref.is_wildcard:
             grants = self._meeting(ref)
-            return _Reach(grants, _joined(grants))
+            # A name that means none of the caller's clusters is unknown, to whoever may ask such a thing at all.
+            return _Reach(grants, _joined(grants) if grants else self._held)
         having = [(grant, project) for grant in self._grants if (project := grant.pool.project(ref)) is not None]
         if not having:
             return _OUT_OF_REACH
