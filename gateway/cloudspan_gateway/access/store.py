@@ -41,8 +41,8 @@ LOOK_AGAIN_S = 0.5
 """How often the revision is compared, should an announcement have been lost."""
 # Takes the row's lock on PostgreSQL, so that changes happen one after the other on all gateways.
 _NEXT_REVISION = text(
-    "INSERT INTO policy_revision (only, revision) VALUES (1, 1) "
-    "ON CONFLICT (only) DO UPDATE SET revision = policy_revision.revision + 1 RETURNING revision"
+    'INSERT INTO policy_revision ("only", revision) VALUES (1, 1) '
+    'ON CONFLICT ("only") DO UPDATE SET revision = policy_revision.revision + 1 RETURNING revision'
 )
 _REVISION = select(policy_revision.c.revision)
 _COLLECTIONS: dict[str, tuple[Table, type[Row]]] = {
