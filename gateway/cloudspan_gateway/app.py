@@ -18,7 +18,7 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
-from cloudspan_gateway.access.access import NOTHING
+from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
@@ -42,6 +42,8 @@ from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
+from cloudspan_gateway.services.policy import PolicyService
+from cloudspan_gateway.services.tenants import TenantService
 from cloudspan_gateway.storage.engine import open_database
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ class Gateway:
     """All parts of one gateway; those that need the store are there while it runs."""
 
     database: Database
+    policy: PolicyStore
     store: OperationStore
+    router: Router
     runner: Runner
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
@@ -84,11 +88,10 @@ class Gateway:
         self.registry = registry
         self.table = Table(registry, clock, Trust(config.tls, config.claims))
         self.forwarder = Forwarder(self.table)
-        self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
-        self.readiness = Readiness("server", "table", "runner")
-        """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
+        self.readiness = Readiness("server", "table", "runner", "policy")
+        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._cipher = config.cipher()
         self._clock = clock
@@ -100,6 +103,7 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
+        self.router = Router(self.table, self.policy.narrowed)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
@@ -112,10 +116,16 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        authenticate = Authenticate(self._authenticators(), self._access_of if self.config.auth else None)
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch, CallerStages(authenticate=authenticate))
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)
         self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
+
+    def _callers(self) -> CallerStages:
+        access_of = self._access_of if self.config.auth else None
+        return CallerStages(authenticate=Authenticate(self._authenticators(), access_of))
+
+    def _access_of(self, principal: Principal, tenant: str) -> Access:
+        return self.policy.access(principal, tenant)
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
@@ -124,18 +134,16 @@ class Gateway:
             found.append(CertificateAuthenticator(self._time))
         return found
 
-    def _access_of(self, _principal: Principal, _tenant: str) -> Access:
-        """Return what a caller may do in a tenant: nothing, as long as nobody has a role."""
-        return NOTHING
-
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
         return (
             *service_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
-            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
+            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table, self.router.tags)),
             *service_methods(OPERATIONS, OperationsService(self.store, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
             *service_methods("cloudspan.v1.OrphanService", orphans),
+            *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
+            *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
         )
 
     def _descriptors(self) -> Callable[[Access], PluggedSource]:
@@ -167,12 +175,15 @@ class Gateway:
         """
         try:
             self.database = await open_database(self.config.database, self._clock)
+            self.policy = PolicyStore(self.database, clock=self._clock)
             store = self._new_store(self.database)
             try:
+                await self.policy.load()
                 self._assemble(store)
                 parts = [
                     partial(self._kept_running, "table", self.table.run),
                     partial(self._kept_running, "runner", self.runner.run),
+                    partial(self._kept_running, "policy", self.policy.run),
                 ]
                 if self._jwt is not None:
                     parts.append(partial(self._kept_running, "issuer", self._jwt.run))

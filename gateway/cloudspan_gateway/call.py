@@ -60,6 +60,8 @@ class Target(NamedTuple):
     """The request as it is to be sent on."""
     tags: Metadata = ()
     """What an adapter needs to know of the target where the request doesn't say it."""
+    asked: bytes = b""
+    """What was asked, where the gateway has chosen a cluster for it: the pool and the request as they came."""
 
 
 class Ending(NamedTuple):
