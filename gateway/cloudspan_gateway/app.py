@@ -21,7 +21,9 @@ from cloudspan_common.registry import open_registry
 from cloudspan_gateway.access.access import NOTHING
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
-from cloudspan_gateway.identity.config import MTLS
+from cloudspan_gateway.identity.config import MTLS, SESSIONS
+from cloudspan_gateway.identity.grants import RowGrants
+from cloudspan_gateway.identity.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
@@ -36,6 +38,7 @@ from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
+from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
@@ -74,6 +77,8 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    password_login: PasswordLogin | None = None
+    """Sessions and users, with `--auth sessions`."""
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
         config.check_callers()
@@ -87,6 +92,7 @@ class Gateway:
         self.readiness = Readiness("server", "table", "runner")
         """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
         self._cipher = config.cipher()
+        self._passwords = Passwords()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
         self._background: set[asyncio.Future[None]] = set()
@@ -101,6 +107,8 @@ class Gateway:
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        if SESSIONS in self.config.auth:
+            self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
         dispatch = Dispatch(
             self.router,
             self.forwarder,
@@ -114,7 +122,7 @@ class Gateway:
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
-        found: list[Authenticator] = []
+        found: list[Authenticator] = [self.password_login.sessions] if self.password_login else []
         if MTLS in self.config.auth:
             found.append(CertificateAuthenticator(self._time))
         return found
@@ -122,6 +130,17 @@ class Gateway:
     def _access_of(self, _principal: Principal, _tenant: str) -> Access:
         """Return what a caller may do in a tenant: nothing, as long as nobody has a role."""
         return NOTHING
+
+    def _caller_parts(self) -> CallerParts:
+        return CallerParts(
+            self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
+            self.config.installation,
+        )  # fmt: skip
+
+    def _caller_services(self) -> Iterable[ServiceMethod]:
+        if self.password_login is not None:
+            return self.password_login.services()
+        return no_password_login(self._caller_parts() if self.config.auth else None)
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
@@ -131,6 +150,7 @@ class Gateway:
             *service_methods(OPERATIONS, OperationsService(self.store, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
             *service_methods("cloudspan.v1.OrphanService", orphans),
+            *self._caller_services(),
         )
 
     def _descriptors(self) -> PluggedSource:
@@ -153,15 +173,20 @@ class Gateway:
             store = self._new_store(self.database)
             try:
                 self._assemble(store)
-                parts = (
+                parts = [
                     partial(self._kept_running, "table", self.table.run),
                     partial(self._kept_running, "runner", self.runner.run),
-                )
+                ]
+                if self.password_login is not None:
+                    await self.password_login.offer_administrator()
+                    parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
                     await self.table.settled(self.config.wait_for_adapters)
                     yield self
             finally:
+                if self.password_login is not None:
+                    self.password_login.close()
                 await store.close()
                 await self.database.close()
         finally:
