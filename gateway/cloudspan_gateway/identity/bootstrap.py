@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 LASTS_S = 86_400.0
 _PREFIX = "csb_"  # told apart from a session's token
 _TOKEN_BYTES = 32
-_KEY = "bootstrap "  # of its row: other rows are digests alone
+_OFFERED = "bootstrap"
+"""The row that says that a token was offered, which two gateways at once can't both write, and the beginning of the row
+that has its digest; other rows are digests alone."""
+
+_MINE = used_tokens.c.digest.startswith(_OFFERED)
 
 
 def offer(conn: Connection, now: float, *, shared: bool) -> str | None:
@@ -36,12 +40,12 @@ def offer(conn: Connection, now: float, *, shared: bool) -> str | None:
     """
     if users.any_there(conn):
         return None
-    mine = used_tokens.c.digest.startswith(_KEY)
-    if shared and conn.execute(select(used_tokens.c.digest).where(mine, used_tokens.c.expire_time > now)).first():
+    if shared and conn.execute(select(used_tokens.c.digest).where(_MINE, used_tokens.c.expire_time > now)).first():
         return None
-    conn.execute(delete(used_tokens).where(mine))
+    conn.execute(delete(used_tokens).where(_MINE))
     token = _PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
-    conn.execute(used_tokens.insert().values(digest=_digest(token), expire_time=now + LASTS_S))
+    for key in (_OFFERED, _digest(token)):
+        conn.execute(used_tokens.insert().values(digest=key, expire_time=now + LASTS_S))
     return token
 
 
@@ -68,7 +72,7 @@ def use(conn: Connection, token: str, now: float) -> None:
 
 
 def _digest(token: str) -> str:
-    return _KEY + hashlib.sha256(token.encode()).hexdigest()
+    return f"{_OFFERED} " + hashlib.sha256(token.encode()).hexdigest()
 
 
 def _closed() -> PreconditionFailed:

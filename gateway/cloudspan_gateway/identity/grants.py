@@ -82,7 +82,9 @@ class RowGrants:
         self._changed(conn)
 
     def check_not_last(self, conn: Connection, member: str) -> None:
-        rows = conn.execute(select(bindings.c.row).where(bindings.c.tenant == EVERY_TENANT)).scalars()
+        asked = select(bindings.c.row).where(bindings.c.tenant == EVERY_TENANT).order_by(bindings.c.binding)
+        # Locked: two administrators must not take each other away at two gateways.
+        rows = conn.execute(asked.with_for_update()).scalars()
         found = {binding.member for binding in map(policy_pb2.Binding.FromString, rows) if _administers(conn, binding)}
         if member in found and not any(_works(conn, other) for other in found - {member}):
             text = f"{member} is the only administrator of the installation"

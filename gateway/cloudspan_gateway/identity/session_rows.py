@@ -29,6 +29,9 @@ TOKEN_CHARS = 46  # the prefix, and 256 bits
 _TOKEN_BYTES = 32
 ENDED = "sessions||"
 """What is announced with the end of any session, in the form that the operations' store reads."""
+MOST_OF_SUBJECT = 1_000
+"""Sessions of one user or service: who logs in for each call must not fill the database."""
+_ENDED_AT_ONCE = 100
 _COLLECTION = "sessions/"
 _SLACK_S = 300.0  # a use is written a while after it
 
@@ -96,8 +99,8 @@ def principal_of(message: session_pb2.Session) -> Principal:
     )
 
 
-def insert(conn: Connection, new: NewSession) -> None:
-    """Write a new session."""
+def insert(conn: Connection, database: Database, new: NewSession) -> None:
+    """Write a new session; of too many of one subject those end that were used longest ago."""
     message = new.message
     values = {
         "digest": digest_of(new.token),
@@ -109,6 +112,12 @@ def insert(conn: Connection, new: NewSession) -> None:
         "expire_time": message.expire_time.ToNanoseconds() / 1e9,
     }
     conn.execute(sessions.insert().values(values))
+    of_subject = select(sessions.c.digest).where(sessions.c.subject == message.subject)
+    too_many = of_subject.order_by(sessions.c.used_time.desc(), sessions.c.expire_time.desc()).offset(MOST_OF_SUBJECT)
+    found = conn.execute(too_many.limit(_ENDED_AT_ONCE)).scalars().all()
+    if found:
+        conn.execute(delete(sessions).where(sessions.c.digest.in_(found)))
+        database.announce(conn, ENDED)
 
 
 def by_digest(conn: Connection, digests: Collection[str], *, shared: bool) -> Sequence[Row[Any]]:

@@ -103,7 +103,7 @@ class Sessions:
             Unreachable: The database does not answer.
         """
         new = self.lifetime.new(Principal(subject, method, tenant=tenant), peer, (clock or self._clock).now())
-        await self._database.transact(lambda conn: session_rows.insert(conn, new))
+        await self._database.transact(lambda conn: session_rows.insert(conn, self._database, new))
         return new.message, new.token
 
     async def authenticate(self, call: Call) -> Principal | None:

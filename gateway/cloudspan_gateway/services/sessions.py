@@ -102,8 +102,8 @@ class SessionService:
             Claim(user, peer, request.password, request.one_time_code),
             lambda conn, row: self._begin(conn, row, peer),
         )
-        principal = session_rows.principal_of(new.message)
-        answer = await self._directory.describe(new.message, principal)
+        call.principal = session_rows.principal_of(new.message)  # from here on it is known who calls
+        answer = await self._directory.describe(new.message, call.principal)
         answer.token = new.token
         return answer
 
@@ -111,7 +111,7 @@ class SessionService:
         now = self._clock.now()
         principal = Principal(row.name, Method.METHOD_PASSWORD, tenant=row.tenant)
         new = self._sessions.lifetime.new(principal, peer, now)
-        session_rows.insert(conn, new)
+        session_rows.insert(conn, self._directory.database, new)
         row.message.login_time.FromNanoseconds(int(now * 1e9))
         users.change(conn, row, message=row.message)
         return new

@@ -103,18 +103,11 @@ class UserService:
         """
         asked = User(tenant=request.user.tenant or _own_tenant(call), display_name=request.user.display_name)
         asked.disabled = request.user.disabled
-        tenant = asked.tenant.removeprefix("tenants/")
-        if not await self._has_tenant(asked.tenant, call):
-            text = f"{asked.tenant[:120]} was not found among the tenants that the caller manages; see ListTenants"
-            raise NotFound(text, reason="TENANT_UNKNOWN")
+        await self._database.read(lambda conn: self._check_new(conn, request.user_id, asked.tenant, call))
         row = await self._new_row(request.user_id, asked, request.password)
 
         def write(conn: Connection) -> None:
-            if not self._parts.grants.has_tenant(conn, tenant):
-                raise NotFound(f"{asked.tenant} was deleted meanwhile", reason="TENANT_UNKNOWN")
-            if users.find(conn, row.id) is not None:
-                raise AlreadyExists(f"{row.name} exists already; choose another name", resource=row.name)
-            self._check_roles(conn, row, call)  # a binding may have been there before its user
+            self._check_new(conn, row.id, asked.tenant, call)  # again: this time nobody comes in between
             users.insert(conn, row)
 
         await self._database.transact(write)
@@ -280,31 +273,37 @@ class UserService:
         hashed = await self._parts.passwords.hash(password)
         return UserRow(user, asked.tenant.removeprefix("tenants/"), asked, hashed)
 
-    async def _has_tenant(self, tenant: str, call: Call) -> bool:
+    def _check_new(self, conn: Connection, user: str, tenant: str, call: Call) -> None:
+        """Return if the caller may create a user of this name in this tenant."""
         wanted = tenant.removeprefix("tenants/")
-        if not tenant.startswith("tenants/") or call.access.tenant not in (wanted, EVERY_TENANT):
-            return False
-        return await self._database.read(lambda conn: self._parts.grants.has_tenant(conn, wanted))
+        managed = tenant.startswith("tenants/") and call.access.tenant in (wanted, EVERY_TENANT)
+        if not managed or not self._parts.grants.has_tenant(conn, wanted):
+            text = f"{tenant[:120]} was not found among the tenants that the caller manages; see ListTenants"
+            raise NotFound(text, reason="TENANT_UNKNOWN")
+        if users.find(conn, user) is not None:
+            raise AlreadyExists(f"users/{user} exists already; choose another name", resource=f"users/{user}")
+        self._check_roles(conn, f"users/{user}", call)  # a binding may have been there before its user
 
     async def _changed(self, user: str, call: Call, write: Callable[[Connection, UserRow], T]) -> T:
         """Run `write` in a transaction on a user that the caller administers."""
+        # What is refused without a transaction costs no other caller its connection.
+        await self._database.read(lambda conn: self._administered(conn, user, call))
+        return await self._database.transact(lambda conn: write(conn, self._administered(conn, user, call, lock=True)))
 
-        def change(conn: Connection) -> T:
-            row = users.find(conn, user, lock=True)
-            if row is None or not _is_in_reach(row, call):
-                raise _not_there(f"users/{user}")
-            self._check_roles(conn, row, call)
-            return write(conn, row)
+    def _administered(self, conn: Connection, user: str, call: Call, *, lock: bool = False) -> UserRow:
+        row = users.find(conn, user, lock=lock)
+        if row is None or not _is_in_reach(row, call):
+            raise _not_there(f"users/{user}")
+        self._check_roles(conn, row.name, call)
+        return row
 
-        return await self._database.transact(change)
-
-    def _check_roles(self, conn: Connection, row: UserRow, call: Call) -> None:
+    def _check_roles(self, conn: Connection, name: str, call: Call) -> None:
         """A tenant's administrator must not become, by a new password, who has roles beyond that tenant."""
         tenant = call.access.tenant
-        if tenant == EVERY_TENANT or _is_self(row.name, call):
+        if tenant == EVERY_TENANT or _is_self(name, call):
             return
-        if self._parts.grants.tenants_of(conn, [row.name]) - {tenant}:
-            text = f"{row.name} has roles beyond tenants/{tenant}, so an administrator of the installation changes it"
+        if self._parts.grants.tenants_of(conn, [name]) - {tenant}:
+            text = f"{name} has roles beyond tenants/{tenant}, so an administrator of the installation changes it"
             raise NotPermitted(
                 f"{text}: one with `administer` on tenants/-, by metadata `x-tenant: -`", reason="MORE_THAN_OWN"
             )

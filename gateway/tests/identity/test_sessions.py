@@ -190,6 +190,19 @@ async def test_what_is_remembered_of_sessions_is_bounded(store, monkeypatch):
     assert made.reads == 6
 
 
+async def test_a_subject_has_a_bounded_number_of_sessions(store, monkeypatch):
+    """A program that logs in for each call ends its own oldest ones, and nobody else's."""
+    monkeypatch.setattr(session_rows, "MOST_OF_SUBJECT", 3)
+    made, clock, _ = store
+    _, of_bob = await begun(made, BOB)
+    tokens = []
+    for _ in range(5):
+        await clock.advance(1)
+        tokens.append((await begun(made))[1])
+    found = [await made.get(token) is not None for token in (of_bob, *tokens)]
+    assert found == [True, False, False, True, True, True]
+
+
 async def test_a_row_that_somebody_deletes_by_hand_ends_its_session_within_a_second(store):
     """Without an announcement."""
     made, clock, database = store

@@ -10,6 +10,7 @@ import grpc
 import pytest
 import structlog
 from gateway.tests.callers import refused
+from gateway.tests.calls import call
 from gateway.tests.password_login import ALICE, BOB, CAROL, OTHER_PASSWORD, PASSWORD, Caller, peopled
 
 from cloudspan.v1 import session_pb2
@@ -46,6 +47,16 @@ async def test_a_login_tells_once_the_token_and_who_it_is(running):
     assert shown == session
     listed = await bob.call("ListSessions")
     assert [each.token for each in listed.sessions] == [""]
+
+
+async def test_from_a_login_on_it_is_known_who_calls(running):
+    """For what is recorded of the call: the user and its session, never its token."""
+    request = session_pb2.CreateSessionRequest(user="bob", password=PASSWORD)
+    asking = call("/cloudspan.v1.SessionService/CreateSession", request.SerializeToString())
+    session = session_pb2.Session.FromString(await running.gateway.pipeline.answer(asking))
+    assert asking.principal.subject == BOB
+    assert asking.principal.credential == session.name.replace("sessions/", "session/")
+    assert session.token not in repr(asking.principal)
 
 
 async def test_a_backend_asks_whose_session_it_was_handed(running):
