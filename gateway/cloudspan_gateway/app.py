@@ -22,8 +22,8 @@ from cloudspan_gateway.access.access import NOTHING
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
-from cloudspan_gateway.identity.grants import RowGrants
-from cloudspan_gateway.identity.passwords import Passwords
+from cloudspan_gateway.identity.password_login.grants import RowGrants
+from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner

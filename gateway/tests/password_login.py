@@ -18,8 +18,8 @@ from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
-from cloudspan_gateway.identity import users
-from cloudspan_gateway.identity.passwords import Passwords
+from cloudspan_gateway.identity.password_login import users
+from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.storage.tables import tenants
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from cloudspan.v1 import session_pb2
 from cloudspan_common import logs
 from cloudspan_common.errors import Unauthenticated, Unreachable
 from cloudspan_gateway.access.principal import Principal
-from cloudspan_gateway.identity import lockout, session_rows
+from cloudspan_gateway.identity import session_rows
 from cloudspan_gateway.identity.config import SESSIONS
 from cloudspan_gateway.identity.credentials import credential_of
+from cloudspan_gateway.identity.password_login import lockout
 from cloudspan_gateway.identity.session_rows import ENDED, PREFIX, TOKEN_CHARS, Lifetime, digest_of, principal_of
 from cloudspan_gateway.metadata import X_AUTH_SESSION
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_common.listing.page_token import authenticated
-from cloudspan_gateway.identity import bootstrap
-from cloudspan_gateway.identity.logins import Logins
+from cloudspan_gateway.identity.password_login import bootstrap
+from cloudspan_gateway.identity.password_login.logins import Logins
 from cloudspan_gateway.identity.sessions import Sessions
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.sessions import Directory, NoSessionService, SessionService
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.access.principal import Principal
-    from cloudspan_gateway.identity.grants import Grants
-    from cloudspan_gateway.identity.passwords import Passwords
+    from cloudspan_gateway.identity.password_login.grants import Grants
+    from cloudspan_gateway.identity.password_login.passwords import Passwords
     from cloudspan_gateway.identity.session_rows import Lifetime
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.cipher import Cipher

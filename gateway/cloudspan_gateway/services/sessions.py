@@ -15,8 +15,9 @@ from cloudspan_common.listing.page_token import Check, decode_token, effective_p
 from cloudspan_common.names import malformed
 from cloudspan_gateway.access.access import EVERY_TENANT
 from cloudspan_gateway.access.principal import Method, Principal
-from cloudspan_gateway.identity import session_rows, users
-from cloudspan_gateway.identity.logins import Claim
+from cloudspan_gateway.identity import session_rows
+from cloudspan_gateway.identity.password_login import users
+from cloudspan_gateway.identity.password_login.logins import Claim
 from cloudspan_gateway.identity.sessions import token_of
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
-    from cloudspan_gateway.identity.grants import Grants
-    from cloudspan_gateway.identity.logins import Logins
+    from cloudspan_gateway.identity.password_login.grants import Grants
+    from cloudspan_gateway.identity.password_login.logins import Logins
+    from cloudspan_gateway.identity.password_login.users import UserRow
     from cloudspan_gateway.identity.session_rows import NewSession
     from cloudspan_gateway.identity.sessions import Sessions
-    from cloudspan_gateway.identity.users import UserRow
     from cloudspan_gateway.storage.engine import Database
 
 Session = session_pb2.Session

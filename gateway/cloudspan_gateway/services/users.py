@@ -24,11 +24,12 @@ from cloudspan_common.errors import (
 from cloudspan_common.listing.page_token import Check, decode_token, effective_page_size, encode_token, hash_query
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_gateway.access.access import EVERY_TENANT
-from cloudspan_gateway.identity import bootstrap, lockout, one_time_codes, session_rows, users
-from cloudspan_gateway.identity.grants import DEFAULT_TENANT
-from cloudspan_gateway.identity.logins import Claim
-from cloudspan_gateway.identity.passwords import check_new
-from cloudspan_gateway.identity.users import UserRow
+from cloudspan_gateway.identity import session_rows
+from cloudspan_gateway.identity.password_login import bootstrap, lockout, one_time_codes, users
+from cloudspan_gateway.identity.password_login.grants import DEFAULT_TENANT
+from cloudspan_gateway.identity.password_login.logins import Claim
+from cloudspan_gateway.identity.password_login.passwords import check_new
+from cloudspan_gateway.identity.password_login.users import UserRow
 from cloudspan_gateway.services.sessions import no_password_login
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Call
-    from cloudspan_gateway.identity.grants import Grants
-    from cloudspan_gateway.identity.logins import Logins
-    from cloudspan_gateway.identity.passwords import Passwords
+    from cloudspan_gateway.identity.password_login.grants import Grants
+    from cloudspan_gateway.identity.password_login.logins import Logins
+    from cloudspan_gateway.identity.password_login.passwords import Passwords
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 

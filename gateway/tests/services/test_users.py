@@ -10,7 +10,7 @@ from google.protobuf import field_mask_pb2
 
 from cloudspan.v1 import policy_pb2, user_pb2
 from cloudspan_common.errors import from_status, status_of
-from cloudspan_gateway.identity import users
+from cloudspan_gateway.identity.password_login import users
 from cloudspan_gateway.storage.tables import bindings
 
 CODE = grpc.StatusCode

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from cloudspan.v1 import user_pb2
 from cloudspan_common.names import malformed
-from cloudspan_gateway.identity import one_time_codes
+from cloudspan_gateway.identity.password_login import one_time_codes
 from cloudspan_gateway.storage.tables import users
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
 from cloudspan_common.errors import TooManyRequests, Unauthenticated
-from cloudspan_gateway.identity import lockout, one_time_codes, users
+from cloudspan_gateway.identity.password_login import lockout, one_time_codes, users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloudspan_common.clock import Clock
-    from cloudspan_gateway.identity.lockout import Attempt
-    from cloudspan_gateway.identity.passwords import Passwords
-    from cloudspan_gateway.identity.users import UserRow
+    from cloudspan_gateway.identity.password_login.lockout import Attempt
+    from cloudspan_gateway.identity.password_login.passwords import Passwords
+    from cloudspan_gateway.identity.password_login.users import UserRow
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 

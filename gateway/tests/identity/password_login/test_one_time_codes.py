@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 import pytest
 
-from cloudspan_gateway.identity import one_time_codes
-from cloudspan_gateway.identity.one_time_codes import matching_step
+from cloudspan_gateway.identity.password_login import one_time_codes
+from cloudspan_gateway.identity.password_login.one_time_codes import matching_step
 
 SECRET = base64.b32encode(b"12345678901234567890").decode()
 NOW = 1_700_000_000.0

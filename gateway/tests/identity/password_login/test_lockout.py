@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.identity import lockout
-from cloudspan_gateway.identity.lockout import address_of, source_of
+from cloudspan_gateway.identity.password_login import lockout
+from cloudspan_gateway.identity.password_login.lockout import address_of, source_of
 from cloudspan_gateway.storage.engine import open_database
 
 HOME, OFFICE, ATTACKER = "192.0.2.1", "192.0.2.2", "203.0.113.9"

@@ -12,7 +12,7 @@ from gateway.tests.password_login import ALICE, BOB, Caller, installation, peopl
 from cloudspan.v1 import policy_pb2
 from cloudspan_common.errors import PreconditionFailed, from_status, status_of
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.identity.grants import RowGrants
+from cloudspan_gateway.identity.password_login.grants import RowGrants
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import bindings, roles
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from cloudspan.v1 import policy_pb2, tenant_pb2
 from cloudspan_common.errors import PreconditionFailed
 from cloudspan_gateway.access.access import EVERY_TENANT
-from cloudspan_gateway.identity import users
+from cloudspan_gateway.identity.password_login import users
 from cloudspan_gateway.storage.tables import bindings, policy_revision, roles, tenants
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from argon2.profiles import CHEAPEST, RFC_9106_LOW_MEMORY
 
 from cloudspan_common.errors import InvalidRequest, TooManyRequests
-from cloudspan_gateway.identity import passwords
-from cloudspan_gateway.identity.passwords import Passwords, check_new
+from cloudspan_gateway.identity.password_login import passwords
+from cloudspan_gateway.identity.password_login.passwords import Passwords, check_new
 
 PASSWORD = "correct horse battery"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from cloudspan_common.errors import PreconditionFailed
-from cloudspan_gateway.identity import users
+from cloudspan_gateway.identity.password_login import users
 from cloudspan_gateway.storage.tables import used_tokens
 
 if TYPE_CHECKING:

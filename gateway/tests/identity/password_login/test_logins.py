@@ -14,8 +14,8 @@ from gateway.tests.password_login import ALICE, BOB, CAROL, OTHER_PASSWORD, PASS
 from google.rpc import error_details_pb2
 
 from cloudspan_common.errors import Unauthenticated, status_of
-from cloudspan_gateway.identity import logins, users
-from cloudspan_gateway.identity.logins import Claim
+from cloudspan_gateway.identity.password_login import logins, users
+from cloudspan_gateway.identity.password_login.logins import Claim
 
 CODE = grpc.StatusCode
 
