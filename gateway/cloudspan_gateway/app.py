@@ -22,7 +22,9 @@ from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
-from cloudspan_gateway.identity.config import MTLS
+from cloudspan_gateway.identity.config import MTLS, SESSIONS
+from cloudspan_gateway.identity.password_login.grants import RowGrants
+from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
@@ -37,6 +39,7 @@ from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
+from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
@@ -81,6 +84,8 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    password_login: PasswordLogin | None = None
+    """Sessions and users, with `--auth sessions`."""
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
         config.check_callers()
@@ -94,6 +99,7 @@ class Gateway:
         """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._cipher = config.cipher()
+        self._passwords = Passwords()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
         self._background: set[asyncio.Future[None]] = set()
@@ -109,6 +115,8 @@ class Gateway:
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        if SESSIONS in self.config.auth:
+            self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
         dispatch = Dispatch(
             self.router,
             self.forwarder,
@@ -129,10 +137,23 @@ class Gateway:
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
-        found: list[Authenticator] = [] if self._jwt is None else [self._jwt]
+        found: list[Authenticator] = [self.password_login.sessions] if self.password_login else []
+        if self._jwt is not None:
+            found.append(self._jwt)
         if MTLS in self.config.auth:
             found.append(CertificateAuthenticator(self._time))
         return found
+
+    def _caller_parts(self) -> CallerParts:
+        return CallerParts(
+            self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
+            self.config.installation,
+        )  # fmt: skip
+
+    def _caller_services(self) -> Iterable[ServiceMethod]:
+        if self.password_login is not None:
+            return self.password_login.services()
+        return no_password_login(self._caller_parts() if self.config.auth else None)
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
@@ -144,6 +165,7 @@ class Gateway:
             *service_methods("cloudspan.v1.OrphanService", orphans),
             *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
             *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
+            *self._caller_services(),
         )
 
     def _descriptors(self) -> Callable[[Access], PluggedSource]:
@@ -187,11 +209,16 @@ class Gateway:
                 ]
                 if self._jwt is not None:
                     parts.append(partial(self._kept_running, "issuer", self._jwt.run))
+                if self.password_login is not None:
+                    await self.password_login.offer_administrator()
+                    parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
                     await self.table.settled(self.config.wait_for_adapters)
                     yield self
             finally:
+                if self.password_login is not None:
+                    self.password_login.close()
                 await store.close()
                 await self.database.close()
         finally:

@@ -12,6 +12,7 @@ from cloudspan_common.grpcs import Tls
 from cloudspan_common.names import is_tag
 from cloudspan_common.service_config import DRAIN, LISTEN, METRICS, REGISTRY, ServiceConfig, address_or_none, one_of
 from cloudspan_gateway.identity.config import JWT, KINDS, MTLS, OidcConfig, bad_config
+from cloudspan_gateway.identity.session_rows import Lifetime
 from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.slots import PER_CLUSTER
 from cloudspan_gateway.storage.cipher import Cipher
@@ -54,6 +55,12 @@ class GatewayConfig(ServiceConfig):
     )
     insecure: bool = option(
         "Listen on other addresses than loopback without --auth: whoever reaches them may do everything.", default=False
+    )
+    session_idle: float = option(
+        "How long a session lasts without being used.", default=12 * 3600.0, unit="s", minimum=60
+    )
+    session_lifetime: float = option(
+        "How long a session lasts at the most.", default=7 * 86_400.0, unit="s", minimum=60
     )
     oidc_issuer: str = option(
         "Issuer of JWTs, exactly as their claim iss says it: https://HOST/PATH; its keys are found by its discovery.",
@@ -124,6 +131,11 @@ class GatewayConfig(ServiceConfig):
         if self.tls_listen == "none":
             return None
         return self.tls if self.tls_listen == "mutual" else Tls(self.tls_certificate, self.tls_key)
+
+    @property
+    def sessions(self) -> Lifetime:
+        """How long sessions last."""
+        return Lifetime(self.session_idle, self.session_lifetime)
 
     @property
     def oidc(self) -> OidcConfig | None:
