@@ -18,12 +18,12 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.audit.store import AuditStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
-from cloudspan_gateway.operations.stores.memory import MemoryStore
-from cloudspan_gateway.operations.stores.sql import SqlStore
+from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.pipeline import Pipeline
@@ -62,6 +62,7 @@ class Gateway:
     """All parts of one gateway; those that need the store are there while it runs."""
 
     database: Database
+    audit: AuditStore
     store: OperationStore
     runner: Runner
     pipeline: Pipeline
@@ -130,7 +131,8 @@ class Gateway:
         """
         try:
             self.database = await open_database(self.config.database, self._clock)
-            store = self._new_store(self.database)
+            self.audit = AuditStore(self.database)
+            store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease, self.audit)
             try:
                 self._assemble(store)
                 parts = (
@@ -143,15 +145,10 @@ class Gateway:
                     yield self
             finally:
                 await store.close()
+                await self.audit.close()
                 await self.database.close()
         finally:
             await self.registry.close()
-
-    def _new_store(self, database: Database) -> OperationStore:
-        """Operations of `memory:` are lost with the process, so they need not pass a file."""
-        if self.config.database == "memory:":
-            return MemoryStore(self._clock, self.config.lease)
-        return SqlStore(database, self._cipher, self._clock, self.config.lease)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:

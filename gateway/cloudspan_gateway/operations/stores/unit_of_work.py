@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError
+from cloudspan_gateway.operations.model import request_key
 from cloudspan_gateway.operations.stores import rows
 from cloudspan_gateway.operations.stores.base import not_there
 from cloudspan_gateway.operations.stores.statements import statements
@@ -42,13 +43,13 @@ class UnitOfWork:
 
     # -------------------------------------------------------------- filling it
 
-    def find(self, request_ids: Collection[str], names: Collection[str]) -> Iterable[str]:
-        """Return the ids of operations with these request ids, and of those under way on these resources."""
+    def find(self, request_keys: Collection[str], names: Collection[str]) -> Iterable[str]:
+        """Return the ids of operations with these request keys, and of those under way on these resources."""
         if not names:
-            return self._conn.execute(self._say.ids_of_requests, self._values(request_ids)).scalars()
+            return self._conn.execute(self._say.ids_of_requests, self._values(request_keys)).scalars()
         if self._shared:
             self._lock(names)
-        values = {**self._values(request_ids), "names": listed(names, self._shared)}
+        values = {**self._values(request_keys), "names": listed(names, self._shared)}
         return self._conn.execute(self._say.ids_of_conflicts, values).scalars()
 
     def load(self, ids: Collection[str]) -> None:
@@ -75,7 +76,7 @@ class UnitOfWork:
                 self.put(self._memo.get(record.id) or rows.to_row(record, self._cipher))
             except CloudspanError as error:
                 self._rows[record.id] = error
-                self._by_request[record.request_id] = record.id
+                self._by_request[request_key(record.tenant, record.request_id.rpartition("/")[2])] = record.id
 
     def _values(self, values: Collection[str]) -> dict[str, Any]:
         return {"values_": listed(values, self._shared)}
@@ -99,9 +100,9 @@ class UnitOfWork:
             raise found
         return found
 
-    def of_request(self, request_id: str) -> Row | None:
-        """Return the operation that a request became."""
-        known = self._by_request.get(request_id)
+    def of_request(self, key: str) -> Row | None:
+        """Return the operation that a request became, by its `request_key`."""
+        known = self._by_request.get(key)
         return self.row(known) if known is not None else None
 
     def conflicting(self, names: Iterable[str]) -> list[Row]:
@@ -119,7 +120,7 @@ class UnitOfWork:
         """Take a row in, in place of what was known of its operation."""
         key = row.intent.id
         self._rows[key] = row
-        self._by_request[row.intent.request_id] = key
+        self._by_request[row.intent.request_key] = key
         if row.resource:
             self._by_name[row.resource].add(key)
         for name in row.intent.also:
