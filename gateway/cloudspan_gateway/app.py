@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +18,23 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
 from cloudspan_gateway.operations.stores.sql import open_store
+from cloudspan_gateway.pipeline.audit import Audit
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
-from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
+from cloudspan_gateway.services.audit import AuditService
 from cloudspan_gateway.services.clusters import ClusterService
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
@@ -101,7 +104,8 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch)
+        callers = CallerStages(audit=self._auditing, describe=self._auditing.describe)
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, callers)
         self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
 
     def _services(self) -> Sequence[ServiceMethod]:
@@ -112,6 +116,7 @@ class Gateway:
             *service_methods(OPERATIONS, OperationsService(self.store, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
             *service_methods("cloudspan.v1.OrphanService", orphans),
+            *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
         )
 
     def _descriptors(self) -> PluggedSource:
@@ -123,32 +128,46 @@ class Gateway:
         return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool))
 
     @asynccontextmanager
+    async def _audited(self) -> AsyncIterator[None]:
+        """Open the audit over the database for the time inside the `with` block."""
+        self.audit = AuditStore(self.database)
+        self.audit.chain.subscribe(self.metrics.audited)
+        self._auditing = Audit(self.audit, self.metrics, self._clock)
+        lost = self.metrics.audit_failures.labels("file")
+        file = AuditFile(self.config.audit_log, lost.inc) if self.config.audit_log else None
+        if file is not None:
+            self.audit.chain.subscribe(file.write)
+        try:
+            yield
+        finally:
+            await self._auditing.close()
+            await self.audit.close()
+            if file is not None:
+                await file.close()
+
+    @asynccontextmanager
     async def working(self) -> AsyncIterator[Gateway]:
         """Run all of it but the doors: inside the `with` block `pipeline` answers calls.
 
         Raises:
             CloudspanError: The operations' store can't be opened.
         """
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.registry.close)
             self.database = await open_database(self.config.database, self._clock)
-            self.audit = AuditStore(self.database)
+            stack.push_async_callback(self.database.close)
+            await stack.enter_async_context(self._audited())
             store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease, self.audit)
-            try:
-                self._assemble(store)
-                parts = (
-                    partial(self._kept_running, "table", self.table.run),
-                    partial(self._kept_running, "runner", self.runner.run),
-                )
-                async with self._in_background(*parts):
-                    # The first calls must not hear of unknown platforms only because nobody was asked yet.
-                    await self.table.settled(self.config.wait_for_adapters)
-                    yield self
-            finally:
-                await store.close()
-                await self.audit.close()
-                await self.database.close()
-        finally:
-            await self.registry.close()
+            stack.push_async_callback(store.close)
+            self._assemble(store)
+            parts = (
+                partial(self._kept_running, "table", self.table.run),
+                partial(self._kept_running, "runner", self.runner.run),
+            )
+            async with self._in_background(*parts):
+                # The first calls must not hear of unknown platforms only because nobody was asked yet.
+                await self.table.settled(self.config.wait_for_adapters)
+                yield self
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:

@@ -78,7 +78,7 @@ def _concurrency(method: str) -> Concurrency:
 
 
 def _busy(intent: Intent, row: Row) -> Busy:
-    if row.intent.tenant != intent.tenant:
+    if intent.caller and row.intent.tenant != intent.tenant:
         asked = intent.method.rpartition("/")[2]
         text = f"{asked} was not accepted: an operation of another tenant is under way on {row.resource}; retry later"
         return Busy(text, reason="OPERATION_IN_PROGRESS", resource=row.resource)

@@ -57,12 +57,15 @@ class Intent:
 
     @property
     def request_key(self) -> str:
-        """What no other operation has: a `request_id` means something in its tenant alone."""
-        return request_key(self.tenant, self.request_id)
+        """What no other operation has: a `request_id` means something in its tenant alone.
+
+        Where callers are not authenticated the tenant is anybody's word, and separates nobody.
+        """
+        return f"{self.tenant}/{self.request_id}" if self.caller else self.request_id
 
     @property
     def request_keys(self) -> tuple[str, ...]:
-        """The same, and as operations of versions before were kept under it: without the tenant."""
+        """The same, and without the tenant, as operations were kept before callers were authenticated."""
         return tuple(dict.fromkeys((self.request_key, self.request_id)))
 
 
@@ -138,11 +141,6 @@ class Row:
     @property
     def failed(self) -> bool:
         return isinstance(self.outcome, status_pb2.Status)
-
-
-def request_key(tenant: str, request_id: str) -> str:
-    """Return a `request_id` as stores keep it: two tenants may use the same one and learn nothing of each other."""
-    return f"{tenant}/{request_id}" if tenant else request_id
 
 
 # ------------------------------------------------------------------ how a row changes: what stores apply

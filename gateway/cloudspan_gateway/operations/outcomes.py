@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def preempted(row: Row, deleter: Row) -> tuple[Progress, status_pb2.Status]:
     """It gave way to a Delete and could not be undone in time; another tenant's is not named."""
-    is_own = row.intent.tenant == deleter.intent.tenant
+    is_own = row.intent.tenant == deleter.intent.tenant or not row.intent.caller
     by = deleter.name if is_own else "an operation of another tenant"
     text = f"{row.name} gave way to {by}, which deletes {row.resource}; what else it had made is in left_overs"
     error = Busy(text, reason="PREEMPTED", metadata={"operation": by} if is_own else {}, resource=row.resource)

@@ -30,6 +30,8 @@ class CallerStages:
     """What a call passes because of who makes it; without any, everybody may do everything and nothing is recorded."""
 
     audit: Stage | None = None
+    describe: Stage | None = None
+    """Says behind all others that may refuse what the audit is to keep of the call."""
     authenticate: Stage = field(default_factory=Authenticate)
     limit: Stage | None = None
 
@@ -51,6 +53,7 @@ class Pipeline:
             Route(router, dispatch.own),
             callers.limit,
             authorize,
+            callers.describe,
         )
         self.stages: Sequence[Stage] = tuple(stage for stage in stages if stage is not None)
         self.answer: Proceed = compose(self.stages, self._dispatch)

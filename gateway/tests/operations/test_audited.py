@@ -115,7 +115,7 @@ async def test_operations_of_versions_before_are_found_by_their_bare_request_id(
     """Of their own tenant alone."""
     if audit.url == "memory:":
         return  # nothing of a version before is there
-    first = intent(tenant="acme")
+    first = intent(tenant="acme", caller="users/a")
     row = await store.accept(first)
     bare = text("UPDATE operations SET request_id = :bare")
     await audit.chain.database.transact(lambda conn: conn.execute(bare, {"bare": first.request_id}))
@@ -126,9 +126,11 @@ async def test_operations_of_versions_before_are_found_by_their_bare_request_id(
 
 async def test_another_tenants_operation_in_the_way_is_not_named(store: OperationStore) -> None:
     """That there is one has to be said; which one is nobody's business."""
-    mine = await store.accept(on_server("UpdateServer", tenant="acme"))
+    mine = await store.accept(on_server("UpdateServer", tenant="acme", caller="users/a"))
     with pytest.raises(Busy, match="of another tenant") as caught:
-        await store.accept(on_server("UpdateServer", tenant="umbrella"))
+        await store.accept(on_server("UpdateServer", tenant="umbrella", caller="users/b"))
     assert mine.intent.id not in f"{caught.value.message}{caught.value.metadata}"
     with pytest.raises(Busy, match=mine.name):
-        await store.accept(on_server("UpdateServer", tenant="acme"))
+        await store.accept(on_server("UpdateServer", tenant="acme", caller="users/a"))
+    with pytest.raises(Busy, match=mine.name):  # where callers are not authenticated the tenant is anybody's word
+        await store.accept(on_server("UpdateServer", tenant="umbrella"))

@@ -26,8 +26,9 @@ def test_what_gave_way_to_a_delete_names_it() -> None:
 
 def test_what_gave_way_to_another_tenants_delete_does_not_name_it() -> None:
     """Neither in the message nor in the details nor in what is left over."""
-    deleter = row(intent=intent(tenant="other"))
-    progress, status = outcomes.preempted(row(preempted_by=deleter.intent.id), deleter)
+    deleter = row(intent=intent(tenant="other", caller="users/b"))
+    mine = row(intent=intent(caller="users/a"), preempted_by=deleter.intent.id)
+    progress, status = outcomes.preempted(mine, deleter)
     assert "an operation of another tenant" in status.message
     assert deleter.intent.id not in f"{status}{progress}"
 

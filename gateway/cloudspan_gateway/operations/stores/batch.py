@@ -102,7 +102,7 @@ class Batch:
 
     def _accepted_row(self, command: Accept) -> Row:
         intent, unit = command.intent, self._unit
-        known = unit.of_request(intent.request_key)
+        known = unit.of_request(intent)
         if known is not None:
             check_same(known, intent)
             return known

@@ -69,7 +69,8 @@ class MemoryStore:
     async def _record(self, *events: Event | None) -> None:
         found = [event for event in events if event is not None]
         if self._audit is not None and found:
-            await self._audit(found)
+            # The change is made: a caller that leaves now must not take its event with it.
+            await asyncio.shield(self._audit(found))
 
     def _accepted(self, intent: Intent) -> Row:
         verdict, now = judge(intent, self._conflicting(names_of(intent))), self._clock.now()

@@ -11,7 +11,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.operations.model import request_key
 from cloudspan_gateway.operations.stores import rows
 from cloudspan_gateway.operations.stores.base import not_there
 from cloudspan_gateway.operations.stores.statements import statements
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-    from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.model import Intent, Row
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 
@@ -76,7 +75,7 @@ class UnitOfWork:
                 self.put(self._memo.get(record.id) or rows.to_row(record, self._cipher))
             except CloudspanError as error:
                 self._rows[record.id] = error
-                self._by_request[request_key(record.tenant, record.request_id.rpartition("/")[2])] = record.id
+                self._by_request[record.request_id] = record.id
 
     def _values(self, values: Collection[str]) -> dict[str, Any]:
         return {"values_": listed(values, self._shared)}
@@ -100,10 +99,14 @@ class UnitOfWork:
             raise found
         return found
 
-    def of_request(self, key: str) -> Row | None:
-        """Return the operation that a request became, by its `request_key`."""
-        known = self._by_request.get(key)
-        return self.row(known) if known is not None else None
+    def of_request(self, intent: Intent) -> Row | None:
+        """Return the operation that a request became; under the bare `request_id` only one of its own tenant."""
+        for key in intent.request_keys:
+            known = self._by_request.get(key)
+            row = self.row(known) if known is not None else None
+            if row is not None and (key == intent.request_key or row.intent.tenant == intent.tenant):
+                return row
+        return None
 
     def conflicting(self, names: Iterable[str]) -> list[Row]:
         """Return the operations under way that work on or name one of these resources."""
