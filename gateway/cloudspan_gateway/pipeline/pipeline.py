@@ -31,6 +31,8 @@ class CallerStages:
 
     audit: Stage | None = None
     authenticate: Authenticate = field(default_factory=Authenticate)
+    describe: Stage | None = None
+    """Says behind all others that may refuse what the audit is to keep of the call."""
     limit: Stage | None = None
 
 
@@ -47,7 +49,7 @@ class Pipeline:
         who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
         self._identify = _present(who)
         self.stages = _present(
-            (Telemetry(metrics), *who, Route(router, dispatch.own), callers.limit, Authorize(router))
+            (Telemetry(metrics), *who, Route(router, dispatch.own), callers.limit, Authorize(router), callers.describe)
         )
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
