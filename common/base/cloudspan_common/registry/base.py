@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from cloudspan_common.registry.context_keys import ContextKeys
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@\[\]-]{0,126}")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 _MAX_BUILD_CHARS = 128  # a Consul Meta value holds 512
@@ -120,6 +122,11 @@ class Registration(abc.ABC):
 
 class Registry(Protocol):
     """The driver's side: memory, static, consul."""
+
+    @property
+    def context_keys(self) -> ContextKeys:
+        """The public keys of the gateways that authenticate callers."""
+        ...
 
     async def register(self, instance: Instance) -> Registration:
         """Enter `instance` and keep it alive; an entry of the same id is replaced.

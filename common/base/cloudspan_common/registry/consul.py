@@ -15,6 +15,8 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import CloudspanError, InvalidRequest, PlatformFault
 from cloudspan_common.registry import view_cache
 from cloudspan_common.registry.base import Feed, Instance, Reach, Registration, View, view_of
+from cloudspan_common.registry.consul_keys import ConsulKeys
+from cloudspan_common.registry.context_keys import ContextKeys
 from cloudspan_common.registry.kept import Registrations, in_background, stopped
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class ConsulRegistry:
         self._clock = clock or SystemClock()
         store = _ConsulStore(agent, service, probe, self._times)
         self._registrations = Registrations(store, self._clock, self._times.ttl_s / 3)
+        self.context_keys = ContextKeys(ConsulKeys(agent), self._clock)
         self._feed = Feed()
         self._reach = Reach("watch", agent=agent.address)
         self._absent = _Absent(self._times.hold_s)

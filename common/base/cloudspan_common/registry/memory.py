@@ -8,17 +8,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import AlreadyExists
 from cloudspan_common.registry.base import Feed, Instance, Registration, View, describe, view_of
+from cloudspan_common.registry.context_keys import ContextKeys, MemoryKeys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from cloudspan_common.clock import Clock
 
 
 class MemoryRegistry:
     """A dict and its followers."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.context_keys = ContextKeys(MemoryKeys(), clock or SystemClock())
         self._instances: dict[str, Instance] = {}
         self._registered: set[str] = set()
         self._feed = Feed()
