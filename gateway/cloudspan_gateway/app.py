@@ -27,6 +27,7 @@ from cloudspan_gateway.operations.stores.sql import SqlStore
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.routing.context import ContextSigner
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
@@ -68,10 +69,16 @@ class Gateway:
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
 
-    def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: GatewayConfig, registry: Registry, clock: Clock | None = None, *, authenticates: bool = False
+    ) -> None:
         self.config = config
         self.registry = registry
-        self.table = Table(registry, clock, Trust(config.tls, config.claims))
+        self.signer = (
+            ContextSigner(registry.context_keys, config.installation, clock or SystemClock()) if authenticates else None
+        )
+        """Tells adapters on whose behalf calls are; None where callers are not authenticated."""
+        self.table = Table(registry, clock, Trust(config.tls, config.claims), self.signer)
         self.forwarder = Forwarder(self.table)
         self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
@@ -133,10 +140,13 @@ class Gateway:
             store = self._new_store(self.database)
             try:
                 self._assemble(store)
-                parts = (
+                parts = [
                     partial(self._kept_running, "table", self.table.run),
                     partial(self._kept_running, "runner", self.runner.run),
-                )
+                ]
+                if self.signer is not None:
+                    await self.signer.start()
+                    parts.append(partial(self._kept_running, "context-keys", self.signer.run))
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
                     await self.table.settled(self.config.wait_for_adapters)
@@ -227,14 +237,14 @@ async def _all(works: Iterable[Work]) -> None:
             group.create_task(work())
 
 
-def build(config: GatewayConfig, registry: Registry | None = None) -> Gateway:
+def build(config: GatewayConfig, registry: Registry | None = None, *, authenticates: bool = False) -> Gateway:
     """Return a gateway, not yet running; to be called where the event loop runs.
 
     Raises:
         InvalidRequest: The registry's URL is none.
     """
     found = registry or open_registry(config.registry, token=config.registry_token or None)
-    return Gateway(config, found)
+    return Gateway(config, found, authenticates=authenticates)
 
 
 async def serve(config: GatewayConfig, stop: asyncio.Event) -> None:

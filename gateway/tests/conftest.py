@@ -38,11 +38,11 @@ class Deployment:
         return adapter
 
     @asynccontextmanager
-    async def opened(self, **config: object) -> AsyncIterator[Deployment]:
+    async def opened(self, *, authenticates: bool = False, **config: object) -> AsyncIterator[Deployment]:
         settings = GatewayConfig(
             **{"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", **config}
         )
-        self.gateway = app.build(settings, self.registry)
+        self.gateway = app.build(settings, self.registry, authenticates=authenticates)
         async with self.gateway.running():
             self.channel = grpcs.new_channel(f"127.0.0.1:{self.gateway.server.port}")
             try:
