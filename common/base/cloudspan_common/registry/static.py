@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.file_watch import Signature
     from cloudspan_common.registry.context_keys import Entry
+    from cloudspan_common.registry.services import ServiceAddress
 
 POLL_S = 0.04  # 0.02 % of a core, and a new adapter is seen within 50 ms
 RENEW_S = 1.0
@@ -44,6 +45,7 @@ class StaticRegistry:
         self._registrations = Registrations(_FileStore(path, self._clock), self._clock, RENEW_S)
         self.context_keys = ContextKeys(_KeyFile(path, self._clock), self._clock)
         self._feed = Feed()
+        self._services: Sequence[tuple[str, ServiceAddress]] = ()
         self._problem = ""
         self._watch = FileWatch(())
         self._task: asyncio.Task[None] | None = None
@@ -54,6 +56,11 @@ class StaticRegistry:
 
     async def register(self, instance: Instance) -> Registration:
         return await self._registrations.add(instance)
+
+    async def service(self, name: str) -> Sequence[ServiceAddress]:
+        if self._task is None:
+            self._read()
+        return [address for known, address in self._services if known == name]
 
     def watch(self) -> AsyncIterator[View]:
         if self._task is None and not self._feed.closed:
@@ -90,6 +97,7 @@ class StaticRegistry:
             self._report(f"{self._path} is blank; expected `adapters: []` for none")
             return
         self._report("")
+        self._services = content.services if content else ()
         self._feed.publish(content.instances if content else ())
 
     def _report(self, problem: str) -> None:
