@@ -173,7 +173,7 @@ async def contexts_of(deployment: Any, adapter: Any) -> list[tuple[str, Claims]]
     return [(path, verified(context, keys[kid_of(context)].signing)) for path, context in sent]
 
 
-ALICE = ("authorization", "Bearer s_alice")
+AS_ALICE = ("authorization", "Bearer s_alice")
 
 
 @pytest.fixture
@@ -190,12 +190,12 @@ async def test_every_call_to_an_adapter_is_signed(deployment: Any) -> None:
     adapter = await deployment.plug_in()
     adapter.answers[LIST_SERVERS] = _nothing
     async with deployment.opened(auth=("sessions",)):
-        await get_server(deployment.channel, metadata=(ALICE, ("x-tenant", "blue")))
+        await get_server(deployment.channel, metadata=(AS_ALICE, ("x-tenant", "blue")))
         servers = server_pb2_grpc.ServerServiceStub(deployment.channel)
-        await servers.ListServers(server_pb2.ListServersRequest(parent="platforms/-/clusters/-"), metadata=(ALICE,))
+        await servers.ListServers(server_pb2.ListServersRequest(parent="platforms/-/clusters/-"), metadata=(AS_ALICE,))
         codec = {"request_serializer": Say.SerializeToString, "response_deserializer": Say.FromString}
         echo = deployment.channel.unary_unary(f"/{TOOLS}/Echo", **codec)
-        await echo(Say(value="a"), metadata=(ALICE, ("x-platform", "openstack")))
+        await echo(Say(value="a"), metadata=(AS_ALICE, ("x-platform", "openstack")))
         found = await contexts_of(deployment, adapter)
     assert [path for path, _ in found] == [GET_SERVER, LIST_SERVERS, f"/{TOOLS}/Echo"]
     assert [claims.method for _, claims in found] == [path[1:] for path, _ in found]
@@ -210,7 +210,7 @@ async def test_what_a_caller_sends_as_its_context_is_dropped(deployment: Any, *,
     """Only the gateway's own word reaches an adapter, and none where callers are not authenticated."""
     adapter = await deployment.plug_in()
     async with deployment.opened(auth=("sessions",) if authenticates else ()):
-        await get_server(deployment.channel, metadata=(ALICE, (CONTEXT, "forged"), (PROOF, "forged")))
+        await get_server(deployment.channel, metadata=(AS_ALICE, (CONTEXT, "forged"), (PROOF, "forged")))
         assert bool(await deployment.registry.context_keys.read()) is authenticates
     sent = adapter.calls[0][1]
     assert (CONTEXT in sent, PROOF in sent) == (authenticates, False)
