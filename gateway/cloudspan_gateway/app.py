@@ -18,6 +18,8 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
@@ -94,7 +96,7 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        self.router = Router(self.table, self.policy.narrowed)
+        self.router = Router(self.table, self.policy.narrowed, whole_table() if self._authenticators() else OPEN)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
