@@ -116,7 +116,7 @@ class Gateway:
         authenticators = self._authenticators()
         if not authenticators:
             return CallerStages()
-        return CallerStages(authenticate=Authenticate(authenticators, self.policy.access))
+        return CallerStages(authenticate=Authenticate(authenticators, self.policy.access), clock=self._time)
 
     def _authenticators(self) -> Sequence[Authenticator]:
         return ()

@@ -12,6 +12,7 @@ from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.authorize import Authorize
 from cloudspan_gateway.pipeline.context import add_context
 from cloudspan_gateway.pipeline.errors import Errors
+from cloudspan_gateway.pipeline.recheck import Recheck
 from cloudspan_gateway.pipeline.route import Route
 from cloudspan_gateway.pipeline.stages import compose
 from cloudspan_gateway.pipeline.telemetry import Telemetry
@@ -19,6 +20,7 @@ from cloudspan_gateway.pipeline.telemetry import Telemetry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cloudspan_common.clock import Clock
     from cloudspan_gateway.pipeline.dispatch import Dispatch
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed, Stage
@@ -32,6 +34,8 @@ class CallerStages:
     audit: Stage | None = None
     authenticate: Stage = field(default_factory=Authenticate)
     limit: Stage | None = None
+    clock: Clock | None = None
+    """By which callers of streams are asked about again; without one they are not."""
 
 
 class Pipeline:
@@ -41,7 +45,14 @@ class Pipeline:
         self, metrics: GatewayMetrics, router: Router, dispatch: Dispatch, callers: CallerStages | None = None
     ) -> None:
         self._dispatch = dispatch
+        self._known = frozenset(dispatch.paths())
         callers = callers or CallerStages()
+        authorize = Authorize(router)
+        recheck = (
+            Recheck(callers.authenticate, authorize, router.tags, self._may_last, callers.clock)
+            if callers.clock
+            else None
+        )
         stages = (
             Telemetry(metrics),
             Errors(metrics),
@@ -50,7 +61,8 @@ class Pipeline:
             callers.authenticate,
             Route(router, dispatch.own),
             callers.limit,
-            Authorize(router),
+            authorize,
+            recheck,
         )
         self.stages: Sequence[Stage] = tuple(stage for stage in stages if stage is not None)
         self.answer: Proceed = compose(self.stages, self._dispatch)
@@ -62,6 +74,9 @@ class Pipeline:
     def paths(self) -> Sequence[str]:
         """Return what is answered by more than tags: the contract and the gateway's own services."""
         return self._dispatch.paths()
+
+    def _may_last(self, path: str) -> bool:
+        return path not in self._known or self._dispatch.streams(path)
 
     def streams(self, path: str) -> bool:
         """Whether calls of `path` take or give more than one message; any may, of what is not in `paths`."""
