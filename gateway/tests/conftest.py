@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import grpc
 
     from cloudspan_common.errors import CloudspanError
+    from cloudspan_gateway.access.access import Access
+    from cloudspan_gateway.access.principal import Principal
 
 
 class Deployment:
@@ -33,6 +35,10 @@ class Deployment:
         self.adapters: list[HandMadeAdapter] = []
         self.gateway: app.Gateway
         self.channel: grpc.aio.Channel
+        self.access_of: Callable[[Principal, str], Access] | None = None
+        """What authenticated callers may do, in place of what the database says."""
+        self.tls: grpcs.Tls | None = None
+        """What the channel shows."""
 
     async def plug_in(self, **fields: object) -> HandMadeAdapter:
         adapter = HandMadeAdapter(**fields)
@@ -46,8 +52,10 @@ class Deployment:
             **{"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", **config}
         )
         self.gateway = kind(settings, self.registry)
+        if self.access_of is not None:
+            self.gateway._access_of = self.access_of
         async with self.gateway.running():
-            self.channel = grpcs.new_channel(f"127.0.0.1:{self.gateway.server.port}")
+            self.channel = grpcs.new_channel(f"127.0.0.1:{self.gateway.server.port}", self.tls)
             try:
                 yield self
             finally:

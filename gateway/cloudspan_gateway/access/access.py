@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from cloudspan_common.errors import NotFound, NotPermitted
 from cloudspan_gateway.access.permissions import EVERYTHING
+from cloudspan_gateway.access.permissions import NOTHING as NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,3 +142,40 @@ class OpenAccess:
 
 
 OPEN = OpenAccess()
+
+
+class NoAccess:
+    """Of who has not proven who it is, where callers must: nothing exists for it."""
+
+    tenant = ""
+    roles: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "<NoAccess>"
+
+    def view(self, snapshot: V) -> V:
+        return snapshot.only(lambda _platform: False, lambda _cluster: False)
+
+    def narrowed(self, pool: str) -> Access:
+        raise NotFound(f"pool {pool!r} does not exist for a caller without a credential; log in", reason="POOL_UNKNOWN")
+
+    def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
+        raise NotPermitted(f"{method} needs a role, and a caller without a credential has none; log in")
+
+    def allows(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> bool:
+        return False
+
+    def permissions(self, tenant: str, pool: str = "") -> Permissions:
+        return NONE
+
+    def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
+        return False
+
+    def project(self, ref: ClusterRef) -> str:
+        return ""
+
+    def limits(self, ref: ClusterRef | None = None) -> Sequence[tuple[str, Limits]]:
+        return ()
+
+
+NOTHING = NoAccess()

@@ -199,10 +199,10 @@ class Policy:
         row = self.tenant(tenant)
         if row is None or not may & {tenant, EVERY_TENANT}:
             text = (
-                f"metadata {X_TENANT} says tenant {tenant!r}, which does not exist or in which the caller has no role; "
+                f"metadata {X_TENANT} says tenant {tenant[:64]!r}, which does not exist or in which the caller has no role; "
                 "SessionService.GetSession lists the caller's tenants"
             )
-            raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant})
+            raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant[:64]})
         if row.disabled:
             text = f"tenant {tenant!r} is disabled; ask an administrator of the installation"
             raise NotPermitted(text, reason="TENANT_DISABLED", metadata={"tenant": tenant})

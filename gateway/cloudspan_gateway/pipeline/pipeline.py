@@ -18,7 +18,7 @@ from cloudspan_gateway.pipeline.stages import compose
 from cloudspan_gateway.pipeline.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.pipeline.dispatch import Dispatch
@@ -32,7 +32,9 @@ class CallerStages:
     """What a call passes because of who makes it; without any, everybody may do everything and nothing is recorded."""
 
     audit: Stage | None = None
-    authenticate: Stage = field(default_factory=Authenticate)
+    authenticate: Authenticate = field(default_factory=Authenticate)
+    describe: Stage | None = None
+    """Says behind all others that may refuse what the audit is to keep of the call."""
     limit: Stage | None = None
     clock: Clock | None = None
     """By which callers of streams are asked about again; without one they are not."""
@@ -47,29 +49,27 @@ class Pipeline:
         self._dispatch = dispatch
         self._known = frozenset(dispatch.paths())
         callers = callers or CallerStages()
-        authorize = Authorize(router)
-        recheck = (
-            Recheck(callers.authenticate, authorize, router.tags, self._may_last, callers.clock)
-            if callers.clock
-            else None
-        )
-        stages = (
-            Telemetry(metrics),
-            Errors(metrics),
-            add_context,
-            callers.audit,  # before those that may refuse
-            callers.authenticate,
-            Route(router, dispatch.own),
-            callers.limit,
-            authorize,
-            recheck,
-        )
-        self.stages: Sequence[Stage] = tuple(stage for stage in stages if stage is not None)
+        self.is_open = callers.authenticate.is_open
+        """Whether nobody is asked who he is."""
+        who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
+        self._identify = _present(who)
+        authorize, recheck = Authorize(router), None
+        if callers.clock is not None and not self.is_open:
+            recheck = Recheck(callers.authenticate, authorize, router.tags, self._may_last, callers.clock)
+        behind = (Route(router, dispatch.own), callers.limit, authorize, callers.describe, recheck)
+        self.stages = _present((Telemetry(metrics), *who, *behind))
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 
     def __repr__(self) -> str:
         return f"<Pipeline {len(self.stages)} stages, {len(self.paths())} methods>"
+
+    def identified(self, answer: Proceed) -> Proceed:
+        """Return what answers a call with `answer`, once it is known who asks: for what is beside the contract.
+
+        Never raises but for a cancel, as the pipeline's own `answer`.
+        """
+        return compose(self._identify, answer)
 
     def paths(self) -> Sequence[str]:
         """Return what is answered by more than tags: the contract and the gateway's own services."""
@@ -81,3 +81,7 @@ class Pipeline:
     def streams(self, path: str) -> bool:
         """Whether calls of `path` take or give more than one message; any may, of what is not in `paths`."""
         return self._dispatch.streams(path)
+
+
+def _present(stages: Iterable[Stage | None]) -> Sequence[Stage]:
+    return tuple(stage for stage in stages if stage is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -13,7 +14,6 @@ from gateway.tests.known_callers import EAST, ByName, Guarded, as_user, binding,
 from cloudspan_common.errors import Unauthenticated, Unreachable
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.access.store import Changes
-from cloudspan_gateway.pipeline.pipeline import CallerStages
 from cloudspan_gateway.pipeline.recheck import EACH_S
 
 CODE = grpc.StatusCode
@@ -32,8 +32,7 @@ class Clocked(Guarded):
 
     def _callers(self):
         self.clock = FakeClock()
-        callers = super()._callers()
-        return CallerStages(callers.audit, callers.authenticate, callers.limit, self.clock)
+        return replace(super()._callers(), clock=self.clock)
 
 
 @pytest.fixture

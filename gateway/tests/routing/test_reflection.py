@@ -196,17 +196,17 @@ async def test_a_caller_sees_the_services_of_its_own_platforms(deployment):
     await deployment.plug_in(instance_id="z-1", platform="zstack", files=(other,), services=("other.v1.OtherService",))
     async with deployment.opened(Guarded):
         await deployment.keep(*ROWS)
-        source = deployment.gateway._descriptors()
+        source_of = deployment.gateway._descriptors()
         access = {
             user: deployment.gateway.policy.access(Principal(f"users/{user}"), "") for user in ("alice", "bob", "eve")
         }
-        seen = {user: source.seen_by(access[user]) for user in access}
+        seen = {user: source_of(access[user]) for user in access}
         listed = {user: {TOOLS, "other.v1.OtherService"} & set(each.list_services()) for user, each in seen.items()}
         found = {user: [name for name in (f"{TOOLS}.Echo", "other.v1.Note") if each.file_containing_symbol(name)]
                  for user, each in seen.items()}  # fmt: skip
         assert seen["alice"].file_by_name("other/v1/other.proto") is None
         assert seen["bob"].file_by_name("other/v1/other.proto") is not None
-        assert source.seen_by(access["alice"])._current() is seen["alice"]._current()
+        assert source_of(access["alice"])._current() is seen["alice"]._current()
     assert listed == {"alice": {TOOLS}, "bob": {"other.v1.OtherService"}, "eve": set()}
     assert found == {"alice": [f"{TOOLS}.Echo"], "bob": ["other.v1.Note"], "eve": []}
 
