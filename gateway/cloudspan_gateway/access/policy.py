@@ -199,8 +199,8 @@ class Policy:
         row = self.tenant(tenant)
         if row is None or not may & {tenant, EVERY_TENANT}:
             text = (
-                f"metadata {X_TENANT} says tenant {tenant[:64]!r}, which does not exist or in which the caller has no role; "
-                "SessionService.GetSession lists the caller's tenants"
+                f"metadata {X_TENANT} says tenant {tenant[:64]!r}, which does not exist or in which the caller has no "
+                "role; SessionService.GetSession lists the caller's tenants"
             )
             raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant[:64]})
         if row.disabled:
