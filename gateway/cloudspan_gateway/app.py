@@ -115,14 +115,14 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        if SESSIONS in self.config.auth:
-            self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
-        self.router = Router(self.table, self.policy.narrowed, whole_table() if self._authenticators() else OPEN)
+        self.router = Router(self.table, self.policy.narrowed, whole_table() if self.config.auth else OPEN)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        if SESSIONS in self.config.auth:
+            self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
         dispatch = Dispatch(
             self.router,
             self.forwarder,
@@ -135,8 +135,8 @@ class Gateway:
         self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
 
     def _callers(self) -> CallerStages:
-        authenticators = self._authenticators()
-        authenticate = Authenticate(authenticators, self._access_of if authenticators else None)
+        access_of = self._access_of if self.config.auth else None
+        authenticate = Authenticate(self._authenticators(), access_of)
         return CallerStages(self._auditing, authenticate, self._auditing.describe, clock=self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
