@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -18,6 +18,8 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
@@ -116,7 +118,7 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        self.router = Router(self.table, self.policy.narrowed)
+        self.router = Router(self.table, self.policy.narrowed, whole_table() if self.config.auth else OPEN)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
@@ -138,7 +140,7 @@ class Gateway:
     def _callers(self) -> CallerStages:
         access_of = self._access_of if self.config.auth else None
         authenticate = Authenticate(self._authenticators(), access_of)
-        return CallerStages(self._auditing, authenticate, self._auditing.describe)
+        return CallerStages(self._auditing, authenticate, self._auditing.describe, clock=self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
@@ -184,18 +186,7 @@ class Gateway:
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        own = PoolSource(names, pool)
-        everything = PluggedSource(lambda: self.table.snapshot, own)
-
-        @lru_cache(maxsize=64)
-        def of(platforms: frozenset[str]) -> PluggedSource:
-            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
-
-        def of_caller(access: Access) -> PluggedSource:
-            view = access.view(self.table.snapshot)
-            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
-
-        return of_caller
+        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool)).seen_by
 
     @asynccontextmanager
     async def _audited(self) -> AsyncIterator[None]:
