@@ -112,10 +112,15 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        authenticate = Authenticate(self._authenticators(), self._access_of if self.config.auth else None)
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch, CallerStages(authenticate=authenticate))
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)
         self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
+
+    def _callers(self) -> CallerStages:
+        authenticators = self._authenticators()
+        if not authenticators and not self.config.auth:
+            return CallerStages()
+        return CallerStages(authenticate=Authenticate(authenticators, self._access_of))
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
