@@ -245,8 +245,9 @@ async def test_what_no_side_service_serves_is_no_way_around_them(running):
     assert running.adapters[1].calls == []
 
 
-async def test_an_open_gateway_serves_them_as_they_are(deployment):
+async def test_an_open_gateway_serves_them_as_they_are(deployment, monkeypatch):
     """To everybody."""
+    monkeypatch.setattr("cloudspan_gateway.app.Gateway._authenticators", lambda _self: ())
     await deployment.plug_in()
     async with deployment.opened():
         await serving(deployment, "platforms/openstack")
