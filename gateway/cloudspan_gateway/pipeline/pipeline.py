@@ -46,7 +46,8 @@ class Pipeline:
         """Whether nobody is asked who he is."""
         who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
         self._identify = _present(who)
-        self.stages = _present((Telemetry(metrics), *who, Route(router, dispatch.own), callers.limit, authorize))
+        what = (Route(router, dispatch.own), callers.limit, authorize)
+        self.stages = _present((Telemetry(metrics), *who, *what))
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 
