@@ -10,7 +10,16 @@ import pytest
 from gateway.tests.callers import refused
 from tests.harness.issuer import AUDIENCE, Issuer
 
-from cloudspan.v1 import session_pb2, session_pb2_grpc, user_pb2, user_pb2_grpc
+from cloudspan.v1 import (
+    platform_pb2,
+    platform_pb2_grpc,
+    policy_pb2,
+    session_pb2,
+    session_pb2_grpc,
+    tenant_pb2,
+    user_pb2,
+    user_pb2_grpc,
+)
 from cloudspan_common.grpcs import Tls
 from cloudspan_common.trial_certificates import Authority
 
@@ -87,3 +96,35 @@ async def test_who_has_no_role_may_do_nothing_whatever_it_proves(gateway, issuer
     for metadata in ((), (("authorization", f"Bearer {issuer.token('alice')}"),)):
         error = await refused(stub.ListUsers(user_pb2.ListUsersRequest(), metadata=metadata))
         assert error.code() in (CODE.PERMISSION_DENIED, CODE.NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("member", "groups", "seen"),
+    [
+        ("groups/ops", ["dev", "ops"], True),
+        ("groups/ops", ["ops2", "Ops", "op"], False),
+        ("groups/ops", [], False),
+        ("subjects/bob", [], True),
+        ("subjects/Bob", [], False),
+        ("users/bob", ["ops"], False),
+        ("services/bob", ["ops"], False),
+        ("certificates/bob", ["ops"], False),
+    ],
+)
+async def test_roles_are_bound_to_subjects_and_groups_of_jwts(gateway, issuer, member, groups, seen):
+    """Letter by letter, and a name of one kind is none of another."""
+    await gateway.keep(
+        tenant_pb2.Tenant(name="tenants/acme"),
+        tenant_pb2.Pool(
+            name="tenants/acme/pools/p", clusters=[tenant_pb2.PoolCluster(cluster="platforms/-/clusters/-")]
+        ),
+        policy_pb2.Binding(name="tenants/acme/bindings/b", member=member, role="roles/viewer", pool="-"),
+    )
+    token = (("authorization", f"Bearer {issuer.token('bob', groups=groups)}"),)
+    asking = platform_pb2_grpc.PlatformServiceStub(gateway.channel).ListPlatforms(
+        platform_pb2.ListPlatformsRequest(), metadata=token
+    )
+    if seen:
+        await asking
+    else:
+        assert (await refused(asking)).code() in (CODE.PERMISSION_DENIED, CODE.NOT_FOUND)
