@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -21,7 +21,9 @@ from cloudspan.v1 import session_pb2
 from cloudspan_common import grpcs, logs
 from cloudspan_common.errors import CloudspanError, TooManyRequests, Unauthenticated, Unreachable
 from cloudspan_common.registry.services import is_service_name
-from cloudspan_gateway.access.principal import Method, Principal
+from cloudspan_gateway.access.principal import Method
+from cloudspan_gateway.identity.password_login.lockout import source_of
+from cloudspan_gateway.identity.session_rows import principal_of
 from cloudspan_gateway.storage.tables import used_tokens
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry.services import ServiceAddress
+    from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.storage.engine import Database
 
 log = logs.get_logger(__name__)
@@ -151,7 +154,7 @@ class Handshakes:
             TooManyRequests: LOGIN_PAUSED, with the time to wait.
         """
         name = service.removeprefix("services/")
-        key = (_host_of(peer), name if is_service_name(name) else "")
+        key = (source_of(peer), name if is_service_name(name) else "")
         self._check_pause(key)
         self._under_way[name] = self._under_way.get(name, 0) + 1
         try:
@@ -229,16 +232,11 @@ class Handshakes:
         return grpcs.new_channel(at.address, tls, options=(*_OPTIONS, *named))
 
     async def _session(self, subject: str, peer: str) -> tuple[session_pb2.Session, Principal]:
-        method = Method.METHOD_HANDSHAKE
-        session, token = await self._parts.sessions.create(subject, "", method, peer)
+        session, token = await self._parts.sessions.create(subject, "", Method.METHOD_HANDSHAKE, peer)
         answer = session_pb2.Session()
         answer.CopyFrom(session)
         answer.token = token
-        session_id = session.name.removeprefix("sessions/")
-        principal = Principal(subject, method, credential=f"session/{session_id}", session=session_id)
-        if session.HasField("expire_time"):
-            principal = replace(principal, expire_time=session.expire_time.ToNanoseconds() / 1e9)
-        return answer, principal
+        return answer, principal_of(session)
 
 
 def _is_token(text: str) -> bool:
@@ -247,11 +245,6 @@ def _is_token(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
-
-
-def _host_of(peer: str) -> str:
-    """`ipv4:192.0.2.1:50000` without the port, which each connection has anew."""
-    return peer.rpartition(":")[0] or peer
 
 
 def _digest(name: str, token: str) -> str:

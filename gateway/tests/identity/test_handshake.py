@@ -354,3 +354,24 @@ async def test_a_token_is_kept_as_a_digest(place: Place) -> None:
     rows = await place.gateway.database.read(lambda conn: conn.execute(select(used_tokens)).all())
     digest = hashlib.sha256(f"billing\n{token}".encode()).hexdigest()
     assert [row.digest for row in rows] == [f"handshake {digest}"]
+
+
+async def test_the_session_of_a_service_is_one_like_any_other() -> None:
+    """With `--auth sessions`: the token authenticates calls, and the service can log out."""
+    place = Place()
+    async with AsyncExitStack() as stack:
+        address = await place.serve(place.billing)
+        stack.push_async_callback(place.server.stop, None)
+        place.registry.put_service("billing", ServiceAddress(address, "billing"))
+        config = GatewayConfig(
+            listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:", auth=("sessions",), wait_for_adapters=0.0
+        )
+        gateway = await stack.enter_async_context(Gateway(config, place.registry).running())
+        place.channel = await stack.enter_async_context(grpcs.new_channel(f"127.0.0.1:{gateway.server.port}"))
+        session = await place.log_in()
+        sessions, credential = session_pb2_grpc.SessionServiceStub(place.channel), ("x-auth-session", session.token)
+        found = await sessions.GetSession(session_pb2.GetSessionRequest(), metadata=(credential,))
+        assert (found.subject, found.method, found.token) == ("services/billing", Session.METHOD_HANDSHAKE, "")
+        await sessions.DeleteSession(session_pb2.DeleteSessionRequest(), metadata=(credential,))
+        with pytest.raises(grpc.aio.AioRpcError, match="the session has ended"):
+            await sessions.GetSession(session_pb2.GetSessionRequest(), metadata=(credential,))

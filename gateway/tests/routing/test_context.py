@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from gateway.tests.callers import get_server
 from gateway.tests.hand_made_adapter import GET_SERVER, LIST_SERVERS, TOOLS, Say
+from gateway.tests.signing_gateway import SigningGateway
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common.caller_context import LIFE_S, Bound, Claims, kid_of, pair_key, proof, verified
@@ -16,6 +17,7 @@ from cloudspan_common.errors import Unreachable
 from cloudspan_common.registry.context_keys import ContextKeys, MemoryKeys
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.access.behalf import GATEWAY, Behalf
+from cloudspan_gateway.app import Gateway
 from cloudspan_gateway.metadata import CONTEXT, PROOF
 from cloudspan_gateway.routing.context import RENEW_S, ROTATE_S, ContextSigner
 
@@ -175,7 +177,7 @@ async def test_every_call_to_an_adapter_is_signed(deployment: Any) -> None:
     """A read, a list over all clusters and a stream of a service that only the adapter knows."""
     adapter = await deployment.plug_in()
     adapter.answers[LIST_SERVERS] = _nothing
-    async with deployment.opened(authenticates=True):
+    async with deployment.opened(SigningGateway):
         await get_server(deployment.channel, metadata=(("x-tenant", "blue"),))
         servers = server_pb2_grpc.ServerServiceStub(deployment.channel)
         await servers.ListServers(server_pb2.ListServersRequest(parent="platforms/-/clusters/-"))
@@ -189,15 +191,15 @@ async def test_every_call_to_an_adapter_is_signed(deployment: Any) -> None:
     assert {(claims.aud, claims.iss) for _, claims in found} == {("openstack", "main")}
 
 
-@pytest.mark.parametrize("authenticates", [False, True])
-async def test_what_a_caller_sends_as_its_context_is_dropped(deployment: Any, *, authenticates: bool) -> None:
+@pytest.mark.parametrize("kind", [Gateway, SigningGateway])
+async def test_what_a_caller_sends_as_its_context_is_dropped(deployment: Any, kind: type[Gateway]) -> None:
     """Only the gateway's own word reaches an adapter, and none where callers are not authenticated."""
     adapter = await deployment.plug_in()
-    async with deployment.opened(authenticates=authenticates):
+    async with deployment.opened(kind):
         await get_server(deployment.channel, metadata=((CONTEXT, "forged"), (PROOF, "forged")))
-        assert bool(await deployment.registry.context_keys.read()) is authenticates
+        assert bool(await deployment.registry.context_keys.read()) is (kind is SigningGateway)
     sent = adapter.calls[0][1]
-    assert (CONTEXT in sent, PROOF in sent) == (authenticates, False)
+    assert (CONTEXT in sent, PROOF in sent) == (kind is SigningGateway, False)
     assert "forged" not in sent.values()
 
 
