@@ -157,7 +157,7 @@ class Gateway:
     def _caller_parts(self) -> CallerParts:
         return CallerParts(
             self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
-            self.config.installation,
+            self.config.installation, self.registry, self.config.tls,
         )  # fmt: skip
 
     def _caller_services(self) -> Iterable[ServiceMethod]:
@@ -237,6 +237,9 @@ class Gateway:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()
                 parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             async with self._in_background(*parts):
                 # The first calls must not hear of unknown platforms only because nobody was asked yet.
                 await self.table.settled(self.config.wait_for_adapters)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import uuid
 
 import pytest
+from google.protobuf import empty_pb2
 from tests.flows.demo import ROOT
+from tests.harness.processes import free_port
+
+from cloudspan.v1 import session_pb2
+from cloudspan_common.clock import SystemClock
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_common.registry.services import ServiceAddress
+from cloudspan_gateway.app import Gateway
+from cloudspan_gateway.config import GatewayConfig
+from cloudspan_gateway.identity.handshake import HandshakeParts, Handshakes
+from cloudspan_gateway.services.handshake import HandshakeService
+from cloudspan_gateway.services.methods import service_methods
 
 CLUSTERS = ["memory/main", "openstack/alpha"]
 
@@ -22,7 +35,7 @@ def _run(script, *arguments):
 def test_every_example_is_run_here():
     """A new script needs a test of its own in this file."""
     scripts = {path.name for path in (ROOT / "examples").glob("*.py")}
-    assert scripts == {"list_everywhere.py", "create_once.py", "follow_operation.py"}
+    assert scripts == {"list_everywhere.py", "create_once.py", "follow_operation.py", "service_login.py"}
 
 
 def test_list_everywhere_names_servers_of_each_cluster(running_demo):
@@ -51,3 +64,45 @@ def test_follow_operation_prints_its_way_to_the_end(running_demo, cluster):
     assert "PHASE_DONE 100 %" in last
     platform, tag = cluster.split("/")
     assert made.startswith(f"made platforms/{platform}/clusters/{tag}/volumes/")
+
+
+class _Sessions:
+    """Of one service; notes what ended."""
+
+    def __init__(self):
+        self.ended = []
+
+    async def create(self, subject, _tenant, method, peer):
+        return session_pb2.Session(name="sessions/1", subject=subject, method=method, peer=peer), "secret"
+
+    async def delete_session(self, request, _call):
+        self.ended.append(request.name)
+        return empty_pb2.Empty()
+
+
+class _Gateway(Gateway):
+    """One whose services log in, over sessions of its own."""
+
+    sessions = _Sessions()
+
+    async def _described(self, session, _principal):
+        return session
+
+    def _services(self):
+        handshakes = Handshakes(HandshakeParts(self.registry, self.sessions, self.database, SystemClock()))
+        answering = HandshakeService(handshakes, self._described)
+        service = "cloudspan.v1.SessionService"
+        sessions = (*service_methods(service, answering), *service_methods(service, self.sessions))
+        return (*super()._services(), *sessions)
+
+
+async def test_a_service_logs_in_and_out_without_a_password():
+    """The gateway asks it back at the address that is registered for it."""
+    registry, address = MemoryRegistry(), f"127.0.0.1:{free_port()}"
+    registry.put_service("billing", ServiceAddress(address, "billing"))
+    gateway = _Gateway(GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:"), registry)
+    async with gateway.running():
+        listen = f"127.0.0.1:{gateway.server.port}"
+        printed = await asyncio.to_thread(_run, "service_login.py", "billing", address, listen)
+    assert printed.splitlines()[0] == "services/billing is logged in"
+    assert gateway.sessions.ended == ["sessions/1"]
