@@ -1,0 +1,54 @@
+"""The token that a client's calls bring: held, renewed where it was refused, and never shown."""
+
+from __future__ import annotations
+
+from asyncio import Lock
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from cloudspan.client.connection import CREDENTIALS, checked_token
+
+if TYPE_CHECKING:
+    from cloudspan.client.connection import CallDefaults, Metadata
+
+Token = str | Callable[[], Awaitable[str]]
+
+
+class CallMetadata:
+    """Makes the metadata of calls: the client's tags, and its token where a call brings no credential itself."""
+
+    def __init__(self, defaults: CallDefaults, token: Token) -> None:
+        """Take a token, or a function that returns one and is called again when it was refused; empty for none.
+
+        Raises:
+            ValueError: The token can't be sent as metadata.
+        """
+        self._defaults = defaults
+        self._source = None if isinstance(token, str) else token
+        self._token = checked_token(token) if isinstance(token, str) and token else ""
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'with' if self._token or self._source else 'without'} a token>"
+
+    async def of(self, given: Metadata) -> Metadata:
+        """Return the metadata of a call that brings `given` itself."""
+        metadata = self._defaults.metadata(given)
+        if not (self._token or self._source) or any(key in CREDENTIALS for key, _ in given):
+            return metadata
+        return (*metadata, ("authorization", f"Bearer {self._token or await self._renewed('')}"))
+
+    async def after_refusal(self, refused: Metadata, given: Metadata) -> Metadata | None:
+        """Return the metadata to send a call again with that was UNAUTHENTICATED; None when there is no other token."""
+        if self._source is None or any(key in CREDENTIALS for key, _ in given):
+            return None
+        await self._renewed(dict(refused)["authorization"].removeprefix("Bearer "))
+        renewed = await self.of(given)
+        return None if renewed == refused else renewed
+
+    async def _renewed(self, refused: str) -> str:
+        """Of many calls whose token was refused the first one asks for another; the others take that."""
+        async with self._lock:
+            if self._source is not None and self._token == refused:
+                self._token = checked_token(await self._source())
+            return self._token
