@@ -1,13 +1,15 @@
 """Log in with a password and list the servers that you may see; log in anew when the session has ended.
 
-CLOUDSPAN_PASSWORD=... python examples/login_and_list.py USER [HOST:PORT [AUTHORITY.pem]]
+python examples/login_and_list.py USER [HOST:PORT [AUTHORITY.pem]]
 
-With the PEM file of an authority the gateway is spoken to over TLS, as it must be on another machine.
+The password comes from the environment, CLOUDSPAN_PASSWORD, where a secret store has put it, else it is asked for. With
+the PEM file of an authority the gateway is spoken to over TLS, as it must be on another machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -20,10 +22,11 @@ from cloudspan.v1.session_pb2 import CreateSessionRequest, DeleteSessionRequest,
 async def main(user: str, gateway: str = DEFAULT_ADDRESS, authority: str = "") -> None:
     """Print who the gateway takes us for, then a line for each server."""
     tls = Tls(authority=Path(authority)) if authority else None
+    password = os.environ.get("CLOUDSPAN_PASSWORD") or getpass.getpass()
 
     async def log_in() -> str:
         async with AsyncClient(gateway, tls=tls) as client:
-            request = CreateSessionRequest(user=user, password=os.environ["CLOUDSPAN_PASSWORD"])
+            request = CreateSessionRequest(user=user, password=password)
             return (await client.sessions.CreateSession(request)).token
 
     # Called at the first call, and again when a call says UNAUTHENTICATED: programs may run longer than a session.
@@ -36,8 +39,8 @@ async def main(user: str, gateway: str = DEFAULT_ADDRESS, authority: str = "") -
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3, 4) or "CLOUDSPAN_PASSWORD" not in os.environ:
-        sys.exit("usage: CLOUDSPAN_PASSWORD=... login_and_list.py USER [HOST:PORT [AUTHORITY.pem]]")
+    if len(sys.argv) not in (2, 3, 4):
+        sys.exit("usage: login_and_list.py USER [HOST:PORT [AUTHORITY.pem]]")
     try:
         asyncio.run(main(*sys.argv[1:]))
     except Unauthenticated as error:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
+from concurrent import futures
 
+import grpc
 import pytest
+from google.protobuf import empty_pb2
 from tests.flows.demo import ROOT
+
+from cloudspan.v1 import server_pb2, server_pb2_grpc, session_pb2, session_pb2_grpc
 
 CLUSTERS = ["memory/main", "openstack/alpha"]
 
 
-def _run(script, *arguments):
+def _run(script, *arguments, fails=False, **environment):
     command = [sys.executable, f"examples/{script}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    env = os.environ | environment
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=50, check=False)
+    assert bool(done.returncode) == fails, done.stderr
+    return done.stdout + done.stderr
 
 
 def test_every_example_is_run_here():
     """A new script needs a test of its own in this file."""
     scripts = {path.name for path in (ROOT / "examples").glob("*.py")}
-    assert scripts == {"list_everywhere.py", "create_once.py", "follow_operation.py"}
+    assert scripts == {"list_everywhere.py", "create_once.py", "follow_operation.py", "login_and_list.py"}
 
 
 def test_list_everywhere_names_servers_of_each_cluster(running_demo):
@@ -51,3 +58,52 @@ def test_follow_operation_prints_its_way_to_the_end(running_demo, cluster):
     assert "PHASE_DONE 100 %" in last
     platform, tag = cluster.split("/")
     assert made.startswith(f"made platforms/{platform}/clusters/{tag}/volumes/")
+
+
+class Callers(session_pb2_grpc.SessionServiceServicer, server_pb2_grpc.ServerServiceServicer):
+    """A gateway with one user, whose first session ends at once."""
+
+    def __init__(self):
+        self.sessions = []
+
+    def CreateSession(self, request, context):  # noqa: N802
+        if (request.user, request.password) != ("alice", "correct horse battery"):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "user, password or one-time code is wrong")
+        self.sessions.append(f"cs_{len(self.sessions)}")
+        return session_pb2.Session(token=self.sessions[-1])
+
+    def _authenticate(self, context):
+        token = dict(context.invocation_metadata()).get("authorization", "")
+        if token == "Bearer cs_0" or token.removeprefix("Bearer ") not in self.sessions:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such session")
+
+    def GetSession(self, _request, context):  # noqa: N802
+        self._authenticate(context)
+        return session_pb2.Session(subject="users/alice", tenant="tenants/acme", roles=["roles/member"])
+
+    def ListServers(self, _request, context):  # noqa: N802
+        self._authenticate(context)
+        return server_pb2.ListServersResponse(servers=[{"name": "platforms/a/clusters/b/servers/1"}])
+
+    def DeleteSession(self, _request, context):  # noqa: N802
+        self._authenticate(context)
+        self.sessions.pop()
+        return empty_pb2.Empty()
+
+
+def test_login_and_list_logs_in_anew_when_its_session_has_ended_and_out_in_the_end():
+    """A wrong password is one line, without it."""
+    callers, server = Callers(), grpc.server(futures.ThreadPoolExecutor(2))
+    session_pb2_grpc.add_SessionServiceServicer_to_server(callers, server)
+    server_pb2_grpc.add_ServerServiceServicer_to_server(callers, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    printed = _run("login_and_list.py", "alice", address, CLOUDSPAN_PASSWORD="correct horse battery")
+    refused = _run("login_and_list.py", "alice", address, fails=True, CLOUDSPAN_PASSWORD="guessed")
+    server.stop(None).wait()
+    assert printed.splitlines() == [
+        "users/alice in tenants/acme: roles/member",
+        "platforms/a/clusters/b/servers/1  ",
+    ]
+    assert callers.sessions == ["cs_0"]
+    assert refused == "user, password or one-time code is wrong\n"

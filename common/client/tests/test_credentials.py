@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from types import SimpleNamespace
 
 import grpc
 import pytest
 from google.longrunning import operations_pb2
 
-from cloudspan.client import AsyncClient, Client, Unauthenticated
+from cloudspan.client import AsyncClient, Client, Unauthenticated, aio_credentials
 from cloudspan.client.connection import is_loopback
 from cloudspan.v1 import operation_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc
 from cloudspan_common import grpcs
@@ -148,6 +149,32 @@ async def test_many_calls_that_are_refused_at_once_renew_once(guarded):
     async with AsyncClient(guarded.address, token=source) as client:
         await asyncio.gather(*(client.servers.GetServer(GET) for _ in range(20)))
     assert source.asked == 2
+
+
+async def test_a_login_that_failed_is_not_tried_again_by_each_call(guarded, monkeypatch):
+    """Until some time has passed: else an address with many calls is paused for many failed logins."""
+    now, tries = [100.0], []
+    monkeypatch.setattr(aio_credentials, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def log_in():
+        tries.append(now[0])
+        if len(tries) < 3:
+            raise Unauthenticated("wrong password", reason="LOGIN_FAILED")
+        return GOOD
+
+    async def call(client):
+        with pytest.raises(Unauthenticated, match="wrong password") as raised:
+            await client.servers.GetServer(GET)
+        assert raised.value.reason == "LOGIN_FAILED"
+
+    async with AsyncClient(guarded.address, token=log_in) as client:
+        await asyncio.gather(*(call(client) for _ in range(20)))
+        assert tries == [100.0]
+        now[0] = 102.1
+        await call(client)
+        now[0] = 104.2
+        await client.servers.GetServer(GET)
+    assert tries == [100.0, 102.1, 104.2]
 
 
 async def test_a_stream_that_has_answered_is_not_begun_anew(guarded):

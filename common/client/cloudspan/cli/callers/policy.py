@@ -9,6 +9,7 @@ import click
 from cloudspan.cli.callers import tables
 from cloudspan.cli.connection import asked, cluster_name, gateway_option, show
 from cloudspan.cli.names import in_tenant, named, parent, short, subject
+from cloudspan.cli.tables import printable
 from cloudspan.v1 import policy_pb2
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def revoke(binding: str, gateway: str) -> None:
         client.policies.DeleteBinding(policy_pb2.DeleteBindingRequest(name=name))
         return name
 
-    click.echo(f"deleted {asked(gateway, ask)}")
+    click.echo(printable(f"deleted {asked(gateway, ask)}"))
 
 
 @policy.command()

@@ -11,6 +11,7 @@ from cloudspan.cli.callers import tables
 from cloudspan.cli.connection import asked, asked_without_credentials, display, gateway_option, show, stored_session
 from cloudspan.cli.names import short
 from cloudspan.cli.prompts import asking, one_time_code, password_stdin_option
+from cloudspan.cli.tables import printable
 from cloudspan.client import Unauthenticated
 from cloudspan.v1 import session_pb2, user_pb2
 
@@ -56,7 +57,7 @@ def logout(gateway: str) -> None:
 
     ended = asked(gateway, end)
     session_file.remove(gateway)
-    click.echo(f"logged out {stored.subject}, {ended}")
+    click.echo(printable(f"logged out {stored.subject}, {ended}"))
 
 
 @click.command()
@@ -79,4 +80,4 @@ def bootstrap(user: str, *, password_stdin: bool, gateway: str) -> None:
     token, password = ask("Token that the gateway printed").strip(), ask("Password", confirm=True)
     request = user_pb2.BootstrapAdministratorRequest(token=token, user_id=short(user), password=password)
     made = asked_without_credentials(gateway, lambda client: client.users.BootstrapAdministrator(request))
-    click.echo(f"{made.name} may administer this installation; next: cloudspan login {short(made.name)}")
+    click.echo(printable(f"{made.name} may administer this installation; next: cloudspan login {short(made.name)}"))

@@ -10,6 +10,7 @@ import click
 from cloudspan.cli.callers import tables
 from cloudspan.cli.connection import asked, gateway_option, show
 from cloudspan.cli.names import in_tenant, named, parent, short
+from cloudspan.cli.tables import printable
 from cloudspan.v1 import tenant_pb2
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def delete_pool(pool: str, gateway: str) -> None:
         client.tenants.DeletePool(tenant_pb2.DeletePoolRequest(name=name))
         return name
 
-    click.echo(f"deleted {asked(gateway, ask)}")
+    click.echo(printable(f"deleted {asked(gateway, ask)}"))
 
 
 def _given(limits: Mapping[str, int | None]) -> dict[str, int]:

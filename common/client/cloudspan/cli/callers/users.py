@@ -10,6 +10,7 @@ from cloudspan.cli.callers import tables
 from cloudspan.cli.connection import asked, gateway_option, show
 from cloudspan.cli.names import named, parent, short
 from cloudspan.cli.prompts import asking, one_time_code, password_stdin_option
+from cloudspan.cli.tables import printable
 from cloudspan.v1 import session_pb2, user_pb2
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def set_password(name: str, *, password_stdin: bool, gateway: str) -> None:
         client.users.SetPassword(request)
         return whose
 
-    click.echo(f"{asked(gateway, change)} has the new password")
+    click.echo(f"{printable(asked(gateway, change))} has the new password")
 
 
 @users.group("one-time-codes")
@@ -125,7 +126,7 @@ def set_up(*, password_stdin: bool, gateway: str) -> None:
         return client.users.SetUpOneTimeCodes(request)
 
     made = asked(gateway, begin)
-    click.echo(f"secret  {made.secret}\nuri     {made.uri}")
+    click.echo(f"secret  {printable(made.secret)}\nuri     {printable(made.uri)}")
     click.echo("add it to your authenticator, then: cloudspan users one-time-codes confirm", err=True)
 
 
@@ -140,7 +141,7 @@ def confirm(code: str, gateway: str) -> None:
         return client.users.ConfirmOneTimeCodes(request)
 
     made = asked(gateway, end)
-    click.echo("\n".join(made.recovery_codes))
+    click.echo("\n".join(map(printable, made.recovery_codes)))
     click.echo("each logs you in once in place of a one-time code; they are not shown again", err=True)
 
 
@@ -162,5 +163,5 @@ def _caller(client: Client) -> str:
     """
     subject = client.sessions.GetSession(session_pb2.GetSessionRequest()).subject
     if not subject.startswith("users/"):
-        raise click.ClickException(f"you are {subject or 'nobody known'}, not a user with a password")
+        raise click.ClickException(printable(f"you are {subject or 'nobody known'}, not a user with a password"))
     return subject

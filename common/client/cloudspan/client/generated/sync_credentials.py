@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import time
 from threading import Lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cloudspan.client.connection import CREDENTIALS, checked_token
+from cloudspan.client.errors import CloudspanError
 
 if TYPE_CHECKING:
     from cloudspan.client.connection import CallDefaults, Metadata
 
 Token = str | Callable[[], str]
+
+FAILURE_HOLDS_S = 2.0
+"""So long a login that failed is not tried again: a thousand calls a second would get its address paused for long."""
 
 
 class CallMetadata:
@@ -28,6 +33,7 @@ class CallMetadata:
         self._source = None if isinstance(token, str) else token
         self._token = checked_token(token) if isinstance(token, str) and token else ""
         self._lock = Lock()
+        self._failed: tuple[float, CloudspanError] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'with' if self._token or self._source else 'without'} a token>"
@@ -48,8 +54,21 @@ class CallMetadata:
         return None if renewed == refused else renewed
 
     def _renewed(self, refused: str) -> str:
-        """Of many calls whose token was refused the first one asks for another; the others take that."""
+        """Of many calls whose token was refused the first one asks for another; the others take that, or its error."""
         with self._lock:
-            if self._source is not None and self._token == refused:
+            if self._source is None or self._token != refused:
+                return self._token
+            if self._failed and time.monotonic() - self._failed[0] < FAILURE_HOLDS_S:
+                raise _again(self._failed[1])
+            try:
                 self._token = checked_token(self._source())
+            except CloudspanError as error:
+                self._failed = time.monotonic(), error
+                raise
+            self._failed = None
             return self._token
+
+
+def _again(error: CloudspanError) -> CloudspanError:
+    """Return the same error for another call: an exception that several raise grows with each."""
+    return type(error)(error.message, code=error.code, reason=error.reason, details=error.details)
