@@ -96,6 +96,15 @@ def test_who_deleted_a_server_is_one_command(run):
     ]
 
 
+def test_a_request_that_somebody_sent_again_is_the_first_one_s(gateway, run):
+    """The gateway accepts it again, as the same operation."""
+    again = {**DELETED, "subject": "users/mallory", "peer": "10.6.6.6", "message": "the same request_id as before"}
+    gateway.answers["ListAuditEvents"] = serving(chain(DELETED, again, ENDED))
+    shown = run("audit", "who-deleted", SERVER)
+    assert "users/alice of acme deleted" in shown
+    assert "10.0.0.7" in shown
+
+
 def test_a_delete_that_has_not_succeeded_is_said_so(gateway, run):
     gateway.answers["ListAuditEvents"] = serving(EVENTS[:3])
     shown = run("audit", "who-deleted", SERVER)

@@ -99,9 +99,10 @@ def who_deleted(name: str, gateway: str) -> None:
         accepted = _found(client, f'{deletes} AND outcome = "OK"', _DELETES)
         if not accepted:
             return _nobody(name, _found(client, deletes, _DELETES))
-        ended = [(event, _end_of(client, event)) for event in accepted]
-        # Of several that were accepted, as by a request sent twice, the one that took effect; else the newest.
-        return "\n".join(_deleted(*next((pair for pair in ended if _succeeded(pair[1])), ended[0])))
+        pairs = [(event, _end_of(client, event)) for event in accepted]
+        # Of several that were accepted the one that took effect; else the newest.
+        event, ended = next((pair for pair in pairs if _succeeded(pair[1])), pairs[0])
+        return "\n".join(_deleted(_first_of(client, event), ended))
 
     click.echo(asked(gateway, ask))
 
@@ -116,6 +117,15 @@ def _end_of(client: Client, accepted: audit_pb2.AuditEvent) -> audit_pb2.AuditEv
         return accepted
     wanted = filters.all_of(["type = OPERATION_ENDED", filters.equals("operation", accepted.operation)])
     return next(iter(_found(client, wanted, 1)), None)
+
+
+def _first_of(client: Client, accepted: audit_pb2.AuditEvent) -> audit_pb2.AuditEvent:
+    """Return the event of who asked first: the same request sent again is accepted again, with the same operation."""
+    if not accepted.operation:
+        return accepted
+    wanted = filters.all_of(["type = MUTATION", filters.equals("operation", accepted.operation), 'outcome = "OK"'])
+    request = audit_pb2.ListAuditEventsRequest(filter=wanted, page_size=1, oldest_first=True)
+    return next(iter(_events(client, request, 1)), accepted)
 
 
 def _succeeded(ended: audit_pb2.AuditEvent | None) -> bool:
