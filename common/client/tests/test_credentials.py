@@ -12,7 +12,7 @@ import grpc
 import pytest
 from google.longrunning import operations_pb2
 
-from cloudspan.client import AsyncClient, Client, Unauthenticated, aio_credentials
+from cloudspan.client import AsyncClient, Client, Tls, Unauthenticated, aio_credentials
 from cloudspan.client.connection import is_loopback
 from cloudspan.v1 import operation_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc
 from cloudspan_common import grpcs
@@ -252,3 +252,4 @@ async def test_a_token_is_not_sent_in_plain_text_to_another_machine(address):
             kind(address, token=GOOD)
         assert GOOD not in str(raised.value)
     await AsyncClient(address or "x", token=GOOD, insecure=True).close()
+    await AsyncClient(address or "x", token=GOOD, tls=Tls()).close()
