@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import traceback
+from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
@@ -14,7 +16,7 @@ from google.longrunning import operations_pb2
 
 from cloudspan.client import AsyncClient, Client, Tls, Unauthenticated, aio_credentials
 from cloudspan.client.connection import is_loopback
-from cloudspan.v1 import operation_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc
+from cloudspan.v1 import operation_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc, session_pb2
 from cloudspan_common import grpcs
 
 GOOD, OLD = "cs_good-token", "cs_old-token"
@@ -175,6 +177,40 @@ async def test_a_login_that_failed_is_not_tried_again_by_each_call(guarded, monk
         now[0] = 104.2
         await client.servers.GetServer(GET)
     assert tries == [100.0, 102.1, 104.2]
+
+
+async def test_a_token_s_function_that_calls_through_its_own_client_does_not_hang(guarded):
+    """It would wait for the token that it is to return."""
+    clients = []
+
+    async def log_in():
+        return (await clients[0].servers.GetServer(GET)).name
+
+    def log_in_blocking():
+        return clients[1].servers.GetServer(GET).name
+
+    clients.append(AsyncClient(guarded.address, token=log_in))
+    clients.append(Client(guarded.address, token=log_in_blocking))
+    with pytest.raises(RuntimeError, match="calls through that client; use another one"):
+        await clients[0].servers.GetServer(GET)
+    with pytest.raises(RuntimeError, match="calls through that client; use another one"):
+        await asyncio.to_thread(clients[1].servers.GetServer, GET)
+    await clients[0].close()
+    clients[1].close()
+
+
+def test_the_program_of_the_document_logs_in_and_lists(gateway):
+    """docs/clients.md, character by character."""
+    page = (Path(__file__).parents[3] / "docs" / "clients.md").read_text()
+    [block] = [
+        text for text in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "log_in" in text
+    ]
+    program = {}
+    exec(block, program)  # noqa: S102 - our own document
+    gateway.answers["CreateSession"] = session_pb2.Session(token=GOOD)
+    gateway.answers["ListServers"] = server_pb2.ListServersResponse(servers=[{"name": "web"}])
+    assert program["servers_of"](gateway.address, "alice", "correct horse battery", tenant="acme") == ["web"]
+    assert gateway.calls[-1].metadata["authorization"] == f"Bearer {GOOD}"
 
 
 async def test_a_stream_that_has_answered_is_not_begun_anew(guarded):

@@ -136,7 +136,8 @@ def show(gateway: str, ask: Callable[[Client], Table | Tree]) -> None:
 
 def display(shown: Table | Tree) -> None:
     """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted."""
-    Console(width=_UNBROKEN if isinstance(shown, Tree) else None).print(shown)
+    # Names are shown as they are: without emoji for what stands between colons.
+    Console(width=_UNBROKEN if isinstance(shown, Tree) else None, emoji=False).print(shown)
 
 
 def asked(gateway: str, ask: Callable[[Client], AnswerT]) -> AnswerT:

@@ -59,6 +59,15 @@ def test_a_failed_login_says_no_more_than_the_gateway_and_keeps_nothing(gateway,
     assert not session_file.path().exists()
 
 
+def test_a_session_that_can_t_be_kept_is_one_line(gateway, run, tmp_path):
+    """Where there should be a folder there is a file."""
+    (tmp_path / "cloudspan").write_text("")
+    gateway.answers["CreateSession"] = MADE
+    shown = run("login", "alice", typed=f"{PASSWORD}\n\n", code=1)
+    assert "Error: " in shown
+    assert TOKEN not in shown
+
+
 def test_who_is_not_logged_in_is_told_what_to_run(gateway, run):
     """Once, also where the gateway says it itself."""
     for message in ("the session has ended", "no credential. Log in with `cloudspan login`"):
@@ -151,6 +160,8 @@ def test_what_a_gateway_says_can_t_steer_the_terminal(gateway, run):
     shown = run("whoami")
     assert "\x1b" not in shown
     assert "users/\\x1b[31m[bold]a[/bold]\\u202e" in shown
+    gateway.answers["GetSession"] = session_pb2.Session(subject="subjects/a:key:b")
+    assert "subjects/a:key:b" in run("whoami")
     gateway.answers["GetSession"] = errors.NotFound("\x1b]0;title\x07")
     assert "\\x1b]0;title\\x07" in run("whoami", code=1)
 

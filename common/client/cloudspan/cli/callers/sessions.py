@@ -8,7 +8,15 @@ import click
 
 from cloudspan.cli import session_file
 from cloudspan.cli.callers import tables
-from cloudspan.cli.connection import asked, asked_without_credentials, display, gateway_option, show, stored_session
+from cloudspan.cli.connection import (
+    asked,
+    asked_without_credentials,
+    display,
+    errors_for_people,
+    gateway_option,
+    show,
+    stored_session,
+)
 from cloudspan.cli.names import short
 from cloudspan.cli.prompts import asking, one_time_code, password_stdin_option
 from cloudspan.cli.tables import printable
@@ -36,7 +44,8 @@ def login(user: str, code: str | None, *, password_stdin: bool, gateway: str) ->
         code = "" if password_stdin else one_time_code("One-time code")
     request = session_pb2.CreateSessionRequest(user=user, password=password, one_time_code=code)
     made = asked_without_credentials(gateway, lambda client: client.sessions.CreateSession(request))
-    session_file.save(gateway, session_file.StoredSession(made.name, made.subject, made.token))
+    with errors_for_people():
+        session_file.save(gateway, session_file.StoredSession(made.name, made.subject, made.token))
     display(tables.session(made))
 
 
@@ -56,7 +65,8 @@ def logout(gateway: str) -> None:
         return "whose session has ended"
 
     ended = asked(gateway, end)
-    session_file.remove(gateway)
+    with errors_for_people():
+        session_file.remove(gateway)
     click.echo(printable(f"logged out {stored.subject}, {ended}"))
 
 

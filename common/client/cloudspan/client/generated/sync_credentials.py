@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from threading import Lock
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from cloudspan.client.connection import CREDENTIALS, checked_token
@@ -18,6 +19,9 @@ Token = str | Callable[[], str]
 
 FAILURE_HOLDS_S = 2.0
 """So long a login that failed is not tried again: a thousand calls a second would get its address paused for long."""
+
+_RENEWING: ContextVar[object] = ContextVar("renewing", default=None)
+"""Whose token the running code is getting, if it is."""
 
 
 class CallMetadata:
@@ -55,17 +59,21 @@ class CallMetadata:
 
     def _renewed(self, refused: str) -> str:
         """Of many calls whose token was refused the first one asks for another; the others take that, or its error."""
+        if _RENEWING.get() is self:  # it would wait for itself
+            raise RuntimeError("the function that returns a client's token calls through that client; use another one")
         with self._lock:
             if self._source is None or self._token != refused:
                 return self._token
             if self._failed and time.monotonic() - self._failed[0] < FAILURE_HOLDS_S:
                 raise _again(self._failed[1])
+            renewing = _RENEWING.set(self)
             try:
-                self._token = checked_token(self._source())
+                self._token, self._failed = checked_token(self._source()), None
             except CloudspanError as error:
                 self._failed = time.monotonic(), error
                 raise
-            self._failed = None
+            finally:
+                _RENEWING.reset(renewing)
             return self._token
 
 
