@@ -166,6 +166,11 @@ def test_what_a_gateway_says_can_t_steer_the_terminal(gateway, run):
     assert "\\x1b]0;title\\x07" in run("whoami", code=1)
 
 
+def test_who_has_a_role_in_every_tenant_sees_it_in_words(gateway, run):
+    gateway.answers["GetSession"] = session_pb2.Session(subject="users/root", tenants=["tenants/-", "tenants/acme"])
+    assert "- (every tenant), acme" in run("whoami")
+
+
 def test_a_tenant_travels_with_every_command(gateway, run, monkeypatch):
     """As x-tenant; by its id or its name, or from the environment; another text is refused before it is sent."""
     run("whoami", "--tenant", "tenants/acme")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.tree import Tree
 
+from cloudspan.cli.connection import EVERY_TENANT
 from cloudspan.cli.names import short
 from cloudspan.cli.tables import new_table, shown, time_of
 from cloudspan.v1 import audit_pb2, session_pb2
@@ -26,7 +27,7 @@ def session(found: session_pb2.Session) -> Table:
         "caller": found.subject,
         "tenant": short(found.tenant),
         "roles in it": _listed(short(role) for role in found.roles),
-        "tenants": _listed(short(tenant) for tenant in found.tenants),
+        "tenants": _listed(_tenant(short(tenant)) for tenant in found.tenants),
         "proven by": method if found.method else "nothing: this gateway authenticates nobody",
         "session": short(found.name),
         "from": found.peer,
@@ -117,6 +118,10 @@ def whence(event: audit_pb2.AuditEvent) -> str:
     """From where, by what, under which ids."""
     named = {"from": event.peer, "by": event.credential, "as": event.operation, "request": event.request_id}
     return ", ".join(f"{word} {value}" for word, value in named.items() if value)
+
+
+def _tenant(tenant: str) -> str:
+    return "- (every tenant)" if tenant == EVERY_TENANT else tenant
 
 
 def _cluster(cluster: tenant_pb2.PoolCluster) -> str:
