@@ -44,6 +44,7 @@ COMMANDS = {
     "platforms": Command("Show the platforms and their adapter instances.", _CLUSTERS),
     "policy": Command("Manage roles and who has them.", "cloudspan.cli.callers.policy"),
     "pools": Command("Manage the pools of a tenant: clusters under one name.", _TENANTS),
+    "sessions": Command("Show and end sessions.", _SESSIONS),
     "tenants": Command("Manage tenants and what they may use.", _TENANTS),
     "up": Command("Start a demo here: gateway, adapters, fake clouds.", distribution="cloudspan-gateway[demo]"),
     "users": Command("Manage users, their passwords and one-time codes.", "cloudspan.cli.callers.users"),

@@ -96,6 +96,17 @@ def test_a_logout_that_the_gateway_has_not_heard_of_keeps_the_session(gateway, r
     assert session_file.load(gateway.address).token == TOKEN
 
 
+def test_sessions_are_listed_without_tokens_and_ended(gateway, run):
+    """For administrators; by the id that the list shows."""
+    gateway.answers["ListSessions"] = session_pb2.ListSessionsResponse(sessions=[MADE])
+    shown = run("sessions", "list", "--subject", "alice")
+    assert gateway.asked("ListSessions").subject == "users/alice"
+    assert shown.split()[-5:-1] == ["1", "users/alice", "acme", "password"]
+    assert TOKEN not in shown
+    assert run("sessions", "end", "1") == "ended sessions/1\n"
+    assert gateway.asked("DeleteSession").name == "sessions/1"
+
+
 def test_a_token_of_the_environment_or_of_a_file_wins_over_the_session(gateway, run, logged_in, tmp_path, monkeypatch):
     """The file over the environment; a file is read again when its token is refused."""
     monkeypatch.setenv("CLOUDSPAN_TOKEN", "cs_from-environment")

@@ -1,4 +1,4 @@
-"""`cloudspan login`, `logout`, `whoami`, `bootstrap`: who is calling."""
+"""`cloudspan login`, `logout`, `whoami`, `sessions`, `bootstrap`: who is calling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cloudspan.cli.connection import (
     show,
     stored_session,
 )
-from cloudspan.cli.names import short
+from cloudspan.cli.names import named, short, subject
 from cloudspan.cli.prompts import asking, one_time_code, password_stdin_option
 from cloudspan.cli.tables import printable
 from cloudspan.client import Unauthenticated
@@ -57,14 +57,14 @@ def logout(gateway: str) -> None:
     if stored is None:
         raise click.ClickException(f"nobody is logged in at {gateway} from here")
 
-    def end(client: Client) -> str:
+    def end_it(client: Client) -> str:
         try:
             client.sessions.DeleteSession(session_pb2.DeleteSessionRequest(name=stored.name))
         except Unauthenticated:
             return "whose session had ended already"
         return "whose session has ended"
 
-    ended = asked(gateway, end)
+    ended = asked(gateway, end_it)
     with errors_for_people():
         session_file.remove(gateway)
     click.echo(printable(f"logged out {stored.subject}, {ended}"))
@@ -75,6 +75,30 @@ def logout(gateway: str) -> None:
 def whoami(gateway: str) -> None:
     """Show who the gateway takes you for: caller, tenant, roles, and when the session ends."""
     show(gateway, lambda client: tables.session(client.sessions.GetSession(session_pb2.GetSessionRequest())))
+
+
+@click.group()
+def sessions() -> None:
+    """Show and end the sessions of the tenant's users and services."""
+
+
+@sessions.command("list")
+@click.option("--subject", "whose", default="", help="Only those of this caller: alice, services/billing.")
+@gateway_option
+def list_sessions(whose: str, gateway: str) -> None:
+    """Show sessions, the newest first."""
+    request = session_pb2.ListSessionsRequest(subject=subject(whose))
+    show(gateway, lambda client: tables.sessions(client.each(client.sessions.ListSessions, request)))
+
+
+@sessions.command()
+@click.argument("name", metavar="SESSION")
+@gateway_option
+def end(name: str, gateway: str) -> None:
+    """End a session, yours or another's: whoever has it must log in again."""
+    name = named("sessions", name)
+    asked(gateway, lambda client: client.sessions.DeleteSession(session_pb2.DeleteSessionRequest(name=name)))
+    click.echo(f"ended {name}")
 
 
 @click.command()

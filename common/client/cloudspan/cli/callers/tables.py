@@ -22,13 +22,12 @@ _NONE = "-"
 
 def session(found: session_pb2.Session) -> Table:
     """Return what a session says of its caller; never its token."""
-    method = session_pb2.Session.Method.Name(found.method).removeprefix("METHOD_").lower()
     rows = {
         "caller": found.subject,
         "tenant": short(found.tenant),
         "roles in it": _listed(short(role) for role in found.roles),
         "tenants": _listed(_tenant(short(tenant)) for tenant in found.tenants),
-        "proven by": method if found.method else "nothing: this gateway authenticates nobody",
+        "proven by": _method(found) if found.method else "nothing: this gateway authenticates nobody",
         "session": short(found.name),
         "from": found.peer,
         "since": time_of(found, "create_time"),
@@ -39,6 +38,16 @@ def session(found: session_pb2.Session) -> Table:
     for what, value in rows.items():
         if value:
             table.add_row(what, shown(value))
+    return table
+
+
+def sessions(found: Iterable[session_pb2.Session]) -> Table:
+    """Return a row for each session."""
+    table = new_table("session", "caller", "tenant", "proven by", "from", "since", "ends if unused", "ends")
+    for each in found:
+        words = (short(each.name), each.subject, short(each.tenant), _method(each), each.peer)
+        times = [time_of(each, field) for field in ("create_time", "idle_expire_time", "expire_time")]
+        table.add_row(*map(shown, words), *times)
     return table
 
 
@@ -118,6 +127,11 @@ def whence(event: audit_pb2.AuditEvent) -> str:
     """From where, by what, under which ids."""
     named = {"from": event.peer, "by": event.credential, "as": event.operation, "request": event.request_id}
     return ", ".join(f"{word} {value}" for word, value in named.items() if value)
+
+
+def _method(session: session_pb2.Session) -> str:
+    """`METHOD_PASSWORD` -> `password`."""
+    return session_pb2.Session.Method.Name(session.method).removeprefix("METHOD_").lower()
 
 
 def _tenant(tenant: str) -> str:
