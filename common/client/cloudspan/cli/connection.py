@@ -136,6 +136,9 @@ def show(gateway: str, ask: Callable[[Client], Table | Tree]) -> None:
 
 def display(shown: Table | Tree) -> None:
     """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted."""
+    if isinstance(shown, Tree) and shown.hide_root and not shown.children:
+        click.echo("nothing found", err=True)
+        return
     # Names are shown as they are: without emoji for what stands between colons.
     Console(width=_UNBROKEN if isinstance(shown, Tree) else None, emoji=False).print(shown)
 

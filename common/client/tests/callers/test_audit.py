@@ -74,6 +74,7 @@ def test_events_are_listed_with_who_whence_and_why(gateway, run):
 )
 def test_options_filter_events(run, words, sequences):
     shown = run("audit", "list", *words)
+    assert (shown == "nothing found\n") == (sequences == [])
     assert [int(text.split()[0]) for text in shown.splitlines() if "  2026-11-28T" in text] == sequences
 
 
@@ -147,6 +148,8 @@ def test_a_whole_chain_is_verified_over_all_tenants_and_its_head_printed(gateway
 def test_a_verification_goes_on_from_a_kept_head(gateway, run):
     words = ("audit", "verify", "--from", "5", "--hash", EVENTS[4].hash.upper())
     assert "verified 3 events" in run(*words)
+    gateway.answers["ListAuditEvents"] = serving(EVENTS[:5])
+    assert "verified 1 event, the chain is whole" in run(*words)
     gateway.answers["ListAuditEvents"] = serving(EVENTS[:4])
     assert "the chain is broken: event 5 is not there: the newest events are gone" in run(*words, code=1)
     assert "go together" in run("audit", "verify", "--from", "5", code=2)

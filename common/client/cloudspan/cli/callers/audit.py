@@ -187,7 +187,8 @@ def verify(gateway: str, files: tuple[Path, ...], sequence: int | None, hash_: s
     if not found.events:
         click.echo("the audit is empty")
         return
-    click.echo(f"verified {found.events} events, the chain is whole")
+    events = "1 event" if found.events == 1 else f"{found.events} events"
+    click.echo(f"verified {events}, the chain is whole")
     click.echo(f"head: --from {found.head.sequence} --hash {found.head.hash}")
 
 
