@@ -169,7 +169,7 @@ def errors_for_people() -> Iterator[None]:
     except Unauthenticated as error:
         raise click.ClickException(printable(error.message + _how_to_log_in(error))) from error
     except CloudspanError as error:
-        raise click.ClickException(printable(error.message)) from error
+        raise click.ClickException(_not_over_all_tenants(error) or printable(error.message)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
@@ -177,6 +177,12 @@ def errors_for_people() -> Iterator[None]:
 def _how_to_log_in(error: Unauthenticated) -> str:
     known = error.reason == "LOGIN_FAILED" or "cloudspan login" in error.message
     return "" if known else "; run `cloudspan login`"
+
+
+def _not_over_all_tenants(error: CloudspanError) -> str:
+    """Say in the caller's words that `-` was refused, which it has not typed."""
+    refused = error.reason == "TENANT_UNKNOWN" and chosen_tenant() == EVERY_TENANT
+    return "you have no role in every tenant (tenants/-), as administrators of the installation do" if refused else ""
 
 
 def _option(name: str) -> Any:

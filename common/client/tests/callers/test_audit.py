@@ -184,6 +184,15 @@ def test_an_empty_audit_is_no_error(gateway, run):
     assert run("audit", "verify") == "the audit is empty\n"
 
 
+def test_who_may_not_look_over_all_tenants_is_told_so(gateway, run):
+    """Not that a tenant `-`, which nobody has typed, does not exist."""
+    unknown = errors.NotFound("metadata x-tenant says tenant '-', which does not exist", reason="TENANT_UNKNOWN")
+    gateway.answers["ListAuditEvents"] = unknown
+    for words in (("verify",), ("list", "--all-tenants")):
+        assert run("audit", *words, code=1).startswith("Error: you have no role in every tenant (tenants/-)")
+    assert "metadata x-tenant" in run("audit", "list", code=1)
+
+
 def test_who_may_not_read_the_audit_sees_the_gateway_s_refusal(gateway, run):
     gateway.answers["ListAuditEvents"] = errors.NotPermitted("permission `administer` on tenants/- is missing")
     for words in (("list",), ("verify",), ("who-deleted", SERVER)):
