@@ -14,7 +14,7 @@ import grpc
 import pytest
 from google.longrunning import operations_pb2
 
-from cloudspan.client import AsyncClient, Client, Tls, Unauthenticated, aio_credentials
+from cloudspan.client import AsyncClient, Client, Tls, Unauthenticated, aio_credentials, tags, waiting
 from cloudspan.client.connection import is_loopback
 from cloudspan.v1 import operation_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc, session_pb2
 from cloudspan_common import grpcs
@@ -91,6 +91,15 @@ async def test_a_token_travels_with_every_call_and_the_tenant_with_it(guarded):
     assert len(guarded.calls) == 4
     for call in guarded.calls:
         assert (call["authorization"], call["x-tenant"], call["x-pool"]) == (f"Bearer {GOOD}", "acme", "prod")
+
+
+async def test_one_call_may_act_in_another_tenant_and_pool(guarded):
+    """What it leaves out stays the client's."""
+    async with AsyncClient(guarded.address, token=GOOD, tenant="acme", pool="prod") as client:
+        await client.servers.GetServer(GET, metadata=tags(tenant="zoo") + waiting(3))
+        await client.servers.GetServer(GET, metadata=tags(pool="test"))
+    found = [(call["x-tenant"], call["x-pool"], call.get("x-wait")) for call in guarded.calls]
+    assert found == [("zoo", "prod", "3s"), ("acme", "test", None)]
 
 
 async def test_a_client_without_a_token_sends_none(guarded):

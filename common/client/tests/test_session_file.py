@@ -48,7 +48,11 @@ def test_a_file_that_others_can_read_is_not_used():
             use()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"gw:1": {"token": "x"}}', '{"gw:1": [1]}', '{"gw:1": 3}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"gw:1": {"token": "x"}}', '{"gw:1": [1]}', '{"gw:1": 3}', '{"gw:1": ""}', "\x00",
+     '{"gw:1": {"name": "a", "subject": "b", "token": 3}}'],
+)  # fmt: skip
 def test_a_malformed_file_says_what_to_do_and_shows_nothing_of_it(text):
     session_file.save("gw:1", ALICE)
     session_file.path().write_text(text)

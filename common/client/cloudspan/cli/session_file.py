@@ -46,10 +46,15 @@ def load(gateway: str) -> StoredSession | None:
         click.ClickException: Others can read the file, or it is not as `save` writes it.
     """
     entry = _entries().get(gateway.lower())
+    if entry is None:
+        return None
     try:
-        return StoredSession(**entry) if entry else None
+        found = StoredSession(**entry)
     except TypeError as error:
         raise _malformed() from error
+    if not all(isinstance(text, str) for text in (found.name, found.subject, found.token)):
+        raise _malformed()
+    return found
 
 
 def save(gateway: str, session: StoredSession) -> None:

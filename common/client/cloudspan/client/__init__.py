@@ -13,7 +13,7 @@
 from cloudspan.client.aio_calls import AsyncListing, AsyncOperation
 from cloudspan.client.aio_client import AsyncClient
 from cloudspan.client.answers import result_of
-from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, waiting
+from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, tags, waiting
 from cloudspan.client.errors import (
     AlreadyExists,
     Busy,
@@ -65,5 +65,6 @@ __all__ = [
     "Unsupported",
     "Violation",
     "result_of",
+    "tags",
     "waiting",
 ]

@@ -12,10 +12,11 @@ from cloudspan.client.aio_credentials import CallMetadata, Token
 from cloudspan.client.connection import (
     DEFAULT_ADDRESS,
     DEFAULT_TIMEOUT_S,
+    CallDefaults,
     Credentials,
-    call_defaults,
     channel_options,
     refuse_plain_text,
+    tags,
 )
 from cloudspan.client.generated import aio_services
 
@@ -69,8 +70,8 @@ class AsyncClient(aio_services.Services):
             if tls
             else grpc.aio.insecure_channel(address, options)
         )
-        tags = {"x-platform": platform, "x-cluster": cluster, "x-pool": pool, "x-tenant": tenant}
-        defaults = call_defaults(tags, timeout_s, retries=retries)
+        own = tags(platform=platform, cluster=cluster, pool=pool, tenant=tenant)
+        defaults = CallDefaults(own, timeout_s, retries)
         metadata = CallMetadata(defaults, token)
         self.channel = cast("grpc.aio.Channel", aio_calls.Channel(self._channel, defaults, metadata))
         """For stubs of services beyond the contract: `SeedServiceStub(client.channel)`."""

@@ -13,10 +13,11 @@ from cloudspan.client.generated.sync_credentials import CallMetadata, Token
 from cloudspan.client.connection import (
     DEFAULT_ADDRESS,
     DEFAULT_TIMEOUT_S,
+    CallDefaults,
     Credentials,
-    call_defaults,
     channel_options,
     refuse_plain_text,
+    tags,
 )
 from cloudspan.client.generated import sync_services
 
@@ -70,8 +71,8 @@ class Client(sync_services.Services):
             if tls
             else grpc.insecure_channel(address, options)
         )
-        tags = {"x-platform": platform, "x-cluster": cluster, "x-pool": pool, "x-tenant": tenant}
-        defaults = call_defaults(tags, timeout_s, retries=retries)
+        own = tags(platform=platform, cluster=cluster, pool=pool, tenant=tenant)
+        defaults = CallDefaults(own, timeout_s, retries)
         metadata = CallMetadata(defaults, token)
         self.channel = cast("grpc.Channel", sync_calls.Channel(self._channel, defaults, metadata))
         """For stubs of services beyond the contract: `SeedServiceStub(client.channel)`."""
