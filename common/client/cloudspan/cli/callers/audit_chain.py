@@ -44,14 +44,14 @@ class Verified:
 
 
 def verify(events: Iterable[audit_pb2.AuditEvent], start: Head | None = None) -> Verified:
-    """Recompute a chain from its first event on, or from `start`, which may be among the events or just before them.
+    """Recompute a chain from its first event on, or from `start`, which must be the first of the events then.
 
     Raises:
         Broken: At the first event that does not follow from the one before it.
     """
     head, count = start or Head(), 0
     for event in events:
-        if start and not count and event.sequence == start.sequence:
+        if start and not count:
             _check_start(event, start)
         else:
             _check_place(event, head)
@@ -63,6 +63,8 @@ def verify(events: Iterable[audit_pb2.AuditEvent], start: Head | None = None) ->
 
 
 def _check_start(event: audit_pb2.AuditEvent, start: Head) -> None:
+    if event.sequence != start.sequence:
+        raise Broken(f"event {start.sequence} is missing: event {event.sequence} comes at the start")
     if event.hash != start.hash:
         raise Broken(f"event {event.sequence} has the hash {event.hash}, and had {start.hash}: it is another one")
 
