@@ -92,6 +92,7 @@ def _operation(name: str, at: str, **fields: Any) -> operations_pb2.Operation:
     metadata.create_time.FromJsonString(f"2026-11-28T{at}:00Z")
     made = operations_pb2.Operation(name=f"operations/{name}", done=metadata.phase == Metadata.PHASE_DONE)
     if made.done:
+        metadata.outcome = metadata.error_summary.code or "OK"
         metadata.end_time.FromJsonString(f"2026-11-28T{at}:59Z")
         if metadata.error_summary.code:
             made.error.CopyFrom(status_pb2.Status(code=8, message=metadata.error_summary.message))

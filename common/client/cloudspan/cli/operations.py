@@ -71,11 +71,10 @@ def _wanted(*, failed: bool, outcome: str | None, caller: str, since: str, own: 
     """Return the filter that the options say."""
     if failed and outcome == "OK":
         raise click.UsageError("--failed and --outcome OK contradict each other; give one")
-    ended = "phase = DONE" if failed or outcome else ""
-    code = "NOT error_summary:*" if outcome == "OK" else filters.equals("error_summary.code", outcome or "")
-    error = "error_summary:*" if failed else ""
-    time = filters.since("end_time" if ended else "create_time", since)
-    return filters.all_of([ended, error, code, filters.equals("caller", subject(caller)), time], own)
+    error = "phase = DONE AND error_summary:*" if failed else ""
+    time = filters.since("end_time" if failed or outcome else "create_time", since)
+    code, who = filters.equals("outcome", outcome or ""), filters.equals("caller", subject(caller))
+    return filters.all_of([error, code, who, time], own)
 
 
 def _newest(
