@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -20,6 +20,7 @@ from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.access.access import NOTHING
 from cloudspan_gateway.doors.grpc_server import GatewayServer
+from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
 from cloudspan_gateway.identity.password_login.grants import RowGrants
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.config import GatewayConfig
+    from cloudspan_gateway.identity.config import OidcConfig
+    from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.services.methods import ServiceMethod
@@ -91,6 +94,7 @@ class Gateway:
         self.metrics.watch(self.table, self.forwarder)
         self.readiness = Readiness("server", "table", "runner")
         """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
+        self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._cipher = config.cipher()
         self._passwords = Passwords()
         self._clock = clock
@@ -116,13 +120,21 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        authenticate = Authenticate(self._authenticators(), self._access_of if self.config.auth else None)
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch, CallerStages(authenticate=authenticate))
-        self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
+        side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)
+        self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
+
+    def _callers(self) -> CallerStages:
+        authenticators = self._authenticators()
+        if not authenticators and not self.config.auth:
+            return CallerStages()
+        return CallerStages(authenticate=Authenticate(authenticators, self._access_of))
 
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
         found: list[Authenticator] = [self.password_login.sessions] if self.password_login else []
+        if self._jwt is not None:
+            found.append(self._jwt)
         if MTLS in self.config.auth:
             found.append(CertificateAuthenticator(self._time))
         return found
@@ -153,13 +165,25 @@ class Gateway:
             *self._caller_services(),
         )
 
-    def _descriptors(self) -> PluggedSource:
+    def _descriptors(self) -> Callable[[Access], PluggedSource]:
+        """Return what returns what a caller may read: the contract, and the own services of platforms that it sees."""
         names = (*contract.services(), OPERATIONS, *_SIDE_SERVICES)
         # A pool of its own: what else this process has imported is not the gateway's to show.
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool))
+        own = PoolSource(names, pool)
+        everything = PluggedSource(lambda: self.table.snapshot, own)
+
+        @lru_cache(maxsize=64)
+        def of(platforms: frozenset[str]) -> PluggedSource:
+            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
+
+        def of_caller(access: Access) -> PluggedSource:
+            view = access.view(self.table.snapshot)
+            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
+
+        return of_caller
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Gateway]:
@@ -180,6 +204,8 @@ class Gateway:
                 if self.password_login is not None:
                     await self.password_login.offer_administrator()
                     parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
+                if self._jwt is not None:
+                    parts.append(partial(self._kept_running, "issuer", self._jwt.run))
                 async with self._in_background(*parts):
                     # The first calls must not hear of unknown platforms only because nobody was asked yet.
                     await self.table.settled(self.config.wait_for_adapters)
@@ -275,6 +301,13 @@ class Gateway:
                     await task
         finally:
             stopped.cancel()
+
+
+def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthenticator:
+    # PyJWT and aiohttp take 5 MB; only those who use them have them.
+    from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
+
+    return JwtAuthenticator(config, clock)
 
 
 async def _all(works: Iterable[Work]) -> None:

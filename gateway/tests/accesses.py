@@ -1,12 +1,13 @@
-"""What callers may do, said by a test instead of by rows of the database."""
+"""Who callers are and what they may do, said by a test instead of by rows of the database."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from cloudspan_common.contract import Permission
-from cloudspan_common.errors import NotFound, NotPermitted
+from cloudspan_common.errors import NotFound, NotPermitted, Unauthenticated
 from cloudspan_gateway.access.principal import Principal
+from cloudspan_gateway.identity.credentials import credential_of
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,22 @@ class Known:
         if name not in self.platforms:
             raise NotPermitted(f"{principal.subject} has no role")
         return Sees(self.platforms[name], tenant or "acme", name in self.administrators)
+
+
+class Tokens:
+    """An authenticator that knows tokens by their text; one of another form is not of its kind."""
+
+    name = "sessions"
+
+    def __init__(self, **users: str) -> None:
+        self.users = users
+        self.asked = 0
+
+    async def authenticate(self, call):
+        self.asked += 1
+        token = credential_of(call).token
+        if not token.startswith("s_"):
+            return None
+        if token not in self.users:
+            raise Unauthenticated("the session is unknown or has ended")
+        return Principal(f"users/{self.users[token]}")

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from cloudspan_common import grpcs
 from cloudspan_common.watched_server import WatchedServer
 from cloudspan_gateway.doors.grpc_call import UNARY, StreamWriter, call_of
+from cloudspan_gateway.doors.side_services import PLATFORMS, SERVICE_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from cloudspan_common.reflection import DescriptorSource
+    from cloudspan_common import grpcs
     from cloudspan_gateway.call import Answer
+    from cloudspan_gateway.doors.side_services import SideServices
     from cloudspan_gateway.pipeline.pipeline import Pipeline
     from cloudspan_gateway.pipeline.stages import Proceed
     from cloudspan_gateway.routing.snapshot import PlatformRoute
@@ -29,16 +30,15 @@ if TYPE_CHECKING:
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class GatewayServer:
     """The server with its side services: health, reflection, channelz."""
 
-    def __init__(self, pipeline: Pipeline, descriptors: DescriptorSource, on_restart: Callable[[], None]) -> None:
-        self._known, self._unknown, self._descriptors = _Known(pipeline), _Unknown(pipeline), descriptors
+    def __init__(self, pipeline: Pipeline, side_services: SideServices, on_restart: Callable[[], None]) -> None:
+        self._known, self._unknown, self._side_services = _Known(pipeline), _Unknown(pipeline), side_services
         self._on_restart = on_restart
-        self._health = grpcs.new_health()
+        self._health = side_services.health
         self._server: WatchedServer | None = None
 
     def __repr__(self) -> str:
@@ -51,9 +51,7 @@ class GatewayServer:
 
     def _add_services(self, server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((self._known,))
-        grpcs.add_health(server, self._health)
-        grpcs.add_reflection(server, self._descriptors)
-        grpcs.add_channelz(server)
+        self._side_services.add_to(server)
         # Last, since it takes every call that nobody else knows.
         server.add_generic_rpc_handlers((self._unknown,))
 
@@ -95,7 +93,7 @@ class GatewayServer:
         reported: dict[str, int] = {}
         while True:
             changed.clear()
-            now = {f"platforms/{p.tag}": _health_of(p) for p in table.snapshot.platforms.values()}
+            now = {f"{PLATFORMS}{p.tag}": _health_of(p) for p in table.snapshot.platforms.values()}
             for gone in reported.keys() - now.keys():
                 now[gone] = SERVICE_UNKNOWN
             for name, status in now.items():

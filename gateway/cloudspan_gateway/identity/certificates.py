@@ -9,9 +9,6 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.errors import Unauthenticated
 from cloudspan_gateway.access.principal import Method, Principal
@@ -38,22 +35,22 @@ def read_certificate(pem: bytes) -> Certificate:
     Raises:
         ValueError: It is not a certificate, which a verified one always is.
     """
+    # 2 MB, which a gateway that asks for no certificates does without.
+    from cryptography import x509  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - see above
+
     certificate = x509.load_pem_x509_certificate(pem)
-    found = (name.lower() for name in _dns_names(certificate))
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = [name.lower() for name in alternatives.get_values_for_type(x509.DNSName)]
+    except x509.ExtensionNotFound:
+        found = []
     good = (name for name in found if name != _NOBODY and len(name) <= _MAX_NAME and _DNS_NAME.fullmatch(name))
     return Certificate(
         tuple(dict.fromkeys(good))[:_MAX_NAMES],
         certificate.fingerprint(hashes.SHA256()).hex(),
         certificate.not_valid_after_utc.timestamp(),
     )
-
-
-def _dns_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return alternatives.value.get_values_for_type(x509.DNSName)
 
 
 class CertificateAuthenticator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from gateway.tests.accesses import Known
+from gateway.tests.accesses import Known, Tokens
 from gateway.tests.callers import get_server, refused
 from gateway.tests.calls import call
 from gateway.tests.hand_made_adapter import GET_SERVER, TOOLS, Say
@@ -13,35 +13,15 @@ from structlog.testing import capture_logs
 from cloudspan.v1 import session_pb2, session_pb2_grpc
 from cloudspan_common.errors import Unauthenticated
 from cloudspan_gateway.access.access import NOTHING, OpenAccess
-from cloudspan_gateway.access.principal import ANONYMOUS, Principal
+from cloudspan_gateway.access.principal import ANONYMOUS
 from cloudspan_gateway.call import Certificate
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
-from cloudspan_gateway.identity.credentials import credential_of
 from cloudspan_gateway.pipeline.authenticate import Authenticate
 
 CODE = grpc.StatusCode
 CREATE_SESSION = "/cloudspan.v1.SessionService/CreateSession"
 CI = Certificate(("ci.example",), "f" * 64)
 CANARY = "canary-7f3a"
-
-
-class Tokens:
-    """An authenticator that knows tokens by their text; one of another form is not of its kind."""
-
-    name = "sessions"
-
-    def __init__(self, **users: str) -> None:
-        self.users = users
-        self.asked = 0
-
-    async def authenticate(self, call):
-        self.asked += 1
-        token = credential_of(call).token
-        if not token.startswith("s_"):
-            return None
-        if token not in self.users:
-            raise Unauthenticated("the session is unknown or has ended")
-        return Principal(f"users/{self.users[token]}")
 
 
 async def passed(stage, path=GET_SERVER, *metadata, certificate=None):
@@ -182,6 +162,16 @@ async def test_no_credential_reaches_a_log_or_a_message(deployment, adapter, kno
     assert CANARY not in str(logged)
     assert [error for error in errors if CANARY in f"{error.details()}{error.trailing_metadata()}"] == []
     assert len(adapter.calls) == 1
+
+
+async def test_two_credentials_in_one_call_are_refused_over_grpc_too(deployment, adapter, known_to_gateway):
+    """A good one beside a bad one, in either order; nothing on the way makes one of them."""
+    good, bad = CREDENTIALS[0], ("authorization", "Bearer s_other")
+    async with deployment.opened(auth=("sessions",)):
+        for metadata in ((good, bad), (bad, good), (good, good), (good, ("x-auth-session", "s_other"))):
+            error = await refused(get_server(deployment.channel, metadata=metadata))
+            assert error.code() is CODE.UNAUTHENTICATED
+    assert adapter.calls == []
 
 
 async def test_a_login_reaches_the_gateway_without_a_credential(deployment, known_to_gateway, told):
