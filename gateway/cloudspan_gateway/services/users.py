@@ -171,7 +171,7 @@ class UserService:
             self._parts.grants.check_not_last(conn, row.name)
             self._parts.grants.revoke_all(conn, row.name)
             session_rows.end_of(conn, self._database, row.name)
-            lockout.forgive(conn, row.id)
+            lockout.forget(conn, row.id)
             users.remove(conn, row.id)
             return empty_pb2.Empty()
 

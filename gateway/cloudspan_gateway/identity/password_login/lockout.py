@@ -117,7 +117,14 @@ def succeed(conn: Connection, attempt: Attempt, now: float) -> None:
 
 
 def forgive(conn: Connection, user: str) -> None:
-    """Forget the failures of a user, from wherever: an administrator has set a new password."""
+    """Forget the failures of a user, and not where it has logged in from: an administrator has set a new password."""
+    of_user = logins_from.c.user == user
+    conn.execute(delete(logins_from).where(of_user, logins_from.c.succeeded_time.is_(None)))
+    conn.execute(update(logins_from).where(of_user).values(failures=0, paused_until=0.0))
+
+
+def forget(conn: Connection, user: str) -> None:
+    """Forget a user that is deleted."""
     conn.execute(delete(logins_from).where(logins_from.c.user == user))
 
 

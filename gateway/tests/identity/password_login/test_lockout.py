@@ -169,13 +169,21 @@ async def test_the_table_is_bounded_and_keeps_known_addresses(counters, monkeypa
     assert len(rows) <= 11
 
 
-async def test_a_new_password_forgives(counters):
-    """An administrator lets a locked-out user in."""
-    await counters.fail(10, OFFICE)
-    await counters.begin(OFFICE)
-    assert await counters.pause(OFFICE) > 0
+async def test_a_new_password_forgives_and_keeps_the_known_addresses(counters):
+    """An administrator lets a locked-out user in; who attacks the name goes on being told from its owner."""
+    await counters.succeed(HOME)
+    for source in (HOME, OFFICE):
+        await counters.fail(10, source)
+        await counters.begin(source)
+        assert await counters.pause(source) > 0
     await counters.database.transact(lambda conn: lockout.forgive(conn, "alice"))
-    assert await counters.pause(OFFICE) == 0
+    assert (await counters.pause(HOME), await counters.pause(OFFICE)) == (0, 0)
+    for number in range(30):
+        await counters.begin(f"198.51.100.{number}")
+    assert await counters.pause(OFFICE) > 0
+    assert await counters.pause(HOME) == 0
+    await counters.database.transact(lambda conn: lockout.forget(conn, "alice"))
+    assert not [row for row in await counters.rows() if row.user == "alice"]
 
 
 @pytest.mark.parametrize(
