@@ -9,7 +9,7 @@ from pathlib import Path
 from cloudspan_common.config import address, is_loopback, option
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.grpcs import Tls
-from cloudspan_common.names import ClusterRef, is_tag, parse_cluster
+from cloudspan_common.names import is_tag
 from cloudspan_common.service_config import DRAIN, LISTEN, METRICS, REGISTRY, ServiceConfig, address_or_none, one_of
 from cloudspan_gateway.identity.config import JWT, KINDS, MTLS, OidcConfig, bad_config
 from cloudspan_gateway.identity.session_rows import Lifetime
@@ -24,17 +24,6 @@ def _installation(text: str) -> str:
     if not re.fullmatch("[a-z0-9]{1,8}", text):
         raise ValueError(f"{text!r} is not an installation name; expected 1 to 8 lower-case letters and digits")
     return text
-
-
-def _pool(text: str) -> tuple[str, ClusterRef]:
-    name, equals, cluster = text.partition("=")
-    try:
-        ref = parse_cluster(cluster, "pool")
-    except InvalidRequest as error:
-        raise ValueError(error.message) from error
-    if not equals or not is_tag(name) or ref.is_wildcard or str(ref) != cluster:
-        raise ValueError(f"{text!r} is not a pool; expected NAME=platforms/PLATFORM/clusters/CLUSTER")
-    return name, ref
 
 
 def _claim(text: str) -> tuple[str, str]:
@@ -54,9 +43,6 @@ class GatewayConfig(ServiceConfig):
     metrics: str = option(METRICS, default="127.0.0.1:7071", check=address_or_none)
     registry: str = option(REGISTRY, default="static:.state/registry.yaml")
     drain_s: float = option(DRAIN, default=30.0, unit="s", minimum=0)
-    pool: tuple[str, ...] = option(
-        "A name for one cluster, for metadata x-pool: NAME=platforms/P/clusters/C; repeatable.", default=(), check=_pool
-    )
     tls_listen: str = option(
         "TLS for callers: none, server (callers check this gateway), mutual (they show a certificate too).",
         default="none",
@@ -110,6 +96,10 @@ class GatewayConfig(ServiceConfig):
         "File with the keys that requests are encrypted with at rest; beside the SQLite file, and made, if not given.",
         default=None,
     )
+    audit_log: Path | None = option(
+        "File that audit events are written to as JSON lines too, beside the database; renamed away it is made anew.",
+        default=None,
+    )
     lease: float = option(
         "How long the operations of a gateway that died stay reserved for it; a step may take two thirds of it.",
         default=LEASE_S,
@@ -138,11 +128,6 @@ class GatewayConfig(ServiceConfig):
     def __post_init__(self) -> None:
         if self.tls_listen != "none" and self.tls_certificate is None:
             raise ValueError(f"--tls-listen {self.tls_listen} needs --tls-certificate, --tls-key and --tls-authority")
-
-    @property
-    def pools(self) -> dict[str, ClusterRef]:
-        """The clusters by pool name."""
-        return dict(_pool(text) for text in self.pool)
 
     @property
     def own_tls(self) -> Tls | None:

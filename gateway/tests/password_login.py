@@ -146,8 +146,9 @@ async def installation(
     gateway._time = clock
     gateway._access_of = Roles()
     gateway._passwords = Passwords(CHEAPEST)
-    parts = gateway._caller_parts
-    gateway._caller_parts = lambda: dataclasses.replace(parts(), keep=keep)
+    if keep is not None:
+        parts = gateway._caller_parts
+        gateway._caller_parts = lambda: dataclasses.replace(parts(), keep=keep)
     async with gateway.running():
         channel = grpcs.new_channel(f"127.0.0.1:{gateway.server.port}")
         running = Installation(gateway, channel, clock)

@@ -12,11 +12,11 @@ from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
 
 
-@pytest.mark.parametrize("pool", ["gold", "gold=east", "Gold=platforms/p/clusters/c", "gold=platforms/p/clusters/-"])
-def test_a_malformed_pool_is_refused_at_the_start(pool):
-    """A pool is NAME=platforms/PLATFORM/clusters/CLUSTER."""
-    with pytest.raises(ValueError, match=r"is not a pool|expected the form"):
-        GatewayConfig(pool=(pool,)).pools  # noqa: B018 - the property is what raises
+@pytest.mark.parametrize("claim", ["openstack", "openstack=", "Open Stack=adapter.example", "=adapter.example"])
+def test_a_malformed_claim_is_refused_at_the_start(claim):
+    """A claim is PLATFORM=IDENTITY."""
+    with pytest.raises(ValueError, match="is not a claim"):
+        GatewayConfig(claim=(claim,)).claims  # noqa: B018 - the property is what raises
 
 
 def refusal(**options):

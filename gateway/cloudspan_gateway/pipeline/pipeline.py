@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudspan_gateway.pipeline.authenticate import Authenticate
-from cloudspan_gateway.pipeline.authorize import authorize
+from cloudspan_gateway.pipeline.authorize import Authorize
 from cloudspan_gateway.pipeline.context import add_context
 from cloudspan_gateway.pipeline.errors import Errors
 from cloudspan_gateway.pipeline.route import Route
@@ -31,6 +31,8 @@ class CallerStages:
 
     audit: Stage | None = None
     authenticate: Authenticate = field(default_factory=Authenticate)
+    describe: Stage | None = None
+    """Says behind all others that may refuse what the audit is to keep of the call."""
     limit: Stage | None = None
 
 
@@ -46,8 +48,9 @@ class Pipeline:
         """Whether nobody is asked who he is."""
         who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
         self._identify = _present(who)
-        what = (Route(router, dispatch.own), callers.limit, authorize)
-        self.stages = _present((Telemetry(metrics), *who, *what))
+        self.stages = _present(
+            (Telemetry(metrics), *who, Route(router, dispatch.own), callers.limit, Authorize(router), callers.describe)
+        )
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 
