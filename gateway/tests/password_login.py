@@ -137,14 +137,18 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    clock: FakeClock | None = None, *, keep: Any = None, **config: Any
+    clock: FakeClock | None = None, *, keep: Any = None, roles: Any = None, **config: Any
 ) -> AsyncIterator[Installation]:
-    """Run a gateway whose hashes cost nothing; `keep` takes what the audit is to record of users."""
+    """Run a gateway whose hashes cost nothing; `keep` takes what the audit is to record of users.
+
+    Who may do what is said by `roles`, `Roles()` if not given; by the policy of the database where it is False.
+    """
     clock = clock or FakeClock()
     settings = {"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", "auth": ("sessions",)}
     gateway = app.build(GatewayConfig(**{**settings, **config}), MemoryRegistry())
     gateway._time = clock
-    gateway._access_of = Roles()
+    if roles is not False:
+        gateway._access_of = roles or Roles()
     gateway._passwords = Passwords(CHEAPEST)
     if keep is not None:
         parts = gateway._caller_parts
