@@ -157,7 +157,7 @@ class Gateway:
     def _caller_parts(self) -> CallerParts:
         return CallerParts(
             self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
-            self.config.installation, self.registry, self.config.tls,
+            self.config.installation, self.registry, self.config.tls, self.audit.chain.append,
         )  # fmt: skip
 
     def _caller_services(self) -> Iterable[ServiceMethod]:
