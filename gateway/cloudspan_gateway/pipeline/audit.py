@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 FAILURES_A_SECOND, ALL_FAILURES_A_SECOND = 10, 100
 """Recorded of one source, and of all of them."""
 _SOURCES = 1024
+_FAILURES_WAIT_S = 1.0  # a database that is away must not hold up those who are refused
 _LONGRUNNING = "/google.longrunning.Operations/"
 _LOGINS = frozenset({"SetPassword", "SetUpOneTimeCodes", "ConfirmOneTimeCodes", "RemoveOneTimeCodes"})
 _POLICY = frozenset({"UserService", "TenantService", "PolicyService"})
@@ -124,28 +126,30 @@ class Audit:
             return
         # In front: what follows the name of a secret in a message is masked to the end of its line.
         more = f"{left_out} failures before it were not recorded; " if left_out else ""
-        try:
-            await self._write(dataclasses.replace(event, message=more + event.message))
-        except CloudspanError:
-            return  # counted and logged; the caller is to hear why its own call failed
+        task = self._write_late(dataclasses.replace(event, message=more + event.message))
+        await asyncio.wait({task}, timeout=_FAILURES_WAIT_S)
 
     def _caller_left(self, call: Call) -> None:
         """Record a change whose caller did not wait for its end; nobody knows whether it was made."""
         if call.event is None or not call.target.method or _only_validates(call):
             return
         event = dataclasses.replace(call.event, outcome=Code.CANCELLED.name, message="the caller left before the end")
-        task = asyncio.create_task(self._write_late(self._described(call, event)))
+        self._write_late(self._described(call, event))
+
+    def _write_late(self, event: Event) -> asyncio.Task[None]:
+        """Write an event of what was not done, whether or not somebody waits for it."""
+
+        async def write() -> None:
+            with suppress(CloudspanError):  # counted and logged; the caller is to hear why its own call failed
+                await self._write(event)
+
+        task = asyncio.create_task(write())
         self._left_behind.add(task)
         task.add_done_callback(self._left_behind.discard)
-
-    async def _write_late(self, event: Event) -> None:
-        try:
-            await self._write(event)
-        except CloudspanError:
-            return  # counted and logged, and nobody waits for it
+        return task
 
     async def close(self) -> None:
-        """Write what nobody waits for."""
+        """Write what nobody waits for any more."""
         if self._left_behind:
             await asyncio.wait(self._left_behind)
 
