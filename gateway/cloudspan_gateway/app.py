@@ -18,6 +18,7 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
@@ -25,8 +26,9 @@ from cloudspan_gateway.operations.runner import Runner
 from cloudspan_gateway.operations.stores.memory import MemoryStore
 from cloudspan_gateway.operations.stores.sql import SqlStore
 from cloudspan_gateway.pipeline.dispatch import Dispatch
+from cloudspan_gateway.pipeline.limit import Limits
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
-from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.pipeline.stages import Stage
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -67,6 +70,8 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    counters: Counters
+    """What tenants use of it, where callers are authenticated."""
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
         self.config = config
@@ -100,8 +105,19 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch)
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+
+    def _callers(self) -> CallerStages:
+        """Where nobody is authenticated nothing is limited by tenant either: a tenant would be what a caller says."""
+        return CallerStages()
+
+    def _limiting(self, authenticate: Stage) -> CallerStages:
+        """Return the stages of callers that are authenticated."""
+        self.counters = Counters(self._time)
+        limits = Limits(self.counters, self._time)
+        self.metrics.watch_tenants(self.counters)
+        return CallerStages(authenticate=authenticate, limit_tenant=limits.of_tenant, limit=limits.of_pool)
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)

@@ -28,6 +28,7 @@ class Deployment:
     def __init__(self) -> None:
         self.registry = MemoryRegistry()
         self.adapters: list[HandMadeAdapter] = []
+        self.build: Callable[[GatewayConfig, MemoryRegistry], app.Gateway] = app.build
         self.gateway: app.Gateway
         self.channel: grpc.aio.Channel
 
@@ -42,7 +43,7 @@ class Deployment:
         settings = GatewayConfig(
             **{"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", **config}
         )
-        self.gateway = app.build(settings, self.registry)
+        self.gateway = self.build(settings, self.registry)
         async with self.gateway.running():
             self.channel = grpcs.new_channel(f"127.0.0.1:{self.gateway.server.port}")
             try:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.errors import Code
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.limits import Counters
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.runner import Runner
     from cloudspan_gateway.routing.forward import Forwarder
@@ -87,6 +88,10 @@ class GatewayMetrics:
     def watch_operations(self, runner: Runner) -> None:
         """Show the operations that are driven too."""
         self.registry.register(_Operations(runner))
+
+    def watch_tenants(self, counters: Counters) -> None:
+        """Show what tenants and pools use too; they are rows, so their series are as few."""
+        self.registry.register(_Tenants(counters))
 
     def ended(self, call: Call, took_s: float) -> None:
         """Count a call by its cluster: empty where it is about none, `*` for all, `unknown` where there is none such.
@@ -189,6 +194,39 @@ class _Seen(Collector):
                 busy.add_metric((platform.tag, seen.endpoint.instance_id), under_way)
         yield states
         yield busy
+
+
+class _Tenants(Collector):
+    """Reads the counters when scraped, from the metrics server's own thread."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("tenant", "pool")
+        calls = GaugeMetricFamily(
+            "cloudspan_gateway_tenant_in_flight", "Calls being answered, by tenant.", labels=labels
+        )
+        streams = GaugeMetricFamily("cloudspan_gateway_tenant_streams", "Streams among them.", labels=labels)
+        held = GaugeMetricFamily("cloudspan_gateway_tenant_request_bytes", "Bytes of their requests.", labels=labels)
+        for usage in self._counters.all():
+            where = _tenant_and_pool(usage.name)
+            calls.add_metric(where, usage.calls)
+            streams.add_metric(where, usage.streams)
+            held.add_metric(where, usage.request_bytes)
+        yield from (calls, streams, held)
+        refused = CounterMetricFamily(
+            "cloudspan_gateway_tenant_refused", "Calls refused by a limit, by tenant.", labels=(*labels, "limit")
+        )
+        for (name, limit), count in tuple(self._counters.refusals.items()):
+            refused.add_metric((*_tenant_and_pool(name), str(limit)), count)
+        yield refused
+
+
+def _tenant_and_pool(name: str) -> tuple[str, str]:
+    """Return the ids in `tenants/acme/pools/prod`; the pool is empty where the name is the tenant's."""
+    _, tenant, *rest = name.split("/")
+    return tenant, rest[-1] if rest else ""
 
 
 class _Operations(Collector):

@@ -31,7 +31,10 @@ class CallerStages:
 
     audit: Stage | None = None
     authenticate: Stage = field(default_factory=Authenticate)
+    limit_tenant: Stage | None = None
+    """Before a request is read."""
     limit: Stage | None = None
+    """What is known of limits once the target is: those of the caller's pool."""
 
 
 class Pipeline:
@@ -48,6 +51,7 @@ class Pipeline:
             add_context,
             callers.audit,  # before those that may refuse
             callers.authenticate,
+            callers.limit_tenant,
             Route(router, dispatch.own),
             callers.limit,
             authorize,
