@@ -116,7 +116,7 @@ class Gateway:
         """Return the stages of callers that are authenticated."""
         self.counters = Counters(self._time)
         limits = Limits(self.counters, self._time)
-        self.metrics.watch_tenants(self.counters)
+        self.metrics.watch_tenants(self.counters, self.runner)
         return CallerStages(authenticate=authenticate, limit_tenant=limits.of_tenant, limit=limits.of_pool)
 
     def _services(self) -> Sequence[ServiceMethod]:

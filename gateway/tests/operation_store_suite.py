@@ -125,7 +125,7 @@ class OperationStoreSuite(WritesSuite):
         limits = operation_limits(TwoClusters("t"), CLUSTER)
         await store.accept(intent(cluster=ClusterRef("p", "another")))
         await store.accept(intent(), limits)
-        with pytest.raises(TenantLimit, match="tenants/t/pools/prod may have 1 operations"):
+        with pytest.raises(TenantLimit, match="tenants/t/pools/prod may have 1 unfinished operation"):
             await store.accept(intent(), limits)
         await store.accept(intent(cluster=ClusterRef("p", "another")))
 

@@ -46,11 +46,11 @@ class Limit(enum.StrEnum):
 
 
 _ALLOWED = {
-    Limit.CALLS: "{} calls at the same time",
-    Limit.STREAMS: "{} streams at the same time",
-    Limit.OPERATIONS: "{} operations that have not ended",
-    Limit.REQUEST_BYTES: "{} bytes of requests at the same time",
-    Limit.CREATES: "{} creates a minute",
+    Limit.CALLS: "{} call{} at the same time",
+    Limit.STREAMS: "{} stream{} at the same time",
+    Limit.OPERATIONS: "{} unfinished operation{}",
+    Limit.REQUEST_BYTES: "{} byte{} of requests at the same time",
+    Limit.CREATES: "{} create{} a minute",
 }
 
 
@@ -61,7 +61,7 @@ class TenantLimit(TooManyRequests):
 
     def __init__(self, of: str, limit: Limit, most: int, used: int, more: int = 1) -> None:
         """Take whose limit it is, its value, how much is used, and how much more was asked for."""
-        allowed, next_step = _ALLOWED[limit].format(most), "retry after the time in RetryInfo"
+        allowed, next_step = _ALLOWED[limit].format(most, "s" if most != 1 else ""), "retry after the time in RetryInfo"
         asked = f", this request has {more}" if limit is Limit.REQUEST_BYTES else ""
         if more > most:
             next_step = "it never fits: send a smaller one"

@@ -33,6 +33,7 @@ MAX_WAITING, MAX_WAITING_OF_ONE = 2_000, 200
 """Refused calls that are answered later, of the 10 000 that a gateway takes."""
 _MAX_WAITING_BYTES = 64 * 1024  # what a call sent is kept until it ends, of 64 MiB for all
 _LOG_EVERY_S = 60.0
+_GOLDEN_RATIO = 0.618  # multiples of it, modulo 1, are spread as evenly as any numbers that follow each other
 
 
 class Limits:
@@ -42,6 +43,7 @@ class Limits:
         self._counters = counters
         self._clock = clock
         self._waiting: dict[str, int] = {}
+        self._place = 0.0
         self._logged: dict[tuple[str, Limit], float] = {}
 
     def __repr__(self) -> str:
@@ -112,8 +114,13 @@ class Limits:
             return
         self._waiting[of] = waiting + 1
         try:
-            await self._clock.sleep(min(pause_s, call.deadline.remaining() / 2))
+            await self._clock.sleep(min(self._spread(pause_s), call.deadline.remaining() / 2))
         finally:
             self._waiting[of] -= 1
             if not self._waiting[of]:
                 del self._waiting[of]
+
+    def _spread(self, pause_s: float) -> float:
+        """Return half of a pause to all of it, evenly: those refused together must not come back together."""
+        self._place = (self._place + _GOLDEN_RATIO) % 1.0
+        return pause_s * (1 + self._place) / 2

@@ -89,9 +89,9 @@ class GatewayMetrics:
         """Show the operations that are driven too."""
         self.registry.register(_Operations(runner))
 
-    def watch_tenants(self, counters: Counters) -> None:
+    def watch_tenants(self, counters: Counters, runner: Runner) -> None:
         """Show what tenants and pools use too; they are rows, so their series are as few."""
-        self.registry.register(_Tenants(counters))
+        self.registry.register(_Tenants(counters, runner))
 
     def ended(self, call: Call, took_s: float) -> None:
         """Count a call by its cluster: empty where it is about none, `*` for all, `unknown` where there is none such.
@@ -199,8 +199,8 @@ class _Seen(Collector):
 class _Tenants(Collector):
     """Reads the counters when scraped, from the metrics server's own thread."""
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+    def __init__(self, counters: Counters, runner: Runner) -> None:
+        self._counters, self._runner = counters, runner
 
     def collect(self) -> Iterator[Metric]:
         labels = ("tenant", "pool")
@@ -215,6 +215,12 @@ class _Tenants(Collector):
             streams.add_metric(where, usage.streams)
             held.add_metric(where, usage.request_bytes)
         yield from (calls, streams, held)
+        running = GaugeMetricFamily(
+            "cloudspan_gateway_tenant_operations", "Operations under way, by tenant.", labels=("tenant",)
+        )
+        for tenant, count in Tally(row.intent.tenant for row in self._runner.running).items():
+            running.add_metric((tenant,), count)
+        yield running
         refused = CounterMetricFamily(
             "cloudspan_gateway_tenant_refused", "Calls refused by a limit, by tenant.", labels=(*labels, "limit")
         )

@@ -93,7 +93,7 @@ def test_a_limit_lowered_below_what_is_used_says_both(counters):
     """What runs goes on; nothing more begins."""
     for _ in range(3):
         CallUsage(counters, b"").begin(ACME, Limits(calls=3))
-    with pytest.raises(TenantLimit, match="may have 1 calls at the same time and has 3;"):
+    with pytest.raises(TenantLimit, match="may have 1 call at the same time and has 3;"):
         CallUsage(counters, b"").begin(ACME, Limits(calls=1))
 
 

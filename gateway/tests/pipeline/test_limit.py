@@ -151,7 +151,7 @@ async def test_a_pools_limit_holds_for_its_clusters_alone(deployment, opened, to
         go_on.set()
         await asyncio.gather(running, west)
         assert usage(deployment, "tenants/acme/pools/prod") == (0, 0, 0)
-    assert error.message.startswith("tenants/acme/pools/prod may have 1 calls at the same time and has 1;")
+    assert error.message.startswith("tenants/acme/pools/prod may have 1 call at the same time and has 1;")
 
 
 async def test_request_bytes_count_while_a_call_is_answered(deployment, opened, told):
@@ -182,7 +182,7 @@ async def test_streams_count_with_the_message_that_is_handled(deployment, opened
         assert (await chat.read()).value
         assert usage(deployment) == (1, 1, 0)  # it was handled once the next message is asked for
         second = deployment.channel.stream_stream(f"/{TOOLS}/Chat")(metadata=tags)
-        assert "1 streams at the same time" in told(await refused(second.read())).message
+        assert "1 stream at the same time" in told(await refused(second.read())).message
         await chat.write(Say(value="x" * 2000))
         failed = await refused(chat.read())
         assert told(failed).reason == "TENANT_LIMIT"
@@ -241,10 +241,10 @@ async def test_operations_that_have_not_ended_are_limited_by_tenant_and_pool(dep
         await create(deployment, BETA)
         await create(deployment, request_id=first)
         error = told(await refused(create(deployment)))
-        assert error.message.startswith("tenants/acme/pools/prod may have 1 operations that have not ended and has 1;")
+        assert error.message.startswith("tenants/acme/pools/prod may have 1 unfinished operation and has 1;")
         await create(deployment, parent=EAST.replace("east", "west"))
         error = told(await refused(create(deployment, parent=EAST.replace("east", "west"))))
-        assert error.message.startswith("tenants/acme may have 2 operations that have not ended and has 2;")
+        assert error.message.startswith("tenants/acme may have 2 unfinished operations and has 2;")
         assert (await create(deployment, request_id=first)).name
         assert (await create(deployment, validate_only=True)).done
         await create(deployment, BETA)
