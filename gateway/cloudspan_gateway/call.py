@@ -6,6 +6,7 @@ dispatch who served it, errors how it ended. Nothing here knows how a door speak
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -60,6 +61,8 @@ class Target(NamedTuple):
     """The request as it is to be sent on."""
     tags: Metadata = ()
     """What an adapter needs to know of the target where the request doesn't say it."""
+    asked: bytes = b""
+    """What was asked, where the gateway has chosen a cluster for it: the pool and the request as they came."""
 
 
 class Ending(NamedTuple):
@@ -78,6 +81,8 @@ class Certificate(NamedTuple):
     """Its DNS names."""
     fingerprint: str
     """SHA-256, hex."""
+    expire_time: float = math.inf
+    """When it ends, Unix seconds; its connection may outlive it."""
 
 
 def _no_certificate() -> None:

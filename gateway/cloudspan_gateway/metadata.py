@@ -20,7 +20,9 @@ X_WAIT = "x-wait"
 # Believed as it comes until callers are identified; it decides about fairness and nothing else.
 X_TENANT = "x-tenant"
 
-# The caller's `authorization` never reaches an adapter; what does is named here.
+# Callers' credentials. They end at the gateway, as cookies do: what reaches an adapter is named below.
+AUTHORIZATION, X_AUTH_SESSION = "authorization", "x-auth-session"
+
 FORWARDED = frozenset({"tracestate"})
 FORWARDED_PREFIX = "x-cloudspan-"
 # What a hop says of itself and not of the answer.

@@ -111,7 +111,8 @@ class Acceptor:
             request=body,
             cluster=ref,
             request_id=_request_id(request),
-            digest=self._digest(body),
+            # Asked again, another cluster of the pool might be chosen: it is the same request all the same.
+            digest=self._digest(call.target.asked or body),
             traceparent=call.traceparent,
             tenant=call.access.tenant,
             caller=call.principal.subject,
@@ -126,7 +127,7 @@ class Acceptor:
         limits = operation_limits(call.access, intent.cluster)
         await self._check_limits(intent, limits)
         with _counted(method, intent.cluster, call):
-            self._check(method, request, intent.cluster)
+            self._check(method, request, intent.cluster, call)
             await self._refuse_at_once(intent, call)
             return await self._store.accept(intent, limits)
 
@@ -151,13 +152,13 @@ class Acceptor:
                 raise
             log.debug("request not checked before it was accepted", reason=error.reason, error=error.message)
 
-    def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
-        self._router.endpoints(ref, method.full_name)
+    def _check(self, method: Method, request: Message, ref: ClusterRef, call: Call) -> None:
+        self._router.endpoints(ref, method.full_name, call.access)
         self._check_options(method, getattr(request, "options", None), ref)
 
     async def _validated(self, method: Method, request: Message, intent: Intent, call: Call) -> bytes:
         """Have the adapter check the request; nothing is kept and nothing is done."""
-        self._check(method, request, intent.cluster)
+        self._check(method, request, intent.cluster, call)
         answer = await self._ask_for_check(intent, call, call.deadline)
         operation = operations_pb2.Operation(done=True)
         operation.response.CopyFrom(answer.response)
@@ -168,7 +169,7 @@ class Acceptor:
             operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
         )
         question = Question(f"/{STEP}", step.SerializeToString(), deadline, call.outgoing())
-        endpoints = partial(self._router.endpoints, intent.cluster, intent.method)
+        endpoints = partial(self._router.endpoints, intent.cluster, intent.method, call.access)
         answered = await self._forwarder.ask(endpoints, question)
         answer = read_answer(step_pb2.StepResponse, answered, f"the adapter of {intent.cluster}")
         if answer.HasField("error"):

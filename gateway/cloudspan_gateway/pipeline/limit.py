@@ -40,18 +40,18 @@ class Limits:
     """The two stages."""
 
     def __init__(self, counters: Counters, clock: Clock) -> None:
-        self._counters = counters
+        self.counters = counters
         self._clock = clock
         self._waiting: dict[str, int] = {}
         self._place = 0.0
         self._logged: dict[tuple[str, Limit], float] = {}
 
     def __repr__(self) -> str:
-        return f"<Limits {self._counters!r}, {sum(self._waiting.values())} refused calls wait>"
+        return f"<Limits {self.counters!r}, {sum(self._waiting.values())} refused calls wait>"
 
     async def of_tenant(self, call: Call, proceed: Proceed) -> Answer:
         """Count a call for its tenant; proceed unless that uses as much as it may."""
-        usage = call.usage = CallUsage(self._counters, call.payload)
+        usage = call.usage = CallUsage(self.counters, call.payload)
         try:
             self._begin(call, usage)
             return await proceed(call)
@@ -84,7 +84,7 @@ class Limits:
         return await proceed(call)
 
     async def _refuse(self, call: Call, error: TenantLimit, *, at_once: bool) -> None:
-        lately = self._counters.refused(error)
+        lately = self.counters.refused(error)
         if error.retry_after_s is None and not error.never_fits:
             weight = _AT_ONCE if error.limit is Limit.REQUEST_BYTES else error.most
             error.retry_after_s = min(RETRY_S + lately / weight, MAX_RETRY_S)
@@ -104,7 +104,7 @@ class Limits:
             of=error.of,
             limit=str(error.limit),
             value=error.most,
-            refused=self._counters.refusals[key],
+            refused=self.counters.refusals[key],
         )
 
     async def _answer_later(self, call: Call, of: str, pause_s: float) -> None:

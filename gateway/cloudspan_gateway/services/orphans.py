@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import orphan_pb2
+from cloudspan_common.contract import Permission
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import ClusterRef, encode_id, malformed, parse_cluster
@@ -57,10 +58,13 @@ class OrphanService:
 
     async def list_orphans(self, request: orphan_pb2.ListOrphansRequest, call: Call) -> orphan_pb2.ListOrphansResponse:
         """Return what carries this installation's marks on a cluster and is nobody's."""
-        parent = request.parent or self._router.parent_of(call.tags)
+        parent = request.parent or self._router.tags.cluster(call.tags, call.access)
         ref = parse_cluster(parent)
         if ref.is_wildcard or str(ref) != parent:
             raise malformed(parent, "parent", "platforms/{platform}/clusters/{cluster}, one cluster at a time")
+        if not request.parent:  # only the tags say which cluster: no stage has asked about it
+            self._router.check_known(ref, call.access)
+            call.access.require(Permission.PERMISSION_READ, call.path[1:], ref)
         listed, marks = await self._marks(ref, call)
         page, token = page_by_name(call.path[1:], request, await self._orphans(marks))
         return orphan_pb2.ListOrphansResponse(
@@ -101,7 +105,7 @@ class OrphanService:
 
     async def _ask(self, ref: ClusterRef, method: str, body: bytes, call: Call) -> bytes:
         question = Question(f"/{method}", body, call.deadline, call.outgoing())
-        return await self._forwarder.ask(lambda: self._router.endpoints(ref, method), question)
+        return await self._forwarder.ask(lambda: self._router.endpoints(ref, method, call.access), question)
 
     def _read(self, marked: step_pb2.Marked) -> _Mark | None:
         match = _MARKER.fullmatch(marked.marker)

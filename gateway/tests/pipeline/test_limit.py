@@ -6,12 +6,13 @@ import asyncio
 import functools
 import random
 import uuid
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 from gateway.tests.callers import NAME, get_server, refused
 from gateway.tests.hand_made_adapter import CREATE_SERVER, GET_SERVER, LIST_SERVERS, TOOLS, Say
-from gateway.tests.limited_callers import LimitedGateway, Tenant
+from gateway.tests.known_callers import EAST, WEST, Guarded, as_user, binding, pool, tenant
 from google.rpc import error_details_pb2
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
@@ -21,9 +22,10 @@ from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan.v1.tenant_pb2 import Limits
 from cloudspan_common import errors
 from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.access.limits import Counters
+from cloudspan_gateway.pipeline import limit as stages
 
-ACME, BETA = (("x-tenant", "acme"),), (("x-tenant", "beta"),)
-EAST = "platforms/openstack/clusters/east"
+ACME, BETA = as_user("alice"), as_user("bob")
 STEP = "/cloudspan.adapter.v1.StepService/Step"
 
 
@@ -32,14 +34,35 @@ def clock():
     return FakeClock()
 
 
+class Limited(Guarded):
+    """A gateway that counts by a clock of the test's."""
+
+    def __init__(self, clock, *arguments):
+        super().__init__(*arguments)
+        self.counters = Counters(clock)
+        self._clock_of_limits = clock
+
+    def _limits(self):
+        return stages.Limits(self.counters, self._clock_of_limits)
+
+
 @pytest.fixture
 def opened(deployment, clock):
-    """Open the deployment's gateway for tenants with these limits."""
+    """Open the deployment's gateway for tenants with these limits, of acme and of its pool prod, which has east."""
 
-    def open_with(limits=None, **pools):
-        tenants = {"acme": Tenant(limits or Limits(), pools)}
-        deployment.build = functools.partial(LimitedGateway, clock=clock, tenants=tenants)
-        return deployment.opened()
+    @asynccontextmanager
+    async def open_with(limits=None, prod=None):
+        async with deployment.opened(functools.partial(Limited, clock), auth=("sessions",)):
+            await deployment.keep(
+                tenant("acme", limits=limits),
+                pool("acme", "prod", EAST, limits=prod),
+                pool("acme", "rest", WEST),
+                binding("acme", "alice", "member"),
+                tenant("beta"),
+                pool("beta", "all", "platforms/openstack/clusters/-"),
+                binding("beta", "bob", "member"),
+            )
+            yield
 
     return open_with
 
@@ -142,7 +165,7 @@ async def test_a_pools_limit_holds_for_its_clusters_alone(deployment, opened, to
     """Another cluster of the same tenant goes on; the message names the pool."""
     adapter = await deployment.plug_in(clusters=("east", "west"))
     go_on = held(adapter)
-    async with opened(prod=(Limits(calls=1), frozenset({"east"}))):
+    async with opened(prod=Limits(calls=1)):
         running = asyncio.ensure_future(get_server(deployment.channel, metadata=ACME))
         await under_way(deployment, 1, "tenants/acme/pools/prod")
         error = told(await refused(get_server(deployment.channel, metadata=ACME)))
@@ -236,14 +259,14 @@ async def test_operations_that_have_not_ended_are_limited_by_tenant_and_pool(dep
     serves = ("cloudspan.v1.ServerService", "cloudspan.adapter.v1.StepService")
     adapter = await deployment.plug_in(clusters=("east", "west"), services=serves)
     started(adapter)
-    async with opened(Limits(operations=2), prod=(Limits(operations=1), frozenset({"east"}))):
+    async with opened(Limits(operations=2), prod=Limits(operations=1)):
         first = str(uuid.uuid4())
         await create(deployment, BETA)
         await create(deployment, request_id=first)
         error = told(await refused(create(deployment)))
         assert error.message.startswith("tenants/acme/pools/prod may have 1 unfinished operation and has 1;")
-        await create(deployment, parent=EAST.replace("east", "west"))
-        error = told(await refused(create(deployment, parent=EAST.replace("east", "west"))))
+        await create(deployment, parent=WEST)
+        error = told(await refused(create(deployment, parent=WEST)))
         assert error.message.startswith("tenants/acme may have 2 unfinished operations and has 2;")
         assert (await create(deployment, request_id=first)).name
         assert (await create(deployment, validate_only=True)).done
@@ -335,8 +358,7 @@ async def test_nothing_stays_counted_however_calls_end(deployment, opened, seed)
         await call
 
     adapter.answers[GET_SERVER] = answer
-    pools = {"prod": (Limits(calls=6, request_bytes=900), frozenset({"east"}))}
-    async with opened(Limits(calls=8, streams=3, request_bytes=1500), **pools):
+    async with opened(Limits(calls=8, streams=3, request_bytes=1500), Limits(calls=6, request_bytes=900)):
         works = [choice.choice([chat, get])() for _ in range(60)]
         await asyncio.gather(*works, return_exceptions=True)
         await under_way(deployment, 0)
