@@ -163,15 +163,15 @@ class World:
 
 
 @contextmanager
-def world(directory: Path, *options: str, module: str = "cloudspan_gateway") -> Iterator[World]:
-    """A gateway, or what `module` runs as one, over a registry file of its own; ends with all its adapters."""
+def world(directory: Path, *options: str) -> Iterator[World]:
+    """A gateway over a registry file of its own; ends with all its adapters."""
     metrics = f"127.0.0.1:{free_port()}"
     (directory / "registry.yaml").write_text("adapters: []\n")
     listen = ("--listen", "127.0.0.1:0", "--metrics", metrics, "--registry", f"static:{directory / 'registry.yaml'}")
     with ExitStack() as stack:
         command = (
             "-m",
-            module,
+            "cloudspan_gateway",
             *listen,
             "--wait-for-adapters",
             "0",

@@ -186,14 +186,17 @@ class CallUsage:
         Raises:
             TenantLimit: It does not fit; what it counts for already goes on until `end`.
         """
+        for part, _ in self._parts:
+            if part.name == name:
+                return
         usage = self.counters.of(name)
-        if any(usage is part for part, _ in self._parts):
-            return
         if limits is not None:
-            _check(name, Limit.CALLS, limits.calls, usage.calls)
+            if most := limits.calls:
+                _check(name, Limit.CALLS, most, usage.calls)
             if self._stream:
                 _check(name, Limit.STREAMS, limits.streams, usage.streams)
-            _check(name, Limit.REQUEST_BYTES, limits.request_bytes, usage.request_bytes, self._bytes)
+            if most := limits.request_bytes:
+                _check(name, Limit.REQUEST_BYTES, most, usage.request_bytes, self._bytes)
         usage.calls += 1
         usage.streams += self._stream
         usage.request_bytes += self._bytes
@@ -217,10 +220,10 @@ class CallUsage:
 
     def end(self) -> None:
         """Take the call out of what it counted for."""
-        self.hold(0)
         for usage, _ in self._parts:
             usage.calls -= 1
             usage.streams -= self._stream
+            usage.request_bytes -= self._bytes
         self._parts.clear()
 
 

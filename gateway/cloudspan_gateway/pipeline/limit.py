@@ -69,18 +69,21 @@ class Limits:
         raise refusal
 
     def _begin(self, call: Call, usage: CallUsage) -> None:
-        for name, limits in call.access.limits():
+        access = call.access
+        bounds = access.limits()
+        for name, limits in bounds:
             usage.begin(name, limits)
-        if call.access.tenant not in ("", EVERY_TENANT):
-            usage.begin(TENANTS + call.access.tenant, None)  # counted all the same: who sets a limit looks here first
+        if not bounds and access.tenant not in ("", EVERY_TENANT):
+            usage.begin(TENANTS + access.tenant, None)  # counted all the same: who sets a limit looks here first
         if not isinstance(call.payload, bytes):
             call.payload = CountedMessages(usage, call.payload)
 
     async def of_pool(self, call: Call, proceed: Proceed) -> Answer:
         """Count a call for the pool by which it reaches its cluster; proceed unless that uses as much as it may."""
-        if call.usage is not None and call.target.ref is not None:
-            for name, limits in call.access.limits(call.target.ref):
-                call.usage.begin(name, limits)
+        usage, ref = call.usage, call.target.ref
+        if usage is not None and ref is not None:
+            for name, limits in call.access.limits(ref):
+                usage.begin(name, limits)
         return await proceed(call)
 
     async def _refuse(self, call: Call, error: TenantLimit, *, at_once: bool) -> None:

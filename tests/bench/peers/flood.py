@@ -1,4 +1,4 @@
-"""Peer: a tenant that sends ten times what it may, and never heeds RetryInfo: python flood.py ADDRESS TENANT.
+"""Peer: a tenant that sends ten times what it may, and never heeds RetryInfo: python flood.py ADDRESS WITH TOKEN.
 
 `calls` has 80 callers that call again at once, `creates` sends 50 creates a second. Ends with SIGTERM; prints how many
 calls were answered and refused as JSON.
@@ -53,11 +53,12 @@ async def creates(servers: server_pb2_grpc.ServerServiceStub, metadata: tuple[tu
         await asyncio.sleep(1 / CREATES_A_SECOND)
 
 
-async def main(address: str, tenant: str) -> None:
+async def main(address: str, kind: str, token: str) -> None:
     """Flood until SIGTERM."""
     async with grpc.aio.insecure_channel(address) as channel:
         servers = server_pb2_grpc.ServerServiceStub(channel)
-        flooding = asyncio.ensure_future({"calls": calls, "creates": creates}[tenant](servers, (("x-tenant", tenant),)))
+        metadata = (("authorization", f"Bearer {token}"),)
+        flooding = asyncio.ensure_future({"calls": calls, "creates": creates}[kind](servers, metadata))
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         stopped = asyncio.ensure_future(stop.wait())
