@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.access.store import PolicyStore
+from cloudspan_gateway.audit.file import AuditFile
+from cloudspan_gateway.audit.store import AuditStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
@@ -29,8 +31,8 @@ from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
-from cloudspan_gateway.operations.stores.memory import MemoryStore
-from cloudspan_gateway.operations.stores.sql import SqlStore
+from cloudspan_gateway.operations.stores.sql import open_store
+from cloudspan_gateway.pipeline.audit import Audit
 from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.limit import Limits
@@ -41,6 +43,7 @@ from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
+from cloudspan_gateway.services.audit import AuditService
 from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
 from cloudspan_gateway.services.methods import service_methods
@@ -79,6 +82,7 @@ class Gateway:
     """All parts of one gateway; those that need the store are there while it runs."""
 
     database: Database
+    audit: AuditStore
     policy: PolicyStore
     store: OperationStore
     router: Router
@@ -132,11 +136,13 @@ class Gateway:
 
     def _callers(self) -> CallerStages:
         if not self.config.auth:
-            return CallerStages()
+            return CallerStages(self._auditing, describe=self._auditing.describe)
         limits = self._limits()
         self.metrics.watch_tenants(limits.counters, self.runner)
         authenticate = Authenticate(self._authenticators(), self._access_of)
-        return CallerStages(authenticate=authenticate, limit_tenant=limits.of_tenant, limit=limits.of_pool)
+        return CallerStages(
+            self._auditing, authenticate, self._auditing.describe, limit_tenant=limits.of_tenant, limit=limits.of_pool
+        )
 
     def _limits(self) -> Limits:
         return Limits(Counters(self._time), self._time)
@@ -174,6 +180,7 @@ class Gateway:
             *service_methods("cloudspan.v1.OrphanService", orphans),
             *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
             *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
+            *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
             *self._caller_services(),
         )
 
@@ -198,46 +205,55 @@ class Gateway:
         return of_caller
 
     @asynccontextmanager
+    async def _audited(self) -> AsyncIterator[None]:
+        """Open the audit over the database for the time inside the `with` block."""
+        self.audit = AuditStore(self.database)
+        self.audit.chain.subscribe(self.metrics.audited)
+        self._auditing = Audit(self.audit, self.metrics, self._clock)
+        lost = self.metrics.audit_failures.labels("file")
+        file = AuditFile(self.config.audit_log, lost.inc) if self.config.audit_log else None
+        if file is not None:
+            self.audit.chain.subscribe(file.write)
+        try:
+            yield
+        finally:
+            await self._auditing.close()
+            await self.audit.close()
+            if file is not None:
+                await file.close()
+
+    @asynccontextmanager
     async def working(self) -> AsyncIterator[Gateway]:
         """Run all of it but the doors: inside the `with` block `pipeline` answers calls.
 
         Raises:
             CloudspanError: The operations' store can't be opened.
         """
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.registry.close)
             self.database = await open_database(self.config.database, self._clock)
-            self.policy = PolicyStore(self.database, clock=self._clock)
-            store = self._new_store(self.database)
-            try:
-                await self.policy.load()
-                self._assemble(store)
-                parts = [
-                    partial(self._kept_running, "table", self.table.run),
-                    partial(self._kept_running, "runner", self.runner.run),
-                    partial(self._kept_running, "policy", self.policy.run),
-                ]
-                if self._jwt is not None:
-                    parts.append(partial(self._kept_running, "issuer", self._jwt.run))
-                if self.password_login is not None:
-                    await self.password_login.offer_administrator()
-                    parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
-                async with self._in_background(*parts):
-                    # The first calls must not hear of unknown platforms only because nobody was asked yet.
-                    await self.table.settled(self.config.wait_for_adapters)
-                    yield self
-            finally:
-                if self.password_login is not None:
-                    self.password_login.close()
-                await store.close()
-                await self.database.close()
-        finally:
-            await self.registry.close()
-
-    def _new_store(self, database: Database) -> OperationStore:
-        """Operations of `memory:` are lost with the process, so they need not pass a file."""
-        if self.config.database == "memory:":
-            return MemoryStore(self._clock, self.config.lease)
-        return SqlStore(database, self._cipher, self._clock, self.config.lease)
+            stack.push_async_callback(self.database.close)
+            await stack.enter_async_context(self._audited())
+            self.policy = PolicyStore(self.database, self.audit.chain.append, self._clock)
+            store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease, self.audit)
+            stack.push_async_callback(store.close)
+            await self.policy.load()
+            self._assemble(store)
+            parts = [
+                partial(self._kept_running, "table", self.table.run),
+                partial(self._kept_running, "runner", self.runner.run),
+                partial(self._kept_running, "policy", self.policy.run),
+            ]
+            if self._jwt is not None:
+                parts.append(partial(self._kept_running, "issuer", self._jwt.run))
+            if self.password_login is not None:
+                stack.callback(self.password_login.close)
+                await self.password_login.offer_administrator()
+                parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
+            async with self._in_background(*parts):
+                # The first calls must not hear of unknown platforms only because nobody was asked yet.
+                await self.table.settled(self.config.wait_for_adapters)
+                yield self
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:

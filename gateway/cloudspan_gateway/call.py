@@ -7,7 +7,8 @@ dispatch who served it, errors how it ended. Nothing here knows how a door speak
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -164,6 +165,19 @@ class Call:
     def outgoing(self) -> Metadata:
         """Return the metadata for a call to an adapter on behalf of this one."""
         return outgoing(self.request_id, self.traceparent, self.carried, self.target.tags)
+
+    @contextmanager
+    def event_handed_over(self) -> Iterator[Event | None]:
+        """Give the event to who keeps it together with the change; take it back where that failed.
+
+        Not where the caller left meanwhile: then nobody knows, and either both are kept or neither.
+        """
+        event, self.event = self.event, None
+        try:
+            yield event
+        except Exception:
+            self.event = event
+            raise
 
     async def begin(self, metadata: Metadata = ()) -> None:
         """Send the head of a streamed answer."""

@@ -96,6 +96,10 @@ class GatewayConfig(ServiceConfig):
         "File with the keys that requests are encrypted with at rest; beside the SQLite file, and made, if not given.",
         default=None,
     )
+    audit_log: Path | None = option(
+        "File that audit events are written to as JSON lines too, beside the database; renamed away it is made anew.",
+        default=None,
+    )
     lease: float = option(
         "How long the operations of a gateway that died stay reserved for it; a step may take two thirds of it.",
         default=LEASE_S,

@@ -104,14 +104,14 @@ class OperationStoreSuite(WritesSuite):
         limits = [OperationLimit("tenants/t", 3, OPEN)]
         await store.accept(intent(tenant="other"))
         wanted = [intent() for _ in range(10)]
-        answers = await asyncio.gather(*(store.accept(one, limits) for one in wanted), return_exceptions=True)
+        answers = await asyncio.gather(*(store.accept(one, limits=limits) for one in wanted), return_exceptions=True)
         refused = [answer for answer in answers if isinstance(answer, TenantLimit)]
         assert [error.metadata["used"] for error in refused] == ["3"] * 7
         assert await store.under_way("t") == {str(CLUSTER): 3}
-        assert (await store.accept(twin(wanted[0]), limits)).intent.id == wanted[0].id
+        assert (await store.accept(twin(wanted[0]), limits=limits)).intent.id == wanted[0].id
         claims = [claim for claim, row in await store.claim(100) if row.intent.tenant == "t"]
         await store.finish(claims[0], PROGRESS, DONE)
-        await store.accept(intent(), limits)
+        await store.accept(intent(), limits=limits)
         assert await store.under_way("t") == {str(CLUSTER): 3}
         assert await store.under_way("nobody") == {}
 
@@ -124,9 +124,9 @@ class OperationStoreSuite(WritesSuite):
 
         limits = operation_limits(TwoClusters("t"), CLUSTER)
         await store.accept(intent(cluster=ClusterRef("p", "another")))
-        await store.accept(intent(), limits)
+        await store.accept(intent(), limits=limits)
         with pytest.raises(TenantLimit, match="tenants/t/pools/prod may have 1 unfinished operation"):
-            await store.accept(intent(), limits)
+            await store.accept(intent(), limits=limits)
         await store.accept(intent(cluster=ClusterRef("p", "another")))
 
     # -------------------------------------------------------------- rivals on one resource

@@ -22,6 +22,7 @@ from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.access.limits import operation_limits
 from cloudspan_gateway.metadata import X_WAIT
+from cloudspan_gateway.operations import audited
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
@@ -96,7 +97,7 @@ class Acceptor:
         if budget_s:
             with kept_waiting(call):
                 row = await until_ended(self._store, row, budget_s)
-        return bytes((await shown_to_caller(self._store, row)).SerializeToString())
+        return bytes((await shown_to_caller(self._store, row, call)).SerializeToString())
 
     def _intent(self, method: Method, ref: ClusterRef, call: Call) -> Intent:
         request = call.target.message
@@ -123,13 +124,16 @@ class Acceptor:
     async def _accepted(self, method: Method, request: Message, intent: Intent, call: Call) -> Row:
         """Keep an intent that nothing speaks against; asked again it is answered from the store, whoever is alive."""
         if getattr(request, "request_id", "") and (known := await self._store.known(intent)) is not None:
+            if call.event is not None:
+                call.event = audited.accepted(call.event, intent, known)
             return known
         limits = operation_limits(call.access, intent.cluster)
         await self._check_limits(intent, limits)
         with _counted(method, intent.cluster, call):
             self._check(method, request, intent.cluster, call)
             await self._refuse_at_once(intent, call)
-            return await self._store.accept(intent, limits)
+            with call.event_handed_over() as event:
+                return await self._store.accept(intent, event, limits)
 
     async def _check_limits(self, intent: Intent, limits: Sequence[OperationLimit]) -> None:
         """Refuse what the store would refuse, before its cluster is asked anything."""

@@ -31,6 +31,8 @@ class CallerStages:
 
     audit: Stage | None = None
     authenticate: Authenticate = field(default_factory=Authenticate)
+    describe: Stage | None = None
+    """Says behind all others that may refuse what the audit is to keep of the call."""
     limit_tenant: Stage | None = None
     """Before a request is read."""
     limit: Stage | None = None
@@ -57,6 +59,7 @@ class Pipeline:
                 Route(router, dispatch.own),
                 callers.limit,
                 Authorize(router),
+                callers.describe,
             )
         )
         self.answer: Proceed = compose(self.stages, self._dispatch)

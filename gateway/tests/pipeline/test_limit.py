@@ -21,7 +21,7 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan.v1.tenant_pb2 import Limits
 from cloudspan_common import errors
-from cloudspan_common.testing import FakeClock
+from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.pipeline import limit as stages
 
@@ -326,6 +326,7 @@ async def test_whoever_goes_on_after_refusals_is_answered_later(deployment, open
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("clock", [LeapingClock(FakeClock())])
 async def test_nothing_stays_counted_however_calls_end(deployment, opened, seed):
     """Answers, errors, cancels, deadlines, broken and refused streams in any order: all is free at the end."""
     adapter = await deployment.plug_in(clusters=("east", "west"))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloudspan_gateway.access.limits import OperationLimit
+    from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Row
     from cloudspan_gateway.operations.stores.base import Claim
 
@@ -22,6 +23,7 @@ class Accept:
 
     intent: Intent
     now: float
+    event: Event | None = None
     limits: Sequence[OperationLimit] = ()
 
 
@@ -38,6 +40,7 @@ class Change:
     """Whether `to` may end it."""
     tells_before: bool = False
     """Answered with the row as it was."""
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Forget:
     """Delete an operation that has ended."""
 
     id: str
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,5 @@ class Effects:
     gone: list[str] = field(default_factory=list)
     work: bool = False
     """Whether there may be something to claim."""
+    events: list[Event] = field(default_factory=list)
+    """What the audit keeps of it: within its transaction, and not after it like the rest."""

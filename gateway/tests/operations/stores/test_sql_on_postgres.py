@@ -104,14 +104,14 @@ async def test_gateways_never_accept_conflicting_operations(gateway: Opener) -> 
 async def test_gateways_that_accept_at_once_exceed_a_limit_by_one_write_each_at_most(gateway: Opener) -> None:
     """And once they see each other's, none accepts any more."""
     stores, limits = [await gateway() for _ in range(3)], [OperationLimit("tenants/t", 4, OPEN)]
-    racing = [store.accept(intent(), limits) for _ in range(10) for store in stores]
+    racing = [store.accept(intent(), limits=limits) for _ in range(10) for store in stores]
     answers = await asyncio.gather(*racing, return_exceptions=True)
     accepted = sum(not isinstance(answer, Exception) for answer in answers)
     assert 4 <= accepted <= 3 * 4
     assert sum(isinstance(answer, TenantLimit) for answer in answers) == 30 - accepted
     for store in stores:
         with pytest.raises(TenantLimit, match=f"has {accepted};"):
-            await store.accept(intent(), limits)
+            await store.accept(intent(), limits=limits)
 
 
 async def test_what_ends_while_others_queue_behind_it_frees_them(gateway: Opener) -> None:
