@@ -58,7 +58,7 @@ class Telemetry:
             self._log(call, took_s)
 
     def _log(self, call: Call, took_s: float) -> None:
-        if call.code not in _QUIET:
+        if call.code not in _QUIET and not call.repeated:
             log.warning("call failed", **_fields(call, took_s))
         elif took_s >= SLOW_S and not call.answered and not call.patient:
             log.warning("call was slow", **_fields(call, took_s))

@@ -82,7 +82,7 @@ class ContractServicer:
     async def answered(self, method: str, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
         """Return what `answer` returns; end the call with the status of whatever it raises. Counts it either way."""
         began, code = time.perf_counter(), grpc.StatusCode.CANCELLED
-        request_id = masked_text(_tags(context).get("x-request-id", ""))
+        request_id = masked_text(tags_of(context).get("x-request-id", ""))
         if request_id:
             structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
