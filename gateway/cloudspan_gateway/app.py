@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
+    from cloudspan_gateway.routing.context import ContextSigner
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -97,7 +98,9 @@ class Gateway:
         config.check_callers()
         self.config = config
         self.registry = registry
-        self.table = Table(registry, clock, Trust(config.tls, config.claims))
+        self.signer = _new_signer(config, registry, clock) if config.auth else None
+        """Tells adapters on whose behalf calls are; None where callers are not authenticated."""
+        self.table = Table(registry, clock, Trust(config.tls, config.claims), self.signer)
         self.forwarder = Forwarder(self.table)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
@@ -225,6 +228,9 @@ class Gateway:
                 partial(self._kept_running, "runner", self.runner.run),
                 partial(self._kept_running, "policy", self.policy.run),
             ]
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             if self._jwt is not None:
                 parts.append(partial(self._kept_running, "issuer", self._jwt.run))
             if self.password_login is not None:
@@ -320,6 +326,13 @@ def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthentica
     from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
 
     return JwtAuthenticator(config, clock)
+
+
+def _new_signer(config: GatewayConfig, registry: Registry, clock: Clock | None) -> ContextSigner:
+    # An open gateway signs nothing and need not import the libraries below it.
+    from cloudspan_gateway.routing.context import ContextSigner  # noqa: PLC0415 - see above
+
+    return ContextSigner(registry.context_keys, config.installation, clock or SystemClock())
 
 
 async def _all(works: Iterable[Work]) -> None:
