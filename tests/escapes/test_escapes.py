@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.protobuf import symbol_database
 from tests.escapes import credentials, policies, sides, tenants
 from tests.escapes.attempt import Attempt
-from tests.escapes.world import CANARY, OWN, SECRET, VAULT, World, request_of
+from tests.escapes.world import CANARY, OWN, SECRET, VAULT, Outcome, World, request_of
 
+from cloudspan.v1 import audit_pb2
 from cloudspan_common import contract
+
+pytestmark = pytest.mark.timeout(180)  # the first test starts the processes and hashes passwords
 
 ATTEMPTS = [
     *credentials.SESSIONS, *credentials.JWTS, *credentials.LOGINS,
@@ -36,11 +39,14 @@ def test_it_fails_and_reveals_nothing(world: World, attempt: Attempt) -> None:
     outcome = attempt.tries(world)
     assert outcome.code in attempt.codes, f"{outcome.code}: {outcome.text[:600]}"
     seen = outcome.text
-    for secret in (CANARY, "inc.", *world.tokens.values()):
+    for secret in (CANARY, "acme inc.", *world.tokens.values()):
         assert secret not in seen, f"{secret} in {seen[:600]}"
-    for place in ("acme-main", "vault", "deep"):
-        # What the caller said itself may come back in an error; nothing else may name it.
-        assert outcome.code is not outcome.code.OK or place not in seen, f"{place} in {seen[:600]}"
+    for answer in outcome.answers:
+        if isinstance(answer, audit_pb2.ListAuditEventsResponse):  # its own attempts, with what it said itself
+            assert {event.tenant for event in answer.events} <= {"globex"}
+            assert {event.subject for event in answer.events} <= {"users/mallory", "users/mike", "users/nobody"}
+        else:
+            assert not any(place in str(answer) for place in ("acme-main", "vault", "deep")), seen[:600]
 
 
 def _hidden_and_missing() -> list[tuple[str, str, str]]:
@@ -110,9 +116,24 @@ def test_what_is_hidden_is_answered_as_what_does_not_exist(
     assert details[0] == details[1]
 
 
+def _unpacked(outcome: Outcome) -> str:
+    """The details as text; as bytes they are in any order."""
+    found = []
+    for detail in outcome.details.details:
+        message = symbol_database.Default().GetSymbol(detail.TypeName())()
+        assert detail.Unpack(message)
+        found.append(f"{detail.TypeName()}: {message}")
+    return "\n".join(found)
+
+
 def _anonymous(text: str, name: str) -> str:
     _, platform, _, cluster, *_ = name.split("/")
-    return re.sub(rf"\b({platform}|{cluster})\b", "NAME", text).replace(name, "NAME")
+    return (
+        text.replace(name, "NAME")
+        .replace(f'"{platform}"', '"TAG"')
+        .replace(cluster, "CLUSTER")
+        .replace(platform, "TAG")
+    )
 
 
 def test_the_table_and_the_files_hold_no_secret(world: World) -> None:
