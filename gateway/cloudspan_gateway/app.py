@@ -206,9 +206,9 @@ class Gateway:
     async def _audited(self) -> AsyncIterator[None]:
         """Open the audit over the database for the time inside the `with` block."""
         self.audit = AuditStore(self.database)
-        self.audit.chain.subscribe(self.metrics.audited)
-        self._auditing = Audit(self.audit, self.metrics, self._clock)
-        lost = self.metrics.audit_failures.labels("file")
+        self.audit.chain.subscribe(self.metrics.audit.appended)
+        self._auditing = Audit(self.audit, self.metrics.audit, self._clock)
+        lost = self.metrics.audit.failures.labels("file")
         file = AuditFile(self.config.audit_log, lost.inc) if self.config.audit_log else None
         if file is not None:
             self.audit.chain.subscribe(file.write)

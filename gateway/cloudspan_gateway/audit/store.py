@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from cloudspan_gateway.audit.chain import Chain
 from cloudspan_gateway.storage.tables import audit_events
@@ -31,6 +31,7 @@ _FOUND_BY = frozenset({"resource", "operation", "subject"})  # by an index that 
 
 c = audit_events.c
 _ALL = select(audit_events)
+_TIME_AT = select(c.create_time).where(c.sequence == bindparam("at"))
 _NEWEST = select(c.sequence).order_by(c.sequence.desc()).limit(1)
 
 
@@ -105,11 +106,22 @@ def _range(conn: Connection, search: Search, beyond: int | None) -> tuple[int, i
     """Return the first and the last sequence that may be among what is searched."""
     first, last = 1, conn.execute(_NEWEST).scalar() or 0
     if search.since is not None:
-        before = select(c.sequence).where(c.create_time < search.since - CLOCKS_APART_S)
-        first = 1 + (conn.execute(before.order_by(c.create_time.desc(), c.sequence.desc()).limit(1)).scalar() or 0)
+        first = _first_since(conn, search.since - CLOCKS_APART_S, last)
     if beyond is None:
         return first, last
     return (max(first, beyond + 1), last) if search.oldest_first else (first, min(last, beyond - 1))
+
+
+def _first_since(conn: Connection, since: float, newest: int) -> int:
+    """Return about where the chain comes to a time, by bisection: an index would cost every change a page to write."""
+    low, high = 1, newest + 1
+    while low < high:
+        middle = (low + high) // 2
+        if (conn.execute(_TIME_AT, {"at": middle}).scalar() or since) < since:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def _narrowed(search: Search) -> Select[Any]:

@@ -29,9 +29,9 @@ from cloudspan_gateway.routing.forward import AdapterError
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from cloudspan_gateway.audit.metrics import AuditMetrics
     from cloudspan_gateway.audit.store import AuditStore
     from cloudspan_gateway.call import Answer, Call, Target
-    from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed
 
 _FAILURES_WAIT_S = 1.0  # a database that is away must not hold up those who are refused
@@ -51,7 +51,7 @@ log = get_logger(__name__)
 class Audit:
     """The stage that records, and the one behind authorize that says what is known by then."""
 
-    def __init__(self, store: AuditStore, metrics: GatewayMetrics, clock: Clock | None = None) -> None:
+    def __init__(self, store: AuditStore, metrics: AuditMetrics, clock: Clock | None = None) -> None:
         self._store = store
         self._metrics = metrics
         self._clock = clock or SystemClock()
@@ -109,7 +109,7 @@ class Audit:
         try:
             await self._store.keep([event])
         except CloudspanError as error:
-            self._metrics.audit_failures.labels("database").inc()
+            self._metrics.failures.labels("database").inc()
             log.warning("audit event can't be written", method=event.method, outcome=event.outcome, reason=error.reason)
             raise
 
@@ -122,7 +122,7 @@ class Audit:
         source, now = event.subject or event.peer, self._clock.monotonic()
         left_out = self._flood.admits(event.type, source, now, named=bool(event.subject))
         if left_out is None:
-            self._metrics.audit_left_out.inc()
+            self._metrics.left_out.inc()
             return
         # In front: what follows the name of a secret in a message is masked to the end of its line.
         more = f"{left_out} failures before it were not recorded; " if left_out else ""

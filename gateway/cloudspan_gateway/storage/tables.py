@@ -249,7 +249,6 @@ _INDEXES = (
     ("audit_by_subject", audit_events, ("subject", "sequence"), "subject <> ''"),
     ("audit_by_operation", audit_events, ("operation",), "operation <> ''"),
     ("audit_failed", audit_events, ("sequence",), "outcome <> 'OK'"),
-    ("audit_by_time", audit_events, ("create_time", "sequence"), ""),
 )
 
 

@@ -54,3 +54,13 @@ async def test_a_search_without_an_index_looks_through_so_many_and_goes_on(
     ahead = Search((("method", "m9"),), oldest_first=True)
     assert await sequences(store, 5, ahead) == ([], 11)
     assert await sequences(store, 5, ahead, 22) == ([], 0)
+
+
+@pytest.mark.parametrize("since", [0.0, 999.0, 1000.0, 4_600.0, 17_500.0, 30_000.0, 31_000.0, 99_000.0])
+async def test_no_event_since_a_time_is_missed(store: AuditStore, since: float) -> None:
+    """Also of those that were dated a little later than the ones behind them: gateways have clocks of their own."""
+    await store.keep([event(create_time=time) for time in (32_000.0, 31_500.0, 33_000.0, 30_500.0)])
+    found, reached = await sequences(store, 100, Search(since=since))
+    times = [1000.0 * n for n in range(1, 32)] + [32_000.0, 31_500.0, 33_000.0, 30_500.0]
+    assert found == [n for n in range(35, 0, -1) if times[n - 1] >= since]
+    assert reached == 0

@@ -245,7 +245,7 @@ async def recorded_of(method: str, request: object, servicer: object) -> dict[st
     """Return what is recorded of one call of a service, through all stages."""
     database = await open_database("memory:")
     store = AuditStore(database)
-    auditing = stage.Audit(store, GatewayMetrics())
+    auditing = stage.Audit(store, GatewayMetrics().audit)
     service, _, name = method.partition("/")
     own = {one.path: one for one in service_methods(f"cloudspan.v1.{service}", servicer)}
     answer = compose([auditing, Route(None, own), auditing.describe], lambda asked: own[asked.path].answer(asked))

@@ -102,7 +102,6 @@ def _audit() -> None:
     _index("audit_by_subject", "audit_events", "subject", "sequence", where="subject <> ''")
     _index("audit_by_operation", "audit_events", "operation", where="operation <> ''")
     _index("audit_failed", "audit_events", "sequence", where="outcome <> 'OK'")
-    _index("audit_by_time", "audit_events", "create_time", "sequence")
     if op.get_bind().dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):
             op.execute(
