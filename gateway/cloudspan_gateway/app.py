@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -18,7 +18,9 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.access import OPEN
 from cloudspan_gateway.access.limits import Counters
+from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
+    from cloudspan_gateway.routing.context import ContextSigner
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -97,7 +100,9 @@ class Gateway:
         config.check_callers()
         self.config = config
         self.registry = registry
-        self.table = Table(registry, clock, Trust(config.tls, config.claims))
+        self.signer = _new_signer(config, registry, clock) if config.auth else None
+        """Tells adapters on whose behalf calls are; None where callers are not authenticated."""
+        self.table = Table(registry, clock, Trust(config.tls, config.claims), self.signer)
         self.forwarder = Forwarder(self.table)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
@@ -115,7 +120,7 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        self.router = Router(self.table, self.policy.narrowed)
+        self.router = Router(self.table, self.policy.narrowed, whole_table() if self.config.auth else OPEN)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
@@ -139,9 +144,13 @@ class Gateway:
             return CallerStages(self._auditing, describe=self._auditing.describe)
         limits = self._limits()
         self.metrics.watch_tenants(limits.counters, self.runner)
-        authenticate = Authenticate(self._authenticators(), self._access_of)
         return CallerStages(
-            self._auditing, authenticate, self._auditing.describe, limit_tenant=limits.of_tenant, limit=limits.of_pool
+            audit=self._auditing,
+            authenticate=Authenticate(self._authenticators(), self._access_of),
+            describe=self._auditing.describe,
+            limit_tenant=limits.of_tenant,
+            limit=limits.of_pool,
+            clock=self._time,
         )
 
     def _limits(self) -> Limits:
@@ -162,7 +171,7 @@ class Gateway:
     def _caller_parts(self) -> CallerParts:
         return CallerParts(
             self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
-            self.config.installation,
+            self.config.installation, self.registry, self.config.tls, self.audit.chain.append,
         )  # fmt: skip
 
     def _caller_services(self) -> Iterable[ServiceMethod]:
@@ -191,18 +200,7 @@ class Gateway:
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        own = PoolSource(names, pool)
-        everything = PluggedSource(lambda: self.table.snapshot, own)
-
-        @lru_cache(maxsize=64)
-        def of(platforms: frozenset[str]) -> PluggedSource:
-            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
-
-        def of_caller(access: Access) -> PluggedSource:
-            view = access.view(self.table.snapshot)
-            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
-
-        return of_caller
+        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool)).seen_by
 
     @asynccontextmanager
     async def _audited(self) -> AsyncIterator[None]:
@@ -244,12 +242,18 @@ class Gateway:
                 partial(self._kept_running, "runner", self.runner.run),
                 partial(self._kept_running, "policy", self.policy.run),
             ]
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             if self._jwt is not None:
                 parts.append(partial(self._kept_running, "issuer", self._jwt.run))
             if self.password_login is not None:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()
                 parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             async with self._in_background(*parts):
                 # The first calls must not hear of unknown platforms only because nobody was asked yet.
                 await self.table.settled(self.config.wait_for_adapters)
@@ -339,6 +343,13 @@ def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthentica
     from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
 
     return JwtAuthenticator(config, clock)
+
+
+def _new_signer(config: GatewayConfig, registry: Registry, clock: Clock | None) -> ContextSigner:
+    # An open gateway signs nothing and need not import the libraries below it.
+    from cloudspan_gateway.routing.context import ContextSigner  # noqa: PLC0415 - see above
+
+    return ContextSigner(registry.context_keys, config.installation, clock or SystemClock())
 
 
 async def _all(works: Iterable[Work]) -> None:

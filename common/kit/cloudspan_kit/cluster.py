@@ -38,6 +38,23 @@ UNSAFE = cluster_pb2.MethodCapability.CREATE_SAFETY_NONE
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf a call is, as the gateway signed it; all empty where callers are not authenticated."""
+
+    tenant: str = ""
+    """The id of the tenant that it acts in."""
+    user: str = ""
+    """`users/alice`, `services/billing`; `gateway` for what a gateway asks for itself."""
+    roles: tuple[str, ...] = ()
+    """The ids of the user's roles in that tenant; the gateway has checked that they allow the call."""
+    project: str = ""
+    """The only project of the cluster that the call may touch; empty for all of them."""
+
+
+NOBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The context of one call; immutable, handed down, never ambient."""
 
@@ -52,6 +69,8 @@ class Call:
     """The resource's fields that the caller asks for by a read mask; empty for all of them."""
     cloud: object = field(default=None, repr=False)
     """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
+    caller: Caller = NOBODY
+    """On whose behalf it is."""
 
     def wants(self, *fields: str) -> bool:
         """Whether one of these fields is asked for: what costs a native call more need not be read otherwise."""

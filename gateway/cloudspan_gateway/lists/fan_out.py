@@ -179,7 +179,8 @@ class FanOut:
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
         started, code = time.monotonic(), Code.CANCELLED
         try:
-            asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
+            body, behalf = question.SerializeToString(), call.behalf(part.ref)
+            asked = Question(method.path, body, share, call.outgoing(), behalf, again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name, call.access), asked)
             believed = _believed(method, part.ref, answer, count)
             code = Code.OK

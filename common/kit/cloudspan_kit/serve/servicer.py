@@ -25,6 +25,7 @@ from cloudspan_kit.engine.step import drive, failed, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions
+from cloudspan_kit.serve.context import caller
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import listed as named
 
@@ -96,14 +97,14 @@ class ContractServicer:
         return result
 
     async def _abort(self, context: Context, error: CloudspanError) -> NoReturn:
-        tags = _tags(context)
+        tags = tags_of(context)
         message, trailers = errors.ending(error, tags.get("x-request-id", ""))
         await context.abort(error.code, message, (*self._stamp, *trailers))
 
     async def _serve(self, method: contract.Method, body: bytes, context: Context) -> Message | bytes:
         started = time.perf_counter()
         request = parsed(method.request, method.full_name, body)
-        tags = _tags(context)
+        tags = tags_of(context)
         _fill_parent(method, request, tags)
         contract.check_required(request)
         contract.check_routed(method, request)
@@ -149,7 +150,9 @@ class ContractServicer:
             full=getattr(request, "view", 0) == common_pb2.RESOURCE_VIEW_FULL,
             fields=_wanted(request),
             cloud=served.abilities.cloud,
+            caller=caller(),
         )
+        bind_log(call)
         return call, served
 
     async def take_step(self, step: step_pb2.StepRequest, context: Context) -> step_pb2.StepResponse:
@@ -163,7 +166,7 @@ class ContractServicer:
         contract.check_required(request)
         contract.check_routed(method, request)
         try:
-            call, served = self._call(method, request, context, _tags(context))
+            call, served = self._call(method, request, context, tags_of(context))
         except LoginRefused as refused:
             if not _is_first(step):
                 raise  # what was begun waits for the right settings
@@ -193,6 +196,12 @@ class ContractServicer:
         return answer
 
 
+def bind_log(call: Call) -> None:
+    """Have every line that is logged under a call say its request id, which the gateway's has too, and its tenant."""
+    fields = {"request_id": call.request_id, "tenant": call.caller.tenant}
+    structlog.contextvars.bind_contextvars(**{key: value for key, value in fields.items() if value})
+
+
 def _mutation(name: str) -> contract.Method:
     method = contract.methods().get(name)
     if method is None or method.kind is not contract.Kind.MUTATION:
@@ -212,7 +221,8 @@ def check_served(abilities: Abilities, method: contract.Method, request: Message
         read_options(request.options, abilities.capability(method).options)  # type: ignore[attr-defined]
 
 
-def _tags(context: Context) -> dict[str, str]:
+def tags_of(context: Context) -> dict[str, str]:
+    """Return the metadata of a call that gateways send."""
     metadata = context.invocation_metadata() or ()
     return {key: value for key, value in metadata if key.startswith("x-") and isinstance(value, str)}
 

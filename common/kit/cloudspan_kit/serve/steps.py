@@ -28,6 +28,8 @@ from cloudspan_kit.engine.markers import installation_prefix
 from cloudspan_kit.engine.run import MIN_WRITE_S
 from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
+from cloudspan_kit.serve.context import caller
+from cloudspan_kit.serve.servicer import bind_log, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +142,15 @@ def _called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
 ) -> tuple[Call, Served]:
     served = clusters.get_usable(ref, field)
-    call = Call(cluster=ref, deadline=deadlines.of(context), id=native_id, cloud=served.abilities.cloud)
+    call = Call(
+        cluster=ref,
+        deadline=deadlines.of(context),
+        request_id=tags_of(context).get("x-request-id", ""),
+        id=native_id,
+        cloud=served.abilities.cloud,
+        caller=caller(),
+    )
+    bind_log(call)
     return call, served
 
 
