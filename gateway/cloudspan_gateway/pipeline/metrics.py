@@ -72,7 +72,7 @@ class GatewayMetrics:
         )
         self.audit_left_out = Counter(
             "cloudspan_gateway_audit_left_out",
-            "Failures that were not recorded, since their source had so many in one second.",
+            "Failures that were not recorded, since their source had too many at once.",
             registry=self.registry,
         )
         self._table: Table | None = None
