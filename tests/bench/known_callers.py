@@ -45,7 +45,7 @@ async def _make(client: AsyncClient, tenant: str, limits: tenant_pb2.Limits, met
     for member in (f"users/{tenant}", f"subjects/{tenant}"):
         binding = policy_pb2.Binding(member=member, role="roles/member", pool="-")
         wanted = policy_pb2.CreateBindingRequest(parent=parent, binding=binding)
-        await client.policys.CreateBinding(wanted, metadata=metadata)
+        await client.policies.CreateBinding(wanted, metadata=metadata)
 
 
 async def _logged_in(client: AsyncClient, user: str) -> str:

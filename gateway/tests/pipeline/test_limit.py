@@ -15,6 +15,7 @@ from gateway.tests.hand_made_adapter import CREATE_SERVER, GET_SERVER, LIST_SERV
 from gateway.tests.known_callers import EAST, WEST, Guarded, as_user, binding, pool, tenant
 from google.rpc import error_details_pb2
 from prometheus_client import generate_latest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from cloudspan.adapter.v1 import step_pb2
@@ -24,6 +25,7 @@ from cloudspan_common import errors
 from cloudspan_common.testing import FakeClock, LeapingClock
 from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.pipeline import limit as stages
+from cloudspan_gateway.storage.tables import audit_events
 
 ACME, BETA = as_user("alice"), as_user("bob")
 STEP = "/cloudspan.adapter.v1.StepService/Step"
@@ -301,6 +303,19 @@ async def test_the_first_refusal_of_a_minute_is_logged_and_the_rest_are_counted(
     ]
     assert 'cloudspan_gateway_tenant_in_flight{pool="",tenant="acme"} 1.0' in text
     assert 'cloudspan_gateway_tenant_refused_total{limit="calls",pool="",tenant="acme"} 5.0' in text
+
+
+async def test_a_flood_of_refused_creates_is_one_event_of_the_audit(deployment, opened):
+    """And what is accepted has its own."""
+    adapter = await deployment.plug_in(services=("cloudspan.v1.ServerService", "cloudspan.adapter.v1.StepService"))
+    started(adapter)
+    async with opened(Limits(creates_per_minute=1)):
+        await create(deployment)
+        for _ in range(5):
+            await refused(create(deployment))
+        asked = select(audit_events.c.outcome).where(audit_events.c.method.endswith("CreateServer"))
+        outcomes = await deployment.gateway.database.read(lambda conn: list(conn.execute(asked).scalars()))
+    assert outcomes == ["OK", "RESOURCE_EXHAUSTED"]
 
 
 async def test_whoever_goes_on_after_refusals_is_answered_later(deployment, opened, clock):
