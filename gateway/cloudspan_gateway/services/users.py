@@ -24,9 +24,9 @@ from cloudspan_common.errors import (
 from cloudspan_common.listing.page_token import Check, decode_token, effective_page_size, encode_token, hash_query
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_gateway.access.access import EVERY_TENANT
+from cloudspan_gateway.access.policy import DEFAULT_TENANT
 from cloudspan_gateway.identity import session_rows
 from cloudspan_gateway.identity.password_login import bootstrap, lockout, one_time_codes, users
-from cloudspan_gateway.identity.password_login.grants import DEFAULT_TENANT
 from cloudspan_gateway.identity.password_login.logins import Claim
 from cloudspan_gateway.identity.password_login.passwords import check_new
 from cloudspan_gateway.identity.password_login.users import UserRow
