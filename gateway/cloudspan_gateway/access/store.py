@@ -45,12 +45,13 @@ _NEXT_REVISION = text(
     'ON CONFLICT ("only") DO UPDATE SET revision = policy_revision.revision + 1 RETURNING revision'
 )
 _REVISION = select(policy_revision.c.revision)
-_COLLECTIONS: dict[str, tuple[Table, type[Row]]] = {
-    "tenants": (tenants, tenant_pb2.Tenant),
-    "pools": (pools, tenant_pb2.Pool),
-    "roles": (roles, policy_pb2.Role),
-    "bindings": (bindings, policy_pb2.Binding),
+_COLLECTIONS: dict[str, tuple[Table, type[Row], str]] = {
+    "tenants": (tenants, tenant_pb2.Tenant, "tenants/{}"),
+    "pools": (pools, tenant_pb2.Pool, "tenants/{}/pools/{}"),
+    "roles": (roles, policy_pb2.Role, "roles/{}"),
+    "bindings": (bindings, policy_pb2.Binding, "tenants/{}/bindings/{}"),
 }
+"""Where rows are, what they are, and what their keys make their names."""
 
 
 class Changes(NamedTuple):
@@ -207,9 +208,11 @@ def _rows_as_policy(conn: Connection, revision: int) -> Policy:
 
 
 def _rows(conn: Connection) -> Iterator[Row]:
-    for table, kind in _COLLECTIONS.values():
-        for row in conn.execute(select(table.c.row)).scalars():
-            yield kind.FromString(row)
+    for table, kind, name in _COLLECTIONS.values():
+        for *key, row in conn.execute(select(*table.primary_key.columns, table.c.row)):
+            message = kind.FromString(row)
+            message.name = name.format(*key)
+            yield message
 
 
 def _write(conn: Connection, changes: Changes) -> None:
