@@ -16,7 +16,8 @@ from common.base.tests.registry.conftest import ConsulServer, find_consul, free_
 from gateway.tests import postgres_server
 
 from cloudspan.client import AsyncClient, CloudspanError
-from cloudspan.v1 import platform_pb2, server_pb2, volume_pb2
+from cloudspan.v1 import platform_pb2, server_pb2, tenant_pb2, user_pb2, volume_pb2
+from cloudspan.v1.session_pb2 import CreateSessionRequest
 
 ROOT = Path(__file__).parents[2]
 OTHERS = ("consul", "postgres")
@@ -52,6 +53,10 @@ class Here:
         for there, here in listens.items():
             text = re.sub(rf"(^|:){re.escape(there)}(?=$|:)", rf"\g<1>{here}", text)
         return text
+
+    def logs(self, name: str) -> str:
+        """What the services whose names begin so have written."""
+        return "".join(path.read_text() for path in sorted(self.place.glob(f"{name}*.log")))
 
     def command(self, name: str) -> list[str]:
         """What the container would run, with our interpreter."""
@@ -122,8 +127,9 @@ async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(com
     async with AsyncExitStack() as stack:
         for name in sorted(here.services, key=lambda name: (not name.startswith("gateway"), name.startswith("fake"))):
             await stack.enter_async_context(_running(here, name))
+        token = await _login(here)
         clouds = [
-            await stack.enter_async_context(AsyncClient(gateway, timeout_s=10, retries=False))
+            await stack.enter_async_context(AsyncClient(gateway, token=token, timeout_s=10, retries=False))
             for gateway in here.gateways
         ]
         async with asyncio.timeout(100):
@@ -135,6 +141,23 @@ async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(com
         request = volume_pb2.CreateVolumeRequest(parent="platforms/memory/clusters/main", volume=wanted)
         operation = await clouds[0].volumes.CreateVolume(request)
         assert (await clouds[1].operation(operation.name, volume_pb2.Volume).result(20)).display_name == "shared"
+
+
+async def _login(here) -> str:
+    """As the head of the file says: an administrator by the token in a gateway's log, and a pool of all clusters."""
+    async with asyncio.timeout(60), AsyncClient(here.gateways[0], timeout_s=10) as nobody:
+        while here.logs("gateway").count("gateway started") < len(here.gateways):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.05)
+        (printed,) = re.findall(r"csb_[\w-]+", here.logs("gateway"))
+        password = "correct horse battery"
+        first = user_pb2.BootstrapAdministratorRequest(token=printed, user_id="alice", password=password)
+        await nobody.users.BootstrapAdministrator(first)
+        token = (await nobody.sessions.CreateSession(CreateSessionRequest(user="alice", password=password))).token
+    async with AsyncClient(here.gateways[1], token=token, timeout_s=10) as alice:
+        pool = tenant_pb2.Pool(clusters=[tenant_pb2.PoolCluster(cluster="platforms/-/clusters/-")])
+        request = tenant_pb2.CreatePoolRequest(parent="tenants/default", pool_id="all", pool=pool)
+        await alice.tenants.CreatePool(request)
+    return token
 
 
 async def _served(cloud):
