@@ -19,6 +19,7 @@ from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
@@ -36,6 +37,7 @@ from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.pipeline.audit import Audit
 from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
+from cloudspan_gateway.pipeline.limit import Limits
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
@@ -138,9 +140,21 @@ class Gateway:
         self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
 
     def _callers(self) -> CallerStages:
-        access_of = self._access_of if self.config.auth else None
-        authenticate = Authenticate(self._authenticators(), access_of)
-        return CallerStages(self._auditing, authenticate, self._auditing.describe, clock=self._time)
+        if not self.config.auth:
+            return CallerStages(self._auditing, describe=self._auditing.describe)
+        limits = self._limits()
+        self.metrics.watch_tenants(limits.counters, self.runner)
+        return CallerStages(
+            audit=self._auditing,
+            authenticate=Authenticate(self._authenticators(), self._access_of),
+            describe=self._auditing.describe,
+            limit_tenant=limits.of_tenant,
+            limit=limits.of_pool,
+            clock=self._time,
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(Counters(self._time), self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
