@@ -58,8 +58,6 @@ class _Proof:
 
     attempt: Attempt
     row: UserRow
-    secret: str | None = field(repr=False)
-    """Of its one-time codes."""
     rehashed: str = field(default="", repr=False)
 
 
@@ -137,7 +135,7 @@ class Logins:
     async def _proof(self, attempt: Attempt, row: UserRow, claim: Claim) -> _Proof:
         outdated = self._passwords.is_outdated(row.password)
         rehashed = await self._passwords.hash(claim.password) if outdated else ""
-        return _Proof(attempt, row, users.open_secret(self._cipher, row) if claim.with_code else None, rehashed)
+        return _Proof(attempt, row, rehashed)
 
     def _end(
         self, proof: _Proof | None, claim: Claim, then: Callable[[Connection, UserRow], T], conn: Connection
@@ -145,9 +143,8 @@ class Logins:
         row = users.find(conn, claim.user, lock=True)
         if proof is None or row is None or row.message.disabled or row.password != proof.row.password:
             return None  # wrong, or changed meanwhile
-        if claim.with_code and row.codes_secret != proof.row.codes_secret:
-            return None
-        if proof.secret is not None and not self._use_code(conn, row, proof.secret, claim.code):
+        secret = users.open_secret(self._cipher, row) if claim.with_code else None
+        if secret is not None and not self._use_code(conn, row, secret, claim.code):
             return None
         if proof.rehashed:
             users.change(conn, row, password=proof.rehashed)
@@ -167,13 +164,14 @@ class Logins:
     def _use_code(self, conn: Connection, row: UserRow, secret: str, code: str) -> bool:
         """Use up a one-time code or a recovery code; the row is locked, so each works once on all gateways."""
         step = one_time_codes.matching_step(secret, code, self._clock.now(), row.codes_step)
-        if step is not None:
-            users.change(conn, row, codes_step=step)
-            return True
-        left = one_time_codes.without(row.recovery_codes, code)
-        if left is not None:
-            users.change(conn, row, recovery_codes=left)
-        return left is not None
+        left = one_time_codes.without(row.recovery_codes, code) if step is None else row.recovery_codes
+        if left is None:
+            return False
+        # Sealed anew, under the first key: those before it can be taken out one day.
+        sealed = users.seal_secret(self._cipher, row.id, secret)
+        step = row.codes_step if step is None else step
+        users.change(conn, row, codes_step=step, recovery_codes=left, codes_secret=sealed)
+        return True
 
 
 def _failed() -> Unauthenticated:

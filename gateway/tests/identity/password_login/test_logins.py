@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import argon2
 import grpc
@@ -14,8 +15,9 @@ from gateway.tests.password_login import ALICE, BOB, CAROL, OTHER_PASSWORD, PASS
 from google.rpc import error_details_pb2
 
 from cloudspan_common.errors import Unauthenticated, status_of
-from cloudspan_gateway.identity.password_login import logins, users
+from cloudspan_gateway.identity.password_login import logins, one_time_codes, users
 from cloudspan_gateway.identity.password_login.logins import Claim
+from cloudspan_gateway.storage.cipher import Cipher
 
 CODE = grpc.StatusCode
 
@@ -131,6 +133,21 @@ async def test_each_recovery_code_works_once(running):
     assert reason(await refused(login(running.anonymous, code=recovery[0]))) == "LOGIN_FAILED"
     assert (await login(running.anonymous, code=recovery[1])).token
     assert (await alice.call("GetUser", name=ALICE)).recovery_codes_left == 8
+
+
+async def test_each_login_with_a_code_seals_its_secret_under_the_newest_key(running):
+    """So that an old key can be taken out once its users have logged in."""
+    authenticator, recovery = await running.with_codes(await running.logged_in())
+    proofs, old = running.gateway.password_login.logins, running.gateway._cipher
+    keys = list(old._keys.values())
+    newest = os.urandom(32)
+    for keys_now in ([newest, *keys], [newest]):
+        proofs._cipher = Cipher(keys_now)
+        code = running.code(authenticator) if len(keys_now) > 1 else recovery[0]
+        assert (await login(running.anonymous, code=code)).token
+    proofs._cipher = old
+    failed = await refused(login(running.anonymous, code=recovery[1]))
+    assert reason(failed) == "STORE_KEY_MISSING"
 
 
 async def test_a_user_without_codes_may_send_one(running):
@@ -251,7 +268,8 @@ async def test_a_login_loses_against_a_change_of_its_user_that_is_made_while_its
         if change == "password":
             users.change(conn, row, password="$argon2id$other")
         elif change == "codes":
-            users.change(conn, row, codes_secret=b"sealed")
+            sealed = users.seal_secret(running.gateway._cipher, "bob", one_time_codes.new_secret())
+            users.change(conn, row, codes_secret=sealed)
         elif change == "disabled":
             row.message.disabled = True
             users.change(conn, row, message=row.message)
