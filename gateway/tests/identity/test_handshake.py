@@ -238,6 +238,20 @@ async def fails() -> None:
     raise PermissionError
 
 
+async def test_a_service_that_repeats_the_token_does_not_get_it_into_the_log(place: Place) -> None:
+    """What a service says of a failure is logged, for the operator."""
+    token = place.billing.new_token()
+
+    async def repeats() -> None:
+        raise PermissionError(token)
+
+    place.billing.answer = repeats
+    with capture_logs() as logs:
+        await place.refused(token=token)
+    assert "its token" in f"{logs}"
+    assert token not in f"{logs}"
+
+
 @pytest.mark.parametrize("answer", [never, too_long, fails], ids=lambda answer: answer.__name__)
 async def test_a_service_that_does_not_answer_properly_is_not_logged_in(
     place: Place, answer: Any, monkeypatch: pytest.MonkeyPatch
