@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -18,6 +18,9 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.limits import Counters
+from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
@@ -25,15 +28,16 @@ from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
-from cloudspan_gateway.identity.password_login.grants import RowGrants
+from cloudspan_gateway.identity.password_login.grants import Grants
 from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
-from cloudspan_gateway.operations.runner import Runner, asked_by
+from cloudspan_gateway.operations.runner import Runner
 from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.pipeline.audit import Audit
 from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
+from cloudspan_gateway.pipeline.limit import Limits
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
@@ -57,12 +61,10 @@ if TYPE_CHECKING:
 
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.access.access import Access
-    from cloudspan_gateway.access.behalf import Behalf
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.identity.config import OidcConfig
     from cloudspan_gateway.identity.jwt import JwtAuthenticator
-    from cloudspan_gateway.operations.model import Intent
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.routing.context import ContextSigner
@@ -98,7 +100,7 @@ class Gateway:
         config.check_callers()
         self.config = config
         self.registry = registry
-        self.signer = _new_signer(config, registry, clock) if self._signs() else None
+        self.signer = _new_signer(config, registry, clock) if config.auth else None
         """Tells adapters on whose behalf calls are; None where callers are not authenticated."""
         self.table = Table(registry, clock, Trust(config.tls, config.claims), self.signer)
         self.forwarder = Forwarder(self.table)
@@ -118,11 +120,10 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        self.router = Router(self.table, self.policy.narrowed)
+        self.router = Router(self.table, self.policy.narrowed, whole_table() if self.config.auth else OPEN)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
-        self.runner.behalf_of = self._behalf_of
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
         if SESSIONS in self.config.auth:
@@ -139,19 +140,21 @@ class Gateway:
         self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
 
     def _callers(self) -> CallerStages:
-        access_of = self._access_of if self.config.auth else None
-        authenticate = Authenticate(self._authenticators(), access_of)
-        return CallerStages(self._auditing, authenticate, self._auditing.describe)
-
-    def _signs(self) -> bool:
-        """Whether adapters are told on whose behalf they are called: where that is known."""
-        return bool(self.config.auth)
-
-    def _behalf_of(self, intent: Intent) -> Behalf:
-        """Return on whose behalf the steps of an operation are taken, as policy has it now."""
         if not self.config.auth:
-            return asked_by(intent)
-        return self.policy.policy.behalf(intent.caller, intent.tenant, intent.cluster)
+            return CallerStages(self._auditing, describe=self._auditing.describe)
+        limits = self._limits()
+        self.metrics.watch_tenants(limits.counters, self.runner)
+        return CallerStages(
+            audit=self._auditing,
+            authenticate=Authenticate(self._authenticators(), self._access_of),
+            describe=self._auditing.describe,
+            limit_tenant=limits.of_tenant,
+            limit=limits.of_pool,
+            clock=self._time,
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(Counters(self._time), self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
@@ -167,8 +170,8 @@ class Gateway:
 
     def _caller_parts(self) -> CallerParts:
         return CallerParts(
-            self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
-            self.config.installation, self.registry, self.config.tls,
+            self.database, self._cipher, self._time, Grants(self.database, self._time), self._access_of,
+            self.config.installation, self.registry, self.config.tls, self.audit.chain.append,
         )  # fmt: skip
 
     def _caller_services(self) -> Iterable[ServiceMethod]:
@@ -197,18 +200,7 @@ class Gateway:
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        own = PoolSource(names, pool)
-        everything = PluggedSource(lambda: self.table.snapshot, own)
-
-        @lru_cache(maxsize=64)
-        def of(platforms: frozenset[str]) -> PluggedSource:
-            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
-
-        def of_caller(access: Access) -> PluggedSource:
-            view = access.view(self.table.snapshot)
-            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
-
-        return of_caller
+        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool)).seen_by
 
     @asynccontextmanager
     async def _audited(self) -> AsyncIterator[None]:
@@ -250,6 +242,9 @@ class Gateway:
                 partial(self._kept_running, "runner", self.runner.run),
                 partial(self._kept_running, "policy", self.policy.run),
             ]
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             if self._jwt is not None:
                 parts.append(partial(self._kept_running, "issuer", self._jwt.run))
             if self.password_login is not None:
@@ -343,18 +338,18 @@ class Gateway:
             stopped.cancel()
 
 
-def _new_signer(config: GatewayConfig, registry: Registry, clock: Clock | None) -> ContextSigner:
-    # An open gateway signs nothing and need not import the libraries below it.
-    from cloudspan_gateway.routing.context import ContextSigner  # noqa: PLC0415 - see above
-
-    return ContextSigner(registry.context_keys, config.installation, clock or SystemClock())
-
-
 def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthenticator:
     # PyJWT and aiohttp take 5 MB; only those who use them have them.
     from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
 
     return JwtAuthenticator(config, clock)
+
+
+def _new_signer(config: GatewayConfig, registry: Registry, clock: Clock | None) -> ContextSigner:
+    # An open gateway signs nothing and need not import the libraries below it.
+    from cloudspan_gateway.routing.context import ContextSigner  # noqa: PLC0415 - see above
+
+    return ContextSigner(registry.context_keys, config.installation, clock or SystemClock())
 
 
 async def _all(works: Iterable[Work]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.access.access import Access
+    from cloudspan_gateway.access.limits import CallUsage
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.audit.event import Event
 
@@ -116,6 +117,10 @@ class Call:
     """What it may do and see."""
     event: Event | None = None
     """What the audit is to keep of it; None once a store has kept it, and where there is nothing to keep."""
+    usage: CallUsage | None = None
+    """What it counts for of its tenant and pool; None where nothing is limited."""
+    repeated: bool = False
+    """Whether it is refused as others of its tenant were just before: those are in the log and the audit."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Routing metadata of the caller: x-platform, x-cluster, x-pool."""
     carried: Metadata = ()
@@ -162,13 +167,6 @@ class Call:
         """Return the metadata for a call to an adapter on behalf of this one."""
         return outgoing(self.request_id, self.traceparent, self.carried, self.target.tags)
 
-    def behalf(self, ref: ClusterRef | None = None) -> Behalf:
-        """Return on whose behalf an adapter is called for this one, about `ref` or the target's cluster."""
-        about = ref or self.target.ref
-        access = self.access
-        project = access.project(about) if about else ""
-        return Behalf(self.principal.subject, access.tenant, access.roles, project)
-
     @contextmanager
     def event_handed_over(self) -> Iterator[Event | None]:
         """Give the event to who keeps it together with the change; take it back where that failed.
@@ -181,6 +179,13 @@ class Call:
         except Exception:
             self.event = event
             raise
+
+    def behalf(self, ref: ClusterRef | None = None) -> Behalf:
+        """Return on whose behalf an adapter is called for this one, about `ref` or the target's cluster."""
+        about = ref or self.target.ref
+        access = self.access
+        project = access.project(about) if about else ""
+        return Behalf(self.principal.subject, access.tenant, access.roles, project)
 
     async def begin(self, metadata: Metadata = ()) -> None:
         """Send the head of a streamed answer."""

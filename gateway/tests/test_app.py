@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
+from pathlib import Path
 
 import pytest
-from gateway.tests.callers import NAME, get_server
+from gateway.tests.callers import NAME, get_server, refused
+from gateway.tests.conftest import Deployment
 from gateway.tests.hand_made_adapter import HandMadeAdapter
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 from tests.harness import http2
 
+from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import grpcs, watched_server
-from cloudspan_common.errors import CloudspanError
+from cloudspan_common.errors import CloudspanError, PreconditionFailed
 from cloudspan_common.registry import open_registry
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway import app
@@ -118,3 +123,51 @@ def _restarts(deployment, part):
 async def _health_of(deployment, service):
     stub = health_pb2_grpc.HealthStub(deployment.channel)
     return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+
+@pytest.mark.parametrize(
+    ("config", "warned"),
+    [
+        ({"listen": "0.0.0.0:0", "insecure": True}, ["callers are not authenticated, and other machines can call"]),
+        ({"listen": "0.0.0.0:0", "auth": ("sessions",)}, ["credentials of callers pass in clear text"]),
+        ({"listen": "127.0.0.1:0", "auth": ("sessions",)}, []),
+        ({"listen": "127.0.0.1:0"}, []),
+    ],
+)
+async def test_a_gateway_that_others_reach_says_at_its_start_what_they_could_do(deployment, config, warned):
+    """Once, in its log."""
+    with capture_logs() as logged:
+        async with deployment.opened(**config):
+            pass
+    said = [event["event"] for event in logged if event["log_level"] == "warning"]
+    assert [event.partition(";")[0] for event in said] == warned
+
+
+async def test_the_issuer_of_tokens_is_a_part_like_the_others(deployment):
+    """Its health is that of whoever reads its keys; an issuer that is away makes no gateway unready."""
+    oidc = {"auth": ("jwt",), "oidc_issuer": "http://127.0.0.1:9", "oidc_audience": "cloudspan"}
+    async with deployment.opened(**oidc):
+        assert await _health_of(deployment, "gateway/issuer") == health_pb2.HealthCheckResponse.SERVING
+        assert deployment.gateway.readiness.is_ready
+
+
+async def test_audit_events_are_lines_of_a_file_too(deployment: Deployment, tmp_path: Path) -> None:
+    """Whole once the gateway has stopped."""
+    path = tmp_path / "audit.jsonl"
+    await deployment.plug_in()
+    async with deployment.opened(audit_log=path):
+        await refused(
+            server_pb2_grpc.ServerServiceStub(deployment.channel).DeleteServer(
+                server_pb2.DeleteServerRequest(name=f"{NAME}x")
+            )
+        )
+    (line,) = path.read_text().splitlines()
+    record = json.loads(json.loads(line)["record"])
+    assert (record["method"], record["resource"]) == ("cloudspan.v1.ServerService/DeleteServer", f"{NAME}x")
+
+
+async def test_an_audit_log_that_can_not_be_written_ends_the_start(deployment: Deployment, tmp_path: Path) -> None:
+    """Nobody believes that it is kept while it is not."""
+    with pytest.raises(PreconditionFailed, match="--audit-log"):
+        async with deployment.opened(audit_log=tmp_path / "missing" / "audit.jsonl"):
+            pass

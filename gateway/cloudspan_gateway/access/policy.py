@@ -10,16 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cloudspan.v1 import policy_pb2, tenant_pb2
-from cloudspan_common.errors import InvalidRequest, NotFound, NotPermitted
+from cloudspan_common.errors import NotFound, NotPermitted
 from cloudspan_gateway.access.access import EVERY_TENANT, OpenAccess
-from cloudspan_gateway.access.behalf import Behalf
 from cloudspan_gateway.access.names import EVERY, last, parent
 from cloudspan_gateway.access.permissions import ADMINISTER, BUILT_IN, Permissions
 from cloudspan_gateway.access.pools import PoolClusters
-from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.access.tenant_access import (
     EveryTenantAccess,
     Grant,
+    Standing,
     TenantAccess,
     Views,
     not_chosen,
@@ -34,11 +33,11 @@ if TYPE_CHECKING:
     from cloudspan_common.contract import Permission
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.access.access import Access, V
+    from cloudspan_gateway.access.principal import Principal
 
 Row = tenant_pb2.Tenant | tenant_pb2.Pool | policy_pb2.Role | policy_pb2.Binding
 DEFAULT_TENANT = "default"
 """Whose pools x-pool means where callers are not authenticated and x-tenant says no other."""
-_NO_PROJECT = "-"  # no platform has one of that id
 _MAX_KEPT = 4096
 
 
@@ -62,6 +61,7 @@ class Policy:
         self._by_member: dict[str, dict[str, list[_Role]]] = {}
         self._kept: dict[tuple[tuple[str, ...], str, str], Access] = {}
         self._open: dict[tuple[str, str], Access] = {}
+        self._views: dict[tuple[str, ...], Views] = {}
         for name in sorted(self.rows):
             self._index(self.rows[name])
 
@@ -159,27 +159,6 @@ class Policy:
             self._kept[key] = found
         return found
 
-    def behalf(self, subject: str, tenant: str, ref: ClusterRef) -> Behalf:
-        """Return on whose behalf an operation goes on: its caller, with the roles that it has now.
-
-        What was accepted is ended, or undone, whatever its caller has lost since. Where the caller's own pools don't
-        say which project of the cluster it is about (its role is gone, or was a group's), those of its tenant do.
-        """
-        if not subject:  # accepted while callers were not authenticated
-            return Behalf("", tenant)
-        try:
-            access = self.access(Principal(subject, tenant=tenant), tenant)
-        except (InvalidRequest, NotFound, NotPermitted):
-            return Behalf(subject, tenant, (), self._project_of(tenant, ref))
-        if access.sees(tenant, ref):
-            return Behalf(subject, tenant, access.roles, access.project(ref))
-        return Behalf(subject, tenant, access.roles, self._project_of(tenant, ref))
-
-    def _project_of(self, tenant: str, ref: ClusterRef) -> str:
-        """The project that all pools of a tenant have of a cluster; one that nothing is of where they don't agree."""
-        found = {project for pool in self.pools.get(tenant, {}).values() if (project := pool.project(ref)) is not None}
-        return "" if "" in found else found.pop() if len(found) == 1 else _NO_PROJECT
-
     def _made(self, principal: Principal, wanted: str) -> Access:
         members = principal.members
         having = self.tenants_of(members)
@@ -189,12 +168,22 @@ class Policy:
             tenants = [last(row.name) for row in self.tenants()]
             return EveryTenantAccess(self._role_ids(members, EVERY_TENANT), tenants, permissions_of)
         if not tenant:
-            return TenantAccess("", (), (), (), permissions_of)
+            return TenantAccess(Standing("", permissions_of), Views(()))
         limits = self._limits_of(tenant, may={principal.tenant, *having})
         pools = sorted(self.pools.get(tenant, {}).items())
         grants = (Grant(pool, self.permissions(members, tenant, name)) for name, pool in pools)
-        found = [grant for grant in grants if grant.permissions]
-        return TenantAccess(tenant, self._role_ids(members, tenant), found, limits, permissions_of)
+        found = tuple(grant for grant in grants if grant.permissions)
+        standing = Standing(tenant, permissions_of, self._role_ids(members, tenant), found, limits)
+        return TenantAccess(standing, self._views_of([grant.pool for grant in found]))
+
+    def _views_of(self, pools: Sequence[PoolClusters]) -> Views:
+        """Callers of the same pools share them, whatever else they may do there."""
+        key = tuple(pool.name for pool in pools)
+        if key not in self._views:
+            if len(self._views) >= _MAX_KEPT:
+                self._views.clear()
+            self._views[key] = Views(pools)
+        return self._views[key]
 
     def _default(self, own: str, having: Sequence[str]) -> str:
         """The tenant of a caller that says none."""
@@ -205,15 +194,15 @@ class Policy:
             raise not_chosen("the caller has roles in several tenants", named)
         return named[0] if named else EVERY_TENANT if having else ""
 
-    def _limits_of(self, tenant: str, may: set[str]) -> Sequence[tuple[str, Limits]]:
+    def _limits_of(self, tenant: str, may: set[str]) -> tuple[tuple[str, Limits], ...]:
         """The limits of a tenant in which the caller may act."""
         row = self.tenant(tenant)
         if row is None or not may & {tenant, EVERY_TENANT}:
             text = (
-                f"metadata {X_TENANT} says tenant {tenant!r}, which does not exist or in which the caller has no role; "
-                "SessionService.GetSession lists the caller's tenants"
+                f"metadata {X_TENANT} says tenant {tenant[:64]!r}, which does not exist or in which the caller has no "
+                "role; SessionService.GetSession lists the caller's tenants"
             )
-            raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant})
+            raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant[:64]})
         if row.disabled:
             text = f"tenant {tenant!r} is disabled; ask an administrator of the installation"
             raise NotPermitted(text, reason="TENANT_DISABLED", metadata={"tenant": tenant})
@@ -246,7 +235,7 @@ class OpenPoolAccess(OpenAccess):
     def __init__(self, tenant: str, pool: PoolClusters) -> None:
         super().__init__(tenant)
         self._pool = pool
-        self._views = Views(pool.names_platform, lambda ref: pool.project(ref) is not None)
+        self._views = Views([pool])
 
     def view(self, snapshot: V) -> V:
         return self._views.of(snapshot)
@@ -259,3 +248,12 @@ class OpenPoolAccess(OpenAccess):
 
     def project(self, ref: ClusterRef) -> str:
         return self._pool.project(ref) or ""
+
+
+def whole_table() -> Access:
+    """Return what the gateway's own work sees where callers are known, such as the steps of operations: every cluster.
+
+    What it meets on the way is shown to tenants in their operations, so its view has nothing that views leave out.
+    """
+    every = tenant_pb2.PoolCluster(cluster="platforms/-/clusters/-")
+    return OpenPoolAccess("", PoolClusters(tenant_pb2.Pool(clusters=[every])))

@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 
     from cloudspan.v1 import operation_pb2
     from cloudspan_common.clock import Clock
-    from cloudspan_gateway.access.behalf import Behalf
     from cloudspan_gateway.operations.metrics import OperationMetrics
-    from cloudspan_gateway.operations.model import Intent, Row
+    from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.shared_waits import SharedWaits
     from cloudspan_gateway.operations.slots import Slots
     from cloudspan_gateway.operations.stores.base import Claim, OperationStore
@@ -111,8 +110,6 @@ class Environment:
     """How long a cluster must be missing, while its platform serves, to count as removed."""
     waiting: Waiting
     metrics: OperationMetrics
-    behalf_of: Callable[[Intent], Behalf]
-    """On whose behalf the steps of an operation are taken, by what policy says now."""
 
 
 class Execution:
@@ -189,8 +186,8 @@ class Execution:
         except CloudspanError as error:
             return error
         self.row = await environment.store.begin_attempt(self._claim)
-        metadata, behalf = outgoing(intent.request_id, intent.traceparent), environment.behalf_of(intent)
-        question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata, behalf)
+        metadata = outgoing(intent.request_id, intent.traceparent)
+        question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata, intent.behalf)
         try:
             answer = await environment.forwarder.ask(endpoints, question, asks)
             return read_answer(step_pb2.StepResponse, answer, f"the adapter of {intent.cluster}")

@@ -15,7 +15,6 @@ from cloudspan.adapter.v1 import step_pb2
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.access.behalf import Behalf
 from cloudspan_gateway.operations.execution import Environment, Execution, Waiting, WakeSignal
 from cloudspan_gateway.operations.metrics import OperationMetrics
 from cloudspan_gateway.operations.shared_waits import SharedWaits
@@ -24,11 +23,11 @@ from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationSto
 from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.operations.config import OperationsConfig
-    from cloudspan_gateway.operations.model import Intent, Row
+    from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.router import Router
 
@@ -40,11 +39,6 @@ CLAIM_AT_ONCE = 200
 _OBSERVE_S = 30.0
 _PURGE_EVERY_S, _PURGE_AT_ONCE = 60.0, 1_000
 _AGAIN_S = 1.0  # after the store could not be asked
-
-
-def asked_by(intent: Intent) -> Behalf:
-    """Return the caller of an operation, where no policy says more of it."""
-    return Behalf(intent.caller, intent.tenant)
 
 
 class Runner:
@@ -64,8 +58,6 @@ class Runner:
         self._clock = clock or SystemClock()
         self.wake_signal = WakeSignal()
         """To be sent when something changed that operations may wait for."""
-        self.behalf_of: Callable[[Intent], Behalf] = asked_by
-        """On whose behalf steps are taken; asked anew for each step, since policy may have changed."""
         self._environment = Environment(
             store=store,
             router=router,
@@ -79,16 +71,12 @@ class Runner:
             removed_after_s=config.removed_after_s,
             waiting=Waiting(self._clock),
             metrics=metrics or OperationMetrics(),
-            behalf_of=self._behalf_of,
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._executions: dict[str, Execution] = {}
 
     def __repr__(self) -> str:
         return f"<Runner {len(self._tasks)} running | {self._environment.slots!r} | {self._environment.shared_waits!r}>"
-
-    def _behalf_of(self, intent: Intent) -> Behalf:
-        return self.behalf_of(intent)
 
     @property
     def running(self) -> Sequence[Row]:

@@ -222,8 +222,8 @@ class Forwarder:
         self._table.eject(instance, f"lost under {method}: {error.details()}")
         away = (error.details() or "").startswith(_NOT_CONNECTED)
         text = (
-            f"the adapter instance {instance} at {link.endpoint.address} was lost under {method} "
-            f"({error.details()}); it {'was not sent' if away else 'may have begun'}; see PlatformService.GetPlatform"
+            f"the adapter instance {instance} was lost under {method}; it "
+            f"{'was not sent' if away else 'may have begun'}; see PlatformService.GetPlatform"
         )
         reason = INSTANCE_AWAY if away else "INSTANCE_LOST"
         return Unreachable(text, reason=reason, metadata=metadata, retry_after_s=RETRY_AFTER_S)

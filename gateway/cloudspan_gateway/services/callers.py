@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.identity.password_login.passwords import Passwords
     from cloudspan_gateway.identity.session_rows import Lifetime
     from cloudspan_gateway.services.methods import ServiceMethod
+    from cloudspan_gateway.services.users import KeepEvents
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 
@@ -48,6 +49,8 @@ class CallerParts:
     """Where services are that log in by a handshake."""
     tls: Tls | None = None
     """What they are called with."""
+    keep: KeepEvents | None = None
+    """Keeps what the audit is to record of users in the transaction of their change."""
 
 
 class PasswordLogin:
@@ -70,7 +73,7 @@ class PasswordLogin:
         users = UserService(
             UserParts(
                 parts.database, self.logins, self.passwords, parts.grants, parts.cipher, parts.clock,
-                parts.installation, check,
+                parts.installation, check, parts.keep,
             )
         )  # fmt: skip
         yield from service_methods(_SESSION_SERVICE, sessions)

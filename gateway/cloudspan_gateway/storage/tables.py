@@ -64,6 +64,8 @@ operations = Table(
     Column("end_time", Double),
     Column("owner", String, nullable=False, server_default=""),  # who holds the claim; one of `gateways`
     Column("caller", String, nullable=False, server_default=""),  # the subject that asked for it
+    Column("roles", String, nullable=False, server_default=""),  # its roles then, a JSON list
+    Column("project", String, nullable=False, server_default=""),  # the only one that it may touch
     Column("code", String, nullable=False, server_default=""),  # what it ended with; empty before, and of old ones
     Column("reason", String, nullable=False, server_default=""),  # why it failed
     UniqueConstraint("id", name="operations_id"),
@@ -242,9 +244,9 @@ _INDEXES = (
     ("bindings_by_member", bindings, ("member",), ""),
     ("sessions_by_subject", sessions, ("subject",), ""),
     ("sessions_ended", sessions, ("expire_time",), ""),
-    ("audit_by_tenant", audit_events, ("tenant", "sequence"), ""),
+    ("audit_by_tenant", audit_events, ("tenant", "sequence"), "tenant <> ''"),
     ("audit_by_resource", audit_events, ("resource", "sequence"), "resource <> ''"),
-    ("audit_by_subject", audit_events, ("subject", "sequence"), ""),
+    ("audit_by_subject", audit_events, ("subject", "sequence"), "subject <> ''"),
     ("audit_by_operation", audit_events, ("operation",), "operation <> ''"),
     ("audit_failed", audit_events, ("sequence",), "outcome <> 'OK'"),
     ("audit_by_time", audit_events, ("create_time", "sequence"), ""),

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 from gateway.tests.calls import call
-from gateway.tests.known_callers import EAST, WEST, binding, pool, tenant
+from gateway.tests.known_callers import EAST, binding, pool, tenant
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudspan.v1 import cluster_pb2, policy_pb2, tenant_pb2
 from cloudspan_common.contract import Permission
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, NotPermitted
-from cloudspan_common.names import ClusterRef, parse_cluster
+from cloudspan_common.names import ClusterRef
+from cloudspan_common.registry import Instance
 from cloudspan_gateway.access.permissions import BUILT_IN, VERBS
-from cloudspan_gateway.access.policy import Policy
+from cloudspan_gateway.access.policy import Policy, whole_table
 from cloudspan_gateway.access.principal import Principal
-from cloudspan_gateway.routing.snapshot import ClusterRoute, PlatformRoute, Snapshot
+from cloudspan_gateway.routing.snapshot import (
+    EJECTED,
+    ClusterRoute,
+    Endpoint,
+    PlatformRoute,
+    Seen,
+    Snapshot,
+    nobody_serves,
+)
 from cloudspan_gateway.services.policy import PolicyService
 
 GET, STOP, MAKE = (f"cloudspan.v1.ServerService/{name}" for name in ("GetServer", "StopServer", "CreateServer"))
@@ -257,46 +266,11 @@ def test_built_in_roles_hold_what_the_one_before_holds_and_more() -> None:
     assert set(VERBS) == set(Permission.values()) - {0, 6, 7}
 
 
-GROUPED = (
-    tenant("acme"),
-    pool("acme", "dev", EAST, project="p1"),
-    binding("acme", "alice", "member", "dev"),
-    binding("-", "root", "admin"),
-    tenant("beta"),
-    pool("beta", "one", EAST, project="p1"),
-    pool("beta", "two", EAST, project="p2"),
-    pool("beta", "west", WEST),
-    binding("beta", "bob", "member", "two"),
-    tenant("away", disabled=True),
-    pool("away", "dev", EAST, project="p3"),
-)
-
-
-@pytest.mark.parametrize(
-    ("subject", "of", "cluster", "expected"),
-    [
-        ("users/alice", "acme", EAST, (("member",), "p1")),
-        ("users/alice", "acme", WEST, (("member",), "-")),
-        ("users/left", "acme", EAST, ((), "p1")),
-        ("users/bob", "beta", EAST, (("member",), "p2")),
-        ("users/left", "beta", EAST, ((), "-")),
-        ("users/left", "beta", WEST, ((), "")),
-        ("users/left", "away", EAST, ((), "p3")),
-        ("users/left", "gone", EAST, ((), "-")),
-        ("users/root", "-", EAST, (("admin",), "")),
-        ("users/root", "acme", EAST, (("admin",), "p1")),
-        ("", "blue", EAST, ((), "")),
-    ],
-)
-def test_an_operation_goes_on_for_whoever_asked_for_it_and_in_no_other_project(
-    subject: str, of: str, cluster: str, expected: tuple[tuple[str, ...], str]
-) -> None:
-    """Also when the caller has lost its role since, or had it by a group: then the tenant's pools say the project.
-
-    Where they don't agree, or the tenant has the cluster no more, it is one that nothing is of: what was not begun is
-    refused, what was begun can be ended.
-    """
-    policy = Policy(GROUPED, 1)
-    behalf = policy.behalf(subject, of, parse_cluster(cluster))
-    assert (behalf.subject, behalf.tenant) == (subject, of)
-    assert (behalf.roles, behalf.project) == expected
+def test_the_gateways_own_work_reaches_every_cluster_and_shows_nothing_of_other_tenants() -> None:
+    """Why an instance is in its state may name their clusters, and the stage of an operation says it."""
+    instance = Instance("i-1", "x", "127.0.0.1:1", (1, 1), "1.0")
+    seen = Seen(instance, Endpoint("i-1", "127.0.0.1:1"), EJECTED, "claims platforms/x/clusters/two")
+    platforms = {tag: replace(route, instances=(seen,)) for tag, route in SNAPSHOT.platforms.items()}
+    view = whole_table().view(Snapshot(MappingProxyType(platforms)))
+    assert [route.ref for route in view.matching(ClusterRef("-", "-"))] == list(CLUSTERS)
+    assert "claims" not in str(nobody_serves(view.platform("x"), CLUSTERS[0]))

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from gateway.tests.accesses import Tokens
 from gateway.tests.callers import get_server
 from gateway.tests.hand_made_adapter import GET_SERVER, LIST_SERVERS, TOOLS, Say
 from gateway.tests.known_callers import EAST, Guarded, as_user, binding, pool, tenant
 from gateway.tests.scripted_adapter import DONE
-from gateway.tests.signing_gateway import SigningGateway
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common.caller_context import LIFE_S, Bound, Claims, kid_of, pair_key, proof, verified
 from cloudspan_common.errors import Unreachable
 from cloudspan_common.registry.context_keys import ContextKeys, MemoryKeys
 from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.access.access import OpenAccess
 from cloudspan_gateway.access.behalf import GATEWAY, Behalf
-from cloudspan_gateway.app import Gateway
 from cloudspan_gateway.metadata import CONTEXT, PROOF
 from cloudspan_gateway.routing.context import RENEW_S, ROTATE_S, ContextSigner
 
@@ -176,21 +176,34 @@ async def contexts_of(deployment: Any, adapter: Any) -> list[tuple[str, Claims]]
     return [(path, verified(context, keys[kid_of(context)].signing)) for path, context in sent]
 
 
+AS_ALICE = ("authorization", "Bearer s_alice")
+
+
+@pytest.fixture
+def known(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alice may do everything in any tenant."""
+    tokens = Tokens(s_alice="alice")
+    monkeypatch.setattr("cloudspan_gateway.app.Gateway._authenticators", lambda _self: (tokens,))
+    deployment.access_of = lambda _principal, tenant: OpenAccess(tenant)
+
+
+@pytest.mark.usefixtures("known")
 async def test_every_call_to_an_adapter_is_signed(deployment: Any) -> None:
     """A read, a list over all clusters and a stream of a service that only the adapter knows."""
     adapter = await deployment.plug_in()
     adapter.answers[LIST_SERVERS] = _nothing
-    async with deployment.opened(SigningGateway):
-        await get_server(deployment.channel, metadata=(("x-tenant", "blue"),))
+    async with deployment.opened(auth=("sessions",)):
+        await get_server(deployment.channel, metadata=(AS_ALICE, ("x-tenant", "blue")))
         servers = server_pb2_grpc.ServerServiceStub(deployment.channel)
-        await servers.ListServers(server_pb2.ListServersRequest(parent="platforms/-/clusters/-"))
+        await servers.ListServers(server_pb2.ListServersRequest(parent="platforms/-/clusters/-"), metadata=(AS_ALICE,))
         codec = {"request_serializer": Say.SerializeToString, "response_deserializer": Say.FromString}
         echo = deployment.channel.unary_unary(f"/{TOOLS}/Echo", **codec)
-        await echo(Say(value="a"), metadata=(("x-platform", "openstack"),))
+        await echo(Say(value="a"), metadata=(AS_ALICE, ("x-platform", "openstack")))
         found = await contexts_of(deployment, adapter)
     assert [path for path, _ in found] == [GET_SERVER, LIST_SERVERS, f"/{TOOLS}/Echo"]
     assert [claims.method for _, claims in found] == [path[1:] for path, _ in found]
     assert [claims.tenant for _, claims in found] == ["blue", "", ""]
+    assert {claims.sub for _, claims in found} == {"users/alice"}
     assert {(claims.aud, claims.iss) for _, claims in found} == {("openstack", "main")}
 
 
@@ -220,15 +233,16 @@ async def test_calls_are_on_behalf_of_their_caller_and_steps_of_whoever_asked_fo
     assert all("authorization" not in sent for _, sent, _ in adapter.calls)
 
 
-@pytest.mark.parametrize("kind", [Gateway, SigningGateway])
-async def test_what_a_caller_sends_as_its_context_is_dropped(deployment: Any, kind: type[Gateway]) -> None:
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("authenticates", [False, True])
+async def test_what_a_caller_sends_as_its_context_is_dropped(deployment: Any, *, authenticates: bool) -> None:
     """Only the gateway's own word reaches an adapter, and none where callers are not authenticated."""
     adapter = await deployment.plug_in()
-    async with deployment.opened(kind):
-        await get_server(deployment.channel, metadata=((CONTEXT, "forged"), (PROOF, "forged")))
-        assert bool(await deployment.registry.context_keys.read()) is (kind is SigningGateway)
+    async with deployment.opened(auth=("sessions",) if authenticates else ()):
+        await get_server(deployment.channel, metadata=(AS_ALICE, (CONTEXT, "forged"), (PROOF, "forged")))
+        assert bool(await deployment.registry.context_keys.read()) is authenticates
     sent = adapter.calls[0][1]
-    assert (CONTEXT in sent, PROOF in sent) == (kind is SigningGateway, False)
+    assert (CONTEXT in sent, PROOF in sent) == (authenticates, False)
     assert "forged" not in sent.values()
 
 

@@ -17,7 +17,9 @@ from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
 from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, LoginRefused, Unsupported, Violation
 from cloudspan_common.listing import mask as masks
+from cloudspan_common.logs import log_call
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
+from cloudspan_common.redaction import masked_text
 from cloudspan_common.requests import parsed
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
@@ -80,6 +82,9 @@ class ContractServicer:
     async def answered(self, method: str, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
         """Return what `answer` returns; end the call with the status of whatever it raises. Counts it either way."""
         began, code = time.perf_counter(), grpc.StatusCode.CANCELLED
+        request_id = masked_text(tags_of(context).get("x-request-id", ""))
+        if request_id:
+            structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             result = await answer()
             code = grpc.StatusCode.OK
@@ -92,7 +97,9 @@ class ContractServicer:
             code = defect.code
             await self._abort(context, defect)
         finally:
-            self._metrics.ended(method, code, time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+            self._metrics.ended(method, code, took_s)
+            log_call(__name__, "call ended", _fields(method, code, took_s))
         context.set_trailing_metadata(self._stamp)
         return result
 
@@ -141,6 +148,7 @@ class ContractServicer:
         elif str(ref) != value:
             raise malformed(value, method.routed_field, "platforms/{platform}/clusters/{cluster}")
         _check_tags(ref, tags, method.routed_field)
+        structlog.contextvars.bind_contextvars(cluster=ref.cluster)
         served = self._clusters.get_usable(ref, method.routed_field)
         call = Call(
             cluster=ref,
@@ -200,6 +208,12 @@ def bind_log(call: Call) -> None:
     """Have every line that is logged under a call say its request id, which the gateway's has too, and its tenant."""
     fields = {"request_id": call.request_id, "tenant": call.caller.tenant}
     structlog.contextvars.bind_contextvars(**{key: value for key, value in fields.items() if value})
+
+
+def _fields(method: str, code: grpc.StatusCode, took_s: float) -> dict[str, str | int | float]:
+    """Return what is logged of every call: with what was bound meanwhile, such as its operation."""
+    known = structlog.contextvars.get_contextvars()
+    return {"method": method, **known, "code": code.name, "ms": round(took_s * 1000, 1)}
 
 
 def _mutation(name: str) -> contract.Method:
