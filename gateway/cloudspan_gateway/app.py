@@ -251,9 +251,6 @@ class Gateway:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()
                 parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
-            if self.signer is not None:
-                await self.signer.start()
-                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             async with self._in_background(*parts):
                 # The first calls must not hear of unknown platforms only because nobody was asked yet.
                 await self.table.settled(self.config.wait_for_adapters)

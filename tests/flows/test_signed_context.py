@@ -4,28 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
-from gateway.tests.signing_gateway import SigningGateway
 from tests.harness.clouds import MAIN, create_request, memory_cluster
 from tests.harness.in_process import Deployment, deployment
 
 from cloudspan.client import AsyncClient, errors, result_of, waiting
-from cloudspan.v1 import cluster_pb2, orphan_pb2, platform_pb2, server_pb2
+from cloudspan.v1 import cluster_pb2, orphan_pb2, server_pb2
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_gateway.app import build
+from cloudspan_gateway.access.access import Access, OpenAccess
+from cloudspan_gateway.access.principal import Principal
+from cloudspan_gateway.app import Gateway, build
+from cloudspan_gateway.call import Call
 from cloudspan_gateway.config import GatewayConfig
 
 ALL = "platforms/-/clusters/-"
 Lists = server_pb2.ListServersRequest
 
 
+class _Alice:
+    """Takes every caller for alice."""
+
+    name = "sessions"
+
+    async def authenticate(self, _call: Call) -> Principal:
+        return Principal("users/alice")
+
+
+class Signing(Gateway):
+    """A gateway that knows its callers, who may do everything, and so signs what it asks adapters."""
+
+    def __init__(self, config: GatewayConfig, registry: MemoryRegistry) -> None:
+        super().__init__(replace(config, auth=("sessions",)), registry)
+
+    def _authenticators(self) -> tuple[_Alice]:
+        return (_Alice(),)
+
+    def _access_of(self, _principal: Principal, tenant: str) -> Access:
+        return OpenAccess(tenant)
+
+
 @pytest.fixture
 async def running() -> AsyncIterator[Deployment]:
     """A gateway that signs, and one adapter."""
-    async with deployment(memory_cluster(), kind=SigningGateway) as opened:
+    async with deployment(memory_cluster(), kind=Signing, token="alice") as opened:
         yield opened
 
 
@@ -46,8 +71,8 @@ async def test_a_users_day_goes_through_signed_calls(running: Deployment) -> Non
 
 async def test_whoever_calls_the_adapter_itself_is_refused(running: Deployment) -> None:
     """Its port is no way around the gateway, whatever is sent there."""
-    address = await running.client.platforms.GetPlatform(platform_pb2.GetPlatformRequest(name="platforms/memory"))
-    async with AsyncClient(address.instances[0].address, timeout_s=5) as direct:
+    (seen,) = running.gateway.table.snapshot.platforms["memory"].instances
+    async with AsyncClient(seen.instance.address, timeout_s=5) as direct:
         for metadata in ((), (("x-cloudspan-context", "forged"),), (("authorization", "Bearer token"),)):
             with pytest.raises(errors.CloudspanError, match="needs a context signed by a gateway") as refused:
                 await direct.servers.ListServers(Lists(parent=MAIN), metadata=metadata)

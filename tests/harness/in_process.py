@@ -87,7 +87,7 @@ class Deployment:
 
 @asynccontextmanager
 async def deployment(
-    *clusters: Cluster, settle: float = 0.2, retries: bool = False, kind: type[Gateway] = Gateway
+    *clusters: Cluster, settle: float = 0.2, retries: bool = False, kind: type[Gateway] = Gateway, token: str = ""
 ) -> AsyncIterator[Deployment]:
     """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
     registry = MemoryRegistry()
@@ -98,7 +98,7 @@ async def deployment(
         by_platform.setdefault(cluster.ref.platform, []).append(cluster)
     async with gateway.running():
         address = f"127.0.0.1:{gateway.server.port}"
-        async with AsyncClient(address, timeout_s=10, retries=retries) as client:
+        async with AsyncClient(address, timeout_s=10, retries=retries, token=token) as client:
             running = Deployment(gateway, registry, client)
             try:
                 for served in by_platform.values():

@@ -76,7 +76,7 @@ def kid_of(context: str) -> str:
     """
     try:
         header = jwt.get_unverified_header(context) if len(context) <= MAX_CHARS else {}
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, RecursionError) as error:  # JSON may be nested, in as little as 6 KiB
         raise ValueError("it is not a JWS") from error
     kid = header.get("kid")
     if header.get("typ") != _TYPE or header.get("alg") != _ALGORITHM or not isinstance(kid, str):
@@ -94,7 +94,7 @@ def verified(context: str, signing: bytes) -> Claims:
     try:
         found = jwt.decode(context, key, algorithms=[_ALGORITHM], options=_CHECKED_HERE)  # type: ignore[arg-type]
         return msgspec.convert(found, Claims, strict=True)
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, RecursionError) as error:
         raise ValueError("its signature is not valid") from error
     except msgspec.ValidationError as error:
         raise ValueError(f"it does not say what a context says ({error})") from error

@@ -221,7 +221,8 @@ class Handshakes:
                 body = await verify(request.SerializeToString(), timeout=VERIFY_S)
             own = session_pb2.VerifyTokenResponse.FromString(body).own
         except grpc.aio.AioRpcError as error:
-            return f"{at.address} answered {error.code().name}: {(error.details() or '')[:200]}"
+            said = (error.details() or "").replace(token, "its token")
+            return f"{at.address} answered {error.code().name}: {said[:200]}"
         except (TimeoutError, DecodeError, CloudspanError) as error:
             return f"{at.address} did not answer in {VERIFY_S:.0f} s, or not with a VerifyTokenResponse: {error!r:.200}"
         return "" if own else f"{at.address} says that the token is not its own"

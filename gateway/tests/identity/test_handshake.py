@@ -12,12 +12,13 @@ from typing import Any
 
 import grpc
 import pytest
+from gateway.tests import postgres_server
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from cloudspan.v1 import session_pb2, session_pb2_grpc
 from cloudspan_common import errors, grpcs
-from cloudspan_common.errors import CloudspanError, Unreachable
+from cloudspan_common.errors import CloudspanError, Unauthenticated, Unreachable
 from cloudspan_common.grpcs import Tls
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_common.registry.services import ServiceAddress
@@ -30,6 +31,7 @@ from cloudspan_gateway.identity import handshake
 from cloudspan_gateway.identity.handshake import HandshakeParts, Handshakes, Pauses
 from cloudspan_gateway.services.handshake import HandshakeService
 from cloudspan_gateway.services.methods import ServiceMethod, service_methods
+from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import used_tokens
 
 Session = session_pb2.Session
@@ -238,6 +240,20 @@ async def fails() -> None:
     raise PermissionError
 
 
+async def test_a_service_that_repeats_the_token_does_not_get_it_into_the_log(place: Place) -> None:
+    """What a service says of a failure is logged, for the operator."""
+    token = place.billing.new_token()
+
+    async def repeats() -> None:
+        raise PermissionError(token)
+
+    place.billing.answer = repeats
+    with capture_logs() as logs:
+        await place.refused(token=token)
+    assert "its token" in f"{logs}"
+    assert token not in f"{logs}"
+
+
 @pytest.mark.parametrize("answer", [never, too_long, fails], ids=lambda answer: answer.__name__)
 async def test_a_service_that_does_not_answer_properly_is_not_logged_in(
     place: Place, answer: Any, monkeypatch: pytest.MonkeyPatch
@@ -375,3 +391,24 @@ async def test_the_session_of_a_service_is_one_like_any_other() -> None:
         await sessions.DeleteSession(session_pb2.DeleteSessionRequest(), metadata=(credential,))
         with pytest.raises(grpc.aio.AioRpcError, match="the session has ended"):
             await sessions.GetSession(session_pb2.GetSessionRequest(), metadata=(credential,))
+
+
+async def test_a_token_works_at_one_of_two_gateways() -> None:
+    """They share a database, and ask the service at the same time."""
+    place, url = Place(), postgres_server.needed().new_database()
+    async with AsyncExitStack() as stack:
+        address = await place.serve(place.billing)
+        stack.push_async_callback(place.server.stop, None)
+        place.registry.put_service("billing", ServiceAddress(address, "billing"))
+        gateways = []
+        for _ in range(2):
+            database = await open_database(url)
+            stack.push_async_callback(database.close)
+            gateways.append(Handshakes(HandshakeParts(place.registry, place.sessions, database, place.clock)))
+        for _ in range(5):
+            token = place.billing.new_token()
+            logins = (gateway.log_in("billing", token, "ipv4:192.0.2.1:1") for gateway in gateways)
+            outcomes = await asyncio.gather(*logins, return_exceptions=True)
+            assert sorted(isinstance(outcome, Unauthenticated) for outcome in outcomes) == [False, True]
+            await place.clock.advance(handshake.LONGEST_PAUSE_S)
+    assert len(place.sessions.made) == 5

@@ -82,9 +82,8 @@ class ContractServicer:
     async def answered(self, method: str, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
         """Return what `answer` returns; end the call with the status of whatever it raises. Counts it either way."""
         began, code = time.perf_counter(), grpc.StatusCode.CANCELLED
-        request_id = masked_text(tags_of(context).get("x-request-id", ""))
-        if request_id:
-            structlog.contextvars.bind_contextvars(request_id=request_id)
+        said = {"request_id": masked_text(tags_of(context).get("x-request-id", "")), "tenant": caller().tenant}
+        structlog.contextvars.bind_contextvars(**{key: value for key, value in said.items() if value})
         try:
             result = await answer()
             code = grpc.StatusCode.OK
@@ -160,7 +159,6 @@ class ContractServicer:
             cloud=served.abilities.cloud,
             caller=caller(),
         )
-        bind_log(call)
         return call, served
 
     async def take_step(self, step: step_pb2.StepRequest, context: Context) -> step_pb2.StepResponse:
@@ -202,12 +200,6 @@ class ContractServicer:
             if step.validate_only and not answer.HasField("error"):
                 answer.response.Pack(await preconditions.preview(call, method, request, abilities))
         return answer
-
-
-def bind_log(call: Call) -> None:
-    """Have every line that is logged under a call say its request id, which the gateway's has too, and its tenant."""
-    fields = {"request_id": call.request_id, "tenant": call.caller.tenant}
-    structlog.contextvars.bind_contextvars(**{key: value for key, value in fields.items() if value})
 
 
 def _fields(method: str, code: grpc.StatusCode, took_s: float) -> dict[str, str | int | float]:

@@ -29,7 +29,7 @@ from cloudspan_kit.engine.run import MIN_WRITE_S
 from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
 from cloudspan_kit.serve.context import caller
-from cloudspan_kit.serve.servicer import bind_log, tags_of
+from cloudspan_kit.serve.servicer import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,6 @@ def _called(
         cloud=served.abilities.cloud,
         caller=caller(),
     )
-    bind_log(call)
     return call, served
 
 

@@ -96,7 +96,7 @@ async def test_a_driver_hears_on_whose_behalf_it_is_called(place: Place) -> None
     """Tenant, user, roles and project, and the request id that the context is for."""
     await place.get(place.gateway.whole(Bound(GET, "request-1", "00-a")))
     assert [(call.caller, call.request_id) for call in place.servers.calls] == [(ALICE, "request-1")]
-    assert place.servers.logged == [{"request_id": "request-1", "tenant": "team"}]
+    assert place.servers.logged == [{"request_id": "request-1", "tenant": "team", "cluster": "east"}]
 
 
 async def test_an_adapter_tells_the_key_for_proofs_and_takes_them(place: Place) -> None:

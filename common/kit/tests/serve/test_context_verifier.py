@@ -96,6 +96,8 @@ FORGED: dict[str, Forged] = {
     "no text": lambda _: "",
     "no JWS": lambda _: "context",
     "dots": lambda _: "..",
+    "nested too deeply": lambda _: base64.urlsafe_b64encode(b"[" * 4000).decode() + ".e30.AA",
+    "a header that is nested": lambda _: base64.urlsafe_b64encode(b'{"alg":' + b"[" * 4000).decode() + ".e30.AA",
     "alg none": lambda g: _unsigned(g, "none"),
     "alg NONE": lambda g: _unsigned(g, "NONE"),
     "alg EdDSA without a signature": lambda g: _unsigned(g, "EdDSA"),
