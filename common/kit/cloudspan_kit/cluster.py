@@ -38,6 +38,17 @@ UNSAFE = cluster_pb2.MethodCapability.CREATE_SAFETY_NONE
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf a call is made, as the gateway says."""
+
+    tenant: str = ""
+    user: str = ""
+    roles: tuple[str, ...] = ()
+    project: str = ""
+    """The platform's id of the only project that the call may touch; empty for all that the credentials reach."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The context of one call; immutable, handed down, never ambient."""
 
@@ -52,6 +63,12 @@ class Call:
     """The resource's fields that the caller asks for by a read mask; empty for all of them."""
     cloud: object = field(default=None, repr=False)
     """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
+    caller: Caller = Caller()
+
+    @property
+    def project(self) -> str:
+        """The name of the only project that the call may touch; empty for all of them."""
+        return self.cluster.resource("projects", self.caller.project) if self.caller.project else ""
 
     def wants(self, *fields: str) -> bool:
         """Whether one of these fields is asked for: what costs a native call more need not be read otherwise."""
@@ -143,6 +160,13 @@ class Cluster(Protocol):
 
     def describe(self) -> cluster_pb2.Cluster:
         """Return its health as of now, from memory; the kit adds name and capabilities."""
+        ...
+
+    async def project(self, call: Call) -> str:
+        """Return the id of the project that its credentials create in; empty where the platform has no projects.
+
+        Asked only for callers who have one project of the cluster; it may log in for it, and raises what that raises.
+        """
         ...
 
     async def check(self, call: Call) -> Sequence[Stage]:
