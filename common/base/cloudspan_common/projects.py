@@ -59,6 +59,14 @@ class Bound:
     has_projects: bool
     """Whether resources of the kind belong to projects."""
 
+    def shows(self, resource: Any) -> bool:
+        """Whether a resource is seen; takes from one that is shared what an administrator alone is told of it."""
+        if not self.sees(resource):
+            return False
+        if self.has_projects and not self.owns(resource):
+            resource.ClearField("native")
+        return True
+
     def within(self, wanted: Filter) -> Filter:
         """Return the filter for what is seen and matches `wanted` too."""
         if self.filter.root is None or wanted.root is None:

@@ -184,10 +184,15 @@ class FanOut:
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
         started, code = time.monotonic(), Code.CANCELLED
+        project = call.access.project(part.ref)
         try:
+            if project:
+                question = self._forwarder.projects.widened(method, part.ref, project, question)
             asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name), asked)
             believed = _believed(method, part.ref, answer, count)
+            if project:
+                self._forwarder.projects.keep(method, part.ref, project, request, believed)
             code = Code.OK
             return believed
         except CloudspanError as error:

@@ -8,7 +8,7 @@ another one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -16,12 +16,15 @@ from google.protobuf.message import DecodeError, Message
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, OutOfTime, PlatformFault, Unreachable
 from cloudspan_gateway.metadata import passed_back
+from cloudspan_gateway.routing.projects import ProjectCheck
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cloudspan_common.contract import Method
     from cloudspan_common.deadlines import Deadline
+    from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.metadata import Metadata
     from cloudspan_gateway.routing.channels import Link
@@ -83,6 +86,7 @@ class Forwarder:
         self._channels = table.channels
         self.retries = 0
         """Calls that were sent to another instance."""
+        self.projects = ProjectCheck()
 
     def __repr__(self) -> str:
         return f"<Forwarder over {self._table!r}, {self.retries} retries>"
@@ -107,6 +111,23 @@ class Forwarder:
                 return await self._unary_once(link, call)
             except grpc.aio.AioRpcError as error:
                 self._note(link, error, call, again=again and len(tried) < MAX_TRIES)
+
+    async def read(self, method: Method, endpoints: Endpoints, call: Call, ref: ClusterRef) -> bytes:
+        """Return what one of a cluster's endpoints answers to a read, but for what the caller's project does not have.
+
+        Raises:
+            NotFound: It is another project's.
+            CloudspanError: See `unary`.
+        """
+        project = call.access.project(ref)
+        if not project:
+            return await self.unary(endpoints, call, again=True)
+        asked: Any = call.target.message
+        call.target = call.target._replace(body=self.projects.widened(method, ref, project, asked).SerializeToString())
+        answered = await self.unary(endpoints, call, again=True)
+        answer = read_answer(method.response, answered, f"the adapter of {ref}")
+        self.projects.keep(method, ref, project, asked, answer)
+        return answer.SerializeToString()
 
     async def _unary_once(self, link: Link, call: Call) -> bytes:
         call.served_by, call.tries = link.endpoint.instance_id, call.tries + 1

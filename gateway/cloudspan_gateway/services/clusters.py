@@ -22,8 +22,8 @@ class ClusterService:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def get_cluster(self, request: cluster_pb2.GetClusterRequest, _call: Call) -> cluster_pb2.Cluster:
-        return viewed(self._cluster(request.name), request.view, cluster_pb2.CLUSTER_VIEW_FULL)
+    async def get_cluster(self, request: cluster_pb2.GetClusterRequest, call: Call) -> cluster_pb2.Cluster:
+        return viewed(_of_project(self._cluster(request.name), call), request.view, cluster_pb2.CLUSTER_VIEW_FULL)
 
     async def list_clusters(
         self, request: cluster_pb2.ListClustersRequest, call: Call
@@ -31,7 +31,7 @@ class ClusterService:
         tag = platform_tag(request.parent, "parent") if request.parent else call.tags.get(PLATFORM, WILDCARD)
         routes = self._table.snapshot.matching(ClusterRef(tag, WILDCARD))
         page, token = page_by_name(LIST_CLUSTERS, request, (route.cluster for route in routes))
-        shown = [viewed(cluster, request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for cluster in page]
+        shown = [viewed(_of_project(one, call), request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for one in page]
         return cluster_pb2.ListClustersResponse(clusters=shown, next_page_token=token)
 
     async def get_capabilities(
@@ -44,3 +44,15 @@ class ClusterService:
         if ref.is_wildcard or str(ref) != name:
             raise malformed(name, "name", "platforms/{platform}/clusters/{cluster}")
         return self._table.snapshot.cluster(ref).cluster
+
+
+def _of_project(cluster: cluster_pb2.Cluster, call: Call) -> cluster_pb2.Cluster:
+    """Return a cluster with the caller's project in place of the one that its credentials are scoped to."""
+    ref = parse_cluster(cluster.name, "name")
+    project = call.access.project(ref)
+    if not project:
+        return cluster
+    shown = cluster_pb2.Cluster()
+    shown.CopyFrom(cluster)
+    shown.project = ref.resource("projects", project)
+    return shown

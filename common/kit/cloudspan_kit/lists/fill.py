@@ -153,11 +153,8 @@ async def _of_project(
     seen, bound = projects.bound(resource, call.project), with_owner(call, resource)
     ask = replace(ask, filter=seen.within(ask.filter))
     listed: Listed[Any] = await fill(lambda query: function(bound, query), ask)
-    if seen.has_projects and call.full:
-        for item in listed.items:
-            if not seen.owns(item):
-                item.ClearField("native")  # what an administrator is told of what everybody shares
-    return replace(listed, partial=_PARTIAL if listed.partial or listed.unread else "", unread=())
+    items = [item for item in listed.items if seen.shows(item)] if call.full else listed.items
+    return replace(listed, items=items, partial=_PARTIAL if listed.partial or listed.unread else "", unread=())
 
 
 async def everything(

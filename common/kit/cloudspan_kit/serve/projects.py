@@ -35,17 +35,15 @@ async def read(call: Call, method: contract.Method, request: Message, abilities:
     if not call.project:
         return await function(call, request)
     name, response = contract.routed_value(method, request), cast("Descriptor", method.response.DESCRIPTOR)
+    seen = projects.bound(response, call.project)
     if method.collection in projects.OF_PROJECTS and call.id != call.caller.project:
         raise projects.missing(name)
     try:
         resource = await function(with_owner(call, response), request)
     except (Forbidden, NotFound):  # a cloud that refuses one and does not find another would tell them apart
         raise projects.missing(name) from None
-    seen = projects.bound(response, call.project)
-    if not seen.sees(resource):
+    if not seen.shows(resource):
         raise projects.missing(name)
-    if seen.has_projects and not seen.owns(resource):
-        resource.ClearField("native")  # what an administrator is told of what everybody shares
     return resource
 
 
