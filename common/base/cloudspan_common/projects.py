@@ -3,13 +3,15 @@
 Where one credential serves several projects of a cluster, a pool names the one that its tenant has. The kit keeps
 adapters to it, and the gateway checks their answers once more; both go by what stands here, in the same words.
 
-What belongs to no project, such as a zone, is read by all. What belongs to another project is read where it is shared
-with everybody, and otherwise does not exist. A resource that should name its project and does not is another's.
+What belongs to no project, such as a zone, is read by all, and changed where the credentials themselves are of the
+project. What belongs to another project is read where it is shared with everybody, and otherwise does not exist. A
+resource that should name its project and does not is another's.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +33,15 @@ OF_PROJECTS = frozenset({"projects", "quotas"})
 """Collections whose ids are those of projects: another project's is not even asked for."""
 
 # What everybody may read, though it is another project's or none's: a filter of the kind's own fields. Kinds that do
-# not stand here share nothing if they have a project, and everything if they have none (zones, key pairs).
+# not stand here share nothing if they have a project, and everything if they have none (zones).
 _SHARED = {
     "Network": "shared = true OR external = true",
     "Image": "visibility = PUBLIC OR visibility = COMMUNITY",
     # Which projects have access to a private one is not told, so it is taken for another's.
     "Flavor": "visibility != PRIVATE",
     "VolumeType": "visibility != PRIVATE",
+    # Of the credentials' user where the platform gives them to users.
+    "KeyPair": "user:*",
 }
 # References by which a request changes what it names, beside those that a method declares in `also`.
 _CHANGING = frozenset({"cloudspan.v1.Subnet.network"})
@@ -56,16 +60,20 @@ class Bound:
     """Whether a message is of the project; never of a kind without projects."""
     fields: frozenset[str]
     """The fields that the two look at, with `name`: without them a message can't be judged."""
-    has_projects: bool
-    """Whether resources of the kind belong to projects."""
+    owner: str
+    """The field that names the project; empty for a kind without projects."""
 
     def shows(self, resource: Any) -> bool:
         """Whether a resource is seen; takes from one that is shared what an administrator alone is told of it."""
         if not self.sees(resource):
             return False
-        if self.has_projects and not self.owns(resource):
+        if self.is_anothers(resource):
             resource.ClearField("native")
         return True
+
+    def is_anothers(self, resource: Any) -> bool:
+        """Whether a resource that is seen is another project's, rather than nobody's."""
+        return bool(self.owner and getattr(resource, self.owner)) and not self.owns(resource)
 
     def within(self, wanted: Filter) -> Filter:
         """Return the filter for what is seen and matches `wanted` too."""
@@ -81,13 +89,13 @@ def bound(resource: Descriptor, project: str) -> Bound:
     owner = "project" if "project" in resource.fields_by_name else "name" if resource.name == "Project" else ""
     own = Filter.parse(f'{owner} = "{project}"' if owner else "", resource)
     seen = Filter.parse(" OR ".join(filter(None, (own.text, shared))), resource)
-    looked_at = {name for name in resource.fields_by_name if name in shared.split()}
+    looked_at = set(re.findall(r"\w+", shared)).intersection(resource.fields_by_name)
     return Bound(
         seen,
         predicate(seen),
         predicate(own) if owner else lambda _: False,
         frozenset({"name", *looked_at, *filter(None, (owner,))}),
-        bool(owner),
+        owner,
     )
 
 

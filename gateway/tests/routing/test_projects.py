@@ -1,4 +1,4 @@
-"""The gateway's own look at what adapters answer to callers who have one project, where an adapter forgets to keep to it."""
+"""The gateway's own look at what adapters answer to callers who have one project, where an adapter does not."""
 
 from __future__ import annotations
 

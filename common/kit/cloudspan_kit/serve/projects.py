@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from cloudspan_kit.serve.capabilities import Abilities
 
 
+WITHIN_PROJECT = "within_project"
+"""Class attribute of an options' Struct: the names of those that reach nothing but what the request is about."""
+
+
 async def read(call: Call, method: contract.Method, request: Message, abilities: Abilities) -> Any:
     """Return what a method that reads one resource answers; `call.id` is the resource's.
 
@@ -53,12 +57,14 @@ async def check(call: Call, method: contract.Method, request: Message, abilities
     Raises:
         NotFound: It names what does not exist, or what is another project's, in the same words.
         Forbidden: SHARED_BY_ALL: It would change what the project may only read.
+            OPTION_BEYOND_PROJECT: It has an option that its Struct does not name in `within_project`.
         PreconditionFailed: OTHER_PROJECT_OF_POOL: It would make something in another project.
     """
     if method.collection:
         await _check_named(call, contract.routed_value(method, request), method.collection, abilities, changes=True)
     else:
         await _check_own(call, abilities)
+    _check_options(method, request, abilities)
     checked = set()
     for reference in projects.references(method, request):
         if (reference.name, reference.changes) not in checked:
@@ -85,12 +91,22 @@ async def _check_named(
     resource = await read(one, getter, getter.request(name=name), abilities)
     if not changes or seen.owns(resource):
         return
-    if seen.has_projects or await abilities.own_project(call) != call.caller.project:
+    if seen.is_anothers(resource) or await abilities.own_project(call) != call.caller.project:
         text = (
             f"{name} is shared with the project that your pool has of {call.cluster}, which may read it and not change "
             "it; ask whoever it belongs to"
         )
         raise Forbidden(text, reason="SHARED_BY_ALL", resource=name)
+
+
+def _check_options(method: contract.Method, request: Any, abilities: Abilities) -> None:
+    """Raise Forbidden for options that name something or need an administrator: whose it is can't be checked."""
+    given = set(request.options.fields) if "options" in method.request.DESCRIPTOR.fields_by_name else set()
+    allowed: frozenset[str] = getattr(abilities.capability(method).options, WITHIN_PROJECT, frozenset())
+    if beyond := sorted(given - allowed):
+        names = ", ".join(f"options.{name}" for name in beyond)
+        text = f"{names}: not for a pool that has one project of the cluster alone; leave out what reaches beyond it"
+        raise Forbidden(text, reason="OPTION_BEYOND_PROJECT")
 
 
 async def _check_own(call: Call, abilities: Abilities) -> None:
@@ -111,7 +127,7 @@ async def marked(call: Call, collection: str, rows: Sequence[Marked], abilities:
         return rows
     listing = contract.lister(collection)
     seen = projects.bound(cast("Descriptor", listing.item.DESCRIPTOR), call.project)
-    if not seen.has_projects:  # it belongs to the credentials
+    if not seen.owner:  # it belongs to the credentials
         return rows if await abilities.own_project(call) == call.caller.project else ()
     if not abilities.has(listing):
         return ()

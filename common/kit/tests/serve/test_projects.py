@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import grpc
+import msgspec
 import pytest
 from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
 from google.protobuf import field_mask_pb2, struct_pb2
@@ -15,7 +16,7 @@ from tests.harness.callers import acting_for
 from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
 from cloudspan.client import AsyncClient
 from cloudspan.client import errors as client_errors
-from cloudspan.v1 import common_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2, zone_pb2
+from cloudspan.v1 import common_pb2, key_pair_pb2, network_pb2, server_pb2, subnet_pb2, volume_pb2, zone_pb2
 from cloudspan_common import grpcs
 from cloudspan_common.errors import Forbidden, NotFound, PlatformFault
 from cloudspan_kit import Call, Capability, Marked, Operation, Page, Query
@@ -32,10 +33,18 @@ def _native(**fields: Any) -> struct_pb2.Struct:
     return native
 
 
+class ServerOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """One option of the server itself, and one that names something."""
+
+    within_project: ClassVar[frozenset[str]] = frozenset({"stopped"})
+    stopped: bool = False
+    same_host: str = ""
+
+
 class Drivers:
     """Servers, volumes, networks and zones in dicts; what was done to them stands in `done`."""
 
-    capabilities: ClassVar[Mapping[str, Capability]] = {}
+    capabilities: ClassVar[Mapping[str, Capability]] = {"create_server": Capability(options=ServerOptions)}
 
     def __init__(self) -> None:
         owners = {"a": MINE, "b": OTHERS, "lost": ""}
@@ -43,6 +52,7 @@ class Drivers:
         self.volumes = {i: volume_pb2.Volume(project=owner) for i, owner in owners.items()}
         self.networks = {i: network_pb2.Network(project=owner) for i, owner in owners.items()}
         self.networks["all"] = network_pb2.Network(project=OTHERS, shared=True)
+        self.key_pairs = {"user": key_pair_pb2.KeyPair(user="u1"), "b": key_pair_pb2.KeyPair(project=OTHERS)}
         self.zones = {"z": zone_pb2.Zone(display_name="z")}
         self.done: list[str] = []
         self.wanted: list[frozenset[str]] = []
@@ -57,7 +67,7 @@ class Drivers:
             raise self.fault
         made = type(row)()
         made.CopyFrom(row)
-        made.name = EAST.resource(collection, call.id)
+        made.name = EAST.resource(collection.replace("_p", "P"), call.id)
         if call.full:
             made.native.CopyFrom(_native(secret="of the administrator"))
         return made
@@ -88,6 +98,15 @@ class Drivers:
 
     async def list_zones(self, call: Call, query: Query) -> Page[zone_pb2.Zone]:
         return self._page("zones", call, query)
+
+    async def list_key_pairs(self, call: Call, query: Query) -> Page[key_pair_pb2.KeyPair]:
+        return self._page("key_pairs", call, query)
+
+    async def get_key_pair(self, call: Call, _: Any) -> key_pair_pb2.KeyPair:
+        return self._get("key_pairs", call)
+
+    async def delete_key_pair(self, op: Operation, _: Any) -> None:
+        await self._change(op, f"delete key pair {op.call.id}")
 
     async def _change(self, op: Operation, what: str) -> None:
         async def do() -> None:
@@ -332,6 +351,32 @@ async def test_nothing_is_created_in_a_project_that_is_not_the_credentials_own(c
     assert MINE in operation.error.message
     assert OTHERS in operation.error.message
     assert drivers.done == []
+
+
+@pytest.mark.parametrize("project", ["main", "other"])
+async def test_what_belongs_to_the_credentials_is_read_by_all_and_changed_for_their_own_project(
+    client, drivers, project
+):
+    """As key pairs of a user; those of a project are that project's."""
+    listed = await client.key_pairs.ListKeyPairs(key_pair_pb2.ListKeyPairsRequest(parent=PARENT))
+    found = [row.name.rpartition("/")[2] for row in listed.key_pairs]
+    assert found == (["user"] if project == "main" else ["b", "user"])
+    request = key_pair_pb2.DeleteKeyPairRequest(name=EAST.resource("keyPairs", "user"))
+    operation = (await client.key_pairs.DeleteKeyPair(request)).proto
+    assert operation.HasField("error") == (project == "other")
+    assert len(drivers.done) == (project == "main")
+
+
+@pytest.mark.parametrize(("option", "allowed"), [("stopped", True), ("same_host", False)])
+async def test_an_option_that_could_reach_beyond_the_project_is_refused(client, drivers, option, allowed):
+    """Each Struct says which of them can't; the administrator's credentials would refuse none."""
+    request = _new_server()
+    request.options.update({option: True if allowed else "b"})
+    operation = (await client.servers.CreateServer(request)).proto
+    assert operation.HasField("error") != allowed
+    assert bool(drivers.done) == allowed
+    if not allowed:
+        assert "options.same_host" in operation.error.message
 
 
 async def test_a_first_step_that_may_be_a_second_one_is_checked_too(address, drivers):

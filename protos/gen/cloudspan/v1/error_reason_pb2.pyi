@@ -237,6 +237,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTEXT_REFUSED: _ClassVar[ErrorReason]
     OTHER_PROJECT_OF_POOL: _ClassVar[ErrorReason]
     SHARED_BY_ALL: _ClassVar[ErrorReason]
+    OPTION_BEYOND_PROJECT: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -468,3 +469,4 @@ ISSUER_UNREACHABLE: ErrorReason
 CONTEXT_REFUSED: ErrorReason
 OTHER_PROJECT_OF_POOL: ErrorReason
 SHARED_BY_ALL: ErrorReason
+OPTION_BEYOND_PROJECT: ErrorReason
