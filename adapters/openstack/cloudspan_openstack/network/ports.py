@@ -153,14 +153,10 @@ def name_ports(
     """
 
     async def refused(call: Call, native_id: str, error: PreconditionFailed) -> CloudspanError:
-        find = PORT_SOURCE.find_own if call.caller.project else PORT_SOURCE.find
-        rows = await find(call, PORTS, ((field, users.format(id=native_id)),))
-        name = call.cluster.resource(collection, native_id)
-        if not rows and call.caller.project:  # Neutron would name ports that the caller does not see
-            text = f"{name} is in use by ports of other projects; ask whoever owns them"
-            return PreconditionFailed(text, reason="IN_USE", resource=name)
+        rows = await PORT_SOURCE.find(call, PORTS, ((field, users.format(id=native_id)),))
         if not rows:
             return error  # others' ports, which these credentials do not see
+        name = call.cluster.resource(collection, native_id)
         ports = listed(f"{call.cluster.resource('ports', row.id)} ({row.device_owner or 'unused'})" for row in rows)
         text = f"{name} is in use by {len(rows)} ports, remove them first: {ports}"
         return PreconditionFailed(text, reason="IN_USE", metadata=error.metadata, resource=name)

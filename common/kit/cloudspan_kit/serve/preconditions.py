@@ -17,6 +17,7 @@ from cloudspan_common.errors import Busy, NotFound
 from cloudspan_common.redaction import without_secrets
 from cloudspan_kit.error_context import reading
 from cloudspan_kit.serve import projects
+from cloudspan_kit.serve.error_words import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,12 +74,13 @@ def guarded(
     left, unbegun = [is_first], [not is_begun]
 
     async def checked(op: Operation, request: Any) -> Message | None:
-        in_project = op.call.project and unbegun and unbegun.pop()
-        if in_project and not await _has(op.call, method, request, abilities, must_exist=must_exist):
+        must_have = op.call.project and unbegun and unbegun.pop()
+        if must_have and not await _has(op.call, method, request, abilities, must_exist=must_exist):
             return None  # another's: the function must not see it
         if left.pop() if left else False:
             await _check(op.call, method, request, abilities, must_exist=must_exist)
-        return await function(op, request)
+        async with in_project(op.call, request, abilities):
+            return await function(op, request)
 
     return checked
 
