@@ -72,13 +72,13 @@ class Gateway:
         self.config = config
         self.registry = registry
         self.table = Table(registry, clock, Trust(config.tls, config.claims))
-        self.forwarder = Forwarder(self.table)
+        self._cipher = config.cipher()
+        self.forwarder = Forwarder(self.table, self._cipher)
         self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
         self.readiness = Readiness("server", "table", "runner")
         """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
-        self._cipher = config.cipher()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
         self._background: set[asyncio.Future[None]] = set()

@@ -40,6 +40,7 @@ from cloudspan_common.listing.page_token import (
 )
 from cloudspan_common.names import WILDCARD, malformed, parse_cluster
 from cloudspan_gateway.routing.forward import Question, read_answer
+from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import nobody_serves
 
 if TYPE_CHECKING:
@@ -184,15 +185,15 @@ class FanOut:
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
         started, code = time.monotonic(), Code.CANCELLED
-        project = call.access.project(part.ref)
+        within = within_project(method, call, part.ref)
         try:
-            if project:
-                question = self._forwarder.projects.widened(method, part.ref, project, question)
+            if within is not None:
+                question = self._forwarder.projects.widened(within, question)
             asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name), asked)
             believed = _believed(method, part.ref, answer, count)
-            if project:
-                self._forwarder.projects.keep(method, part.ref, project, request, believed)
+            if within is not None:
+                self._forwarder.projects.keep(within, request, believed)
             code = Code.OK
             return believed
         except CloudspanError as error:

@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError, Message
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, OutOfTime, PlatformFault, Unreachable
 from cloudspan_gateway.metadata import passed_back
-from cloudspan_gateway.routing.projects import ProjectCheck
+from cloudspan_gateway.routing.projects import ProjectCheck, within_project
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
+from cloudspan_gateway.storage.cipher import Cipher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,12 +82,13 @@ class AdapterError(Exception):
 class Forwarder:
     """The calls from the gateway to adapters."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, cipher: Cipher | None = None) -> None:
+        """Make it; with `cipher` the page tokens that it encrypts are good on every gateway that has the same."""
         self._table = table
         self._channels = table.channels
         self.retries = 0
         """Calls that were sent to another instance."""
-        self.projects = ProjectCheck()
+        self.projects = ProjectCheck(cipher or Cipher.new())
 
     def __repr__(self) -> str:
         return f"<Forwarder over {self._table!r}, {self.retries} retries>"
@@ -119,14 +121,14 @@ class Forwarder:
             NotFound: It is another project's.
             CloudspanError: See `unary`.
         """
-        project = call.access.project(ref)
-        if not project:
+        within = within_project(method, call, ref)
+        if within is None:
             return await self.unary(endpoints, call, again=True)
         asked: Any = call.target.message
-        call.target = call.target._replace(body=self.projects.widened(method, ref, project, asked).SerializeToString())
+        call.target = call.target._replace(body=self.projects.widened(within, asked).SerializeToString())
         answered = await self.unary(endpoints, call, again=True)
         answer = read_answer(method.response, answered, f"the adapter of {ref}")
-        self.projects.keep(method, ref, project, asked, answer)
+        self.projects.keep(within, asked, answer)
         return answer.SerializeToString()
 
     async def _unary_once(self, link: Link, call: Call) -> bytes:

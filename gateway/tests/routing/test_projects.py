@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import nullcontext
+
 import grpc
 import pytest
 from google.protobuf import field_mask_pb2
@@ -9,7 +12,7 @@ from tests.harness.callers import acting_for
 from tests.harness.clouds import MAIN, memory_cluster
 from tests.harness.in_process import deployment
 
-from cloudspan.client import NotFound
+from cloudspan.client import InvalidRequest, NotFound
 from cloudspan.v1 import cluster_pb2, common_pb2, network_pb2, project_pb2, server_pb2
 from cloudspan_common import grpcs
 from cloudspan_gateway.access.access import OpenAccess
@@ -82,6 +85,26 @@ async def test_pages_go_on_behind_what_was_dropped(running, servers):
         if not token:
             break
     assert found == [OWN]
+
+
+@pytest.mark.parametrize("parent", [MAIN, "platforms/-/clusters/-"])
+async def test_a_page_token_tells_nothing_and_is_of_its_tenant_project_and_list(running, servers, monkeypatch, parent):
+    """The cloud's place in it is encrypted; an adapter's own token is not taken."""
+    request = List(parent=parent, page_size=1)
+    token = (await servers.ListServers(request)).next_page_token
+    assert b"foreign" not in base64.b64decode(token + "==", altchars=b"-_")
+    request.page_token = token
+    await servers.ListServers(request)
+    monkeypatch.setattr(OpenAccess, "project", lambda *_: "other")
+    with pytest.raises(InvalidRequest, match="invalid page_token") if parent == MAIN else nullcontext():
+        assert (await servers.ListServers(request)).servers == []
+    monkeypatch.setattr(OpenAccess, "project", lambda *_: "")
+    plain = (await servers.ListServers(List(parent=MAIN, page_size=1))).next_page_token
+    monkeypatch.setattr(OpenAccess, "project", lambda *_: "main")
+    for forged in (plain, token[:-2], token[:10], "%", "", "\u00fc"):
+        if forged:
+            with pytest.raises(InvalidRequest):
+                await servers.ListServers(List(parent=MAIN, page_size=1, page_token=forged))
 
 
 async def test_what_is_shared_is_shown_without_its_document(running):
