@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -18,33 +18,51 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.store import PolicyStore
+from cloudspan_gateway.audit.file import AuditFile
+from cloudspan_gateway.audit.store import AuditStore
 from cloudspan_gateway.doors.grpc_server import GatewayServer
+from cloudspan_gateway.doors.side_services import SideServices
+from cloudspan_gateway.identity.certificates import CertificateAuthenticator
+from cloudspan_gateway.identity.config import MTLS, SESSIONS
+from cloudspan_gateway.identity.password_login.grants import RowGrants
+from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
-from cloudspan_gateway.operations.stores.memory import MemoryStore
-from cloudspan_gateway.operations.stores.sql import SqlStore
+from cloudspan_gateway.operations.stores.sql import open_store
+from cloudspan_gateway.pipeline.audit import Audit
+from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
-from cloudspan_gateway.pipeline.pipeline import Pipeline
+from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.router import Router
 from cloudspan_gateway.routing.table import Table
 from cloudspan_gateway.routing.trust import Trust
+from cloudspan_gateway.services.audit import AuditService
+from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
+from cloudspan_gateway.services.policy import PolicyService
+from cloudspan_gateway.services.tenants import TenantService
 from cloudspan_gateway.storage.engine import open_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
     from cloudspan_common.registry import Registry
+    from cloudspan_gateway.access.access import Access
+    from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.config import GatewayConfig
+    from cloudspan_gateway.identity.config import OidcConfig
+    from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -62,23 +80,30 @@ class Gateway:
     """All parts of one gateway; those that need the store are there while it runs."""
 
     database: Database
+    audit: AuditStore
+    policy: PolicyStore
     store: OperationStore
+    router: Router
     runner: Runner
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    password_login: PasswordLogin | None = None
+    """Sessions and users, with `--auth sessions`."""
 
     def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
+        config.check_callers()
         self.config = config
         self.registry = registry
         self.table = Table(registry, clock, Trust(config.tls, config.claims))
         self._cipher = config.cipher()
         self.forwarder = Forwarder(self.table, self._cipher)
-        self.router = Router(self.table, config.pools)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
-        self.readiness = Readiness("server", "table", "runner")
-        """Of the parts that grpc.health.v1 knows as "", `gateway/table` and `gateway/runner`."""
+        self.readiness = Readiness("server", "table", "runner", "policy")
+        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
+        self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
+        self._passwords = Passwords()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
         self._background: set[asyncio.Future[None]] = set()
@@ -88,11 +113,14 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
+        self.router = Router(self.table, self.policy.narrowed)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        if SESSIONS in self.config.auth:
+            self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
         dispatch = Dispatch(
             self.router,
             self.forwarder,
@@ -100,26 +128,89 @@ class Gateway:
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
             lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
         )
-        self.pipeline = Pipeline(self.metrics, self.router, dispatch)
-        self.server = GatewayServer(self.pipeline, self._descriptors(), self.metrics.restarts.labels("server").inc)
+        self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
+        side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)
+        self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
+
+    def _callers(self) -> CallerStages:
+        access_of = self._access_of if self.config.auth else None
+        authenticate = Authenticate(self._authenticators(), access_of)
+        return CallerStages(self._auditing, authenticate, self._auditing.describe)
+
+    def _access_of(self, principal: Principal, tenant: str) -> Access:
+        return self.policy.access(principal, tenant)
+
+    def _authenticators(self) -> Sequence[Authenticator]:
+        """Return those of `--auth`, in the order in which they are asked."""
+        found: list[Authenticator] = [self.password_login.sessions] if self.password_login else []
+        if self._jwt is not None:
+            found.append(self._jwt)
+        if MTLS in self.config.auth:
+            found.append(CertificateAuthenticator(self._time))
+        return found
+
+    def _caller_parts(self) -> CallerParts:
+        return CallerParts(
+            self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
+            self.config.installation,
+        )  # fmt: skip
+
+    def _caller_services(self) -> Iterable[ServiceMethod]:
+        if self.password_login is not None:
+            return self.password_login.services()
+        return no_password_login(self._caller_parts() if self.config.auth else None)
 
     def _services(self) -> Sequence[ServiceMethod]:
         orphans = OrphanService(self.store, self.router, self.forwarder, self.config.installation)
         return (
             *service_methods("cloudspan.v1.PlatformService", PlatformService(self.table)),
-            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table)),
+            *service_methods("cloudspan.v1.ClusterService", ClusterService(self.table, self.router.tags)),
             *service_methods(OPERATIONS, OperationsService(self.store, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.OperationService", OperationService(self.store, self.runner)),
             *service_methods("cloudspan.v1.OrphanService", orphans),
+            *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
+            *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
+            *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
+            *self._caller_services(),
         )
 
-    def _descriptors(self) -> PluggedSource:
+    def _descriptors(self) -> Callable[[Access], PluggedSource]:
+        """Return what returns what a caller may read: the contract, and the own services of platforms that it sees."""
         names = (*contract.services(), OPERATIONS, *_SIDE_SERVICES)
         # A pool of its own: what else this process has imported is not the gateway's to show.
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool))
+        own = PoolSource(names, pool)
+        everything = PluggedSource(lambda: self.table.snapshot, own)
+
+        @lru_cache(maxsize=64)
+        def of(platforms: frozenset[str]) -> PluggedSource:
+            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
+
+        def of_caller(access: Access) -> PluggedSource:
+            view = access.view(self.table.snapshot)
+            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
+
+        return of_caller
+
+    @asynccontextmanager
+    async def _audited(self) -> AsyncIterator[None]:
+        """Open the audit over the database for the time inside the `with` block."""
+        self.audit = AuditStore(self.database)
+        self.audit.chain.subscribe(self.metrics.audited)
+        self._auditing = Audit(self.audit, self.metrics, self._clock)
+        lost = self.metrics.audit_failures.labels("file")
+        file = AuditFile(self.config.audit_log, lost.inc) if self.config.audit_log else None
+        if file is not None:
+            self.audit.chain.subscribe(file.write)
+        try:
+            yield
+        finally:
+            await self._auditing.close()
+            await self.audit.close()
+            if file is not None:
+                await file.close()
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Gateway]:
@@ -128,30 +219,31 @@ class Gateway:
         Raises:
             CloudspanError: The operations' store can't be opened.
         """
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.registry.close)
             self.database = await open_database(self.config.database, self._clock)
-            store = self._new_store(self.database)
-            try:
-                self._assemble(store)
-                parts = (
-                    partial(self._kept_running, "table", self.table.run),
-                    partial(self._kept_running, "runner", self.runner.run),
-                )
-                async with self._in_background(*parts):
-                    # The first calls must not hear of unknown platforms only because nobody was asked yet.
-                    await self.table.settled(self.config.wait_for_adapters)
-                    yield self
-            finally:
-                await store.close()
-                await self.database.close()
-        finally:
-            await self.registry.close()
-
-    def _new_store(self, database: Database) -> OperationStore:
-        """Operations of `memory:` are lost with the process, so they need not pass a file."""
-        if self.config.database == "memory:":
-            return MemoryStore(self._clock, self.config.lease)
-        return SqlStore(database, self._cipher, self._clock, self.config.lease)
+            stack.push_async_callback(self.database.close)
+            await stack.enter_async_context(self._audited())
+            self.policy = PolicyStore(self.database, self.audit.chain.append, self._clock)
+            store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease, self.audit)
+            stack.push_async_callback(store.close)
+            await self.policy.load()
+            self._assemble(store)
+            parts = [
+                partial(self._kept_running, "table", self.table.run),
+                partial(self._kept_running, "runner", self.runner.run),
+                partial(self._kept_running, "policy", self.policy.run),
+            ]
+            if self._jwt is not None:
+                parts.append(partial(self._kept_running, "issuer", self._jwt.run))
+            if self.password_login is not None:
+                stack.callback(self.password_login.close)
+                await self.password_login.offer_administrator()
+                parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
+            async with self._in_background(*parts):
+                # The first calls must not hear of unknown platforms only because nobody was asked yet.
+                await self.table.settled(self.config.wait_for_adapters)
+                yield self
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:
@@ -164,6 +256,7 @@ class Gateway:
             await self.server.start(self.config.listen, self.config.own_tls)
             async with self._in_background(partial(self.server.tell_health, self.table), self.server.watch):
                 try:
+                    self._warn_of_reach()
                     log.info(
                         "gateway started", listen=self.config.listen, port=self.server.port, table=repr(self.table)
                     )
@@ -172,6 +265,16 @@ class Gateway:
                 finally:
                     self.readiness.set("server", ready=False)
                     await self.server.stop(self.config.drain_s)
+
+    def _warn_of_reach(self) -> None:
+        """Say in the log what others on the network could read, or do."""
+        if not self.config.is_reachable:
+            return
+        if not self.config.auth:
+            log.warning("callers are not authenticated, and other machines can call", listen=self.config.listen)
+        elif self.config.tls_listen == "none":
+            text = "credentials of callers pass in clear text; use --tls-listen, or let a proxy in front do TLS"
+            log.warning(text, listen=self.config.listen)
 
     @asynccontextmanager
     async def _in_background(self, *works: Work) -> AsyncIterator[None]:
@@ -219,6 +322,13 @@ class Gateway:
                     await task
         finally:
             stopped.cancel()
+
+
+def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthenticator:
+    # PyJWT and aiohttp take 5 MB; only those who use them have them.
+    from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
+
+    return JwtAuthenticator(config, clock)
 
 
 async def _all(works: Iterable[Work]) -> None:

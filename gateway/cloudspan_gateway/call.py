@@ -6,7 +6,9 @@ dispatch who served it, errors how it ended. Nothing here knows how a door speak
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -59,6 +61,8 @@ class Target(NamedTuple):
     """The request as it is to be sent on."""
     tags: Metadata = ()
     """What an adapter needs to know of the target where the request doesn't say it."""
+    asked: bytes = b""
+    """What was asked, where the gateway has chosen a cluster for it: the pool and the request as they came."""
 
 
 class Ending(NamedTuple):
@@ -77,6 +81,8 @@ class Certificate(NamedTuple):
     """Its DNS names."""
     fingerprint: str
     """SHA-256, hex."""
+    expire_time: float = math.inf
+    """When it ends, Unix seconds; its connection may outlive it."""
 
 
 def _no_certificate() -> None:
@@ -154,6 +160,19 @@ class Call:
     def outgoing(self) -> Metadata:
         """Return the metadata for a call to an adapter on behalf of this one."""
         return outgoing(self.request_id, self.traceparent, self.carried, self.target.tags)
+
+    @contextmanager
+    def event_handed_over(self) -> Iterator[Event | None]:
+        """Give the event to who keeps it together with the change; take it back where that failed.
+
+        Not where the caller left meanwhile: then nobody knows, and either both are kept or neither.
+        """
+        event, self.event = self.event, None
+        try:
+            yield event
+        except Exception:
+            self.event = event
+            raise
 
     async def begin(self, metadata: Metadata = ()) -> None:
         """Send the head of a streamed answer."""

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudspan_common.config import address, option
+from cloudspan_common.config import address, is_loopback, option
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.grpcs import Tls
-from cloudspan_common.names import ClusterRef, is_tag, parse_cluster
+from cloudspan_common.names import is_tag
 from cloudspan_common.service_config import DRAIN, LISTEN, METRICS, REGISTRY, ServiceConfig, address_or_none, one_of
+from cloudspan_gateway.identity.config import JWT, KINDS, MTLS, OidcConfig, bad_config
+from cloudspan_gateway.identity.session_rows import Lifetime
 from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.slots import PER_CLUSTER
 from cloudspan_gateway.storage.cipher import Cipher
@@ -22,17 +24,6 @@ def _installation(text: str) -> str:
     if not re.fullmatch("[a-z0-9]{1,8}", text):
         raise ValueError(f"{text!r} is not an installation name; expected 1 to 8 lower-case letters and digits")
     return text
-
-
-def _pool(text: str) -> tuple[str, ClusterRef]:
-    name, equals, cluster = text.partition("=")
-    try:
-        ref = parse_cluster(cluster, "pool")
-    except InvalidRequest as error:
-        raise ValueError(error.message) from error
-    if not equals or not is_tag(name) or ref.is_wildcard or str(ref) != cluster:
-        raise ValueError(f"{text!r} is not a pool; expected NAME=platforms/PLATFORM/clusters/CLUSTER")
-    return name, ref
 
 
 def _claim(text: str) -> tuple[str, str]:
@@ -52,13 +43,38 @@ class GatewayConfig(ServiceConfig):
     metrics: str = option(METRICS, default="127.0.0.1:7071", check=address_or_none)
     registry: str = option(REGISTRY, default="static:.state/registry.yaml")
     drain_s: float = option(DRAIN, default=30.0, unit="s", minimum=0)
-    pool: tuple[str, ...] = option(
-        "A name for one cluster, for metadata x-pool: NAME=platforms/P/clusters/C; repeatable.", default=(), check=_pool
-    )
     tls_listen: str = option(
         "TLS for callers: none, server (callers check this gateway), mutual (they show a certificate too).",
         default="none",
         check=one_of(*_LISTENS),
+    )
+    auth: tuple[str, ...] = option(
+        "How callers prove who they are: sessions, jwt, mtls (their certificate); repeatable. Nobody is asked without.",
+        default=(),
+        check=one_of(*KINDS),
+    )
+    insecure: bool = option(
+        "Listen on other addresses than loopback without --auth: whoever reaches them may do everything.", default=False
+    )
+    session_idle: float = option(
+        "How long a session lasts without being used.", default=12 * 3600.0, unit="s", minimum=60
+    )
+    session_lifetime: float = option(
+        "How long a session lasts at the most.", default=7 * 86_400.0, unit="s", minimum=60
+    )
+    oidc_issuer: str = option(
+        "Issuer of JWTs, exactly as their claim iss says it: https://HOST/PATH; its keys are found by its discovery.",
+        default="",
+    )
+    oidc_jwks: str = option("URL of the issuer's keys; for issuers without discovery.", default="")
+    oidc_audience: str = option("What JWTs must name in aud: the name of this gateway at the issuer.", default="")
+    oidc_leeway_s: float = option(
+        "By how much the clocks of issuer and gateway may differ.", default=30.0, unit="s", minimum=0
+    )
+    oidc_subject_claim: str = option("Claim of a JWT that says who its bearer is.", default="sub")
+    oidc_groups_claim: str = option("Claim of a JWT that lists the groups of its bearer.", default="groups")
+    oidc_authority: Path | None = option(
+        "PEM file of the authority that signs the issuer's certificate; the system's authorities without.", default=None
     )
     claim: tuple[str, ...] = option(
         "Identity in a platform's adapter certificates: PLATFORM=IDENTITY; the tag itself if not given; repeatable.",
@@ -78,6 +94,10 @@ class GatewayConfig(ServiceConfig):
     )
     operations_key: Path | None = option(
         "File with the keys that requests are encrypted with at rest; beside the SQLite file, and made, if not given.",
+        default=None,
+    )
+    audit_log: Path | None = option(
+        "File that audit events are written to as JSON lines too, beside the database; renamed away it is made anew.",
         default=None,
     )
     lease: float = option(
@@ -110,16 +130,55 @@ class GatewayConfig(ServiceConfig):
             raise ValueError(f"--tls-listen {self.tls_listen} needs --tls-certificate, --tls-key and --tls-authority")
 
     @property
-    def pools(self) -> dict[str, ClusterRef]:
-        """The clusters by pool name."""
-        return dict(_pool(text) for text in self.pool)
-
-    @property
     def own_tls(self) -> Tls | None:
         """What callers are shown, and asked for if `tls_listen` is mutual."""
         if self.tls_listen == "none":
             return None
         return self.tls if self.tls_listen == "mutual" else Tls(self.tls_certificate, self.tls_key)
+
+    @property
+    def sessions(self) -> Lifetime:
+        """How long sessions last."""
+        return Lifetime(self.session_idle, self.session_lifetime)
+
+    @property
+    def oidc(self) -> OidcConfig | None:
+        """Whose JWTs are accepted; None without `--auth jwt`."""
+        if JWT not in self.auth:
+            return None
+        return OidcConfig(
+            self.oidc_issuer,
+            self.oidc_audience,
+            self.oidc_jwks,
+            self.oidc_leeway_s,
+            self.oidc_subject_claim,
+            self.oidc_groups_claim,
+            self.oidc_authority,
+        )
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it listens on more than loopback; an address by name counts as one that others reach."""
+        return not is_loopback(address(self.listen)[0])
+
+    def check_callers(self) -> None:
+        """Raise InvalidRequest, reason BAD_AUTH_CONFIG, unless it is clear who may call this gateway."""
+        if self.auth and self.insecure:
+            raise bad_config("--insecure is for gateways that authenticate nobody, and --auth is given; leave one out")
+        if self.is_reachable and not self.auth and not self.insecure:
+            text = (
+                f"--listen {self.listen} can be reached from other machines, and without --auth everybody may do "
+                "everything: say how callers prove who they are (--auth sessions, jwt or mtls), listen on 127.0.0.1, "
+                "or confirm it with --insecure"
+            )
+            raise bad_config(text)
+        if MTLS in self.auth and self.tls_listen != "mutual":
+            raise bad_config("--auth mtls needs --tls-listen mutual: callers are asked for no certificate without it")
+        oidc = self.oidc
+        if oidc is not None:
+            oidc.check()
+        elif self.oidc_issuer or self.oidc_jwks or self.oidc_audience or self.oidc_authority:
+            raise bad_config("--oidc-issuer, --oidc-jwks, --oidc-audience and --oidc-authority need --auth jwt")
 
     @property
     def operations(self) -> OperationsConfig:

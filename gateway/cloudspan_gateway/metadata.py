@@ -6,6 +6,7 @@ Whatever is sent to an adapter gets its metadata from `outgoing`: forwarded call
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,9 @@ X_WAIT = "x-wait"
 # Believed as it comes until callers are identified; it decides about fairness and nothing else.
 X_TENANT = "x-tenant"
 
-# The caller's `authorization` never reaches an adapter; what does is named here.
+# Callers' credentials. They end at the gateway, as cookies do: what reaches an adapter is named below.
+AUTHORIZATION, X_AUTH_SESSION = "authorization", "x-auth-session"
+
 FORWARDED = frozenset({"tracestate"})
 FORWARDED_PREFIX = "x-cloudspan-"
 # What a hop says of itself and not of the answer.
@@ -37,6 +40,14 @@ def outgoing(request_id: str, traceparent: str, carried: Metadata = (), tags: Me
         tags: Where a service beyond the contract is to be served.
     """
     return ((REQUEST_ID, request_id), (TRACEPARENT, traceparent), *carried, *tags)
+
+
+def address_of(peer: str) -> str:
+    """Return a caller's address without its port, which changes with each connection: `ipv6:%5B::1%5D:50000`, `::1`."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return peer
+    return unquote(rest.rpartition(":")[0]).strip("[]")
 
 
 def passed_back(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:

@@ -11,6 +11,7 @@ Each service declares its fields with `option`; `service.run` turns them into a 
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import math
 import types
 from pathlib import Path
@@ -70,6 +71,14 @@ def address(text: str) -> tuple[str, int]:
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f"{text!r} is not an address; write an IPv6 host in brackets, as in [::1]:7070")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what `:port` asks for
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone: 127.0.0.0/8, ::1 or localhost; any other name counts as another host's."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class _ListItem(click.ParamType[str]):

@@ -10,7 +10,7 @@ as `comments.binpb`. They are read when somebody asks for the first time; a proc
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Protocol
 
@@ -179,6 +179,7 @@ def _only_comments(file: descriptor_pb2.FileDescriptorProto) -> bytes:
     return descriptor_pb2.FileDescriptorProto(source_code_info=file.source_code_info).SerializeToString()
 
 
+@cache
 def _own_pool() -> DescriptorPool:
     """Reflection's own services, and what an error's details hold, which no service refers to.
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from cloudspan_common.errors import NotFound, NotPermitted
+from cloudspan_gateway.access.permissions import EVERYTHING
+from cloudspan_gateway.access.permissions import NOTHING as NONE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from cloudspan.v1.tenant_pb2 import Limits
     from cloudspan_common.contract import Permission
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.permissions import Permissions
 
 EVERY_TENANT = "-"
 
@@ -69,6 +74,20 @@ class Access(Protocol):
         """
         ...
 
+    def allows(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> bool:
+        """Whether `require` would return."""
+        ...
+
+    def permissions(self, tenant: str, pool: str = "") -> Permissions:
+        """Return what the caller has in any tenant, whichever its call acts in; nothing where it has no role.
+
+        Args:
+            tenant: The tenant's id; `-` for the bindings that hold in all of them.
+            pool: One pool's id, or `-` for what it has on every pool, as administering the tenant needs; without it,
+                what calls that are about no cluster go by.
+        """
+        ...
+
     def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
         """Whether what belongs to a tenant, such as an operation on a cluster, exists for the caller."""
         ...
@@ -106,6 +125,12 @@ class OpenAccess:
     def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
         return
 
+    def allows(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> bool:
+        return True
+
+    def permissions(self, tenant: str, pool: str = "") -> Permissions:
+        return EVERYTHING
+
     def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
         return True
 
@@ -117,3 +142,40 @@ class OpenAccess:
 
 
 OPEN = OpenAccess()
+
+
+class NoAccess:
+    """Of who has not proven who it is, where callers must: nothing exists for it."""
+
+    tenant = ""
+    roles: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "<NoAccess>"
+
+    def view(self, snapshot: V) -> V:
+        return snapshot.only(lambda _platform: False, lambda _cluster: False)
+
+    def narrowed(self, pool: str) -> Access:
+        raise NotFound(f"pool {pool!r} does not exist for a caller without a credential; log in", reason="POOL_UNKNOWN")
+
+    def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
+        raise NotPermitted(f"{method} needs a role, and a caller without a credential has none; log in")
+
+    def allows(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> bool:
+        return False
+
+    def permissions(self, tenant: str, pool: str = "") -> Permissions:
+        return NONE
+
+    def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
+        return False
+
+    def project(self, ref: ClusterRef) -> str:
+        return ""
+
+    def limits(self, ref: ClusterRef | None = None) -> Sequence[tuple[str, Limits]]:
+        return ()
+
+
+NOTHING = NoAccess()

@@ -6,21 +6,21 @@ The app builds one `GatewayServer`. Nothing behind it knows gRPC's side of a cal
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
-from cloudspan_common import deadlines, grpcs
 from cloudspan_common.watched_server import WatchedServer
-from cloudspan_gateway.call import Call
+from cloudspan_gateway.doors.grpc_call import UNARY, StreamWriter, call_of
+from cloudspan_gateway.doors.side_services import PLATFORMS, SERVICE_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from cloudspan_common.reflection import DescriptorSource
-    from cloudspan_gateway.call import Answer, Payload, Writer
-    from cloudspan_gateway.metadata import Metadata
+    from cloudspan_common import grpcs
+    from cloudspan_gateway.call import Answer
+    from cloudspan_gateway.doors.side_services import SideServices
     from cloudspan_gateway.pipeline.pipeline import Pipeline
     from cloudspan_gateway.pipeline.stages import Proceed
     from cloudspan_gateway.routing.snapshot import PlatformRoute
@@ -30,16 +30,15 @@ if TYPE_CHECKING:
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class GatewayServer:
     """The server with its side services: health, reflection, channelz."""
 
-    def __init__(self, pipeline: Pipeline, descriptors: DescriptorSource, on_restart: Callable[[], None]) -> None:
-        self._known, self._unknown, self._descriptors = _Known(pipeline), _Unknown(pipeline), descriptors
+    def __init__(self, pipeline: Pipeline, side_services: SideServices, on_restart: Callable[[], None]) -> None:
+        self._known, self._unknown, self._side_services = _Known(pipeline), _Unknown(pipeline), side_services
         self._on_restart = on_restart
-        self._health = grpcs.new_health()
+        self._health = side_services.health
         self._server: WatchedServer | None = None
 
     def __repr__(self) -> str:
@@ -52,9 +51,7 @@ class GatewayServer:
 
     def _add_services(self, server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((self._known,))
-        grpcs.add_health(server, self._health)
-        grpcs.add_reflection(server, self._descriptors)
-        grpcs.add_channelz(server)
+        self._side_services.add_to(server)
         # Last, since it takes every call that nobody else knows.
         server.add_generic_rpc_handlers((self._unknown,))
 
@@ -96,7 +93,7 @@ class GatewayServer:
         reported: dict[str, int] = {}
         while True:
             changed.clear()
-            now = {f"platforms/{p.tag}": _health_of(p) for p in table.snapshot.platforms.values()}
+            now = {f"{PLATFORMS}{p.tag}": _health_of(p) for p in table.snapshot.platforms.values()}
             for gone in reported.keys() - now.keys():
                 now[gone] = SERVICE_UNKNOWN
             for name, status in now.items():
@@ -137,7 +134,7 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
     if streams:
 
         async def serve_stream(messages: AsyncIterator[bytes], context: Context) -> None:
-            call = _call(path, messages, context, _StreamWriter(context))
+            call = call_of(path, messages, context, StreamWriter(context))
             await answer(call)
             if call.ending is not None:
                 await context.abort(*call.ending)
@@ -146,7 +143,7 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
         return grpc.stream_stream_rpc_method_handler(serve_stream)
 
     async def serve(body: bytes, context: Context) -> Answer:
-        call = _call(path, body, context, _UNARY)
+        call = call_of(path, body, context, UNARY)
         answered = await answer(call)
         if call.ending is not None:
             await context.abort(*call.ending)
@@ -156,34 +153,3 @@ def _handler(path: str, answer: Proceed, *, streams: bool) -> Any:
         return answered
 
     return grpc.unary_unary_rpc_method_handler(serve)
-
-
-def _call(path: str, payload: Payload, context: Context, writer: Writer) -> Call:
-    metadata = context.invocation_metadata() or ()
-    return Call(path, payload, metadata, context.peer, deadlines.of(context), writer)
-
-
-class _StreamWriter:
-    """Writes to one gRPC call."""
-
-    __slots__ = ("_context", "write")
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.write = context.write
-
-    async def begin(self, metadata: Metadata) -> None:
-        await self._context.send_initial_metadata(metadata)
-
-
-class _NoWriter:
-    """Of methods with one answer, which is returned and never written."""
-
-    async def begin(self, _metadata: Metadata) -> NoReturn:
-        raise TypeError("a method with one answer began a stream")
-
-    async def write(self, _message: bytes) -> NoReturn:
-        raise TypeError("a method with one answer wrote to a stream")
-
-
-_UNARY = _NoWriter()

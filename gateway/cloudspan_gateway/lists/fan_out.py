@@ -38,7 +38,7 @@ from cloudspan_common.listing.page_token import (
     encode_token,
     hash_query,
 )
-from cloudspan_common.names import WILDCARD, malformed, parse_cluster
+from cloudspan_common.names import WILDCARD, ClusterRef, malformed, parse_cluster
 from cloudspan_gateway.routing.forward import Question, read_answer
 from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import nobody_serves
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from cloudspan_common.contract import Method
-    from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.forward import Forwarder
-    from cloudspan_gateway.routing.snapshot import Endpoint
+    from cloudspan_gateway.routing.snapshot import Endpoint, Snapshot
     from cloudspan_gateway.routing.table import Table
 
     CountPart = Callable[[str, ClusterRef, Code, float], None]
@@ -122,8 +122,10 @@ class FanOut:
         """
         request: Any = call.target.message
         size = _checked(method, request)
-        query_hash = hash_query(method.full_name, request)
-        parts = self._parts(request, decode_token(request.page_token, query_hash, self._check))
+        # Another tenant's page token is one of another query.
+        scope = f" {call.access.tenant}" if call.principal.authenticated else ""
+        query_hash = hash_query(method.full_name + scope, request)
+        parts = self._parts(method, call, decode_token(request.page_token, query_hash, self._check))
         page = _Joined(method, size)
         share = Deadline.after(call.deadline.remaining() * _DEADLINE_SHARE)
         while asked := _shares(parts, page.room):
@@ -140,24 +142,16 @@ class FanOut:
         page.response.cluster_status.extend(part.status for part in parts if _reports(part))
         return bytes(page.response.SerializeToString())
 
-    def _parts(self, request: Any, cursor: str) -> list[_Part]:
-        wanted = parse_cluster(request.parent)
+    def _parts(self, method: Method, call: Call, cursor: str) -> list[_Part]:
+        wanted = parse_cluster(call.target.message.parent)  # type: ignore[attr-defined] # a list's request
+        may = partial(call.access.allows, method.permission, method.full_name)
         if cursor:
-            return [_begin(position) for position in _positions(cursor, wanted)]
-        routes = self._table.snapshot.matching(wanted)
+            return [_begin(position) for position in _positions(cursor, wanted, may)]
+        snapshot = call.access.view(self._table.snapshot)
+        routes = [route for route in snapshot.matching(wanted) if may(route.ref)]
         if not routes:
-            self._nothing_matches(wanted)
+            _nothing_matches(snapshot, wanted)
         return [_begin(_Position(route.ref.platform, route.ref.cluster)) for route in routes]
-
-    def _nothing_matches(self, wanted: ClusterRef) -> None:
-        """Raise where an empty list would hide a typing error, or an adapter that has not reported its clusters yet."""
-        snapshot = self._table.snapshot
-        if wanted.cluster != WILDCARD:
-            known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"
-            text = f"no platform has a cluster {wanted.cluster!r}; the clusters known now are: {known}"
-            raise NotFound(text, reason="CLUSTER_UNKNOWN", resource=str(wanted))
-        if wanted.platform != WILDCARD and not snapshot.platform(wanted.platform).serving:
-            raise nobody_serves(snapshot.platform(wanted.platform))
 
     async def _ask_all(
         self,
@@ -190,7 +184,7 @@ class FanOut:
             if within is not None:
                 question = self._forwarder.projects.widened(within, question)
             asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
-            answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name), asked)
+            answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name, call.access), asked)
             believed = _believed(method, part.ref, answer, count)
             if within is not None:
                 self._forwarder.projects.keep(within, request, believed)
@@ -205,9 +199,19 @@ class FanOut:
             if self._count is not None:
                 self._count(method.full_name, part.ref, code, took_s)
 
-    def _endpoints(self, ref: ClusterRef, method: str) -> Sequence[Endpoint]:
-        snapshot = self._table.snapshot
+    def _endpoints(self, ref: ClusterRef, method: str, access: Access) -> Sequence[Endpoint]:
+        snapshot = access.view(self._table.snapshot)
         return snapshot.endpoints(snapshot.cluster(ref), method)
+
+
+def _nothing_matches(snapshot: Snapshot, wanted: ClusterRef) -> None:
+    """Raise where an empty list would hide a typing error, or an adapter that has not reported its clusters yet."""
+    if wanted.cluster != WILDCARD:
+        known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"
+        text = f"no platform has a cluster {wanted.cluster!r}; the clusters known now are: {known}"
+        raise NotFound(text, reason="CLUSTER_UNKNOWN", resource=str(wanted))
+    if wanted.platform != WILDCARD and not snapshot.platform(wanted.platform).serving:
+        raise nobody_serves(snapshot.platform(wanted.platform))
 
 
 def _believed(method: Method, ref: ClusterRef, answer: bytes, count: int) -> Any:
@@ -272,8 +276,8 @@ def _checked(method: Method, request: Any) -> int:
     return effective_page_size(request.page_size)
 
 
-def _positions(cursor: str, wanted: ClusterRef) -> list[_Position]:
-    """Return the positions in a token, none of them outside of what the parent means."""
+def _positions(cursor: str, wanted: ClusterRef, may: Callable[[ClusterRef], bool]) -> list[_Position]:
+    """Return the positions in a token, none of them outside of what the parent means or of where the caller `may`."""
     try:
         positions = msgspec.json.decode(cursor, type=list[_Position])
     except msgspec.MsgspecError as error:
@@ -282,6 +286,8 @@ def _positions(cursor: str, wanted: ClusterRef) -> list[_Position]:
         raise _not_ours()
     for position in positions:
         if wanted.platform not in (WILDCARD, position.platform) or wanted.cluster not in (WILDCARD, position.cluster):
+            raise _not_ours()
+        if not may(ClusterRef(position.platform, position.cluster)):
             raise _not_ours()
     return positions
 

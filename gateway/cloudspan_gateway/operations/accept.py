@@ -20,6 +20,7 @@ from cloudspan_common.logs import get_logger
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
 from cloudspan_gateway.metadata import X_WAIT
+from cloudspan_gateway.operations import audited
 from cloudspan_gateway.operations.execution import STEP
 from cloudspan_gateway.operations.model import Intent
 from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, shown_to_caller, until_ended
@@ -92,7 +93,7 @@ class Acceptor:
         if budget_s:
             with kept_waiting(call):
                 row = await until_ended(self._store, row, budget_s)
-        return bytes((await shown_to_caller(self._store, row)).SerializeToString())
+        return bytes((await shown_to_caller(self._store, row, call)).SerializeToString())
 
     def _intent(self, method: Method, ref: ClusterRef, call: Call) -> Intent:
         request = call.target.message
@@ -107,7 +108,8 @@ class Acceptor:
             request=body,
             cluster=ref,
             request_id=_request_id(request),
-            digest=self._digest(body),
+            # Asked again, another cluster of the pool might be chosen: it is the same request all the same.
+            digest=self._digest(call.target.asked or body),
             traceparent=call.traceparent,
             tenant=call.access.tenant,
             caller=call.principal.subject,
@@ -118,10 +120,13 @@ class Acceptor:
     async def _accepted(self, method: Method, request: Message, intent: Intent, call: Call) -> Row:
         """Keep an intent that nothing speaks against; asked again it is answered from the store, whoever is alive."""
         if getattr(request, "request_id", "") and (known := await self._store.known(intent)) is not None:
+            if call.event is not None:
+                call.event = audited.accepted(call.event, intent, known)
             return known
-        self._check(method, request, intent.cluster)
+        self._check(method, request, intent.cluster, call)
         await self._refuse_at_once(intent, call)
-        return await self._store.accept(intent)
+        with call.event_handed_over() as event:
+            return await self._store.accept(intent, event)
 
     async def _refuse_at_once(self, intent: Intent, call: Call) -> None:
         """Raise what no later attempt could change: a malformed field, a flavor or a resource that does not exist.
@@ -137,13 +142,13 @@ class Acceptor:
                 raise
             log.debug("request not checked before it was accepted", reason=error.reason, error=error.message)
 
-    def _check(self, method: Method, request: Message, ref: ClusterRef) -> None:
-        self._router.endpoints(ref, method.full_name)
+    def _check(self, method: Method, request: Message, ref: ClusterRef, call: Call) -> None:
+        self._router.endpoints(ref, method.full_name, call.access)
         self._check_options(method, getattr(request, "options", None), ref)
 
     async def _validated(self, method: Method, request: Message, intent: Intent, call: Call) -> bytes:
         """Have the adapter check the request; nothing is kept and nothing is done."""
-        self._check(method, request, intent.cluster)
+        self._check(method, request, intent.cluster, call)
         answer = await self._ask_for_check(intent, call, call.deadline)
         operation = operations_pb2.Operation(done=True)
         operation.response.CopyFrom(answer.response)
@@ -154,7 +159,7 @@ class Acceptor:
             operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
         )
         question = Question(f"/{STEP}", step.SerializeToString(), deadline, call.outgoing())
-        endpoints = partial(self._router.endpoints, intent.cluster, intent.method)
+        endpoints = partial(self._router.endpoints, intent.cluster, intent.method, call.access)
         answered = await self._forwarder.ask(endpoints, question)
         answer = read_answer(step_pb2.StepResponse, answered, f"the adapter of {intent.cluster}")
         if answer.HasField("error"):

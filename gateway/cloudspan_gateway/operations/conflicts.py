@@ -78,6 +78,10 @@ def _concurrency(method: str) -> Concurrency:
 
 
 def _busy(intent: Intent, row: Row) -> Busy:
+    if intent.caller and row.intent.tenant != intent.tenant:
+        asked = intent.method.rpartition("/")[2]
+        text = f"{asked} was not accepted: an operation of another tenant is under way on {row.resource}; retry later"
+        return Busy(text, reason="OPERATION_IN_PROGRESS", resource=row.resource)
     word = row.intent.method.rpartition("/")[2]
     text = (
         f"{intent.method.rpartition('/')[2]} was not accepted: {row.name} ({word}) is under way on {row.resource}; "

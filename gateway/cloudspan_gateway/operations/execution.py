@@ -24,7 +24,7 @@ from cloudspan_common.errors import CloudspanError, NotFound, Recovery
 from cloudspan_common.polling import FIRST_POLL_S, MAX_UNSEEN_S
 from cloudspan_gateway.metadata import outgoing
 from cloudspan_gateway.operations import outcomes
-from cloudspan_gateway.operations.model import Phase, Progress
+from cloudspan_gateway.operations.model import Phase, Progress, summary_of
 from cloudspan_gateway.operations.trace import StepCall, Trace
 from cloudspan_gateway.routing.forward import INSTANCE_AWAY, Question, read_answer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
 
+    from cloudspan.v1 import operation_pb2
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.operations.metrics import OperationMetrics
     from cloudspan_gateway.operations.model import Row
@@ -245,7 +246,9 @@ class Execution:
             return
         self._environment.waiting.add(self.row.name, error)
         sent = was_asked and error.reason != INSTANCE_AWAY
-        progress = dataclasses.replace(self.row.progress, stage=error.message, phase=self._phase(self._running()))
+        progress = dataclasses.replace(
+            self.row.progress, stage=error.message, phase=self._phase(self._running()), error=self._why(error)
+        )
         is_counted = self.row.attempt > before
         # Written once, not again with each look for an adapter that is away.
         if was_asked or is_counted or progress != self.row.progress:
@@ -255,6 +258,12 @@ class Execution:
         pause = max(error.retry_after_s or 0.0, BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)])
         self._failures += 1
         await self._pause(pause, None if sent else self._environment.wake_signal.received())
+
+    def _why(self, error: CloudspanError) -> operation_pb2.ErrorSummary:
+        """Return why it is retried, with the time at which that began."""
+        before, summary = self.row.progress.error, summary_of(errors.to_status(error), self._environment.clock.now())
+        same = before is not None and (before.reason, before.message) == (summary.reason, summary.message)
+        return before if before is not None and same else summary
 
     def _running(self) -> Phase:
         phase = self.row.progress.phase
@@ -321,4 +330,4 @@ class Execution:
             finally:
                 changed.cancel()
             log.warning("operation ended by a delete", operation=other.name, by=self.row.name)
-            await environment.store.end(other.intent.id, *outcomes.preempted(other))
+            await environment.store.end(other.intent.id, *outcomes.preempted(other, self.row))

@@ -55,6 +55,19 @@ class Intent:
     also: tuple[str, ...] = ()
     """Other resources that it names, such as the volume that is attached."""
 
+    @property
+    def request_key(self) -> str:
+        """What no other operation has: a `request_id` means something in its tenant alone.
+
+        Where callers are not authenticated the tenant is anybody's word, and separates nobody.
+        """
+        return f"{self.tenant}/{self.request_id}" if self.caller else self.request_id
+
+    @property
+    def request_keys(self) -> tuple[str, ...]:
+        """The same, and without the tenant, as operations were kept before callers were authenticated."""
+        return tuple(dict.fromkeys((self.request_key, self.request_id)))
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -67,6 +80,8 @@ class Progress:
     resource: str = ""
     native_ids: Mapping[str, str] = field(default_factory=dict)
     left_overs: tuple[operation_pb2.LeftOver, ...] = ()
+    error: operation_pb2.ErrorSummary | None = None
+    """Why the last step had no answer, and since when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,13 @@ class Row:
     @property
     def name(self) -> str:
         return PREFIX + self.intent.id
+
+    @property
+    def code(self) -> str:
+        """The canonical code's name that it ended with; empty until then."""
+        if isinstance(self.outcome, status_pb2.Status):
+            return str(code_pb2.Code.Name(self.outcome.code))
+        return "OK" if self.done else ""
 
     @property
     def done(self) -> bool:
@@ -145,7 +167,7 @@ def finished(row: Row, progress: Progress, outcome: any_pb2.Any | status_pb2.Sta
     return _changed(
         row,
         now,
-        progress=dataclasses.replace(progress, cursor=b""),
+        progress=dataclasses.replace(progress, cursor=b"", error=None),
         attempt=0,
         outcome=outcome,
         secret=not isinstance(outcome, status_pb2.Status) and has_secrets(outcome),
@@ -213,9 +235,12 @@ def metadata_of(row: Row) -> operation_pb2.OperationMetadata:
         preempted_by=PREFIX + row.preempted_by if row.preempted_by else "",
         tenant=row.intent.tenant,
         caller=row.intent.caller,
+        outcome=row.code,
     )
     if isinstance(row.outcome, status_pb2.Status):
-        metadata.error_summary.CopyFrom(_summary(row.outcome, row.end_time))
+        metadata.error_summary.CopyFrom(summary_of(row.outcome, row.end_time))
+    elif progress.error is not None:
+        metadata.error_summary.CopyFrom(progress.error)
     times = {"create_time": row.create_time, "update_time": row.update_time, "deadline_time": row.deadline_time}
     for name, seconds in {**times, "contact_time": row.contact_time, "end_time": row.end_time}.items():
         if seconds is not None:
@@ -236,12 +261,13 @@ def _percent(row: Row) -> int:
     return _ALL if row.done and not row.failed else min(max(row.progress.percent, 0), _ALL - 1)
 
 
-def _summary(error: status_pb2.Status, end_time: float | None) -> operation_pb2.ErrorSummary:
+def summary_of(error: status_pb2.Status, at: float | None) -> operation_pb2.ErrorSummary:
+    """Return the short form of an error that happened at a time, Unix seconds."""
     summary = operation_pb2.ErrorSummary(
         code=code_pb2.Code.Name(error.code), reason=errors.from_status(error).reason, message=error.message
     )
-    if end_time is not None:
-        summary.create_time.FromMilliseconds(round(end_time * 1000))
+    if at is not None:
+        summary.create_time.FromMilliseconds(round(at * 1000))
     return summary
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from cloudspan.v1 import operation_pb2
 from cloudspan_common import errors
 from cloudspan_common.errors import Busy, CloudspanError, OutcomeUnknown
-from cloudspan_gateway.operations.model import PREFIX
 
 if TYPE_CHECKING:
     from google.rpc import status_pb2
@@ -16,11 +15,12 @@ if TYPE_CHECKING:
     from cloudspan_gateway.operations.model import Progress, Row
 
 
-def preempted(row: Row) -> tuple[Progress, status_pb2.Status]:
-    """It gave way to a Delete and could not be undone in time."""
-    by = PREFIX + row.preempted_by
+def preempted(row: Row, deleter: Row) -> tuple[Progress, status_pb2.Status]:
+    """It gave way to a Delete and could not be undone in time; another tenant's is not named."""
+    is_own = row.intent.tenant == deleter.intent.tenant or not row.intent.caller
+    by = deleter.name if is_own else "an operation of another tenant"
     text = f"{row.name} gave way to {by}, which deletes {row.resource}; what else it had made is in left_overs"
-    error = Busy(text, reason="PREEMPTED", metadata={"operation": by}, resource=row.resource)
+    error = Busy(text, reason="PREEMPTED", metadata={"operation": by} if is_own else {}, resource=row.resource)
     return left_as_it_is(row, f"was made before {by} ended the operation"), errors.to_status(error)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cloudspan_gateway.access.access import EVERY_TENANT
 from cloudspan_gateway.operations.model import to_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from google.longrunning import operations_pb2
 
+    from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.stores.base import OperationStore
@@ -50,8 +53,25 @@ async def until_ended(store: OperationStore, row: Row, budget_s: float) -> Row:
     return row
 
 
-async def shown_to_caller(store: OperationStore, row: Row) -> operations_pb2.Operation:
+async def shown_to_caller(store: OperationStore, row: Row, call: Call) -> operations_pb2.Operation:
     """Return the operation as its caller gets it: the secrets of its result once, to whoever comes first."""
-    if not row.secret:
-        return to_message(row)
-    return to_message(await store.reveal(row.intent.id), reveal=True)
+    is_secret = row.secret
+    if is_secret:
+        row = await store.reveal(row.intent.id)
+    (seen,) = await without_others(store, [row], call.access)
+    return to_message(seen, reveal=is_secret)
+
+
+async def without_others(store: OperationStore, rows: Sequence[Row], access: Access) -> Sequence[Row]:
+    """Return rows without the names of operations that they wait for or gave way to and that the caller can't see."""
+    named = {other for row in rows for other in (row.waits_for, row.preempted_by) if other}
+    if not named or access.sees(EVERY_TENANT):
+        return rows
+    found = await store.find(sorted(named))
+    known = {other.intent.id for other in found if access.sees(other.intent.tenant, other.intent.cluster)}
+    return [_only_naming(row, known) for row in rows]
+
+
+def _only_naming(row: Row, known: Collection[str]) -> Row:
+    waits_for, preempted_by = (other if other in known else "" for other in (row.waits_for, row.preempted_by))
+    return dataclasses.replace(row, waits_for=waits_for, preempted_by=preempted_by)

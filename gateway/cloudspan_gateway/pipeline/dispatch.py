@@ -89,7 +89,7 @@ class Dispatch:
         return partial(self._list if method.kind is Kind.LIST else self._forward, method)
 
     async def _forward(self, method: contract.Method, call: Call) -> bytes:
-        endpoints = partial(self._router.endpoints, _cluster(call), method.full_name)
+        endpoints = partial(self._router.endpoints, _cluster(call), method.full_name, call.access)
         if method.kind in _REPEATABLE:
             return await self._forwarder.read(method, endpoints, call, _cluster(call))
         return await self._forwarder.unary(endpoints, call, again=False)
@@ -98,7 +98,7 @@ class Dispatch:
         ref = _cluster(call)
         if not ref.is_wildcard:
             return await self._forward(method, call)
-        self._router.check(ref, method.full_name)
+        self._router.check(ref, method.full_name, call.access)
         if self._lists is None:
             raise Unsupported(f"this gateway lists one cluster at a time; {ref} names more", reason="NO_FAN_OUT")
         with bound(request_id=call.request_id, method=method.full_name):
@@ -107,7 +107,7 @@ class Dispatch:
 
     async def _mutate(self, method: contract.Method, call: Call) -> bytes:
         ref = _cluster(call)
-        self._router.check(ref, method.full_name)
+        self._router.check(ref, method.full_name, call.access)
         if self._mutations is None:
             raise Unsupported("this gateway keeps no operations; it only reads", reason="NO_OPERATIONS")
         with bound(request_id=call.request_id, method=method.full_name):
@@ -115,14 +115,15 @@ class Dispatch:
                 return await self._mutations.mutate(method, ref, call)
 
     async def _stream(self, method: contract.Method, call: Call) -> None:
-        endpoints = partial(self._router.endpoints, _cluster(call), method.full_name)
+        endpoints = partial(self._router.endpoints, _cluster(call), method.full_name, call.access)
         await self._forwarder.stream(endpoints, call, again=method.kind in _REPEATABLE)
 
     async def _pass_through(self, call: Call) -> None:
         """Answer a call of a service that only some adapter knows: by tag alone, as byte streams of any shape."""
         refuse_own_service(call, _cluster(call))
         service = call.target.method.rpartition("/")[0]
-        await self._forwarder.stream(partial(self._router.platform_endpoints, _cluster(call), service), call)
+        endpoints = partial(self._router.platform_endpoints, _cluster(call), service, call.access)
+        await self._forwarder.stream(endpoints, call)
 
 
 def _cluster(call: Call) -> ClusterRef:

@@ -9,12 +9,13 @@ import time
 from collections import Counter as Tally
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from cloudspan_common import contract, telemetry
 from cloudspan_common.names import WILDCARD
+from cloudspan_gateway.audit.event import Type
 from cloudspan_gateway.operations.metrics import OperationMetrics
 from cloudspan_gateway.operations.model import Phase
 from cloudspan_gateway.routing.snapshot import state_name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.errors import Code
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.audit.chain import Link
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.runner import Runner
     from cloudspan_gateway.routing.forward import Forwarder
@@ -53,6 +55,25 @@ class GatewayMetrics:
         self.restarts = telemetry.new_restarts(self.registry)
         """By part: server, table, runner."""
         self.operations = OperationMetrics(self.registry)
+        self.audit_events = Counter(
+            "cloudspan_gateway_audit_events", "Events appended to the audit, by type.", ["type"], registry=self.registry
+        )
+        self.audit_length = Gauge(
+            "cloudspan_gateway_audit_length",
+            "Sequence of the newest audit event that this gateway has appended.",
+            registry=self.registry,
+        )
+        self.audit_failures = Counter(
+            "cloudspan_gateway_audit_failures",
+            "Events that could not be written: to the database, or to the file of --audit-log.",
+            ["where"],
+            registry=self.registry,
+        )
+        self.audit_left_out = Counter(
+            "cloudspan_gateway_audit_left_out",
+            "Failures that were not recorded, since their source had so many in one second.",
+            registry=self.registry,
+        )
         self._table: Table | None = None
         self._calls = self._counter("calls", "Calls ended.", "method", *_BY_CLUSTER, "code")
         self._parts = self._counter(
@@ -87,6 +108,12 @@ class GatewayMetrics:
     def watch_operations(self, runner: Runner) -> None:
         """Show the operations that are driven too."""
         self.registry.register(_Operations(runner))
+
+    def audited(self, links: Sequence[Link]) -> None:
+        """Count what was appended to the audit."""
+        for link in links:
+            self.audit_events.labels(Type.Name(link.type).removeprefix("TYPE_")).inc()
+        self.audit_length.set(links[-1].sequence)
 
     def ended(self, call: Call, took_s: float) -> None:
         """Count a call by its cluster: empty where it is about none, `*` for all, `unknown` where there is none such.

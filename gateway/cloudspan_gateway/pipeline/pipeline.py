@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudspan_gateway.pipeline.authenticate import Authenticate
-from cloudspan_gateway.pipeline.authorize import authorize
+from cloudspan_gateway.pipeline.authorize import Authorize
 from cloudspan_gateway.pipeline.context import add_context
 from cloudspan_gateway.pipeline.errors import Errors
 from cloudspan_gateway.pipeline.route import Route
@@ -17,7 +17,7 @@ from cloudspan_gateway.pipeline.stages import compose
 from cloudspan_gateway.pipeline.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cloudspan_gateway.pipeline.dispatch import Dispatch
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
@@ -30,7 +30,9 @@ class CallerStages:
     """What a call passes because of who makes it; without any, everybody may do everything and nothing is recorded."""
 
     audit: Stage | None = None
-    authenticate: Stage = field(default_factory=Authenticate)
+    authenticate: Authenticate = field(default_factory=Authenticate)
+    describe: Stage | None = None
+    """Says behind all others that may refuse what the audit is to keep of the call."""
     limit: Stage | None = None
 
 
@@ -42,22 +44,25 @@ class Pipeline:
     ) -> None:
         self._dispatch = dispatch
         callers = callers or CallerStages()
-        stages = (
-            Telemetry(metrics),
-            Errors(metrics),
-            add_context,
-            callers.audit,  # before those that may refuse
-            callers.authenticate,
-            Route(router, dispatch.own),
-            callers.limit,
-            authorize,
+        self.is_open = callers.authenticate.is_open
+        """Whether nobody is asked who he is."""
+        who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
+        self._identify = _present(who)
+        self.stages = _present(
+            (Telemetry(metrics), *who, Route(router, dispatch.own), callers.limit, Authorize(router), callers.describe)
         )
-        self.stages: Sequence[Stage] = tuple(stage for stage in stages if stage is not None)
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 
     def __repr__(self) -> str:
         return f"<Pipeline {len(self.stages)} stages, {len(self.paths())} methods>"
+
+    def identified(self, answer: Proceed) -> Proceed:
+        """Return what answers a call with `answer`, once it is known who asks: for what is beside the contract.
+
+        Never raises but for a cancel, as the pipeline's own `answer`.
+        """
+        return compose(self._identify, answer)
 
     def paths(self) -> Sequence[str]:
         """Return what is answered by more than tags: the contract and the gateway's own services."""
@@ -66,3 +71,7 @@ class Pipeline:
     def streams(self, path: str) -> bool:
         """Whether calls of `path` take or give more than one message; any may, of what is not in `paths`."""
         return self._dispatch.streams(path)
+
+
+def _present(stages: Iterable[Stage | None]) -> Sequence[Stage]:
+    return tuple(stage for stage in stages if stage is not None)

@@ -11,6 +11,7 @@ from cloudspan_common import contract
 from cloudspan_common.errors import InvalidRequest, Unsupported
 from cloudspan_common.names import parse_cluster
 from cloudspan_gateway.call import Target
+from cloudspan_gateway.metadata import POOL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,7 +36,7 @@ class Route:
         if method is not None and method.routed_field and call.path not in self._own:
             rest = call.payload
             first = rest if isinstance(rest, bytes) else await _first(rest, call)
-            call.target = self._router.resolve(method, first, call.tags)
+            call.target = self._router.resolve(method, first, call.tags, call.access)
             # The first message says where to; of a client's stream the others follow it.
             if isinstance(rest, bytes) or not method.client_streaming:
                 call.payload = call.target.body
@@ -45,9 +46,11 @@ class Route:
             body = call.payload if isinstance(call.payload, bytes) else await _first(call.payload, call)
             call.target = _target_of(self._own[call.path], body)
         elif method is None:
-            call.target = self._router.tagged(call.path, call.tags)
+            call.target = self._router.tagged(call.path, call.tags, call.access)
         else:
             raise Unsupported(f"this gateway does not serve {call.path[1:]}", reason="METHOD_UNKNOWN")
+        if POOL in call.tags and call.path not in self._own:
+            call.access = self._router.tags.narrowed(call.tags, call.access)
         return await proceed(call)
 
 

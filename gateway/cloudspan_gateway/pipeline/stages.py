@@ -21,7 +21,7 @@ Proceed = Callable[[Call], Awaitable[Answer]]
 class Stage(Protocol):
     """One concern of every call: it proceeds, or raises a CloudspanError instead."""
 
-    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
+    def __call__(self, call: Call, proceed: Proceed) -> Awaitable[Answer]:
         """Return what `proceed` returns."""
         ...
 

@@ -103,18 +103,12 @@ class Snapshot:
         return f"<Snapshot {', '.join(parts) or 'empty'}>"
 
     def only(self, platform: Callable[[str], bool], cluster: Callable[[ClusterRef], bool]) -> Snapshot:
-        """Return the same without what a caller may not see: no lookup finds it, nor names it in an error."""
-        return Snapshot(
-            MappingProxyType(
-                {
-                    tag: replace(
-                        route, clusters={name: found for name, found in route.clusters.items() if cluster(found.ref)}
-                    )
-                    for tag, route in self.platforms.items()
-                    if platform(tag)
-                }
-            )
-        )
+        """Return the same without what a caller may not see: no lookup finds it, nor names it in an error.
+
+        Why an instance is in its state is left out: it may name addresses, and other tenants' clusters.
+        """
+        seen = {tag: _only(route, cluster) for tag, route in self.platforms.items() if platform(tag)}
+        return Snapshot(MappingProxyType(seen))
 
     def platform(self, tag: str) -> PlatformRoute:
         """Return a platform.
@@ -175,6 +169,12 @@ class Snapshot:
         if not endpoints:
             raise nobody_serves(self.platform(route.ref.platform), route.ref)
         return endpoints
+
+
+def _only(route: PlatformRoute, cluster: Callable[[ClusterRef], bool]) -> PlatformRoute:
+    clusters = {name: found for name, found in route.clusters.items() if cluster(found.ref)}
+    instances = tuple(replace(seen, reason="") for seen in route.instances)
+    return replace(route, clusters=clusters, instances=instances)
 
 
 def check_served(route: ClusterRoute, method: str) -> None:

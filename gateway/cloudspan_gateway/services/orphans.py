@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from cloudspan.adapter.v1 import step_pb2
 from cloudspan.v1 import orphan_pb2
+from cloudspan_common.contract import Permission
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import ClusterRef, encode_id, malformed, parse_cluster
+from cloudspan_gateway.access.access import EVERY_TENANT
 from cloudspan_gateway.operations.model import PREFIX, id_of
 from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
@@ -57,14 +59,18 @@ class OrphanService:
 
     async def list_orphans(self, request: orphan_pb2.ListOrphansRequest, call: Call) -> orphan_pb2.ListOrphansResponse:
         """Return what carries this installation's marks on a cluster and is nobody's."""
-        parent = request.parent or self._router.parent_of(call.tags)
+        parent = request.parent or self._router.tags.cluster(call.tags, call.access)
         ref = parse_cluster(parent)
         if ref.is_wildcard or str(ref) != parent:
             raise malformed(parent, "parent", "platforms/{platform}/clusters/{cluster}, one cluster at a time")
+        if not request.parent:  # only the tags say which cluster: no stage has asked about it
+            self._router.check_known(ref, call.access)
+            call.access.require(Permission.PERMISSION_READ, call.path[1:], ref)
         listed, marks = await self._marks(ref, call)
-        page, token = page_by_name(call.path[1:], request, await self._orphans(marks))
+        marks, rows = await self._seen(marks, ref, call)
+        page, token = page_by_name(call.path[1:], request, _orphans(marks, rows))
         return orphan_pb2.ListOrphansResponse(
-            orphans=page, marked=len(listed.marked), incomplete=list(listed.incomplete), next_page_token=token
+            orphans=page, marked=len(marks), incomplete=list(listed.incomplete), next_page_token=token
         )
 
     async def delete_orphan(
@@ -79,11 +85,12 @@ class OrphanService:
         ref = parse_cluster(request.name, "name")
         operation_id = id_of(request.operation)
         _, marks = await self._marks(ref, call)
+        marks, rows = await self._seen(marks, ref, call)
         mark = next((mark for mark in marks if mark.marked.name == request.name), None)
         if mark is None:
             text = f"nothing named {request.name} carries a mark of installation {self._installation!r}; list again"
             raise NotFound(text, resource=request.name)
-        found = await self._orphans([mark])
+        found = _orphans([mark], rows)
         _check(request, found[0] if found else None, mark, operation_id)
         removal = step_pb2.RemoveMarkedRequest(name=request.name, marker=mark.marked.marker)
         while True:
@@ -101,7 +108,7 @@ class OrphanService:
 
     async def _ask(self, ref: ClusterRef, method: str, body: bytes, call: Call) -> bytes:
         question = Question(f"/{method}", body, call.deadline, call.outgoing())
-        return await self._forwarder.ask(lambda: self._router.endpoints(ref, method), question)
+        return await self._forwarder.ask(lambda: self._router.endpoints(ref, method, call.access), question)
 
     def _read(self, marked: step_pb2.Marked) -> _Mark | None:
         match = _MARKER.fullmatch(marked.marker)
@@ -109,10 +116,21 @@ class OrphanService:
             return None
         return _Mark(marked, str(uuid.UUID(match["operation"])), match["step"])
 
-    async def _orphans(self, marks: Sequence[_Mark]) -> list[orphan_pb2.Orphan]:
-        rows = {row.intent.id: row for row in await self._store.find(sorted({mark.operation_id for mark in marks}))}
-        judged = ((mark, _judge(mark, rows.get(mark.operation_id))) for mark in marks)
-        return [_orphan(mark, *verdict) for mark, verdict in judged if verdict is not None]
+    async def _seen(self, marks: Sequence[_Mark], ref: ClusterRef, call: Call) -> tuple[list[_Mark], dict[str, Row]]:
+        """Return the marks that exist for the caller, with their operations.
+
+        Those of its own tenant's; what an unknown operation made is nobody's, and exists for who sees all tenants.
+        """
+        found = await self._store.find(sorted({mark.operation_id for mark in marks}))
+        tenants = {row.intent.id: row.intent.tenant for row in found}
+        sees = call.access.sees
+        seen = [mark for mark in marks if sees(tenants.get(mark.operation_id, EVERY_TENANT), ref)]
+        return seen, {row.intent.id: row for row in found}
+
+
+def _orphans(marks: Sequence[_Mark], rows: Mapping[str, Row]) -> list[orphan_pb2.Orphan]:
+    judged = ((mark, _judge(mark, rows.get(mark.operation_id))) for mark in marks)
+    return [_orphan(mark, *verdict) for mark, verdict in judged if verdict is not None]
 
 
 def _judge(mark: _Mark, row: Row | None) -> tuple[Kind, str] | None:

@@ -93,6 +93,10 @@ class Database(Protocol):
         """Tell every subscriber, here and at other gateways, once the transaction of `conn` is committed."""
         ...
 
+    def once_committed(self, conn: Connection, then: Callable[[], None]) -> None:
+        """Call `then`, on the loop and in this process alone, once the transaction of `conn` is committed."""
+        ...
+
     def subscribe(self, heard: Callable[[str | None], None]) -> Callable[[], None]:
         """Call `heard` for each announcement, on the loop; with None after some may have been missed.
 

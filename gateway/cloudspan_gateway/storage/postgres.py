@@ -78,6 +78,7 @@ class PostgresDatabase:
         self._turn = asyncio.Lock()
         self._writing: AsyncConnection | None = None
         self._heard: list[Callable[[str | None], None]] = []
+        self._then: list[Callable[[], None]] = []
         self._listener = Listener(self._connect, self._deliver)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -145,13 +146,17 @@ class PostgresDatabase:
             while True:
                 try:
                     async with asyncio.timeout(_BATCH_S):
-                        return await self._try(attempt)
+                        kept = await self._try(attempt)
                 except _MAY_PASS as error:
                     await self._let_go(keep=_sqlstate(error) in _AGAIN)
                     await patience.after(error, unknown=attempt.sent)
                 except BaseException:
                     await self._let_go()
                     raise
+                else:
+                    for then in self._then:
+                        then()
+                    return kept
 
     async def _try(self, attempt: _Attempt[T]) -> T:
         conn = await self._connected()
@@ -159,6 +164,7 @@ class PostgresDatabase:
             if attempt.sent and await self._last_batch(conn) == attempt.number:
                 return attempt.answer
             attempt.sent = False
+            self._then.clear()
             attempt.answer = await conn.run_sync(attempt.batch)
             await self._leave_number(conn, attempt.number)
             attempt.sent = True
@@ -196,6 +202,9 @@ class PostgresDatabase:
 
     def announce(self, conn: Connection, message: str) -> None:
         conn.execute(_NOTIFY, {"channel": CHANNEL, "message": message})
+
+    def once_committed(self, conn: Connection, then: Callable[[], None]) -> None:
+        self._then.append(then)
 
     def subscribe(self, heard: Callable[[str | None], None]) -> Callable[[], None]:
         self._heard.append(heard)

@@ -53,15 +53,18 @@ class SqliteDatabase:
         self._folder = folder
         self._lock_file = lock
         self._clock = clock
-        self._writing = _engine(file, 1)
+        # What is removed when it is closed need not outlive a power cut.
+        synchronous = "FULL" if folder is None else "OFF"
+        self._writing = _engine(file, 1, synchronous)
         event.listen(self._writing, "begin", lambda conn: conn.exec_driver_sql("BEGIN IMMEDIATE"))
         self._connection: Connection | None = None
-        self._reading = _engine(file, 1 + _READERS, isolation_level="AUTOCOMMIT")
+        self._reading = _engine(file, 1 + _READERS, synchronous, isolation_level="AUTOCOMMIT")
         self._commits = ThreadPoolExecutor(1, "cloudspan-store-commit")
         self._readers = ThreadPoolExecutor(_READERS, "cloudspan-store-read")
         self.memo = Memo(used=True)
         self._turn = asyncio.Lock()
         self._announced: list[str] = []
+        self._then: list[Callable[[], None]] = []
         self._heard: list[Callable[[str | None], None]] = []
 
     def __repr__(self) -> str:
@@ -99,8 +102,11 @@ class SqliteDatabase:
     async def transact(self, batch: Callable[[Connection], T]) -> T:
         async with self._turn:
             self._announced.clear()
+            self._then.clear()
             with self._explained():
                 kept = await self._kept(batch)
+            for then in self._then:
+                then()
             for message in dict.fromkeys(self._announced):
                 for heard in tuple(self._heard):
                     heard(message)
@@ -140,6 +146,9 @@ class SqliteDatabase:
 
     def announce(self, conn: Connection, message: str) -> None:
         self._announced.append(message)
+
+    def once_committed(self, conn: Connection, then: Callable[[], None]) -> None:
+        self._then.append(then)
 
     def subscribe(self, heard: Callable[[str | None], None]) -> Callable[[], None]:
         self._heard.append(heard)
@@ -213,7 +222,7 @@ async def _begun(conn: Connection) -> Transaction:
         await asyncio.sleep(_BUSY_PAUSE_S)
 
 
-def _engine(file: Path, connections: int, **options: Any) -> Engine:
+def _engine(file: Path, connections: int, synchronous: str, **options: Any) -> Engine:
     engine = create_engine(
         f"sqlite:///{file}",
         poolclass=QueuePool,
@@ -229,7 +238,7 @@ def _engine(file: Path, connections: int, **options: Any) -> Engine:
         connection.isolation_level = None  # the driver must not begin and commit by itself
         for pragma in (
             "journal_mode=WAL",
-            "synchronous=FULL",  # in WAL the default loses what was acknowledged before a power cut
+            f"synchronous={synchronous}",  # in WAL the default loses what was acknowledged before a power cut
             "foreign_keys=ON",
             f"journal_size_limit={_JOURNAL_BYTES}",
         ):

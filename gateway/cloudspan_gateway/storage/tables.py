@@ -64,6 +64,8 @@ operations = Table(
     Column("end_time", Double),
     Column("owner", String, nullable=False, server_default=""),  # who holds the claim; one of `gateways`
     Column("caller", String, nullable=False, server_default=""),  # the subject that asked for it
+    Column("code", String, nullable=False, server_default=""),  # what it ended with; empty before, and of old ones
+    Column("reason", String, nullable=False, server_default=""),  # why it failed
     UniqueConstraint("id", name="operations_id"),
     UniqueConstraint("request_id", name="operations_request_id"),
     sqlite_autoincrement=True,  # a page token's sequence is never given twice
@@ -204,7 +206,26 @@ audit_events = Table(
     Column("hash", String, nullable=False),
     Column("previous_hash", String, nullable=False),
 )
-"""A chain: never changed, never deleted from."""
+"""A chain: never changed, never deleted from; `_APPEND_ONLY` has the database refuse both."""
+
+_REFUSED = "audit_events is append-only: nothing in it is changed or deleted"
+_APPEND_ONLY = {
+    "sqlite": tuple(
+        f"CREATE TRIGGER audit_events_no_{change.lower()} BEFORE {change} ON audit_events "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END"
+        for change in ("UPDATE", "DELETE")
+    ),
+    "postgresql": (
+        (
+            "CREATE FUNCTION audit_events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{_REFUSED}'; END $$"
+        ),
+        (
+            "CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_events_refuse()"
+        ),
+    ),
+}
 
 _INDEXES = (
     ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),
@@ -226,6 +247,7 @@ _INDEXES = (
     ("audit_by_subject", audit_events, ("subject", "sequence"), ""),
     ("audit_by_operation", audit_events, ("operation",), "operation <> ''"),
     ("audit_failed", audit_events, ("sequence",), "outcome <> 'OK'"),
+    ("audit_by_time", audit_events, ("create_time", "sequence"), ""),
 )
 
 
@@ -235,6 +257,8 @@ def create(conn: Connection) -> None:
     for table in with_indexes(conn.dialect.name).tables.values():
         for index in table.indexes:
             index.create(conn)
+    for statement in _APPEND_ONLY[conn.dialect.name]:
+        conn.execute(text(statement))
 
 
 @functools.cache

@@ -18,9 +18,19 @@ def row(**fields: object) -> Row:
 
 def test_what_gave_way_to_a_delete_names_it() -> None:
     """ABORTED, with the operation that ended it."""
-    progress, status = outcomes.preempted(row(preempted_by="2"))
-    assert (status.code, from_status(status).metadata["operation"]) == (Code.ABORTED.value[0], "operations/2")
+    deleter = row()
+    progress, status = outcomes.preempted(row(preempted_by=deleter.intent.id), deleter)
+    assert (status.code, from_status(status).metadata["operation"]) == (Code.ABORTED.value[0], deleter.name)
     assert PROGRESS.resource in {left.name for left in progress.left_overs}
+
+
+def test_what_gave_way_to_another_tenants_delete_does_not_name_it() -> None:
+    """Neither in the message nor in the details nor in what is left over."""
+    deleter = row(intent=intent(tenant="other", caller="users/b"))
+    mine = row(intent=intent(caller="users/a"), preempted_by=deleter.intent.id)
+    progress, status = outcomes.preempted(mine, deleter)
+    assert "an operation of another tenant" in status.message
+    assert deleter.intent.id not in f"{status}{progress}"
 
 
 def test_an_abandoned_operation_reports_its_marker() -> None:

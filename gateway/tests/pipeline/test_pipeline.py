@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway.pipeline.authenticate import Authenticate
-from cloudspan_gateway.pipeline.authorize import authorize
+from cloudspan_gateway.pipeline.authorize import Authorize
 from cloudspan_gateway.pipeline.context import add_context
 from cloudspan_gateway.pipeline.dispatch import Dispatch
 from cloudspan_gateway.pipeline.errors import Errors
@@ -24,7 +24,7 @@ async def test_every_call_passes_telemetry_errors_context_authentication_route_a
     pipeline = Pipeline(GatewayMetrics(), router, Dispatch(router, Forwarder(table)))
     assert [getattr(stage, "__name__", type(stage).__name__) for stage in pipeline.stages] == [
         Telemetry.__name__, Errors.__name__, add_context.__name__, Authenticate.__name__, Route.__name__,
-        authorize.__name__,
+        Authorize.__name__,
     ]  # fmt: skip
     assert "/cloudspan.v1.ServerService/GetServer" in pipeline.paths()
     assert not pipeline.streams("/cloudspan.v1.ServerService/GetServer")

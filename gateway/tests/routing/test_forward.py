@@ -171,7 +171,8 @@ async def test_a_stream_of_both_directions_is_not_held_up(deployment):
 async def test_an_adapters_own_service_is_routed_by_cluster_and_pool_too(deployment):
     """With x-cluster, or a pool, the adapter gets platform and cluster."""
     adapter = await deployment.plug_in()
-    async with deployment.opened(pool=("gold=platforms/openstack/clusters/east",)):
+    async with deployment.opened():
+        await deployment.pool("gold", "platforms/openstack/clusters/east")
         echo = deployment.channel.unary_unary(f"/{TOOLS}/Echo", Say.SerializeToString, Say.FromString)
         for tags in ((*TAGS, ("x-cluster", "east")), (("x-pool", "gold"),)):
             await echo(Say(value="hi"), metadata=tags)

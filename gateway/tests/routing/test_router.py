@@ -57,7 +57,8 @@ async def test_an_unknown_cluster_is_refused_with_those_of_the_platform(deployme
 async def test_an_empty_parent_is_filled_from_tags(deployment, metadata):
     """The adapter gets the parent that the tags or the pool mean."""
     adapter = await deployment.plug_in()
-    async with deployment.opened(pool=(f"gold={EAST}",)):
+    async with deployment.opened():
+        await deployment.pool("gold", EAST)
         await stub(deployment).ListServers(server_pb2.ListServersRequest(page_size=5), metadata=metadata)
     request = server_pb2.ListServersRequest.FromString(adapter.calls[0][2])
     assert (request.parent, request.page_size) == (EAST, 5)
@@ -79,7 +80,8 @@ async def test_an_empty_parent_is_filled_from_tags(deployment, metadata):
 async def test_a_request_without_a_valid_target_is_an_invalid_argument(deployment, told, parent, metadata, reason):
     """No guess is made between a field and a tag that disagree, nor what a malformed name may have meant."""
     adapter = await deployment.plug_in(clusters=("east", "west"))
-    async with deployment.opened(pool=(f"gold={EAST}",)):
+    async with deployment.opened():
+        await deployment.pool("gold", EAST)
         request = server_pb2.ListServersRequest(parent=parent)
         error = await refused(stub(deployment).ListServers(request, metadata=metadata))
     assert (error.code(), told(error).reason) == (CODE.INVALID_ARGUMENT, reason)
@@ -87,14 +89,15 @@ async def test_a_request_without_a_valid_target_is_an_invalid_argument(deploymen
 
 
 async def test_an_unknown_pool_is_refused_with_the_known_ones(deployment, told):
-    """NOT_FOUND lists the pools of the configuration."""
+    """NOT_FOUND lists those of the tenant."""
     await deployment.plug_in()
-    async with deployment.opened(pool=(f"gold={EAST}",)):
+    async with deployment.opened():
+        await deployment.pool("gold", EAST)
         error = await refused(
             stub(deployment).ListServers(server_pb2.ListServersRequest(), metadata=(("x-pool", "tin"),))
         )
     assert (error.code(), told(error).reason) == (CODE.NOT_FOUND, "POOL_UNKNOWN")
-    assert "its pools are: gold" in error.details()
+    assert "those are: gold" in error.details()
 
 
 async def test_a_wildcard_is_for_lists_only(deployment):

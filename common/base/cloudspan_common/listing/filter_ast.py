@@ -24,6 +24,7 @@ from google.protobuf.descriptor import FieldDescriptor as Fd
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_common.listing.filter_values import (
     Literal,
+    Time,
     Value,
     filterable,
     has_order,
@@ -170,9 +171,34 @@ class Filter:
         """
         return None if self.root is None else _equal(self.root, path)
 
+    def unequal(self, path: str) -> str | None:
+        """Return what `path` equals in no match, written as for `equal`; None when the filter rules no value out."""
+        ruled_out = (node.node for node in self._required() if isinstance(node, Not))
+        comparisons = (node for node in ruled_out if isinstance(node, Comparison))
+        return next((found for node in comparisons if (found := _equal(node, path)) is not None), None)
+
+    def since(self, path: str) -> float | None:
+        """Return the earliest time that `path` has in a match, Unix seconds; None when the filter bounds it not."""
+        asked = (Operator.AT_LEAST, Operator.GREATER, Operator.EQUAL)
+        bounds = [
+            node.value.nanos / 1e9
+            for node in self._required()
+            if isinstance(node, Comparison) and node.path.text == path and node.operator in asked
+            if isinstance(node.value, Time)
+        ]
+        return max(bounds, default=None)
+
+    def _required(self) -> tuple[Node, ...]:
+        """Return nodes that hold for every match."""
+        return () if self.root is None else _parts(self.root)
+
 
 EVERYTHING = Filter("")
 """What blank text parses to."""
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    return tuple(found for part in node.nodes for found in _parts(part)) if isinstance(node, And) else (node,)
 
 
 def _equal(node: Node, path: str) -> str | None:

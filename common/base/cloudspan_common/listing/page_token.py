@@ -40,6 +40,7 @@ Check = Callable[[bytes], bytes]
 _TOKEN_VERSION = b"\x01"
 _HASH_BYTES = 8
 _MAC_BYTES = 16
+_MAX_SEQUENCE_DIGITS = 18  # below 2**63, which is what databases keep
 
 
 def effective_page_size(asked: int) -> int:
@@ -101,6 +102,18 @@ def decode_token(token: str, query_hash: bytes, check: Check = checksum) -> str:
         )
         raise _bad_field("page_token", text, "PAGE_TOKEN_OTHER_QUERY")
     return cursor
+
+
+def sequence_of(cursor: str) -> int | None:
+    """Return the place in a numbered listing that a cursor holds; None at the start.
+
+    Raises:
+        InvalidRequest: It holds something else.
+    """
+    if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _MAX_SEQUENCE_DIGITS):
+        text = "invalid page_token; send next_page_token exactly as it came, or leave it out to start again"
+        raise _bad_field("page_token", text, "PAGE_TOKEN_MALFORMED")
+    return int(cursor) if cursor else None
 
 
 def _opened(token: str, check: Check) -> tuple[bytes, str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
 
+    from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Progress, Row
 
 
@@ -42,13 +43,25 @@ class Wanted:
     method: str = ""
     resource: str = ""
     done: bool | None = None
+    tenant: str = ""
+    caller: str = ""
+    code: str = ""
+    """What it ended with; those that have not ended, or were kept without it, are among them too."""
+    reason: str = ""
+    """As `code`."""
+    created_since: float | None = None
+    """Unix seconds."""
+    ended_since: float | None = None
 
 
 class OperationStore(Protocol):
     """Keeps operations. Every method returns rows as they are after its write, and returns when that is durable."""
 
-    async def accept(self, intent: Intent) -> Row:
+    async def accept(self, intent: Intent, event: Event | None = None) -> Row:
         """Keep a new operation; the same request under the same `request_id` returns the one that there is.
+
+        Like every write that takes an event it keeps that for the audit, together with the change or not at all; so
+        does every write that ends an operation with an event of its own.
 
         Raises:
             AlreadyExists: The `request_id` was used for another request.
@@ -115,7 +128,9 @@ class OperationStore(Protocol):
         """
         ...
 
-    async def end(self, operation_id: str, progress: Progress, outcome: status_pb2.Status) -> Row:
+    async def end(
+        self, operation_id: str, progress: Progress, outcome: status_pb2.Status, event: Event | None = None
+    ) -> Row:
         """End an operation whoever holds it; one that has ended stays as it is.
 
         Raises:
@@ -123,7 +138,7 @@ class OperationStore(Protocol):
         """
         ...
 
-    async def request_cancel(self, operation_id: str) -> Row:
+    async def request_cancel(self, operation_id: str, event: Event | None = None) -> Row:
         """Note that its end is wanted; a finished one stays as it is.
 
         Raises:
@@ -163,7 +178,7 @@ class OperationStore(Protocol):
         """Return operations newest first, those with a sequence below `before`."""
         ...
 
-    async def delete(self, operation_id: str) -> None:
+    async def delete(self, operation_id: str, event: Event | None = None) -> None:
         """Forget a finished operation.
 
         Raises:

@@ -10,7 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.operations import model
+from cloudspan_gateway.operations import audited, model
 from cloudspan_gateway.operations.conflicts import judge, names_of
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores import rows
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.stores.commands import Command
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
@@ -68,7 +69,7 @@ class Batch:
         intents = [command.intent for command in commands if isinstance(command, Accept)]
         if intents:
             names = {name for intent in intents for name in names_of(intent)}
-            ids.update(self._unit.find([intent.request_id for intent in intents], names))
+            ids.update(self._unit.find([key for intent in intents for key in intent.request_keys], names))
         self._unit.load(ids)
         self._unit.load_behind([command.id for command in commands if isinstance(command, Change) and command.ends])
 
@@ -80,17 +81,28 @@ class Batch:
                 return self._accept(command)
             if isinstance(command, Change):
                 return self._change(command)
-            return self._check_ended(self._unit.row(command.id)) if isinstance(command, Forget) else None
+            return self._check_ended(command) if isinstance(command, Forget) else None
         except (CloudspanError, Fenced) as error:
             return error
 
-    def _check_ended(self, row: Row) -> None:
+    def _check_ended(self, command: Forget) -> None:
+        row = self._unit.row(command.id)
         if not row.done:
             raise not_ended(row)
+        self._record(command.event)
+
+    def _record(self, event: Event | None) -> None:
+        if event is not None:
+            self.kept.events.append(event)
 
     def _accept(self, command: Accept) -> Row:
+        row = self._accepted_row(command)
+        self._record(command.event and audited.accepted(command.event, command.intent, row))
+        return row
+
+    def _accepted_row(self, command: Accept) -> Row:
         intent, unit = command.intent, self._unit
-        known = unit.of_request(intent.request_id)
+        known = unit.of_request(intent)
         if known is not None:
             check_same(known, intent)
             return known
@@ -114,7 +126,9 @@ class Batch:
         if command.explained:
             self._explained[command.id] = command.explained
         self._put(before, after)
+        self._record(command.event)
         if after.done and not before.done:
+            self._record(audited.ended(after))
             for behind in self._unit.behind(command.id):
                 self._put(behind, model.freed(behind, after.update_time))
         return before if command.tells_before else after

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Row
     from cloudspan_gateway.operations.stores.base import Claim
 
@@ -21,6 +22,7 @@ class Accept:
 
     intent: Intent
     now: float
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Change:
     """Whether `to` may end it."""
     tells_before: bool = False
     """Answered with the row as it was."""
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Forget:
     """Delete an operation that has ended."""
 
     id: str
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +95,5 @@ class Effects:
     gone: list[str] = field(default_factory=list)
     work: bool = False
     """Whether there may be something to claim."""
+    events: list[Event] = field(default_factory=list)
+    """What the audit keeps of it: within its transaction, and not after it like the rest."""

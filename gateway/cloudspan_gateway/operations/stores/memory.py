@@ -10,21 +10,23 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from cloudspan_common.clock import Clock, SystemClock, finished
-from cloudspan_gateway.operations import model
+from cloudspan_gateway.operations import audited, model
 from cloudspan_gateway.operations.conflicts import judge, names_of
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores.base import Claim, Fenced, Wanted, check_same, not_ended, not_there
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
 
+    from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Progress
 
 MAX_DONE_KEPT = 10_000
 LEASE_S = 45.0
+_ROUNDED_S = 0.001  # callers see times in milliseconds
 
 
 @dataclass(slots=True)
@@ -38,7 +40,14 @@ class _Kept:
 class MemoryStore:
     """Keeps operations in dicts; the newest `MAX_DONE_KEPT` finished ones stay readable."""
 
-    def __init__(self, clock: Clock | None = None, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        lease_s: float = LEASE_S,
+        audit: Callable[[Sequence[Event]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Make it empty; `audit` is handed the events of each change, once that is made."""
+        self._audit = audit
         self._clock = clock or SystemClock()
         self._lease_s = lease_s
         self._kept: dict[str, _Kept] = {}  # in the order of acceptance
@@ -52,14 +61,22 @@ class MemoryStore:
     def __repr__(self) -> str:
         return f"<MemoryStore {len(self._open)} open, {self._finished} done>"
 
-    async def accept(self, intent: Intent) -> Row:
-        known = await self.known(intent)
-        if known is not None:
-            return known
+    async def accept(self, intent: Intent, event: Event | None = None) -> Row:
+        row = await self.known(intent) or self._accepted(intent)
+        await self._record(event and audited.accepted(event, intent, row))
+        return row
+
+    async def _record(self, *events: Event | None) -> None:
+        found = [event for event in events if event is not None]
+        if self._audit is not None and found:
+            # The change is made: a caller that leaves now must not take its event with it.
+            await asyncio.shield(self._audit(found))
+
+    def _accepted(self, intent: Intent) -> Row:
         verdict, now = judge(intent, self._conflicting(names_of(intent))), self._clock.now()
         row = Row(intent, create_time=now, update_time=now, sequence=next(self._sequence), waits_for=verdict.waits_for)
         self._kept[intent.id] = self._open[intent.id] = _Kept(row, asyncio.Event())
-        self._by_request[intent.request_id] = intent.id
+        self._by_request[intent.request_key] = intent.id
         if verdict.waits_for:
             self._behind[verdict.waits_for].append(intent.id)
         for other in verdict.preempts:
@@ -73,7 +90,7 @@ class MemoryStore:
         return [row for row in rows if row.resource in wanted or wanted & set(row.intent.also)]
 
     async def known(self, intent: Intent) -> Row | None:
-        kept = self._kept.get(self._by_request.get(intent.request_id, ""))
+        kept = self._kept.get(self._by_request.get(intent.request_key, ""))
         if kept is None:
             return None
         check_same(kept.row, intent)
@@ -125,16 +142,25 @@ class MemoryStore:
     ) -> Row:
         kept = self._held(claim)
         kept.explained = explained or kept.explained
-        return self._end(kept, progress, outcome)
+        row = self._end(kept, progress, outcome)
+        await self._record(audited.ended(row))
+        return row
 
-    async def end(self, operation_id: str, progress: Progress, outcome: status_pb2.Status) -> Row:
+    async def end(
+        self, operation_id: str, progress: Progress, outcome: status_pb2.Status, event: Event | None = None
+    ) -> Row:
         kept = self._find(operation_id)
-        return kept.row if kept.row.done else self._end(kept, progress, outcome)
+        was_done = kept.row.done
+        row = kept.row if was_done else self._end(kept, progress, outcome)
+        await self._record(event, None if was_done else audited.ended(row))
+        return row
 
-    async def request_cancel(self, operation_id: str) -> Row:
+    async def request_cancel(self, operation_id: str, event: Event | None = None) -> Row:
         kept = self._find(operation_id)
         self._work.set()  # it may have queued
-        return self._change(kept, model.cancelled(kept.row, self._clock.now()))
+        row = self._change(kept, model.cancelled(kept.row, self._clock.now()))
+        await self._record(event)
+        return row
 
     async def reveal(self, operation_id: str) -> Row:
         kept = self._find(operation_id)
@@ -158,11 +184,12 @@ class MemoryStore:
         rows = (kept.row for kept in reversed(self._kept.values()))
         return list(islice((row for row in rows if (before is None or row.sequence < before) and fits(row)), limit))
 
-    async def delete(self, operation_id: str) -> None:
+    async def delete(self, operation_id: str, event: Event | None = None) -> None:
         kept = self._find(operation_id)
         if not kept.row.done:
             raise not_ended(kept.row)
         self._forget(kept)
+        await self._record(event)
 
     async def purge(self, ended_before: float, limit: int) -> int:
         old = (kept for kept in self._kept.values() if (kept.row.end_time or ended_before) < ended_before)
@@ -223,20 +250,23 @@ class MemoryStore:
 
     def _forget(self, kept: _Kept) -> None:
         del self._kept[kept.row.intent.id]
-        self._by_request.pop(kept.row.intent.request_id, None)
+        self._by_request.pop(kept.row.intent.request_key, None)
         self._finished -= 1
         kept.changed.set()  # whoever waits for it learns that it is gone
 
 
 def _fitting(wanted: Wanted) -> Callable[[Row], bool]:
-    asked = {name: value for name in ("method", "resource") if (value := getattr(wanted, name))}
+    asked = {name: value for name in ("method", "tenant", "caller") if (value := getattr(wanted, name))}
+    since = ((wanted.created_since, "create_time"), (wanted.ended_since, "end_time"))
+    times = [(earliest, name) for earliest, name in since if earliest is not None]
 
     def fits(row: Row) -> bool:
-        found = {"method": row.intent.method, "resource": row.resource}
         return (
-            all(found[name] == value for name, value in asked.items())
+            all(getattr(row.intent, name) == value for name, value in asked.items())
+            and wanted.resource in ("", row.resource)
             and wanted.cluster in ("", str(row.intent.cluster))
             and wanted.done in (None, row.done)
+            and all((getattr(row, name) or 0.0) >= earliest - _ROUNDED_S for earliest, name in times)
         )
 
     return fits

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from cloudspan.v1 import operation_pb2
-from cloudspan_common.errors import CloudspanError, Defect, to_status
+from cloudspan_common.errors import CloudspanError, Defect, from_status, to_status
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.operations.model import Intent, Progress, Row
 from cloudspan_gateway.storage.tables import operations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cloudspan_gateway.storage.cipher import Cipher
 
-COLUMNS = tuple(column for column in operations.c if column.name != "owner")
+COLUMNS = tuple(column for column in operations.c if column.name not in ("owner", "code", "reason"))
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def of_intent(row: Row, cipher: Cipher) -> dict[str, Any]:
     intent = row.intent
     return {
         "id": intent.id,
-        "request_id": intent.request_id,
+        "request_id": intent.request_key,
         "method": intent.method,
         "cluster": str(intent.cluster),
         "tenant": intent.tenant,
@@ -83,6 +83,8 @@ def of_end(row: Row, cipher: Cipher) -> dict[str, Any]:
         "request": None,
         "outcome": cipher.seal(kind + outcome.SerializeToString(), row.intent.id, "outcome"),
         "end_time": row.end_time,
+        "code": row.code,
+        "reason": from_status(outcome).reason if isinstance(outcome, status_pb2.Status) else "",
     }
 
 
@@ -94,6 +96,7 @@ def _packed(progress: Progress) -> bytes:
         resource=progress.resource,
         native_ids=progress.native_ids,
         left_overs=progress.left_overs,
+        error_summary=progress.error,
     )
     return kept.SerializeToString()
 
@@ -171,7 +174,7 @@ def _intent(record: Record[Any], request: bytes) -> Intent:
         method=record.method,
         request=request,
         cluster=ClusterRef(platform, cluster),
-        request_id=record.request_id,
+        request_id=record.request_id.rpartition("/")[2],
         digest=bytes(record.digest),
         traceparent=record.traceparent,
         tenant=record.tenant,
@@ -191,6 +194,7 @@ def _progress(packed: bytes, cursor: bytes) -> Progress:
         resource=kept.resource,
         native_ids=dict(kept.native_ids),
         left_overs=tuple(kept.left_overs),
+        error=kept.error_summary if kept.HasField("error_summary") else None,
     )
 
 

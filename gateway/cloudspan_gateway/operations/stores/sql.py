@@ -11,10 +11,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import select, text, true
 
 from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_common.errors import CloudspanError
+from cloudspan_gateway.audit.chain import Chain
 from cloudspan_gateway.operations import model
 from cloudspan_gateway.operations.stores import rows
 from cloudspan_gateway.operations.stores.base import Claim, Wanted, check_same, not_there
@@ -45,10 +46,11 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
     from sqlalchemy import Connection, Select
 
+    from cloudspan_gateway.audit.event import Event
+    from cloudspan_gateway.audit.store import AuditStore
     from cloudspan_gateway.operations.model import Intent, Progress, Row
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.storage.cipher import Cipher
-    from cloudspan_gateway.storage.engine import Database
 
 log = structlog.get_logger(__name__)
 
@@ -56,11 +58,17 @@ T = TypeVar("T")
 _SOON_S = 0.01
 # What was just accepted is answered before it is claimed: on one loop the claim would hold the answer up.
 _ANSWERS_FIRST_S = 0.002
+_ROUNDED_S = 0.001  # callers see times in milliseconds
 _IDS_A_MESSAGE = 150  # PostgreSQL carries less than 8 000 bytes
 
 
-async def open_store(url: str, cipher: Cipher, clock: Clock | None = None, lease_s: float = LEASE_S) -> OperationStore:
-    """Open the store at `memory:`, `sqlite:PATH` or `postgresql://...`; closing it closes its database.
+async def open_store(
+    url: str, cipher: Cipher, clock: Clock | None = None, lease_s: float = LEASE_S, audit: AuditStore | None = None
+) -> OperationStore:
+    """Open the store at `memory:`, `sqlite:PATH` or `postgresql://...`.
+
+    It works on the database of `audit`, which somebody else closes, or opens one of its own. Operations of `memory:`
+    are lost with the process, so they pass no database.
 
     Raises:
         InvalidRequest: Another form.
@@ -68,9 +76,10 @@ async def open_store(url: str, cipher: Cipher, clock: Clock | None = None, lease
         Unreachable: The database does not answer.
     """
     if url == "memory:":
-        return MemoryStore(clock, lease_s)
-    database = await open_database(url, clock)
-    return SqlStore(database, cipher, clock, lease_s, owns_database=True)
+        return MemoryStore(clock, lease_s, audit.keep if audit else None)
+    if audit is not None:
+        return SqlStore(audit.chain, cipher, clock, lease_s)
+    return SqlStore(Chain(await open_database(url, clock)), cipher, clock, lease_s, owns_database=True)
 
 
 class SqlStore:
@@ -78,14 +87,16 @@ class SqlStore:
 
     def __init__(
         self,
-        database: Database,
+        chain: Chain,
         cipher: Cipher,
         clock: Clock | None = None,
         lease_s: float = LEASE_S,
         *,
         owns_database: bool = False,
     ) -> None:
-        self._database = database
+        """Keep operations in the database of a chain, and their events in the chain."""
+        self._chain = chain
+        self._database = database = chain.database
         self._cipher = cipher
         self._clock = clock or SystemClock()
         self._owns_database = owns_database
@@ -103,8 +114,8 @@ class SqlStore:
 
     # -------------------------------------------------------------- writes
 
-    async def accept(self, intent: Intent) -> Row:
-        return await self._write(Accept(intent, self._clock.now()))
+    async def accept(self, intent: Intent, event: Event | None = None) -> Row:
+        return await self._write(Accept(intent, self._clock.now(), event))
 
     async def claim(self, limit: int) -> Sequence[tuple[Claim, Row]]:
         await asyncio.sleep(_ANSWERS_FIRST_S)
@@ -146,25 +157,28 @@ class SqlStore:
             Change(claim.id, lambda row: model.finished(row, progress, outcome, now), claim.epoch, explained, ends=True)
         )
 
-    async def end(self, operation_id: str, progress: Progress, outcome: status_pb2.Status) -> Row:
+    async def end(
+        self, operation_id: str, progress: Progress, outcome: status_pb2.Status, event: Event | None = None
+    ) -> Row:
         now = self._clock.now()
         return await self._write(
             Change(
                 operation_id,
                 lambda row: row if row.done else model.finished(row, progress, outcome, now),
                 ends=True,
+                event=event,
             )
         )
 
-    async def request_cancel(self, operation_id: str) -> Row:
+    async def request_cancel(self, operation_id: str, event: Event | None = None) -> Row:
         now = self._clock.now()
-        return await self._write(Change(operation_id, lambda row: model.cancelled(row, now)))
+        return await self._write(Change(operation_id, lambda row: model.cancelled(row, now), event=event))
 
     async def reveal(self, operation_id: str) -> Row:
         return await self._write(Change(operation_id, model.revealed, tells_before=True))
 
-    async def delete(self, operation_id: str) -> None:
-        await self._write(Forget(operation_id))
+    async def delete(self, operation_id: str, event: Event | None = None) -> None:
+        await self._write(Forget(operation_id, event))
 
     async def purge(self, ended_before: float, limit: int) -> int:
         return await self._write(Purge(ended_before, limit))
@@ -180,6 +194,7 @@ class SqlStore:
         self._kept = kept = batch.kept
         for message in _messages(self._leases.owner, kept):
             self._database.announce(conn, message)
+        self._chain.append(conn, kept.events)
         return answers
 
     def _tell(self, commands: Sequence[Command], answers: Sequence[Any]) -> None:
@@ -203,7 +218,9 @@ class SqlStore:
     # -------------------------------------------------------------- reads
 
     async def known(self, intent: Intent) -> Row | None:
-        found = await self._read(_ALL.where(operations.c.request_id == intent.request_id))
+        c = operations.c
+        mine = (c.tenant == intent.tenant) if intent.caller else true()
+        found = await self._read(_ALL.where(c.request_id.in_(intent.request_keys), mine))
         if not found:
             return None
         check_same(found[0], intent)
@@ -286,9 +303,15 @@ _ALL = select(*rows.COLUMNS)
 def _fitting(asked: Select[Any], wanted: Wanted) -> Select[Any]:
     """Narrow a select to what is wanted."""
     c = operations.c
-    for column in ("cluster", "method", "resource"):
+    for column in ("cluster", "method", "resource", "tenant", "caller"):
         if value := getattr(wanted, column):
             asked = asked.where(c[column] == value)
+    for column in ("code", "reason"):
+        if value := getattr(wanted, column):
+            asked = asked.where((c[column] == value) | (c.code == ""))
+    for column, since in (("create_time", wanted.created_since), ("end_time", wanted.ended_since)):
+        if since is not None:
+            asked = asked.where(c[column] >= since - _ROUNDED_S)
     if wanted.resource:
         asked = asked.where(text("resource <> ''"))
     if wanted.done is not None:

@@ -31,7 +31,7 @@ _CHANGING = (
     "resource", "progress", "cursor", "attempt", "epoch", "revision", "update_time", "contact_time", "secret",
     "cancel_requested", "waits_for", "preempted_by",
 )  # fmt: skip
-_ENDING = (*_CHANGING, "request", "outcome", "end_time")
+_ENDING = (*_CHANGING, "request", "outcome", "end_time", "code", "reason")
 
 
 class Statements:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-    from cloudspan_gateway.operations.model import Row
+    from cloudspan_gateway.operations.model import Intent, Row
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 
@@ -42,13 +42,13 @@ class UnitOfWork:
 
     # -------------------------------------------------------------- filling it
 
-    def find(self, request_ids: Collection[str], names: Collection[str]) -> Iterable[str]:
-        """Return the ids of operations with these request ids, and of those under way on these resources."""
+    def find(self, request_keys: Collection[str], names: Collection[str]) -> Iterable[str]:
+        """Return the ids of operations with these request keys, and of those under way on these resources."""
         if not names:
-            return self._conn.execute(self._say.ids_of_requests, self._values(request_ids)).scalars()
+            return self._conn.execute(self._say.ids_of_requests, self._values(request_keys)).scalars()
         if self._shared:
             self._lock(names)
-        values = {**self._values(request_ids), "names": listed(names, self._shared)}
+        values = {**self._values(request_keys), "names": listed(names, self._shared)}
         return self._conn.execute(self._say.ids_of_conflicts, values).scalars()
 
     def load(self, ids: Collection[str]) -> None:
@@ -99,10 +99,14 @@ class UnitOfWork:
             raise found
         return found
 
-    def of_request(self, request_id: str) -> Row | None:
-        """Return the operation that a request became."""
-        known = self._by_request.get(request_id)
-        return self.row(known) if known is not None else None
+    def of_request(self, intent: Intent) -> Row | None:
+        """Return the operation that a request became; under the bare `request_id` only one of its own tenant."""
+        for key in intent.request_keys:
+            known = self._by_request.get(key)
+            row = self.row(known) if known is not None else None
+            if row is not None and (key == intent.request_key or row.intent.tenant == intent.tenant):
+                return row
+        return None
 
     def conflicting(self, names: Iterable[str]) -> list[Row]:
         """Return the operations under way that work on or name one of these resources."""
@@ -119,7 +123,7 @@ class UnitOfWork:
         """Take a row in, in place of what was known of its operation."""
         key = row.intent.id
         self._rows[key] = row
-        self._by_request[row.intent.request_id] = key
+        self._by_request[row.intent.request_key] = key
         if row.resource:
             self._by_name[row.resource].add(key)
         for name in row.intent.also:

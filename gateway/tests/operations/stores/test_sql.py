@@ -27,6 +27,7 @@ from google.protobuf import any_pb2
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import CloudspanError, InvalidRequest, PreconditionFailed, QuotaExceeded, Unreachable
 from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.audit.chain import Chain
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores.base import Fenced
 from cloudspan_gateway.operations.stores.memory import MemoryStore
@@ -132,7 +133,7 @@ async def test_a_closed_store_accepts_nothing(file: Path) -> None:
 async def test_two_owners_on_one_file_never_hold_the_same(file: Path) -> None:
     """They race for a hundred operations; each is claimed once, and a write under the other's claim is refused."""
     database = await open_database(f"sqlite:{file}")
-    one, other = [SqlStore(database, cipher) for cipher in [Cipher.new()] * 2]
+    one, other = [SqlStore(Chain(database), cipher) for cipher in [Cipher.new()] * 2]
     for _ in range(100):
         await one.accept(intent())
     rounds = await asyncio.gather(*(store.claim(7) for _ in range(10) for store in (one, other)))
@@ -158,7 +159,7 @@ async def test_an_owner_that_stops_renewing_loses_its_claims_to_another(file: Pa
     """After its lease, and at its next heartbeat it gets nothing back."""
     clock, cipher = FakeClock(), Cipher.new()
     database = await open_database(f"sqlite:{file}", clock)
-    silent, other = [SqlStore(database, cipher, clock, LEASE_S) for _ in range(2)]
+    silent, other = [SqlStore(Chain(database), cipher, clock, LEASE_S) for _ in range(2)]
     await silent.accept(intent())
     lost = await claimed(silent)
     assert not await other.claim(1)

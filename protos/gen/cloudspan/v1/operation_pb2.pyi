@@ -18,7 +18,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OperationMetadata(_message.Message):
-    __slots__ = ("method", "cluster", "resource", "phase", "stage", "percent", "native_ids", "create_time", "update_time", "end_time", "request_id", "cancel_requested", "left_overs", "contact_time", "deadline_time", "waits_for", "preempted_by", "cancel_outcome", "caller", "tenant", "error_summary", "estimated_end_time")
+    __slots__ = ("method", "cluster", "resource", "phase", "stage", "percent", "native_ids", "create_time", "update_time", "end_time", "request_id", "cancel_requested", "left_overs", "contact_time", "deadline_time", "waits_for", "preempted_by", "cancel_outcome", "caller", "tenant", "error_summary", "estimated_end_time", "outcome")
     class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PHASE_UNSPECIFIED: _ClassVar[OperationMetadata.Phase]
@@ -76,6 +76,7 @@ class OperationMetadata(_message.Message):
     TENANT_FIELD_NUMBER: _ClassVar[int]
     ERROR_SUMMARY_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
     method: str
     cluster: str
     resource: str
@@ -98,7 +99,8 @@ class OperationMetadata(_message.Message):
     tenant: str
     error_summary: ErrorSummary
     estimated_end_time: _timestamp_pb2.Timestamp
-    def __init__(self, method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., phase: _Optional[_Union[OperationMetadata.Phase, str]] = ..., stage: _Optional[str] = ..., percent: _Optional[int] = ..., native_ids: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., cancel_requested: _Optional[bool] = ..., left_overs: _Optional[_Iterable[_Union[LeftOver, _Mapping]]] = ..., contact_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., preempted_by: _Optional[str] = ..., cancel_outcome: _Optional[_Union[OperationMetadata.CancelOutcome, str]] = ..., caller: _Optional[str] = ..., tenant: _Optional[str] = ..., error_summary: _Optional[_Union[ErrorSummary, _Mapping]] = ..., estimated_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    outcome: str
+    def __init__(self, method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., phase: _Optional[_Union[OperationMetadata.Phase, str]] = ..., stage: _Optional[str] = ..., percent: _Optional[int] = ..., native_ids: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., cancel_requested: _Optional[bool] = ..., left_overs: _Optional[_Iterable[_Union[LeftOver, _Mapping]]] = ..., contact_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., preempted_by: _Optional[str] = ..., cancel_outcome: _Optional[_Union[OperationMetadata.CancelOutcome, str]] = ..., caller: _Optional[str] = ..., tenant: _Optional[str] = ..., error_summary: _Optional[_Union[ErrorSummary, _Mapping]] = ..., estimated_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[str] = ...) -> None: ...
 
 class ErrorSummary(_message.Message):
     __slots__ = ("code", "reason", "message", "create_time")

@@ -9,6 +9,7 @@ revision = "0002"
 down_revision = "0001"
 
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_REFUSED = "audit_events is append-only: nothing in it is changed or deleted"
 
 
 def _index(name: str, table: str, *columns: str, where: str = "") -> None:
@@ -30,7 +31,8 @@ def _row() -> sa.Column[bytes]:
 
 def upgrade() -> None:
     """Make the tables."""
-    op.add_column("operations", sa.Column("caller", sa.String, nullable=False, server_default=""))
+    for name in ("caller", "code", "reason"):
+        op.add_column("operations", sa.Column(name, sa.String, nullable=False, server_default=""))
     _index("operations_by_tenant", "operations", "tenant", "sequence")
     _index("operations_open_by_tenant", "operations", "tenant", "cluster", where="end_time IS NULL")
     _policy()
@@ -100,6 +102,22 @@ def _audit() -> None:
     _index("audit_by_subject", "audit_events", "subject", "sequence")
     _index("audit_by_operation", "audit_events", "operation", where="operation <> ''")
     _index("audit_failed", "audit_events", "sequence", where="outcome <> 'OK'")
+    _index("audit_by_time", "audit_events", "create_time", "sequence")
+    if op.get_bind().dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER audit_events_no_{change.lower()} BEFORE {change} ON audit_events "
+                f"BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION audit_events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_REFUSED}'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_events_refuse()"
+    )
 
 
 def downgrade() -> None:
@@ -109,6 +127,9 @@ def downgrade() -> None:
         "pools", "tenants",
     ):  # fmt: skip
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_events_refuse()")
     op.drop_index("operations_open_by_tenant", "operations")
     op.drop_index("operations_by_tenant", "operations")
-    op.drop_column("operations", "caller")
+    for name in ("reason", "code", "caller"):
+        op.drop_column("operations", name)

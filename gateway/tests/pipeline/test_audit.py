@@ -1,0 +1,205 @@
+"""What is recorded of calls through a real gateway, and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from gateway.tests.access_by_header import ByHeader, TenantAccess, authenticating
+from gateway.tests.audit_chains import broken_at, rows
+from google.longrunning import operations_pb2
+from structlog.testing import capture_logs
+from tests.harness.clouds import MAIN, create_request, memory_cluster
+from tests.harness.in_process import Deployment, deployment
+
+from cloudspan.client import errors, result_of, waiting
+from cloudspan.v1 import audit_pb2, orphan_pb2, server_pb2
+from cloudspan_common.contract import Permission
+from cloudspan_common.errors import Unreachable
+from cloudspan_gateway.pipeline import audit as stage
+
+SERVERS = "cloudspan.v1.ServerService"
+
+
+def as_(user: str):
+    return (("authorization", f"Bearer {user}"),)
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Deployment]:
+    async with deployment(memory_cluster()) as opened:
+        yield opened
+
+
+async def recorded(running: Deployment, *columns: str, ends: bool = False):
+    found = await rows(running.gateway.database)
+    assert broken_at(found) is None
+    found = [row for row in found if ends or row["type"] != "TYPE_OPERATION_ENDED"]
+    return [tuple(row[column] for column in columns) for row in found]
+
+
+async def events(running: Deployment, **request):
+    asked = audit_pb2.ListAuditEventsRequest(**request)
+    return (await running.client.audits.ListAuditEvents(asked)).events
+
+
+async def test_who_deleted_a_server_is_one_question(running: Deployment) -> None:
+    """The request, with who, from where and by what; and its end."""
+    authenticating(running.gateway, ByHeader())
+    created = await running.client.servers.CreateServer(
+        create_request(), metadata=(*as_("alice@acme"), *waiting(5), ("x-request-id", "mine"))
+    )
+    name = result_of(created).name
+    deleted = await running.client.servers.DeleteServer(
+        server_pb2.DeleteServerRequest(name=name), metadata=(*as_("bob@acme"), *waiting(5))
+    )
+    asked = audit_pb2.ListAuditEventsRequest(filter=f'resource = "{name}" AND method:DeleteServer')
+    end, asked_for = (await running.client.audits.ListAuditEvents(asked, metadata=as_("root@acme"))).events
+    assert (asked_for.type, asked_for.subject, asked_for.credential, asked_for.peer, asked_for.tenant) == (
+        audit_pb2.AuditEvent.TYPE_MUTATION, "users/bob", "session/bob", "127.0.0.1", "acme",
+    )  # fmt: skip
+    assert (asked_for.operation, asked_for.cluster, asked_for.outcome) == (deleted.name, MAIN, "OK")
+    assert (end.type, end.subject, end.outcome) == (audit_pb2.AuditEvent.TYPE_OPERATION_ENDED, "users/bob", "OK")
+    mine = (await running.client.audits.ListAuditEvents(
+        audit_pb2.ListAuditEventsRequest(filter="request_id = mine"), metadata=as_("root@acme")
+    )).events  # fmt: skip
+    assert [event.resource for event in mine] == [""]
+
+
+async def test_reads_are_not_recorded_and_refused_ones_are(running: Deployment) -> None:
+    """Without a credential, with a bad one, without the permission; never what is merely not there."""
+    lacking = TenantAccess("acme", lacks=frozenset({Permission.PERMISSION_READ}))
+    authenticating(running.gateway, ByHeader({"users/eve": lacking}))
+    listing = server_pb2.ListServersRequest(parent=MAIN)
+    await running.client.servers.ListServers(listing, metadata=as_("alice@acme"))
+    missing = server_pb2.GetServerRequest(name=f"{MAIN}/servers/none")
+    with pytest.raises(errors.NotFound):
+        await running.client.servers.GetServer(missing, metadata=as_("alice@acme"))
+    for metadata in ((), as_("bad"), as_("eve@acme")):
+        with pytest.raises(errors.CloudspanError):
+            await running.client.servers.ListServers(listing, metadata=metadata)
+    assert await recorded(running, "type", "subject", "method", "cluster", "outcome") == [
+        ("TYPE_REFUSAL", "", f"{SERVERS}/ListServers", "", "UNAUTHENTICATED"),
+        ("TYPE_REFUSAL", "", f"{SERVERS}/ListServers", "", "UNAUTHENTICATED"),
+        ("TYPE_REFUSAL", "users/eve", f"{SERVERS}/ListServers", MAIN, "PERMISSION_DENIED"),
+    ]
+
+
+async def test_a_mutation_is_recorded_also_when_it_is_not_accepted(running: Deployment) -> None:
+    """With why; validate_only changes nothing and is not recorded."""
+    await running.client.servers.CreateServer(create_request(validate_only=True))
+    wrong = create_request()
+    wrong.server.flavor = f"{MAIN}/flavors/none"
+    with pytest.raises(errors.CloudspanError) as refused:
+        await running.client.servers.CreateServer(wrong)
+    (event,) = await events(running)
+    assert (event.type, event.outcome, event.reason) == (
+        audit_pb2.AuditEvent.TYPE_MUTATION, refused.value.code.name, refused.value.reason,
+    )  # fmt: skip
+    assert event.message == refused.value.message
+    assert not event.operation
+
+
+async def test_an_open_gateway_records_too(running: Deployment) -> None:
+    """Nobody's name, but from where; a repeated request is an event of the same operation."""
+    request = create_request(request_id=str(uuid.uuid4()))
+    first, again = [await running.client.servers.CreateServer(request) for _ in range(2)]
+    assert first.name == again.name
+    found = await recorded(running, "type", "subject", "operation")
+    assert found == [("TYPE_MUTATION", "", first.name)] * 2
+    second, *_ = [event for event in await events(running) if event.type == audit_pb2.AuditEvent.TYPE_MUTATION]
+    assert (second.peer, second.message) == ("127.0.0.1", "the same request_id as before: no new operation")
+
+
+async def test_changes_of_operations_and_orphans_are_recorded(running: Deployment) -> None:
+    """Cancel, Delete, Abandon with the resource that the operation is about; a failed DeleteOrphan with its reason."""
+    created = await running.client.servers.CreateServer(create_request(), metadata=waiting(5))
+    name = result_of(created).name
+    await running.client.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=created.name))
+    await running.client.operations.DeleteOperation(operations_pb2.DeleteOperationRequest(name=created.name))
+    orphan = orphan_pb2.DeleteOrphanRequest(name=name, operation=created.name)
+    with pytest.raises(errors.CloudspanError):
+        await running.client.orphans.DeleteOrphan(orphan)
+    found = await recorded(running, "method", "operation", "resource", "cluster", "outcome")
+    longrunning = "google.longrunning.Operations"
+    assert found[1:3] == [
+        (f"{longrunning}/CancelOperation", created.name, name, MAIN, "OK"),
+        (f"{longrunning}/DeleteOperation", created.name, name, MAIN, "OK"),
+    ]
+    assert found[3][::3] == ("cloudspan.v1.OrphanService/DeleteOrphan", MAIN)
+    assert found[3][4] != "OK"
+
+
+async def test_a_change_that_can_not_be_recorded_is_not_made(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call fails as it does when the operation can't be kept; a refusal is a refusal all the same."""
+    gateway = running.gateway
+    created = await running.client.servers.CreateServer(create_request(), metadata=waiting(5))
+
+    async def away(_batch):
+        raise Unreachable("the store does not answer", reason="STORE_UNAVAILABLE")
+
+    monkeypatch.setattr(gateway.database, "transact", away)
+    delete = server_pb2.DeleteServerRequest(name=result_of(created).name)
+    with pytest.raises(errors.CloudspanError) as failed, capture_logs() as logged:
+        await running.client.servers.DeleteServer(delete)
+    assert failed.value.reason == "STORE_UNAVAILABLE"
+    assert "audit event can't be written" in [event["event"] for event in logged]
+    assert (
+        gateway.metrics.registry.get_sample_value("cloudspan_gateway_audit_failures_total", {"where": "database"}) >= 1
+    )
+    authenticating(gateway, ByHeader())
+    with pytest.raises(errors.CloudspanError) as refused:
+        await running.client.servers.ListServers(server_pb2.ListServersRequest(parent=MAIN))
+    assert refused.value.reason == "UNAUTHENTICATED"
+
+
+async def test_a_flood_of_refusals_is_counted_and_not_kept(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many a second of one source; the next that is kept says how many were left out."""
+    authenticating(running.gateway, ByHeader())
+    auditing = running.gateway._auditing
+    now = 1000.0
+    monkeypatch.setattr(auditing._clock, "monotonic", lambda: now)
+    calls = [running.client.servers.ListServers(server_pb2.ListServersRequest(parent=MAIN)) for _ in range(40)]
+    assert {error.reason for error in await asyncio.gather(*calls, return_exceptions=True)} == {"UNAUTHENTICATED"}
+    assert len(await recorded(running, "type")) == stage.FAILURES_A_SECOND
+    now = 1001.0
+    with pytest.raises(errors.CloudspanError):
+        await running.client.servers.ListServers(server_pb2.ListServersRequest(parent=MAIN))
+    ((record,),) = (await recorded(running, "record"))[-1:]
+    assert "30 failures before it were not recorded" in record
+    value = running.gateway.metrics.registry.get_sample_value
+    assert value("cloudspan_gateway_audit_left_out_total") == 30
+    assert value("cloudspan_gateway_audit_length") == stage.FAILURES_A_SECOND + 1
+
+
+def test_many_sources_are_bounded_together_and_forgotten_ones_still_counted() -> None:
+    """Addresses cost an attacker nothing; memory stays bounded."""
+    flood = stage.Flood()
+    admitted = [flood.admits(f"2001:db8::{n}", 5.0) for n in range(5000)]
+    assert sum(found is not None for found in admitted) == stage.ALL_FAILURES_A_SECOND
+    assert repr(flood) == "<Flood from 1024 sources>"
+    assert flood.admits("later", 6.5) == 5000 - stage.ALL_FAILURES_A_SECOND - 1023
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.004, 0.008])
+async def test_a_caller_that_leaves_is_recorded_once(running: Deployment, after_s: float) -> None:
+    """Whether its mutation was accepted or not: an operation and its event are there, or neither."""
+    call = running.client.servers.CreateServer(create_request())
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(after_s)
+    task.cancel()
+    await asyncio.wait([task])
+    async with asyncio.timeout(5):
+        while running.gateway.metrics.in_flight:  # noqa: ASYNC110 - a counter tells nobody
+            await asyncio.sleep(0.01)
+    await running.gateway._auditing.close()
+    listed = await running.client.operations.ListOperations(operations_pb2.ListOperationsRequest())
+    accepted = {operation.name for operation in listed.operations}
+    found = await recorded(running, "operation", "outcome")
+    assert {operation for operation, _ in found if operation} == accepted
