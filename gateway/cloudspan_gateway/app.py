@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -18,6 +18,8 @@ from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
+from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
+    from cloudspan_gateway.routing.context import ContextSigner
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -95,7 +98,9 @@ class Gateway:
         config.check_callers()
         self.config = config
         self.registry = registry
-        self.table = Table(registry, clock, Trust(config.tls, config.claims))
+        self.signer = _new_signer(config, registry, clock) if config.auth else None
+        """Tells adapters on whose behalf calls are; None where callers are not authenticated."""
+        self.table = Table(registry, clock, Trust(config.tls, config.claims), self.signer)
         self._cipher = config.cipher()
         self.forwarder = Forwarder(self.table, self._cipher)
         self.metrics = GatewayMetrics()
@@ -113,7 +118,7 @@ class Gateway:
 
     def _assemble(self, store: OperationStore) -> None:
         self.store = store
-        self.router = Router(self.table, self.policy.narrowed)
+        self.router = Router(self.table, self.policy.narrowed, whole_table() if self.config.auth else OPEN)
         self.runner = Runner(
             store, self.router, self.forwarder, self.config.operations, self._clock, self.metrics.operations
         )
@@ -135,7 +140,7 @@ class Gateway:
     def _callers(self) -> CallerStages:
         access_of = self._access_of if self.config.auth else None
         authenticate = Authenticate(self._authenticators(), access_of)
-        return CallerStages(self._auditing, authenticate, self._auditing.describe)
+        return CallerStages(self._auditing, authenticate, self._auditing.describe, clock=self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
@@ -181,18 +186,7 @@ class Gateway:
         pool = DescriptorPool()
         for file in file_descriptor_set(names).file:
             pool.Add(file)
-        own = PoolSource(names, pool)
-        everything = PluggedSource(lambda: self.table.snapshot, own)
-
-        @lru_cache(maxsize=64)
-        def of(platforms: frozenset[str]) -> PluggedSource:
-            return PluggedSource(lambda: self.table.snapshot.only(platforms.__contains__, lambda _cluster: True), own)
-
-        def of_caller(access: Access) -> PluggedSource:
-            view = access.view(self.table.snapshot)
-            return everything if view is self.table.snapshot else of(frozenset(view.platforms))
-
-        return of_caller
+        return PluggedSource(lambda: self.table.snapshot, PoolSource(names, pool)).seen_by
 
     @asynccontextmanager
     async def _audited(self) -> AsyncIterator[None]:
@@ -234,6 +228,9 @@ class Gateway:
                 partial(self._kept_running, "runner", self.runner.run),
                 partial(self._kept_running, "policy", self.policy.run),
             ]
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             if self._jwt is not None:
                 parts.append(partial(self._kept_running, "issuer", self._jwt.run))
             if self.password_login is not None:
@@ -329,6 +326,13 @@ def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthentica
     from cloudspan_gateway.identity.jwt import JwtAuthenticator  # noqa: PLC0415 - see above
 
     return JwtAuthenticator(config, clock)
+
+
+def _new_signer(config: GatewayConfig, registry: Registry, clock: Clock | None) -> ContextSigner:
+    # An open gateway signs nothing and need not import the libraries below it.
+    from cloudspan_gateway.routing.context import ContextSigner  # noqa: PLC0415 - see above
+
+    return ContextSigner(registry.context_keys, config.installation, clock or SystemClock())
 
 
 async def _all(works: Iterable[Work]) -> None:

@@ -16,6 +16,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from cloudspan_common.errors import Code
 from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.behalf import Behalf
 from cloudspan_gateway.access.principal import ANONYMOUS
 from cloudspan_gateway.metadata import REQUEST_ID, Metadata, outgoing
 
@@ -173,6 +174,13 @@ class Call:
         except Exception:
             self.event = event
             raise
+
+    def behalf(self, ref: ClusterRef | None = None) -> Behalf:
+        """Return on whose behalf an adapter is called for this one, about `ref` or the target's cluster."""
+        about = ref or self.target.ref
+        access = self.access
+        project = access.project(about) if about else ""
+        return Behalf(self.principal.subject, access.tenant, access.roles, project)
 
     async def begin(self, metadata: Metadata = ()) -> None:
         """Send the head of a streamed answer."""

@@ -26,6 +26,9 @@ AUTHORIZATION, X_AUTH_SESSION = "authorization", "x-auth-session"
 
 FORWARDED = frozenset({"tracestate"})
 FORWARDED_PREFIX = "x-cloudspan-"
+# The gateway's own word on who calls, for adapters: a caller's is dropped.
+CONTEXT, PROOF = "x-cloudspan-context", "x-cloudspan-context-proof"
+OWN = frozenset({CONTEXT, PROOF})
 # What a hop says of itself and not of the answer.
 _HOP_KEYS = frozenset({"date", "server", "content-type", "user-agent", "te", "via", REQUEST_ID})
 

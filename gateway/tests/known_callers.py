@@ -6,13 +6,17 @@ Real credentials have tests of their own; here `authorization: Bearer alice` is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cloudspan.v1 import policy_pb2, tenant_pb2
+from cloudspan_common.clock import Clock
 from cloudspan_common.errors import Unauthenticated
+from cloudspan_common.registry import Registry
 from cloudspan_gateway import app
 from cloudspan_gateway.access.policy import Row
 from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.call import Call
+from cloudspan_gateway.config import GatewayConfig
 
 EAST, WEST = "platforms/openstack/clusters/east", "platforms/openstack/clusters/west"
 
@@ -33,6 +37,9 @@ class ByName:
 
 class Guarded(app.Gateway):
     """A gateway that asks who is calling."""
+
+    def __init__(self, config: GatewayConfig, registry: Registry, clock: Clock | None = None) -> None:
+        super().__init__(replace(config, auth=("sessions",)), registry, clock)
 
     def _authenticators(self) -> Sequence[ByName]:
         return (ByName(),)

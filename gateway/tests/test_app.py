@@ -10,6 +10,7 @@ import pytest
 from gateway.tests.callers import NAME, get_server
 from gateway.tests.hand_made_adapter import HandMadeAdapter
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 from tests.harness import http2
 
 from cloudspan_common import grpcs, watched_server
@@ -118,3 +119,29 @@ def _restarts(deployment, part):
 async def _health_of(deployment, service):
     stub = health_pb2_grpc.HealthStub(deployment.channel)
     return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+
+@pytest.mark.parametrize(
+    ("config", "warned"),
+    [
+        ({"listen": "0.0.0.0:0", "insecure": True}, ["callers are not authenticated, and other machines can call"]),
+        ({"listen": "0.0.0.0:0", "auth": ("sessions",)}, ["credentials of callers pass in clear text"]),
+        ({"listen": "127.0.0.1:0", "auth": ("sessions",)}, []),
+        ({"listen": "127.0.0.1:0"}, []),
+    ],
+)
+async def test_a_gateway_that_others_reach_says_at_its_start_what_they_could_do(deployment, config, warned):
+    """Once, in its log."""
+    with capture_logs() as logged:
+        async with deployment.opened(**config):
+            pass
+    said = [event["event"] for event in logged if event["log_level"] == "warning"]
+    assert [event.partition(";")[0] for event in said] == warned
+
+
+async def test_the_issuer_of_tokens_is_a_part_like_the_others(deployment):
+    """Its health is that of whoever reads its keys; an issuer that is away makes no gateway unready."""
+    oidc = {"auth": ("jwt",), "oidc_issuer": "http://127.0.0.1:9", "oidc_audience": "cloudspan"}
+    async with deployment.opened(**oidc):
+        assert await _health_of(deployment, "gateway/issuer") == health_pb2.HealthCheckResponse.SERVING
+        assert deployment.gateway.readiness.is_ready

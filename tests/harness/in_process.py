@@ -86,11 +86,13 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployment(*clusters: Cluster, settle: float = 0.2, retries: bool = False) -> AsyncIterator[Deployment]:
+async def deployment(
+    *clusters: Cluster, settle: float = 0.2, retries: bool = False, authenticates: bool = False
+) -> AsyncIterator[Deployment]:
     """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
     registry = MemoryRegistry()
     config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=settle, database="memory:")
-    gateway = build(config, registry)
+    gateway = build(config, registry, authenticates=authenticates)
     by_platform: dict[str, list[Cluster]] = {}
     for cluster in clusters:
         by_platform.setdefault(cluster.ref.platform, []).append(cluster)

@@ -39,13 +39,19 @@ UNSAFE = cluster_pb2.MethodCapability.CREATE_SAFETY_NONE
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf a call is made, as the gateway says."""
+    """On whose behalf a call is, as the gateway signed it; all empty where callers are not authenticated."""
 
     tenant: str = ""
+    """The id of the tenant that it acts in."""
     user: str = ""
+    """`users/alice`, `services/billing`; `gateway` for what a gateway asks for itself."""
     roles: tuple[str, ...] = ()
+    """The ids of the user's roles in that tenant; the gateway has checked that they allow the call."""
     project: str = ""
     """The platform's id of the only project that the call may touch; empty for all that the credentials reach."""
+
+
+NOBODY = Caller()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class Call:
     """The resource's fields that the caller asks for by a read mask; empty for all of them."""
     cloud: object = field(default=None, repr=False)
     """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
-    caller: Caller = Caller()
+    caller: Caller = NOBODY
+    """On whose behalf it is."""
 
     @property
     def project(self) -> str:

@@ -47,13 +47,18 @@ class AcmeCluster(Generic[DriverT]):
 
 
 @asynccontextmanager
-async def serving(*clusters: Cluster, metrics: CollectorRegistry | None = None, **config: Any) -> AsyncIterator[str]:
+async def serving(
+    *clusters: Cluster,
+    metrics: CollectorRegistry | None = None,
+    registry: MemoryRegistry | None = None,
+    **config: Any,
+) -> AsyncIterator[str]:
     """Serve the clusters inside the `with` block; gives the address."""
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     settings = AdapterConfig(instance="acme-1", drain_s=0.0, **config)
     adapter = Adapter("acme", "Acme", "none", clusters)
-    parts = {"registry": MemoryRegistry(), "metrics": metrics}
+    parts = {"registry": registry or MemoryRegistry(), "metrics": metrics}
     task = asyncio.create_task(serve(adapter, settings, stop, ready=bound.set_result, **parts))
     yield await bound
     stop.set()

@@ -18,6 +18,7 @@ from cloudspan_gateway.access.pools import PoolClusters
 from cloudspan_gateway.access.tenant_access import (
     EveryTenantAccess,
     Grant,
+    Standing,
     TenantAccess,
     Views,
     not_chosen,
@@ -60,6 +61,7 @@ class Policy:
         self._by_member: dict[str, dict[str, list[_Role]]] = {}
         self._kept: dict[tuple[tuple[str, ...], str, str], Access] = {}
         self._open: dict[tuple[str, str], Access] = {}
+        self._views: dict[tuple[str, ...], Views] = {}
         for name in sorted(self.rows):
             self._index(self.rows[name])
 
@@ -166,12 +168,22 @@ class Policy:
             tenants = [last(row.name) for row in self.tenants()]
             return EveryTenantAccess(self._role_ids(members, EVERY_TENANT), tenants, permissions_of)
         if not tenant:
-            return TenantAccess("", (), (), (), permissions_of)
+            return TenantAccess(Standing("", permissions_of), Views(()))
         limits = self._limits_of(tenant, may={principal.tenant, *having})
         pools = sorted(self.pools.get(tenant, {}).items())
         grants = (Grant(pool, self.permissions(members, tenant, name)) for name, pool in pools)
-        found = [grant for grant in grants if grant.permissions]
-        return TenantAccess(tenant, self._role_ids(members, tenant), found, limits, permissions_of)
+        found = tuple(grant for grant in grants if grant.permissions)
+        standing = Standing(tenant, permissions_of, self._role_ids(members, tenant), found, limits)
+        return TenantAccess(standing, self._views_of([grant.pool for grant in found]))
+
+    def _views_of(self, pools: Sequence[PoolClusters]) -> Views:
+        """Callers of the same pools share them, whatever else they may do there."""
+        key = tuple(pool.name for pool in pools)
+        if key not in self._views:
+            if len(self._views) >= _MAX_KEPT:
+                self._views.clear()
+            self._views[key] = Views(pools)
+        return self._views[key]
 
     def _default(self, own: str, having: Sequence[str]) -> str:
         """The tenant of a caller that says none."""
@@ -182,15 +194,15 @@ class Policy:
             raise not_chosen("the caller has roles in several tenants", named)
         return named[0] if named else EVERY_TENANT if having else ""
 
-    def _limits_of(self, tenant: str, may: set[str]) -> Sequence[tuple[str, Limits]]:
+    def _limits_of(self, tenant: str, may: set[str]) -> tuple[tuple[str, Limits], ...]:
         """The limits of a tenant in which the caller may act."""
         row = self.tenant(tenant)
         if row is None or not may & {tenant, EVERY_TENANT}:
             text = (
-                f"metadata {X_TENANT} says tenant {tenant!r}, which does not exist or in which the caller has no role; "
-                "SessionService.GetSession lists the caller's tenants"
+                f"metadata {X_TENANT} says tenant {tenant[:64]!r}, which does not exist or in which the caller has no "
+                "role; SessionService.GetSession lists the caller's tenants"
             )
-            raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant})
+            raise NotFound(text, reason="TENANT_UNKNOWN", metadata={"tenant": tenant[:64]})
         if row.disabled:
             text = f"tenant {tenant!r} is disabled; ask an administrator of the installation"
             raise NotPermitted(text, reason="TENANT_DISABLED", metadata={"tenant": tenant})
@@ -223,7 +235,7 @@ class OpenPoolAccess(OpenAccess):
     def __init__(self, tenant: str, pool: PoolClusters) -> None:
         super().__init__(tenant)
         self._pool = pool
-        self._views = Views(pool.names_platform, lambda ref: pool.project(ref) is not None)
+        self._views = Views([pool])
 
     def view(self, snapshot: V) -> V:
         return self._views.of(snapshot)
@@ -236,3 +248,12 @@ class OpenPoolAccess(OpenAccess):
 
     def project(self, ref: ClusterRef) -> str:
         return self._pool.project(ref) or ""
+
+
+def whole_table() -> Access:
+    """Return what the gateway's own work sees where callers are known, such as the steps of operations: every cluster.
+
+    What it meets on the way is shown to tenants in their operations, so its view has nothing that views leave out.
+    """
+    every = tenant_pb2.PoolCluster(cluster="platforms/-/clusters/-")
+    return OpenPoolAccess("", PoolClusters(tenant_pb2.Pool(clusters=[every])))

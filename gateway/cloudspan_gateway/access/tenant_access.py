@@ -5,7 +5,7 @@ Made by `Policy.access`, kept there for the next call of the same caller: what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudspan_common.contract import Permission
@@ -53,21 +53,40 @@ class _Reach:
 _OUT_OF_REACH = _Reach((), NOTHING)
 
 
-class Views:
-    """The part of the table that exists for a caller: made anew only when the table has changed."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the policy says of one caller in one tenant."""
 
-    def __init__(self, platform: Callable[[str], bool], cluster: Callable[[ClusterRef], bool]) -> None:
-        self._platform = platform
-        self._cluster = cluster
+    tenant: str
+    permissions_of: PermissionsOf
+    roles: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    """In the order of their pools' names."""
+    limits: tuple[tuple[str, Limits], ...] = ()
+    """The tenant's own."""
+
+
+class Views:
+    """The part of the table that pools have: made anew only when the table has changed, for all callers alike."""
+
+    def __init__(self, pools: Sequence[PoolClusters]) -> None:
+        self._pools = tuple(pools)
         self._seen: Any = None
         self._view: Any = None
 
     def of(self, snapshot: V) -> V:
         """Return what of a snapshot exists."""
         if self._seen is not snapshot:
-            self._view = snapshot.only(self._platform, self._cluster)
+            self._view = snapshot.only(self.sees_platform, self._sees_cluster)
             self._seen = snapshot
         return self._view
+
+    def sees_platform(self, platform: str) -> bool:
+        """Whether one of the pools' clusters can be of a platform."""
+        return any(pool.names_platform(platform) for pool in self._pools)
+
+    def _sees_cluster(self, ref: ClusterRef) -> bool:
+        return any(pool.project(ref) is not None for pool in self._pools)
 
 
 class TenantAccess:
@@ -77,24 +96,17 @@ class TenantAccess:
     x-pool chooses another: a permission on one project is never used on another.
     """
 
-    def __init__(
-        self,
-        tenant: str,
-        roles: tuple[str, ...],
-        grants: Sequence[Grant],
-        limits: Sequence[tuple[str, Limits]],
-        permissions_of: PermissionsOf,
-    ) -> None:
-        """Take the caller's grants in the order of their pools' names, and the tenant's own limits."""
-        self.tenant = tenant
-        self.roles = roles
-        self._grants = tuple(grants)
-        self._limits = tuple(limits)
-        self._permissions_of = permissions_of
-        self._held = permissions_of(tenant, "")
+    def __init__(self, standing: Standing, views: Views) -> None:
+        """Take what the caller has, and the views of its pools."""
+        self.tenant = standing.tenant
+        self.roles = standing.roles
+        self._standing = standing
+        self._grants = standing.grants
+        self._limits = standing.limits
+        self._held = standing.permissions_of(standing.tenant, "")
         self._reached: dict[ClusterRef, _Reach] = {}
         self._narrowed: dict[str, Access] = {}
-        self._views = Views(self._sees_platform, self._sees_cluster)
+        self._views = views
 
     def __repr__(self) -> str:
         return f"<TenantAccess {self.tenant or 'no tenant'}: {', '.join(g.pool.id for g in self._grants) or 'no pool'}>"
@@ -104,10 +116,11 @@ class TenantAccess:
 
     def narrowed(self, pool: str) -> Access:
         if pool not in self._narrowed:
-            grants = [grant for grant in self._grants if grant.pool.id == pool]
+            grants = tuple(grant for grant in self._grants if grant.pool.id == pool)
             if not grants:
                 raise unknown_pool(self.tenant, pool, [grant.pool.id for grant in self._grants])
-            self._narrowed[pool] = TenantAccess(self.tenant, self.roles, grants, self._limits, self._permissions_of)
+            views = Views([grant.pool for grant in grants])
+            self._narrowed[pool] = TenantAccess(replace(self._standing, grants=grants), views)
         return self._narrowed[pool]
 
     def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
@@ -122,7 +135,7 @@ class TenantAccess:
         return self._reach(ref).permissions.cover(permission, method)
 
     def permissions(self, tenant: str, pool: str = "") -> Permissions:
-        return self._permissions_of(tenant, pool)
+        return self._standing.permissions_of(tenant, pool)
 
     def sees(self, tenant: str, ref: ClusterRef | None = None) -> bool:
         if tenant != self.tenant:
@@ -130,7 +143,7 @@ class TenantAccess:
         if ref is None:
             return True
         if WILDCARD in (ref.platform, ref.cluster) or not ref.cluster:
-            return ref.platform == WILDCARD or self._sees_platform(ref.platform)
+            return ref.platform == WILDCARD or self._views.sees_platform(ref.platform)
         return self._sees_cluster(ref)
 
     def project(self, ref: ClusterRef) -> str:
@@ -141,9 +154,6 @@ class TenantAccess:
             return self._limits
         found = ((grant.pool.name, grant.pool.limits) for grant in self._reach(ref).grants[:1])
         return (*self._limits, *(each for each in found if each[1].ListFields()))
-
-    def _sees_platform(self, platform: str) -> bool:
-        return any(grant.pool.names_platform(platform) for grant in self._grants)
 
     def _sees_cluster(self, ref: ClusterRef) -> bool:
         return bool(self._reach(ref).grants)

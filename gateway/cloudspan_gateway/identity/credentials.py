@@ -41,6 +41,6 @@ def credential_of(call: Call) -> Credential | None:
         if scheme.lower() != _BEARER:
             raise Unauthenticated(f"metadata {AUTHORIZATION} is no bearer token; send `{AUTHORIZATION}: Bearer TOKEN`")
         token = rest.strip(" ")
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not token or not token.isascii() or " " in token:
         raise Unauthenticated(f"metadata {key} is empty or no token; send the token exactly as it was given")
     return Credential(key, token)

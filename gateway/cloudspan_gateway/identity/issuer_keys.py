@@ -175,6 +175,8 @@ class IssuerKeys:
         if not isinstance(place, str):
             raise _Unusable("its discovery document has no jwks_uri")
         check_url(place, "jwks_uri of its discovery document")
+        if place.startswith("http:") and not self._config.issuer.startswith("http:"):
+            raise _Unusable("its discovery document leads from https to http")
         return place
 
 

@@ -118,11 +118,11 @@ class JwtAuthenticator:
         key = await self._keys.key(kid)
         claims = self._claims(token, key)
         principal = self._principal(claims, digest)
-        return _Verified(principal, kid, key, float(claims["exp"]) + self._config.leeway_s)
+        return _Verified(principal, kid, key, claims["exp"] + self._config.leeway_s)
 
     def _claims(self, token: str, key: Key) -> dict[str, Any]:
         try:
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 key.public,
                 list(key.algorithms),
@@ -131,6 +131,7 @@ class JwtAuthenticator:
                 issuer=self._config.issuer,
                 leeway=self._config.leeway_s,
             )
+            return {**claims, "exp": float(claims["exp"])}
         except jwt.MissingRequiredClaimError as error:
             raise _refusal(f"it has no claim {error.claim}") from None
         except jwt.PyJWTError as error:
@@ -151,7 +152,7 @@ class JwtAuthenticator:
             Method.METHOD_JWT,
             f"jwt/{known_by}",
             aliases=self._groups(claims),
-            expire_time=float(claims["exp"]),
+            expire_time=claims["exp"],
         )
 
     def _groups(self, claims: Mapping[str, Any]) -> tuple[str, ...]:

@@ -183,7 +183,8 @@ class FanOut:
         try:
             if within is not None:
                 question = self._forwarder.projects.widened(within, question)
-            asked = Question(method.path, question.SerializeToString(), share, call.outgoing(), again=True)
+            body, behalf = question.SerializeToString(), call.behalf(part.ref)
+            asked = Question(method.path, body, share, call.outgoing(), behalf, again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name, call.access), asked)
             believed = _believed(method, part.ref, answer, count)
             if within is not None:

@@ -113,6 +113,8 @@ class Acceptor:
             traceparent=call.traceparent,
             tenant=call.access.tenant,
             caller=call.principal.subject,
+            roles=call.access.roles,
+            project=call.access.project(ref),
             target=target,
             also=tuple(str(name) for field in method.also if (name := getattr(request, field))),
         )
@@ -158,7 +160,8 @@ class Acceptor:
         step = step_pb2.StepRequest(
             operation_id=intent.id, attempt=1, method=intent.method, request=intent.request, validate_only=True
         )
-        question = Question(f"/{STEP}", step.SerializeToString(), deadline, call.outgoing())
+        behalf = call.behalf(intent.cluster)
+        question = Question(f"/{STEP}", step.SerializeToString(), deadline, call.outgoing(), behalf)
         endpoints = partial(self._router.endpoints, intent.cluster, intent.method, call.access)
         answered = await self._forwarder.ask(endpoints, question)
         answer = read_answer(step_pb2.StepResponse, answered, f"the adapter of {intent.cluster}")

@@ -187,7 +187,7 @@ class Execution:
             return error
         self.row = await environment.store.begin_attempt(self._claim)
         metadata = outgoing(intent.request_id, intent.traceparent)
-        question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata)
+        question = Question(f"/{STEP}", self._request().SerializeToString(), deadline, metadata, intent.behalf)
         try:
             answer = await environment.forwarder.ask(endpoints, question, asks)
             return read_answer(step_pb2.StepResponse, answer, f"the adapter of {intent.cluster}")

@@ -17,6 +17,7 @@ from cloudspan.v1 import operation_pb2
 from cloudspan_common import contract, errors
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_common.redaction import has_secrets, without_secrets
+from cloudspan_gateway.access.behalf import Behalf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,10 @@ class Intent:
     """On whose behalf, as far as is known; the runner is fair between tenants."""
     caller: str = ""
     """The subject that asked for it; empty where callers are not authenticated."""
+    roles: tuple[str, ...] = ()
+    """Its roles when it asked."""
+    project: str = ""
+    """The only project of the cluster that it may touch, by the pool through which it was asked for."""
     target: str = ""
     """The resource that it changes; empty for a create, until that is known."""
     also: tuple[str, ...] = ()
@@ -67,6 +72,11 @@ class Intent:
     def request_keys(self) -> tuple[str, ...]:
         """The same, and without the tenant, as operations were kept before callers were authenticated."""
         return tuple(dict.fromkeys((self.request_key, self.request_id)))
+
+    @property
+    def behalf(self) -> Behalf:
+        """On whose behalf adapters are called for it: as it was accepted, whatever policy says since."""
+        return Behalf(self.caller, self.tenant, self.roles, self.project)
 
 
 @dataclass(frozen=True, slots=True)

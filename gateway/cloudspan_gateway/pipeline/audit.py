@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FAILURES_A_SECOND, ALL_FAILURES_A_SECOND = 10, 100
 """Recorded of one source, and of all of them."""
 _SOURCES = 1024
+_GRPC = "/grpc."
 _LONGRUNNING = "/google.longrunning.Operations/"
 _LOGINS = frozenset({"SetPassword", "SetUpOneTimeCodes", "ConfirmOneTimeCodes", "RemoveOneTimeCodes"})
 _POLICY = frozenset({"UserService", "TenantService", "PolicyService"})
@@ -63,8 +64,9 @@ class Audit:
         self._left_behind: set[asyncio.Task[None]] = set()
 
     async def __call__(self, call: Call, proceed: Proceed) -> Answer:
-        # What is not in the contract is a service that only some adapter knows: it may change anything.
-        kind = self._types.get(call.path, Type.TYPE_MUTATION)
+        # What is not in the contract is a service that only some adapter knows: it may change anything. Those of gRPC,
+        # which no adapter may bring, change nothing.
+        kind = self._types.get(call.path, None if call.path.startswith(_GRPC) else Type.TYPE_MUTATION)
         if kind is not None:
             call.event = Event(kind, 0.0, method=call.path[1:])
         try:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cloudspan_common import telemetry
-from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, REQUEST_ID, TAGS, TRACEPARENT
+from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, OWN, REQUEST_ID, TAGS, TRACEPARENT
 from cloudspan_gateway.pipeline.unknown_metadata import is_unknown, warnings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def add_context(call: Call, proceed: Proceed) -> Answer:
             traceparent = str(value)
         elif key in TAGS:
             tags[key] = str(value)
-        elif (key in FORWARDED or key.startswith(FORWARDED_PREFIX)) and _can_be_sent(key, value):
+        elif (key in FORWARDED or key.startswith(FORWARDED_PREFIX)) and key not in OWN and _can_be_sent(key, value):
             call.carried = (*call.carried, (key, value))
         elif is_unknown(key):
             unknown.append(key)

@@ -12,6 +12,7 @@ from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.authorize import Authorize
 from cloudspan_gateway.pipeline.context import add_context
 from cloudspan_gateway.pipeline.errors import Errors
+from cloudspan_gateway.pipeline.recheck import Recheck
 from cloudspan_gateway.pipeline.route import Route
 from cloudspan_gateway.pipeline.stages import compose
 from cloudspan_gateway.pipeline.telemetry import Telemetry
@@ -19,6 +20,7 @@ from cloudspan_gateway.pipeline.telemetry import Telemetry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cloudspan_common.clock import Clock
     from cloudspan_gateway.pipeline.dispatch import Dispatch
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed, Stage
@@ -34,6 +36,8 @@ class CallerStages:
     describe: Stage | None = None
     """Says behind all others that may refuse what the audit is to keep of the call."""
     limit: Stage | None = None
+    clock: Clock | None = None
+    """By which callers of streams are asked about again; without one they are not."""
 
 
 class Pipeline:
@@ -43,14 +47,17 @@ class Pipeline:
         self, metrics: GatewayMetrics, router: Router, dispatch: Dispatch, callers: CallerStages | None = None
     ) -> None:
         self._dispatch = dispatch
+        self._known = frozenset(dispatch.paths())
         callers = callers or CallerStages()
         self.is_open = callers.authenticate.is_open
         """Whether nobody is asked who he is."""
         who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
         self._identify = _present(who)
-        self.stages = _present(
-            (Telemetry(metrics), *who, Route(router, dispatch.own), callers.limit, Authorize(router), callers.describe)
-        )
+        authorize, recheck = Authorize(router), None
+        if callers.clock is not None and not self.is_open:
+            recheck = Recheck(callers.authenticate, authorize, router.tags, self._may_last, callers.clock)
+        behind = (Route(router, dispatch.own), callers.limit, authorize, callers.describe, recheck)
+        self.stages = _present((Telemetry(metrics), *who, *behind))
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 
@@ -67,6 +74,9 @@ class Pipeline:
     def paths(self) -> Sequence[str]:
         """Return what is answered by more than tags: the contract and the gateway's own services."""
         return self._dispatch.paths()
+
+    def _may_last(self, path: str) -> bool:
+        return path not in self._known or self._dispatch.streams(path)
 
     def streams(self, path: str) -> bool:
         """Whether calls of `path` take or give more than one message; any may, of what is not in `paths`."""

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2
 
 from cloudspan.adapter.v1 import adapter_pb2
 from cloudspan_common.errors import InvalidRequest
+from cloudspan_gateway.access.behalf import GATEWAY
 from cloudspan_gateway.routing.snapshot import Endpoint
 from cloudspan_gateway.routing.trust import Trust
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from cloudspan_common import grpcs
     from cloudspan_common.registry import Instance
+    from cloudspan_gateway.access.behalf import Behalf
+    from cloudspan_gateway.metadata import Metadata
+    from cloudspan_gateway.routing.context import ContextSigner
 
     Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
     Stream = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
@@ -40,8 +44,12 @@ _WATCH = "/grpc.health.v1.Health/Watch"
 class Link:
     """One instance's channel with its call objects, made once per method."""
 
-    def __init__(self, instance: Instance, trust: Trust | None = None) -> None:
+    def __init__(self, instance: Instance, trust: Trust | None = None, signer: ContextSigner | None = None) -> None:
         self.trust = trust or Trust()
+        self.signs = signer is not None
+        self.context_key = b""
+        """The key in its description."""
+        self._signer = signer
         self.endpoint = Endpoint(instance.instance_id, instance.address, self.trust.expected(instance.platform))
         self.in_flight = 0
         self._instance = instance
@@ -63,6 +71,12 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<Link {self.endpoint.instance_id} at {self.endpoint.address}: {self.in_flight} in flight>"
+
+    def signed(self, metadata: Metadata, behalf: Behalf, path: str) -> Metadata:
+        """Return the metadata of a call with the context that says on whose behalf it is, where the gateway has one."""
+        if self._signer is None:
+            return metadata
+        return self._signer.signed(metadata, behalf, path, (self._instance.platform, self.context_key))
 
     def unary(self, path: str) -> Unary:
         """Return what calls a method with one request and one answer."""
@@ -87,7 +101,8 @@ class Link:
             InvalidRequest: What it answered is not a description.
         """
         # Read here and not by gRPC, which would log junk and hand out None.
-        answer = await self._describe(b"", timeout=timeout_s)  # DescribeRequest has no fields
+        # DescribeRequest has no fields.
+        answer = await self._describe(b"", timeout=timeout_s, metadata=self.signed((), GATEWAY, _DESCRIBE))
         try:
             return adapter_pb2.DescribeResponse.FromString(answer)
         except DecodeError as error:
@@ -129,16 +144,21 @@ class Link:
 class Channels:
     """The links that may be called now, by the endpoints of the snapshot."""
 
-    def __init__(self, choose: Callable[[Sequence[Endpoint], int], list[Endpoint]] = random.sample) -> None:
+    def __init__(
+        self,
+        choose: Callable[[Sequence[Endpoint], int], list[Endpoint]] = random.sample,
+        signer: ContextSigner | None = None,
+    ) -> None:
         self._links: dict[Endpoint, Link] = {}
         self._choose = choose
+        self._signer = signer
 
     def __repr__(self) -> str:
         return f"<Channels {', '.join(map(repr, self._links.values())) or 'none'}>"
 
     def open(self, instance: Instance, trust: Trust) -> Link:
         """Return a new link to an instance."""
-        link = Link(instance, trust)
+        link = Link(instance, trust, self._signer)
         self._links[link.endpoint] = link
         return link
 

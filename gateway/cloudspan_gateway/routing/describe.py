@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cloudspan_common.registry import Instance
 
 _ABSENT = cluster_pb2.MethodCapability.LEVEL_ABSENT
+_KEY_BYTES = 32
 _RESERVED = ("cloudspan.", "google.", "grpc.")
 # What every adapter may serve beside the services of the contract.
 _SIDE_SERVICES = frozenset({
@@ -51,6 +52,8 @@ class Description:
     services: frozenset[str] = frozenset()
     files: tuple[bytes, ...] = ()
     """Serialized FileDescriptorProtos of its own services, dependencies first."""
+    context_key: bytes = b""
+    """For the proofs of calls with a signed context; empty where it has none."""
     at: float = 0.0
     """Unix seconds."""
 
@@ -83,6 +86,7 @@ def read(response: adapter_pb2.DescribeResponse, at: float) -> Description:
         absent={tag: dict(_absent(cluster)) for tag, cluster in clusters.items()},
         services=frozenset(response.services),
         files=tuple(file.SerializeToString(deterministic=True) for file in response.descriptors.file),
+        context_key=response.context_key if len(response.context_key) == _KEY_BYTES else b"",
         at=at,
     )
 

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, OutOfTime, PlatformFault, Unreachable
+from cloudspan_gateway.access.behalf import GATEWAY
 from cloudspan_gateway.metadata import passed_back
 from cloudspan_gateway.routing.projects import ProjectCheck, within_project
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cloudspan_common.contract import Method
     from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.behalf import Behalf
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.metadata import Metadata
     from cloudspan_gateway.routing.channels import Link
@@ -60,6 +62,8 @@ class Question:
     body: bytes
     deadline: Deadline
     metadata: Metadata = ()
+    behalf: Behalf = GATEWAY
+    """On whose behalf it is asked."""
     again: bool = False
     """Whether it may be asked of another instance when one was lost."""
 
@@ -135,7 +139,8 @@ class Forwarder:
         call.served_by, call.tries = link.endpoint.instance_id, call.tries + 1
         link.began()
         try:
-            rpc = link.unary(call.path)(call.target.body, timeout=time_for(call.deadline), metadata=call.outgoing())
+            metadata = _metadata(link, call)
+            rpc = link.unary(call.path)(call.target.body, timeout=time_for(call.deadline), metadata=metadata)
             answer = await rpc
             if len(answer) > MAX_ANSWER_BYTES:
                 text = (
@@ -170,7 +175,7 @@ class Forwarder:
         call.served_by, call.tries = link.endpoint.instance_id, call.tries + 1
         link.began()
         messages = iter((call.payload,)) if isinstance(call.payload, bytes) else call.payload
-        rpc = link.stream(call.path)(messages, timeout=time_for(call.deadline), metadata=call.outgoing())
+        rpc = link.stream(call.path)(messages, timeout=time_for(call.deadline), metadata=_metadata(link, call))
         try:
             async for message in rpc:
                 if not call.answered:
@@ -199,7 +204,8 @@ class Forwarder:
             link.began()
             try:
                 timeout_s = time_for(question.deadline)
-                return await link.unary(question.path)(question.body, timeout=timeout_s, metadata=question.metadata)
+                metadata = link.signed(question.metadata, question.behalf, question.path)
+                return await link.unary(question.path)(question.body, timeout=timeout_s, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 failure = self._judge(link, error, question.path)
                 if isinstance(failure, AdapterError):
@@ -239,11 +245,15 @@ class Forwarder:
         self._table.eject(instance, f"lost under {method}: {error.details()}")
         away = (error.details() or "").startswith(_NOT_CONNECTED)
         text = (
-            f"the adapter instance {instance} at {link.endpoint.address} was lost under {method} "
-            f"({error.details()}); it {'was not sent' if away else 'may have begun'}; see PlatformService.GetPlatform"
+            f"the adapter instance {instance} was lost under {method}; it "
+            f"{'was not sent' if away else 'may have begun'}; see PlatformService.GetPlatform"
         )
         reason = INSTANCE_AWAY if away else "INSTANCE_LOST"
         return Unreachable(text, reason=reason, metadata=metadata, retry_after_s=RETRY_AFTER_S)
+
+
+def _metadata(link: Link, call: Call) -> Metadata:
+    return link.signed(call.outgoing(), call.behalf(), call.path) if link.signs else call.outgoing()
 
 
 def read_answer(kind: type[M], answer: bytes, who: str) -> M:

@@ -155,6 +155,7 @@ class Prober:
 
     def _answered(self, description: describe.Description) -> None:
         self._description = description
+        self.link.context_key = description.context_key
         self._answered_at = self._clock.monotonic()
         self._refused = self._lost = ""
         self._failures = self._slow_answers = 0

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cloudspan_common.reflection import DescriptorSource, Files
+    from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.routing.describe import Description
     from cloudspan_gateway.routing.snapshot import Snapshot
 
 FileProto = descriptor_pb2.FileDescriptorProto
+_MAX_INDEXES = 32
 
 
 @dataclass(slots=True)
@@ -35,18 +37,40 @@ class _Index:
     services: set[str] = field(default_factory=set)
 
 
+class _Indexes:
+    """Those of the sets of files that were asked about last: one for the gateway, and for each view of its callers."""
+
+    def __init__(self, own: DescriptorSource) -> None:
+        self._own = own
+        self._kept: dict[tuple[tuple[bytes, ...], ...], _Index] = {}
+
+    def of(self, descriptions: Sequence[Description]) -> _Index:
+        key = tuple(each.files for each in descriptions)
+        if key not in self._kept:
+            if len(self._kept) >= _MAX_INDEXES:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = _indexed(descriptions, self._own)
+        return self._kept[key]
+
+
 class PluggedSource:
     """The descriptors of the adapters that run; rebuilt when their set of files changes."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], own: DescriptorSource) -> None:
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], own: DescriptorSource, indexes: _Indexes | None = None
+    ) -> None:
         self._snapshot = snapshot
         self._own = own
+        self._indexes = indexes or _Indexes(own)
         self._seen: Snapshot | None = None
-        self._descriptions: tuple[Description, ...] = ()
         self._index = _Index()
 
     def __repr__(self) -> str:
         return f"<PluggedSource {len(self._current().services)} services in {len(self._current().files)} files>"
+
+    def seen_by(self, access: Access) -> PluggedSource:
+        """Return the same for one caller: what adapters of other platforms bring does not exist for it."""
+        return PluggedSource(lambda: access.view(self._snapshot()), self._own, self._indexes)
 
     def list_services(self) -> Sequence[str]:
         return sorted({*self._own.list_services(), *self._current().services})
@@ -90,10 +114,7 @@ class PluggedSource:
         snapshot = self._snapshot()
         if snapshot is not self._seen:
             self._seen = snapshot
-            descriptions = tuple(_described(snapshot))
-            if [each.files for each in descriptions] != [each.files for each in self._descriptions]:
-                self._index = _indexed(descriptions, self._own)
-            self._descriptions = descriptions
+            self._index = self._indexes.of(tuple(_described(snapshot)))
         return self._index
 
 

@@ -32,9 +32,18 @@ if TYPE_CHECKING:
 class Router:
     """Finds the cluster of a request, and the instances that serve it."""
 
-    def __init__(self, table: Table, narrowed: Callable[[Access, str], Access] | None = None) -> None:
-        """Take what returns a caller's access in one pool; without it only the access itself knows pools."""
+    def __init__(
+        self, table: Table, narrowed: Callable[[Access, str], Access] | None = None, own: Access = OPEN
+    ) -> None:
+        """Make it.
+
+        Args:
+            table: The routing table.
+            narrowed: Returns a caller's access in one pool; without it only the access itself knows pools.
+            own: What the gateway's own work sees, such as the steps of operations.
+        """
         self._table = table
+        self._own = own
         self.tags = Tags(table, narrowed)
         """What x-platform, x-cluster and x-pool mean."""
 
@@ -54,8 +63,7 @@ class Router:
         # A parent can be made from tags, a resource's name can't.
         parent_missing = not value and tags and method.routed_field == "parent"
         if parent_missing and (value := self.tags.parent(method, tags, access)):
-            if POOL in tags and method.kind is Kind.MUTATION:
-                asked = b"\0".join((tags[POOL].encode(), message.SerializeToString(deterministic=True)))
+            asked = _as_asked(method, message, tags)
             _set_routed(method, message, value)
             body = message.SerializeToString()
         contract.check_required(message)
@@ -65,9 +73,7 @@ class Router:
             self.tags.check(ref, method.routed_field, tags, access)
         if ref.is_wildcard and method.kind is not Kind.LIST:
             raise names.malformed(value, method.routed_field, "one platform and one cluster: only lists take `-`")
-        if not method.also:
-            return Target(method.full_name, ref, (value,), message, body, asked=asked)
-        also = tuple(_also(method, message))
+        also = tuple(_also(method, message)) if method.also else ()
         for name in also:
             self._check_second(name, access)
         return Target(method.full_name, ref, (value, *also), message, body, asked=asked)
@@ -97,7 +103,7 @@ class Router:
         elif ref.platform != WILDCARD:
             snapshot.platform(ref.platform)
 
-    def check(self, ref: ClusterRef, method: str, access: Access = OPEN) -> None:
+    def check(self, ref: ClusterRef, method: str, access: Access) -> None:
         """Raise NotFound or Unsupported unless the platform and the cluster are known and have `method` (full name).
 
         Does not ask whether an instance is alive; a wildcard stands for whatever there is.
@@ -108,16 +114,18 @@ class Router:
         elif ref.platform != WILDCARD:
             snapshot.platform(ref.platform)
 
-    def endpoints(self, ref: ClusterRef, method: str, access: Access = OPEN) -> Sequence[Endpoint]:
+    def endpoints(self, ref: ClusterRef, method: str, access: Access | None = None) -> Sequence[Endpoint]:
         """Return the instances that serve `method` (`package.Service/Method`) on a cluster now; at least one.
+
+        For the caller of that access, or for the gateway's own work.
 
         Raises:
             CloudspanError: Nobody does, and why: not known, not able, or not alive.
         """
-        snapshot = access.view(self._table.snapshot)
+        snapshot = (access or self._own).view(self._table.snapshot)
         return snapshot.endpoints(snapshot.cluster(ref), method)
 
-    def platform_endpoints(self, ref: ClusterRef, service: str, access: Access = OPEN) -> Sequence[Endpoint]:
+    def platform_endpoints(self, ref: ClusterRef, service: str, access: Access) -> Sequence[Endpoint]:
         """Return the instances of a platform that serve a service of its own; its cluster may be left empty.
 
         Raises:
@@ -165,6 +173,14 @@ class Router:
 
 def _also(method: contract.Method, message: Message) -> Iterator[str]:
     return (str(name) for field in method.also if (name := getattr(message, field)))
+
+
+def _as_asked(method: contract.Method, message: Message, tags: Mapping[str, str]) -> bytes:
+    """What tells a change that is asked for again from another one, where the gateway chooses the cluster."""
+    if POOL not in tags or method.kind is not Kind.MUTATION:
+        return b""
+    said = (tags.get(key, "").encode() for key in (POOL, PLATFORM, CLUSTER))
+    return b"\0".join((*said, message.SerializeToString(deterministic=True)))
 
 
 def _set_routed(method: contract.Method, message: Message, value: str) -> None:

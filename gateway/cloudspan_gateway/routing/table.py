@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cloudspan_common.grpcs import Tls
     from cloudspan_common.registry import Instance, Registry, View
     from cloudspan_gateway.routing.channels import Link
+    from cloudspan_gateway.routing.context import ContextSigner
 
 REMEMBER_S = 600.0
 # Calls on an instance that has left the registry may end by themselves for this long.
@@ -37,7 +38,13 @@ log = get_logger(__name__)
 class Table:
     """The instances of all platforms, and the snapshot that calls are routed by."""
 
-    def __init__(self, registry: Registry, clock: Clock | None = None, trust: Trust | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        clock: Clock | None = None,
+        trust: Trust | None = None,
+        signer: ContextSigner | None = None,
+    ) -> None:
         self._registry = registry
         self._trust = trust or Trust()
         self._clock = clock or SystemClock()
@@ -47,7 +54,7 @@ class Table:
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._settled = asyncio.Event()
         self._viewed = False
-        self.channels = Channels()
+        self.channels = Channels(signer=signer)
         self.snapshot = Snapshot()
         self.ejections = 0
 

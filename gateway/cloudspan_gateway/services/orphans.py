@@ -107,7 +107,7 @@ class OrphanService:
         return listed, [mark for marked in listed.marked if (mark := self._read(marked)) is not None]
 
     async def _ask(self, ref: ClusterRef, method: str, body: bytes, call: Call) -> bytes:
-        question = Question(f"/{method}", body, call.deadline, call.outgoing())
+        question = Question(f"/{method}", body, call.deadline, call.outgoing(), call.behalf(ref))
         return await self._forwarder.ask(lambda: self._router.endpoints(ref, method, call.access), question)
 
     def _read(self, marked: step_pb2.Marked) -> _Mark | None:

@@ -64,6 +64,8 @@ operations = Table(
     Column("end_time", Double),
     Column("owner", String, nullable=False, server_default=""),  # who holds the claim; one of `gateways`
     Column("caller", String, nullable=False, server_default=""),  # the subject that asked for it
+    Column("roles", String, nullable=False, server_default=""),  # its roles then, a JSON list
+    Column("project", String, nullable=False, server_default=""),  # the only one that it may touch
     Column("code", String, nullable=False, server_default=""),  # what it ended with; empty before, and of old ones
     Column("reason", String, nullable=False, server_default=""),  # why it failed
     UniqueConstraint("id", name="operations_id"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -16,10 +16,19 @@ from cloudspan.v1 import cluster_pb2, policy_pb2, tenant_pb2
 from cloudspan_common.contract import Permission
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, NotPermitted
 from cloudspan_common.names import ClusterRef
+from cloudspan_common.registry import Instance
 from cloudspan_gateway.access.permissions import BUILT_IN, VERBS
-from cloudspan_gateway.access.policy import Policy
+from cloudspan_gateway.access.policy import Policy, whole_table
 from cloudspan_gateway.access.principal import Principal
-from cloudspan_gateway.routing.snapshot import ClusterRoute, PlatformRoute, Snapshot
+from cloudspan_gateway.routing.snapshot import (
+    EJECTED,
+    ClusterRoute,
+    Endpoint,
+    PlatformRoute,
+    Seen,
+    Snapshot,
+    nobody_serves,
+)
 from cloudspan_gateway.services.policy import PolicyService
 
 GET, STOP, MAKE = (f"cloudspan.v1.ServerService/{name}" for name in ("GetServer", "StopServer", "CreateServer"))
@@ -255,3 +264,13 @@ def test_built_in_roles_hold_what_the_one_before_holds_and_more() -> None:
         "read", "read operate", "read operate create delete", "read operate create delete administer",
     ]  # fmt: skip
     assert set(VERBS) == set(Permission.values()) - {0, 6, 7}
+
+
+def test_the_gateways_own_work_reaches_every_cluster_and_shows_nothing_of_other_tenants() -> None:
+    """Why an instance is in its state may name their clusters, and the stage of an operation says it."""
+    instance = Instance("i-1", "x", "127.0.0.1:1", (1, 1), "1.0")
+    seen = Seen(instance, Endpoint("i-1", "127.0.0.1:1"), EJECTED, "claims platforms/x/clusters/two")
+    platforms = {tag: replace(route, instances=(seen,)) for tag, route in SNAPSHOT.platforms.items()}
+    view = whole_table().view(Snapshot(MappingProxyType(platforms)))
+    assert [route.ref for route in view.matching(ClusterRef("-", "-"))] == list(CLUSTERS)
+    assert "claims" not in str(nobody_serves(view.platform("x"), CLUSTERS[0]))

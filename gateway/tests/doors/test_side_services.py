@@ -8,6 +8,7 @@ from contextlib import suppress
 import grpc
 import pytest
 from gateway.tests.accesses import Known, Tokens
+from gateway.tests.audit_chains import rows
 from gateway.tests.callers import refused
 from gateway.tests.hand_made_adapter import TOOLS, tool_file
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
@@ -245,8 +246,27 @@ async def test_what_no_side_service_serves_is_no_way_around_them(running):
     assert running.adapters[1].calls == []
 
 
-async def test_an_open_gateway_serves_them_as_they_are(deployment):
+async def test_what_is_asked_of_side_services_is_not_recorded_and_what_is_refused_is(running):
+    """Anybody may ask as often as it likes: the audit is not to be filled by it."""
+    await serving(running, "platforms/openstack", ALICE)
+    for _ in range(3):
+        await refused(check(running, f"platforms/{SECRET}"))
+        await answers(running, [LIST, *questions()], ALICE)
+        await answers(running, [LIST])
+    channels = channelz_pb2_grpc.ChannelzStub(running.channel)
+    await channels.GetServers(channelz_pb2.GetServersRequest(), metadata=(ROOT,))
+    await refused(channels.GetServers(channelz_pb2.GetServersRequest(), metadata=(ALICE,)))
+    await refused(check(running, "platforms/openstack", BAD))
+    recorded = [(row["type"], row["subject"], row["method"]) for row in await rows(running.gateway.database)]
+    assert recorded == [
+        ("TYPE_REFUSAL", "users/alice", "grpc.channelz.v1.Channelz/GetServers"),
+        ("TYPE_REFUSAL", "", "grpc.health.v1.Health/Check"),
+    ]
+
+
+async def test_an_open_gateway_serves_them_as_they_are(deployment, monkeypatch):
     """To everybody."""
+    monkeypatch.setattr("cloudspan_gateway.app.Gateway._authenticators", lambda _self: ())
     await deployment.plug_in()
     async with deployment.opened():
         await serving(deployment, "platforms/openstack")

@@ -232,6 +232,19 @@ async def test_the_discovery_document_must_be_the_issuers_own(keys, issuer):
     assert issuer.asked[KEYS] == 0
 
 
+async def test_an_issuer_over_https_can_not_send_the_gateway_to_its_own_machine(keys, issuer, monkeypatch):
+    """What listens on loopback trusts whoever comes from there."""
+    keys._config = OidcConfig("https://login.example", AUDIENCE)
+    document = {"issuer": "https://login.example", "jwks_uri": f"{issuer.url}{KEYS}"}
+
+    async def answer(_session, _url):
+        return document
+
+    monkeypatch.setattr(issuer_keys, "_fetch", answer)
+    await keys.refresh()
+    assert "leads from https to http" in repr(keys)
+
+
 async def test_an_issuer_without_discovery_is_asked_for_its_keys_alone(issuer, clock):
     """`--oidc-jwks`."""
     keys = IssuerKeys(OidcConfig("https://login.example", AUDIENCE, jwks=f"{issuer.url}{KEYS}"), clock)

@@ -164,6 +164,16 @@ async def test_no_credential_reaches_a_log_or_a_message(deployment, adapter, kno
     assert len(adapter.calls) == 1
 
 
+async def test_two_credentials_in_one_call_are_refused_over_grpc_too(deployment, adapter, known_to_gateway):
+    """A good one beside a bad one, in either order; nothing on the way makes one of them."""
+    good, bad = CREDENTIALS[0], ("authorization", "Bearer s_other")
+    async with deployment.opened(auth=("sessions",)):
+        for metadata in ((good, bad), (bad, good), (good, good), (good, ("x-auth-session", "s_other"))):
+            error = await refused(get_server(deployment.channel, metadata=metadata))
+            assert error.code() is CODE.UNAUTHENTICATED
+    assert adapter.calls == []
+
+
 async def test_a_login_reaches_the_gateway_without_a_credential(deployment, known_to_gateway, told):
     """A gateway without sessions says so; it does not ask for a credential."""
     deployment.access_of = Known()

@@ -41,7 +41,7 @@ async def guarded(deployment):
     one = await deployment.plug_in(clusters=("east", "west", "secret"))
     other = await deployment.plug_in(instance_id="z-1", platform="zstack", clusters=("dc1",))
     one.answers[LIST_SERVERS] = other.answers[LIST_SERVERS] = no_servers
-    async with deployment.opened(Guarded, auth=("sessions",)):
+    async with deployment.opened(Guarded):
         await deployment.keep(*ROWS)
         yield deployment
 

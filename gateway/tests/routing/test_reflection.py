@@ -5,11 +5,13 @@ from __future__ import annotations
 import grpc
 import pytest
 from gateway.tests.hand_made_adapter import TOOLS, tool_file
+from gateway.tests.known_callers import EAST, Guarded, binding, pool, tenant
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection_pb2
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.reflection import PoolSource
+from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.routing.describe import Description
 from cloudspan_gateway.routing.reflection import PluggedSource
 from cloudspan_gateway.routing.snapshot import READY, PlatformRoute, Seen, Snapshot
@@ -183,3 +185,33 @@ async def test_a_quarantined_adapter_shows_nothing(deployment):
         missing = await reflected(deployment, Ask(file_containing_symbol=TOOLS))
     assert TOOLS not in {service.name for service in answer.list_services_response.service}
     assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+async def test_a_caller_sees_the_services_of_its_own_platforms(deployment):
+    """Another platform's service, its messages and its file are as unknown as ones that nobody brings."""
+    await deployment.plug_in()
+    other = descriptor_pb2.FileDescriptorProto(name="other/v1/other.proto", package="other.v1", syntax="proto3")
+    other.message_type.add(name="Note")
+    other.service.add(name="OtherService")
+    await deployment.plug_in(instance_id="z-1", platform="zstack", files=(other,), services=("other.v1.OtherService",))
+    async with deployment.opened(Guarded):
+        await deployment.keep(*ROWS)
+        source_of = deployment.gateway._descriptors()
+        access = {
+            user: deployment.gateway.policy.access(Principal(f"users/{user}"), "") for user in ("alice", "bob", "eve")
+        }
+        seen = {user: source_of(access[user]) for user in access}
+        listed = {user: {TOOLS, "other.v1.OtherService"} & set(each.list_services()) for user, each in seen.items()}
+        found = {user: [name for name in (f"{TOOLS}.Echo", "other.v1.Note") if each.file_containing_symbol(name)]
+                 for user, each in seen.items()}  # fmt: skip
+        assert seen["alice"].file_by_name("other/v1/other.proto") is None
+        assert seen["bob"].file_by_name("other/v1/other.proto") is not None
+        assert source_of(access["alice"])._current() is seen["alice"]._current()
+    assert listed == {"alice": {TOOLS}, "bob": {"other.v1.OtherService"}, "eve": set()}
+    assert found == {"alice": [f"{TOOLS}.Echo"], "bob": ["other.v1.Note"], "eve": []}
+
+
+ROWS = (
+    tenant("acme"), pool("acme", "prod", EAST), binding("acme", "alice", "viewer"),
+    tenant("beta"), pool("beta", "all", "platforms/zstack/clusters/-"), binding("beta", "bob", "viewer"),
+)  # fmt: skip

@@ -4,28 +4,32 @@
 
     adapters:
       - {platform: memory, address: "127.0.0.1:7080"}
+    services:  # that log in by a handshake; none if left out
+      - {name: billing, address: "127.0.0.1:7090"}
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import yaml
 
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.registry.base import Instance, View, view_of
+from cloudspan_common.registry.services import ServiceAddress, is_service_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_ROOT = "adapters"
+_ROOT, _SERVICES = "adapters", "services"
 _NEEDED = {"platform", "address"}
 _MAX_CHARS = 1 << 20
 _KEYS = _NEEDED | {"id", "draining", "contract", "build"}
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _REASON = "MALFORMED_ADAPTERS_FILE"
+_SERVICE_FORM = "{name: billing, address: 127.0.0.1:7090}"
 _FORM = "adapters: [{platform: memory, address: 127.0.0.1:7080}]"
 
 
@@ -38,6 +42,8 @@ class AdaptersFile:
     lines: tuple[range, ...] = ()
     """The lines of each instance's entry, from 0; none unless every entry has lines of its own."""
     indent: str = ""
+    services: tuple[tuple[str, ServiceAddress], ...] = ()
+    """Services that log in by a handshake, by name; a name may have several addresses."""
     blank: bool = False
     """Nothing but white space and comments."""
 
@@ -72,7 +78,9 @@ class AdaptersFile:
                 break
             head.append(line)
         entries = [f"  {_entry(instance)}" for instance in instances]
-        return "\n".join([*head, *([f"{_ROOT}:", *entries] if entries else [f"{_ROOT}: []"])]) + "\n"
+        services = [f"  {_service_entry(name, service)}" for name, service in self.services]
+        lines = [f"{_ROOT}:", *entries] if entries else [f"{_ROOT}: []"]
+        return "\n".join([*head, *lines, *([f"{_SERVICES}:", *services] if services else ())]) + "\n"
 
 
 def parse(text: str) -> AdaptersFile:
@@ -95,14 +103,16 @@ def parse(text: str) -> AdaptersFile:
     if root is None:
         return AdaptersFile(text, blank=True)
     by_id: dict[str, tuple[Instance, yaml.Node]] = {}
-    for node in _entries_of(root):
+    adapters, services = _lists_of(root)
+    for node in adapters:
         instance = _instance_of(node)
         if instance.instance_id in by_id:
             first = by_id[instance.instance_id][1].start_mark.line + 1
             raise _broken(node.start_mark.line, f"repeats the id {instance.instance_id!r} of line {first}", "one each")
         by_id[instance.instance_id] = instance, node
     view = view_of(instance for instance, _ in by_id.values())
-    return _with_lines(text, view, [by_id[one.instance_id][1] for one in view])
+    found = _with_lines(text, view, [by_id[one.instance_id][1] for one in view])
+    return replace(found, services=tuple(_service_of(node) for node in services))
 
 
 def _with_lines(text: str, view: View, nodes: list[yaml.Node]) -> AdaptersFile:
@@ -115,18 +125,41 @@ def _with_lines(text: str, view: View, nodes: list[yaml.Node]) -> AdaptersFile:
     return AdaptersFile(text, view, lines, first_line[: len(first_line) - len(first_line.lstrip())])
 
 
-def _entries_of(root: yaml.Node) -> list[yaml.Node]:
+def _lists_of(root: yaml.Node) -> tuple[list[yaml.Node], list[yaml.Node]]:
+    """Return the entries of adapters and of services."""
     if not isinstance(root, yaml.MappingNode):
         raise _broken(root.start_mark.line, "is not a mapping", _FORM)
-    for key, _ in root.value:
-        if key.value != _ROOT:
-            raise _broken(key.start_mark.line, f"has the key {key.value!r}", f"nothing but `{_ROOT}:`")
-    if len(root.value) != 1:
-        raise _broken(root.start_mark.line, f"has {len(root.value)} lists of adapters", f"one, such as {_FORM}")
-    _, adapters = root.value[0]
+    found: dict[str, list[yaml.Node]] = {_ROOT: [], _SERVICES: []}
+    for key, value in root.value:
+        if key.value not in found:
+            text = f"nothing but `{_ROOT}:` and `{_SERVICES}:`"
+            raise _broken(key.start_mark.line, f"has the key {key.value!r}", text)
+        found[key.value].append(value)
+    if len(found[_ROOT]) != 1 or len(found[_SERVICES]) > 1:
+        text = f"has {len(found[_ROOT])} lists of adapters and {len(found[_SERVICES])} of services"
+        raise _broken(root.start_mark.line, text, f"one, such as {_FORM}")
+    (adapters,) = found[_ROOT]
     if not isinstance(adapters, yaml.SequenceNode):
         raise _broken(adapters.start_mark.line, "holds no list of adapters", f"{_FORM}, or `{_ROOT}: []` for none")
-    return list(adapters.value)
+    for services in found[_SERVICES]:
+        if not isinstance(services, yaml.SequenceNode):
+            raise _broken(services.start_mark.line, "holds no list of services", f"[{_SERVICE_FORM}]")
+    return list(adapters.value), [node for services in found[_SERVICES] for node in services.value]
+
+
+def _service_of(node: yaml.Node) -> tuple[str, ServiceAddress]:
+    if not isinstance(node, yaml.MappingNode):
+        raise _broken(node.start_mark.line, "is not a service", _SERVICE_FORM)
+    fields = {str(key.value): _text(value) for key, value in node.value}
+    if not {"name", "address"} <= fields.keys() <= {"name", "address", "identity"}:
+        raise _broken(node.start_mark.line, f"has the keys {sorted(fields)}", _SERVICE_FORM)
+    name = fields["name"]
+    if not is_service_name(name):
+        raise _broken(node.start_mark.line, f"has the name {name!r}", "a lower-case letter, then letters, digits and -")
+    try:
+        return name, ServiceAddress(fields["address"], fields.get("identity", name))
+    except InvalidRequest as error:
+        raise _broken(node.start_mark.line, error.message, "") from error
 
 
 def _instance_of(node: yaml.Node) -> Instance:
@@ -196,6 +229,11 @@ def _entry(instance: Instance) -> str:
     if instance.draining:
         words.append("draining: true")
     return f"- {{{', '.join(words)}}}"
+
+
+def _service_entry(name: str, service: ServiceAddress) -> str:
+    fields = {"name": name, "address": service.address, "identity": service.identity}
+    return f"- {{{', '.join(f'{key}: {json.dumps(value)}' for key, value in fields.items())}}}"
 
 
 def _broken(line: int, found: str, expected: str) -> InvalidRequest:

@@ -19,9 +19,12 @@ from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
 from cloudspan_common.names import is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from types import TracebackType
     from typing import Self
+
+    from cloudspan_common.registry.context_keys import ContextKeys
+    from cloudspan_common.registry.services import ServiceAddress
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@\[\]-]{0,126}")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
@@ -31,6 +34,12 @@ _BACKOFF_S = (0.1, 0.2, 0.4, 0.8, 1.6)  # the last one repeats: what comes back 
 _JITTER = 0.2
 
 log = structlog.get_logger(__name__)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is `host:port`."""
+    match = _ADDRESS.fullmatch(text)
+    return match is not None and 0 < int(match[2]) <= _MAX_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,6 @@ class Instance:
     """The registry doubts it. A hint: the gateway's own probe decides."""
 
     def __post_init__(self) -> None:
-        address = _ADDRESS.fullmatch(self.address)
         for field, value, good, expected in (
             (
                 "instance_id",
@@ -63,7 +71,7 @@ class Instance:
                 "letters, digits and ._:@[]-, at most 127",
             ),
             ("platform", self.platform, is_tag(self.platform), "a platform tag such as openstack"),
-            ("address", self.address, address and 0 < int(address[2]) <= _MAX_PORT, "host:port"),
+            ("address", self.address, is_address(self.address), "host:port"),
             ("contract", self.contract, 1 <= self.contract[0] <= self.contract[1], "(lowest, highest), from 1 on"),
             ("build", self.build, len(self.build) <= _MAX_BUILD_CHARS, f"at most {_MAX_BUILD_CHARS} characters"),
         ):
@@ -121,10 +129,23 @@ class Registration(abc.ABC):
 class Registry(Protocol):
     """The driver's side: memory, static, consul."""
 
+    @property
+    def context_keys(self) -> ContextKeys:
+        """The public keys of the gateways that authenticate callers."""
+        ...
+
     async def register(self, instance: Instance) -> Registration:
         """Enter `instance` and keep it alive; an entry of the same id is replaced.
 
         Returns also when the registry is away: the entry is made once it is back.
+        """
+        ...
+
+    async def service(self, name: str) -> Sequence[ServiceAddress]:
+        """Return where a service is that logs in by a handshake; nowhere when none is registered by exactly that name.
+
+        Raises:
+            CloudspanError: The registry is away.
         """
         ...
 

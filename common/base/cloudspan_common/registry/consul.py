@@ -15,11 +15,14 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import CloudspanError, InvalidRequest, PlatformFault
 from cloudspan_common.registry import view_cache
 from cloudspan_common.registry.base import Feed, Instance, Reach, Registration, View, view_of
+from cloudspan_common.registry.consul_keys import ConsulKeys
+from cloudspan_common.registry.context_keys import ContextKeys
 from cloudspan_common.registry.kept import Registrations, in_background, stopped
+from cloudspan_common.registry.services import TAG, ServiceAddress, is_service_name
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from cloudspan_common.clock import Clock
@@ -70,6 +73,7 @@ class ConsulRegistry:
         self._clock = clock or SystemClock()
         store = _ConsulStore(agent, service, probe, self._times)
         self._registrations = Registrations(store, self._clock, self._times.ttl_s / 3)
+        self.context_keys = ContextKeys(ConsulKeys(agent), self._clock)
         self._feed = Feed()
         self._reach = Reach("watch", agent=agent.address)
         self._absent = _Absent(self._times.hold_s)
@@ -83,6 +87,14 @@ class ConsulRegistry:
 
     async def register(self, instance: Instance) -> Registration:
         return await self._registrations.add(instance)
+
+    async def service(self, name: str) -> Sequence[ServiceAddress]:
+        if not is_service_name(name):  # it becomes part of a path
+            return ()
+        _, rows = await self._agent.call(lambda api: api.health.service(name, tag=TAG, passing=True))
+        if not isinstance(rows, list):
+            raise _fault_of(self._agent, TypeError(f"{rows!r:.200}"))
+        return _services_of(name, rows)
 
     def watch(self) -> AsyncIterator[View]:
         if self._task is None and not self._feed.closed:
@@ -285,14 +297,31 @@ def _id_of(row: Any) -> str:
     return str(service.get("ID"))[:200] if isinstance(service, dict) else f"{row!r:.200}"
 
 
+def _services_of(name: str, rows: list[Any]) -> list[ServiceAddress]:
+    found = []
+    for row in rows:
+        try:
+            service = row["Service"]
+            if service["Service"] == name and TAG in service["Tags"]:
+                found.append(ServiceAddress(_address_of(row), name))
+        except (KeyError, ValueError, TypeError, AttributeError, InvalidRequest) as error:
+            log.warning("entry in Consul is not a service, skipped", service=name, id=_id_of(row), why=repr(error))
+    return found
+
+
+def _address_of(row: dict[str, Any]) -> str:
+    service = row["Service"]
+    host = service["Address"] or row["Node"]["Address"]
+    return f"[{host}]:{service['Port']}" if ":" in host else f"{host}:{service['Port']}"
+
+
 def _instance_of(row: dict[str, Any]) -> Instance:
     service = row["Service"]
     meta = service["Meta"] or {}
-    host = service["Address"] or row["Node"]["Address"]
     return Instance(
         instance_id=service["ID"],
         platform=meta["platform"],
-        address=f"[{host}]:{service['Port']}" if ":" in host else f"{host}:{service['Port']}",
+        address=_address_of(row),
         contract=(int(meta["contract_min"]), int(meta["contract_max"])),
         build=meta.get("build", ""),
         draining=meta.get("draining") == "true",

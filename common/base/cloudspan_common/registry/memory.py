@@ -8,18 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import AlreadyExists
 from cloudspan_common.registry.base import Feed, Instance, Registration, View, describe, view_of
+from cloudspan_common.registry.context_keys import ContextKeys, MemoryKeys
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.registry.services import ServiceAddress
 
 
 class MemoryRegistry:
     """A dict and its followers."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.context_keys = ContextKeys(MemoryKeys(), clock or SystemClock())
         self._instances: dict[str, Instance] = {}
+        self._services: dict[str, Sequence[ServiceAddress]] = {}
         self._registered: set[str] = set()
         self._feed = Feed()
         self._feed.publish(())
@@ -33,6 +40,13 @@ class MemoryRegistry:
         self._registered.add(instance.instance_id)
         self.put(instance)
         return MemoryRegistration(self, instance)
+
+    async def service(self, name: str) -> Sequence[ServiceAddress]:
+        return self._services.get(name, ())
+
+    def put_service(self, name: str, *addresses: ServiceAddress) -> None:
+        """Enter a service, or replace what it was."""
+        self._services[name] = addresses
 
     def watch(self) -> AsyncIterator[View]:
         return self._feed.follow()

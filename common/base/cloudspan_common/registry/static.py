@@ -6,12 +6,9 @@ last good view. An entry of a process that died without a word stays: the gatewa
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import stat
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from cloudspan_common.clock import SystemClock
@@ -19,20 +16,22 @@ from cloudspan_common.errors import InvalidRequest, Unreachable
 from cloudspan_common.file_watch import FileWatch, signature_of
 from cloudspan_common.registry.adapters_file import AdaptersFile, parse
 from cloudspan_common.registry.base import Feed, Instance, Registration, View
+from cloudspan_common.registry.context_keys import ContextKeys
 from cloudspan_common.registry.kept import Registrations, in_background, stopped
+from cloudspan_common.registry.locked_file import locked, replace
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.file_watch import Signature
+    from cloudspan_common.registry.context_keys import Entry
+    from cloudspan_common.registry.services import ServiceAddress
 
 POLL_S = 0.04  # 0.02 % of a core, and a new adapter is seen within 50 ms
 RENEW_S = 1.0
-_LOCK_WAIT_S = 2.0  # its holders need a millisecond
-_LOCK_POLL_S = 0.005
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +43,9 @@ class StaticRegistry:
         self._path = path
         self._clock = clock or SystemClock()
         self._registrations = Registrations(_FileStore(path, self._clock), self._clock, RENEW_S)
+        self.context_keys = ContextKeys(_KeyFile(path, self._clock), self._clock)
         self._feed = Feed()
+        self._services: Sequence[tuple[str, ServiceAddress]] = ()
         self._problem = ""
         self._watch = FileWatch(())
         self._task: asyncio.Task[None] | None = None
@@ -55,6 +56,11 @@ class StaticRegistry:
 
     async def register(self, instance: Instance) -> Registration:
         return await self._registrations.add(instance)
+
+    async def service(self, name: str) -> Sequence[ServiceAddress]:
+        if self._task is None:
+            self._read()
+        return [address for known, address in self._services if known == name]
 
     def watch(self) -> AsyncIterator[View]:
         if self._task is None and not self._feed.closed:
@@ -91,6 +97,7 @@ class StaticRegistry:
             self._report(f"{self._path} is blank; expected `adapters: []` for none")
             return
         self._report("")
+        self._services = content.services if content else ()
         self._feed.publish(content.instances if content else ())
 
     def _report(self, problem: str) -> None:
@@ -127,30 +134,43 @@ class _FileStore:
         )
 
     async def _edit(self, change: Callable[[AdaptersFile], str]) -> None:
-        try:
-            with contextlib.ExitStack() as held:
-                await self._lock(held)
-                content = _load(self._path) or AdaptersFile("")
-                text = change(content)
-                if text != content.text:
-                    _replace(self._path, text)
-        except OSError as error:
-            raise Unreachable(f"{self._path} can't be written: {error}", reason="REGISTRY_UNREACHABLE") from error
+        async with locked(self._path, self._clock):
+            content = _load(self._path) or AdaptersFile("")
+            text = change(content)
+            if text != content.text:
+                replace(self._path, text)
 
-    async def _lock(self, held: contextlib.ExitStack) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        lock = held.enter_context(self._path.with_name(f"{self._path.name}.lock").open("a"))
-        give_up = self._clock.monotonic() + _LOCK_WAIT_S
-        while True:
-            try:
-                # Without waiting: a writer that was stopped must not stop our loop.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if self._clock.monotonic() >= give_up:
-                    raise Unreachable(f"{lock.name} is held by another process", reason="REGISTRY_LOCKED") from error
-                await self._clock.sleep(_LOCK_POLL_S)
-            else:
-                return
+
+class _KeyFile:
+    """Keys as JSON in a file beside the adapters file, one for all gateways."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path.with_name(f"{path.name}.keys"), clock
+
+    async def put(self, holder: str, entry: bytes) -> None:
+        async with locked(self._path, self._clock):
+            replace(self._path, _key_text({**self._read(), holder: entry}))
+
+    async def entries(self) -> Sequence[Entry]:
+        return tuple(self._read().items())
+
+    async def remove(self, holder: str) -> None:
+        async with locked(self._path, self._clock):
+            replace(self._path, _key_text({who: entry for who, entry in self._read().items() if who != holder}))
+
+    def _read(self) -> dict[str, bytes]:
+        try:
+            held = msgspec.json.decode(self._path.read_bytes(), type=dict[str, msgspec.Raw])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            text = f"{self._path} can't be read: {error}; delete it, gateways write it again within a minute"
+            raise Unreachable(text, reason="REGISTRY_UNREACHABLE") from error
+        return {holder: bytes(entry) for holder, entry in held.items()}
+
+
+def _key_text(entries: dict[str, bytes]) -> str:
+    return msgspec.json.encode({holder: msgspec.Raw(entry) for holder, entry in entries.items()}).decode()
 
 
 def _load(path: Path) -> AdaptersFile | None:
@@ -165,13 +185,3 @@ def _load(path: Path) -> AdaptersFile | None:
         raise InvalidRequest(f"{path} is not UTF-8 text: {error}", reason="MALFORMED_ADAPTERS_FILE") from error
     except InvalidRequest as error:
         raise InvalidRequest(f"{path} {error.message}", reason=error.reason) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    """Let readers see the old text or the new one; a link and the file's mode stay."""
-    target = path.resolve()
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    with contextlib.suppress(FileNotFoundError):  # the first entry creates the file
-        draft.chmod(stat.S_IMODE(target.stat().st_mode))
-    draft.replace(target)

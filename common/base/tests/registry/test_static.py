@@ -77,7 +77,10 @@ async def test_edits_reach_the_watch_whether_in_place_or_by_rename(file: Path, w
         ("adapters:\n\t- x", "line 2: is not YAML"),
         ("- platform: memory", "line 1: is not a mapping; expected adapters: [{"),
         ("adapters:\n", "line 1: holds no list of adapters"),
-        ("adapters: []\nclusters: []\n", "line 2: has the key 'clusters'; expected nothing but `adapters:`"),
+        (
+            "adapters: []\nclusters: []\n",
+            "line 2: has the key 'clusters'; expected nothing but `adapters:` and `services:`",
+        ),
         ("adapters:\n- memory\n", "line 2: is not an adapter"),
         ("adapters:\n- {platform: memory}\n", "line 2: lacks ['address']"),
         (

@@ -51,7 +51,7 @@ class Callers(grpc.aio.ServerInterceptor):
         if handler is None or service in _OPEN:
             return handler
         allowed = self._gateway if service in _GATEWAY_ONLY else self._all
-        return _behind(handler, lambda context: _check(context, method, allowed))
+        return behind(handler, lambda context: _check(context, method, allowed))
 
 
 def identities(context: Context) -> frozenset[str]:
@@ -72,7 +72,7 @@ async def _check(context: Context, method: str, allowed: frozenset[str]) -> None
     await context.abort(Forbidden.code, *errors.ending(Forbidden(text, reason="CALLER_NOT_ALLOWED"), ""))
 
 
-def _behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Handler:
+def behind(handler: Handler, check: Callable[[Context], Awaitable[None]]) -> Handler:
     """Return the same handler with `check` before it.
 
     `RequestLimits`, before all services, has made it one of a stream of requests.

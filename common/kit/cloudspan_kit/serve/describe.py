@@ -13,9 +13,10 @@ from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import WILDCARD, parse_cluster
 from cloudspan_common.reflection import file_descriptor_set, own_comments_of
 from cloudspan_kit.cluster import Call
+from cloudspan_kit.serve.context import caller
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import grpc
 
@@ -40,7 +41,15 @@ _STAGES = {
 class Describer(adapter_pb2_grpc.AdapterServiceServicer):
     """Answers Describe from memory."""
 
-    def __init__(self, display_name: str, instance: Instance, clusters: Clusters, own_services: Sequence[str]) -> None:
+    def __init__(
+        self,
+        display_name: str,
+        instance: Instance,
+        clusters: Clusters,
+        own_services: Sequence[str],
+        context_key: Callable[[], bytes] = bytes,
+    ) -> None:
+        self._context_key = context_key
         self._display_name = display_name
         self._instance = instance
         self._clusters = clusters
@@ -64,6 +73,7 @@ class Describer(adapter_pb2_grpc.AdapterServiceServicer):
             cluster_digests={str(s.cluster.ref): s.cluster.digest for s in self._clusters if s.cluster.digest},
             services=self._services,
             descriptors=self._descriptors,
+            context_key=self._context_key(),
         )
 
     def clusters(self) -> list[cluster_pb2.Cluster]:
@@ -164,7 +174,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         async def answer() -> cluster_pb2.CheckClusterResponse:
             contract.check_required(request)
             ref = parse_cluster(request.name, "name")
-            call = Call(cluster=ref, deadline=deadlines.of(context))
+            call = Call(cluster=ref, deadline=deadlines.of(context), caller=caller())
             with self._clusters.get(ref, "name") as served:
                 async with call.deadline.scope(f"checking {ref}"):
                     return _checked(await served.check(call), call)

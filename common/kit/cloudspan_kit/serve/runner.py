@@ -23,17 +23,19 @@ from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.names import is_tag
 from cloudspan_common.reflection import PoolSource
 from cloudspan_common.registry import Instance, open_registry
+from cloudspan_common.registry.kept import in_background, stopped
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_common.service_config import ServiceConfig
+from cloudspan_common.service_config import ServiceConfig, one_of
 from cloudspan_common.telemetry import add_build_info, new_registry, new_restarts, version_of
 from cloudspan_common.watched_server import WatchedServer
 from cloudspan_kit.cluster_file import ClusterFile
 from cloudspan_kit.serve.callers import GATEWAY, Callers
 from cloudspan_kit.serve.clusters import Clusters
+from cloudspan_kit.serve.context import AUTO, MODES, ContextGuard
 from cloudspan_kit.serve.describe import SERVICES, ClusterServicer, Describer, PlatformServicer
 from cloudspan_kit.serve.metrics import CallMetrics
 from cloudspan_kit.serve.reload import Reloader, ReloadMetrics
-from cloudspan_kit.serve.servicer import ContractServicer
+from cloudspan_kit.serve.servicer import SERVED_BY, ContractServicer
 from cloudspan_kit.serve.steps import MarkServicer, StepServicer
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class AdapterConfig(ServiceConfig):
     )
     instance: str = option("Id of this instance in the registry; made from tag, host and port when empty.", default="")
     tls_gateway: str = option("Identity of the gateway: a DNS name in its certificate.", default=GATEWAY)
+    context: str = option(
+        "Whether calls need a gateway's signed context: auto (once the registry has a gateway's key), required, off.",
+        default=AUTO,
+        check=one_of(*MODES),
+    )
     tls_caller: tuple[str, ...] = option("Identity that may call directly, except StepService; repeatable.", default=())
 
 
@@ -115,19 +122,24 @@ async def serve(
     async with AsyncExitStack() as stack:
         metrics, readiness = metrics or new_registry(), Readiness("server")
         add_build_info(metrics, adapter.distribution)
-        server = _listening(config, new_restarts(metrics).labels("server").inc)
+        guard = ContextGuard(adapter.platform, config.context)
+        server = _listening(config, guard, new_restarts(metrics).labels("server").inc)
         instance = _instance(adapter, config, server.port)
+        guard.stamp = ((SERVED_BY, instance.instance_id),)
         if config.metrics:
             stack.callback(serve_metrics(metrics, config.metrics, readiness).close)
         clusters = await _clusters(adapter, stack, metrics)
         health = grpcs.new_health()
-        await server.start(_services(adapter, clusters, instance, health, CallMetrics(metrics)))
-        stack.push_async_callback(server.stop, config.drain_s)
         if registry is None:
-            registry = open_registry(config.registry, token=config.registry_token or None)
+            registry = _opened(config, instance)
             stack.push_async_callback(registry.close)
-            if isinstance(registry, MemoryRegistry):
-                log.warning(_REGISTERED_NOWHERE, address=instance.address, registry=config.registry)
+        # Before the first call: one that needs a context must find the keys.
+        await guard.follow(registry.context_keys)
+        stack.push_async_callback(stopped, in_background(guard.run(), "context keys"))
+        servicer = ContractServicer(clusters, instance.instance_id, CallMetrics(metrics))
+        describer = Describer(adapter.display_name, instance, clusters, tuple(adapter.own_services), guard.public_key)
+        await server.start(_services(adapter, servicer, describer, clusters, health))
+        stack.push_async_callback(server.stop, config.drain_s)
         registration = await registry.register(instance)
         log.info("adapter serves", platform=adapter.platform, address=instance.address, instance=instance.instance_id)
         if ready:
@@ -139,6 +151,13 @@ async def serve(
         await registration.deregister()
         await health.enter_graceful_shutdown()
         log.info("adapter drains", platform=adapter.platform, limit_s=config.drain_s)
+
+
+def _opened(config: AdapterConfig, instance: Instance) -> Registry:
+    registry = open_registry(config.registry, token=config.registry_token or None)
+    if isinstance(registry, MemoryRegistry):
+        log.warning(_REGISTERED_NOWHERE, address=instance.address, registry=config.registry)
+    return registry
 
 
 async def _clusters(adapter: Adapter, stack: AsyncExitStack, metrics: CollectorRegistry) -> Clusters:
@@ -173,9 +192,9 @@ async def _until(stop: asyncio.Event, watch: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait({stopped, watching})
 
 
-def _listening(config: AdapterConfig, on_restart: Callable[[], None]) -> WatchedServer:
+def _listening(config: AdapterConfig, guard: ContextGuard, on_restart: Callable[[], None]) -> WatchedServer:
     callers = (Callers(config.tls_gateway, config.tls_caller),) if config.tls else ()
-    return WatchedServer(config.listen, config.tls, callers, on_restart=on_restart)
+    return WatchedServer(config.listen, config.tls, (*callers, guard), on_restart=on_restart)
 
 
 def _instance(adapter: Adapter, config: AdapterConfig, port: int) -> Instance:
@@ -203,11 +222,13 @@ def _check(adapter: Adapter) -> None:
 
 
 def _services(
-    adapter: Adapter, clusters: Clusters, instance: Instance, health: health_aio.HealthServicer, metrics: CallMetrics
+    adapter: Adapter,
+    servicer: ContractServicer,
+    describer: Describer,
+    clusters: Clusters,
+    health: health_aio.HealthServicer,
 ) -> Callable[[grpc.aio.Server], None]:
     """Return what adds the adapter's services to a server."""
-    servicer = ContractServicer(clusters, instance.instance_id, metrics)
-    describer = Describer(adapter.display_name, instance, clusters, tuple(adapter.own_services))
     source = PoolSource((*SERVICES, *ADAPTER_SERVICES, *adapter.own_services, *INFRASTRUCTURE))
 
     def add_services(server: grpc.aio.Server) -> None:

@@ -25,6 +25,7 @@ from cloudspan_kit.engine.step import drive, failed, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
 from cloudspan_kit.serve import preconditions, projects
+from cloudspan_kit.serve.context import caller
 from cloudspan_kit.serve.error_words import clear_progress, in_project
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import listed as named
@@ -153,7 +154,9 @@ class ContractServicer:
             full=getattr(request, "view", 0) == common_pb2.RESOURCE_VIEW_FULL,
             fields=_wanted(request),
             cloud=served.abilities.cloud,
+            caller=caller(),
         )
+        structlog.contextvars.bind_contextvars(**log_fields(call))
         return call, served
 
     async def take_step(self, step: step_pb2.StepRequest, context: Context) -> step_pb2.StepResponse:
@@ -201,6 +204,12 @@ class ContractServicer:
             if step.validate_only and not answer.HasField("error"):
                 answer.response.Pack(await preconditions.preview(call, method, request, abilities))
         return answer
+
+
+def log_fields(call: Call) -> dict[str, str]:
+    """Return what every line of a call's log says: the gateway's has the same."""
+    fields = {"request_id": call.request_id, "tenant": call.caller.tenant}
+    return {key: value for key, value in fields.items() if value}
 
 
 def _mutation(name: str) -> contract.Method:

@@ -29,6 +29,7 @@ from cloudspan_kit.engine.run import MIN_WRITE_S
 from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
 from cloudspan_kit.serve import projects
+from cloudspan_kit.serve.context import caller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,8 +143,8 @@ def _called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
 ) -> tuple[Call, Served]:
     served = clusters.get_usable(ref, field)
-    call = Call(cluster=ref, deadline=deadlines.of(context), id=native_id, cloud=served.abilities.cloud)
-    return call, served
+    cloud, deadline = served.abilities.cloud, deadlines.of(context)
+    return Call(cluster=ref, deadline=deadline, id=native_id, cloud=cloud, caller=caller()), served
 
 
 async def _found(abilities: Abilities, collection: str, call: Call, prefix: str) -> tuple[Sequence[Marked], str]:

@@ -43,6 +43,8 @@ def of_intent(row: Row, cipher: Cipher) -> dict[str, Any]:
         "cluster": str(intent.cluster),
         "tenant": intent.tenant,
         "caller": intent.caller,
+        "roles": json.dumps(intent.roles) if intent.roles else "",
+        "project": intent.project,
         "traceparent": intent.traceparent,
         "digest": intent.digest,
         "target": intent.target,
@@ -179,6 +181,8 @@ def _intent(record: Record[Any], request: bytes) -> Intent:
         traceparent=record.traceparent,
         tenant=record.tenant,
         caller=record.caller,
+        roles=tuple(json.loads(record.roles)) if record.roles else (),
+        project=record.project,
         target=record.target,
         also=tuple(json.loads(record.also)) if record.also else (),
     )

@@ -31,7 +31,7 @@ def _row() -> sa.Column[bytes]:
 
 def upgrade() -> None:
     """Make the tables."""
-    for name in ("caller", "code", "reason"):
+    for name in ("caller", "roles", "project", "code", "reason"):
         op.add_column("operations", sa.Column(name, sa.String, nullable=False, server_default=""))
     _index("operations_by_tenant", "operations", "tenant", "sequence")
     _index("operations_open_by_tenant", "operations", "tenant", "cluster", where="end_time IS NULL")
@@ -131,5 +131,5 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION audit_events_refuse()")
     op.drop_index("operations_open_by_tenant", "operations")
     op.drop_index("operations_by_tenant", "operations")
-    for name in ("reason", "code", "caller"):
+    for name in ("reason", "code", "project", "roles", "caller"):
         op.drop_column("operations", name)

@@ -26,7 +26,7 @@ from cloudspan.v1 import cluster_pb2 as cloudspan_dot_v1_dot_cluster__pb2
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"cloudspan/adapter/v1/adapter.proto\x12\x14\x63loudspan.adapter.v1\x1a\x1a\x63loudspan/v1/cluster.proto\x1a google/protobuf/descriptor.proto\"\x11\n\x0f\x44\x65scribeRequest\"\xf5\x02\n\x10\x44\x65scribeResponse\x12\x10\n\x08platform\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x62uild\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontract_min\x18\x04 \x01(\x05\x12\x14\n\x0c\x63ontract_max\x18\x05 \x01(\x05\x12\'\n\x08\x63lusters\x18\x06 \x03(\x0b\x32\x15.cloudspan.v1.Cluster\x12S\n\x0f\x63luster_digests\x18\x07 \x03(\x0b\x32:.cloudspan.adapter.v1.DescribeResponse.ClusterDigestsEntry\x12\x10\n\x08services\x18\x08 \x03(\t\x12\x37\n\x0b\x64\x65scriptors\x18\t \x01(\x0b\x32\".google.protobuf.FileDescriptorSet\x1a\x35\n\x13\x43lusterDigestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32p\n\x0e\x41\x64\x61pterService\x12^\n\x08\x44\x65scribe\x12%.cloudspan.adapter.v1.DescribeRequest\x1a&.cloudspan.adapter.v1.DescribeResponse\"\x03\x90\x02\x01\x42[\n\x18\x64\x65v.cloudspan.adapter.v1B\x0c\x41\x64\x61pterProtoP\x01Z/cloudspan.dev/go/cloudspan/adapter/v1;adapterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"cloudspan/adapter/v1/adapter.proto\x12\x14\x63loudspan.adapter.v1\x1a\x1a\x63loudspan/v1/cluster.proto\x1a google/protobuf/descriptor.proto\"\x11\n\x0f\x44\x65scribeRequest\"\x8a\x03\n\x10\x44\x65scribeResponse\x12\x10\n\x08platform\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x62uild\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontract_min\x18\x04 \x01(\x05\x12\x14\n\x0c\x63ontract_max\x18\x05 \x01(\x05\x12\'\n\x08\x63lusters\x18\x06 \x03(\x0b\x32\x15.cloudspan.v1.Cluster\x12S\n\x0f\x63luster_digests\x18\x07 \x03(\x0b\x32:.cloudspan.adapter.v1.DescribeResponse.ClusterDigestsEntry\x12\x10\n\x08services\x18\x08 \x03(\t\x12\x37\n\x0b\x64\x65scriptors\x18\t \x01(\x0b\x32\".google.protobuf.FileDescriptorSet\x12\x13\n\x0b\x63ontext_key\x18\n \x01(\x0c\x1a\x35\n\x13\x43lusterDigestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32p\n\x0e\x41\x64\x61pterService\x12^\n\x08\x44\x65scribe\x12%.cloudspan.adapter.v1.DescribeRequest\x1a&.cloudspan.adapter.v1.DescribeResponse\"\x03\x90\x02\x01\x42[\n\x18\x64\x65v.cloudspan.adapter.v1B\x0c\x41\x64\x61pterProtoP\x01Z/cloudspan.dev/go/cloudspan/adapter/v1;adapterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,9 +41,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEREQUEST']._serialized_start=122
   _globals['_DESCRIBEREQUEST']._serialized_end=139
   _globals['_DESCRIBERESPONSE']._serialized_start=142
-  _globals['_DESCRIBERESPONSE']._serialized_end=515
-  _globals['_DESCRIBERESPONSE_CLUSTERDIGESTSENTRY']._serialized_start=462
-  _globals['_DESCRIBERESPONSE_CLUSTERDIGESTSENTRY']._serialized_end=515
-  _globals['_ADAPTERSERVICE']._serialized_start=517
-  _globals['_ADAPTERSERVICE']._serialized_end=629
+  _globals['_DESCRIBERESPONSE']._serialized_end=536
+  _globals['_DESCRIBERESPONSE_CLUSTERDIGESTSENTRY']._serialized_start=483
+  _globals['_DESCRIBERESPONSE_CLUSTERDIGESTSENTRY']._serialized_end=536
+  _globals['_ADAPTERSERVICE']._serialized_start=538
+  _globals['_ADAPTERSERVICE']._serialized_end=650
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("platform", "display_name", "build", "contract_min", "contract_max", "clusters", "cluster_digests", "services", "descriptors")
+    __slots__ = ("platform", "display_name", "build", "contract_min", "contract_max", "clusters", "cluster_digests", "services", "descriptors", "context_key")
     class ClusterDigestsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class DescribeResponse(_message.Message):
     CLUSTER_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTORS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_KEY_FIELD_NUMBER: _ClassVar[int]
     platform: str
     display_name: str
     build: str
@@ -39,4 +40,5 @@ class DescribeResponse(_message.Message):
     cluster_digests: _containers.ScalarMap[str, str]
     services: _containers.RepeatedScalarFieldContainer[str]
     descriptors: _descriptor_pb2.FileDescriptorSet
-    def __init__(self, platform: _Optional[str] = ..., display_name: _Optional[str] = ..., build: _Optional[str] = ..., contract_min: _Optional[int] = ..., contract_max: _Optional[int] = ..., clusters: _Optional[_Iterable[_Union[_cluster_pb2.Cluster, _Mapping]]] = ..., cluster_digests: _Optional[_Mapping[str, str]] = ..., services: _Optional[_Iterable[str]] = ..., descriptors: _Optional[_Union[_descriptor_pb2.FileDescriptorSet, _Mapping]] = ...) -> None: ...
+    context_key: bytes
+    def __init__(self, platform: _Optional[str] = ..., display_name: _Optional[str] = ..., build: _Optional[str] = ..., contract_min: _Optional[int] = ..., contract_max: _Optional[int] = ..., clusters: _Optional[_Iterable[_Union[_cluster_pb2.Cluster, _Mapping]]] = ..., cluster_digests: _Optional[_Mapping[str, str]] = ..., services: _Optional[_Iterable[str]] = ..., descriptors: _Optional[_Union[_descriptor_pb2.FileDescriptorSet, _Mapping]] = ..., context_key: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,68 @@
+"""Whether the caller of a stream may still have it: asked again each second, since a stream may last for days.
+
+Stands behind authorize, where callers are known. Any other call keeps what it began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cloudspan_common.clock import finished
+from cloudspan_common.errors import CloudspanError, Unreachable
+from cloudspan_gateway.metadata import POOL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_gateway.call import Answer, Call
+    from cloudspan_gateway.pipeline.stages import Proceed, Stage
+    from cloudspan_gateway.routing.tags import Tags
+
+EACH_S = 1.0
+
+
+class Recheck:
+    """The stage that ends a stream whose caller has lost its credential or its permission."""
+
+    def __init__(
+        self, authenticate: Stage, authorize: Stage, tags: Tags, streams: Callable[[str], bool], clock: Clock
+    ) -> None:
+        """Take the stages that are passed again, and what says of a path whether its calls are streams."""
+        self._authenticate = authenticate
+        self._authorize = authorize
+        self._tags = tags
+        self._streams = streams
+        self._clock = clock
+
+    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
+        if not self._streams(call.path) or not call.principal.authenticated:
+            return await proceed(call)
+        answering = asyncio.ensure_future(proceed(call))
+        try:
+            while not await finished(self._clock, answering, EACH_S):
+                await self._check(call)
+            return answering.result()
+        finally:
+            if not answering.done():
+                answering.cancel()
+                await asyncio.wait({answering})
+
+    async def _check(self, call: Call) -> None:
+        try:
+            await self._authenticate(call, self._permitted)
+        except Unreachable:
+            return  # who could say is away: what was said last holds
+        except CloudspanError as error:
+            text = f"the stream is ended, since its caller may no longer have it: {error.message}"
+            raise type(error)(text, reason=error.reason, metadata=error.metadata) from error
+
+    async def _permitted(self, call: Call) -> Answer:
+        if POOL in call.tags:
+            call.access = self._tags.narrowed(call.tags, call.access)
+        return await self._authorize(call, _nothing)
+
+
+async def _nothing(_call: Call) -> Answer:
+    return None
