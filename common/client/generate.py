@@ -19,6 +19,8 @@ from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
+from cloudspan.v1 import annotations_pb2
+
 HERE = Path(__file__).parent
 PROTOS = HERE.parents[1] / "protos"
 LONGRUNNING = "google/longrunning/operations.proto"
@@ -40,6 +42,9 @@ THROTTLING = {"maxTokens": 10, "tokenRatio": 0.1}
 BLOCKING = (
     (r"  # noqa: ASYNC109.*", ""),
     (r"import asyncio\n", ""),
+    (r"from asyncio import", "from threading import"),
+    (r"from collections\.abc import Awaitable, ", "from collections.abc import "),
+    (r"Awaitable\[(\w+)\]", r"\1"),
     (r"await asyncio\.sleep", "time.sleep"),
     (r"\bawait ", ""),
     (r"\basync (def|for|with) ", r"\1 "),
@@ -47,6 +52,7 @@ BLOCKING = (
     (r"\bAsync(Iterator|Client|Listing|Operation)", r"\1"),
     (r"grpc\.aio\.AioRpcError", "grpc.RpcError"),
     (r"grpc\.aio\.", "grpc."),
+    (r"cloudspan\.client\.aio_credentials", "cloudspan.client.generated.sync_credentials"),
     (r"cloudspan\.client import aio_calls", "cloudspan.client.generated import sync_calls"),
     (r"cloudspan\.client\.generated import aio_services", "cloudspan.client.generated import sync_services"),
     (r"\baio_", "sync_"),
@@ -78,9 +84,9 @@ class Service:
 
     @property
     def attribute(self) -> str:
-        """`cloudspan.v1.KeyPairService` -> `key_pairs`."""
+        """`cloudspan.v1.KeyPairService` -> `key_pairs`, `PolicyService` -> `policies`."""
         noun = self.full_name.rpartition(".")[2].removesuffix("Service").removesuffix("s")
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", noun).lower() + "s"
+        return re.sub(r"y(?=s$)", "ie", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", noun).lower() + "s")
 
 
 class Contract:
@@ -110,6 +116,8 @@ class Contract:
         comments = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
         found = []
         for at, service in enumerate(file.service):
+            if service.options.Extensions[annotations_pb2.implemented_by_callers]:
+                continue
             full_name = f"{file.package}.{service.name}"
             methods = [
                 self._method(full_name, method, comments.get((6, at, 2, n), ""))
@@ -202,7 +210,7 @@ def main(folder: str) -> None:
     (out / "__init__.py").write_text("")
     (out / "aio_services.py").write_text(module(services, "cloudspan.client.aio_calls"))
     (out / "sync_services.py").write_text(module(services, "cloudspan.client.generated.sync_calls"))
-    for part in ("calls", "client"):
+    for part in ("calls", "client", "credentials"):
         text = (HERE / "cloudspan" / "client" / f"aio_{part}.py").read_text()
         (out / f"sync_{part}.py").write_text(blocking(text))
     (out / "service_config.json").write_text(service_config(services))

@@ -19,6 +19,7 @@ from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
 from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
@@ -36,6 +37,7 @@ from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.pipeline.audit import Audit
 from cloudspan_gateway.pipeline.authenticate import Authenticate
 from cloudspan_gateway.pipeline.dispatch import Dispatch
+from cloudspan_gateway.pipeline.limit import Limits
 from cloudspan_gateway.pipeline.metrics import GatewayMetrics
 from cloudspan_gateway.pipeline.pipeline import CallerStages, Pipeline
 from cloudspan_gateway.routing.forward import Forwarder
@@ -138,9 +140,21 @@ class Gateway:
         self.server = GatewayServer(self.pipeline, side_services, self.metrics.restarts.labels("server").inc)
 
     def _callers(self) -> CallerStages:
-        access_of = self._access_of if self.config.auth else None
-        authenticate = Authenticate(self._authenticators(), access_of)
-        return CallerStages(self._auditing, authenticate, self._auditing.describe, clock=self._time)
+        if not self.config.auth:
+            return CallerStages(self._auditing, describe=self._auditing.describe)
+        limits = self._limits()
+        self.metrics.watch_tenants(limits.counters, self.runner)
+        return CallerStages(
+            audit=self._auditing,
+            authenticate=Authenticate(self._authenticators(), self._access_of),
+            describe=self._auditing.describe,
+            limit_tenant=limits.of_tenant,
+            limit=limits.of_pool,
+            clock=self._time,
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(Counters(self._time), self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
@@ -157,7 +171,7 @@ class Gateway:
     def _caller_parts(self) -> CallerParts:
         return CallerParts(
             self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
-            self.config.installation,
+            self.config.installation, self.registry, self.config.tls, self.audit.chain.append,
         )  # fmt: skip
 
     def _caller_services(self) -> Iterable[ServiceMethod]:
@@ -237,6 +251,9 @@ class Gateway:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()
                 parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
+            if self.signer is not None:
+                await self.signer.start()
+                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             async with self._in_background(*parts):
                 # The first calls must not hear of unknown platforms only because nobody was asked yet.
                 await self.table.settled(self.config.wait_for_adapters)

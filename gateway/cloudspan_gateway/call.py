@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cloudspan_common.deadlines import Deadline
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.access.access import Access
+    from cloudspan_gateway.access.limits import CallUsage
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.audit.event import Event
 
@@ -116,6 +117,10 @@ class Call:
     """What it may do and see."""
     event: Event | None = None
     """What the audit is to keep of it; None once a store has kept it, and where there is nothing to keep."""
+    usage: CallUsage | None = None
+    """What it counts for of its tenant and pool; None where nothing is limited."""
+    repeated: bool = False
+    """Whether it is refused as others of its tenant were just before: those are in the log and the audit."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Routing metadata of the caller: x-platform, x-cluster, x-pool."""
     carried: Metadata = ()

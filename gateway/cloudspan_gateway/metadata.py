@@ -48,9 +48,9 @@ def outgoing(request_id: str, traceparent: str, carried: Metadata = (), tags: Me
 def address_of(peer: str) -> str:
     """Return a caller's address without its port, which changes with each connection: `ipv6:%5B::1%5D:50000`, `::1`."""
     kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return peer
-    return unquote(rest.rpartition(":")[0]).strip("[]")
+    if kind == "ipv4":
+        return rest.rpartition(":")[0]
+    return unquote(rest.rpartition(":")[0]).strip("[]") if kind == "ipv6" else peer
 
 
 def passed_back(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:

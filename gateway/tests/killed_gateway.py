@@ -11,6 +11,7 @@ import dataclasses
 import os
 import sys
 
+from gateway.tests.audit_chains import event
 from gateway.tests.operation_store_suite import DONE, PROGRESS, intent
 
 from cloudspan_gateway.operations.model import Row
@@ -28,7 +29,7 @@ def _acknowledge(row: Row) -> None:
 
 async def _accepting(store: OperationStore) -> None:
     while True:
-        _acknowledge(await store.accept(intent(request=os.urandom(200))))
+        _acknowledge(await store.accept(intent(request=os.urandom(200)), event()))
 
 
 async def _driving(store: OperationStore, claims: asyncio.Queue[Claim]) -> None:

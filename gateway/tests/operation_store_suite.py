@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -27,8 +27,12 @@ from gateway.tests.operations_for_stores import (
     twin,
 )
 
+from cloudspan.v1.tenant_pb2 import Limits
 from cloudspan_common.errors import AlreadyExists, Busy
+from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.access.access import OPEN, OpenAccess
+from cloudspan_gateway.access.limits import OperationLimit, TenantLimit, operation_limits
 from cloudspan_gateway.operations.model import Progress
 from cloudspan_gateway.operations.stores.base import Fenced, OperationStore
 
@@ -92,6 +96,38 @@ class OperationStoreSuite(WritesSuite):
         rows = await asyncio.gather(*(store.accept(twin(first)) for _ in range(50)))
         assert len({(row.intent.id, row.sequence) for row in rows}) == 1
         assert await store.page(100) == [rows[0]]
+
+    # -------------------------------------------------------------- limits
+
+    async def test_as_many_are_accepted_at_once_as_may_be_under_way(self, store: OperationStore) -> None:
+        """Other tenants' don't count; an end makes room; what was accepted is answered as before."""
+        limits = [OperationLimit("tenants/t", 3, OPEN)]
+        await store.accept(intent(tenant="other"))
+        wanted = [intent() for _ in range(10)]
+        answers = await asyncio.gather(*(store.accept(one, limits=limits) for one in wanted), return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, TenantLimit)]
+        assert [error.metadata["used"] for error in refused] == ["3"] * 7
+        assert await store.under_way("t") == {str(CLUSTER): 3}
+        assert (await store.accept(twin(wanted[0]), limits=limits)).intent.id == wanted[0].id
+        claims = [claim for claim, row in await store.claim(100) if row.intent.tenant == "t"]
+        await store.finish(claims[0], PROGRESS, DONE)
+        await store.accept(intent(), limits=limits)
+        assert await store.under_way("t") == {str(CLUSTER): 3}
+        assert await store.under_way("nobody") == {}
+
+    async def test_a_pools_limit_counts_its_clusters_alone(self, store: OperationStore) -> None:
+        """Of the same tenant, whoever asked."""
+
+        class TwoClusters(OpenAccess):
+            def limits(self, ref: ClusterRef | None = None) -> Sequence[tuple[str, Limits]]:
+                return [("tenants/t/pools/prod", Limits(operations=1))] if ref == CLUSTER else []
+
+        limits = operation_limits(TwoClusters("t"), CLUSTER)
+        await store.accept(intent(cluster=ClusterRef("p", "another")))
+        await store.accept(intent(), limits=limits)
+        with pytest.raises(TenantLimit, match="tenants/t/pools/prod may have 1 unfinished operation"):
+            await store.accept(intent(), limits=limits)
+        await store.accept(intent(cluster=ClusterRef("p", "another")))
 
     # -------------------------------------------------------------- rivals on one resource
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -135,14 +136,23 @@ class Installation:
 
 
 @asynccontextmanager
-async def installation(clock: FakeClock | None = None, **config: Any) -> AsyncIterator[Installation]:
-    """Run a gateway whose hashes cost nothing; alice is in the tenant default, bob and carol in acme."""
+async def installation(
+    clock: FakeClock | None = None, *, keep: Any = None, roles: Any = None, **config: Any
+) -> AsyncIterator[Installation]:
+    """Run a gateway whose hashes cost nothing; `keep` takes what the audit is to record of users.
+
+    Who may do what is said by `roles`, `Roles()` if not given; by the policy of the database where it is False.
+    """
     clock = clock or FakeClock()
     settings = {"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", "auth": ("sessions",)}
     gateway = app.build(GatewayConfig(**{**settings, **config}), MemoryRegistry())
     gateway._time = clock
-    gateway._access_of = Roles()
+    if roles is not False:
+        gateway._access_of = roles or Roles()
     gateway._passwords = Passwords(CHEAPEST)
+    if keep is not None:
+        parts = gateway._caller_parts
+        gateway._caller_parts = lambda: dataclasses.replace(parts(), keep=keep)
     async with gateway.running():
         channel = grpcs.new_channel(f"127.0.0.1:{gateway.server.port}")
         running = Installation(gateway, channel, clock)

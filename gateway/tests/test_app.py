@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
+from pathlib import Path
 
 import pytest
-from gateway.tests.callers import NAME, get_server
+from gateway.tests.callers import NAME, get_server, refused
+from gateway.tests.conftest import Deployment
 from gateway.tests.hand_made_adapter import HandMadeAdapter
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 from tests.harness import http2
 
+from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common import grpcs, watched_server
-from cloudspan_common.errors import CloudspanError
+from cloudspan_common.errors import CloudspanError, PreconditionFailed
 from cloudspan_common.registry import open_registry
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway import app
@@ -145,3 +149,25 @@ async def test_the_issuer_of_tokens_is_a_part_like_the_others(deployment):
     async with deployment.opened(**oidc):
         assert await _health_of(deployment, "gateway/issuer") == health_pb2.HealthCheckResponse.SERVING
         assert deployment.gateway.readiness.is_ready
+
+
+async def test_audit_events_are_lines_of_a_file_too(deployment: Deployment, tmp_path: Path) -> None:
+    """Whole once the gateway has stopped."""
+    path = tmp_path / "audit.jsonl"
+    await deployment.plug_in()
+    async with deployment.opened(audit_log=path):
+        await refused(
+            server_pb2_grpc.ServerServiceStub(deployment.channel).DeleteServer(
+                server_pb2.DeleteServerRequest(name=f"{NAME}x")
+            )
+        )
+    (line,) = path.read_text().splitlines()
+    record = json.loads(json.loads(line)["record"])
+    assert (record["method"], record["resource"]) == ("cloudspan.v1.ServerService/DeleteServer", f"{NAME}x")
+
+
+async def test_an_audit_log_that_can_not_be_written_ends_the_start(deployment: Deployment, tmp_path: Path) -> None:
+    """Nobody believes that it is kept while it is not."""
+    with pytest.raises(PreconditionFailed, match="--audit-log"):
+        async with deployment.opened(audit_log=tmp_path / "missing" / "audit.jsonl"):
+            pass

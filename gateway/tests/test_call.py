@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
+
+import pytest
 from gateway.tests.calls import call
 
 from cloudspan_common.errors import Code
 from cloudspan_common.names import ClusterRef
+from cloudspan_gateway.audit.event import Event, Type
 from cloudspan_gateway.call import Ending, Target
 
 GET = "/cloudspan.v1.ServerService/GetServer"
@@ -40,3 +45,16 @@ def test_what_goes_to_adapters_holds_the_targets_tags() -> None:
     asked = call(GET)
     asked.request_id, asked.traceparent, asked.target = "r", "t", Target("a.B/C", tags=(("x-platform", "p"),))
     assert asked.outgoing() == (("x-request-id", "r"), ("traceparent", "t"), ("x-platform", "p"))
+
+
+def test_an_event_is_handed_over_once_and_taken_back_where_keeping_it_failed() -> None:
+    """A caller that leaves meanwhile leaves it with who keeps it: nobody else may write it a second time."""
+    event = Event(Type.TYPE_MUTATION, 1.0)
+    for error, left in ((None, None), (LookupError, event), (asyncio.CancelledError, None)):
+        asked = call(GET)
+        asked.event = event
+        with nullcontext() if error is None else pytest.raises(error), asked.event_handed_over() as kept:
+            assert (kept, asked.event) == (event, None)
+            if error is not None:
+                raise error
+        assert asked.event is left

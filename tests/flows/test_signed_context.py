@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from gateway.tests.signing_gateway import SigningGateway
 from tests.harness.clouds import MAIN, create_request, memory_cluster
 from tests.harness.in_process import Deployment, deployment
 
@@ -24,7 +25,7 @@ Lists = server_pb2.ListServersRequest
 @pytest.fixture
 async def running() -> AsyncIterator[Deployment]:
     """A gateway that signs, and one adapter."""
-    async with deployment(memory_cluster(), authenticates=True) as opened:
+    async with deployment(memory_cluster(), kind=SigningGateway) as opened:
         yield opened
 
 

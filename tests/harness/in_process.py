@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import cluster_pb2, operation_pb2
 from cloudspan_common.registry.memory import MemoryRegistry
-from cloudspan_gateway.app import Gateway, build
+from cloudspan_gateway.app import Gateway
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig, serve
 
@@ -87,12 +87,12 @@ class Deployment:
 
 @asynccontextmanager
 async def deployment(
-    *clusters: Cluster, settle: float = 0.2, retries: bool = False, authenticates: bool = False
+    *clusters: Cluster, settle: float = 0.2, retries: bool = False, kind: type[Gateway] = Gateway
 ) -> AsyncIterator[Deployment]:
     """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
     registry = MemoryRegistry()
     config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=settle, database="memory:")
-    gateway = build(config, registry, authenticates=authenticates)
+    gateway = kind(config, registry)
     by_platform: dict[str, list[Cluster]] = {}
     for cluster in clusters:
         by_platform.setdefault(cluster.ref.platform, []).append(cluster)

@@ -261,7 +261,7 @@ def new_channel(
     options: Options = (),
 ) -> grpc.aio.Channel:
     """Return a channel with our options; `options` come later and win. It connects at its first call."""
-    everything = [*CHANNEL_OPTIONS, *options]
+    everything = list({**dict(CHANNEL_OPTIONS), **dict(options)}.items())  # of one given twice gRPC takes the first
     if tls is None:
         return grpc.aio.insecure_channel(target, options=everything, interceptors=list(interceptors))
     return grpc.aio.secure_channel(

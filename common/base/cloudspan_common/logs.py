@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
@@ -20,22 +21,50 @@ from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamp
 from cloudspan_common.redaction import masked_item, redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import TextIO
 
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-__all__ = ["bound", "configure", "get_logger", "redact", "redacted"]
+__all__ = ["bound", "configure", "get_logger", "log_call", "redact", "redacted"]
 
 Format = Literal["auto", "json", "console"]
 _SAFE_KEYS = frozenset({"timestamp", "level", "logger"})
 _GRPC = "grpc._cython.cygrpc"
 _ENCODER = msgspec.json.Encoder(enc_hook=repr)
+_INFO = logging.INFO
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """Return the logger of a module; its events carry the module's name as `logger`."""
     return cast("FilteringBoundLogger", structlog.get_logger(name))
+
+
+def log_call(name: str, event: str, fields: dict[str, str | int | float]) -> None:
+    """Log what is logged of every call, at info level, as the logger `name` would: 8 us instead of its chain's 60.
+
+    The chain's redaction is not on the way: whatever a caller chose must come through `redaction.masked_text`. Nothing
+    is written before `configure`.
+    """
+    if _calls is not None:
+        _calls(name, event, fields)
+
+
+_calls: Callable[[str, str, dict[str, str | int | float]], None] | None = None
+
+
+def _through_chain(name: str, event: str, fields: dict[str, str | int | float]) -> None:
+    get_logger(name).info(event, **fields)
+
+
+def _as_json(stream: TextIO | None) -> Callable[[str, str, dict[str, str | int | float]], None]:
+    def write(name: str, event: str, fields: dict[str, str | int | float]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="microseconds")[:-6]
+        whole = {**fields, "event": event, "logger": name, "level": "info", "timestamp": f"{at}Z"}
+        _write(stream, _json_line(None, "", whole))
+
+    return write
 
 
 def bound(
@@ -66,6 +95,9 @@ def configure(level: str = "info", output: Format = "auto", stream: TextIO | Non
         # A cached logger costs 1 us instead of 2 when its level is off, but keeps its stream for ever.
         cache_logger_on_first_use=stream is None,
     )
+    global _calls  # noqa: PLW0603 - set up once for the process, as structlog is
+    is_console = output == "console" or (output == "auto" and tty)
+    _calls = None if number > _INFO else _through_chain if is_console else _as_json(stream)
     root = logging.getLogger()
     root.handlers = [_ChainHandler(chain, stream)]
     logging.getLogger(_GRPC).addFilter(_not_by_callers)
@@ -121,6 +153,13 @@ def _add_name(line: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _write(stream: TextIO | None, line: str) -> None:
+    # One write per line keeps lines of several threads whole.
+    stream = stream or sys.stderr
+    stream.write(line)
+    stream.flush()
+
+
 class _Line:
     """Writes finished lines for the logger of one name."""
 
@@ -129,10 +168,7 @@ class _Line:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        # One write per line keeps lines of several threads whole.
-        stream = self._stream or sys.stderr
-        stream.write(line)
-        stream.flush()
+        _write(self._stream, line)
 
     debug = info = warning = error = critical = msg
 

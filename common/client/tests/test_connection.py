@@ -22,3 +22,19 @@ def test_a_cluster_is_named_by_its_tags_or_by_its_resource_name(text: str) -> No
 def test_another_text_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(click.BadParameter, match="such as openstack/alpha"):
         cluster_name(NOWHERE, NOWHERE, text)
+
+
+def test_a_pool_travels_with_commands_that_list_clusters(gateway: Any, run: Any) -> None:
+    """By its id or its name; a gateway without one gets none."""
+    run("clusters", "--pool", "pools/prod", "--tenant", "acme")
+    run("platforms")
+    assert [call.metadata.get("x-pool") for call in gateway.calls] == ["prod", None]
+
+
+def test_a_secret_is_taken_from_a_variable_a_file_or_a_prompt_but_from_no_argument(run: Any) -> None:
+    """Arguments are in the shell's history and in `ps`; its variable and its file are named."""
+    shown = run("whoami", "--help")
+    assert "--token-file" in shown
+    assert "CLOUDSPAN_TOKEN" in shown
+    assert "No such option" in run("whoami", "--token", "cs_x", code=2)
+    assert "No such option" in run("login", "alice", "--password", "x", code=2)

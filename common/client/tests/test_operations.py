@@ -1,4 +1,4 @@
-"""What the command line does about operations and what they left behind."""
+"""What the command line shows of operations, and does about what they left behind."""
 # ruff: noqa: N802 - servicers' functions have the names and arguments of the rpcs
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import grpc
 import pytest
 import yaml
 from click.testing import CliRunner
+from google.longrunning import operations_pb2
+from google.rpc import status_pb2
 
 from cloudspan.cli.operations import orphans
-from cloudspan.v1 import orphan_pb2, orphan_pb2_grpc
+from cloudspan.v1 import operation_pb2, orphan_pb2, orphan_pb2_grpc
+from cloudspan_common.listing.filter_ast import Filter
+from cloudspan_common.listing.filter_match import predicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,3 +80,97 @@ def test_orphans_that_stay_in_use_are_kept_and_reported_once(address: str, servi
     assert (result.exit_code, service.left) == (1, NAMES[:2])
     assert [result.output.count(f"kept     {name}") for name in NAMES] == [1, 1, 0]
     assert "2 of 3 were kept" in result.output
+
+
+Metadata = operation_pb2.OperationMetadata
+SERVERS = "platforms/os/clusters/a/servers"
+
+
+def _operation(name: str, at: str, **fields: Any) -> operations_pb2.Operation:
+    """An operation that was accepted at a time of 2026-11-28, and ended a minute later if it is done."""
+    metadata = Metadata(method="cloudspan.v1.ServerService/CreateServer", resource=f"{SERVERS}/{name}", **fields)
+    metadata.create_time.FromJsonString(f"2026-11-28T{at}:00Z")
+    made = operations_pb2.Operation(name=f"operations/{name}", done=metadata.phase == Metadata.PHASE_DONE)
+    if made.done:
+        metadata.outcome = metadata.error_summary.code or "OK"
+        metadata.end_time.FromJsonString(f"2026-11-28T{at}:59Z")
+        if metadata.error_summary.code:
+            made.error.CopyFrom(status_pb2.Status(code=8, message=metadata.error_summary.message))
+    made.metadata.Pack(metadata)
+    return made
+
+
+FULL = {"code": "RESOURCE_EXHAUSTED", "reason": "QUOTA_EXCEEDED", "message": "no cores left [bold]"}
+AWAY = {"code": "UNAVAILABLE", "reason": "CONNECTION_REFUSED", "message": "nothing listens there"}
+OPERATIONS = [
+    _operation("d", "04:00", phase=Metadata.PHASE_RUNNING, stage="server", error_summary=AWAY, caller="users/bob"),
+    _operation("c", "03:00", phase=Metadata.PHASE_DONE, caller="users/alice", tenant="acme"),
+    _operation("b", "02:00", phase=Metadata.PHASE_DONE, error_summary=FULL, caller="users/alice", tenant="acme"),
+    _operation("a", "01:00", phase=Metadata.PHASE_DONE, error_summary=FULL, caller="services/ci", tenant="zoo"),
+]
+
+
+@pytest.fixture
+def listed(gateway: Any, run: Any) -> Any:
+    """Run `cloudspan operations` with options; the gateway answers one operation a page. Return whose are shown."""
+
+    def answer(request: Any) -> operations_pb2.ListOperationsResponse:
+        wanted = predicate(Filter.parse(request.filter, Metadata.DESCRIPTOR))
+        at = int(request.page_token or 0)
+        found = [made for made in OPERATIONS[at : at + 1] if wanted(_metadata(made))]
+        more = str(at + 1) if at + 1 < len(OPERATIONS) else ""
+        return operations_pb2.ListOperationsResponse(operations=found, next_page_token=more)
+
+    gateway.answers["ListOperations"] = answer
+
+    def show(*words: str) -> list[str]:
+        shown = run("operations", *words)
+        return [made.name[-1] for made in OPERATIONS if f"{made.name}  " in shown]
+
+    return show
+
+
+def _metadata(operation: operations_pb2.Operation) -> operation_pb2.OperationMetadata:
+    metadata = Metadata()
+    operation.metadata.Unpack(metadata)
+    return metadata
+
+
+def test_operations_say_who_asked_when_and_what_went_wrong(run: Any, listed: Any) -> None:
+    """Of one that still runs, what it is retried for."""
+    assert listed() == ["d", "c", "b", "a"]
+    lines = [line.strip("├└─│ ") for line in run("operations").splitlines()]
+    assert "users/alice of acme, 2026-11-28T02:00:00Z to 2026-11-28T02:00:59Z" in lines
+    assert "RESOURCE_EXHAUSTED QUOTA_EXCEEDED: no cores left [bold]" in lines
+    assert "users/bob, 2026-11-28T04:00:00Z" in lines
+    assert "retried: UNAVAILABLE CONNECTION_REFUSED: nothing listens there" in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--failed",), ["b", "a"]),
+        (("--failed", "--since", "2026-11-28T02:00:30Z"), ["b"]),
+        (("--since", "2026-11-28T02:00:30Z"), ["d", "c"]),
+        (("--outcome", "resource_exhausted", "--caller", "services/ci"), ["a"]),
+        (("--outcome", "OK"), ["c"]),
+        (("--outcome", "UNAVAILABLE"), []),
+        (("--caller", "alice"), ["c", "b"]),
+        (("--caller", 'x" OR tenant = "zoo'), []),
+        (("--failed", "--filter", 'tenant = "zoo" OR phase = RUNNING'), ["a"]),
+        (("--count", "2"), ["d", "c"]),
+    ],
+)
+def test_options_choose_operations(listed: Any, words: tuple[str, ...], names: list[str]) -> None:
+    """Those that ended by the time of their end; pages that hold nothing are walked over."""
+    assert listed(*words) == names
+
+
+def test_operations_of_all_tenants_are_asked_for_as_the_tenant_dash(gateway: Any, listed: Any) -> None:
+    listed("--all-tenants", "--tenant", "acme", "--count", "1")
+    assert gateway.calls[0].metadata["x-tenant"] == "-"
+
+
+def test_options_that_contradict_each_other_are_refused(gateway: Any, run: Any) -> None:
+    assert "contradict each other" in run("operations", "--failed", "--outcome", "OK", code=2)
+    assert gateway.calls == []

@@ -52,6 +52,14 @@ def test_results_items_and_changes_have_the_resource_s_type(tmp_path):
     assert 'incompatible type "ListServersRequest"; expected "GetServerRequest"' in errors[0]
 
 
+async def test_services_have_the_names_of_what_they_are_about_and_those_of_callers_are_not_among_them():
+    """`client.policies`; the gateway serves no HandshakeVerifier, it calls one."""
+    async with AsyncClient() as client:
+        offered = set(vars(client))
+    assert {"servers", "key_pairs", "policies", "audits", "sessions", "users", "tenants"} <= offered
+    assert [name for name in offered if "handshake" in name] == []
+
+
 async def test_each_method_of_the_contract_is_offered_and_no_read_misses_its_retries():
     """Of all services; what has side effects is in no retry policy."""
     async with AsyncClient() as client:

@@ -45,6 +45,7 @@ from cloudspan_kit.lists.rows import MAX_INT, MIN_INT, OTHERS, Rows, Unreadable,
 from cloudspan_kit.lists.transits import in_transit
 from cloudspan_kit.operation import Made, Operation, Watch
 from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, refuse_unsupported, version_of
+from cloudspan_kit.serve.context import caller
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.serve.runner import Adapter, AdapterConfig
 from cloudspan_kit.serve.runner import serve as serve_adapter
@@ -115,6 +116,7 @@ __all__ = [
     "Unreadable",
     "UnusableCluster",
     "Watch",
+    "caller",
     "check_clock",
     "check_rules",
     "chosen_entries",

@@ -140,7 +140,8 @@ def _linked(event: Event, sequence: int, previous: str) -> tuple[Link, dict[str,
 
 def _fields(event: Event, sequence: int) -> dict[str, Any]:
     fields: dict[str, Any] = {name: _clean(getattr(event, name)) for name in _TEXTS}
-    fields["message"] = masked_text(fields["message"])
+    if event.message:
+        fields["message"] = masked_text(fields["message"])
     fields["sequence"] = sequence
     fields["type"] = Type.Name(event.type)
     at = micros(event.create_time)

@@ -116,7 +116,7 @@ def _narrowed(search: Search) -> Select[Any]:
     asked = _ALL
     for column, value in search.equal:
         asked = asked.where(c[column] == value)
-        if column in ("resource", "operation"):
+        if column in ("resource", "operation", "subject", "tenant"):
             asked = asked.where(text(f"{column} <> ''"))  # in full: so the databases see that a partial index serves
     if search.failed:
         asked = asked.where(text("outcome <> 'OK'"))

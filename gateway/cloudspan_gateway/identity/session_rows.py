@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, or_, select, tuple_, update
 
 from cloudspan.v1 import session_pb2
 from cloudspan_gateway.access.principal import Principal
-from cloudspan_gateway.identity.password_login.lockout import address_of
+from cloudspan_gateway.metadata import address_of
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import sessions, used_tokens
 

@@ -8,6 +8,7 @@ session is announced to every gateway, which then looks again at the next call.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import session_pb2
 from cloudspan_common import logs
-from cloudspan_common.errors import Unauthenticated, Unreachable
+from cloudspan_common.errors import CloudspanError, Unauthenticated, Unreachable
 from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.identity import session_rows
 from cloudspan_gateway.identity.config import SESSIONS
@@ -141,13 +142,16 @@ class Sessions:
 
     async def run(self) -> None:
         """Write what was used, and delete what has ended, until cancelled."""
-        purged = self._clock.monotonic() - _PURGE_S
+        purged = -math.inf
         while True:
-            if self._clock.monotonic() - purged >= _PURGE_S:
-                purged = self._clock.monotonic()
-                await self.purge()
+            try:
+                await self.flush()
+                if self._clock.monotonic() - purged >= _PURGE_S:
+                    await self.purge()
+                    purged = self._clock.monotonic()
+            except CloudspanError as error:  # the database's state: what was not written waits for the next time
+                log.warning("the use of sessions can't be written", reason=error.reason, error=error.message)
             await self._clock.sleep(_FLUSH_S)
-            await self.flush()
 
     async def flush(self) -> None:
         """Write when sessions were last used."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from cloudspan_common.errors import CloudspanError, Code, InvalidRequest, Violat
 from cloudspan_common.logs import get_logger
 from cloudspan_common.names import parse_resource
 from cloudspan_common.option_schema import unknown_options
+from cloudspan_gateway.access.limits import operation_limits
 from cloudspan_gateway.metadata import X_WAIT
 from cloudspan_gateway.operations import audited
 from cloudspan_gateway.operations.execution import STEP
@@ -27,13 +29,15 @@ from cloudspan_gateway.operations.waiting import before_deadline, kept_waiting, 
 from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from google.protobuf.message import Message
     from google.protobuf.struct_pb2 import Struct
 
     from cloudspan_common.contract import Method
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.limits import OperationLimit
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.model import Row
     from cloudspan_gateway.operations.stores.base import OperationStore
@@ -125,10 +129,20 @@ class Acceptor:
             if call.event is not None:
                 call.event = audited.accepted(call.event, intent, known)
             return known
-        self._check(method, request, intent.cluster, call)
-        await self._refuse_at_once(intent, call)
-        with call.event_handed_over() as event:
-            return await self._store.accept(intent, event)
+        limits = operation_limits(call.access, intent.cluster)
+        await self._check_limits(intent, limits)
+        with _counted(method, intent.cluster, call):
+            self._check(method, request, intent.cluster, call)
+            await self._refuse_at_once(intent, call)
+            with call.event_handed_over() as event:
+                return await self._store.accept(intent, event, limits)
+
+    async def _check_limits(self, intent: Intent, limits: Sequence[OperationLimit]) -> None:
+        """Refuse what the store would refuse, before its cluster is asked anything."""
+        if limits:
+            under_way = await self._store.under_way(intent.tenant)
+            for limit in limits:
+                limit.check(under_way)
 
     async def _refuse_at_once(self, intent: Intent, call: Call) -> None:
         """Raise what no later attempt could change: a malformed field, a flavor or a resource that does not exist.
@@ -182,6 +196,13 @@ class Acceptor:
             where = {"platform": ref.platform, "cluster": ref.cluster}
             violations = [Violation(f"options.{name}", "is unknown") for name in unknown]
             raise InvalidRequest(text, reason="UNKNOWN_OPTION", metadata=where, violations=violations)
+
+
+def _counted(method: Method, ref: ClusterRef, call: Call) -> AbstractContextManager[None]:
+    """Return what counts the create that a block accepts, where creates are limited."""
+    if call.usage is None or method.permission != contract.Permission.PERMISSION_CREATE:
+        return nullcontext()
+    return call.usage.counters.create(call.access.limits(ref))
 
 
 def _wait_budget(call: Call) -> float:

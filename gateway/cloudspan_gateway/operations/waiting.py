@@ -54,8 +54,8 @@ async def until_ended(store: OperationStore, row: Row, budget_s: float) -> Row:
 
 
 async def shown_to_caller(store: OperationStore, row: Row, call: Call) -> operations_pb2.Operation:
-    """Return the operation as its caller gets it: the secrets of its result once, to whoever comes first."""
-    is_secret = row.secret
+    """Return the operation as a caller gets it: the secrets of its result once, to who asked for the operation."""
+    is_secret = row.secret and row.intent.caller == call.principal.subject
     if is_secret:
         row = await store.reveal(row.intent.id)
     (seen,) = await without_others(store, [row], call.access)

@@ -2,14 +2,14 @@
 
 Stands between context and authenticate, so that it sees who is refused. A service or a store that keeps what a call did
 keeps `call.event` in the same transaction and sets it to None; what is left is written here, before the answer leaves.
-Reads are not recorded. Failures can come by the thousand: so many a second are recorded of one source, others counted.
+Reads are not recorded. Failures can come by the thousand: some of each source are recorded, the rest counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +21,7 @@ from cloudspan_common.errors import CloudspanError, Code, NotPermitted, Unauthen
 from cloudspan_common.logs import get_logger
 from cloudspan_common.redaction import redacted
 from cloudspan_gateway.audit.event import Event, Type
+from cloudspan_gateway.audit.flood import Flood
 from cloudspan_gateway.metadata import address_of
 from cloudspan_gateway.operations.model import PREFIX
 from cloudspan_gateway.routing.forward import AdapterError
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.pipeline.metrics import GatewayMetrics
     from cloudspan_gateway.pipeline.stages import Proceed
 
-FAILURES_A_SECOND, ALL_FAILURES_A_SECOND = 10, 100
-"""Recorded of one source, and of all of them."""
-_SOURCES = 1024
+_FAILURES_WAIT_S = 1.0  # a database that is away must not hold up those who are refused
 _GRPC = "/grpc."
 _LONGRUNNING = "/google.longrunning.Operations/"
 _LOGINS = frozenset({"SetPassword", "SetUpOneTimeCodes", "ConfirmOneTimeCodes", "RemoveOneTimeCodes"})
@@ -120,68 +119,39 @@ class Audit:
             return
         call.event = None
         event = self._described(call, event)
-        left_out = self._flood.admits(event.subject or event.peer, self._clock.monotonic())
+        source, now = event.subject or event.peer, self._clock.monotonic()
+        left_out = self._flood.admits(event.type, source, now, named=bool(event.subject))
         if left_out is None:
             self._metrics.audit_left_out.inc()
             return
         # In front: what follows the name of a secret in a message is masked to the end of its line.
         more = f"{left_out} failures before it were not recorded; " if left_out else ""
-        try:
-            await self._write(dataclasses.replace(event, message=more + event.message))
-        except CloudspanError:
-            return  # counted and logged; the caller is to hear why its own call failed
+        task = self._write_late(dataclasses.replace(event, message=more + event.message))
+        await asyncio.wait({task}, timeout=_FAILURES_WAIT_S)
 
     def _caller_left(self, call: Call) -> None:
         """Record a change whose caller did not wait for its end; nobody knows whether it was made."""
         if call.event is None or not call.target.method or _only_validates(call):
             return
         event = dataclasses.replace(call.event, outcome=Code.CANCELLED.name, message="the caller left before the end")
-        task = asyncio.create_task(self._write_late(self._described(call, event)))
+        self._write_late(self._described(call, event))
+
+    def _write_late(self, event: Event) -> asyncio.Task[None]:
+        """Write an event of what was not done, whether or not somebody waits for it."""
+
+        async def write() -> None:
+            with suppress(CloudspanError):  # counted and logged; the caller is to hear why its own call failed
+                await self._write(event)
+
+        task = asyncio.create_task(write())
         self._left_behind.add(task)
         task.add_done_callback(self._left_behind.discard)
-
-    async def _write_late(self, event: Event) -> None:
-        try:
-            await self._write(event)
-        except CloudspanError:
-            return  # counted and logged, and nobody waits for it
+        return task
 
     async def close(self) -> None:
-        """Write what nobody waits for."""
+        """Write what nobody waits for any more."""
         if self._left_behind:
             await asyncio.wait(self._left_behind)
-
-
-class Flood:
-    """Bounds what is recorded of failures, which anybody can cause without end."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._all = 0
-        self._sources: OrderedDict[str, list[int]] = OrderedDict()  # the second, how many in it, how many left out
-        self._left_out = 0  # of sources that were forgotten
-
-    def __repr__(self) -> str:
-        return f"<Flood from {len(self._sources)} sources>"
-
-    def admits(self, source: str, now: float) -> int | None:
-        """Return how many of this source were left out since its last one; None where this one is to be left out."""
-        second = int(now)
-        if second != self._second:
-            self._second, self._all = second, 0
-        seen = self._sources.setdefault(source, [second, 0, 0])
-        self._sources.move_to_end(source)
-        if seen[0] != second:
-            seen[0], seen[1] = second, 0
-        while len(self._sources) > _SOURCES:
-            self._left_out += self._sources.popitem(last=False)[1][2]
-        if seen[1] >= FAILURES_A_SECOND or self._all >= ALL_FAILURES_A_SECOND:
-            seen[2] += 1
-            return None
-        seen[1] += 1
-        self._all += 1
-        left_out, seen[2], self._left_out = seen[2] + self._left_out, 0, 0
-        return left_out
 
 
 def _type_of(method: contract.Method) -> Type | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.errors import Code
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.limits import Counters
     from cloudspan_gateway.audit.chain import Link
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.operations.runner import Runner
@@ -71,7 +72,7 @@ class GatewayMetrics:
         )
         self.audit_left_out = Counter(
             "cloudspan_gateway_audit_left_out",
-            "Failures that were not recorded, since their source had so many in one second.",
+            "Failures that were not recorded, since their source had too many at once.",
             registry=self.registry,
         )
         self._table: Table | None = None
@@ -108,6 +109,10 @@ class GatewayMetrics:
     def watch_operations(self, runner: Runner) -> None:
         """Show the operations that are driven too."""
         self.registry.register(_Operations(runner))
+
+    def watch_tenants(self, counters: Counters, runner: Runner) -> None:
+        """Show what tenants and pools use too; they are rows, so their series are as few."""
+        self.registry.register(_Tenants(counters, runner))
 
     def audited(self, links: Sequence[Link]) -> None:
         """Count what was appended to the audit."""
@@ -221,6 +226,45 @@ class _Seen(Collector):
                 busy.add_metric((platform.tag, seen.endpoint.instance_id), under_way)
         yield states
         yield busy
+
+
+class _Tenants(Collector):
+    """Reads the counters when scraped, from the metrics server's own thread."""
+
+    def __init__(self, counters: Counters, runner: Runner) -> None:
+        self._counters, self._runner = counters, runner
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("tenant", "pool")
+        calls = GaugeMetricFamily(
+            "cloudspan_gateway_tenant_in_flight", "Calls being answered, by tenant.", labels=labels
+        )
+        streams = GaugeMetricFamily("cloudspan_gateway_tenant_streams", "Streams among them.", labels=labels)
+        held = GaugeMetricFamily("cloudspan_gateway_tenant_request_bytes", "Bytes of their requests.", labels=labels)
+        for usage in self._counters.all():
+            where = _tenant_and_pool(usage.name)
+            calls.add_metric(where, usage.calls)
+            streams.add_metric(where, usage.streams)
+            held.add_metric(where, usage.request_bytes)
+        yield from (calls, streams, held)
+        running = GaugeMetricFamily(
+            "cloudspan_gateway_tenant_operations", "Operations under way, by tenant.", labels=("tenant",)
+        )
+        for tenant, count in Tally(row.intent.tenant for row in self._runner.running).items():
+            running.add_metric((tenant,), count)
+        yield running
+        refused = CounterMetricFamily(
+            "cloudspan_gateway_tenant_refused", "Calls refused by a limit, by tenant.", labels=(*labels, "limit")
+        )
+        for (name, limit), count in tuple(self._counters.refusals.items()):
+            refused.add_metric((*_tenant_and_pool(name), str(limit)), count)
+        yield refused
+
+
+def _tenant_and_pool(name: str) -> tuple[str, str]:
+    """Return the ids in `tenants/acme/pools/prod`; the pool is empty where the name is the tenant's."""
+    _, tenant, *rest = name.split("/")
+    return tenant, rest[-1] if rest else ""
 
 
 class _Operations(Collector):

@@ -35,7 +35,10 @@ class CallerStages:
     authenticate: Authenticate = field(default_factory=Authenticate)
     describe: Stage | None = None
     """Says behind all others that may refuse what the audit is to keep of the call."""
+    limit_tenant: Stage | None = None
+    """Before a request is read."""
     limit: Stage | None = None
+    """What is known of limits once the target is: those of the caller's pool."""
     clock: Clock | None = None
     """By which callers of streams are asked about again; without one they are not."""
 
@@ -56,8 +59,9 @@ class Pipeline:
         authorize, recheck = Authorize(router), None
         if callers.clock is not None and not self.is_open:
             recheck = Recheck(callers.authenticate, authorize, router.tags, self._may_last, callers.clock)
+        before = (Telemetry(metrics), *who, callers.limit_tenant)
         behind = (Route(router, dispatch.own), callers.limit, authorize, callers.describe, recheck)
-        self.stages = _present((Telemetry(metrics), *who, *behind))
+        self.stages = _present((*before, *behind))
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""
 

@@ -13,6 +13,7 @@ from cloudspan.v1 import audit_pb2
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.listing.page_token import (
+    MAX_ANSWER_BYTES,
     Check,
     checksum,
     decode_token,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 METHOD = "cloudspan.v1.AuditService/ListAuditEvents"
 _READ_AT_ONCE, _MOST_READ = 500, 2_000
+_MOST_BYTES = MAX_ANSWER_BYTES - 2**17  # an event takes less than 100 kB, however long its words are
 _TYPES: dict[str, Type] = dict(Type.items())  # type: ignore[arg-type] # numbers, as protobuf's stubs have it
 _COLUMNS = ("subject", "tenant", "cluster", "resource", "operation", "outcome", "method")
 _IN_RECORD = ("peer", "credential", "reason", "message", "request_id")
@@ -73,14 +75,17 @@ class AuditService:
         self, wanted: Filter, search: Search, count: int, beyond: int | None
     ) -> tuple[Sequence[audit_pb2.AuditEvent], int]:
         """Return the next events that match, and the sequence that the next page goes on beyond; 0 at the end."""
-        matches, found, read = predicate(wanted), list[audit_pb2.AuditEvent](), 0
+        matches, found, read, size = predicate(wanted), list[audit_pb2.AuditEvent](), 0, 0
         while True:
             rows, reached = await self._store.page(min(_READ_AT_ONCE, count), search, beyond)
             for row in rows:
                 event = _event(row)
-                if matches(event):
-                    found.append(event)
-                if len(found) == count:
+                if not matches(event):
+                    continue
+                found.append(event)
+                # Texts are callers' words: whoever makes them long must not make the audit too large to be read.
+                size += event.ByteSize()
+                if len(found) == count or size >= _MOST_BYTES:
                     return found, row.sequence
             read += len(rows)
             if not reached or read >= _MOST_READ or not rows:

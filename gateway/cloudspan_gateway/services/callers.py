@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_common.listing.page_token import authenticated
+from cloudspan_gateway.identity.handshake import HandshakeParts, Handshakes
 from cloudspan_gateway.identity.password_login import bootstrap
 from cloudspan_gateway.identity.password_login.logins import Logins
 from cloudspan_gateway.identity.sessions import Sessions
+from cloudspan_gateway.services.handshake import HandshakeService
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.sessions import Directory, NoSessionService, SessionService
 from cloudspan_gateway.services.users import NoUserService, UserParts, UserService
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloudspan_common.clock import Clock
+    from cloudspan_common.grpcs import Tls
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.access.principal import Principal
+    from cloudspan_gateway.identity.handshake import Services
     from cloudspan_gateway.identity.password_login.grants import Grants
     from cloudspan_gateway.identity.password_login.passwords import Passwords
     from cloudspan_gateway.identity.session_rows import Lifetime
     from cloudspan_gateway.services.methods import ServiceMethod
+    from cloudspan_gateway.services.users import KeepEvents
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 
@@ -40,6 +45,12 @@ class CallerParts:
     grants: Grants
     access_of: Callable[[Principal, str], Access]
     installation: str
+    registry: Services
+    """Where services are that log in by a handshake."""
+    tls: Tls | None = None
+    """What they are called with."""
+    keep: KeepEvents | None = None
+    """Keeps what the audit is to record of users in the transaction of their change."""
 
 
 class PasswordLogin:
@@ -62,10 +73,12 @@ class PasswordLogin:
         users = UserService(
             UserParts(
                 parts.database, self.logins, self.passwords, parts.grants, parts.cipher, parts.clock,
-                parts.installation, check,
+                parts.installation, check, parts.keep,
             )
         )  # fmt: skip
         yield from service_methods(_SESSION_SERVICE, sessions)
+        handshakes = Handshakes(HandshakeParts(parts.registry, self.sessions, parts.database, parts.clock, parts.tls))
+        yield from service_methods(_SESSION_SERVICE, HandshakeService(handshakes, directory.describe))
         yield from service_methods(_USER_SERVICE, users)
 
     async def offer_administrator(self) -> None:

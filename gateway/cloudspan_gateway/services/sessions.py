@@ -183,6 +183,9 @@ class NoSessionService:
     async def create_session(self, _request: session_pb2.CreateSessionRequest, call: Call) -> NoReturn:
         raise no_password_login(call.path[1:])
 
+    async def create_service_session(self, _request: session_pb2.CreateServiceSessionRequest, call: Call) -> NoReturn:
+        raise no_password_login(call.path[1:])
+
     async def get_session(self, request: session_pb2.GetSessionRequest, call: Call) -> Session:
         """Return who the caller is; an empty one where nobody is asked."""
         if request.token:

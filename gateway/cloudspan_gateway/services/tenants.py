@@ -13,7 +13,6 @@ from cloudspan_common.listing.page_token import page_by_name
 from cloudspan_common.names import malformed, parse_cluster
 from cloudspan_gateway.access import names
 from cloudspan_gateway.access.store import Changes
-from cloudspan_gateway.operations.stores.base import Wanted
 from cloudspan_gateway.services.policy_rules import (
     bad_field,
     changed,
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
 _TENANT_FIELDS = frozenset({"display_name", "limits", "disabled"})
 _POOL_FIELDS = frozenset({"display_name", "clusters", "limits"})
-_PAGE = 200
 _MAX_PROJECT_CHARS = 256
 
 
@@ -127,12 +125,8 @@ class TenantService:
         return empty_pb2.Empty()
 
     async def _check_operations(self, tenant: str) -> None:
-        before: int | None = None
-        while rows := await self._operations.page(_PAGE, before, Wanted(done=False)):
-            for row in rows:
-                if row.intent.tenant == tenant:
-                    raise in_use(f"tenants/{tenant}", f"operations that have not ended, such as {row.name}")
-            before = rows[-1].sequence
+        if count := sum((await self._operations.under_way(tenant)).values()):
+            raise in_use(f"tenants/{tenant}", f"operations that have not ended: {count}")
 
     # -------------------------------------------------------------- pools
 

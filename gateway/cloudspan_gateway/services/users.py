@@ -6,6 +6,7 @@ is for administrators of their tenant. A user of another tenant is not found, in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -33,11 +34,12 @@ from cloudspan_gateway.identity.password_login.users import UserRow
 from cloudspan_gateway.services.sessions import no_password_login
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
     from cloudspan_common.clock import Clock
+    from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.identity.password_login.grants import Grants
     from cloudspan_gateway.identity.password_login.logins import Logins
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from cloudspan_gateway.storage.engine import Database
 
 T = TypeVar("T")
+
+KeepEvents = Callable[["Connection", "Sequence[Event]"], None]
+"""Keeps events of the audit within a transaction."""
 
 User = user_pb2.User
 _ADMINISTER = Permission.PERMISSION_ADMINISTER
@@ -66,6 +71,8 @@ class UserParts:
     """Its name, for authenticators to show."""
     check: Check
     """Proves that a page token is one of this installation's own."""
+    keep: KeepEvents | None = None
+    """Keeps what the audit is to record of a change in its transaction; None where it is recorded afterwards."""
 
 
 class UserService:
@@ -78,7 +85,7 @@ class UserService:
     def __repr__(self) -> str:
         return f"<UserService of {self._parts.installation}>"
 
-    async def bootstrap_administrator(self, request: user_pb2.BootstrapAdministratorRequest, _call: Call) -> User:
+    async def bootstrap_administrator(self, request: user_pb2.BootstrapAdministratorRequest, call: Call) -> User:
         """Create the first administrator.
 
         Raises:
@@ -93,7 +100,7 @@ class UserService:
             grants.grant_installation_admin(conn, row.name)
             users.insert(conn, row)
 
-        await self._database.transact(write)
+        await self._transact(call, write)
         return row.shown()
 
     async def create_user(self, request: user_pb2.CreateUserRequest, call: Call) -> User:
@@ -111,7 +118,7 @@ class UserService:
             self._check_new(conn, row.id, asked.tenant, call)  # again: this time nobody comes in between
             users.insert(conn, row)
 
-        await self._database.transact(write)
+        await self._transact(call, write)
         return row.shown()
 
     async def get_user(self, request: user_pb2.GetUserRequest, call: Call) -> User:
@@ -164,7 +171,7 @@ class UserService:
             self._parts.grants.check_not_last(conn, row.name)
             self._parts.grants.revoke_all(conn, row.name)
             session_rows.end_of(conn, self._database, row.name)
-            lockout.forgive(conn, row.id)
+            lockout.forget(conn, row.id)
             users.remove(conn, row.id)
             return empty_pb2.Empty()
 
@@ -196,7 +203,7 @@ class UserService:
 
         if not _is_self(request.name, call):
             return await self._changed(user, call, write_and_forgive)
-        return await self._parts.logins.proven(Claim(user, call.peer(), request.password, with_code=False), write)
+        return await self._proven(call, Claim(user, call.peer(), request.password, with_code=False), write)
 
     async def set_up_one_time_codes(
         self, request: user_pb2.SetUpOneTimeCodesRequest, call: Call
@@ -213,7 +220,7 @@ class UserService:
             sealed = users.seal_secret(cipher, row.id, secret, pending=True)
             users.change(conn, row, codes_pending=sealed, codes_pending_time=now)
 
-        await self._parts.logins.proven(Claim(user, call.peer(), request.password, request.one_time_code), write)
+        await self._proven(call, Claim(user, call.peer(), request.password, request.one_time_code), write)
         uri = one_time_codes.uri(secret, user, self._parts.installation)
         return user_pb2.SetUpOneTimeCodesResponse(secret=secret, uri=uri)
 
@@ -239,10 +246,10 @@ class UserService:
             sealed = users.seal_secret(self._parts.cipher, user, secret)
             kept = {"codes_secret": sealed, "codes_step": step, "recovery_codes": one_time_codes.kept(codes)}
             users.change(conn, locked, **kept, codes_pending=None, codes_pending_time=None)
-            return codes
+            return self._kept(call, conn, codes)
 
         found = await self._parts.logins.confirmed(user, call.peer(), write)
-        return user_pb2.ConfirmOneTimeCodesResponse(recovery_codes=found)
+        return user_pb2.ConfirmOneTimeCodesResponse(recovery_codes=self._recorded(call, found))
 
     def _pending_secret(self, row: UserRow | None) -> str:
         pending = users.open_secret(self._parts.cipher, row, pending=True) if row is not None else None
@@ -289,7 +296,27 @@ class UserService:
         """Run `write` in a transaction on a user that the caller administers."""
         # What is refused without a transaction costs no other caller its connection.
         await self._database.read(lambda conn: self._administered(conn, user, call))
-        return await self._database.transact(lambda conn: write(conn, self._administered(conn, user, call, lock=True)))
+        return await self._transact(call, lambda conn: write(conn, self._administered(conn, user, call, lock=True)))
+
+    async def _proven(self, call: Call, claim: Claim, write: Callable[[Connection, UserRow], T]) -> T:
+        """Run `write` in the transaction in which the caller has proven again who it is."""
+        done = await self._parts.logins.proven(claim, lambda conn, row: self._kept(call, conn, write(conn, row)))
+        return self._recorded(call, done)
+
+    async def _transact(self, call: Call, write: Callable[[Connection], T]) -> T:
+        done = await self._database.transact(lambda conn: self._kept(call, conn, write(conn)))
+        return self._recorded(call, done)
+
+    def _kept(self, call: Call, conn: Connection, done: T) -> T:
+        """Keep the event of a change with the change, so that neither is there without the other."""
+        if self._parts.keep is not None and call.event is not None:
+            self._parts.keep(conn, [call.event])
+        return done
+
+    def _recorded(self, call: Call, done: T) -> T:
+        if self._parts.keep is not None:
+            call.event = None
+        return done
 
     def _administered(self, conn: Connection, user: str, call: Call, *, lock: bool = False) -> UserRow:
         row = users.find(conn, user, lock=lock)

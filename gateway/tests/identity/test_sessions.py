@@ -228,6 +228,8 @@ class Away:
         return self.database.subscribe(heard)
 
     async def transact(self, batch):
+        if not self.answers:
+            raise Unreachable("the store of operations does not answer", reason="STORE_UNAVAILABLE")
         return await self.database.transact(batch)
 
     async def read(self, ask, *, long=False):
@@ -315,6 +317,33 @@ async def test_what_has_ended_is_deleted_in_the_background(store):
     assert [row.digest for row in rows] == [session_rows.digest_of(token)]
     assert not work.done()
     work.cancel()
+
+
+async def test_a_use_that_could_not_be_written_is_written_once_the_database_is_back(store):
+    """The work in the background goes on."""
+    _, clock, database = store
+    away = Away(database)
+    made = Sessions(away, clock, Lifetime(12 * HOUR_S, 7 * DAY_S))
+    _, token = await begun(made)
+    work = asyncio.ensure_future(made.run())
+    await clock.advance(HOUR_S)
+    await made.authenticate(with_token(token))
+    away.answers = False
+    await clock.advance(30)
+    away.answers = True
+
+    async def used_time():
+        rows = await database.read(lambda conn: conn.execute(session_rows.sessions.select()).all())
+        return rows[0].used_time
+
+    began = clock.now()
+    async with asyncio.timeout(5):
+        while await used_time() < began - 60:
+            await clock.advance(10)
+            await asyncio.sleep(0.001)
+    assert not work.done()
+    work.cancel()
+    made.close()
 
 
 async def test_a_logout_works_at_once_on_the_gateway_that_it_was_made_at(running):

@@ -96,6 +96,26 @@ async def test_operations_that_wait_for_an_adapter_log_one_line_a_minute_and_wri
     assert lines[-1]["count"] == 50
 
 
+async def test_why_an_operation_is_retried_is_in_its_metadata_until_it_goes_on(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    """With the time at which that began, however often it was tried since; gone once a step is answered."""
+    adapter = Adapter()
+    adapter.away = errors.Unreachable("no instance serves it")
+    row = await store.accept(intent())
+    async with running(store, adapter, clock) as runner:
+        await clock.advance(5)
+        summary = metadata_of(await store.get(row.intent.id)).error_summary
+        await clock.advance(60)
+        assert metadata_of(await store.get(row.intent.id)).error_summary == summary
+        adapter.away = None
+        runner.wake_signal.send()
+        await clock.settle()
+        ended = metadata_of(await store.get(row.intent.id))
+    assert (summary.code, summary.reason, summary.message) == ("UNAVAILABLE", "UNREACHABLE", "no instance serves it")
+    assert (ended.outcome, ended.HasField("error_summary")) == ("OK", False)
+
+
 async def test_a_step_that_says_neither_when_nor_anything_new_is_not_asked_without_end(
     store: MemoryStore, clock: FakeClock
 ) -> None:

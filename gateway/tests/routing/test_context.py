@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from gateway.tests.accesses import Tokens
 from gateway.tests.callers import get_server
 from gateway.tests.hand_made_adapter import GET_SERVER, LIST_SERVERS, TOOLS, Say
+from gateway.tests.known_callers import EAST, Guarded, as_user, binding, pool, tenant
+from gateway.tests.scripted_adapter import DONE
 
 from cloudspan.v1 import server_pb2, server_pb2_grpc
 from cloudspan_common.caller_context import LIFE_S, Bound, Claims, kid_of, pair_key, proof, verified
@@ -23,6 +25,7 @@ from cloudspan_gateway.routing.context import RENEW_S, ROTATE_S, ContextSigner
 
 GET = "/cloudspan.v1.ServerService/GetServer"
 ALICE = Behalf("users/alice", "team", ("member", "viewer"), "p1")
+STEP = "/cloudspan.adapter.v1.StepService/Step"
 SENT = (("x-request-id", "request-1"), ("traceparent", "00-a"))
 
 
@@ -202,6 +205,32 @@ async def test_every_call_to_an_adapter_is_signed(deployment: Any) -> None:
     assert [claims.tenant for _, claims in found] == ["blue", "", ""]
     assert {claims.sub for _, claims in found} == {"users/alice"}
     assert {(claims.aud, claims.iss) for _, claims in found} == {("openstack", "main")}
+
+
+async def _done(_body: bytes, _context: object) -> bytes:
+    return DONE.SerializeToString()
+
+
+async def test_calls_are_on_behalf_of_their_caller_and_steps_of_whoever_asked_for_the_operation(
+    deployment: Any,
+) -> None:
+    """Who, in which tenant, with which roles, on which project; never with the credential that it came by."""
+    adapter = await deployment.plug_in()
+    adapter.answers[STEP] = _done
+    async with deployment.opened(Guarded, auth=("sessions",)):
+        await deployment.keep(
+            tenant("acme"), pool("acme", "dev", EAST, project="p1"), binding("acme", "alice", "member", "dev")
+        )
+        await get_server(deployment.channel, metadata=as_user("alice"))
+        servers = server_pb2_grpc.ServerServiceStub(deployment.channel)
+        create = server_pb2.CreateServerRequest(
+            parent=EAST, server={"display_name": "web", "flavor": f"{EAST}/flavors/small"}
+        )
+        await servers.CreateServer(create, metadata=as_user("alice", ("x-wait", "5s")))
+        found = await contexts_of(deployment, adapter)
+    assert [path for path, _ in found] == [GET_SERVER, STEP, STEP]
+    assert {(c.sub, c.tenant, c.roles, c.project) for _, c in found} == {("users/alice", "acme", ("member",), "p1")}
+    assert all("authorization" not in sent for _, sent, _ in adapter.calls)
 
 
 @pytest.mark.usefixtures("known")

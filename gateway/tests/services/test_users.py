@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 from gateway.tests.callers import refused
+from gateway.tests.calls import call
 from gateway.tests.password_login import ALICE, BOB, CAROL, OTHER_PASSWORD, PASSWORD, peopled
 from google.protobuf import field_mask_pb2
 
@@ -325,3 +326,44 @@ async def test_the_row_of_a_user_shows_no_secret(running):
     row = await running.gateway.database.read(lambda conn: users.find(conn, "carol"))
     assert row.password not in repr(row)
     assert "argon2" not in repr(row)
+
+
+def _requests():
+    """A change of each kind, by whom it is made."""
+    return {
+        "CreateUser": (BOB, user_pb2.CreateUserRequest(**DAVE)),
+        "UpdateUser": (BOB, user_pb2.UpdateUserRequest(user=user_pb2.User(name=CAROL, display_name="C"))),
+        "SetPassword": (CAROL, user_pb2.SetPasswordRequest(name=CAROL, password=PASSWORD, new_password=OTHER_PASSWORD)),
+        "SetUpOneTimeCodes": (CAROL, user_pb2.SetUpOneTimeCodesRequest(name=CAROL, password=PASSWORD)),
+        "RemoveOneTimeCodes": (BOB, user_pb2.RemoveOneTimeCodesRequest(name=CAROL)),
+        "DeleteUser": (BOB, user_pb2.DeleteUserRequest(name=CAROL)),
+    }
+
+
+@pytest.mark.parametrize("method", _requests())
+async def test_a_change_and_its_event_are_kept_together_or_not_at_all(method):
+    """In one transaction: who can't be recorded changes nothing."""
+    kept, works = [], [False]
+
+    def keep(conn, events):
+        if not works[0]:
+            raise RuntimeError("the audit has no room")
+        kept.extend(events)
+
+    async with peopled(keep=keep) as running:
+        user, request = _requests()[method]
+        caller = await running.logged_in(user)
+
+        async def rows():
+            return await running.gateway.database.read(lambda conn: conn.execute(users.users.select()).all())
+
+        before = await rows()
+        for works[0] in (False, True):
+            payload = request.SerializeToString()
+            asking = call(f"/cloudspan.v1.UserService/{method}", payload, caller.metadata)
+            await running.gateway.pipeline.answer(asking)
+            if not works[0]:
+                assert asking.ending.code == CODE.INTERNAL
+                assert await rows() == before
+        assert (asking.ending, asking.event) == (None, None)
+        assert [(event.method.rpartition("/")[2], event.subject) for event in kept] == [(method, user)]

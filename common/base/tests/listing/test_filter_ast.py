@@ -78,6 +78,32 @@ def test_a_filter_shows_its_text() -> None:
     assert repr(Filter.parse("locked = true", RESOURCE)) == "Filter(text='locked = true')"
 
 
+def test_what_no_match_has_is_known_where_it_is_said_outright() -> None:
+    """Not from a NOT around more than one comparison: either of them may fail."""
+    ruled_out = {
+        'display_name != "a"': "a",
+        'vcpus > 1 AND NOT display_name = "a"': "a",
+        'NOT (display_name = "a" AND vcpus = 1)': None,
+        'display_name != "a" OR vcpus = 1': None,
+        'display_name = "a"': None,
+    }
+    found = {text: Filter.parse(text, RESOURCE).unequal("display_name") for text in ruled_out}
+    assert found == ruled_out
+
+
+def test_the_earliest_time_of_a_match_is_known() -> None:
+    """The latest of several bounds; none where one of two may hold."""
+    bounds = {
+        'create_time >= "1970-01-01T00:00:10Z"': 10.0,
+        'create_time > "1970-01-01T00:00:10Z" AND create_time >= "1970-01-01T00:00:20Z"': 20.0,
+        'create_time = "1970-01-01T00:00:05Z"': 5.0,
+        'create_time < "1970-01-01T00:00:05Z"': None,
+        'create_time >= "1970-01-01T00:00:05Z" OR vcpus = 1': None,
+        'NOT create_time >= "1970-01-01T00:00:05Z"': None,
+    }
+    assert {text: Filter.parse(text, RESOURCE).since("create_time") for text in bounds} == bounds
+
+
 @pytest.mark.parametrize(
     ("text", "path", "value"),
     [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudspan.cli import capability_table, tables
-from cloudspan.cli.connection import asked, cluster_name, display, errors_for_people, gateway_option, show
+from cloudspan.cli.connection import asked, cluster_name, display, errors_for_people, gateway_option, pool_option, show
 from cloudspan.v1 import cluster_pb2, platform_pb2
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @gateway_option
+@pool_option
 def platforms(gateway: str) -> None:
     """Show which platforms are plugged in, and their instances."""
 
@@ -30,6 +31,7 @@ def platforms(gateway: str) -> None:
 
 @click.command()
 @gateway_option
+@pool_option
 def clusters(gateway: str) -> None:
     """Show the clusters, whether they can be used, and how their tokens stand."""
 
@@ -57,6 +59,7 @@ def check(name: str, gateway: str) -> None:
 
 @click.command()
 @gateway_option
+@pool_option
 @click.option(
     "--write",
     "document",

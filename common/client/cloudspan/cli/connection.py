@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.tree import Tree
 
-from cloudspan.client import DEFAULT_ADDRESS, Client, CloudspanError, Tls
+from cloudspan.cli import session_file
+from cloudspan.cli.tables import printable
+from cloudspan.client import DEFAULT_ADDRESS, Client, CloudspanError, Tls, Unauthenticated
+from cloudspan.client.connection import checked_token, refuse_plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,10 +25,13 @@ if TYPE_CHECKING:
 AnswerT = TypeVar("AnswerT")
 CommandT = TypeVar("CommandT", bound="Callable[..., object] | click.Command")
 
+EVERY_TENANT = "-"
 _TLS = "https://"
+_TOKEN_VARIABLE = "CLOUDSPAN_TOKEN"  # noqa: S105 - the name of a variable
 _UNBROKEN = 2_000
 _CLUSTER = re.compile(r"([a-z][a-z0-9-]{0,38})/([a-z][a-z0-9-]{0,38})")
 _NAME = re.compile(r"platforms/([a-z][a-z0-9-]{0,38})/clusters/([a-z][a-z0-9-]{0,38})")
+_TAG = re.compile(r"[a-z][a-z0-9-]{0,38}|-")
 
 _GATEWAY_OPTION = click.option(
     "--gateway",
@@ -36,37 +43,72 @@ _GATEWAY_OPTION = click.option(
 )
 
 
-def _tls_option(what: str, text: str) -> Callable[[CommandT], CommandT]:
-    """An option for one of the files, named as on gateway and adapters; `_client` reads it from the context."""
+def _kept_option(name: str, **settings: Any) -> Callable[[CommandT], CommandT]:
+    """An option of the connection; `_option` reads it from the context, no command takes it."""
+    check = settings.pop("check", None)
 
-    def keep(context: click.Context, _param: click.Parameter, path: Path | None) -> None:
-        context.meta[f"{__name__}.{what}"] = path
+    def keep(context: click.Context, _param: click.Parameter, value: Any) -> None:
+        context.meta[f"{__name__}.{name}"] = check(value) if check and value else value
 
-    return click.option(
-        f"--tls-{what}",
-        type=click.Path(path_type=Path),
-        envvar=f"CLOUDSPAN_TLS_{what.upper()}",
-        show_envvar=True,
-        expose_value=False,
-        callback=keep,
-        help=text,
-    )
+    return click.option(f"--{name}", expose_value=False, callback=keep, **settings)
 
 
-_TLS_OPTIONS = (
-    _tls_option(
-        "authority", "PEM file of the authority that signs the gateway's certificate; the system's if not given."
-    ),
-    _tls_option("certificate", "PEM file of the certificate that the gateway is shown."),
-    _tls_option("key", "PEM file of the certificate's key."),
+def _variable(name: str) -> dict[str, Any]:
+    return {"envvar": f"CLOUDSPAN_{name.upper().replace('-', '_')}", "show_envvar": True}
+
+
+def _tag_option(name: str, text: str) -> Callable[[CommandT], CommandT]:
+    return _kept_option(name, default="", check=_tag(f"{name}s"), help=text, **_variable(name))
+
+
+def _tag(collection: str) -> Callable[[str], str]:
+    """Return what takes `acme` and `tenants/acme` for `acme`."""
+
+    def check(text: str) -> str:
+        tag = text.removeprefix(f"{collection}/")
+        if not _TAG.fullmatch(tag):
+            raise click.BadParameter(f"{text!r} is not a name of {collection}; they have lower-case letters, digits, -")
+        return tag
+
+    return check
+
+
+def _file_option(name: str, text: str) -> Callable[[CommandT], CommandT]:
+    return _kept_option(name, type=click.Path(path_type=Path), help=text, **_variable(name))
+
+
+_OPTIONS = (
+    _GATEWAY_OPTION,
+    _tag_option("tenant", "The tenant to act in, if you have roles in several."),
+    _file_option("token-file", f"File of the token to send; else {_TOKEN_VARIABLE}, else `cloudspan login`'s session."),
+    _file_option("tls-authority", "PEM file of the authority that signs the gateway's certificate; else the system's."),
+    _file_option("tls-certificate", "PEM file of the certificate that the gateway is shown."),
+    _file_option("tls-key", "PEM file of the certificate's key."),
+    # Without a variable: CLOUDSPAN_INSECURE opens a gateway to everyone.
+    _kept_option("insecure", is_flag=True, help="Send secrets to another machine in plain text."),
 )
+pool_option = _tag_option("pool", "Only clusters of this pool of the tenant.")
 
 
 def gateway_option(command: CommandT) -> CommandT:
-    """Give a command `--gateway` and the files for TLS."""
-    for add in (*reversed(_TLS_OPTIONS), _GATEWAY_OPTION):
+    """Give a command `--gateway`, the caller's credentials and tenant, and the files for TLS."""
+    for add in reversed(_OPTIONS):
         command = add(command)
     return command
+
+
+def _over_all_tenants(_context: click.Context, _param: click.Parameter, chosen: bool) -> None:
+    if chosen:
+        act_over_all_tenants()
+
+
+all_tenants_option = click.option(
+    "--all-tenants",
+    is_flag=True,
+    expose_value=False,
+    callback=_over_all_tenants,
+    help="Over all tenants, for administrators of the installation; like --tenant -.",
+)
 
 
 def cluster_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
@@ -77,6 +119,16 @@ def cluster_name(_context: click.Context, _param: click.Parameter, text: str) ->
     return f"platforms/{tags[1]}/clusters/{tags[2]}"
 
 
+def chosen_tenant() -> str:
+    """Return the id that `--tenant` says, `-` over all tenants; empty without either."""
+    return EVERY_TENANT if _option("all-tenants") else str(_option("tenant") or "")
+
+
+def act_over_all_tenants() -> None:
+    """Make the command's calls over all tenants, whatever `--tenant` says."""
+    click.get_current_context().meta[f"{__name__}.all-tenants"] = True
+
+
 def show(gateway: str, ask: Callable[[Client], Table | Tree]) -> None:
     """Print what `ask` makes of the gateway's answers."""
     display(asked(gateway, ask))
@@ -84,13 +136,29 @@ def show(gateway: str, ask: Callable[[Client], Table | Tree]) -> None:
 
 def display(shown: Table | Tree) -> None:
     """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted."""
-    Console(width=_UNBROKEN if isinstance(shown, Tree) else None).print(shown)
+    if isinstance(shown, Tree) and shown.hide_root and not shown.children:
+        click.echo("nothing found", err=True)
+        return
+    # Names are shown as they are: without emoji for what stands between colons.
+    Console(width=_UNBROKEN if isinstance(shown, Tree) else None, emoji=False).print(shown)
 
 
 def asked(gateway: str, ask: Callable[[Client], AnswerT]) -> AnswerT:
     """Return what `ask` returns; an error becomes one line on stderr and exit code 1."""
-    with errors_for_people(), _client(gateway) as client:
+    with errors_for_people(), _client(gateway, _token(gateway)) as client:
         return ask(client)
+
+
+def asked_without_credentials(gateway: str, ask: Callable[[Client], AnswerT]) -> AnswerT:
+    """Return what `ask` returns, for calls that hold a secret themselves; it is not sent in plain text elsewhere."""
+    _refuse_plain_text(gateway, "what you type")
+    with errors_for_people(), _client(gateway, "") as client:
+        return ask(client)
+
+
+def stored_session(gateway: str) -> session_file.StoredSession | None:
+    """Return the session of `cloudspan login` if it is what calls bring, and not another token."""
+    return None if _option("token-file") or os.environ.get(_TOKEN_VARIABLE) else session_file.load(gateway)
 
 
 @contextmanager
@@ -98,18 +166,70 @@ def errors_for_people() -> Iterator[None]:
     """Turn an error of a call, or of a file that it needs, into one line on stderr and exit code 1."""
     try:
         yield
+    except Unauthenticated as error:
+        raise click.ClickException(printable(error.message + _how_to_log_in(error))) from error
     except CloudspanError as error:
-        raise click.ClickException(error.message) from error
+        raise click.ClickException(_not_over_all_tenants(error) or printable(error.message)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
-def _client(gateway: str) -> Client:
-    if not gateway.startswith(_TLS):
-        return Client(gateway)
-    meta = click.get_current_context().meta
-    tls = Tls(**{what: meta[f"{__name__}.{what}"] for what in ("authority", "certificate", "key")})
+def _how_to_log_in(error: Unauthenticated) -> str:
+    known = error.reason == "LOGIN_FAILED" or "cloudspan login" in error.message
+    return "" if known else "; run `cloudspan login`"
+
+
+def _not_over_all_tenants(error: CloudspanError) -> str:
+    """Say in the caller's words that `-` was refused, which it has not typed."""
+    refused = error.reason == "TENANT_UNKNOWN" and chosen_tenant() == EVERY_TENANT
+    return "you have no role in every tenant (tenants/-), as administrators of the installation do" if refused else ""
+
+
+def _option(name: str) -> Any:
+    return click.get_current_context().meta.get(f"{__name__}.{name}")
+
+
+def _refuse_plain_text(gateway: str, what: str) -> None:
+    if gateway.startswith(_TLS) or _option("insecure"):
+        return
     try:
-        return Client(gateway.removeprefix(_TLS), tls=tls)
+        refuse_plain_text(gateway, what)
     except ValueError as error:
+        raise click.ClickException(f"{error}: https://{gateway}, or say --insecure") from error
+
+
+def _token(gateway: str) -> str | Callable[[], str]:
+    if _option("token-file"):
+        return _token_of_file  # read again when it was refused: it may have been renewed
+    if token := os.environ.get(_TOKEN_VARIABLE, "").strip():
+        return _checked(token, _TOKEN_VARIABLE)
+    stored = session_file.load(gateway)
+    return _checked(stored.token, str(session_file.path())) if stored else ""
+
+
+def _token_of_file() -> str:
+    file: Path = _option("token-file")
+    try:
+        return _checked(file.read_text(encoding="utf-8").strip(), str(file))
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file} holds no token: it is not UTF-8") from error
+
+
+def _checked(token: str, source: str) -> str:
+    try:
+        return checked_token(token)
+    except ValueError as error:
+        raise click.ClickException(f"{source}: {error}") from error
+
+
+def _client(gateway: str, token: str | Callable[[], str]) -> Client:
+    if token:
+        _refuse_plain_text(gateway, "your token")
+    tls = None
+    if gateway.startswith(_TLS):
+        tls = Tls(*(_option(f"tls-{what}") for what in ("authority", "certificate", "key")))
+    tenant, pool = chosen_tenant(), str(_option("pool") or "")
+    try:
+        return Client(gateway.removeprefix(_TLS), token=token, tenant=tenant, pool=pool, tls=tls, insecure=True)
+    except ValueError as error:  # of Tls
         raise click.ClickException(f"{error}; name both with --tls-certificate and --tls-key") from error

@@ -26,18 +26,29 @@ class Command:
 
 
 _CLUSTERS, _OPERATIONS = "cloudspan.cli.clusters", "cloudspan.cli.operations"
+_SESSIONS, _TENANTS = "cloudspan.cli.callers.sessions", "cloudspan.cli.callers.tenants"
 COMMANDS = {
     "abandon": Command("End an operation that can't continue.", _OPERATIONS),
+    "audit": Command("Show who did what, and verify that nobody changed it.", "cloudspan.cli.callers.audit"),
+    "bootstrap": Command("Create the first administrator of an installation.", _SESSIONS),
     "cancel": Command("Cancel an operation and show how it ended.", _OPERATIONS),
     "capabilities": Command("Show what each platform can do, as a Markdown table.", _CLUSTERS),
     "check": Command("Check a cluster's health, stage by stage.", _CLUSTERS),
     "clusters": Command("Show the clusters and their state.", _CLUSTERS),
     "explain": Command("Show an operation's stages and its calls to the platform.", _OPERATIONS),
+    "login": Command("Log in, and keep the session for the commands that follow.", _SESSIONS),
+    "logout": Command("End the session.", _SESSIONS),
     "new-adapter": Command("Make a new adapter that runs as it stands.", distribution="cloudspan-kit"),
     "operations": Command("Show the newest operations.", _OPERATIONS),
     "orphans": Command("Find resources that operations left behind, and delete them.", _OPERATIONS),
     "platforms": Command("Show the platforms and their adapter instances.", _CLUSTERS),
+    "policy": Command("Manage roles and who has them.", "cloudspan.cli.callers.policy"),
+    "pools": Command("Manage the pools of a tenant: clusters under one name.", _TENANTS),
+    "sessions": Command("Show and end sessions.", _SESSIONS),
+    "tenants": Command("Manage tenants and what they may use.", _TENANTS),
     "up": Command("Start a demo here: gateway, adapters, fake clouds.", distribution="cloudspan-gateway[demo]"),
+    "users": Command("Manage users, their passwords and one-time codes.", "cloudspan.cli.callers.users"),
+    "whoami": Command("Show who the gateway takes you for.", _SESSIONS),
 }
 
 

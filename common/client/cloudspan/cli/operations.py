@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import grpc
 import yaml
 from google.longrunning import operations_pb2
 
-from cloudspan.cli import tables
-from cloudspan.cli.connection import asked, cluster_name, display, gateway_option, show
+from cloudspan.cli import filters, tables
+from cloudspan.cli.connection import (
+    all_tenants_option,
+    asked,
+    cluster_name,
+    display,
+    gateway_option,
+    show,
+)
+from cloudspan.cli.names import subject
 from cloudspan.client import CloudspanError
 from cloudspan.v1 import operation_pb2, orphan_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.tree import Tree
 
     from cloudspan.client import Client
 
 _PREFIX = "operations/"
+_CODES = [code.name for code in grpc.StatusCode]
 _PLAN_HEAD = """# Orphans of {cluster}: made by operations of this installation, and nobody's.
 # Read each entry. Set `delete: true` where nobody needs it, then: cloudspan orphans {tags} --apply FILE
 # Before it deletes, it looks again whether the entry still is an orphan.
@@ -38,17 +49,39 @@ _MOST = 1000  # what one page holds at most
 
 
 @click.command()
-@click.option("--filter", "wanted", default="", help="AIP-160 filter over OperationMetadata: 'phase = RUNNING'.")
+@click.option("--failed", is_flag=True, help="Only those that ended with an error, cancelled ones among them.")
+@click.option("--outcome", type=click.Choice(_CODES, case_sensitive=False), help="Only those that ended so.")
+@click.option("--caller", default="", help="Only what this caller asked for: alice, services/billing.")
+@filters.since_option
+@click.option("--filter", "own", default="", help="AIP-160 filter over OperationMetadata: 'phase = RUNNING'.")
 @click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="Show at most this many.")
+@all_tenants_option
 @gateway_option
-def operations(wanted: str, count: int, gateway: str) -> None:
-    """Show the newest operations."""
+def operations(gateway: str, count: int, **wanted: Any) -> None:
+    """Show the newest operations: who asked for them, when, and what those that failed ended with.
 
-    def ask(client: Client) -> Tree:
-        request = operations_pb2.ListOperationsRequest(filter=wanted, page_size=count)
-        return tables.operations((client.operations.ListOperations(request)).operations)
+    `--since` goes by the time of the end with --failed or --outcome, else by that of the request: what failed last
+    night is `cloudspan operations --failed --since 12h`.
+    """
+    request = operations_pb2.ListOperationsRequest(filter=_wanted(**wanted), page_size=count)
+    show(gateway, lambda client: tables.operations(_newest(client, request, count)))
 
-    show(gateway, ask)
+
+def _wanted(*, failed: bool, outcome: str | None, caller: str, since: str, own: str) -> str:
+    """Return the filter that the options say."""
+    if failed and outcome == "OK":
+        raise click.UsageError("--failed and --outcome OK contradict each other; give one")
+    error = "phase = DONE AND error_summary:*" if failed else ""
+    time = filters.since("end_time" if failed or outcome else "create_time", since)
+    code, who = filters.equals("outcome", outcome or ""), filters.equals("caller", subject(caller))
+    return filters.all_of([error, code, who, time], own)
+
+
+def _newest(
+    client: Client, request: operations_pb2.ListOperationsRequest, count: int
+) -> Iterable[operations_pb2.Operation]:
+    # A page may hold fewer than there are: the gateway looks through a bounded number of operations for each.
+    return itertools.islice(client.each(client.operations.ListOperations, request), count)
 
 
 @click.command()

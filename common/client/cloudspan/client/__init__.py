@@ -13,7 +13,7 @@
 from cloudspan.client.aio_calls import AsyncListing, AsyncOperation
 from cloudspan.client.aio_client import AsyncClient
 from cloudspan.client.answers import result_of
-from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, waiting
+from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, tags, waiting
 from cloudspan.client.errors import (
     AlreadyExists,
     Busy,
@@ -28,6 +28,7 @@ from cloudspan.client.errors import (
     PreconditionFailed,
     QuotaExceeded,
     Recovery,
+    Unauthenticated,
     Unreachable,
     Unsupported,
     Violation,
@@ -59,9 +60,11 @@ __all__ = [
     "QuotaExceeded",
     "Recovery",
     "Tls",
+    "Unauthenticated",
     "Unreachable",
     "Unsupported",
     "Violation",
     "result_of",
+    "tags",
     "waiting",
 ]

@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 
 from cloudspan.client import answers
 from cloudspan.client.answers import DEFAULT_RESULT_TIMEOUT_S, ItemT, ResultT
-from cloudspan.client.errors import Cancelled, Unreachable, from_call
+from cloudspan.client.errors import Cancelled, Unauthenticated, Unreachable, from_call
 from cloudspan.v1 import operation_pb2
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from cloudspan.client.aio_credentials import CallMetadata
     from cloudspan.client.connection import CallDefaults, Metadata
 
 RequestT = TypeVar("RequestT", bound="Message")
@@ -29,9 +30,10 @@ AnswerT = TypeVar("AnswerT", bound="Message")
 class Unary(Generic[RequestT, AnswerT]):
     """A method with one answer."""
 
-    def __init__(self, call: Any, defaults: CallDefaults) -> None:
+    def __init__(self, call: Any, defaults: CallDefaults, metadata: CallMetadata) -> None:
         self._call = call
         self._defaults = defaults
+        self._metadata = metadata
 
     async def __call__(
         self,
@@ -41,10 +43,20 @@ class Unary(Generic[RequestT, AnswerT]):
         timeout: float | None = None,  # noqa: ASYNC109 - gRPC's
     ) -> AnswerT:
         """Send the request; `timeout` in seconds."""
-        defaults = self._defaults
-        timeout_s = defaults.timeout_s if timeout is None else timeout
+        timeout_s = self._defaults.timeout_s if timeout is None else timeout
+        give_up = time.monotonic() + timeout_s
+        sent = await self._metadata.of(metadata)
         try:
-            return await self._call(request, metadata=defaults.metadata(metadata), timeout=timeout_s)
+            return await self._answer(request, sent, timeout_s)
+        except Unauthenticated:  # before anything was done: a change may be sent again as well
+            renewed = await self._metadata.after_refusal(sent, metadata)
+            if renewed is None:
+                raise
+            return await self._answer(request, renewed, max(give_up - time.monotonic(), 0.0))
+
+    async def _answer(self, request: RequestT, metadata: Metadata, timeout_s: float) -> AnswerT:
+        try:
+            return await self._call(request, metadata=metadata, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from error
 
@@ -87,9 +99,10 @@ class Mutation(Generic[RequestT, ResultT]):
 class Stream(Generic[RequestT, AnswerT]):
     """A method that answers with a stream. It has no deadline unless it is given one."""
 
-    def __init__(self, call: Any, defaults: CallDefaults) -> None:
+    def __init__(self, call: Any, defaults: CallDefaults, metadata: CallMetadata) -> None:
         self._call = call
         self._defaults = defaults
+        self._metadata = metadata
 
     async def __call__(
         self,
@@ -99,14 +112,24 @@ class Stream(Generic[RequestT, AnswerT]):
         timeout: float | None = None,  # noqa: ASYNC109 - gRPC's
     ) -> AsyncIterator[AnswerT]:
         """Yield the answers; leaving the loop early cancels the call."""
-        call = self._call(request, metadata=self._defaults.metadata(metadata), timeout=timeout)
-        try:
-            async for answer in call:
-                yield answer
-        except grpc.aio.AioRpcError as error:
-            raise from_call(error) from error
-        finally:
-            call.cancel()
+        sent: Metadata | None = await self._metadata.of(metadata)
+        renewable = True
+        while sent is not None:
+            call = self._call(request, metadata=sent, timeout=timeout)
+            try:
+                async for answer in call:
+                    renewable = False
+                    yield answer
+                return
+            except grpc.aio.AioRpcError as error:
+                failure = from_call(error)
+                refused = renewable and isinstance(failure, Unauthenticated)
+                sent = await self._metadata.after_refusal(sent, metadata) if refused else None
+                if sent is None:
+                    raise failure from error
+                renewable = False
+            finally:
+                call.cancel()
 
 
 class AsyncListing(answers.Pages[ItemT]):
@@ -166,9 +189,10 @@ class AsyncOperation(answers.OperationState[ResultT]):
 class Channel:
     """A channel for generated stubs: their calls get the client's tags, deadline and errors too."""
 
-    def __init__(self, channel: grpc.aio.Channel, defaults: CallDefaults) -> None:
+    def __init__(self, channel: grpc.aio.Channel, defaults: CallDefaults, metadata: CallMetadata) -> None:
         self._channel = channel
         self._defaults = defaults
+        self._metadata = metadata
 
     def __getattr__(self, name: str) -> Any:
         # What it does not change itself: calls that stream requests, the state of the connection, close.
@@ -176,19 +200,20 @@ class Channel:
 
     def unary_unary(self, *arguments: Any, **named: Any) -> Unary[Any, Any]:
         """Return a call with one answer."""
-        return Unary(self._channel.unary_unary(*arguments, **named), self._defaults)
+        return Unary(self._channel.unary_unary(*arguments, **named), self._defaults, self._metadata)
 
     def unary_stream(self, *arguments: Any, **named: Any) -> Stream[Any, Any]:
         """Return a call that streams its answers."""
-        return Stream(self._channel.unary_stream(*arguments, **named), self._defaults)
+        return Stream(self._channel.unary_stream(*arguments, **named), self._defaults, self._metadata)
 
 
 class Calls:
     """Makes the methods of services over one channel."""
 
-    def __init__(self, channel: grpc.aio.Channel, defaults: CallDefaults) -> None:
+    def __init__(self, channel: grpc.aio.Channel, defaults: CallDefaults, metadata: CallMetadata) -> None:
         self._channel = channel
         self.defaults = defaults
+        self._metadata = metadata
         operation: Any = operations_pb2.Operation
         longrunning = "/google.longrunning.Operations"
         self.wait_operation = self.unary(f"{longrunning}/WaitOperation", operations_pb2.WaitOperationRequest, operation)
@@ -201,13 +226,13 @@ class Calls:
 
     def unary(self, path: str, _request: type[RequestT], answer: type[AnswerT]) -> Unary[RequestT, AnswerT]:
         """Return a method with one answer."""
-        return Unary(self._channel.unary_unary(path, _serialized, answer.FromString), self.defaults)
+        return Unary(self._channel.unary_unary(path, _serialized, answer.FromString), self.defaults, self._metadata)
 
     def pages(
         self, path: str, _request: type[RequestT], answer: type[AnswerT], _item: type[ItemT]
     ) -> Paged[RequestT, AnswerT, ItemT]:
         """Return a method that answers with a page of items."""
-        return Paged(self._channel.unary_unary(path, _serialized, answer.FromString), self.defaults)
+        return Paged(self._channel.unary_unary(path, _serialized, answer.FromString), self.defaults, self._metadata)
 
     def mutation(self, path: str, request: type[RequestT], _result: type[ResultT]) -> Mutation[RequestT, ResultT]:
         """Return a method whose operation has that result."""
@@ -215,7 +240,7 @@ class Calls:
 
     def stream(self, path: str, _request: type[RequestT], answer: type[AnswerT]) -> Stream[RequestT, AnswerT]:
         """Return a method that streams its answers."""
-        return Stream(self._channel.unary_stream(path, _serialized, answer.FromString), self.defaults)
+        return Stream(self._channel.unary_stream(path, _serialized, answer.FromString), self.defaults, self._metadata)
 
 
 def _serialized(message: Message) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +21,11 @@ _MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _MAX_METADATA_BYTES = 16 * 1024
 
+CREDENTIALS = frozenset({"authorization", "x-auth-session"})
+"""Metadata that says who is calling."""
+_TOKEN = re.compile(r"[!-~]{1,8192}")  # what metadata can hold, without blanks
+_TARGET = re.compile(r"(?:dns:(?:///)?|ipv[46]:)?(?P<host>.*?)(?::[0-9]+)?")
+
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -28,6 +35,15 @@ def waiting(seconds: float) -> Metadata:
     `operation = client.servers.CreateServer(request, metadata=waiting(30))`
     """
     return (("x-wait", f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"),)
+
+
+def tags(*, platform: str = "", cluster: str = "", pool: str = "", tenant: str = "") -> Metadata:
+    """Return the metadata that says where one call goes, or which tenant it acts in, in place of the client's.
+
+    `client.servers.ListServers(request, metadata=tags(tenant="acme", pool="prod") + waiting(30))`
+    """
+    named = (("x-platform", platform), ("x-cluster", cluster), ("x-pool", pool), ("x-tenant", tenant))
+    return tuple((key, tag) for key, tag in named if tag)
 
 
 class Credentials(Protocol):
@@ -88,10 +104,38 @@ class CallDefaults:
         return _FIRST_PAUSE_S * 2.0 ** (attempt - 1)
 
 
-def call_defaults(platform: str, cluster: str, pool: str, timeout_s: float, *, retries: bool) -> CallDefaults:
-    """Return the defaults of a client's calls."""
-    named = (("x-platform", platform), ("x-cluster", cluster), ("x-pool", pool))
-    return CallDefaults(tuple((key, tag) for key, tag in named if tag), timeout_s, retries)
+def checked_token(token: str) -> str:
+    """Return a token that metadata can hold.
+
+    Raises:
+        ValueError: It can't; gRPC's own error would show it.
+    """
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("the token is empty, longer than 8192 characters, or has blanks or others that are not ASCII")
+    return token
+
+
+def is_loopback(address: str) -> bool:
+    """Whether what is sent to `address` stays on this machine. Names other than `localhost` may lead anywhere."""
+    if address.startswith("unix:"):
+        return True
+    target = _TARGET.fullmatch(address)
+    host = target["host"].removeprefix("[").removesuffix("]") if target else ""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_plain_text(address: str, what: str) -> None:
+    """Refuse to send a secret to another machine in plain text.
+
+    Raises:
+        ValueError: `address` is not of this machine.
+    """
+    if not is_loopback(address):
+        text = f"{what} would be sent to {address} in plain text, for anyone on the way to read; use TLS"
+        raise ValueError(text)
 
 
 def channel_options(*, retries: bool) -> list[tuple[str, int | str]]:

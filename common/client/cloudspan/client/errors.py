@@ -155,8 +155,15 @@ class Unsupported(CloudspanError):
     default_recovery = Recovery.FIX_REQUEST
 
 
+class Unauthenticated(CloudspanError):
+    """The call has no credential that is valid, or a login failed (LOGIN_FAILED)."""
+
+    default_code = grpc.StatusCode.UNAUTHENTICATED
+    default_recovery = Recovery.FIX_REQUEST
+
+
 class Forbidden(CloudspanError):
-    """The cluster's credentials are good but may not do this."""
+    """The caller's roles don't allow this (PERMISSION_MISSING), or the cluster's own credentials don't."""
 
     default_code = grpc.StatusCode.PERMISSION_DENIED
 
@@ -208,7 +215,7 @@ _BY_CODE = {
     cls.default_code: cls
     for cls in (
         InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported,
-        Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
+        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
     )
 }  # fmt: skip
 

@@ -17,7 +17,9 @@ from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
 from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, LoginRefused, Unsupported, Violation
 from cloudspan_common.listing import mask as masks
+from cloudspan_common.logs import log_call
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
+from cloudspan_common.redaction import masked_text
 from cloudspan_common.requests import parsed
 from cloudspan_common.telemetry import new_request_id
 from cloudspan_kit.cluster import Call
@@ -81,6 +83,9 @@ class ContractServicer:
     async def answered(self, method: str, context: Context, answer: Callable[[], Awaitable[R]]) -> R:
         """Return what `answer` returns; end the call with the status of whatever it raises. Counts it either way."""
         began, code = time.perf_counter(), grpc.StatusCode.CANCELLED
+        request_id = masked_text(tags_of(context).get("x-request-id", ""))
+        if request_id:
+            structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             result = await answer()
             code = grpc.StatusCode.OK
@@ -93,19 +98,21 @@ class ContractServicer:
             code = defect.code
             await self._abort(context, defect)
         finally:
-            self._metrics.ended(method, code, time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+            self._metrics.ended(method, code, took_s)
+            log_call(__name__, "call ended", _fields(method, code, took_s))
         context.set_trailing_metadata(self._stamp)
         return result
 
     async def _abort(self, context: Context, error: CloudspanError) -> NoReturn:
-        tags = _tags(context)
+        tags = tags_of(context)
         message, trailers = errors.ending(error, tags.get("x-request-id", ""))
         await context.abort(error.code, message, (*self._stamp, *trailers))
 
     async def _serve(self, method: contract.Method, body: bytes, context: Context) -> Message | bytes:
         started = time.perf_counter()
         request = parsed(method.request, method.full_name, body)
-        tags = _tags(context)
+        tags = tags_of(context)
         _fill_parent(method, request, tags)
         contract.check_required(request)
         contract.check_routed(method, request)
@@ -145,6 +152,7 @@ class ContractServicer:
         elif str(ref) != value:
             raise malformed(value, method.routed_field, "platforms/{platform}/clusters/{cluster}")
         _check_tags(ref, tags, method.routed_field)
+        structlog.contextvars.bind_contextvars(cluster=ref.cluster)
         served = self._clusters.get_usable(ref, method.routed_field)
         call = Call(
             cluster=ref,
@@ -156,7 +164,7 @@ class ContractServicer:
             cloud=served.abilities.cloud,
             caller=caller(),
         )
-        structlog.contextvars.bind_contextvars(**log_fields(call))
+        bind_log(call)
         return call, served
 
     async def take_step(self, step: step_pb2.StepRequest, context: Context) -> step_pb2.StepResponse:
@@ -170,7 +178,7 @@ class ContractServicer:
         contract.check_required(request)
         contract.check_routed(method, request)
         try:
-            call, served = self._call(method, request, context, _tags(context))
+            call, served = self._call(method, request, context, tags_of(context))
         except LoginRefused as refused:
             if not _is_first(step):
                 raise  # what was begun waits for the right settings
@@ -206,10 +214,16 @@ class ContractServicer:
         return answer
 
 
-def log_fields(call: Call) -> dict[str, str]:
-    """Return what every line of a call's log says: the gateway's has the same."""
+def bind_log(call: Call) -> None:
+    """Have every line that is logged under a call say its request id, which the gateway's has too, and its tenant."""
     fields = {"request_id": call.request_id, "tenant": call.caller.tenant}
-    return {key: value for key, value in fields.items() if value}
+    structlog.contextvars.bind_contextvars(**{key: value for key, value in fields.items() if value})
+
+
+def _fields(method: str, code: grpc.StatusCode, took_s: float) -> dict[str, str | int | float]:
+    """Return what is logged of every call: with what was bound meanwhile, such as its operation."""
+    known = structlog.contextvars.get_contextvars()
+    return {"method": method, **known, "code": code.name, "ms": round(took_s * 1000, 1)}
 
 
 def _mutation(name: str) -> contract.Method:
@@ -231,7 +245,8 @@ def check_served(abilities: Abilities, method: contract.Method, request: Message
         read_options(request.options, abilities.capability(method).options)  # type: ignore[attr-defined]
 
 
-def _tags(context: Context) -> dict[str, str]:
+def tags_of(context: Context) -> dict[str, str]:
+    """Return the metadata of a call that gateways send."""
     metadata = context.invocation_metadata() or ()
     return {key: value for key, value in metadata if key.startswith("x-") and isinstance(value, str)}
 

@@ -30,6 +30,7 @@ from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
 from cloudspan_kit.serve import projects
 from cloudspan_kit.serve.context import caller
+from cloudspan_kit.serve.servicer import bind_log, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,8 +144,16 @@ def _called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
 ) -> tuple[Call, Served]:
     served = clusters.get_usable(ref, field)
-    cloud, deadline = served.abilities.cloud, deadlines.of(context)
-    return Call(cluster=ref, deadline=deadline, id=native_id, cloud=cloud, caller=caller()), served
+    call = Call(
+        cluster=ref,
+        deadline=deadlines.of(context),
+        request_id=tags_of(context).get("x-request-id", ""),
+        id=native_id,
+        cloud=served.abilities.cloud,
+        caller=caller(),
+    )
+    bind_log(call)
+    return call, served
 
 
 async def _found(abilities: Abilities, collection: str, call: Call, prefix: str) -> tuple[Sequence[Marked], str]:

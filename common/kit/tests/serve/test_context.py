@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import grpc
 import pytest
+import structlog
 from common.kit.tests.acme import PARENT, AcmeCluster, serving
 from common.kit.tests.signing_gateway import SigningGateway
 from structlog.testing import capture_logs
@@ -36,10 +37,12 @@ class Servers:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.logged: list[dict[str, Any]] = []
 
     async def get_server(self, call: Call, request: server_pb2.GetServerRequest) -> server_pb2.Server:
         self.calls.append(call)
-        return server_pb2.Server(name=request.name)
+        self.logged.append(structlog.contextvars.get_contextvars())
+        return server_pb2.Server(name=request.name, project=call.project)
 
 
 class Place:
@@ -93,6 +96,7 @@ async def test_a_driver_hears_on_whose_behalf_it_is_called(place: Place) -> None
     """Tenant, user, roles and project, and the request id that the context is for."""
     await place.get(place.gateway.whole(Bound(GET, "request-1", "00-a")))
     assert [(call.caller, call.request_id) for call in place.servers.calls] == [(ALICE, "request-1")]
+    assert place.servers.logged == [{"request_id": "request-1", "tenant": "team"}]
 
 
 async def test_an_adapter_tells_the_key_for_proofs_and_takes_them(place: Place) -> None:

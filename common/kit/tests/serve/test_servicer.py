@@ -17,6 +17,7 @@ from cloudspan.client import errors as client_errors
 from cloudspan.v1 import common_pb2, server_pb2, server_pb2_grpc, volume_pb2, volume_pb2_grpc
 from cloudspan_common import errors, grpcs
 from cloudspan_kit import ABSENT, Call, Capability, Operation, Page, Query
+from cloudspan_kit.serve import servicer
 
 Lists, Gets = server_pb2.ListServersRequest, server_pb2.GetServerRequest
 
@@ -318,3 +319,21 @@ async def test_a_step_of_what_is_no_mutation_is_refused(address: str) -> None:
             await steps.Step(bad)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert volume_pb2_grpc.VolumeServiceStub(channel)
+
+
+async def test_every_call_is_one_line_with_the_callers_request_id(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The id that the gateway's line has; an error's line says its code."""
+    logged: list[dict[str, Any]] = []
+    monkeypatch.setattr(servicer, "log_call", lambda _name, _event, fields: logged.append(fields))
+    await client.servers.ListServers(Lists(parent=PARENT), metadata=(("x-request-id", "mine"),))
+    await refused(client.servers.GetServer(Gets(name=f"{PARENT}/volumes/x")))
+    good, bad = logged
+    assert (good["method"], good["request_id"], good["code"]) == (
+        "cloudspan.v1.ServerService/ListServers",
+        "mine",
+        "OK",
+    )
+    assert good["cluster"] == PARENT.rpartition("/")[2]
+    assert (bad["code"], "mine" in str(bad)) == ("INVALID_ARGUMENT", False)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
 from cloudspan.v1 import policy_pb2, tenant_pb2
 from cloudspan_common.errors import PreconditionFailed
 from cloudspan_gateway.access.access import EVERY_TENANT
+from cloudspan_gateway.access.store import Changes, bindings_of, write
 from cloudspan_gateway.identity.password_login import users
-from cloudspan_gateway.storage.tables import bindings, policy_revision, roles, tenants
+from cloudspan_gateway.storage.tables import bindings, roles, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloudspan_common.clock import Clock
+    from cloudspan_gateway.access.policy import Row
     from cloudspan_gateway.storage.engine import Database
 
 DEFAULT_TENANT = "default"
-CHANGED = "policy||"
-"""What is announced with every change."""
 _ADMIN, _ADMINISTER = "roles/admin", "administer"
 _FIRST_BINDING = "first-administrator"
 _EVERY_POOL = ("", "-")
@@ -68,18 +68,16 @@ class RowGrants:
 
     def grant_installation_admin(self, conn: Connection, member: str) -> None:
         now = int(self._clock.now() * 1e9)
-        if not self.has_tenant(conn, DEFAULT_TENANT):
-            tenant = tenant_pb2.Tenant(name=f"tenants/{DEFAULT_TENANT}")
-            tenant.create_time.FromNanoseconds(now)
-            conn.execute(tenants.insert().values(tenant=DEFAULT_TENANT, row=tenant.SerializeToString()))
         binding = policy_pb2.Binding(
             name=f"tenants/{EVERY_TENANT}/bindings/{_FIRST_BINDING}", member=member, role=_ADMIN, creator=member
         )
         binding.create_time.FromNanoseconds(now)
-        key = {"tenant": EVERY_TENANT, "binding": _FIRST_BINDING}
-        conn.execute(delete(bindings).filter_by(**key))
-        conn.execute(bindings.insert().values(**key, member=member, row=binding.SerializeToString()))
-        self._changed(conn)
+        kept: list[Row] = [binding]
+        if not self.has_tenant(conn, DEFAULT_TENANT):
+            tenant = tenant_pb2.Tenant(name=f"tenants/{DEFAULT_TENANT}")
+            tenant.create_time.FromNanoseconds(now)
+            kept.append(tenant)
+        write(conn, self._database, Changes(kept=kept))
 
     def check_not_last(self, conn: Connection, member: str) -> None:
         asked = select(bindings.c.row).where(bindings.c.tenant == EVERY_TENANT).order_by(bindings.c.binding)
@@ -92,8 +90,9 @@ class RowGrants:
             raise PreconditionFailed(text, reason="LAST_ADMINISTRATOR", resource=member)
 
     def revoke_all(self, conn: Connection, member: str) -> None:
-        if conn.execute(delete(bindings).where(bindings.c.member == member)).rowcount:
-            self._changed(conn)
+        found = bindings_of(conn, member)
+        if found:
+            write(conn, self._database, Changes(deleted=found))
 
     def tenants_of(self, conn: Connection, members: Collection[str]) -> frozenset[str]:
         asked = select(bindings.c.tenant).where(bindings.c.member.in_(list(members)))
@@ -101,12 +100,6 @@ class RowGrants:
 
     def has_tenant(self, conn: Connection, tenant: str) -> bool:
         return conn.execute(select(tenants.c.tenant).where(tenants.c.tenant == tenant)).first() is not None
-
-    def _changed(self, conn: Connection) -> None:
-        grown = update(policy_revision).values(revision=policy_revision.c.revision + 1)
-        if not conn.execute(grown).rowcount:
-            conn.execute(policy_revision.insert().values(only=1, revision=1))
-        self._database.announce(conn, CHANGED)
 
 
 def _administers(conn: Connection, binding: policy_pb2.Binding) -> bool:

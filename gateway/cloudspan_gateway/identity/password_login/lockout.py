@@ -16,10 +16,10 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from sqlalchemy import delete, or_, select, update
 
+from cloudspan_gateway.metadata import address_of
 from cloudspan_gateway.storage.tables import logins_from
 
 if TYPE_CHECKING:
@@ -39,28 +39,23 @@ KNOWN_S = 90 * 86_400.0
 MOST_ROWS = 50_000
 """Of addresses that nobody has logged in from."""
 _IPV6_PREFIX = 64  # what one subscriber has, at the least
+_IPV4 = 4
+_MAX_SOURCE = 64
 _ANY = ""
 _DOUBLINGS = 30  # far beyond the longest pause
 
 
-def address_of(peer: str) -> str:
-    """Return the IP address of a gRPC peer, `ipv6:%5B::1%5D:7070`; the kind of connection where it has none."""
-    kind, _, rest = unquote(peer).partition(":")
-    host = rest.rpartition(":")[0].strip("[]").partition("%")[0]
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return kind[:16] or "unknown"
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
-
-
 def source_of(peer: str) -> str:
-    """Return what failures are counted by: an IPv4 address, a /64 of IPv6."""
-    address = address_of(peer)
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+    """Return what failures of a gRPC peer are counted by: an IPv4 address, a /64 of IPv6, else what there is."""
+    shown = address_of(peer)
+    try:
+        address = ipaddress.ip_address(shown.partition("%")[0])
+    except ValueError:
+        return shown[:_MAX_SOURCE] or "unknown"
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if mapped is not None or address.version == _IPV4:
+        return str(mapped or address)
+    return str(ipaddress.ip_network((str(address), _IPV6_PREFIX), strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,14 @@ def succeed(conn: Connection, attempt: Attempt, now: float) -> None:
 
 
 def forgive(conn: Connection, user: str) -> None:
-    """Forget the failures of a user, from wherever: an administrator has set a new password."""
+    """Forget the failures of a user, and not where it has logged in from: an administrator has set a new password."""
+    of_user = logins_from.c.user == user
+    conn.execute(delete(logins_from).where(of_user, logins_from.c.succeeded_time.is_(None)))
+    conn.execute(update(logins_from).where(of_user).values(failures=0, paused_until=0.0))
+
+
+def forget(conn: Connection, user: str) -> None:
+    """Forget a user that is deleted."""
     conn.execute(delete(logins_from).where(logins_from.c.user == user))
 
 

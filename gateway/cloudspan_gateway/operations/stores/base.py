@@ -14,11 +14,12 @@ from cloudspan_common.errors import AlreadyExists, NotFound, PreconditionFailed
 from cloudspan_gateway.operations.model import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
 
+    from cloudspan_gateway.access.limits import OperationLimit
     from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Progress, Row
 
@@ -57,13 +58,15 @@ class Wanted:
 class OperationStore(Protocol):
     """Keeps operations. Every method returns rows as they are after its write, and returns when that is durable."""
 
-    async def accept(self, intent: Intent, event: Event | None = None) -> Row:
+    async def accept(self, intent: Intent, event: Event | None = None, limits: Sequence[OperationLimit] = ()) -> Row:
         """Keep a new operation; the same request under the same `request_id` returns the one that there is.
 
         Like every write that takes an event it keeps that for the audit, together with the change or not at all; so
         does every write that ends an operation with an event of its own.
 
         Raises:
+            TenantLimit: One of the `limits` is reached, counted within the same write; several gateways that accept at
+                the same moment don't see each other's.
             AlreadyExists: The `request_id` was used for another request.
             Busy: Another operation on its resource stands in the way (`conflicts.judge`).
         """
@@ -75,6 +78,10 @@ class OperationStore(Protocol):
         Raises:
             AlreadyExists: The `request_id` was used for another request.
         """
+        ...
+
+    async def under_way(self, tenant: str) -> Mapping[str, int]:
+        """Return how many operations of a tenant have not ended, by the name of their cluster."""
         ...
 
     async def claim(self, limit: int) -> Sequence[tuple[Claim, Row]]:

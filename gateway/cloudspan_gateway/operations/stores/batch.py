@@ -7,6 +7,7 @@ to a row stands in `model`, and who gives way to whom in `conflicts`: pure funct
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError
@@ -17,7 +18,7 @@ from cloudspan_gateway.operations.stores import rows
 from cloudspan_gateway.operations.stores.base import Fenced, check_same, not_ended
 from cloudspan_gateway.operations.stores.claims import Claims
 from cloudspan_gateway.operations.stores.commands import Accept, Change, Effects, Forget
-from cloudspan_gateway.operations.stores.statements import statements
+from cloudspan_gateway.operations.stores.statements import statements, under_way
 from cloudspan_gateway.operations.stores.unit_of_work import UnitOfWork
 from cloudspan_gateway.storage.engine import listed
 
@@ -50,6 +51,7 @@ class Batch:
         self._altered: dict[str, Row] = {}
         self._ended: dict[str, Row] = {}
         self._explained: dict[str, bytes] = {}
+        self._under_way: Counter[tuple[str, str]] = Counter()  # by tenant and cluster, of tenants with limits
 
     def run(self, commands: Sequence[Command]) -> list[Any]:
         """Return each command's answer, or the error that it alone ends with."""
@@ -70,6 +72,8 @@ class Batch:
         if intents:
             names = {name for intent in intents for name in names_of(intent)}
             ids.update(self._unit.find([key for intent in intents for key in intent.request_keys], names))
+        if limited := {command.intent.tenant for command in commands if isinstance(command, Accept) and command.limits}:
+            self._under_way = under_way(self._conn, limited, shared=self._database.shared)
         self._unit.load(ids)
         self._unit.load_behind([command.id for command in commands if isinstance(command, Change) and command.ends])
 
@@ -106,15 +110,23 @@ class Batch:
         if known is not None:
             check_same(known, intent)
             return known
+        self._check_limits(command)
         verdict = judge(intent, unit.conflicting(names_of(intent)))
         place = _NEWER_THAN_ALL + len(self._accepted)
         row = Row(intent, create_time=command.now, update_time=command.now, sequence=place, waits_for=verdict.waits_for)
         self._accepted[intent.id] = row
+        self._under_way[intent.tenant, str(intent.cluster)] += 1
         unit.put(row)
         self.kept.work |= not row.waits_for
         for other in verdict.preempts:
             self._put(unit.row(other), model.cancelled(unit.row(other), command.now, preempted_by=intent.id))
         return row
+
+    def _check_limits(self, command: Accept) -> None:
+        tenant = command.intent.tenant
+        mine = {cluster: count for (of, cluster), count in self._under_way.items() if of == tenant}
+        for limit in command.limits:
+            limit.check(mine)
 
     def _change(self, command: Change) -> Row:
         if command.epoch is not None and command.id not in self._unit:
@@ -128,6 +140,7 @@ class Batch:
         self._put(before, after)
         self._record(command.event)
         if after.done and not before.done:
+            self._under_way[after.intent.tenant, str(after.intent.cluster)] -= 1
             self._record(audited.ended(after))
             for behind in self._unit.behind(command.id):
                 self._put(behind, model.freed(behind, after.update_time))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from cloudspan_gateway.access.limits import OperationLimit
     from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Row
     from cloudspan_gateway.operations.stores.base import Claim
@@ -23,6 +24,7 @@ class Accept:
     intent: Intent
     now: float
     event: Event | None = None
+    limits: Sequence[OperationLimit] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores.base import Claim, Fenced, Wanted, check_same, not_ended, not_there
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
 
+    from cloudspan_gateway.access.limits import OperationLimit
     from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Progress
 
@@ -61,8 +62,8 @@ class MemoryStore:
     def __repr__(self) -> str:
         return f"<MemoryStore {len(self._open)} open, {self._finished} done>"
 
-    async def accept(self, intent: Intent, event: Event | None = None) -> Row:
-        row = await self.known(intent) or self._accepted(intent)
+    async def accept(self, intent: Intent, event: Event | None = None, limits: Sequence[OperationLimit] = ()) -> Row:
+        row = await self.known(intent) or self._accepted(intent, limits)
         await self._record(event and audited.accepted(event, intent, row))
         return row
 
@@ -72,7 +73,9 @@ class MemoryStore:
             # The change is made: a caller that leaves now must not take its event with it.
             await asyncio.shield(self._audit(found))
 
-    def _accepted(self, intent: Intent) -> Row:
+    def _accepted(self, intent: Intent, limits: Sequence[OperationLimit]) -> Row:
+        for limit in limits:
+            limit.check(self._under_way(intent.tenant))
         verdict, now = judge(intent, self._conflicting(names_of(intent))), self._clock.now()
         row = Row(intent, create_time=now, update_time=now, sequence=next(self._sequence), waits_for=verdict.waits_for)
         self._kept[intent.id] = self._open[intent.id] = _Kept(row, asyncio.Event())
@@ -83,6 +86,12 @@ class MemoryStore:
             self._change(self._kept[other], model.cancelled(self._kept[other].row, now, preempted_by=intent.id))
         self._work.set()
         return row
+
+    def _under_way(self, tenant: str) -> Counter[str]:
+        return Counter(str(kept.row.intent.cluster) for kept in self._open.values() if kept.row.intent.tenant == tenant)
+
+    async def under_way(self, tenant: str) -> Mapping[str, int]:
+        return self._under_way(tenant)
 
     def _conflicting(self, names: Iterable[str]) -> list[Row]:
         wanted = set(names)

@@ -34,18 +34,20 @@ from cloudspan_gateway.operations.stores.commands import (
 )
 from cloudspan_gateway.operations.stores.memory import LEASE_S, MemoryStore
 from cloudspan_gateway.operations.stores.notifier import Notifier
+from cloudspan_gateway.operations.stores.statements import under_way
 from cloudspan_gateway.storage.engine import among, listed, open_database
 from cloudspan_gateway.storage.leases import Leases
 from cloudspan_gateway.storage.tables import explanations, operations
 from cloudspan_gateway.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
     from sqlalchemy import Connection, Select
 
+    from cloudspan_gateway.access.limits import OperationLimit
     from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.audit.store import AuditStore
     from cloudspan_gateway.operations.model import Intent, Progress, Row
@@ -114,8 +116,8 @@ class SqlStore:
 
     # -------------------------------------------------------------- writes
 
-    async def accept(self, intent: Intent, event: Event | None = None) -> Row:
-        return await self._write(Accept(intent, self._clock.now(), event))
+    async def accept(self, intent: Intent, event: Event | None = None, limits: Sequence[OperationLimit] = ()) -> Row:
+        return await self._write(Accept(intent, self._clock.now(), event, limits))
 
     async def claim(self, limit: int) -> Sequence[tuple[Claim, Row]]:
         await asyncio.sleep(_ANSWERS_FIRST_S)
@@ -225,6 +227,10 @@ class SqlStore:
             return None
         check_same(found[0], intent)
         return found[0]
+
+    async def under_way(self, tenant: str) -> Mapping[str, int]:
+        counted = await self._database.read(lambda conn: under_way(conn, [tenant], shared=self._database.shared))
+        return {cluster: count for (_, cluster), count in counted.items()}
 
     async def get(self, operation_id: str) -> Row:
         found = await self._read(_ALL.where(operations.c.id == operation_id))

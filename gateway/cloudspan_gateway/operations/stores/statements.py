@@ -6,16 +6,19 @@ Built anew for each call a statement costs more than SQLite takes to run it. Use
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, text, union, update
+from sqlalchemy import bindparam, func, select, text, union, update
 
 from cloudspan_gateway.operations.stores.rows import COLUMNS
-from cloudspan_gateway.storage.engine import among
+from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import explanations, operation_names, operations
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select, TextClause
+    from collections.abc import Collection
+
+    from sqlalchemy import ColumnElement, Connection, Select, TextClause
 
 c = operations.c
 
@@ -52,6 +55,8 @@ class Statements:
         self.behind = self._locked(self._rows(self._among(c.waits_for), _QUEUED))
         self.free = self._free()
         self.ended = self._ended()
+        self.under_way = select(c.tenant, c.cluster, func.count()).where(_OPEN, self._among(c.tenant))
+        self.under_way = self.under_way.group_by(c.tenant, c.cluster)
         self.own = update(operations).where(self._among(c.id)).values(owner=bindparam("owner"), epoch=c.epoch + 1)
         self.free_of = update(operations).where(_HELD, self._among(c.owner)).values(owner="")
         self.release = update(operations).where(_OPEN, c.id == bindparam("key"), c.epoch == bindparam("of"))
@@ -95,3 +100,9 @@ class Statements:
 def statements(shared: bool) -> Statements:
     """Return the statements for a database, the same ones each time."""
     return Statements(shared)
+
+
+def under_way(conn: Connection, tenants: Collection[str], *, shared: bool) -> Counter[tuple[str, str]]:
+    """Return how many operations of these tenants have not ended, by tenant and cluster."""
+    found = conn.execute(statements(shared).under_way, {"values_": listed(tenants, shared)})
+    return Counter({(tenant, cluster): count for tenant, cluster, count in found})

@@ -14,7 +14,7 @@ from gateway.tests.password_login import ALICE, PASSWORD, Caller, installation
 from cloudspan.v1 import policy_pb2, tenant_pb2
 from cloudspan_common.errors import from_status, status_of
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.storage.tables import bindings, policy_revision, tenants, used_tokens
+from cloudspan_gateway.storage.tables import audit_events, bindings, policy_revision, tenants, used_tokens
 
 CODE = grpc.StatusCode
 DAY_S = 86_400.0
@@ -57,6 +57,36 @@ async def test_the_token_makes_an_administrator_of_the_installation_and_its_tena
         assert revision == [(1, 1)]
         session = await running.anonymous.call("CreateSession", user="alice", password=PASSWORD)
         assert list(session.tenants) == ["tenants/-"]
+
+
+async def test_the_first_administrator_may_do_everything_and_the_next_user_nothing(capsys):
+    """By the policy of the database, from the first login on; what was done is recorded, and the token is not."""
+    async with installation(roles=False) as running:
+        (token,) = printed(capsys)
+        await bootstrap(running, token)
+        session = await running.anonymous.call("CreateSession", user="alice", password=PASSWORD)
+        assert (list(session.tenants), list(session.roles)) == (["tenants/-"], ["roles/admin"])
+        alice = Caller(running.channel, session.token)
+        await alice.call("CreateUser", user_id="bob", password=PASSWORD)
+        assert [user.name for user in (await alice.call("ListUsers")).users] == [ALICE, "users/bob"]
+        session = await running.anonymous.call("CreateSession", user="bob", password=PASSWORD)
+        assert (session.tenant, list(session.tenants), list(session.roles)) == ("tenants/default", [], [])
+        bob = Caller(running.channel, session.token)
+        assert (await bob.call("GetUser", name="users/bob")).name == "users/bob"
+        assert (await refused(bob.call("ListUsers"))).code() == CODE.PERMISSION_DENIED
+        assert reason(await refused(alice.call("DeleteUser", name=ALICE))) == "LAST_ADMINISTRATOR"
+        records = await running.gateway.database.read(lambda conn: conn.execute(audit_events.select()).all())
+        kinds = [(row.method.rpartition("/")[2], row.subject, row.outcome) for row in records]
+        assert kinds == [
+            ("BootstrapAdministrator", "", "OK"),
+            ("CreateSession", ALICE, "OK"),
+            ("CreateUser", ALICE, "OK"),
+            ("CreateSession", "users/bob", "OK"),
+            ("ListUsers", "users/bob", "PERMISSION_DENIED"),
+            ("DeleteUser", ALICE, "FAILED_PRECONDITION"),
+        ]
+        said = "".join(row.record for row in records)
+        assert not any(secret in said for secret in (token, session.token, alice.token, PASSWORD))
 
 
 async def test_the_token_works_once_and_no_other_one_does(capsys):

@@ -28,7 +28,8 @@ async def database():
 
 def bind(conn, member, role="roles/admin", tenant="-", pool=""):
     count = len(conn.execute(bindings.select()).all())
-    row = policy_pb2.Binding(member=member, role=role, pool=pool).SerializeToString()
+    name = f"tenants/{tenant}/bindings/b{count}"
+    row = policy_pb2.Binding(name=name, member=member, role=role, pool=pool).SerializeToString()
     conn.execute(bindings.insert().values(tenant=tenant, binding=f"b{count}", member=member, row=row))
 
 

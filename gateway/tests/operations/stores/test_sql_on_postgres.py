@@ -27,6 +27,8 @@ from gateway.tests.operation_store_suite import (
 from gateway.tests.postgres_server import PostgresServer
 
 from cloudspan_common.errors import Busy, OutcomeUnknown, PreconditionFailed, Unreachable
+from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.limits import OperationLimit, TenantLimit
 from cloudspan_gateway.operations.stores.base import Fenced
 from cloudspan_gateway.operations.stores.sql import SqlStore, open_store
 from cloudspan_gateway.storage import postgres
@@ -97,6 +99,19 @@ async def test_gateways_never_accept_conflicting_operations(gateway: Opener) -> 
             for at, store in enumerate(stores)
         ]
         assert len({row.waits_for for row in await asyncio.gather(*attaching)}) == 3
+
+
+async def test_gateways_that_accept_at_once_exceed_a_limit_by_one_write_each_at_most(gateway: Opener) -> None:
+    """And once they see each other's, none accepts any more."""
+    stores, limits = [await gateway() for _ in range(3)], [OperationLimit("tenants/t", 4, OPEN)]
+    racing = [store.accept(intent(), limits=limits) for _ in range(10) for store in stores]
+    answers = await asyncio.gather(*racing, return_exceptions=True)
+    accepted = sum(not isinstance(answer, Exception) for answer in answers)
+    assert 4 <= accepted <= 3 * 4
+    assert sum(isinstance(answer, TenantLimit) for answer in answers) == 30 - accepted
+    for store in stores:
+        with pytest.raises(TenantLimit, match=f"has {accepted};"):
+            await store.accept(intent(), limits=limits)
 
 
 async def test_what_ends_while_others_queue_behind_it_frees_them(gateway: Opener) -> None:

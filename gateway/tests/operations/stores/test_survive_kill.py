@@ -1,4 +1,4 @@
-"""kill -9 of a gateway in the middle of its writes: whatever was acknowledged is there, and everything can go on."""
+"""kill -9 of a gateway in the middle of its writes: what was acknowledged is there, with its events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 from gateway.tests import postgres_server
+from gateway.tests.audit_chains import broken_at, rows
 from gateway.tests.operation_store_suite import DONE
+from sqlalchemy import select
 
+from cloudspan_gateway.operations.model import PREFIX
 from cloudspan_gateway.operations.stores.base import Wanted
 from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.storage.cipher import Cipher
+from cloudspan_gateway.storage.engine import open_database
+from cloudspan_gateway.storage.tables import operations
 
 ROOT = Path(__file__).parents[4]
 Told = dict[str, tuple[int, int, bool]]
@@ -52,6 +57,21 @@ async def _check(url: str, keys: Path, told: Told, last: Told) -> None:
     await store.close()
 
 
+async def _check_audit(url: str) -> None:
+    """An operation is there exactly where its event is, and its end where the event of that is."""
+    database = await open_database(url)
+    found = await rows(database)
+    kept = await database.read(lambda conn: conn.execute(select(operations.c.id, operations.c.end_time)).all())
+    await database.close()
+    assert broken_at(found) is None
+    accepted, ended = (
+        sorted(row["operation"] for row in found if row["type"] == kind)
+        for kind in ("TYPE_MUTATION", "TYPE_OPERATION_ENDED")
+    )
+    assert accepted == sorted(PREFIX + row.id for row in kept)
+    assert ended == sorted(PREFIX + row.id for row in kept if row.end_time is not None)
+
+
 async def _finish_everything(url: str, keys: Path) -> None:
     """What the killed ones had in their hands is claimed and ended."""
     store = await open_store(url, Cipher.load(keys))
@@ -69,8 +89,10 @@ async def _kill(url: str, keys: Path, kills: int) -> None:
         last = await asyncio.to_thread(_until_killed, url, keys, random.randint(1, 400))  # noqa: S311 - no secret
         everything |= last
         await _check(url, keys, everything, last)
+        await _check_audit(url)
     assert everything
     await _finish_everything(url, keys)
+    await _check_audit(url)
 
 
 async def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:

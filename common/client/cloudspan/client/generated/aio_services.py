@@ -333,15 +333,6 @@ class SessionService:
         """Ends a session: logs out. Ending another caller's session needs PERMISSION_ADMINISTER on its tenant."""
 
 
-class HandshakeVerifier:
-    """Implemented by services that log in with CreateServiceSession; the gateway calls it. buf:lint:ignore
-    SERVICE_SUFFIX"""
-
-    def __init__(self, calls: Calls) -> None:
-        self.VerifyToken = calls.unary("/cloudspan.v1.HandshakeVerifier/VerifyToken", session_pb2.VerifyTokenRequest, session_pb2.VerifyTokenResponse)
-        """Says whether a token is one that this service made and sent for its own login."""
-
-
 class SnapshotService:
     """Reads snapshots of volumes."""
 
@@ -457,7 +448,7 @@ class Services:
         self.networks = NetworkService(calls)
         self.orphans = OrphanService(calls)
         self.platforms = PlatformService(calls)
-        self.policys = PolicyService(calls)
+        self.policies = PolicyService(calls)
         self.ports = PortService(calls)
         self.projects = ProjectService(calls)
         self.quotas = QuotaService(calls)
@@ -465,7 +456,6 @@ class Services:
         self.security_groups = SecurityGroupService(calls)
         self.servers = ServerService(calls)
         self.sessions = SessionService(calls)
-        self.handshake_verifiers = HandshakeVerifier(calls)
         self.snapshots = SnapshotService(calls)
         self.tenants = TenantService(calls)
         self.users = UserService(calls)

@@ -9,12 +9,15 @@ import grpc
 from google.longrunning import operations_pb2
 
 from cloudspan.client.generated import sync_calls
+from cloudspan.client.generated.sync_credentials import CallMetadata, Token
 from cloudspan.client.connection import (
     DEFAULT_ADDRESS,
     DEFAULT_TIMEOUT_S,
+    CallDefaults,
     Credentials,
-    call_defaults,
     channel_options,
+    refuse_plain_text,
+    tags,
 )
 from cloudspan.client.generated import sync_services
 
@@ -31,10 +34,18 @@ class Client(sync_services.Services):
         address: host:port of a gateway, or of one adapter.
         platform: Tag sent with each call, for requests that leave their parent empty.
         cluster: Tag of a cluster, the same way.
-        pool: Name that the gateway's configuration gives to a cluster, in place of platform and cluster.
+        pool: One of the tenant's pools, in place of platform and cluster.
+        tenant: The tenant that calls act in, for callers who have roles in several.
+        token: Of a session or a JWT, sent as `authorization: Bearer`. A function is called for one at the first
+            call, and once more when a call is UNAUTHENTICATED, which is then sent again.
         tls: Certificates; none for plain text.
+        insecure: Send the token in plain text to another machine, too.
         timeout_s: Deadline of each call that brings none. Streams have none.
         retries: Whether reads, and changes with a `request_id`, are sent again when nobody answered.
+
+    Raises:
+        ValueError: A token that can't be sent, or only in plain text to another machine.
+        OSError: A file of `tls` can't be read.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default and a name
@@ -44,21 +55,28 @@ class Client(sync_services.Services):
         platform: str = "",
         cluster: str = "",
         pool: str = "",
+        tenant: str = "",
+        token: Token = "",
         tls: Credentials | None = None,
+        insecure: bool = False,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: bool = True,
     ) -> None:
         self.address = address
+        if token and tls is None and not insecure:
+            refuse_plain_text(address, "the token")
         options = channel_options(retries=retries)
         self._channel: grpc.Channel = (
             grpc.secure_channel(address, tls.channel_credentials(), options)
             if tls
             else grpc.insecure_channel(address, options)
         )
-        defaults = call_defaults(platform, cluster, pool, timeout_s, retries=retries)
-        self.channel = cast("grpc.Channel", sync_calls.Channel(self._channel, defaults))
+        own = tags(platform=platform, cluster=cluster, pool=pool, tenant=tenant)
+        defaults = CallDefaults(own, timeout_s, retries)
+        metadata = CallMetadata(defaults, token)
+        self.channel = cast("grpc.Channel", sync_calls.Channel(self._channel, defaults, metadata))
         """For stubs of services beyond the contract: `SeedServiceStub(client.channel)`."""
-        self._calls = sync_calls.Calls(self._channel, defaults)
+        self._calls = sync_calls.Calls(self._channel, defaults, metadata)
         super().__init__(self._calls)
 
     def __repr__(self) -> str:

@@ -97,9 +97,9 @@ def _audit() -> None:
         *_text("type", "subject", "tenant", "method", "cluster", "resource", "operation", "outcome"),
         *_text("record", "hash", "previous_hash"),
     )
-    _index("audit_by_tenant", "audit_events", "tenant", "sequence")
+    _index("audit_by_tenant", "audit_events", "tenant", "sequence", where="tenant <> ''")
     _index("audit_by_resource", "audit_events", "resource", "sequence", where="resource <> ''")
-    _index("audit_by_subject", "audit_events", "subject", "sequence")
+    _index("audit_by_subject", "audit_events", "subject", "sequence", where="subject <> ''")
     _index("audit_by_operation", "audit_events", "operation", where="operation <> ''")
     _index("audit_failed", "audit_events", "sequence", where="outcome <> 'OK'")
     _index("audit_by_time", "audit_events", "create_time", "sequence")
