@@ -28,7 +28,7 @@ from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
-from cloudspan_gateway.identity.password_login.grants import RowGrants
+from cloudspan_gateway.identity.password_login.grants import Grants
 from cloudspan_gateway.identity.password_login.passwords import Passwords
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
@@ -170,7 +170,7 @@ class Gateway:
 
     def _caller_parts(self) -> CallerParts:
         return CallerParts(
-            self.database, self._cipher, self._time, RowGrants(self.database, self._time), self._access_of,
+            self.database, self._cipher, self._time, Grants(self.database, self._time), self._access_of,
             self.config.installation, self.registry, self.config.tls, self.audit.chain.append,
         )  # fmt: skip
 

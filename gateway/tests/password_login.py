@@ -18,6 +18,7 @@ from cloudspan_common.errors import NotPermitted
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway import app
+from cloudspan_gateway.access.permissions import EVERYTHING, NOTHING
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_gateway.identity.password_login import users
 from cloudspan_gateway.identity.password_login.passwords import Passwords
@@ -35,7 +36,12 @@ ALICE, BOB, CAROL = "users/alice", "users/bob", "users/carol"
 
 @dataclass(frozen=True)
 class InTenant(Sees):
-    """An access that administers its own tenant, or not."""
+    """An access that administers some tenants; `-` is all of them."""
+
+    administered: frozenset[str] = frozenset()
+
+    def permissions(self, tenant, pool=""):
+        return EVERYTHING if not self.administered.isdisjoint({tenant, "-"}) else NOTHING
 
     def require(self, permission, method, ref=None):
         if not self.administers:
@@ -53,7 +59,9 @@ class Roles:
         administers = (principal.subject, asked) in self.administrators
         if asked == "-" and not administers:
             raise NotPermitted("x-tenant is - and the caller has no role in tenants/-", reason="TENANT_UNKNOWN")
-        return InTenant(tenant=asked, administers=administers, roles=("admin",) if administers else ())
+        administered = frozenset(of for subject, of in self.administrators if subject == principal.subject)
+        roles = ("admin",) if administers else ()
+        return InTenant(tenant=asked, administers=administers, roles=roles, administered=administered)
 
 
 class Caller:

@@ -82,7 +82,7 @@ def run(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     for name in ("TOKEN", "TOKEN_FILE", "TENANT", "POOL", "GATEWAY"):
         monkeypatch.delenv(f"CLOUDSPAN_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "80")
 
     def call(*words: str, code: int = 0, typed: str = "", address: str = "") -> str:
         result = CliRunner().invoke(cli, [*words, "--gateway", address or gateway.address], input=typed)

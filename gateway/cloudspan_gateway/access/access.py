@@ -144,8 +144,11 @@ class OpenAccess:
 OPEN = OpenAccess()
 
 
+_DO = "log in, or choose one of your tenants with metadata x-tenant"
+
+
 class NoAccess:
-    """Of who has not proven who it is, where callers must: nothing exists for it."""
+    """Of who has not proven who it is, where callers must, or not said for which tenant: nothing exists for it."""
 
     tenant = ""
     roles: tuple[str, ...] = ()
@@ -157,10 +160,10 @@ class NoAccess:
         return snapshot.only(lambda _platform: False, lambda _cluster: False)
 
     def narrowed(self, pool: str) -> Access:
-        raise NotFound(f"pool {pool!r} does not exist for a caller without a credential; log in", reason="POOL_UNKNOWN")
+        raise NotFound(f"there is no pool {pool!r} without a credential and a tenant; {_DO}", reason="POOL_UNKNOWN")
 
     def require(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> None:
-        raise NotPermitted(f"{method} needs a role, and a caller without a credential has none; log in")
+        raise NotPermitted(f"{method} needs a role, and there is none without a credential and a tenant; {_DO}")
 
     def allows(self, permission: Permission, method: str, ref: ClusterRef | None = None) -> bool:
         return False

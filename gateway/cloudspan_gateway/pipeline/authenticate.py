@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from cloudspan_common import contract
-from cloudspan_common.errors import Unauthenticated
+from cloudspan_common.errors import InvalidRequest, Unauthenticated
 from cloudspan_gateway.access.access import NOTHING, OpenAccess
 from cloudspan_gateway.access.principal import ANONYMOUS
 from cloudspan_gateway.identity.config import MTLS
@@ -32,6 +32,15 @@ _PUBLIC = frozenset(
 # They show everybody something, and a caller who says who it is what it may see. One of their paths that no side
 # service serves comes here as any other, and finds nothing either.
 _ANYBODY = ("/grpc.health.v1.Health/", "/grpc.reflection.v1.", "/grpc.reflection.v1alpha.")
+
+
+# Who has roles in several tenants is told of them by GetSession, and may log out, without choosing one first.
+_OF_ONESELF = frozenset(
+    method.path
+    for method in contract.methods().values()
+    if method.permission == contract.Permission.PERMISSION_AUTHENTICATED
+    and method.service in ("cloudspan.v1.SessionService", "cloudspan.v1.UserService")
+)
 
 
 class Authenticator(Protocol):
@@ -84,7 +93,7 @@ class Authenticate:
         if found is None and not call.path.startswith(_ANYBODY):
             raise self._refusal(f"{call.path[1:]} needs a credential and the call has none")
         call.principal = found or ANONYMOUS
-        call.access = NOTHING if found is None else self._access_of(found, tenant)
+        call.access = NOTHING if found is None else _in_tenant(self._access_of, found, tenant, call.path)
         return await proceed(call)
 
     async def _principal(self, call: Call) -> Principal | None:
@@ -104,3 +113,12 @@ class Authenticate:
             "`authorization: Bearer TOKEN`"
         )
         return Unauthenticated(text, metadata={"accepts": self._kinds})
+
+
+def _in_tenant(access_of: Callable[[Principal, str], Access], found: Principal, tenant: str, path: str) -> Access:
+    try:
+        return access_of(found, tenant)
+    except InvalidRequest as error:
+        if error.reason == "TENANT_NOT_CHOSEN" and (path in _OF_ONESELF or path.startswith(_ANYBODY)):
+            return NOTHING
+        raise

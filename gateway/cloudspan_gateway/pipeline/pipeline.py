@@ -56,11 +56,11 @@ class Pipeline:
         """Whether nobody is asked who he is."""
         who = (Errors(metrics), add_context, callers.audit, callers.authenticate)  # audit before those that may refuse
         self._identify = _present(who)
-        authorize, recheck = Authorize(router), None
+        route, authorize, recheck = Route(router, dispatch.own), Authorize(router), None
         if callers.clock is not None and not self.is_open:
-            recheck = Recheck(callers.authenticate, authorize, router.tags, self._may_last, callers.clock)
+            recheck = Recheck(callers.authenticate, route, authorize, self._may_last, callers.clock)
         before = (Telemetry(metrics), *who, callers.limit_tenant)
-        behind = (Route(router, dispatch.own), callers.limit, authorize, callers.describe, recheck)
+        behind = (route, callers.limit, authorize, callers.describe, recheck)
         self.stages = _present((*before, *behind))
         self.answer: Proceed = compose(self.stages, self._dispatch)
         """Answers a call. Never raises but for a cancel: a call that failed has an `ending` instead."""

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from cloudspan_common.clock import finished
 from cloudspan_common.errors import CloudspanError, Unreachable
-from cloudspan_gateway.metadata import POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Answer, Call
+    from cloudspan_gateway.pipeline.route import Route
     from cloudspan_gateway.pipeline.stages import Proceed, Stage
-    from cloudspan_gateway.routing.tags import Tags
 
 EACH_S = 1.0
 
@@ -27,12 +26,12 @@ class Recheck:
     """The stage that ends a stream whose caller has lost its credential or its permission."""
 
     def __init__(
-        self, authenticate: Stage, authorize: Stage, tags: Tags, streams: Callable[[str], bool], clock: Clock
+        self, authenticate: Stage, route: Route, authorize: Stage, streams: Callable[[str], bool], clock: Clock
     ) -> None:
         """Take the stages that are passed again, and what says of a path whether its calls are streams."""
         self._authenticate = authenticate
+        self._route = route
         self._authorize = authorize
-        self._tags = tags
         self._streams = streams
         self._clock = clock
 
@@ -59,8 +58,7 @@ class Recheck:
             raise type(error)(text, reason=error.reason, metadata=error.metadata) from error
 
     async def _permitted(self, call: Call) -> Answer:
-        if POOL in call.tags:
-            call.access = self._tags.narrowed(call.tags, call.access)
+        self._route.narrow(call)
         return await self._authorize(call, _nothing)
 
 

@@ -49,9 +49,17 @@ class Route:
             call.target = self._router.tagged(call.path, call.tags, call.access)
         else:
             raise Unsupported(f"this gateway does not serve {call.path[1:]}", reason="METHOD_UNKNOWN")
+        self.narrow(call)
+        return await proceed(call)
+
+    def narrow(self, call: Call) -> None:
+        """Leave of the call's access what its x-pool says; the gateway's own services ask for that where it matters.
+
+        Raises:
+            NotFound: The caller has no such pool.
+        """
         if POOL in call.tags and call.path not in self._own:
             call.access = self._router.tags.narrowed(call.tags, call.access)
-        return await proceed(call)
 
 
 async def _first(messages: AsyncIterator[bytes], call: Call) -> bytes:

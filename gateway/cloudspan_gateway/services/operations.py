@@ -178,6 +178,7 @@ class OperationService:
                     row = await self._store.changed(row.intent.id, row.revision)
             except NotFound:
                 return  # deleted right after its end
+            _check_visible(row, READ, call)  # what the caller may do has changed meanwhile, perhaps
 
     async def explain_operation(
         self, request: operation_pb2.ExplainOperationRequest, call: Call
@@ -245,10 +246,14 @@ async def visible(store: OperationStore, name: str, permission: Permission, call
     """
     operation_id = id_of(name)
     row = await store.get(operation_id)
-    if not call.access.sees(row.intent.tenant, row.intent.cluster):
-        raise not_there(operation_id)
-    call.access.require(permission, call.path[1:], row.intent.cluster)
+    _check_visible(row, permission, call)
     return row
+
+
+def _check_visible(row: Row, permission: Permission, call: Call) -> None:
+    if not call.access.sees(row.intent.tenant, row.intent.cluster):
+        raise not_there(row.intent.id)
+    call.access.require(permission, call.path[1:], row.intent.cluster)
 
 
 @contextmanager

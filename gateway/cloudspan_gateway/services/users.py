@@ -25,6 +25,7 @@ from cloudspan_common.errors import (
 from cloudspan_common.listing.page_token import Check, decode_token, effective_page_size, encode_token, hash_query
 from cloudspan_common.update_mask import changed_fields
 from cloudspan_gateway.access.access import EVERY_TENANT
+from cloudspan_gateway.access.names import EVERY as EVERY_POOL
 from cloudspan_gateway.identity import session_rows
 from cloudspan_gateway.identity.password_login import bootstrap, lockout, one_time_codes, users
 from cloudspan_gateway.identity.password_login.grants import DEFAULT_TENANT
@@ -284,7 +285,7 @@ class UserService:
     def _check_new(self, conn: Connection, user: str, tenant: str, call: Call) -> None:
         """Return if the caller may create a user of this name in this tenant."""
         wanted = tenant.removeprefix("tenants/")
-        managed = tenant.startswith("tenants/") and call.access.tenant in (wanted, EVERY_TENANT)
+        managed = tenant.startswith("tenants/") and _administers(call, wanted)
         if not managed or not self._parts.grants.has_tenant(conn, wanted):
             text = f"{tenant[:120]} was not found among the tenants that the caller manages; see ListTenants"
             raise NotFound(text, reason="TENANT_UNKNOWN")
@@ -328,13 +329,11 @@ class UserService:
     def _check_roles(self, conn: Connection, name: str, call: Call) -> None:
         """A tenant's administrator must not become, by a new password, who has roles beyond that tenant."""
         tenant = call.access.tenant
-        if tenant == EVERY_TENANT or _is_self(name, call):
+        if _administers(call, EVERY_TENANT) or _is_self(name, call):
             return
         if self._parts.grants.tenants_of(conn, [name]) - {tenant}:
             text = f"{name} has roles beyond tenants/{tenant}, so an administrator of the installation changes it"
-            raise NotPermitted(
-                f"{text}: one with `administer` on tenants/-, by metadata `x-tenant: -`", reason="MORE_THAN_OWN"
-            )
+            raise NotPermitted(f"{text}: one with `administer` on tenants/-", reason="MORE_THAN_OWN")
 
 
 class NoUserService:
@@ -352,7 +351,12 @@ def _is_self(name: str, call: Call) -> bool:
 
 
 def _is_in_reach(row: UserRow, call: Call) -> bool:
-    return call.access.tenant in (row.tenant, EVERY_TENANT)
+    return _administers(call, row.tenant)
+
+
+def _administers(call: Call, tenant: str) -> bool:
+    """Whether the caller administers a tenant, whichever its call acts in; `-` for the installation."""
+    return call.access.permissions(tenant, EVERY_POOL).cover(_ADMINISTER, call.path[1:])
 
 
 def _own_user(name: str, call: Call) -> str:

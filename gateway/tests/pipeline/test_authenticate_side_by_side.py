@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 from gateway.tests.callers import refused
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tests.harness.issuer import AUDIENCE, Issuer
 
 from cloudspan.v1 import (
@@ -128,3 +129,32 @@ async def test_roles_are_bound_to_subjects_and_groups_of_jwts(gateway, issuer, m
         await asking
     else:
         assert (await refused(asking)).code() in (CODE.PERMISSION_DENIED, CODE.NOT_FOUND)
+
+
+async def test_who_has_several_tenants_is_told_of_them_and_may_log_out_without_choosing_one(gateway, issuer, session):
+    """And reads the contract; everything else asks which tenant is meant."""
+    for name in ("acme", "umbrella"):
+        row = policy_pb2.Binding(
+            name=f"tenants/{name}/bindings/b", role="roles/viewer", pool="-", member="subjects/bob"
+        )
+        await gateway.keep(tenant_pb2.Tenant(name=f"tenants/{name}"), row)
+    token = (("authorization", f"Bearer {issuer.token('bob')}"),)
+    stub = session_pb2_grpc.SessionServiceStub(gateway.channel)
+    told = await stub.GetSession(session_pb2.GetSessionRequest(), metadata=token)
+    assert (told.tenant, list(told.tenants), list(told.roles)) == ("", ["tenants/acme", "tenants/umbrella"], [])
+    questions = iter([reflection_pb2.ServerReflectionRequest(list_services="*")])
+    reflecting = reflection_pb2_grpc.ServerReflectionStub(gateway.channel)
+    answer = await reflecting.ServerReflectionInfo(questions, metadata=token).read()
+    assert len(answer.list_services_response.service) > 10
+    platforms = platform_pb2_grpc.PlatformServiceStub(gateway.channel)
+    error = await refused(platforms.ListPlatforms(platform_pb2.ListPlatformsRequest(), metadata=token))
+    assert "choose a tenant with metadata x-tenant: acme, umbrella" in error.details()
+    alices = session_pb2.DeleteSessionRequest(name=(await _own(stub, session)).name)
+    error = await refused(stub.DeleteSession(alices, metadata=token))
+    assert error.code() in (CODE.PERMISSION_DENIED, CODE.NOT_FOUND)
+    elsewhere = await refused(stub.GetSession(session_pb2.GetSessionRequest(), metadata=(*token, ("x-tenant", "none"))))
+    assert elsewhere.code() is CODE.NOT_FOUND
+
+
+async def _own(stub, session):
+    return await stub.GetSession(session_pb2.GetSessionRequest(), metadata=(("x-auth-session", session),))

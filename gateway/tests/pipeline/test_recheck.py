@@ -10,13 +10,17 @@ import pytest
 from gateway.tests.conftest import Deployment
 from gateway.tests.hand_made_adapter import TOOLS, Say
 from gateway.tests.known_callers import EAST, ByName, Guarded, as_user, binding, pool, tenant
+from gateway.tests.scripted_adapter import waits
+from google.longrunning import operations_pb2
 
+from cloudspan.v1 import operation_pb2, operation_pb2_grpc, server_pb2, server_pb2_grpc
 from cloudspan_common.errors import Unauthenticated, Unreachable
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.access.store import Changes
 from cloudspan_gateway.pipeline.recheck import EACH_S
 
 CODE = grpc.StatusCode
+STEP = "/cloudspan.adapter.v1.StepService/Step"
 TAGS = (("x-platform", "openstack"), ("x-cluster", "east"))
 
 
@@ -112,6 +116,43 @@ async def test_a_stream_ends_with_its_credential(streaming):
     await streaming.gateway.clock.advance(EACH_S)
     error = await ended(chat)
     assert (error.code(), "the session has ended" in error.details()) == (CODE.UNAUTHENTICATED, True)
+
+
+async def test_a_watch_ends_with_the_role_on_the_operations_cluster(streaming):
+    """Though another role would still let its caller watch something; x-pool means nothing to it."""
+    streaming.adapters[0].answers[STEP] = waiting
+    await streaming.keep(
+        pool("acme", "other", "platforms/openstack/clusters/west"), binding("acme", "alice", "viewer", "other"),
+        binding("acme", "bob", "admin"),
+    )  # fmt: skip
+    await take_role(streaming, "alice-viewer-dev")
+    server = server_pb2.Server(display_name="web", flavor=f"{EAST}/flavors/1")
+    create = server_pb2_grpc.ServerServiceStub(streaming.channel).CreateServer
+    made = await create(server_pb2.CreateServerRequest(parent=EAST, server=server), metadata=as_user("bob"))
+    watch = operation_pb2_grpc.OperationServiceStub(streaming.channel).WatchOperation(
+        operation_pb2.WatchOperationRequest(name=made.name), metadata=as_user("alice", ("x-pool", "none"))
+    )
+    assert (await watch.read()).name == made.name
+    await asyncio.wait_for(slept(streaming.gateway.clock), 5)
+    await take_role(streaming, "alice-operator-prod")
+    await streaming.gateway.clock.advance(EACH_S)
+    cancel = streaming.channel.unary_unary("/google.longrunning.Operations/CancelOperation")
+    await cancel(operations_pb2.CancelOperationRequest(name=made.name).SerializeToString(), metadata=as_user("bob"))
+    assert (await last_error(watch)).code() is CODE.NOT_FOUND
+
+
+async def last_error(watch) -> grpc.aio.AioRpcError:
+    """Return how a watch fails; what came before is read."""
+    try:
+        while not (await watch.read()).done:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error
+    raise AssertionError("the watch went on to the operation's end")
+
+
+async def waiting(_body, _context):
+    return waits(retry_s=60).SerializeToString()
 
 
 async def test_a_stream_that_its_caller_leaves_ends_at_the_adapter(streaming):

@@ -11,7 +11,7 @@ from tests.harness.clouds import create_request, memory_cluster
 from tests.harness.in_process import deployment as in_process
 
 from cloudspan.client import CloudspanError
-from cloudspan.v1 import tenant_pb2, tenant_pb2_grpc
+from cloudspan.v1 import audit_pb2, audit_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 
 CODE = grpc.StatusCode
 ROWS = (
@@ -250,3 +250,13 @@ async def test_a_role_that_only_administers_one_pool_shows_its_tenant(guarded):
     dan = Client(guarded, "dan", ("x-tenant", "acme"))
     names = [each.name for each in (await dan.ListTenants(tenant_pb2.ListTenantsRequest())).tenants]
     assert names == ["tenants/acme", "tenants/beta"]
+
+
+async def test_a_change_is_in_the_audit_once_and_so_is_a_refused_one(guarded):
+    """The change with its row in one transaction; who was refused is there with the reason."""
+    await Client(guarded, "root").CreateTenant(new_tenant("gamma"))
+    await refused(Client(guarded, "alice").CreateTenant(new_tenant("delta")))
+    stub = audit_pb2_grpc.AuditServiceStub(guarded.channel)
+    listed = await stub.ListAuditEvents(audit_pb2.ListAuditEventsRequest(), metadata=as_user("root"))
+    found = [(event.subject, event.outcome, event.reason) for event in listed.events if "CreateTenant" in event.method]
+    assert sorted(found) == [("users/alice", "PERMISSION_DENIED", "PERMISSION_MISSING"), ("users/root", "OK", "")]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.table import Table
 from rich.tree import Tree
 
 from cloudspan.cli import session_file
@@ -19,8 +21,6 @@ from cloudspan.client.connection import checked_token, refuse_plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.table import Table
 
 AnswerT = TypeVar("AnswerT")
 CommandT = TypeVar("CommandT", bound="Callable[..., object] | click.Command")
@@ -135,12 +135,16 @@ def show(gateway: str, ask: Callable[[Client], Table | Tree]) -> None:
 
 
 def display(shown: Table | Tree) -> None:
-    """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted."""
+    """Print a table as wide as the terminal, a tree as wide as it is: its names are there to be pasted.
+
+    What goes to a file or another program is never broken.
+    """
     if isinstance(shown, Tree) and shown.hide_root and not shown.children:
         click.echo("nothing found", err=True)
         return
+    fits = isinstance(shown, Table) and sys.stdout.isatty()
     # Names are shown as they are: without emoji for what stands between colons.
-    Console(width=_UNBROKEN if isinstance(shown, Tree) else None, emoji=False).print(shown)
+    Console(width=None if fits else _UNBROKEN, emoji=False).print(shown)
 
 
 def asked(gateway: str, ask: Callable[[Client], AnswerT]) -> AnswerT:

@@ -56,6 +56,13 @@ def test_bindings_are_listed_and_revoked_by_the_name_that_is_shown(gateway, run)
     found = policy_pb2.Binding(name="tenants/acme/bindings/b1", member="users/bob", role="roles/member", pool="-")
     gateway.answers["ListBindings"] = policy_pb2.ListBindingsResponse(bindings=[found])
     assert run("policy", "list").split()[-4:] == ["tenants/acme/bindings/b1", "users/bob", "member", "all"]
+    long = policy_pb2.Binding(
+        name=f"tenants/acme/bindings/{'b' * 39}", member=f"subjects/{'m' * 60}", role="roles/member"
+    )
+    gateway.answers["ListBindings"] = policy_pb2.ListBindingsResponse(bindings=[long])
+    shown = run("policy", "list")  # by a script: names are not broken
+    assert long.name in shown
+    assert long.member in shown
     for words in (("tenants/acme/bindings/b1",), ("b1",), ("b1", "--tenant", "acme")):
         gateway.calls.clear()
         run("policy", "revoke", *words)

@@ -1,11 +1,11 @@
 """What users need of the policy: who is an administrator, which tenants there are, and where somebody has a role.
 
-Functions of a connection, so that a user and its bindings come and go in one transaction.
+So that a user and its bindings come and go in one transaction.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -31,42 +31,15 @@ _FIRST_BINDING = "first-administrator"
 _EVERY_POOL = ("", "-")
 
 
-class Grants(Protocol):
-    """What `Users` calls; each works within the transaction of `conn`."""
-
-    def grant_installation_admin(self, conn: Connection, member: str) -> None:
-        """Make a member administrator of the installation, and the tenant `default` if it is not there."""
-        ...
-
-    def check_not_last(self, conn: Connection, member: str) -> None:
-        """Return if somebody else can administer the installation.
-
-        Raises:
-            PreconditionFailed: LAST_ADMINISTRATOR.
-        """
-        ...
-
-    def revoke_all(self, conn: Connection, member: str) -> None:
-        """Delete all bindings of a member."""
-        ...
-
-    def tenants_of(self, conn: Connection, members: Collection[str]) -> frozenset[str]:
-        """Return the ids of the tenants in which somebody of these names has a role; `-` for all of them."""
-        ...
-
-    def has_tenant(self, conn: Connection, tenant: str) -> bool:
-        """Whether there is a tenant of this id."""
-        ...
-
-
-class RowGrants:
-    """`Grants` over the rows of tenants and bindings."""
+class Grants:
+    """The policy's rows, as far as users are concerned; each function works within the transaction of `conn`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def grant_installation_admin(self, conn: Connection, member: str) -> None:
+        """Make a member administrator of the installation, and the tenant `default` if it is not there."""
         now = int(self._clock.now() * 1e9)
         binding = policy_pb2.Binding(
             name=f"tenants/{EVERY_TENANT}/bindings/{_FIRST_BINDING}", member=member, role=_ADMIN, creator=member
@@ -80,6 +53,11 @@ class RowGrants:
         write(conn, self._database, Changes(kept=kept))
 
     def check_not_last(self, conn: Connection, member: str) -> None:
+        """Return if somebody else who can log in may administer the installation.
+
+        Raises:
+            PreconditionFailed: LAST_ADMINISTRATOR.
+        """
         asked = select(bindings.c.row).where(bindings.c.tenant == EVERY_TENANT).order_by(bindings.c.binding)
         # Locked: two administrators must not take each other away at two gateways.
         rows = conn.execute(asked.with_for_update()).scalars()
@@ -90,15 +68,18 @@ class RowGrants:
             raise PreconditionFailed(text, reason="LAST_ADMINISTRATOR", resource=member)
 
     def revoke_all(self, conn: Connection, member: str) -> None:
+        """Delete all bindings of a member."""
         found = bindings_of(conn, member)
         if found:
             write(conn, self._database, Changes(deleted=found))
 
     def tenants_of(self, conn: Connection, members: Collection[str]) -> frozenset[str]:
+        """Return the ids of the tenants in which somebody of these names has a role; `-` for all of them."""
         asked = select(bindings.c.tenant).where(bindings.c.member.in_(list(members)))
         return frozenset(conn.execute(asked).scalars())
 
     def has_tenant(self, conn: Connection, tenant: str) -> bool:
+        """Whether there is a tenant of this id."""
         return conn.execute(select(tenants.c.tenant).where(tenants.c.tenant == tenant)).first() is not None
 
 

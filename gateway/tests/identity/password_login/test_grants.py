@@ -12,7 +12,7 @@ from gateway.tests.password_login import ALICE, BOB, Caller, installation, peopl
 from cloudspan.v1 import policy_pb2
 from cloudspan_common.errors import PreconditionFailed, from_status, status_of
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.identity.password_login.grants import RowGrants
+from cloudspan_gateway.identity.password_login.grants import Grants
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import bindings, roles
 
@@ -40,7 +40,7 @@ def own_role(conn, role, *permissions):
 
 async def test_the_tenants_of_a_caller_are_those_of_all_its_names(database):
     """A JWT's groups count; `-` stands for every tenant."""
-    grants = RowGrants(database, FakeClock())
+    grants = Grants(database, FakeClock())
 
     def write(conn):
         bind(conn, "subjects/ann", tenant="acme")
@@ -68,7 +68,7 @@ async def test_the_tenants_of_a_caller_are_those_of_all_its_names(database):
 )
 async def test_somebody_else_has_to_be_able_to_administer_the_installation(database, others, stays):
     """By a role that has `administer`, on all pools, and who can log in as far as is known here."""
-    grants = RowGrants(database, FakeClock())
+    grants = Grants(database, FakeClock())
 
     def write(conn):
         own_role(conn, "keeper", "read", "administer")
