@@ -103,13 +103,13 @@ class Gateway:
         self.signer = _new_signer(config, registry, clock) if config.auth else None
         """Tells adapters on whose behalf calls are; None where callers are not authenticated."""
         self.table = Table(registry, clock, Trust(config.tls, config.claims), self.signer)
-        self.forwarder = Forwarder(self.table)
+        self._cipher = config.cipher()
+        self.forwarder = Forwarder(self.table, self._cipher)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
         self.readiness = Readiness("server", "table", "runner", "policy")
         """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
-        self._cipher = config.cipher()
         self._passwords = Passwords()
         self._clock = clock
         self._time: Clock = clock or SystemClock()

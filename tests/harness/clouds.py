@@ -264,6 +264,15 @@ def openstack_clusters(
         ]
 
 
+def zstack_cluster(cloud: fake_zstack.FakeCloud, who: str, directory: Path, *, settle_s: float = 1.0) -> ZStackCluster:
+    """Return what serves a fake cloud in this process for one of its accounts, tagged by that name."""
+    file = directory / f"zstack-{who}.yaml"
+    account, password = cloud.credentials(who)
+    entry = {"endpoint": cloud.endpoint, "account": account, "password": password, "settle": settle_s}
+    file.write_text(yaml.safe_dump({"clouds": {who: entry}}))
+    return ZStackCluster(ClusterRef("zstack", who), read_zstack(who, file), SharedByZStack())
+
+
 def _lives(row: Any) -> bool:
     """Whether it is more than what the platform keeps of the deleted for a week."""
     return row.get("status") != "Deleted" and row.get("state") != "Destroyed"

@@ -184,7 +184,7 @@ async def test_a_change_of_what_does_not_exist_is_not_found_and_no_operation(lab
     lab.need(platform, method)
     operations = await _operations(lab)
     with pytest.raises(NotFound) as raised:
-        await lab.stub(rpc)(_about_nothing(platform, method))
+        await lab.stub(rpc)(about_nothing(platform, method))
     assert raised.value.metadata["cluster"] == SITES[platform].ref.rpartition("/")[2]
     if platform == "memory" or method.name.startswith("Delete"):
         # Elsewhere the platform's own words may be about another resource that the request names.
@@ -192,7 +192,7 @@ async def test_a_change_of_what_does_not_exist_is_not_found_and_no_operation(lab
     assert await _operations(lab) == operations
 
 
-def _about_nothing(platform, method):
+def about_nothing(platform, method):
     """Return a request whose required fields are set, about a resource that does not exist."""
     request = method.request()
     parent = SITES[platform].ref

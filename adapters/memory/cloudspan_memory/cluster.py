@@ -8,7 +8,7 @@ from cloudspan.v1 import cluster_pb2
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_kit import Call, Driver, Stage
 from cloudspan_memory.cloud.initial import put_initial, put_servers
-from cloudspan_memory.cloud.store import Store
+from cloudspan_memory.cloud.store import PROJECT, Store
 from cloudspan_memory.compute.flavors import Flavors
 from cloudspan_memory.compute.key_pairs import KeyPairs
 from cloudspan_memory.compute.servers import Servers
@@ -73,10 +73,14 @@ class MemoryCluster:
         return cluster_pb2.Cluster(
             display_name=f"{self.ref.cluster} (in memory)",
             endpoint="memory:",
-            project=self.ref.resource("projects", "main"),
+            project=self.ref.resource("projects", PROJECT),
             zones=[self.ref.resource("zones", "main")],
             state=cluster_pb2.Cluster.STATE_READY,
         )
+
+    async def project(self, _: Call) -> str:
+        """Return the id of the project that everything is created in."""
+        return PROJECT
 
     async def check(self, _: Call) -> Sequence[Stage]:
         return [

@@ -137,6 +137,10 @@ class OpenStackCluster:
             token=token_state_of(self.keeper, self._clock),
         )
 
+    async def project(self, call: Call) -> str:
+        """Return the id of the project that the credentials are of."""
+        return (await self.session.scope(call)).project_id
+
     async def check(self, call: Call) -> Sequence[Stage]:
         """Try the way to the cloud stage by stage."""
         return await check_cluster(call, self._cloud, self.session, self.keeper)

@@ -37,5 +37,9 @@ class TemplateCluster:
             display_name=self.ref.cluster, endpoint=self.endpoint, state=cluster_pb2.Cluster.STATE_READY
         )
 
+    async def project(self, call: Call) -> str:
+        """Return the id of the project that the credentials create in; here there are none."""
+        return ""
+
     async def check(self, call: Call) -> Sequence[Stage]:
         return [Stage("login", ok=True, message=f"{self.endpoint} asks for no login", took_s=0.0)]

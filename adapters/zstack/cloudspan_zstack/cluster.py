@@ -141,6 +141,10 @@ class ZStackCluster:
             token=token_state_of(self.keeper, self._clock),
         )
 
+    async def project(self, call: Call) -> str:
+        """Return the uuid of the account that is logged in."""
+        return (await self.session.login(call)).account_uuid
+
     async def check(self, call: Call) -> Sequence[Stage]:
         """Try the way to the cloud stage by stage."""
         return await check_cluster(call, self._cloud, self.session, self.keeper)

@@ -142,6 +142,13 @@ def getter(collection: str) -> Method:
 
 
 @functools.cache
+def lister(collection: str) -> Method:
+    """The method that lists a collection; raises as `getter`."""
+    item = getter(collection).response
+    return next(method for method in methods().values() if method.kind is Kind.LIST and method.item is item)
+
+
+@functools.cache
 def services() -> tuple[str, ...]:
     """Full names of the services of the contract."""
     return tuple(dict.fromkeys(method.service for method in methods().values()))
@@ -162,7 +169,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         response=response,
         result=_result(descriptor) if kind is Kind.MUTATION else response,
         routed_field=routed_field,
-        collection=_collection(_field_at(descriptor.input_type, routed_field)) if routed_field else "",
+        collection=collection_of(_field_at(descriptor.input_type, routed_field)) if routed_field else "",
         items_field=next((f.name for f in descriptor.output_type.fields if f.number == 1), "")
         if kind is Kind.LIST
         else "",
@@ -221,7 +228,7 @@ def _field_at(message: Descriptor, path: str) -> FieldDescriptor:
     return message.fields_by_name[last]
 
 
-def _collection(field: FieldDescriptor) -> str:
+def collection_of(field: FieldDescriptor) -> str:
     """Return the collection whose resources a field names; empty where it names a cluster.
 
     A field refers to a resource, or it is the identifier of one (the `name` in the resource of an Update).

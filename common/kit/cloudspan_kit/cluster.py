@@ -48,7 +48,7 @@ class Caller:
     roles: tuple[str, ...] = ()
     """The ids of the user's roles in that tenant; the gateway has checked that they allow the call."""
     project: str = ""
-    """The only project of the cluster that the call may touch; empty for all of them."""
+    """The platform's id of the only project that the call may touch; empty for all that the credentials reach."""
 
 
 NOBODY = Caller()
@@ -71,6 +71,11 @@ class Call:
     """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
     caller: Caller = NOBODY
     """On whose behalf it is."""
+
+    @property
+    def project(self) -> str:
+        """The name of the only project that the call may touch; empty for all of them."""
+        return self.cluster.resource("projects", self.caller.project) if self.caller.project else ""
 
     def wants(self, *fields: str) -> bool:
         """Whether one of these fields is asked for: what costs a native call more need not be read otherwise."""
@@ -162,6 +167,13 @@ class Cluster(Protocol):
 
     def describe(self) -> cluster_pb2.Cluster:
         """Return its health as of now, from memory; the kit adds name and capabilities."""
+        ...
+
+    async def project(self, call: Call) -> str:
+        """Return the id of the project that its credentials create in; empty where the platform has no projects.
+
+        Asked only for callers who have one project of the cluster; it may log in for it, and raises what that raises.
+        """
         ...
 
     async def check(self, call: Call) -> Sequence[Stage]:

@@ -54,5 +54,8 @@ class UnusableCluster:
             message=f"{self._error.reason}: {self._error.message}",
         )
 
+    async def project(self, call: Call) -> str:
+        raise self.refusal()
+
     async def check(self, call: Call) -> Sequence[Stage]:
         return [Stage("configuration", ok=False, message=self._error.message, took_s=0.0, reason=self._error.reason)]

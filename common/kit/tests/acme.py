@@ -39,6 +39,9 @@ class AcmeCluster(Generic[DriverT]):
     def describe(self) -> cluster_pb2.Cluster:
         return cluster_pb2.Cluster(state=cluster_pb2.Cluster.STATE_READY)
 
+    async def project(self, _: Call) -> str:
+        return "main"
+
     async def check(self, _: Call) -> list[Any]:
         return []
 

@@ -40,6 +40,7 @@ from cloudspan_common.listing.page_token import (
 )
 from cloudspan_common.names import WILDCARD, ClusterRef, malformed, parse_cluster
 from cloudspan_gateway.routing.forward import Question, read_answer
+from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import nobody_serves
 
 if TYPE_CHECKING:
@@ -178,11 +179,16 @@ class FanOut:
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
         started, code = time.monotonic(), Code.CANCELLED
+        within = within_project(method, call, part.ref)
         try:
+            if within is not None:
+                question = self._forwarder.projects.widened(within, question)
             body, behalf = question.SerializeToString(), call.behalf(part.ref)
             asked = Question(method.path, body, share, call.outgoing(), behalf, again=True)
             answer = await self._forwarder.ask(partial(self._endpoints, part.ref, method.full_name, call.access), asked)
             believed = _believed(method, part.ref, answer, count)
+            if within is not None:
+                self._forwarder.projects.keep(within, request, believed)
             code = Code.OK
             return believed
         except CloudspanError as error:

@@ -12,6 +12,7 @@ from cloudspan_common import contract
 from cloudspan_common.contract import Kind
 from cloudspan_common.errors import Unsupported
 from cloudspan_common.logs import bound
+from cloudspan_gateway.routing.projects import refuse_own_service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -89,7 +90,9 @@ class Dispatch:
 
     async def _forward(self, method: contract.Method, call: Call) -> bytes:
         endpoints = partial(self._router.endpoints, _cluster(call), method.full_name, call.access)
-        return await self._forwarder.unary(endpoints, call, again=method.kind in _REPEATABLE)
+        if method.kind in _REPEATABLE:
+            return await self._forwarder.read(method, endpoints, call, _cluster(call))
+        return await self._forwarder.unary(endpoints, call, again=False)
 
     async def _list(self, method: contract.Method, call: Call) -> bytes:
         ref = _cluster(call)
@@ -117,6 +120,7 @@ class Dispatch:
 
     async def _pass_through(self, call: Call) -> None:
         """Answer a call of a service that only some adapter knows: by tag alone, as byte streams of any shape."""
+        refuse_own_service(call, _cluster(call))
         service = call.target.method.rpartition("/")[0]
         endpoints = partial(self._router.platform_endpoints, _cluster(call), service, call.access)
         await self._forwarder.stream(endpoints, call)

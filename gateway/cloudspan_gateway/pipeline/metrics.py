@@ -177,6 +177,11 @@ class _Seen(Collector):
             "cloudspan_gateway_retries", "Reads sent to another instance.", value=self._forwarder.retries
         )
         yield CounterMetricFamily(
+            "cloudspan_gateway_other_projects_resources",
+            "Resources that adapters showed to callers of another project; they were left out.",
+            value=self._forwarder.projects.dropped,
+        )
+        yield CounterMetricFamily(
             "cloudspan_gateway_ejections", "Instances taken out by a lost call.", value=self._table.ejections
         )
         yield from self._instances()

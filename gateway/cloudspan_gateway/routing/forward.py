@@ -8,7 +8,7 @@ another one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -17,12 +17,16 @@ from cloudspan_common import errors
 from cloudspan_common.errors import CloudspanError, OutOfTime, PlatformFault, Unreachable
 from cloudspan_gateway.access.behalf import GATEWAY
 from cloudspan_gateway.metadata import passed_back
+from cloudspan_gateway.routing.projects import ProjectCheck, within_project
 from cloudspan_gateway.routing.snapshot import RETRY_AFTER_S
+from cloudspan_gateway.storage.cipher import Cipher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cloudspan_common.contract import Method
     from cloudspan_common.deadlines import Deadline
+    from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.access.behalf import Behalf
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.metadata import Metadata
@@ -82,11 +86,13 @@ class AdapterError(Exception):
 class Forwarder:
     """The calls from the gateway to adapters."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, cipher: Cipher | None = None) -> None:
+        """Make it; with `cipher` the page tokens that it encrypts are good on every gateway that has the same."""
         self._table = table
         self._channels = table.channels
         self.retries = 0
         """Calls that were sent to another instance."""
+        self.projects = ProjectCheck(cipher or Cipher.new())
 
     def __repr__(self) -> str:
         return f"<Forwarder over {self._table!r}, {self.retries} retries>"
@@ -111,6 +117,23 @@ class Forwarder:
                 return await self._unary_once(link, call)
             except grpc.aio.AioRpcError as error:
                 self._note(link, error, call, again=again and len(tried) < MAX_TRIES)
+
+    async def read(self, method: Method, endpoints: Endpoints, call: Call, ref: ClusterRef) -> bytes:
+        """Return what one of a cluster's endpoints answers to a read, but for what the caller's project does not have.
+
+        Raises:
+            NotFound: It is another project's.
+            CloudspanError: See `unary`.
+        """
+        within = within_project(method, call, ref)
+        if within is None:
+            return await self.unary(endpoints, call, again=True)
+        asked: Any = call.target.message
+        call.target = call.target._replace(body=self.projects.widened(within, asked).SerializeToString())
+        answered = await self.unary(endpoints, call, again=True)
+        answer = read_answer(method.response, answered, f"the adapter of {ref}")
+        self.projects.keep(within, asked, answer)
+        return answer.SerializeToString()
 
     async def _unary_once(self, link: Link, call: Call) -> bytes:
         call.served_by, call.tries = link.endpoint.instance_id, call.tries + 1

@@ -13,6 +13,7 @@ from cloudspan_gateway.metadata import PLATFORM
 from cloudspan_gateway.services.platforms import platform_tag
 
 if TYPE_CHECKING:
+    from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.table import Table
     from cloudspan_gateway.routing.tags import Tags
@@ -28,7 +29,8 @@ class ClusterService:
         self._tags = tags
 
     async def get_cluster(self, request: cluster_pb2.GetClusterRequest, call: Call) -> cluster_pb2.Cluster:
-        return viewed(self._cluster(request.name, call), request.view, cluster_pb2.CLUSTER_VIEW_FULL)
+        cluster = _of_project(self._cluster(request.name, call), call.access)
+        return viewed(cluster, request.view, cluster_pb2.CLUSTER_VIEW_FULL)
 
     async def list_clusters(
         self, request: cluster_pb2.ListClustersRequest, call: Call
@@ -38,7 +40,7 @@ class ClusterService:
         routes = access.view(self._table.snapshot).matching(ClusterRef(tag, WILDCARD))
         shown_to_caller = (route.cluster for route in routes if access.allows(_READ, LIST_CLUSTERS, route.ref))
         page, token = page_by_name(LIST_CLUSTERS, request, shown_to_caller)
-        shown = [viewed(cluster, request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for cluster in page]
+        shown = [viewed(_of_project(one, access), request.view, cluster_pb2.CLUSTER_VIEW_BASIC) for one in page]
         return cluster_pb2.ListClustersResponse(clusters=shown, next_page_token=token)
 
     async def get_capabilities(
@@ -51,3 +53,15 @@ class ClusterService:
         if ref.is_wildcard or str(ref) != name:
             raise malformed(name, "name", "platforms/{platform}/clusters/{cluster}")
         return call.access.view(self._table.snapshot).cluster(ref).cluster
+
+
+def _of_project(cluster: cluster_pb2.Cluster, access: Access) -> cluster_pb2.Cluster:
+    """Return a cluster with the caller's project in place of the one that its credentials are scoped to."""
+    ref = parse_cluster(cluster.name, "name")
+    project = access.project(ref)
+    if not project:
+        return cluster
+    shown = cluster_pb2.Cluster()
+    shown.CopyFrom(cluster)
+    shown.project = ref.resource("projects", project)
+    return shown

@@ -17,6 +17,7 @@ from cloudspan.v1 import (
     zone_pb2,
 )
 from cloudspan_kit import GIB
+from cloudspan_memory.cloud.store import PROJECT
 
 if TYPE_CHECKING:
     from cloudspan_memory.cloud.store import Store
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 def put_initial(store: Store) -> None:
     """Put what a cloud has before anyone comes into its store."""
-    project = store.name("projects", "main")
-    store.put("projects", "main", project_pb2.Project(display_name="main", enabled=True))
+    store.put("projects", PROJECT, project_pb2.Project(display_name=PROJECT, enabled=True))
     store.put(
         "zones",
         "main",
@@ -54,14 +54,13 @@ def put_initial(store: Store) -> None:
     )
     store.put("images", "linux", image)
     store.put("volumeTypes", "default", _default_type())
-    default = security_group_pb2.SecurityGroup(display_name="default", is_default=True, project=project, stateful=True)
+    default = security_group_pb2.SecurityGroup(display_name="default", is_default=True, stateful=True)
     store.put("securityGroups", "default", default)
     for name, prefix in (("private", "10.0.0"), ("public", "203.0.113")):
         network = network_pb2.Network(
             display_name=name,
             state=network_pb2.Network.STATE_ACTIVE,
             mtu=1500,
-            project=project,
             external=name == "public",
             shared=False,
             admin_up=True,
@@ -76,7 +75,6 @@ def put_initial(store: Store) -> None:
             ip_version=common_pb2.IP_VERSION_IPV4,
             dhcp_enabled=True,
             gateway_ip=f"{prefix}.1",
-            project=project,
         )
         store.put("subnets", f"{name}-v4", subnet)
 
@@ -96,6 +94,5 @@ def put_servers(store: Store, count: int) -> None:
             flavor=store.name("flavors", "small"),
             vcpus=2,
             memory_mib=2048,
-            project=store.name("projects", "main"),
         )
         store.put("servers", f"seed-{number:06}", server)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 from google.protobuf.message import Message
 
+from cloudspan_common import projects
 from cloudspan_common.errors import Defect
 from cloudspan_common.names import parse_resource
 from cloudspan_kit import Kind, KindDriver, Made, Marked, RowPage, Rows, Source, watch_of
@@ -63,7 +64,10 @@ class MemorySource(Source[New[Any]]):
         return Rows([store_of(call).get(self._of(kind), native_id)])
 
     async def page(self, call: Call, kind: Kind[R, M, Never], query: Query) -> RowPage[R]:
-        ids, rows, more = store_of(call).page(self._of(kind), query.cursor, query.limit)
+        # A page token must not hold the id of what its caller does not see.
+        row: Any = kind.row
+        keep = projects.bound(row.DESCRIPTOR, call.project).sees if call.project else None
+        ids, rows, more = store_of(call).page(self._of(kind), query.cursor, query.limit, keep)
         return RowPage(Rows(rows), more, position=lambda index: ids[index])
 
     async def sweep(self, call: Call, kind: Kind[R, M, Never]) -> AsyncIterator[Sequence[R]]:

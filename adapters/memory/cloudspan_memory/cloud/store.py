@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Message)
 
+PROJECT = "main"
+"""The id of the project that everything is created in."""
+
 
 @dataclass
 class _Collection:
@@ -54,13 +57,18 @@ class Store:
         return self.ref.resource(collection, resource_id)
 
     def put(self, collection: str, resource_id: str, resource: M, marker: str = "") -> M:
-        """Keep a new resource under its id, and the marker of its create; gives it name and times."""
+        """Keep a new resource under its id, and the marker of its create; gives it name and times.
+
+        What is created, and thus has a marker, is of the cluster's project, whatever its request says.
+        """
         rows = self._collections.setdefault(collection, _Collection())
         if resource_id not in rows.rows:
             bisect.insort(rows.ids, resource_id)
         resource.name = self.name(collection, resource_id)  # type: ignore[attr-defined] # every resource has one
         if "create_time" in resource.DESCRIPTOR.fields_by_name:
             resource.create_time.FromMilliseconds(int(self._clock.now() * 1000))  # type: ignore[attr-defined]
+        if "project" in resource.DESCRIPTOR.fields_by_name and (marker or not resource.project):  # type: ignore[attr-defined]
+            resource.project = self.name("projects", PROJECT)  # type: ignore[attr-defined]
         rows.rows[resource_id] = resource
         rows.markers[resource_id] = marker
         return resource
@@ -117,13 +125,16 @@ class Store:
         """Return everything in a collection as it is now, by id."""
         return [row for _, row in self.items(collection)]
 
-    def page(self, collection: str, after: str, limit: int) -> tuple[list[str], list[Any], bool]:
-        """Return ids and resources of the page after an id, and whether there is another page."""
+    def page(
+        self, collection: str, after: str, limit: int, keep: Callable[[Any], bool] | None = None
+    ) -> tuple[list[str], list[Any], bool]:
+        """Return ids and resources of the page after an id, and whether there is another page; only of what is kept."""
         self._catch_up()
         rows = self._collections.get(collection, _Collection())
-        start = bisect.bisect_right(rows.ids, after) if after else 0
-        ids = rows.ids[start : start + limit]
-        return ids, [rows.rows[i] for i in ids], start + limit < len(rows.ids)
+        ids = rows.ids if keep is None else [i for i in rows.ids if keep(rows.rows[i])]
+        start = bisect.bisect_right(ids, after) if after else 0
+        page = ids[start : start + limit]
+        return page, [rows.rows[i] for i in page], start + limit < len(ids)
 
     def delete(self, collection: str, resource_id: str) -> None:
         """Forget a resource; nothing happens when there is none.

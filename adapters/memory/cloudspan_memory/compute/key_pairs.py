@@ -55,6 +55,8 @@ class KeyPairs(MemoryDriver[KeyPair], KeyPairDriver):
 
 def _built(name: str, wanted: KeyPair) -> KeyPair:
     key_pair = copied(wanted)
+    key_pair.ClearField("project")  # the store knows it
+    key_pair.ClearField("user")
     key_pair.display_name, key_pair.key_type = name, KeyPair.KEY_TYPE_SSH
     key_pair.fingerprint = hashlib.sha256(wanted.public_key.encode()).hexdigest()[:32]
     return key_pair

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -41,6 +41,7 @@ NOT_SERVED: Mapping[str, tuple[Level, str]] = {
 class ServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """What only this platform knows of a server."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"fail"})
     fail: bool = False
     """End in ERROR: for trying out what a failed create looks like."""
 

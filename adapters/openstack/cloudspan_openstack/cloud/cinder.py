@@ -11,7 +11,15 @@ from google.protobuf.message import Message
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_kit import Made, Marked, MarkedRows, Query, RowPage, Rows
 from cloudspan_openstack.cloud.rows import Collection
-from cloudspan_openstack.cloud.source import AnyKind, CreatesByMarker, Params, Scope, asks_for_projects, session_of
+from cloudspan_openstack.cloud.source import (
+    AnyKind,
+    CreatesByMarker,
+    Params,
+    Scope,
+    asks_for_projects,
+    session_of,
+    wanted_project,
+)
 from cloudspan_openstack.cloud.values import unix_time
 
 if TYPE_CHECKING:
@@ -86,10 +94,14 @@ class Cinder(CreatesByMarker[CinderBody]):
         login = await session_of(call).scope(call)
         if not login.is_admin or not asks_for_projects(query):
             return (Scope(),)
-        wanted, prefix = query.filter.equal("project") or "", f"{call.cluster}/projects/"
-        if not wanted.startswith(prefix):
-            return (Scope((("all_tenants", "1"),)),)
-        return (Scope((("all_tenants", "1"), ("project_id", wanted.removeprefix(prefix)))),)
+        wanted = wanted_project(call, query)
+        return (Scope((("all_tenants", "1"), *((("project_id", wanted),) if wanted else ()))),)
+
+    async def own_scope(self, call: Call) -> Params:
+        """Return the parameters for the caller's project; without any Cinder shows the credentials' own."""
+        if not call.caller.project or not (await session_of(call).scope(call)).is_admin:
+            return ()
+        return (("all_tenants", "1"), ("project_id", call.caller.project))
 
     async def _send(self, call: Call, kind: AnyKind[R, M], body: CinderBody, marker: str) -> Made[R]:
         fields = body.fields if body.complete is None else await body.complete(call, body.fields)

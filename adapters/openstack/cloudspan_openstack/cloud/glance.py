@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 import msgspec
 from google.protobuf.message import Message
 
-from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
+from cloudspan_openstack.cloud.source import (
+    AnyKind,
+    OpenStackSource,
+    Params,
+    Scope,
+    asks_for_projects,
+    session_of,
+    wanted_project,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +54,12 @@ class Glance(OpenStackSource[Never]):
         private ones as well, so those are left out unless `project` asks for them. Shared images of others stay:
         Glance does not tell an administrator which of them are shared with whom.
         """
-        wanted, prefix = query.filter.equal("project") or "", f"{call.cluster}/projects/"
+        wanted = wanted_project(call, query)
         login = await session_of(call).scope(call)
-        if wanted.startswith(prefix):
-            return [Scope((("owner", wanted.removeprefix(prefix)),))]
+        if call.caller.project:
+            return _of_project(call.caller.project, query) if login.is_admin else [Scope()]
+        if wanted:
+            return [Scope((("owner", wanted),))]
         if not login.is_admin or asks_for_projects(query):
             return [Scope()]
 
@@ -68,6 +78,23 @@ class Glance(OpenStackSource[Never]):
     ) -> Answered[R]:
         answer = await super().fetch(replace(call, full=True), kind, params, limit, marker)
         return replace(answer, rows=_with_pairs(call, kind, answer.rows))
+
+
+def _of_project(project: str, query: Query) -> Sequence[Scope[Any]]:
+    """Return the parts of what one project may read, so that a place in the listing is never at another's image."""
+    visibility = query.filter.equal("visibility")
+    if visibility in ("PUBLIC", "COMMUNITY"):
+        return [Scope()]  # it is pushed down
+    own: Scope[Any] = Scope((("owner", project),))
+    if visibility:
+        return [own]
+
+    def is_others(row: Any) -> bool:
+        return bool(row.owner != project)
+
+    if query.order_by:  # the two parts can't be sorted together
+        return [Scope((), lambda row: not is_others(row) or row.visibility == "public")]
+    return [own, Scope((("visibility", "public"),), is_others)]
 
 
 def _with_pairs(call: Call, kind: AnyKind[R, M], found: Rows[R]) -> Rows[R]:

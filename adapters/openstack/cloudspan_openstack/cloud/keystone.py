@@ -29,7 +29,7 @@ _ROUND = 100  # limits are 100, 200, 500, 1000; a list of that length from a Key
 
 
 class Projects(Source[Never]):
-    """The credentials' own project, or for an administrator all of them."""
+    """The caller's project if it has one alone, else the credentials' own, or for an administrator all of them."""
 
     def __repr__(self) -> str:
         return "<Projects of Keystone>"
@@ -54,13 +54,13 @@ class Projects(Source[Never]):
 
     async def _all(self, call: Call, kind: AnyKind[R, M]) -> tuple[Rows[R], str]:
         """Return the projects, and why it is not proven that these are all, if so."""
-        login = await session_of(call).scope(call)
-        if login.is_admin:
+        login, only = await session_of(call).scope(call), call.caller.project
+        if login.is_admin and not only:
             try:
                 return await _everyone(call, kind)
             except Forbidden:
                 pass  # an administrator of one project only, by this cloud's policy: a member here
-        return await self._read(call, kind, login.project_id), ""
+        return await self._read(call, kind, only or login.project_id), ""
 
     async def _read(self, call: Call, kind: AnyKind[R, M], project_id: str) -> Rows[R]:
         path, args = "/projects/{id}", {"id": project_id}

@@ -17,7 +17,15 @@ from google.protobuf.message import Message
 from cloudspan.v1 import network_pb2
 from cloudspan_common.errors import AlreadyExists, InvalidRequest, Violation
 from cloudspan_kit import Kind, Made, Marked, Marker, Query
-from cloudspan_openstack.cloud.source import AnyKind, OpenStackSource, Params, Scope, asks_for_projects, session_of
+from cloudspan_openstack.cloud.source import (
+    AnyKind,
+    OpenStackSource,
+    Params,
+    Scope,
+    asks_for_projects,
+    session_of,
+    wanted_project,
+)
 from cloudspan_openstack.cloud.values import is_mark, unix_time
 
 if TYPE_CHECKING:
@@ -120,22 +128,22 @@ class Neutron(OpenStackSource[NeutronBody]):
         return tuple(param for field, way in order for param in (("sort_key", field), ("sort_dir", way)))
 
     async def own_scope(self, call: Call) -> Params:
-        return (("project_id", (await session_of(call).scope(call)).project_id),)
+        return (("project_id", call.caller.project or (await session_of(call).scope(call)).project_id),)
 
     async def scopes(self, call: Call, kind: AnyKind[R, M], query: Query) -> Sequence[Scope[R]]:
         """Return the parts that a listing is made of.
 
         A member's listing is one part: Neutron shows its own and what is shared with it. An administrator's would be
         every project's, so it gets the same as a member would: its own, then what is shared with all, then external
-        networks. `project = "..."` asks for another project, `project:*` for all of them.
+        networks. `project = "..."` asks for another project, `project:*` for all of them; not for a caller who has one
+        project alone.
         """
-        login = await session_of(call).scope(call)
-        prefix, wanted = f"{call.cluster}/projects/", query.filter.equal("project") or ""
-        if wanted.startswith(prefix):
-            return [Scope((("project_id", wanted.removeprefix(prefix)),))]
-        if not login.is_admin or asks_for_projects(query):
+        login, only = await session_of(call).scope(call), call.caller.project
+        own, wanted = only or login.project_id, query.filter.equal("project") or ""
+        if wanted.startswith(f"{call.cluster}/projects/") and (not only or wanted == call.project):
+            return [Scope((("project_id", only or wanted_project(call, query)),))]
+        if not login.is_admin or (asks_for_projects(query) and not only):
             return [Scope()]
-        own = login.project_id
         if query.order_by and self._shared:
             text = (
                 "an administrator's listing is made of its own, the shared and the external resources, which can't be "

@@ -182,6 +182,12 @@ class NovaServers(CreatesByMarker[ServerBody], Nova[ServerBody]):
         moving: Any = replace(kind, row=cast("Any", _MovingRow))
         return await super().in_transit(call, moving, ids)
 
+    async def own_scope(self, call: Call) -> Params:
+        """Return the parameters for the caller's project; without any Nova shows the credentials' own."""
+        if not call.caller.project or not (await session_of(call).scope(call)).is_admin:
+            return ()
+        return (("all_tenants", "1"), ("project_id", call.caller.project))
+
     async def ask(self, call: Call, server_id: str, body: Mapping[str, object]) -> None:
         """Ask for an action on a server: sent once, see `Session.send`."""
         path, args = f"{self.path}/{{id}}/action", {"id": server_id}

@@ -92,7 +92,7 @@ class OpenStackSource(Source[B_contra]):
         return (Scope(),)
 
     async def own_scope(self, call: Call) -> Params:
-        """Return the parameters for what is of the cluster's own project."""
+        """Return the parameters for what is of the cluster's own project, or of the caller's where it has one."""
         return ()
 
     # ------------------------------------------------------------------ reading
@@ -386,6 +386,12 @@ class CreatesByMarker(OpenStackSource[B_contra]):
     @abstractmethod
     async def _find(self, call: Call, kind: AnyKind[R, M], marker: str) -> Sequence[Made[R]]:
         """Return what carries the marker, the oldest first."""
+
+
+def wanted_project(call: Call, query: Query) -> str:
+    """Return the id of the one project that a listing is of: the caller's, or that which the filter names."""
+    prefix, wanted = f"{call.cluster}/projects/", query.filter.equal("project") or ""
+    return call.caller.project or (wanted.removeprefix(prefix) if wanted.startswith(prefix) else "")
 
 
 def asks_for_projects(query: Query) -> bool:

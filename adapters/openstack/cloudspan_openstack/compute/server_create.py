@@ -16,7 +16,7 @@ import base64
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -41,6 +41,7 @@ _TAG = re.compile(r"[^,/]{1,60}")
 class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """What only OpenStack knows of a new server."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"disk_config", "network_mode"})
     disk_config: Literal["AUTO", "MANUAL"] | None = None
     """Whether Nova grows the image's partition to the flavor's disk."""
     scheduler_hints: dict[str, str | list[str]] | None = None

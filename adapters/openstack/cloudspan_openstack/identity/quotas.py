@@ -93,7 +93,7 @@ class QuotaRow(msgspec.Struct, kw_only=True):
 
 
 class _Merged(Source[Never]):
-    """Quotas of all services, by project: the credentials' own is listed, others are read one by one."""
+    """Quotas of all services, by project: the credentials' own, or the caller's, is listed; others are read singly."""
 
     def id_of(self, row: Any) -> str:
         return str(row.id)
@@ -109,16 +109,23 @@ class _Merged(Source[Never]):
             raise await other_project(call, native_id, error) from error
 
     async def page(self, call: Call, kind: AnyKind[Any, Any], query: Query) -> RowPage[Any]:
-        login = await session_of(call).scope(call)
-        if query.cursor >= login.project_id:
-            return RowPage(Rows([]), more=False, position=lambda _: login.project_id)
-        found = await _read(call, login.project_id, login.project_name)
+        listed, name = await _listed(call)
+        if query.cursor >= listed:
+            return RowPage(Rows([]), more=False, position=lambda _: listed)
+        found = await _read(call, listed, name)
         partial = "; ".join(found.lacking)
-        return RowPage(found.rows, more=False, position=lambda _: login.project_id, partial=partial)
+        return RowPage(found.rows, more=False, position=lambda _: listed, partial=partial)
 
     async def sweep(self, call: Call, kind: AnyKind[Any, Any]) -> AsyncIterator[Sequence[Any]]:
-        login = await session_of(call).scope(call)
-        yield (await _read(call, login.project_id, login.project_name)).rows.rows
+        yield (await _read(call, *await _listed(call))).rows.rows
+
+
+async def _listed(call: Call) -> tuple[str, str]:
+    """Return id and name of the project whose quota is listed."""
+    login = await session_of(call).scope(call)
+    if call.caller.project in ("", login.project_id):
+        return login.project_id, login.project_name
+    return call.caller.project, (await PROJECTS.source.row(call, PROJECTS, call.caller.project)).name or ""
 
 
 QUOTAS = Kind(collection="quotas", message=Quota, row=QuotaRow, source=_Merged())

@@ -78,6 +78,7 @@ NETWORKS = Kind(
 class CreateNetworkOptions(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Options of CreateNetwork; the first five are for administrators under stock policies."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"port_security_enabled", "availability_zone_hints"})
     shared: bool | None = None
     external: bool | None = None
     provider_network_type: str | None = None

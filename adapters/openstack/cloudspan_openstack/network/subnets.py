@@ -78,6 +78,7 @@ SUBNETS = Kind(
 class CreateSubnetOptions(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Options of CreateSubnet."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"ipv6_ra_mode", "ipv6_address_mode", "service_types"})
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
     service_types: list[str] | None = None

@@ -14,7 +14,7 @@ from cloudspan.v1 import key_pair_pb2
 from cloudspan_common.errors import CloudspanError, InvalidRequest, PreconditionFailed, Violation
 from cloudspan_kit import BY_KEY, Call, Kind, KindDriver, Operation, push
 from cloudspan_kit.drivers import KeyPairDriver
-from cloudspan_zstack.cloud.beside import both
+from cloudspan_zstack.cloud.beside import both, read_marks
 from cloudspan_zstack.cloud.jobs import Change
 from cloudspan_zstack.cloud.labels import read_labels, tags_of
 from cloudspan_zstack.cloud.rows import Row
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
+    from cloudspan_zstack.cloud.beside import Marks
     from cloudspan_zstack.cloud.dates import ServerZone
 
 _PATH = "/ssh-key-pair"
@@ -61,19 +62,23 @@ class KeyPairs(KindDriver[KeyPairRow, key_pair_pb2.KeyPair], KeyPairDriver):
         self._prefix, self._time = f"{ref}/keyPairs/", zone.timestamp
 
     async def messages(self, call: Call, rows: Sequence[KeyPairRow]) -> Sequence[key_pair_pb2.KeyPair]:
-        session, uuids = session_of(call), [row.uuid for row in rows]
-        one, other = await both(*(read_labels(session, call, kind, uuids) for kind in _TAGGED_AS))
-        return [self._message(row, one.get(row.uuid, {}) | other.get(row.uuid, {})) for row in rows]
+        session, (own, other) = session_of(call), _TAGGED_AS
+        uuids = [row.uuid for row in rows]
+        marks, labels = await both(
+            read_marks(session, call, self._ref, own, rows), read_labels(session, call, other, uuids)
+        )
+        return [self._message(row, marks, labels.get(row.uuid, {})) for row in rows]
 
-    def _message(self, row: KeyPairRow, labels: Mapping[str, str]) -> key_pair_pb2.KeyPair:
+    def _message(self, row: KeyPairRow, marks: Marks, labels: Mapping[str, str]) -> key_pair_pb2.KeyPair:
         return key_pair_pb2.KeyPair(
             name=self._prefix + row.uuid,
             display_name=row.name,
+            project=marks.project(row.uuid),
             create_time=self._time(row.create_date),
             public_key=row.public_key,
             fingerprint=_fingerprint(row.public_key),
             key_type=key_pair_pb2.KeyPair.KEY_TYPE_SSH,
-            labels=labels,
+            labels={**(marks.labels(row.uuid) or {}), **labels},
         )
 
     async def create_key_pair(self, op: Operation, request: key_pair_pb2.CreateKeyPairRequest) -> key_pair_pb2.KeyPair:

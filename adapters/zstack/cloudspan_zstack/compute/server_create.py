@@ -9,7 +9,7 @@ import base64
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
@@ -42,6 +42,7 @@ NO_NEW_PORT = "ZStack makes the NICs of a new server with it and of no other; na
 class CreateServerOptions(msgspec.Struct, forbid_unknown_fields=True):
     """What only ZStack knows of a new server."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"cpu_num", "memory_mib", "stopped"})
     cpu_num: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     """Virtual CPUs, where no flavor is named."""
     memory_mib: Annotated[int, msgspec.Meta(ge=1)] | None = None

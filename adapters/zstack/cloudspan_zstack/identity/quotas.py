@@ -70,13 +70,17 @@ class _Usages(ZStackSource):
         return Rows([row], [document] if call.full else (), found.unread)
 
     async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
-        own = (await session_of(call).login(call)).account_uuid
+        own = await _listed(call)
         rows: Rows[R] = await self.one(call, kind, own) if query.cursor < own else Rows([])
         return RowPage(rows, more=False, position=lambda _index: own)
 
     async def sweep(self, call: Call, kind: AnyKind[R, M]) -> AsyncIterator[Sequence[R]]:
-        own = (await session_of(call).login(call)).account_uuid
-        yield (await self.one(call, kind, own)).rows
+        yield (await self.one(call, kind, await _listed(call))).rows
+
+
+async def _listed(call: Call) -> str:
+    """Return the uuid of the account whose quota is listed: the caller's if it has one alone, else the credentials'."""
+    return call.caller.project or (await session_of(call).login(call)).account_uuid
 
 
 QUOTAS = Kind(collection="quotas", message=quota_pb2.Quota, row=QuotaRow, source=_Usages("/accounts/quota"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ _LEAST_ADDRESSES = 4
 class CreateSubnetOptions(msgspec.Struct, forbid_unknown_fields=True):
     """Options of CreateSubnet."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"range_type", "ipv6_address_mode"})
     range_type: Literal["Normal", "AddressPool"] = "Normal"
     """An AddressPool gives addresses to VIPs only."""
     ipv6_address_mode: Literal["SLAAC", "Stateful-DHCP", "Stateless-DHCP"] = "Stateful-DHCP"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class CreateVolumeOptions(msgspec.Struct, forbid_unknown_fields=True):
     """Options of CreateVolume; ids are the platform's own."""
 
+    within_project: ClassVar[frozenset[str]] = frozenset({"shareable"})
     primary_storage: str = ""
     """Where to keep it; the data is made at once then, not at the first attachment."""
     host: str = ""

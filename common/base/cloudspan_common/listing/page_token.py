@@ -55,13 +55,18 @@ def effective_page_size(asked: int) -> int:
     return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
-def hash_query(method: str, request: Message) -> bytes:
-    """Return a digest of what a traversal must keep: the method and all of `request` but page size and token."""
+def hash_query(method: str, request: Message, *whose: str) -> bytes:
+    """Return a digest of what a traversal must keep: the method, all of `request` but page size and token, and whose.
+
+    `whose` is what the answer depends on beside the request, such as the caller's project.
+    """
     kept = type(request)()
     kept.CopyFrom(request)
     kept.ClearField("page_size")
     kept.ClearField("page_token")
     said = method.encode() + b"\0" + kept.SerializeToString(deterministic=True)
+    for part in whose:  # each with its length, so that no two of them are written the same
+        said += len(part.encode()).to_bytes(4, "big") + part.encode()
     return hashlib.blake2b(said, digest_size=_HASH_BYTES).digest()
 
 

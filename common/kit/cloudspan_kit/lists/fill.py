@@ -8,11 +8,12 @@ item but measuring its size.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from cloudspan_common import projects
 from cloudspan_common.errors import PlatformFault
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
@@ -43,6 +44,8 @@ Fetch = Callable[[Query], Awaitable[Page[T]]]
 MAX_NATIVE_PAGES = 200
 """A filter that finds next to nothing must end in an answer, not in the caller's deadline."""
 
+_PARTIAL = "the cloud sent rows that can't be read, or can't prove that these are all"
+_NOBODYS = bytes(8)  # the query of tokens that are never given away
 _MIN_SEARCHED = 100
 _ITEM_OVERHEAD = 6  # tag and length of one item within the answer, at most
 _ENVELOPE_BYTES = 64 * 1024  # kept free for token, unreachable and cluster_status
@@ -114,17 +117,59 @@ async def list_page(
     ask = Ask(
         cluster=call.cluster,
         deadline=call.deadline,
-        query_hash=hash_query(method.full_name, request),
+        query_hash=hash_query(method.full_name, request, *_whose(call)),
         page_size=request.page_size,
         page_token=request.page_token,
         filter=Filter.parse(getattr(request, "filter", ""), resource),
         order_by=parse_order(getattr(request, "order_by", ""), sortable),
         show_deleted=getattr(request, "show_deleted", False),
     )
-    listed: Listed[Any] = await fill(lambda query: function(call, query), ask)
+    if call.project:
+        listed = await _of_project(ask, call, function, resource)
+    else:
+        listed = await fill(lambda query: function(call, query), ask)
     if mask is not None:
         listed = replace(listed, items=[mask(item) for item in listed.items])
     return cut_to_fit(listed)
+
+
+def _whose(call: Call) -> Sequence[str]:
+    """What a page token of a caller with a project is bound to beside its query."""
+    return (call.caller.tenant, call.caller.project) if call.caller.project else ()
+
+
+def with_owner(call: Call, resource: Descriptor) -> Call:
+    """Return the call with the fields that tell whose a resource is among those that are read."""
+    return replace(call, fields=call.fields | projects.bound(resource, call.project).fields) if call.fields else call
+
+
+async def _of_project(
+    ask: Ask, call: Call, function: Callable[[Call, Query], Awaitable[Page[Any]]], resource: Descriptor
+) -> Listed[Any]:
+    """Return a page of what the call's project has, and of what is shared with it.
+
+    What was left out may be another's: the answer says that something is missing, and nothing of it.
+    """
+    seen, bound = projects.bound(resource, call.project), with_owner(call, resource)
+    ask = replace(ask, filter=seen.within(ask.filter))
+    listed: Listed[Any] = await fill(lambda query: function(bound, query), ask)
+    items = [item for item in listed.items if seen.shows(item)] if call.full else listed.items
+    return replace(listed, items=items, partial=_PARTIAL if listed.partial or listed.unread else "", unread=())
+
+
+async def everything(
+    call: Call, function: Callable[[Call, Query], Awaitable[Page[Any]]], wanted: Filter
+) -> AsyncIterator[Any]:
+    """Yield all that a list function lists of what is wanted."""
+    token = ""
+    while True:
+        ask = Ask(call.cluster, call.deadline, _NOBODYS, MAX_PAGE_SIZE, token, wanted)
+        listed: Listed[Any] = await fill(lambda query: function(call, query), ask)
+        for item in listed.items:
+            yield item
+        token = listed.next_page_token
+        if not token:
+            return
 
 
 async def fill(fetch: Fetch[T], ask: Ask) -> Listed[T]:

@@ -49,7 +49,7 @@ class Abilities:
     """The functions of one cluster by method, and what is said of each."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._ref = str(cluster.ref)
+        self._ref, self._cluster = str(cluster.ref), cluster
         self.cloud: object = cluster.cloud
         """What the sources of its kinds work with."""
         self._functions: dict[str, Callable[..., Any]] = {}
@@ -130,6 +130,10 @@ class Abilities:
     def has(self, method: contract.Method) -> bool:
         """Whether `function` would return one."""
         return method.full_name in self._functions and self.capability(method).level != ABSENT
+
+    async def own_project(self, call: Call) -> str:
+        """Return the id of the project that the cluster's credentials create in."""
+        return await self._cluster.project(call)
 
     def named(self, name: str) -> Callable[..., Any]:
         """Return the function of that name: `list_volumes`.
@@ -253,8 +257,7 @@ def _reads_of(kind: Kind[Any, Any, Any], who: str) -> tuple[str, str]:
     if getter.response is not kind.message:
         found, expected = kind.message.DESCRIPTOR.name, getter.response.DESCRIPTOR.name
         raise Defect(f"the kind of {who} has the message {found}; a resource of {kind.collection} is a {expected}")
-    lists = next(m for m in contract.methods().values() if m.kind is contract.Kind.LIST and m.item is kind.message)
-    return getter.python_name, lists.python_name
+    return getter.python_name, contract.lister(kind.collection).python_name
 
 
 def _marked(driver: AnyDriver) -> MarkedKind:

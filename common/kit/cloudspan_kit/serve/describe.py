@@ -177,15 +177,17 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             call = Call(cluster=ref, deadline=deadlines.of(context), caller=caller())
             with self._clusters.get(ref, "name") as served:
                 async with call.deadline.scope(f"checking {ref}"):
-                    return _checked(await served.check(call))
+                    return _checked(await served.check(call), call)
 
         return await self._servicer.answered(f"{CLUSTERS}/CheckCluster", context, answer)
 
 
-def _checked(stages: Sequence[Stage]) -> cluster_pb2.CheckClusterResponse:
+def _checked(stages: Sequence[Stage], call: Call) -> cluster_pb2.CheckClusterResponse:
+    """Return the stages; without their words to a caller of one project, since they tell of the credentials' own."""
     response = cluster_pb2.CheckClusterResponse(ok=all(stage.ok for stage in stages))
     for stage in stages:
         kind = _STAGES.get(stage.name, cluster_pb2.CheckClusterResponse.Stage.KIND_OTHER)
-        described = response.stages.add(kind=kind, ok=stage.ok, message=stage.message, reason=stage.reason)
+        described = response.stages.add(kind=kind, ok=stage.ok, reason=stage.reason)
+        described.message = "" if call.project else stage.message
         described.took.FromMicroseconds(round(stage.took_s * 1e6))
     return response

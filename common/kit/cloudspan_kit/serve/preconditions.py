@@ -16,6 +16,8 @@ from cloudspan_common import contract
 from cloudspan_common.errors import Busy, NotFound
 from cloudspan_common.redaction import without_secrets
 from cloudspan_kit.error_context import reading
+from cloudspan_kit.serve import projects
+from cloudspan_kit.serve.error_words import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,6 +59,7 @@ def guarded(
     *,
     is_first: bool,
     must_exist: bool,
+    is_begun: bool = False,
 ) -> Callable[[Operation, Any], Awaitable[Message | None]]:
     """Return `function` with its preconditions checked before it, if this is the operation's first step.
 
@@ -64,15 +67,38 @@ def guarded(
     resource to delete exists is asked where the caller hears it at once (`must_exist`): by a check, which the gateway
     makes before it accepts, and by a call straight at the adapter. Once accepted, a Delete may find that the create it
     preempted has taken the resource back, and is done.
+
+    That the caller's project has what the request names is checked until anything was done (`is_begun`): a first step
+    whose answer was lost may not have checked it.
     """
-    left = [is_first]
+    left, unbegun = [is_first], [not is_begun]
 
     async def checked(op: Operation, request: Any) -> Message | None:
+        must_have = op.call.project and unbegun and unbegun.pop()
+        if must_have and not await _has(op.call, method, request, abilities, must_exist=must_exist):
+            return None  # another's: the function must not see it
         if left.pop() if left else False:
             await _check(op.call, method, request, abilities, must_exist=must_exist)
-        return await function(op, request)
+        async with in_project(op.call, request, abilities):
+            return await function(op, request)
 
     return checked
+
+
+async def _has(call: Call, method: contract.Method, request: Any, abilities: Abilities, *, must_exist: bool) -> bool:
+    """Whether there is anything to do: False for a Delete of what the caller's project does not have, if that is fine.
+
+    Raises:
+        CloudspanError: See `projects.check`.
+    """
+    try:
+        await projects.check(call, method, request, abilities)
+    except NotFound as error:
+        of_itself = error.resource == contract.routed_value(method, request)
+        if not (of_itself and _is_delete(method)) or (must_exist and not request.allow_missing):
+            raise
+        return False
+    return True
 
 
 async def _check(call: Call, method: contract.Method, request: Any, abilities: Abilities, *, must_exist: bool) -> None:
@@ -117,7 +143,7 @@ async def _current(call: Call, method: contract.Method, request: Any, abilities:
         return None
     name = contract.routed_value(method, request)
     with reading(name):
-        return await abilities.function(getter)(call, getter.request(name=name))
+        return await projects.read(call, getter, getter.request(name=name), abilities)
 
 
 async def preview(call: Call, method: contract.Method, request: Any, abilities: Abilities) -> Message:

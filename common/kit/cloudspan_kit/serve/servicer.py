@@ -26,8 +26,9 @@ from cloudspan_kit.cluster import Call
 from cloudspan_kit.engine.step import drive, failed, take_step
 from cloudspan_kit.error_context import located, reading
 from cloudspan_kit.lists import fill as paging
-from cloudspan_kit.serve import preconditions
+from cloudspan_kit.serve import preconditions, projects
 from cloudspan_kit.serve.context import caller
+from cloudspan_kit.serve.error_words import clear_progress, in_project
 from cloudspan_kit.serve.options import read_options
 from cloudspan_kit.values import listed as named
 
@@ -119,7 +120,10 @@ class ContractServicer:
         with served, located(call.cluster):
             function = abilities.function(method)
             check_served(abilities, method, request)
-            async with call.deadline.scope(f"{method.full_name} on {call.cluster}"):
+            async with (
+                call.deadline.scope(f"{method.full_name} on {call.cluster}"),
+                in_project(call, request, abilities),
+            ):
                 if method.kind is contract.Kind.LIST:
                     sortable = abilities.capability(method).sortable
                     listed = await paging.list_page(method, request, call, _observing(function), sortable)
@@ -131,7 +135,7 @@ class ContractServicer:
                         done.response.Pack(await preconditions.preview(call, method, request, abilities))
                     return done
                 with reading(contract.routed_value(method, request)):
-                    resource = await function(call, request)
+                    resource = await projects.read(call, method, request, abilities)
             preconditions.fill_etag(resource)
             _observed(resource)
             masks.apply(getattr(request, "read_mask", None), resource)
@@ -193,10 +197,16 @@ class ContractServicer:
             function = abilities.function(method)
             check_served(abilities, method, request)
         guarded = preconditions.guarded(
-            function, method, abilities, is_first=_is_first(step), must_exist=step.validate_only
+            function,
+            method,
+            abilities,
+            is_first=_is_first(step),
+            must_exist=step.validate_only,
+            is_begun=bool(step.cursor),
         )
         async with call.deadline.scope(f"a step of {step.method} on {call.cluster}"):
             answer = await take_step(guarded, request, step, call, settle_s=served.cluster.settle_s)
+            await clear_progress(answer, call, request, abilities)
             if step.validate_only and not answer.HasField("error"):
                 answer.response.Pack(await preconditions.preview(call, method, request, abilities))
         return answer

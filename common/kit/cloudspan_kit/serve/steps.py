@@ -28,6 +28,7 @@ from cloudspan_kit.engine.markers import installation_prefix
 from cloudspan_kit.engine.run import MIN_WRITE_S
 from cloudspan_kit.engine.step import time_to_drive
 from cloudspan_kit.error_context import located
+from cloudspan_kit.serve import projects
 from cloudspan_kit.serve.context import caller
 from cloudspan_kit.serve.servicer import tags_of
 
@@ -108,8 +109,8 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
         with served:
             async with asyncio.TaskGroup() as group:
                 looks = {
-                    collection: group.create_task(_found(kind, call, prefix))
-                    for collection, kind in served.abilities.marked.items()
+                    collection: group.create_task(_found(served.abilities, collection, call, prefix))
+                    for collection in served.abilities.marked
                 }
         response = step_pb2.ListMarkedResponse()
         for collection, look in looks.items():
@@ -134,7 +135,8 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
             raise Unsupported(f"{ref} finds no {collection!r} by marks; it finds {known}", reason="KIND_UNMARKED")
         with served, located(ref):
             async with call.deadline.scope(f"removing {request.name}"):
-                await _remove_if_marked(kind, call, request, abilities)
+                if await projects.may_remove(call, request.name, collection, abilities):
+                    await _remove_if_marked(kind, call, request, abilities)
         return step_pb2.RemoveMarkedResponse()
 
 
@@ -153,11 +155,13 @@ def _called(
     return call, served
 
 
-async def _found(kind: MarkedKind, call: Call, prefix: str) -> tuple[Sequence[Marked], str]:
+async def _found(abilities: Abilities, collection: str, call: Call, prefix: str) -> tuple[Sequence[Marked], str]:
     """What carries a mark with this prefix, and why that may not be all: one kind must not fail the others."""
     try:
         async with asyncio.timeout(time_to_drive(call)):
-            return [row for row in await kind.find(call, prefix) if row.marker.startswith(prefix)], ""
+            rows = await abilities.marked[collection].find(call, prefix)
+            marked = [row for row in rows if row.marker.startswith(prefix)]
+            return await projects.marked(call, collection, marked, abilities), ""
     except TimeoutError:
         return [], "no answer in the time there was"
     except CloudspanError as error:

@@ -42,7 +42,7 @@ class Servers:
     async def get_server(self, call: Call, request: server_pb2.GetServerRequest) -> server_pb2.Server:
         self.calls.append(call)
         self.logged.append(structlog.contextvars.get_contextvars())
-        return server_pb2.Server(name=request.name)
+        return server_pb2.Server(name=request.name, project=call.project)
 
 
 class Place:

@@ -236,6 +236,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ISSUER_UNREACHABLE: _ClassVar[ErrorReason]
     CONTEXT_REFUSED: _ClassVar[ErrorReason]
     OTHER_PROJECT_OF_POOL: _ClassVar[ErrorReason]
+    SHARED_BY_ALL: _ClassVar[ErrorReason]
+    OPTION_BEYOND_PROJECT: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -466,3 +468,5 @@ BAD_AUTH_CONFIG: ErrorReason
 ISSUER_UNREACHABLE: ErrorReason
 CONTEXT_REFUSED: ErrorReason
 OTHER_PROJECT_OF_POOL: ErrorReason
+SHARED_BY_ALL: ErrorReason
+OPTION_BEYOND_PROJECT: ErrorReason

@@ -22,7 +22,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class KeyPair(_message.Message):
-    __slots__ = ("name", "display_name", "labels", "create_time", "observe_time", "native", "public_key", "fingerprint", "key_type", "user", "etag")
+    __slots__ = ("name", "display_name", "project", "labels", "create_time", "observe_time", "native", "public_key", "fingerprint", "key_type", "user", "etag")
     class KeyType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KEY_TYPE_UNSPECIFIED: _ClassVar[KeyPair.KeyType]
@@ -42,6 +42,7 @@ class KeyPair(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +54,7 @@ class KeyPair(_message.Message):
     ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
+    project: str
     labels: _containers.ScalarMap[str, str]
     create_time: _timestamp_pb2.Timestamp
     observe_time: _timestamp_pb2.Timestamp
@@ -62,7 +64,7 @@ class KeyPair(_message.Message):
     key_type: KeyPair.KeyType
     user: str
     etag: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., public_key: _Optional[str] = ..., fingerprint: _Optional[str] = ..., key_type: _Optional[_Union[KeyPair.KeyType, str]] = ..., user: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., public_key: _Optional[str] = ..., fingerprint: _Optional[str] = ..., key_type: _Optional[_Union[KeyPair.KeyType, str]] = ..., user: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetKeyPairRequest(_message.Message):
     __slots__ = ("name", "view", "read_mask")
