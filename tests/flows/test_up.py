@@ -38,6 +38,24 @@ def test_everything_is_up_within_20_s_and_the_printed_calls_work_as_printed(runn
     assert checked["ok"]
 
 
+def test_with_auth_callers_are_asked_and_an_administrator_is_logged_in(tmp_path):
+    """The printed calls bring its session; without one nothing is answered; a second start goes on with its users."""
+    for _ in range(2):
+        demo = Demo(tmp_path, "--auth", "--no-seed")
+        try:
+            demo.wait_until_ready()
+            platforms = _answer(demo.buf_calls[0])
+            assert [platform["name"] for platform in platforms["platforms"]] == [
+                f"platforms/{tag}" for tag in PLATFORMS
+            ]
+            anonymous = [word for word in demo.buf_calls[0] if "Bearer" not in word]
+            anonymous.remove("-H")
+            refused = subprocess.run(anonymous, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+            assert "unauthenticated" in refused.stderr
+        finally:
+            demo.end()
+
+
 def test_what_it_writes_is_readable_by_its_owner_only(running_demo):
     """Clouds files and signing keys hold credentials, logs and the store what callers sent (issue 9, A.9)."""
     written = {path.name: path.stat().st_mode & 0o777 for path in running_demo.state.rglob("*") if path.is_file()}

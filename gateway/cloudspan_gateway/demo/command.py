@@ -23,19 +23,21 @@ from cloudspan_gateway.demo import demo, folder, plan
 )
 @click.option("--no-seed", is_flag=True, help="Start with empty clouds.")
 @click.option("--fresh", is_flag=True, help="Forget the operations of earlier starts; they are kept otherwise.")
+@click.option("--auth", is_flag=True, help="Have the gateway ask callers who they are, and log an administrator in.")
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
     help="Folder of this demo's files; .state/demo-PORT_BASE of the checkout if not given, "
     "~/.local/state/cloudspan/demo-PORT_BASE without one.",
 )
-def up(port_base: int, *, no_seed: bool, fresh: bool, state: Path | None) -> None:
+def up(port_base: int, *, no_seed: bool, fresh: bool, auth: bool, state: Path | None) -> None:
     """Start a gateway, three adapters and three fake clouds here, until Ctrl-C."""
     os.umask(0o077)  # what it and its children write holds credentials
     try:
         state = state or folder.default_folder(port_base)
         with folder.held(state) as lock:
-            planned = plan.demo(state, port_base, seed=not no_seed, fresh=fresh, id_seed=secrets.token_hex(8))
-            run_service(lambda stop: demo.up(planned, stop, seed=not no_seed, inherited=(lock,)))
+            options = plan.Options(seed=not no_seed, fresh=fresh, auth=auth, id_seed=secrets.token_hex(8))
+            planned = plan.demo(state, port_base, options)
+            run_service(lambda stop: demo.up(planned, stop, options, inherited=(lock,)))
     except CloudspanError as error:
         raise click.ClickException(error.message) from error

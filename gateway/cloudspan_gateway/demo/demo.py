@@ -11,6 +11,7 @@ import click
 from cloudspan import client
 from cloudspan.v1 import flavor_pb2, image_pb2, network_pb2, volume_pb2
 from cloudspan_common.errors import GaveUp, OutOfTime
+from cloudspan_gateway.demo import administrator
 from cloudspan_gateway.demo.launcher import Launcher
 from cloudspan_gateway.demo.sample_calls import Ingredients, as_typed, sample_calls
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from cloudspan_common.names import ClusterRef
-    from cloudspan_gateway.demo.plan import Plan
+    from cloudspan_gateway.demo.plan import Options, Plan
 
 READY_S = 30.0
 _POLL_S = 0.05
@@ -29,13 +30,13 @@ _KEPT = """The operations of earlier starts are kept (--fresh forgets them). The
 anew: what those operations created is gone, and one that was not finished ends with an error or creates it again."""
 
 
-async def up(plan: Plan, stop: asyncio.Event, *, seed: bool, inherited: Sequence[int] = ()) -> None:
+async def up(plan: Plan, stop: asyncio.Event, options: Options, inherited: Sequence[int] = ()) -> None:
     """Run the plan until `stop`, then end all of it.
 
     Args:
         plan: What runs.
         stop: Ends it.
-        seed: Whether there is anything in the clouds at the start.
+        options: What its user chose.
         inherited: Descriptors that the children keep open: the lock of the demo's folder.
 
     Raises:
@@ -45,24 +46,25 @@ async def up(plan: Plan, stop: asyncio.Event, *, seed: bool, inherited: Sequence
     """
     launcher = Launcher(plan, inherited)
     try:
-        await _first_of(launcher.first_death(), _bring_up(launcher, plan, seed=seed), stop.wait())
+        await _first_of(launcher.first_death(), _bring_up(launcher, plan, options), stop.wait())
     finally:
         click.echo("stopping ...", err=True)
         await launcher.stop()
 
 
-async def _bring_up(launcher: Launcher, plan: Plan, *, seed: bool) -> None:
+async def _bring_up(launcher: Launcher, plan: Plan, options: Options) -> None:
     started = time.monotonic()
     if plan.kept and (plan.state / plan.kept).exists():
         click.echo(_KEPT)
     click.echo(f"starting {', '.join(child.name for child in plan.children)}; logs in {plan.state / 'logs'}")
     await launcher.start()
-    async with client.AsyncClient(plan.gateway) as cloud:
+    token = await administrator.logged_in(plan, _printed_by_gateway(plan)) if options.auth else ""
+    async with client.AsyncClient(plan.gateway, token=token) as cloud:
         await asyncio.gather(*(_answering(cloud, cluster) for cluster in plan.clusters))
-        if seed:
+        if options.seed:
             await asyncio.gather(*(_seed(cloud, cluster) for cluster in plan.clusters))
         parts = await _ingredients(cloud, plan.clusters[1])
-    click.echo(_welcome(plan, parts, time.monotonic() - started))
+    click.echo(_welcome(plan, parts, time.monotonic() - started, token))
     await asyncio.Event().wait()
 
 
@@ -117,10 +119,19 @@ async def _ingredients(cloud: client.AsyncClient, cluster: ClusterRef) -> Ingred
     )
 
 
-def _welcome(plan: Plan, parts: Ingredients, took_s: float) -> str:
+def _printed_by_gateway(plan: Plan) -> str:
+    gateway = next(child for child in plan.children if child.name == "gateway")
+    return plan.log_of(gateway).read_text(errors="replace")
+
+
+def _welcome(plan: Plan, parts: Ingredients, took_s: float, token: str) -> str:
     clusters = ", ".join(str(cluster) for cluster in plan.clusters)
     lines = [f"ready after {took_s:.1f} s: gateway {plan.gateway}, metrics http://{plan.metrics}/metrics", clusters]
-    for call in sample_calls(parts):
+    if token:
+        password = plan.state / administrator.PASSWORD_FILE
+        login = f"{as_typed('cloudspan')} login {administrator.USER} --gateway {plan.gateway}"
+        lines += ["", f"# Callers are authenticated; the password of {administrator.USER} is in {password}", login]
+    for call in sample_calls(parts, token):
         lines += ["", f"# {call.title}", call.grpcurl(plan.gateway), call.buf_curl(plan.gateway)]
     lines += ["", "# The same as tables"]
     for words in ("platforms", "clusters", "operations", "check openstack/alpha"):

@@ -23,6 +23,21 @@ _CLOUDS, _ZSTACK_CLOUDS = "clouds.yaml", "zstack.yaml"
 _ZETA = "zeta"
 _TO_METRICS = 3  # from an adapter's port to that of its metrics: 7080 to 7083
 _OPERATIONS, _OPERATIONS_FILES = "operations.db", "operations.*"
+_ADMINISTRATOR_FILES = "administrator.*"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user of `cloudspan up` chooses."""
+
+    seed: bool = True
+    """Whether there is anything in the clouds at the start."""
+    fresh: bool = False
+    """Whether the operations of earlier starts are forgotten."""
+    auth: bool = False
+    """Whether the gateway asks callers who they are."""
+    id_seed: str = "demo"
+    """Of the ids in the fake clouds; another at each start, as no cloud gives an id twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +89,16 @@ class Plan:
         return self.state / "logs" / f"{child.name}.log"
 
 
-def demo(
-    state: Path, base: int = DEFAULT_BASE, *, seed: bool = True, fresh: bool = False, id_seed: str = "demo"
-) -> Plan:
+def demo(state: Path, base: int = DEFAULT_BASE, options: Options | None = None) -> Plan:
     """Return the plan of the demo: a gateway, three adapters, four clusters, three of them fake clouds.
 
     Args:
         state: The demo's own folder.
         base: The gateway's port; the others follow from it.
-        seed: Whether there is anything in the clouds at the start.
-        fresh: Whether the operations of earlier starts are forgotten.
-        id_seed: Of the ids in the fake clouds; another at each start, as no cloud gives an id twice.
+        options: What its user chose.
     """
+    options = options or Options()
+    seed, id_seed = options.seed, options.id_seed
     registry = f"static:{state / _REGISTRY}"
     clouds = {tag: base + 20 + index for index, tag in enumerate(("alpha", "beta"))}
     zeta = base + 22
@@ -99,7 +112,7 @@ def demo(
             _memory(base + 10, registry, seed=seed),
             _adapter("openstack", base + 11, registry, state / _CLOUDS, tuple(clouds)),
             _adapter("zstack", base + 12, registry, state / _ZSTACK_CLOUDS, (_ZETA,)),
-            _gateway(base, registry, state),
+            _gateway(base, registry, state, auth=options.auth),
         ),
         clusters=(
             ClusterRef("memory", "main"),
@@ -112,14 +125,15 @@ def demo(
             _CLOUDS: _clouds_yaml(clouds),
             _ZSTACK_CLOUDS: _zstack_yaml(zeta),
         },
-        forgotten=(_OPERATIONS_FILES,) if fresh else (),
-        kept="" if fresh else _OPERATIONS,
+        forgotten=(_OPERATIONS_FILES, _ADMINISTRATOR_FILES) if options.fresh else (),
+        kept="" if options.fresh else _OPERATIONS,
     )
 
 
-def _gateway(port: int, registry: str, state: Path) -> Child:
+def _gateway(port: int, registry: str, state: Path, *, auth: bool) -> Child:
     where = ("--listen", _local(port), "--metrics", _local(port + 1), "--registry", registry)
-    arguments = (*where, "--database", f"sqlite:{state / _OPERATIONS}", "--drain", "2")
+    callers = ("--auth", "sessions") if auth else ()
+    arguments = (*where, "--database", f"sqlite:{state / _OPERATIONS}", "--drain", "2", *callers)
     return Child("gateway", "cloudspan-gateway", "cloudspan_gateway", arguments, port)
 
 

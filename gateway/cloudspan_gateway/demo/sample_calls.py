@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,14 @@ class Ingredients:
     network: str
 
 
-def sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
-    """Return the five calls; the create is made of `parts`."""
+def sample_calls(parts: Ingredients, token: str = "") -> Iterator[SampleCall]:
+    """Return the five calls; the create is made of `parts`, and all bring the token where there is one."""
+    headers = (f"authorization: Bearer {token}",) if token else ()
+    for call in _sample_calls(parts):
+        yield replace(call, headers=(*headers, *call.headers))
+
+
+def _sample_calls(parts: Ingredients) -> tuple[SampleCall, ...]:
     server = {"display_name": "hello", "flavor": parts.flavor, "image": parts.image}
     interfaces = {"network_interfaces": [{"network": parts.network}]}
     return (

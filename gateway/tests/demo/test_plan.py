@@ -24,11 +24,11 @@ def test_operations_are_kept_unless_a_fresh_start_is_asked_for(tmp_path):
     """With the key that they are encrypted with; nothing else is ever deleted."""
     assert plan.demo(tmp_path).forgotten == ()
     assert plan.demo(tmp_path).kept == "operations.db"
-    assert plan.demo(tmp_path, fresh=True).forgotten == ("operations.*",)
+    assert plan.demo(tmp_path, options=plan.Options(fresh=True)).forgotten == ("operations.*", "administrator.*")
 
 
 def test_no_two_starts_give_the_same_ids_in_the_fake_clouds(tmp_path):
     """An operation of an earlier start must not find another resource under its id."""
-    for child in plan.demo(tmp_path, id_seed="second").children:
+    for child in plan.demo(tmp_path, options=plan.Options(id_seed="second")).children:
         if child.name in ("alpha", "beta", "zeta"):
             assert child.arguments[child.arguments.index("--id-seed") + 1] == f"{child.name}/second"
