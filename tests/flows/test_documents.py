@@ -8,12 +8,15 @@ import subprocess
 import urllib.request
 
 import pytest
+from prometheus_client import generate_latest
 from tests.flows.conftest import gateway, program
 from tests.flows.demo import ROOT, cli
 
 from cloudspan.cli import capability_table
 from cloudspan.v1 import zone_pb2
 from cloudspan_common.config import config_command
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_gateway.app import build
 from cloudspan_gateway.config import GatewayConfig
 from cloudspan_memory.__main__ import MemoryConfig
 from cloudspan_openstack.config import OpenStackConfig
@@ -74,13 +77,20 @@ def test_links_between_documents_lead_somewhere():
             assert (ROOT / document).parent.joinpath(link).exists(), f"{document}: {link}"
 
 
-def test_each_metric_of_the_operators_document_is_served(running_demo):
-    """By the gateway, and by an adapter."""
+@pytest.fixture
+async def metrics_with_auth():
+    config = GatewayConfig(listen="127.0.0.1:0", database="memory:", auth=("sessions",), wait_for_adapters=0)
+    async with build(config, MemoryRegistry()).working() as asking:
+        return generate_latest(asking.metrics.registry).decode()
+
+
+def test_each_metric_of_the_operators_document_is_served(running_demo, metrics_with_auth):
+    """By the gateway, and by an adapter; those of tenants where callers are authenticated."""
     operating = (ROOT / "docs" / "operating.md").read_text()
     for port, names in ((1, "gateway"), (14, "adapter|native")):
         named = re.findall(rf"^\| `(cloudspan_(?:{names})_\w+)`", operating, re.MULTILINE)
         with urllib.request.urlopen(f"http://127.0.0.1:{running_demo.base + port}/metrics", timeout=5) as answer:
-            served = answer.read().decode()
+            served = answer.read().decode() + metrics_with_auth
         assert len(named) > 3
         assert [name for name in named if f"# TYPE {name} " not in served] == []
         assert "cloudspan_build_info{" in served

@@ -343,7 +343,7 @@ _BY_CODE: dict[int, type[CloudspanError]] = {
     cls.code.value[0]: cls
     for cls in (
         InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported,
-        Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
+        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
     )
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import structlog
@@ -24,6 +24,8 @@ from cloudspan_common.request_limits import MAX_REQUEST_BYTES, MAX_STREAMS, Requ
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    Handler = grpc.RpcMethodHandler[Any, Any]
 
 # Answers are cut below 3 MiB; the room above is for adapters of others that don't.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -190,22 +192,43 @@ def _read(path: Path | None, what: str) -> bytes:
         raise PreconditionFailed(f"{what} {path} can't be read: {error.strerror}", reason="TLS_FILES") from error
 
 
+class Guard(Protocol):
+    """Stands before all services of a server. Not an interceptor, which costs a call 30 to 70 us of CPU (measured)."""
+
+    def guarded(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
+        """Return the handler of one call, behind whatever is to be checked before its request is read."""
+        ...
+
+
+class _Guarded(grpc.GenericRpcHandler):
+    def __init__(self, guard: Guard, handlers: grpc.GenericRpcHandler) -> None:
+        self._guard, self._handlers = guard, handlers
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        handler = self._handlers.service(handler_call_details)
+        return None if handler is None else self._guard.guarded(handler, handler_call_details)
+
+
 def new_server(
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
-    *,
-    limits: RequestLimits | None = None,
-    options: Options = (),
+    guards: Sequence[Guard] = (), *, limits: RequestLimits | None = None, options: Options = ()
 ) -> grpc.aio.Server:
     """Return a server with our options; `options` come later and win.
 
-    `limits` bound what its requests take at once, of all services; interceptors stand before them.
+    `limits` bound what its requests take at once, of all services; guards stand before them, the first one outermost.
 
     A request above `MAX_REQUEST_BYTES` never reaches a servicer: gRPC answers RESOURCE_EXHAUSTED, "SERVER: Received
     message larger than max (10485760 vs. 4194304)".
     """
-    made = grpc.aio.server(interceptors=list(interceptors), options=[*SERVER_OPTIONS, *options])
+    made = grpc.aio.server(options=[*SERVER_OPTIONS, *options])
     add, bounded = made.add_generic_rpc_handlers, limits or RequestLimits()
-    made.add_generic_rpc_handlers = lambda handlers: add([bounded.before(each) for each in handlers])  # type: ignore[assignment]
+
+    def behind_all(handlers: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
+        made = bounded.before(handlers)
+        for guard in reversed(guards):
+            made = _Guarded(guard, made)
+        return made
+
+    made.add_generic_rpc_handlers = lambda handlers: add([behind_all(each) for each in handlers])  # type: ignore[assignment]
     made.add_registered_method_handlers = _not_registered  # type: ignore[assignment]
     return made
 

@@ -40,7 +40,7 @@ class WatchedServer:
         self,
         listen: str,
         tls: grpcs.Tls | None = None,
-        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        guards: Sequence[grpcs.Guard] = (),
         *,
         on_restart: Callable[[], None],
     ) -> None:
@@ -49,7 +49,7 @@ class WatchedServer:
         Raises:
             CloudspanError: The address can't be listened on.
         """
-        self._tls, self._interceptors, self._limits = tls, interceptors, RequestLimits()
+        self._tls, self._guards, self._limits = tls, guards, RequestLimits()
         self._server = self._new_server()
         self.port = grpcs.listen(self._server, listen, tls)
         self._on_restart = on_restart
@@ -64,7 +64,7 @@ class WatchedServer:
         return f"<WatchedServer {self._address}>"
 
     def _new_server(self) -> grpc.aio.Server:
-        return grpcs.new_server(self._interceptors, limits=self._limits)
+        return grpcs.new_server(self._guards, limits=self._limits)
 
     async def start(self, add_services: Callable[[grpc.aio.Server], None]) -> None:
         """Serve what `add_services` adds; it is called again for each server that takes the place of another."""

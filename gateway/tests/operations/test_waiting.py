@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from gateway.tests.accesses import TenantAccess
+from gateway.tests.access_by_header import TenantAccess
 from gateway.tests.calls import call
 from gateway.tests.operation_store_suite import intent
 from gateway.tests.operations_for_stores import DONE, PROGRESS, claimed

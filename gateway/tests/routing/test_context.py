@@ -211,12 +211,18 @@ async def _done(_body: bytes, _context: object) -> bytes:
     return DONE.SerializeToString()
 
 
+async def _of_the_project(body: bytes, _context: object) -> bytes:
+    name = server_pb2.GetServerRequest.FromString(body).name
+    return server_pb2.Server(name=name, project=f"{EAST}/projects/p1").SerializeToString()
+
+
 async def test_calls_are_on_behalf_of_their_caller_and_steps_of_whoever_asked_for_the_operation(
     deployment: Any,
 ) -> None:
     """Who, in which tenant, with which roles, on which project; never with the credential that it came by."""
     adapter = await deployment.plug_in()
     adapter.answers[STEP] = _done
+    adapter.answers[GET_SERVER] = _of_the_project
     async with deployment.opened(Guarded, auth=("sessions",)):
         await deployment.keep(
             tenant("acme"), pool("acme", "dev", EAST, project="p1"), binding("acme", "alice", "member", "dev")

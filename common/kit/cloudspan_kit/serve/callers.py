@@ -29,7 +29,7 @@ _GATEWAY_ONLY = frozenset({"cloudspan.adapter.v1.StepService", "cloudspan.adapte
 _OPEN = frozenset({"grpc.health.v1.Health"})
 
 
-class Callers(grpc.aio.ServerInterceptor):
+class Callers:
     """Refuses the calls of those who may not make them."""
 
     def __init__(self, gateway: str, others: Collection[str] = ()) -> None:
@@ -39,16 +39,11 @@ class Callers(grpc.aio.ServerInterceptor):
     def __repr__(self) -> str:
         return f"<Callers: steps {', '.join(self._gateway)}; calls {', '.join(sorted(self._all))}>"
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    def guarded(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
         """Return the method's handler, behind the check of its caller."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method.removeprefix("/")
+        method = details.method.removeprefix("/")
         service = method.partition("/")[0]
-        if handler is None or service in _OPEN:
+        if service in _OPEN:
             return handler
         allowed = self._gateway if service in _GATEWAY_ONLY else self._all
         return behind(handler, lambda context: _check(context, method, allowed))

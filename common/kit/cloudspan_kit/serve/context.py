@@ -10,7 +10,6 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import structlog
 
 from cloudspan_common import errors
@@ -21,7 +20,9 @@ from cloudspan_kit.cluster import NOBODY, Caller
 from cloudspan_kit.serve.callers import behind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
+
+    import grpc
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry.context_keys import ContextKeys
@@ -49,7 +50,7 @@ def caller() -> Caller:
     return _caller.get()
 
 
-class ContextGuard(grpc.aio.ServerInterceptor):
+class ContextGuard:
     """Refuses calls without a valid context once gateways sign them."""
 
     def __init__(self, platform: str, mode: str = AUTO, clock: Clock | None = None) -> None:
@@ -108,23 +109,22 @@ class ContextGuard(grpc.aio.ServerInterceptor):
         """Return what the adapter's description says; empty while no call needs a context."""
         return self._verifying().public_key if self._required else b""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    def guarded(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
         """Return the method's handler, behind the check of its call's context."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method.removeprefix("/")
-        if handler is None or self._mode == OFF or method.startswith(_OPEN):
+        method = details.method.removeprefix("/")
+        if self._mode == OFF or method.startswith(_OPEN):
             return handler
-        metadata: Any = handler_call_details.invocation_metadata or ()
+        metadata: Any = details.invocation_metadata or ()
         sent = {key: value for key, value in metadata if key in _SENT and isinstance(value, str)}
-        if not self._required and CONTEXT in sent:
-            await self._read_on_demand()  # its gateway has just begun to sign
-        return behind(handler, lambda context: self._check(context, method, sent)) if self._required else handler
+        if not self._required and CONTEXT not in sent:
+            return handler
+        return behind(handler, lambda context: self._check(context, method, sent))
 
     async def _check(self, context: Context, method: str, sent: Mapping[str, str]) -> None:
+        if not self._required:
+            await self._read_on_demand()  # its gateway has just begun to sign
+            if not self._required:
+                return
         try:
             _caller.set(await self._verify(method, sent))
         except ValueError as error:
