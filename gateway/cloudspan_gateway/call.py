@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -111,6 +111,8 @@ class Call:
     """Returns the certificate that its caller has shown; a function, as `peer`."""
     request_id: str = ""
     traceparent: str = ""
+    credential: Any = None
+    """What `identity.credentials` has read of the metadata, for those who ask again."""
     principal: Principal = ANONYMOUS
     """Who asks."""
     access: Access = OPEN

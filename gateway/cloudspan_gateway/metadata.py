@@ -5,6 +5,7 @@ Whatever is sent to an adapter gets its metadata from `outgoing`: forwarded call
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -45,6 +46,7 @@ def outgoing(request_id: str, traceparent: str, carried: Metadata = (), tags: Me
     return ((REQUEST_ID, request_id), (TRACEPARENT, traceparent), *carried, *tags)
 
 
+@functools.lru_cache(maxsize=1024)
 def address_of(peer: str) -> str:
     """Return a caller's address without its port, which changes with each connection: `ipv6:%5B::1%5D:50000`, `::1`."""
     kind, _, rest = peer.partition(":")

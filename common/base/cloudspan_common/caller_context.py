@@ -2,7 +2,7 @@
 
 A context is a compact JWS (RFC 7515, EdDSA with Ed25519) in the metadata `x-cloudspan-context`. Signing and verifying
 one cost 125 us together, a tenth of a whole call, so gateways use one for some seconds, for all calls on the same
-behalf to the same platform. What differs from call to call is bound by a proof beside it, an HMAC that costs 4 us:
+behalf to the same platform. What differs from call to call is bound by a proof beside it, a keyed BLAKE2b (RFC 7693):
 its key is agreed on (X25519) by the gateway's published key and the one that the adapter's description names, so that
 these two know it and nobody else. Until a gateway knows the adapter's key it signs a context for each call, with
 everything in it.
@@ -10,8 +10,7 @@ everything in it.
 
 from __future__ import annotations
 
-import base64
-import hmac
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import jwt
@@ -29,6 +28,7 @@ LEEWAY_S = 5
 """How far the clocks of gateway and adapter may be apart."""
 MAX_CHARS = 6144  # gRPC's own limit for all metadata of a call is 8 KiB
 _ALGORITHM, _TYPE = "EdDSA", "cloudspan-context+jwt"
+_PROOF = b"cloudspan proof"
 _PURPOSE = b"cloudspan proof of a call, version 1"
 _CHECKED_HERE = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
 
@@ -118,8 +118,8 @@ def pair_key(own: X25519PrivateKey, other: bytes, gateway: bytes) -> bytes:
 def proof(key: bytes, context: str, number: int, bound: Bound) -> str:
     """Return what proves that the call `bound` was sent, as its `number`th, by who shares `key`."""
     text = f"{number}\n{bound.method}\n{bound.request_id}\n{bound.traceparent}\n{context}"
-    mac = hmac.digest(key, text.encode(), "sha256")  # by name: in C, without an object
-    return f"{number}.{base64.urlsafe_b64encode(mac).decode()}"
+    # Python's own BLAKE2: OpenSSL's HMAC took 25 to 37 us of a call between other work, 2 us in a loop (measured).
+    return f"{number}.{hashlib.blake2b(text.encode(), key=key, digest_size=16, person=_PROOF).hexdigest()}"
 
 
 def number_of(text: str) -> int:

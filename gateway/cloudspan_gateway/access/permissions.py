@@ -24,6 +24,7 @@ VERBS: Mapping[Permission, str] = MappingProxyType({
     Permission.PERMISSION_ADMINISTER: "administer",
 })  # fmt: skip
 ADMINISTER = VERBS[Permission.PERMISSION_ADMINISTER]
+_OPERATE = Permission.PERMISSION_OPERATE  # looked up once: the enum does it in Python
 _BY_VERB = {verb: permission for permission, verb in VERBS.items()}
 _METHOD = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+/[A-Za-z_]\w*", re.ASCII)
 _MAX_CHARS = 256
@@ -41,7 +42,7 @@ _PERMISSIONS = {
 
 def permission_of(path: str) -> Permission:
     """Return what a method needs: `/cloudspan.v1.ServerService/GetServer`; of one beyond the contract, to operate."""
-    return _PERMISSIONS.get(path, Permission.PERMISSION_OPERATE)
+    return _PERMISSIONS.get(path, _OPERATE)
 
 
 def split(word: str) -> tuple[Permission, str]:

@@ -48,6 +48,8 @@ class _Reach:
     """Of the pools that have it and agree on its project; none for a cluster that does not exist for the caller."""
     permissions: Permissions
     project: str = ""
+    limits: tuple[tuple[str, Limits], ...] = ()
+    """The tenant's, and those of the pool by which it is reached."""
 
 
 _OUT_OF_REACH = _Reach((), NOTHING)
@@ -152,8 +154,7 @@ class TenantAccess:
     def limits(self, ref: ClusterRef | None = None) -> Sequence[tuple[str, Limits]]:
         if ref is None:
             return self._limits
-        found = ((grant.pool.name, grant.pool.limits) for grant in self._reach(ref).grants[:1])
-        return (*self._limits, *(each for each in found if each[1].ListFields()))
+        return self._reach(ref).limits
 
     def _sees_cluster(self, ref: ClusterRef) -> bool:
         return bool(self._reach(ref).grants)
@@ -168,7 +169,10 @@ class TenantAccess:
         if found is None:
             if len(self._reached) >= _MAX_KNOWN:
                 self._reached.clear()
-            found = self._reached[ref] = self._found(ref)
+            found = self._found(ref)
+            pools = ((grant.pool.name, grant.pool.limits) for grant in found.grants[:1])
+            limits = (*self._limits, *(pool for pool in pools if pool[1].ListFields()))
+            found = self._reached[ref] = replace(found, limits=limits)
         return found
 
     def _found(self, ref: ClusterRef) -> _Reach:

@@ -29,6 +29,12 @@ def credential_of(call: Call) -> Credential | None:
     Raises:
         Unauthenticated: It brings several, an empty one, or one that is not a bearer token.
     """
+    if call.credential is None:
+        call.credential = _read(call)
+    return call.credential
+
+
+def _read(call: Call) -> Credential | None:
     found = [(key, value) for key, value in call.metadata if key in (AUTHORIZATION, X_AUTH_SESSION)]
     if not found:
         return None

@@ -8,7 +8,9 @@ session is announced to every gateway, which then looks again at the next call.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -76,6 +78,8 @@ class Sessions:
         self._database = database
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()  # the last used at the end
+        self._key = os.urandom(32)
+        self._digests: dict[bytes, str] = {}
         self._wanted: set[str] = set()
         self._turn = asyncio.Lock()
         self._heard = 0
@@ -118,8 +122,10 @@ class Sessions:
         token = token_of(call)
         if token is None:
             return None
-        digest = _digest_if_ours(token)
-        found = await self._find(digest)
+        digest = self._digest(token)
+        known = self._known.get(digest)
+        # Without a coroutine for those who called a moment ago: nearly all of them.
+        found = known if known is not None and self._is_good(known) else await self._find(digest)
         if found is None:
             text = "the session has ended, or its token is not one of this installation; log in again"
             raise Unauthenticated(f"{text}: `cloudspan login`, or SessionService.CreateSession")
@@ -132,7 +138,7 @@ class Sessions:
         Raises:
             Unreachable: As in `authenticate`.
         """
-        found = await self._find(_digest_if_ours(token))
+        found = await self._find(self._digest(token))
         if found is None:
             return None
         shown = session_pb2.Session()
@@ -174,15 +180,35 @@ class Sessions:
 
     # -------------------------------------------------------------- looking up
 
+    def _digest(self, token: str) -> str:
+        """Return the digest of a token; empty for what can't be one, which is not worth a read.
+
+        OpenSSL's SHA-256 took 15 us of a call between other work (measured): those of late are found by another digest,
+        under a key of this process alone, so that no token is kept.
+        """
+        if len(token) != TOKEN_CHARS or not token.startswith(PREFIX):
+            return ""
+        place = hashlib.blake2b(token.encode(), key=self._key, digest_size=16).digest()
+        found = self._digests.get(place)
+        if found is None:
+            if len(self._digests) >= MOST_KNOWN:
+                self._digests.clear()
+            found = self._digests[place] = digest_of(token)
+        return found
+
     async def _find(self, digest: str) -> _Known | None:
         if not digest:
             return None
         found = self._known.get(digest)
         if found is None or not self._is_fresh(found):
             found = await self._looked_up(digest)
-        if found is None or not self.lifetime.lasts(found.used_time, found.expire_time, self._clock.now()):
-            return None
-        return found
+        return found if found is not None and self._lasts(found) else None
+
+    def _is_good(self, found: _Known) -> bool:
+        return self._is_fresh(found) and self._lasts(found)
+
+    def _lasts(self, found: _Known) -> bool:
+        return self.lifetime.lasts(found.used_time, found.expire_time, self._clock.now())
 
     def _note_use(self, digest: str, found: _Known) -> None:
         now = self._clock.now()
@@ -256,11 +282,6 @@ class Sessions:
     def _hear(self, announced: str | None) -> None:
         if announced is None or announced == ENDED:
             self._heard += 1  # nothing that was read before counts
-
-
-def _digest_if_ours(token: str) -> str:
-    """Return the digest of a token; empty for what can't be one, which is not worth a read."""
-    return digest_of(token) if len(token) == TOKEN_CHARS and token.startswith(PREFIX) else ""
 
 
 def token_of(call: Call) -> str | None:

@@ -65,7 +65,7 @@ class Audit:
     async def __call__(self, call: Call, proceed: Proceed) -> Answer:
         # What is not in the contract is a service that only some adapter knows: it may change anything. Those of gRPC,
         # which no adapter may bring, change nothing.
-        kind = self._types.get(call.path, None if call.path.startswith(_GRPC) else Type.TYPE_MUTATION)
+        kind = self._types[call.path] if call.path in self._types else _type_beyond(call.path)
         if kind is not None:
             call.event = Event(kind, 0.0, method=call.path[1:])
         try:
@@ -152,6 +152,10 @@ class Audit:
         """Write what nobody waits for any more."""
         if self._left_behind:
             await asyncio.wait(self._left_behind)
+
+
+def _type_beyond(path: str) -> Type | None:
+    return None if path.startswith(_GRPC) else Type.TYPE_MUTATION
 
 
 def _type_of(method: contract.Method) -> Type | None:

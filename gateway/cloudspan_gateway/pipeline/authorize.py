@@ -11,6 +11,8 @@ from cloudspan_common.contract import Permission
 from cloudspan_gateway.access.permissions import permission_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from cloudspan_gateway.call import Answer, Call
     from cloudspan_gateway.pipeline.stages import Proceed
     from cloudspan_gateway.routing.router import Router
@@ -24,7 +26,8 @@ class Authorize:
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
+    def __call__(self, call: Call, proceed: Proceed) -> Awaitable[Answer]:
+        """Return what `proceed` returns; no coroutine of its own, which costs a call some microseconds."""
         permission = permission_of(call.path)
         if permission not in _OWN_CREDENTIAL:
             ref = call.target.ref
@@ -32,4 +35,4 @@ class Authorize:
                 # A cluster outside of the caller's pools: refused as one that nothing has, before any permission.
                 self._router.check_known(ref, call.access)
             call.access.require(permission, call.path[1:], ref)
-        return await proceed(call)
+        return proceed(call)

@@ -10,6 +10,8 @@ from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, OWN, REQUEST
 from cloudspan_gateway.pipeline.unknown_metadata import is_unknown, warnings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from cloudspan_gateway.call import Answer, Call
     from cloudspan_gateway.pipeline.stages import Proceed
 
@@ -24,7 +26,7 @@ def _can_be_sent(key: str, value: str | bytes) -> bool:
     return key.endswith("-bin") or (isinstance(value, str) and _SENDABLE.fullmatch(value) is not None)
 
 
-async def add_context(call: Call, proceed: Proceed) -> Answer:
+def add_context(call: Call, proceed: Proceed) -> Awaitable[Answer]:
     """Read what the caller says of itself; make what it left out."""
     request_id, traceparent = "", None
     tags: dict[str, str] = {}
@@ -45,4 +47,4 @@ async def add_context(call: Call, proceed: Proceed) -> Answer:
     call.tags = tags
     call.request_id = request_id if _GOOD_ID.fullmatch(request_id) else telemetry.new_request_id()
     call.traceparent = telemetry.traceparent(traceparent)
-    return await proceed(call)
+    return proceed(call)

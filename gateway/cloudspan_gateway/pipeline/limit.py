@@ -15,6 +15,8 @@ from cloudspan_gateway.access.access import EVERY_TENANT
 from cloudspan_gateway.access.limits import TENANTS, CallUsage, CountedMessages, Limit, TenantLimit
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.access.limits import Counters
     from cloudspan_gateway.call import Answer, Call
@@ -25,10 +27,7 @@ log = get_logger(__name__)
 RETRY_S, MAX_RETRY_S = 1.0, 30.0
 _AT_ONCE = 10
 """So many refusals of one tenant within a second or so are answered at once."""
-_LATER_S, MAX_LATER_S = (
-    0.05,
-    1.0,
-)  # 0.05, 0.1, ... 1 s from the 31st on: 100 callers that never pause are 100 calls a second
+_LATER_S, MAX_LATER_S = 0.05, 1.0  # 0.05, 0.1, ... 1 s from the 31st on: 100 callers without pauses call 100 times a s
 MAX_WAITING, MAX_WAITING_OF_ONE = 2_000, 200
 """Refused calls that are answered later, of the 10 000 that a gateway takes."""
 _MAX_WAITING_BYTES = 64 * 1024  # what a call sent is kept until it ends, of 64 MiB for all
@@ -78,13 +77,13 @@ class Limits:
         if not isinstance(call.payload, bytes):
             call.payload = CountedMessages(usage, call.payload)
 
-    async def of_pool(self, call: Call, proceed: Proceed) -> Answer:
+    def of_pool(self, call: Call, proceed: Proceed) -> Awaitable[Answer]:
         """Count a call for the pool by which it reaches its cluster; proceed unless that uses as much as it may."""
         usage, ref = call.usage, call.target.ref
         if usage is not None and ref is not None:
             for name, limits in call.access.limits(ref):
                 usage.begin(name, limits)
-        return await proceed(call)
+        return proceed(call)
 
     async def _refuse(self, call: Call, error: TenantLimit, *, at_once: bool) -> None:
         lately = self.counters.refused(error)

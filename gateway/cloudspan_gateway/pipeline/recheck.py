@@ -12,7 +12,7 @@ from cloudspan_common.clock import finished
 from cloudspan_common.errors import CloudspanError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Answer, Call
@@ -35,9 +35,12 @@ class Recheck:
         self._streams = streams
         self._clock = clock
 
-    async def __call__(self, call: Call, proceed: Proceed) -> Answer:
+    def __call__(self, call: Call, proceed: Proceed) -> Awaitable[Answer]:
         if not self._streams(call.path) or not call.principal.authenticated:
-            return await proceed(call)
+            return proceed(call)
+        return self._watched(call, proceed)
+
+    async def _watched(self, call: Call, proceed: Proceed) -> Answer:
         answering = asyncio.ensure_future(proceed(call))
         try:
             while not await finished(self._clock, answering, EACH_S):

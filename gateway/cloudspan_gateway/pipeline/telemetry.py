@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _QUIET = frozenset({
 })  # fmt: skip
 
 _KNOWN = frozenset(method.path for method in contract.methods().values())
+
+_masked = functools.lru_cache(maxsize=1024)(masked_text)
 
 log = get_logger(__name__)
 
@@ -71,7 +74,7 @@ def _fields(call: Call, took_s: float) -> dict[str, str | int | float]:
     return {
         "method": call.path[1:] if call.path in _KNOWN else masked_text(call.path[1:]),
         "caller": call.principal.subject,
-        "tenant": masked_text(call.access.tenant) if call.access.tenant else "",
+        "tenant": _masked(call.access.tenant),
         "platform": ref.platform if ref else "",
         "cluster": ref.cluster if ref else "",
         "code": call.code.name,

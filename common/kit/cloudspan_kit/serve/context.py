@@ -116,8 +116,18 @@ class ContextGuard:
             return handler
         metadata: Any = details.invocation_metadata or ()
         sent = {key: value for key, value in metadata if key in _SENT and isinstance(value, str)}
-        if not self._required and CONTEXT not in sent:
+        context = sent.get(CONTEXT)
+        if not self._required and context is None:
             return handler
+        # gRPC asks for the handler in the call's own task. What needs no wait is done here: a coroutine more costs.
+        verifier = self._verifier
+        if verifier is not None and context is not None and verifier.has_verified(context):
+            try:
+                _caller.set(verifier.verify(method, sent, self._clock.now()))
+            except ValueError:
+                pass  # it is refused in words below
+            else:
+                return handler
         return behind(handler, lambda context: self._check(context, method, sent))
 
     async def _check(self, context: Context, method: str, sent: Mapping[str, str]) -> None:

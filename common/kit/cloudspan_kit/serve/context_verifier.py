@@ -43,7 +43,8 @@ class NumberWindow:
         if ahead <= -_WINDOW or (ahead <= 0 and self._used[number % _WINDOW]):
             return False
         if ahead > 0:
-            self._forget(ahead)
+            if ahead > 1:
+                self._forget(ahead)
             self._last = number
         self._used[number % _WINDOW] = 1
         return True
@@ -99,6 +100,11 @@ class ContextVerifier:
                 self._keys[kid] = _Key(found[kid], self._own)
             except ValueError as error:
                 log.warning("a gateway's key can't be used", kid=kid, why=str(error))
+
+    def has_verified(self, context: str) -> bool:
+        """Whether a context was met before, and its key is known."""
+        known = self._verified.get(context)
+        return known is not None and known.kid in self._keys
 
     def knows_key_of(self, context: str) -> bool:
         """Whether a context says that it is signed by a key that is known.
@@ -165,6 +171,6 @@ def _number(claims: Claims, bound: Bound, key: _Key, context: str, given: str) -
             raise ValueError("it is for another call")
         return claims.number
     number = number_of(given)
-    if not hmac.compare_digest(given.encode(), proof(key.pair, context, number, bound).encode()):
+    if not given.isascii() or not hmac.compare_digest(given, proof(key.pair, context, number, bound)):
         raise ValueError("its proof is forged, or for another call or another instance")
     return number
