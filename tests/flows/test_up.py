@@ -23,6 +23,15 @@ def demo(tmp_path):
     made.end()
 
 
+@pytest.fixture
+def demo_with_auth(tmp_path):
+    """One that asks callers who they are."""
+    made = Demo(tmp_path, "--auth", "--no-seed")
+    made.wait_until_ready()
+    yield made
+    made.end()
+
+
 def test_everything_is_up_within_20_s_and_the_printed_calls_work_as_printed(running_demo):
     """Five calls in each form; each buf call exits with 0 and answers what its title promises."""
     assert running_demo.ready_s < 20
@@ -38,22 +47,14 @@ def test_everything_is_up_within_20_s_and_the_printed_calls_work_as_printed(runn
     assert checked["ok"]
 
 
-def test_with_auth_callers_are_asked_and_an_administrator_is_logged_in(tmp_path):
-    """The printed calls bring its session; without one nothing is answered; a second start goes on with its users."""
-    for _ in range(2):
-        demo = Demo(tmp_path, "--auth", "--no-seed")
-        try:
-            demo.wait_until_ready()
-            platforms = _answer(demo.buf_calls[0])
-            assert [platform["name"] for platform in platforms["platforms"]] == [
-                f"platforms/{tag}" for tag in PLATFORMS
-            ]
-            anonymous = [word for word in demo.buf_calls[0] if "Bearer" not in word]
-            anonymous.remove("-H")
-            refused = subprocess.run(anonymous, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
-            assert "unauthenticated" in refused.stderr
-        finally:
-            demo.end()
+def test_with_auth_callers_are_asked_and_an_administrator_is_logged_in(demo_with_auth):
+    """The printed calls bring its session; without one nothing is answered."""
+    names = [platform["name"] for platform in _answer(demo_with_auth.buf_calls[0])["platforms"]]
+    assert names == [f"platforms/{tag}" for tag in PLATFORMS]
+    anonymous = [word for word in demo_with_auth.buf_calls[0] if "Bearer" not in word]
+    anonymous.remove("-H")
+    refused = subprocess.run(anonymous, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert "unauthenticated" in refused.stderr
 
 
 def test_what_it_writes_is_readable_by_its_owner_only(running_demo):
