@@ -22,6 +22,8 @@ from cloudspan.client import (
 from cloudspan.v1 import cluster_pb2, common_pb2, network_pb2, server_pb2, volume_pb2
 from cloudspan_openstack_fake import Body, Kind
 
+pytestmark = pytest.mark.faults
+
 Status = common_pb2.ClusterStatus
 SERVERS = r"^/v2\.1/servers"
 

@@ -12,6 +12,8 @@ from tests.harness.openstack import fake, ref, serving
 from cloudspan.v1 import key_pair_pb2, network_pb2, operation_pb2, subnet_pb2, volume_pb2
 from cloudspan_openstack_fake import Body, Kind
 
+pytestmark = pytest.mark.faults
+
 SETTLE_S = 1.0
 LATE_S = 0.4
 GIB = 1024**3

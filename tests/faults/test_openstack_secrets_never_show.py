@@ -18,6 +18,8 @@ from cloudspan.client import AsyncClient, CloudspanError, waiting
 from cloudspan.v1 import cluster_pb2, server_pb2
 from cloudspan_openstack_fake import Body, FakeCloud, Kind
 
+pytestmark = pytest.mark.faults
+
 # Three bytes each, so that base64 keeps its shape wherever it stands in a longer text.
 PASSWORD = "canary-pw-5fd1"
 USER_DATA = "canary-userdata-77b0c2aa"
