@@ -42,7 +42,9 @@ def judge(intent: Intent, others: Iterable[Row]) -> Verdict:
     Raises:
         Busy: It does not; the message names the one that stands in its way.
     """
-    met = sorted(others, key=lambda row: row.sequence)
+    # A name in another project is not what this caller means by it: its operation ends without having found anything,
+    # and must neither end what others do there nor learn of it.
+    met = sorted((row for row in others if row.intent.project == intent.project), key=lambda row: row.sequence)
     if _concurrency(intent.method) == Concurrency.CONCURRENCY_PREEMPTING:
         return _preempting(intent, met)
     waits_for = ""

@@ -51,6 +51,15 @@ def test_attachments_run_beside_each_other() -> None:
     assert judge(asked("DetachVolume", SERVER, VOLUME), [attach]) == Verdict(waits_for=attach.intent.id)
 
 
+@pytest.mark.parametrize("method", ["StartServer", "DeleteServer"])
+def test_operations_of_another_project_neither_give_way_nor_show(method: str) -> None:
+    """Two tenants on one cluster, each with a project of its own: the name is nothing of the other one's."""
+    start = under_way("StartServer", SERVER)
+    theirs = dataclasses.replace(start, intent=dataclasses.replace(start.intent, project="theirs", tenant="acme"))
+    mine = dataclasses.replace(asked(method, SERVER), project="mine", tenant="globex", caller="users/mallory")
+    assert judge(mine, [theirs]) == Verdict()
+
+
 def test_the_queue_is_in_the_order_of_acceptance() -> None:
     """Behind the last of those that name the volume."""
     rows = [under_way("AttachVolume", SERVER, VOLUME, sequence=n) for n in (3, 1, 2)]
