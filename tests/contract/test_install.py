@@ -77,7 +77,9 @@ def checkout(tmp_path_factory):
     made = Checkout(tmp_path_factory.mktemp("install") / "checkout")
     code, printed = made.make()
     assert code == 0, printed
-    assert [line.partition(" with ")[0] for line in printed.splitlines()][:3] == [
+    # On a busy machine a step that takes long says so again.
+    steps = [line.partition(" with ")[0] for line in printed.splitlines() if not line.startswith("  still ")]
+    assert steps[:3] == [
         "making .venv", "installing uv 0.13.9 ...", "installing the packages of uv.lock ...",
     ]  # fmt: skip
     assert printed.splitlines()[-1].startswith(".venv is ready after ")
