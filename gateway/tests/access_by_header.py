@@ -23,6 +23,8 @@ class TenantAccess:
     clusters: frozenset[str] | None = None
     """Names of those that it sees; None for all."""
     roles: tuple[str, ...] = ("member",)
+    only: str = ""
+    """The project of every cluster that it may touch; empty for all of them."""
 
     def view(self, snapshot: Any) -> Any:
         return snapshot
@@ -42,7 +44,7 @@ class TenantAccess:
         return mine and (ref is None or self.clusters is None or str(ref) in self.clusters)
 
     def project(self, ref: ClusterRef) -> str:
-        return ""
+        return self.only
 
     def limits(self, ref: ClusterRef | None = None) -> tuple[()]:
         return ()

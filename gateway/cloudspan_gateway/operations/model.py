@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from google.protobuf import any_pb2
 
     from cloudspan_common.names import ClusterRef
+    from cloudspan_gateway.access.access import Access
 
 Phase = operation_pb2.OperationMetadata.Phase
 CancelOutcome = operation_pb2.OperationMetadata.CancelOutcome
@@ -72,6 +73,12 @@ class Intent:
     def request_keys(self) -> tuple[str, ...]:
         """The same, and without the tenant, as operations were kept before callers were authenticated."""
         return tuple(dict.fromkeys((self.request_key, self.request_id)))
+
+    def exists_for(self, access: Access) -> bool:
+        """Whether a caller may know of it: of its own tenant, on a cluster that it has, in its project there."""
+        if not access.sees(self.tenant, self.cluster):
+            return False
+        return access.project(self.cluster) in ("", self.project)
 
     @property
     def behalf(self) -> Behalf:

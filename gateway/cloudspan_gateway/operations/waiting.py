@@ -68,7 +68,7 @@ async def without_others(store: OperationStore, rows: Sequence[Row], access: Acc
     if not named or access.sees(EVERY_TENANT):
         return rows
     found = await store.find(sorted(named))
-    known = {other.intent.id for other in found if access.sees(other.intent.tenant, other.intent.cluster)}
+    known = {other.intent.id for other in found if other.intent.exists_for(access)}
     return [_only_naming(row, known) for row in rows]
 
 

@@ -229,10 +229,10 @@ class _Listing:
 
     def shows(self) -> Callable[[Row], bool]:
         """Return what says of a row whether it is shown."""
-        matches, sees, everything = predicate(self.wanted), self.access.sees, self.wanted.is_empty
+        matches, access, everything = predicate(self.wanted), self.access, self.wanted.is_empty
 
         def shown(row: Row) -> bool:
-            return sees(row.intent.tenant, row.intent.cluster) and (everything or matches(metadata_of(row)))
+            return row.intent.exists_for(access) and (everything or matches(metadata_of(row)))
 
         return shown
 
@@ -251,7 +251,7 @@ async def visible(store: OperationStore, name: str, permission: Permission, call
 
 
 def _check_visible(row: Row, permission: Permission, call: Call) -> None:
-    if not call.access.sees(row.intent.tenant, row.intent.cluster):
+    if not row.intent.exists_for(call.access):
         raise not_there(row.intent.id)
     call.access.require(permission, call.path[1:], row.intent.cluster)
 

@@ -122,10 +122,13 @@ class OrphanService:
         Those of its own tenant's; what an unknown operation made is nobody's, and exists for who sees all tenants.
         """
         found = await self._store.find(sorted({mark.operation_id for mark in marks}))
-        tenants = {row.intent.id: row.intent.tenant for row in found}
-        sees = call.access.sees
-        seen = [mark for mark in marks if sees(tenants.get(mark.operation_id, EVERY_TENANT), ref)]
-        return seen, {row.intent.id: row for row in found}
+        rows = {row.intent.id: row for row in found}
+
+        def seen(mark: _Mark) -> bool:
+            row = rows.get(mark.operation_id)
+            return call.access.sees(EVERY_TENANT, ref) if row is None else row.intent.exists_for(call.access)
+
+        return [mark for mark in marks if seen(mark)], rows
 
 
 def _orphans(marks: Sequence[_Mark], rows: Mapping[str, Row]) -> list[orphan_pb2.Orphan]:

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 _TENANT_FIELDS = frozenset({"display_name", "limits", "disabled"})
 _POOL_FIELDS = frozenset({"display_name", "clusters", "limits"})
-_MAX_PROJECT_CHARS = 256
 
 
 class TenantService:

@@ -26,7 +26,9 @@ async def running() -> AsyncIterator[Deployment]:
     async with deployment(memory_cluster()) as opened:
         lacking = TenantAccess("acme", lacks=frozenset({Permission.PERMISSION_OPERATE, Permission.PERMISSION_DELETE}))
         elsewhere = TenantAccess("acme", clusters=frozenset({"platforms/memory/clusters/other"}))
-        authenticating(opened.gateway, ByHeader({"users/viewer": lacking, "users/elsewhere": elsewhere}))
+        other_project = TenantAccess("acme", only="other")
+        accesses = {"users/viewer": lacking, "users/elsewhere": elsewhere, "users/apart": other_project}
+        authenticating(opened.gateway, ByHeader(accesses))
         yield opened
 
 
@@ -61,9 +63,9 @@ async def ask(running: Deployment, verb: str, name: str, metadata) -> None:
         await getattr(running.client.operations, f"{verb}Operation")(CALLS[verb](name=name), metadata=metadata)
 
 
-@pytest.mark.parametrize("who", ["bob@umbrella", "elsewhere@acme"])
+@pytest.mark.parametrize("who", ["bob@umbrella", "elsewhere@acme", "apart@acme"])
 async def test_an_operation_that_is_not_ones_own_is_not_there(running: Deployment, who: str) -> None:
-    """Another tenant's, or one on a cluster that the caller does not have: the same words as for one that never was."""
+    """Another tenant's, or one on a cluster or in a project that the caller does not have: as one that never was."""
     operation = await created(running)
     never = f"operations/{uuid.uuid4()}"
     for verb in CALLS:
