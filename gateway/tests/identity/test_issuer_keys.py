@@ -293,6 +293,7 @@ async def test_short_rsa_keys_are_left_out(keys, issuer):
     with pytest.warns(SecurityWarning):
         issuer.rotate("short", issuers.new_rsa("short", 1024))
     await unknown(keys, "short")
+    assert keys.known("short") is None
 
 
 async def test_an_issuer_over_https_must_show_a_certificate_that_is_known(tmp_path, clock):

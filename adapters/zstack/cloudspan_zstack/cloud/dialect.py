@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from cloudspan_kit import unreadable
-from cloudspan_zstack.cloud.errors import ends_session, error_chain
+from cloudspan_zstack.cloud.errors import error_chain, refuses_session
 from cloudspan_zstack.cloud.signing import Login
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Dialect:
 
     def refuses_token(self, request: NativeRequest, answer: Answer) -> bool:
         """A poll's error is the job's, and the job has used up its uuid: that is for whoever sent it."""
-        return request.template != JOB_PATH and answer.status == 503 and ends_session(answer)
+        return request.template != JOB_PATH and answer.status == 503 and refuses_session(answer)
 
     def request_id(self, request: NativeRequest, answer: Answer) -> str:
         """The job's uuid; a read has none."""

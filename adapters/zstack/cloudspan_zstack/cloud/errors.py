@@ -26,7 +26,7 @@ from cloudspan_common.errors import (
 )
 from cloudspan_common.redaction import masked_text
 from cloudspan_kit import cloud_words, page_words
-from cloudspan_zstack.cloud.error_rules import ADVICE, BUSINESS, PLAIN, UNMAPPED, LostJob, Rule, SessionEnded
+from cloudspan_zstack.cloud.error_rules import ADVICE, BUSINESS, PLAIN, UNMAPPED, WRONG_KEY, LostJob, Rule, SessionEnded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,10 +106,13 @@ def error_chain(answer: Answer) -> list[Link]:
     return _links(found) if isinstance(found, dict) else []
 
 
-def ends_session(answer: Answer) -> bool:
-    """Whether a business answer says that the session is no good; a wrong access key would be so with any."""
+def refuses_session(answer: Answer) -> bool:
+    """Whether a business answer says that the session, or the access key that a login found good, is so no more."""
     chain = error_chain(answer)
-    return bool(chain) and issubclass(_by_chain(chain)[0].error, SessionEnded)
+    if not chain:
+        return False
+    rule, _ = _by_chain(chain)
+    return rule.pattern == WRONG_KEY or issubclass(rule.error, SessionEnded)
 
 
 def bad(field: str, text: str, reason: str = "") -> InvalidRequest:

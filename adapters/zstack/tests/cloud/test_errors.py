@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from cloudspan_common import errors as e
 from cloudspan_kit.http.transport import Answer, RequestInfo
 from cloudspan_zstack.cloud.error_rules import DuplicateJob, LostJob, SessionEnded
-from cloudspan_zstack.cloud.errors import Catalogue, ends_session
+from cloudspan_zstack.cloud.errors import Catalogue, refuses_session
 
 # Errors that a management node answered, some with its default texts, which are Chinese, some configured for English.
 _RECORDED = json.loads((Path(__file__).parents[1] / "data" / "errors.json").read_text("utf-8"))
@@ -87,7 +87,7 @@ def test_the_end_of_a_job_is_never_something_to_wait_for(code):
 def test_a_new_name_of_the_ended_session_is_known():
     """Newer releases say it beside an old code."""
     document = {"error": {"code": "SYS.1000", "globalErrorCode": "ORG_ZSTACK_IDENTITY_10020"}}
-    assert ends_session(Answer(503, {}, json.dumps(document).encode()))
+    assert refuses_session(Answer(503, {}, json.dumps(document).encode()))
 
 
 def test_an_error_that_no_row_knows_is_counted():

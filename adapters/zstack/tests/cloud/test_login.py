@@ -113,6 +113,45 @@ async def test_a_wrong_access_key_is_refused_credentials(make_bench):
     assert bench.cluster.describe().state == cluster_pb2.Cluster.STATE_LOGIN_REFUSED
 
 
+def _access_keys(cloud):
+    """Two keys of one account, as entries of a clouds file, and the row of the first."""
+    key, secret = cloud.control.access_key()
+    [row] = cloud.store.access_keys.where(AccessKeyID=key)
+    made = cloud._building.tools.sessions.new_key(row["accountUuid"], row["accountUuid"])
+    pairs = ((key, secret), (made["AccessKeyID"], made["AccessKeySecret"]))
+    return [{"access_key_id": one, "access_key_secret": other} for one, other in pairs], row
+
+
+async def test_an_access_key_that_is_disabled_shows_and_is_not_tried_for_ever(make_bench, cloud):
+    """It was good at the login, so one more is tried, and then none for a while."""
+    (entry, _), row = _access_keys(cloud)
+    bench = make_bench(**entry, timezone="+08:00")
+    await _zones(bench)
+    cloud.store.touch(row, state="Disabled")
+    await bench.clock.advance(5)
+    before = cloud.control.count()
+    for _ in range(5):
+        with pytest.raises(LoginRefused, match="disabled"):
+            await _zones(bench)
+    assert bench.cluster.describe().state == cluster_pb2.Cluster.STATE_LOGIN_REFUSED
+    assert cloud.control.count() - before == 2
+
+
+async def test_a_request_under_way_when_its_access_key_is_replaced_and_disabled_is_signed_again(make_bench, cloud):
+    """Nothing is done of a request whose signature is refused."""
+    (old, new), row = _access_keys(cloud)
+    bench, successor = make_bench(**old, timezone="+08:00"), make_bench(**new, timezone="+08:00")
+    await _zones(bench)
+    await _zones(successor)
+    cloud.control.fault("latency", call="QueryZone", seconds=5, count=1)
+    under_way = asyncio.create_task(_zones(bench))
+    await asyncio.sleep(0.02)
+    bench.cluster.keeper.hand_over(successor.cluster.keeper)
+    cloud.store.touch(row, state="Disabled")
+    await bench.clock.advance(5)
+    assert await under_way == 1
+
+
 async def test_no_secret_shows_in_what_is_shown(bench):
     """Neither the password nor the session."""
     await _zones(bench)

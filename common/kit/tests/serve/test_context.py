@@ -133,8 +133,10 @@ async def test_without_a_context_nothing_is_answered(place: Place, method: str) 
 async def test_a_context_for_a_get_serves_for_nothing_else(place: Place, mark: str) -> None:
     """It is signed for one method."""
     sent = place.gateway.whole(Bound(GET))
-    await refused(place.call(mark, b"", sent))
+    error = await refused(place.call(mark, b"", sent))
+    assert mark in error.details()
     await place.get(sent)
+    assert len(place.servers.calls) == 1
 
 
 async def test_health_and_reflection_stay_open(place: Place) -> None:
@@ -178,6 +180,7 @@ async def test_an_adapter_may_be_told_to_wait_for_a_gateway_that_signs() -> None
     """Option `--context required`: nobody is answered before there is a key."""
     async with running(published=False, mode="required") as place:
         await refused(place.get())
+        assert place.servers.calls == []
 
 
 async def test_marks_and_steps_are_taken_on_somebodys_behalf_too(place: Place) -> None:
