@@ -115,6 +115,32 @@ class GatewayConfig(ServiceConfig):
     steps_per_tenant: int = option(
         "How many of them for one tenant (metadata x-tenant); as many as for the cluster when 0.", default=0, minimum=0
     )
+    no_inventory: bool = option(
+        "Keep no inventory: nothing is read in the background, and max_staleness is ignored.", default=False
+    )
+    inventory_fastest: float = option(
+        "Shortest pause between two listings of a collection; collections that change much get there.",
+        default=15.0,
+        unit="s",
+        minimum=1,
+    )
+    inventory_slowest: float = option(
+        "Longest pause between two listings of a collection; those that never change get there.",
+        default=600.0,
+        unit="s",
+        minimum=1,
+    )
+    inventory_brake: float = option(
+        "Share of a collection that may vanish at once and be taken for deleted; more waits for SyncNow to release it.",
+        default=0.3,
+        minimum=0,
+    )
+    inventory_keep_changes: float = option(
+        "How long changes are kept for watches that come back with a resume_token.",
+        default=3600.0,
+        unit="s",
+        minimum=60,
+    )
     removed_after: float = option(
         "How long a cluster must be missing from its adapters to count as removed; its operations end then.",
         default=600.0,

@@ -49,7 +49,14 @@ class Deployment:
     @asynccontextmanager
     async def opened(self, kind: type[app.Gateway] = app.Gateway, **config: object) -> AsyncIterator[Deployment]:
         settings = GatewayConfig(
-            **{"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", **config}
+            **{
+                "listen": "127.0.0.1:0",
+                "metrics": "",
+                "drain_s": 0.0,
+                "database": "memory:",
+                "no_inventory": True,
+                **config,
+            }
         )
         self.gateway = kind(settings, self.registry)
         if self.access_of is not None:

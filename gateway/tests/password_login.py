@@ -152,7 +152,14 @@ async def installation(
     Who may do what is said by `roles`, `Roles()` if not given; by the policy of the database where it is False.
     """
     clock = clock or FakeClock()
-    settings = {"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "database": "memory:", "auth": ("sessions",)}
+    settings = {
+        "listen": "127.0.0.1:0",
+        "metrics": "",
+        "drain_s": 0.0,
+        "database": "memory:",
+        "no_inventory": True,
+        "auth": ("sessions",),
+    }
     gateway = app.build(GatewayConfig(**{**settings, **config}), MemoryRegistry())
     gateway._time = clock
     if roles is not False:

@@ -30,7 +30,8 @@ async def test_an_address_in_use_is_a_plain_error():
     taken = HandMadeAdapter()
     await taken.start()
     gateway = app.build(
-        GatewayConfig(listen=f"127.0.0.1:{taken.port}", metrics="", database="memory:"), MemoryRegistry()
+        GatewayConfig(listen=f"127.0.0.1:{taken.port}", metrics="", database="memory:", no_inventory=True),
+        MemoryRegistry(),
     )
     with pytest.raises(CloudspanError, match="can't listen on"):
         async with gateway.running():

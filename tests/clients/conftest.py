@@ -55,7 +55,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     clusters = ("--cluster", "main", "--cluster", "spare", "--servers", str(_SERVERS), "--delay", _CHANGE_S)
     with ExitStack() as processes:
         processes.enter_context(_program("cloudspan_memory", "--registry", registry, "--drain", "0", *clusters))
-        options = ("--listen", free, "--metrics", "", "--drain", "0", "--database", "memory:")
+        options = ("--listen", free, "--metrics", "", "--drain", "0", "--database", "memory:", "--no-inventory")
         processes.enter_context(_program("cloudspan_gateway", "--registry", registry, *options))
         _wait_for(free, servers=2 * _SERVERS)
         yield free

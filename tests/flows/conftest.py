@@ -42,7 +42,10 @@ async def gateway(registry: str) -> AsyncIterator[AsyncClient]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    arguments = ("--listen", address, "--metrics", "", "--registry", registry, "--drain", "0", "--database", "memory:")
+    arguments = (
+        "--listen", address, "--metrics", "", "--registry", registry, "--drain", "0", "--database", "memory:",
+        "--no-inventory",
+    )  # fmt: skip
     async with program("-m", "cloudspan_gateway", *arguments) as process, AsyncClient(address, retries=False) as cloud:
         async with asyncio.timeout(10):
             while not await _answers(cloud):

@@ -72,7 +72,8 @@ async def installation(tmp_path, until):
         found = Installation(tmp_path, f"127.0.0.1:{probe.getsockname()[1]}")
     gateway = (
         "-m", "cloudspan_gateway", "--auth", "sessions", "--listen", found.address, "--metrics", "", "--drain", "0",
-        "--registry", registry, "--database", f"sqlite:{tmp_path}/db", "--audit-log", str(tmp_path / "audit.jsonl"),
+        "--no-inventory", "--registry", registry, "--database", f"sqlite:{tmp_path}/db",
+        "--audit-log", str(tmp_path / "audit.jsonl"),
     )  # fmt: skip
     memory = ("-m", "cloudspan_memory", "--registry", registry, "--drain", "0")
     async with _logged(found.log, *gateway), program(*memory):

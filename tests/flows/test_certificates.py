@@ -92,7 +92,14 @@ class Site:
     @asynccontextmanager
     async def gateway(self, client_tls=None, **config: object):
         """A gateway with our certificate, and a client of it."""
-        base = {"listen": "127.0.0.1:0", "metrics": "", "drain_s": 0.0, "wait_for_adapters": 0.0, "database": "memory:"}
+        base = {
+            "listen": "127.0.0.1:0",
+            "metrics": "",
+            "drain_s": 0.0,
+            "wait_for_adapters": 0.0,
+            "database": "memory:",
+            "no_inventory": True,
+        }
         settings = GatewayConfig(**{**base, **_files(self._ours, GATEWAY), **config})
         gateway = app.Gateway(settings, self.registry, self.clock)
         self.table = gateway.table

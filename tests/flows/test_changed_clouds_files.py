@@ -235,7 +235,9 @@ async def test_refused_credentials_cost_no_call(tmp_path, until, rotation):
 async def test_a_gateway_learns_of_clusters_that_are_added_and_removed(tmp_path, until):
     """Without a restart of either; it asks every few seconds, and whenever the registry's entry changes."""
     registry, site = MemoryRegistry(), TwoUsers()
-    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=0.2, database="memory:")
+    config = GatewayConfig(
+        listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=0.2, database="memory:", no_inventory=True
+    )
     gateway = build(config, registry)
     async with site.cloud, gateway.running():
         east, west = site.entries()

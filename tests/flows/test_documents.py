@@ -79,7 +79,9 @@ def test_links_between_documents_lead_somewhere():
 
 @pytest.fixture
 async def metrics_with_auth():
-    config = GatewayConfig(listen="127.0.0.1:0", database="memory:", auth=("sessions",), wait_for_adapters=0)
+    config = GatewayConfig(
+        listen="127.0.0.1:0", database="memory:", no_inventory=True, auth=("sessions",), wait_for_adapters=0
+    )
     async with build(config, MemoryRegistry()).working() as asking:
         return generate_latest(asking.metrics.registry).decode()
 

@@ -93,7 +93,7 @@ async def test_an_adapter_that_starts_again_is_called_with_its_new_key(running: 
 
 async def test_an_open_gateway_beside_it_says_why_it_can_t_call_the_adapter(running: Deployment) -> None:
     """Two gateways on one registry must agree; the one that does not sign is told, and takes nothing down."""
-    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:")
+    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:", no_inventory=True)
     shared: Any = _NotClosed(running.registry)
     gateway = build(config, shared)
     async with gateway.running(), AsyncClient(f"127.0.0.1:{gateway.server.port}", timeout_s=5) as client:

@@ -55,12 +55,14 @@ class Run:
 class Fleet:
     """The processes of one test."""
 
-    def __init__(self, nursery: Nursery, site: Site, directory: Path, *options: str, database: str = "") -> None:
+    def __init__(
+        self, nursery: Nursery, site: Site, directory: Path, *options: str, database: str = "", inventory: bool = False
+    ) -> None:
         self.nursery, self.site, self.directory = nursery, site, directory
         self.children: dict[str, Child] = {}
         self.clients: dict[str, AsyncClient] = {}
         self._database = database or f"sqlite:{directory / 'operations.db'}"
-        self._options = options
+        self._options = options if inventory else ("--no-inventory", *options)
         self._addresses: dict[str, str] = {}
         self._stack = AsyncExitStack()
         (directory / "registry.yaml").write_text("adapters: []\n")

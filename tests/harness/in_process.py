@@ -91,7 +91,9 @@ async def deployment(
 ) -> AsyncIterator[Deployment]:
     """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
     registry = MemoryRegistry()
-    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=settle, database="memory:")
+    config = GatewayConfig(
+        listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=settle, database="memory:", no_inventory=True
+    )
     gateway = kind(config, registry)
     by_platform: dict[str, list[Cluster]] = {}
     for cluster in clusters:

@@ -163,7 +163,7 @@ class World:
 
 
 @contextmanager
-def world(directory: Path, *options: str) -> Iterator[World]:
+def world(directory: Path, *options: str, inventory: bool = False) -> Iterator[World]:
     """A gateway over a registry file of its own; ends with all its adapters."""
     metrics = f"127.0.0.1:{free_port()}"
     (directory / "registry.yaml").write_text("adapters: []\n")
@@ -179,6 +179,7 @@ def world(directory: Path, *options: str) -> Iterator[World]:
             "1",
             "--database",
             f"sqlite:{directory / 'operations.db'}",
+            *(() if inventory else ("--no-inventory",)),
             *options,
         )
         gateway = stack.enter_context(Program(directory / "gateway.log", *command))

@@ -237,6 +237,14 @@ class OutcomeUnknown(CloudspanError):
     default_reason = "OUTCOME_UNKNOWN"
 
 
+class Resync(CloudspanError):
+    """What a watch would go on from is no longer kept."""
+
+    code = grpc.StatusCode.OUT_OF_RANGE
+    recovery = Recovery.FIX_REQUEST
+    default_reason = "RESYNC"
+
+
 class Cancelled(CloudspanError):
     """The caller, or an operation's Cancel, ended it."""
 

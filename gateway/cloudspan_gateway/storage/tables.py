@@ -229,7 +229,120 @@ _APPEND_ONLY = {
     ),
 }
 
+resources = Table(
+    "resources",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False),
+    Column("collection", String, nullable=False),
+    Column("cluster", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("shared", Boolean(create_constraint=False), nullable=False),  # read by all projects
+    Column("display_name", String, nullable=False),
+    Column("state", String, nullable=False),  # without its enum's prefix
+    Column("zone", String, nullable=False),
+    Column("flavor", String, nullable=False),
+    Column("create_time", Double),
+    Column("vcpus", _BIG),
+    Column("memory_bytes", _BIG),
+    Column("disk_bytes", _BIG),
+    Column("search", String, nullable=False),  # what Search looks for, in lower case, each text between line feeds
+    Column("payload", LargeBinary, nullable=False),  # the resource, without observe_time; a deleted one's last
+    Column("digest", LargeBinary, nullable=False),
+    Column("observe_time", Double, nullable=False),  # when this row was read; unchanged rows are not written again
+    Column("source", String, nullable=False),  # sweep, changes, operation, read
+    Column("deleted_time", Double),  # kept for a while, so that what was read before can't bring it back
+    UniqueConstraint("name", name="resources_name"),
+)
+"""What the clouds hold, as last read (`inventory`)."""
+
+resource_values = Table(
+    "resource_values",
+    metadata,
+    Column("path", String, primary_key=True),  # a filter's: `labels.team`, `security_groups`, `addresses`
+    Column("value", String, primary_key=True),
+    Column("resource", _BIG, ForeignKey(resources.c.id, ondelete="CASCADE"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""The labels, addresses and references of resources that are there: what filters find by."""
+
+resource_changes = Table(
+    "resource_changes",
+    metadata,
+    Column("sequence", _BIG, primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("resource", _BIG, nullable=False),
+    Column("name", String, nullable=False),
+    Column("collection", String, nullable=False),
+    Column("cluster", String, nullable=False),
+    Column("what", String, nullable=False),  # added, updated, removed
+    Column("previous", LargeBinary),  # the payload before; none of what was added
+)
+"""What changed, in the order of commits: `change_sequence` is locked by who numbers."""
+
+change_sequence = Table(
+    "change_sequence",
+    metadata,
+    Column("only", Integer, primary_key=True),  # 1: one row
+    Column("sequence", _BIG, nullable=False),  # the last one given
+    Column("oldest", _BIG, nullable=False),  # changes up to it are no longer kept
+    Column("epoch", String, nullable=False),  # another one when the inventory is made anew
+)
+
+sync_state = Table(
+    "sync_state",
+    metadata,
+    Column("cluster", String, primary_key=True),
+    Column("collection", String, primary_key=True),
+    Column("completeness", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("row_count", _BIG, nullable=False),
+    Column("observe_time", Double),  # when the last complete sweep began: rows it did not change are as of then
+    Column("attempt_time", Double),
+    Column("next_time", Double),
+    Column("took_s", Double, nullable=False),
+    Column("interval_s", Double, nullable=False),
+    Column("changes_time", Double),  # up to when changes were asked for; none where the collection can't tell them
+    Column("brake", LargeBinary),  # SyncState.Brake, while deletions are held back
+    Column("owner", String, nullable=False),
+)
+
+sync_owners = Table(
+    "sync_owners",
+    metadata,
+    Column("cluster", String, primary_key=True),
+    Column("fence", _BIG, nullable=False),  # of its lock: what an older holder writes is refused
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("fence", _BIG, nullable=False),  # grows with each holder
+    Column("holder", String, nullable=False),
+    Column("lease_until", Double, nullable=False),
+)
+"""Locks and leaders of gateways without Consul."""
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_name", String, primary_key=True),
+    Column("member", String, primary_key=True),
+    Column("data", String, nullable=False),
+    Column("lease_until", Double, nullable=False),
+)
+
 _INDEXES = (
+    ("resources_by_place", resources, ("cluster", "collection", "name"), "deleted_time IS NULL"),
+    ("resources_by_display_name", resources, ("collection", "display_name", "name"), "deleted_time IS NULL"),
+    ("resources_by_state", resources, ("collection", "state", "name"), "deleted_time IS NULL"),
+    ("resources_by_project", resources, ("project", "collection"), "deleted_time IS NULL AND project <> ''"),
+    ("resources_by_create_time", resources, ("collection", "create_time", "name"), "deleted_time IS NULL"),
+    ("resources_deleted", resources, ("deleted_time",), "deleted_time IS NOT NULL"),
+    ("resource_values_of", resource_values, ("resource",), ""),
+    ("resource_changes_by_time", resource_changes, ("time",), ""),
     ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),
     ("operations_held", operations, ("owner",), "end_time IS NULL AND owner <> ''"),
     ("operations_queued", operations, ("waits_for",), "waits_for <> ''"),

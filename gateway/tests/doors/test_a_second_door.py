@@ -59,7 +59,9 @@ class DictDoor:
 async def running() -> AsyncIterator[Deployment]:
     """A gateway without its gRPC door, over one memory adapter."""
     registry = MemoryRegistry()
-    gateway = app.build(GatewayConfig(metrics="", wait_for_adapters=0.2, database="memory:"), registry)
+    gateway = app.build(
+        GatewayConfig(metrics="", wait_for_adapters=0.2, database="memory:", no_inventory=True), registry
+    )
     async with gateway.working():
         running = Deployment(gateway, registry, None)
         await running.plug([memory_cluster()])

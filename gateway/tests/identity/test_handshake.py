@@ -119,7 +119,7 @@ async def opened(stack: AsyncExitStack, place: Place, servicer_tls: Tls | None =
     address = await place.serve(place.billing, servicer_tls)
     stack.push_async_callback(place.server.stop, None)
     place.registry.put_service("billing", ServiceAddress(address, "billing"))
-    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:")
+    config = GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:", no_inventory=True)
     place.gateway = WithServices(config, place.registry)
     place.gateway.place = place
     await stack.enter_async_context(place.gateway.running())
@@ -380,7 +380,13 @@ async def test_the_session_of_a_service_is_one_like_any_other() -> None:
         stack.push_async_callback(place.server.stop, None)
         place.registry.put_service("billing", ServiceAddress(address, "billing"))
         config = GatewayConfig(
-            listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:", auth=("sessions",), wait_for_adapters=0.0
+            listen="127.0.0.1:0",
+            metrics="",
+            drain_s=0.0,
+            database="memory:",
+            no_inventory=True,
+            auth=("sessions",),
+            wait_for_adapters=0.0,
         )
         gateway = await stack.enter_async_context(Gateway(config, place.registry).running())
         place.channel = await stack.enter_async_context(grpcs.new_channel(f"127.0.0.1:{gateway.server.port}"))

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/common.proto\x12\x0c\x63loudspan.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x03\n\rClusterStatus\x12+\n\x07\x63luster\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.cloudspan.v1.ClusterStatus.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x32\n\x06source\x18\x05 \x01(\x0e\x32\".cloudspan.v1.ClusterStatus.Source\x12\x30\n\x0cobserve_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x61ge\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04took\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x80\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STATE_OK\x10\x01\x12\x11\n\rSTATE_PARTIAL\x10\x02\x12\x15\n\x11STATE_UNREACHABLE\x10\x03\x12\x15\n\x11STATE_UNSUPPORTED\x10\x04\x12\x11\n\rSTATE_UNKNOWN\x10\x05\"1\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSOURCE_LIVE\x10\x01\"\x80\x01\n\x05\x46\x61ult\x12\x12\n\x04\x63ode\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x64\x65tails\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03*^\n\x0cResourceView\x12\x1d\n\x19RESOURCE_VIEW_UNSPECIFIED\x10\x00\x12\x17\n\x13RESOURCE_VIEW_BASIC\x10\x01\x12\x16\n\x12RESOURCE_VIEW_FULL\x10\x02*i\n\tIpVersion\x12\x1a\n\x16IP_VERSION_UNSPECIFIED\x10\x00\x12\x13\n\x0fIP_VERSION_IPV4\x10\x04\x12\x13\n\x0fIP_VERSION_IPV6\x10\x06\x12\x16\n\x12IP_VERSION_UNKNOWN\x10\x01\x42\xa6\x01\n\x10\x64\x65v.cloudspan.v1B\x0b\x43ommonProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1\xea\x41W\n\x12\x63loudspan.dev/Host\x12\x34platforms/{platform}/clusters/{cluster}/hosts/{host}*\x05hosts2\x04hostb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63loudspan/v1/common.proto\x12\x0c\x63loudspan.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x04\n\rClusterStatus\x12+\n\x07\x63luster\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.cloudspan.v1.ClusterStatus.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x32\n\x06source\x18\x05 \x01(\x0e\x32\".cloudspan.v1.ClusterStatus.Source\x12\x30\n\x0cobserve_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x61ge\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04took\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x80\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STATE_OK\x10\x01\x12\x11\n\rSTATE_PARTIAL\x10\x02\x12\x15\n\x11STATE_UNREACHABLE\x10\x03\x12\x15\n\x11STATE_UNSUPPORTED\x10\x04\x12\x11\n\rSTATE_UNKNOWN\x10\x05\"G\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSOURCE_LIVE\x10\x01\x12\x14\n\x10SOURCE_INVENTORY\x10\x02\"\x80\x01\n\x05\x46\x61ult\x12\x12\n\x04\x63ode\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x64\x65tails\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03*^\n\x0cResourceView\x12\x1d\n\x19RESOURCE_VIEW_UNSPECIFIED\x10\x00\x12\x17\n\x13RESOURCE_VIEW_BASIC\x10\x01\x12\x16\n\x12RESOURCE_VIEW_FULL\x10\x02*i\n\tIpVersion\x12\x1a\n\x16IP_VERSION_UNSPECIFIED\x10\x00\x12\x13\n\x0fIP_VERSION_IPV4\x10\x04\x12\x13\n\x0fIP_VERSION_IPV6\x10\x06\x12\x16\n\x12IP_VERSION_UNKNOWN\x10\x01\x42\xa6\x01\n\x10\x64\x65v.cloudspan.v1B\x0b\x43ommonProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1\xea\x41W\n\x12\x63loudspan.dev/Host\x12\x34platforms/{platform}/clusters/{cluster}/hosts/{host}*\x05hosts2\x04hostb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,16 +46,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAULT'].fields_by_name['details']._serialized_options = b'\342A\001\003'
   _globals['_FAULT'].fields_by_name['create_time']._loaded_options = None
   _globals['_FAULT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
-  _globals['_RESOURCEVIEW']._serialized_start=810
-  _globals['_RESOURCEVIEW']._serialized_end=904
-  _globals['_IPVERSION']._serialized_start=906
-  _globals['_IPVERSION']._serialized_end=1011
+  _globals['_RESOURCEVIEW']._serialized_start=832
+  _globals['_RESOURCEVIEW']._serialized_end=926
+  _globals['_IPVERSION']._serialized_start=928
+  _globals['_IPVERSION']._serialized_end=1033
   _globals['_CLUSTERSTATUS']._serialized_start=169
-  _globals['_CLUSTERSTATUS']._serialized_end=677
+  _globals['_CLUSTERSTATUS']._serialized_end=699
   _globals['_CLUSTERSTATUS_STATE']._serialized_start=498
   _globals['_CLUSTERSTATUS_STATE']._serialized_end=626
   _globals['_CLUSTERSTATUS_SOURCE']._serialized_start=628
-  _globals['_CLUSTERSTATUS_SOURCE']._serialized_end=677
-  _globals['_FAULT']._serialized_start=680
-  _globals['_FAULT']._serialized_end=808
+  _globals['_CLUSTERSTATUS_SOURCE']._serialized_end=699
+  _globals['_FAULT']._serialized_start=702
+  _globals['_FAULT']._serialized_end=830
 # @@protoc_insertion_point(module_scope)

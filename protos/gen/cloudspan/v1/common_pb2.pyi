@@ -52,8 +52,10 @@ class ClusterStatus(_message.Message):
         __slots__ = ()
         SOURCE_UNSPECIFIED: _ClassVar[ClusterStatus.Source]
         SOURCE_LIVE: _ClassVar[ClusterStatus.Source]
+        SOURCE_INVENTORY: _ClassVar[ClusterStatus.Source]
     SOURCE_UNSPECIFIED: ClusterStatus.Source
     SOURCE_LIVE: ClusterStatus.Source
+    SOURCE_INVENTORY: ClusterStatus.Source
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]

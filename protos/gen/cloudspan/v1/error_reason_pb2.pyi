@@ -238,6 +238,15 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OTHER_PROJECT_OF_POOL: _ClassVar[ErrorReason]
     SHARED_BY_ALL: _ClassVar[ErrorReason]
     OPTION_BEYOND_PROJECT: _ClassVar[ErrorReason]
+    RESYNC: _ClassVar[ErrorReason]
+    WATCH_TOO_SLOW: _ClassVar[ErrorReason]
+    NO_INVENTORY: _ClassVar[ErrorReason]
+    NEVER_SYNCED: _ClassVar[ErrorReason]
+    BRAKED: _ClassVar[ErrorReason]
+    STALE: _ClassVar[ErrorReason]
+    UNSORTABLE_IN_INVENTORY: _ClassVar[ErrorReason]
+    LOCK_LOST: _ClassVar[ErrorReason]
+    BAD_GROUP: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -470,3 +479,12 @@ CONTEXT_REFUSED: ErrorReason
 OTHER_PROJECT_OF_POOL: ErrorReason
 SHARED_BY_ALL: ErrorReason
 OPTION_BEYOND_PROJECT: ErrorReason
+RESYNC: ErrorReason
+WATCH_TOO_SLOW: ErrorReason
+NO_INVENTORY: ErrorReason
+NEVER_SYNCED: ErrorReason
+BRAKED: ErrorReason
+STALE: ErrorReason
+UNSORTABLE_IN_INVENTORY: ErrorReason
+LOCK_LOST: ErrorReason
+BAD_GROUP: ErrorReason

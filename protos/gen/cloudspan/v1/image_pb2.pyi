@@ -6,6 +6,7 @@ from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.api import routing_pb2 as _routing_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -242,17 +243,21 @@ class Image(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Image.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ..., virtual_size_bytes: _Optional[int] = ..., min_disk_bytes: _Optional[int] = ..., min_memory_mib: _Optional[int] = ..., disk_format: _Optional[_Union[Image.DiskFormat, str]] = ..., container_format: _Optional[_Union[Image.ContainerFormat, str]] = ..., visibility: _Optional[_Union[Image.Visibility, str]] = ..., delete_protected: _Optional[bool] = ..., checksum: _Optional[str] = ..., checksum_algorithm: _Optional[_Union[Image.ChecksumAlgorithm, str]] = ..., os_type: _Optional[str] = ..., architecture: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., kind: _Optional[_Union[Image.Kind, str]] = ..., os_distro: _Optional[str] = ..., os_version: _Optional[str] = ..., boot_mode: _Optional[_Union[Image.BootMode, str]] = ..., hidden: _Optional[bool] = ..., source: _Optional[_Union[Image.Source, _Mapping]] = ..., stores: _Optional[_Iterable[str]] = ..., properties: _Optional[_Mapping[str, str]] = ..., progress_percent: _Optional[int] = ..., fault: _Optional[_Union[_common_pb2.Fault, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetImageRequest(_message.Message):
-    __slots__ = ("name", "view", "read_mask")
+    __slots__ = ("name", "view", "read_mask", "max_staleness", "stale_ok")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
+    MAX_STALENESS_FIELD_NUMBER: _ClassVar[int]
+    STALE_OK_FIELD_NUMBER: _ClassVar[int]
     name: str
     view: _common_pb2.ResourceView
     read_mask: _field_mask_pb2.FieldMask
-    def __init__(self, name: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    max_staleness: _duration_pb2.Duration
+    stale_ok: bool
+    def __init__(self, name: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., stale_ok: _Optional[bool] = ...) -> None: ...
 
 class ListImagesRequest(_message.Message):
-    __slots__ = ("parent", "page_size", "page_token", "filter", "order_by", "view", "read_mask", "show_deleted")
+    __slots__ = ("parent", "page_size", "page_token", "filter", "order_by", "view", "read_mask", "show_deleted", "max_staleness", "stale_ok")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -261,6 +266,8 @@ class ListImagesRequest(_message.Message):
     VIEW_FIELD_NUMBER: _ClassVar[int]
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
     SHOW_DELETED_FIELD_NUMBER: _ClassVar[int]
+    MAX_STALENESS_FIELD_NUMBER: _ClassVar[int]
+    STALE_OK_FIELD_NUMBER: _ClassVar[int]
     parent: str
     page_size: int
     page_token: str
@@ -269,7 +276,9 @@ class ListImagesRequest(_message.Message):
     view: _common_pb2.ResourceView
     read_mask: _field_mask_pb2.FieldMask
     show_deleted: bool
-    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., show_deleted: _Optional[bool] = ...) -> None: ...
+    max_staleness: _duration_pb2.Duration
+    stale_ok: bool
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., show_deleted: _Optional[bool] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., stale_ok: _Optional[bool] = ...) -> None: ...
 
 class ListImagesResponse(_message.Message):
     __slots__ = ("images", "next_page_token", "unreachable", "cluster_status")

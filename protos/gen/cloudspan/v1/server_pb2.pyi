@@ -9,6 +9,7 @@ from google.api import field_info_pb2 as _field_info_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.api import routing_pb2 as _routing_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -234,17 +235,21 @@ class Server(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[Server.State, str]] = ..., native_state: _Optional[str] = ..., project: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., native: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., task: _Optional[str] = ..., fault: _Optional[_Union[_common_pb2.Fault, _Mapping]] = ..., locked: _Optional[bool] = ..., flavor: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., image: _Optional[str] = ..., zone: _Optional[str] = ..., host: _Optional[str] = ..., key_pair: _Optional[str] = ..., network_interfaces: _Optional[_Iterable[_Union[Server.NetworkInterface, _Mapping]]] = ..., volume_attachments: _Optional[_Iterable[_Union[Server.VolumeAttachment, _Mapping]]] = ..., security_groups: _Optional[_Iterable[str]] = ..., security_group_display_names: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., hostname: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., flavor_snapshot: _Optional[_Union[Server.FlavorSnapshot, _Mapping]] = ..., power_state: _Optional[_Union[Server.PowerState, str]] = ..., launch_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[str] = ..., config_drive: _Optional[bool] = ..., locked_reason: _Optional[str] = ..., progress_percent: _Optional[int] = ..., host_id: _Optional[str] = ..., hypervisor_hostname: _Optional[str] = ..., hypervisor_type: _Optional[str] = ..., server_groups: _Optional[_Iterable[str]] = ..., generated_password: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class GetServerRequest(_message.Message):
-    __slots__ = ("name", "view", "read_mask")
+    __slots__ = ("name", "view", "read_mask", "max_staleness", "stale_ok")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
+    MAX_STALENESS_FIELD_NUMBER: _ClassVar[int]
+    STALE_OK_FIELD_NUMBER: _ClassVar[int]
     name: str
     view: _common_pb2.ResourceView
     read_mask: _field_mask_pb2.FieldMask
-    def __init__(self, name: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    max_staleness: _duration_pb2.Duration
+    stale_ok: bool
+    def __init__(self, name: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., stale_ok: _Optional[bool] = ...) -> None: ...
 
 class ListServersRequest(_message.Message):
-    __slots__ = ("parent", "page_size", "page_token", "filter", "order_by", "view", "read_mask", "show_deleted")
+    __slots__ = ("parent", "page_size", "page_token", "filter", "order_by", "view", "read_mask", "show_deleted", "max_staleness", "stale_ok")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -253,6 +258,8 @@ class ListServersRequest(_message.Message):
     VIEW_FIELD_NUMBER: _ClassVar[int]
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
     SHOW_DELETED_FIELD_NUMBER: _ClassVar[int]
+    MAX_STALENESS_FIELD_NUMBER: _ClassVar[int]
+    STALE_OK_FIELD_NUMBER: _ClassVar[int]
     parent: str
     page_size: int
     page_token: str
@@ -261,7 +268,9 @@ class ListServersRequest(_message.Message):
     view: _common_pb2.ResourceView
     read_mask: _field_mask_pb2.FieldMask
     show_deleted: bool
-    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., show_deleted: _Optional[bool] = ...) -> None: ...
+    max_staleness: _duration_pb2.Duration
+    stale_ok: bool
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., view: _Optional[_Union[_common_pb2.ResourceView, str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., show_deleted: _Optional[bool] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., stale_ok: _Optional[bool] = ...) -> None: ...
 
 class ListServersResponse(_message.Message):
     __slots__ = ("servers", "next_page_token", "unreachable", "cluster_status")

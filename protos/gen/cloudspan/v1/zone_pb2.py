@@ -28,12 +28,13 @@ from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.api import routing_pb2 as google_dot_api_dot_routing__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63loudspan/v1/zone.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x03\n\x04Zone\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x17\n\tavailable\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\x12.\n\x06scopes\x18\x0c \x03(\x0e\x32\x18.cloudspan.v1.Zone.ScopeB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\r \x01(\t\"i\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x11\n\rSCOPE_COMPUTE\x10\x01\x12\x10\n\x0cSCOPE_VOLUME\x10\x02\x12\x11\n\rSCOPE_NETWORK\x10\x03\x12\x11\n\rSCOPE_UNKNOWN\x10\x04:Z\xea\x41W\n\x12\x63loudspan.dev/Zone\x12\x34platforms/{platform}/clusters/{cluster}/zones/{zone}*\x05zones2\x04zone\"\x94\x01\n\x0eGetZoneRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe1\x01\n\x10ListZonesRequest\x12+\n\x06parent\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x01\xfa\x41\x14\x12\x12\x63loudspan.dev/Zone\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xb5\x01\n\x11ListZonesResponse\x12!\n\x05zones\x18\x01 \x03(\x0b\x32\x12.cloudspan.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xfb\x02\n\x0bZoneService\x12\xab\x01\n\x07GetZone\x12\x1c.cloudspan.v1.GetZoneRequest\x1a\x12.cloudspan.v1.Zone\"n\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02+\x12)/v1/{name=platforms/*/clusters/*/zones/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xbd\x01\n\tListZones\x12\x1e.cloudspan.v1.ListZonesRequest\x1a\x1f.cloudspan.v1.ListZonesResponse\"o\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02+\x12)/v1/{parent=platforms/*/clusters/*}/zones\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BJ\n\x10\x64\x65v.cloudspan.v1B\tZoneProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63loudspan/v1/zone.proto\x12\x0c\x63loudspan.v1\x1a\x19\x63loudspan/v1/common.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x18google/api/routing.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x03\n\x04Zone\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12-\n\x06native\x18\n \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x03\x12\x17\n\tavailable\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\x12.\n\x06scopes\x18\x0c \x03(\x0e\x32\x18.cloudspan.v1.Zone.ScopeB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\r \x01(\t\"i\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x11\n\rSCOPE_COMPUTE\x10\x01\x12\x10\n\x0cSCOPE_VOLUME\x10\x02\x12\x11\n\rSCOPE_NETWORK\x10\x03\x12\x11\n\rSCOPE_UNKNOWN\x10\x04:Z\xea\x41W\n\x12\x63loudspan.dev/Zone\x12\x34platforms/{platform}/clusters/{cluster}/zones/{zone}*\x05zones2\x04zone\"\xd8\x01\n\x0eGetZoneRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x63loudspan.dev/Zone\x12(\n\x04view\x18\x02 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x30\n\rmax_staleness\x18\x1e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08stale_ok\x18\x1f \x01(\x08\"\xa5\x02\n\x10ListZonesRequest\x12+\n\x06parent\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x01\xfa\x41\x14\x12\x12\x63loudspan.dev/Zone\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12(\n\x04view\x18\x06 \x01(\x0e\x32\x1a.cloudspan.v1.ResourceView\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x30\n\rmax_staleness\x18\x1e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08stale_ok\x18\x1f \x01(\x08\"\xb5\x01\n\x11ListZonesResponse\x12!\n\x05zones\x18\x01 \x03(\x0b\x32\x12.cloudspan.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0bunreachable\x18\x03 \x03(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x33\n\x0e\x63luster_status\x18\x04 \x03(\x0b\x32\x1b.cloudspan.v1.ClusterStatus2\xfb\x02\n\x0bZoneService\x12\xab\x01\n\x07GetZone\x12\x1c.cloudspan.v1.GetZoneRequest\x1a\x12.cloudspan.v1.Zone\"n\x90\x02\x01\xda\x41\x04name\x82\xd3\xe4\x93\x02+\x12)/v1/{name=platforms/*/clusters/*/zones/*}\x8a\xd3\xe4\x93\x02-\x12+\n\x04name\x12#{cluster=platforms/*/clusters/*}/**\x12\xbd\x01\n\tListZones\x12\x1e.cloudspan.v1.ListZonesRequest\x1a\x1f.cloudspan.v1.ListZonesResponse\"o\x90\x02\x01\xda\x41\x06parent\x82\xd3\xe4\x93\x02+\x12)/v1/{parent=platforms/*/clusters/*}/zones\x8a\xd3\xe4\x93\x02,\x12*\n\x06parent\x12 {cluster=platforms/*/clusters/*}BJ\n\x10\x64\x65v.cloudspan.v1B\tZoneProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,16 +64,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ZONESERVICE'].methods_by_name['GetZone']._serialized_options = b'\220\002\001\332A\004name\202\323\344\223\002+\022)/v1/{name=platforms/*/clusters/*/zones/*}\212\323\344\223\002-\022+\n\004name\022#{cluster=platforms/*/clusters/*}/**'
   _globals['_ZONESERVICE'].methods_by_name['ListZones']._loaded_options = None
   _globals['_ZONESERVICE'].methods_by_name['ListZones']._serialized_options = b'\220\002\001\332A\006parent\202\323\344\223\002+\022)/v1/{parent=platforms/*/clusters/*}/zones\212\323\344\223\002,\022*\n\006parent\022 {cluster=platforms/*/clusters/*}'
-  _globals['_ZONE']._serialized_start=307
-  _globals['_ZONE']._serialized_end=744
-  _globals['_ZONE_SCOPE']._serialized_start=547
-  _globals['_ZONE_SCOPE']._serialized_end=652
-  _globals['_GETZONEREQUEST']._serialized_start=747
-  _globals['_GETZONEREQUEST']._serialized_end=895
-  _globals['_LISTZONESREQUEST']._serialized_start=898
-  _globals['_LISTZONESREQUEST']._serialized_end=1123
-  _globals['_LISTZONESRESPONSE']._serialized_start=1126
-  _globals['_LISTZONESRESPONSE']._serialized_end=1307
-  _globals['_ZONESERVICE']._serialized_start=1310
-  _globals['_ZONESERVICE']._serialized_end=1689
+  _globals['_ZONE']._serialized_start=339
+  _globals['_ZONE']._serialized_end=776
+  _globals['_ZONE_SCOPE']._serialized_start=579
+  _globals['_ZONE_SCOPE']._serialized_end=684
+  _globals['_GETZONEREQUEST']._serialized_start=779
+  _globals['_GETZONEREQUEST']._serialized_end=995
+  _globals['_LISTZONESREQUEST']._serialized_start=998
+  _globals['_LISTZONESREQUEST']._serialized_end=1291
+  _globals['_LISTZONESRESPONSE']._serialized_start=1294
+  _globals['_LISTZONESRESPONSE']._serialized_end=1475
+  _globals['_ZONESERVICE']._serialized_start=1478
+  _globals['_ZONESERVICE']._serialized_end=1857
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from cloudspan.v1 import cluster_pb2
 from cloudspan.v1 import flavor_pb2
 from cloudspan.v1 import floating_ip_pb2
 from cloudspan.v1 import image_pb2
+from cloudspan.v1 import inventory_pb2
 from cloudspan.v1 import key_pair_pb2
 from cloudspan.v1 import network_pb2
 from cloudspan.v1 import operation_pb2
@@ -135,6 +136,23 @@ class ImageService:
         """Gets one image."""
         self.ListImages = calls.pages("/cloudspan.v1.ImageService/ListImages", image_pb2.ListImagesRequest, image_pb2.ListImagesResponse, image_pb2.Image)
         """Lists images of one cluster, or of many with the wildcard `-` in the parent."""
+
+
+class InventoryService:
+    """Answers from what the gateway keeps of all clusters: finds, counts and follows resources without asking a
+    platform."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.Search = calls.pages("/cloudspan.v1.InventoryService/Search", inventory_pb2.SearchRequest, inventory_pb2.SearchResponse, inventory_pb2.StoredResource)
+        """Finds resources of all kinds by one text or a filter."""
+        self.Summarize = calls.unary("/cloudspan.v1.InventoryService/Summarize", inventory_pb2.SummarizeRequest, inventory_pb2.SummarizeResponse)
+        """Counts resources and sums up what they use, by cluster, state, project, flavor or a label."""
+        self.Watch = calls.stream("/cloudspan.v1.InventoryService/Watch", inventory_pb2.WatchRequest, inventory_pb2.WatchResponse)
+        """Sends the resources as they are, then their changes, until the caller leaves."""
+        self.SyncNow = calls.unary("/cloudspan.v1.InventoryService/SyncNow", inventory_pb2.SyncNowRequest, inventory_pb2.SyncNowResponse)
+        """Reads collections from the platform now, and returns what came of it."""
+        self.GetSyncState = calls.unary("/cloudspan.v1.InventoryService/GetSyncState", inventory_pb2.GetSyncStateRequest, inventory_pb2.GetSyncStateResponse)
+        """Says how fresh and how complete the inventory is, and why it holds nothing where it doesn't."""
 
 
 class KeyPairService:
@@ -443,6 +461,7 @@ class Services:
         self.operations = OperationService(calls)
         self.floating_ips = FloatingIpService(calls)
         self.images = ImageService(calls)
+        self.inventories = InventoryService(calls)
         self.key_pairs = KeyPairService(calls)
         self.subnets = SubnetService(calls)
         self.networks = NetworkService(calls)

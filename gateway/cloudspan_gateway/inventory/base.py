@@ -1,0 +1,131 @@
+"""What the parts of the inventory ask of each other: who writes it and who reads it.
+
+`store` implements `Writes`, `query` implements `Reads`. Sweeps and the ends of operations write; lists, gets, searches
+and watches read. All times are Unix seconds by this gateway's clock, taken before the platform was asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from cloudspan_gateway.inventory.model import CollectionState, Fence, Observed, Origin, Scope, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a sweep compares with."""
+
+    id: int
+    digest: bytes
+    observe_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One resource as it is kept."""
+
+    id: int
+    name: str
+    collection: str
+    cluster: str
+    payload: bytes = field(repr=False)
+    observe_time: float
+    """When this row was read; what a later sweep found unchanged is as new as that sweep (`CollectionState`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which rows are wanted, in which order."""
+
+    scope: Scope
+    collections: Sequence[str] = ()
+    """All when empty."""
+    filter: Filter = EVERYTHING
+    """Parsed for the one collection's message, or for StoredResource where `over_stored`."""
+    over_stored: bool = False
+    text: str = ""
+    """Search's one text; those that have exactly it come first."""
+    order_by: Sequence[tuple[str, bool]] = ()
+    """(field, descending); by name in the end, and where nothing is said."""
+    limit: int = 100
+    after: str = ""
+    """`StoredPage.cursor` of the page before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """Rows in order; `cursor` goes on behind them, empty at the end."""
+
+    rows: Sequence[StoredRow]
+    cursor: str = ""
+
+
+class Reads(Protocol):
+    """Rows that are there; deleted ones are not."""
+
+    async def get(self, name: str) -> StoredRow | None:
+        """Return one row."""
+        ...
+
+    async def page(self, question: Question) -> StoredPage:
+        """Return the rows that a question asks for.
+
+        Raises:
+            InvalidRequest: UNSORTABLE_IN_INVENTORY, PAGE_TOKEN_MALFORMED.
+        """
+        ...
+
+    async def count(self, question: Question) -> int:
+        """Return how many rows a question asks for, whatever its limit."""
+        ...
+
+
+class Writes(Protocol):
+    """The one way into the tables of the inventory; each call is one transaction or a few, changes numbered within."""
+
+    async def apply(
+        self, collection: str, rows: Sequence[Observed], at: float, origin: Origin, fence: Fence | None = None
+    ) -> Written:
+        """Keep what was read `at`, unless what is kept was read, or deleted, later.
+
+        Raises:
+            LockLost: The fence's lock has another holder.
+        """
+        ...
+
+    async def remove(self, names: Collection[str], at: float, fence: Fence | None = None) -> Written:
+        """Take rows for deleted that were read before `at`, when they were proven gone. Raises as `apply`."""
+        ...
+
+    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
+        """Return the rows that are there, by name."""
+        ...
+
+    async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
+        """Return what is known of every collection of these clusters, or of all; never listed ones are left out."""
+        ...
+
+    async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
+        """Keep what is known of a collection. Raises as `apply`."""
+        ...
+
+    async def forget_cluster(self, cluster: str) -> Written:
+        """Remove everything of a cluster that no adapter has any more."""
+        ...
+
+    async def purge(self, before: float) -> int:
+        """Delete changes, and rows of deleted resources, of before that time; return how many changes."""
+        ...
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed`, on the loop, after every commit here or at another gateway that numbered a change.
+
+        Returns what ends it.
+        """
+        ...
