@@ -128,6 +128,7 @@ def test_a_whole_environment_is_left_as_it_is_at_once(checkout):
     assert checkout.syncs == before
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_an_environment_that_is_not_whole_is_made_anew(checkout, damage):
     """And says so; afterwards there is nothing to do."""
@@ -147,6 +148,7 @@ def test_other_dependencies_are_brought_up_to_date_without_a_new_environment(che
     assert (checkout.venv / "stays.txt").exists()
 
 
+@pytest.mark.faults
 def test_a_failure_shows_what_was_said_and_the_next_run_starts_anew(checkout):
     """Exit code and words of the tool; what it left is not taken for whole."""
     (checkout.place / "uv.lock").write_text("three")
@@ -157,6 +159,7 @@ def test_a_failure_shows_what_was_said_and_the_next_run_starts_anew(checkout):
     assert checkout.make()[1].startswith(".venv is not whole")
 
 
+@pytest.mark.faults
 def test_a_run_that_is_killed_leaves_nothing_that_looks_whole(checkout):
     """SIGKILL to all of it in the middle of the last step."""
     (checkout.place / "uv.lock").write_text("four")

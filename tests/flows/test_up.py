@@ -118,6 +118,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(demo):
     assert not [pid for pid in children if is_alive(pid)]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_launcher_and_all_children(demo, number):
     """Exit code 0, and none of the five processes is left."""
@@ -128,6 +129,7 @@ def test_a_signal_ends_the_launcher_and_all_children(demo, number):
     assert not [pid for pid in children if is_alive(pid)]
 
 
+@pytest.mark.faults
 def test_nothing_is_left_when_the_launcher_is_killed(demo):
     """The children notice by themselves, drain and end."""
     demo.wait_until_ready()
@@ -140,6 +142,7 @@ def test_nothing_is_left_when_the_launcher_is_killed(demo):
     assert not [pid for pid in children if is_alive(pid)]
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(180)  # two starts of everything, and a third where no other test has made it
 def test_operations_are_kept_between_starts_and_demos_side_by_side_do_not_meet(running_demo, tmp_path):
     """The second start tells what it found; its folder is refused to a third, which leaves it alone."""

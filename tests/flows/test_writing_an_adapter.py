@@ -74,6 +74,7 @@ class Walk:
             await asyncio.wait_for(process.communicate(), _STOP_S)
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(150)  # ten processes, one after the other
 async def test_the_guide_s_commands_make_an_adapter_that_serves_through_a_gateway(tmp_path, until):
     """Made, tested, started, listed, called, changed."""

@@ -74,7 +74,7 @@ class Lab:
         return kind.request(site, name, next(self._numbers), *(made.name for made in before))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     """All clouds with some of everything that can be created."""
     quick = {"build_s": 0.0, "power_s": 0.0, "delete_s": 0.0, "volume_s": 0.0, "attach_s": 0.0}

@@ -18,7 +18,7 @@ from cloudspan.client import AlreadyExists, InvalidRequest, NotFound, Preconditi
 from cloudspan.v1 import cluster_pb2, orphan_pb2
 from cloudspan_common.contract import Kind, getter, methods
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 MUTATIONS = {method.name: method for method in methods().values() if method.kind is Kind.MUTATION}
 OF_ONE = [name for name, method in MUTATIONS.items() if method.collection]

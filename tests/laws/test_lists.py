@@ -16,7 +16,7 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.listing.filter_values import filterable
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 LISTS = {
     m.name: m for m in methods().values() if m.kind is Kind.LIST and m.item.DESCRIPTOR.name + "s" and m.routed_field

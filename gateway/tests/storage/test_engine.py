@@ -13,8 +13,11 @@ PASSWORDS = ["a/b#c", "a?b", "a@b", "pa:ss", "s3cr3t"]
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-async def test_no_password_of_a_database_shows_however_it_is_written(password: str) -> None:
+async def test_no_password_of_a_database_shows_however_it_is_written(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither in the message nor in a traceback of it: what is special in a URL may cut it anywhere."""
+    monkeypatch.setattr("cloudspan_gateway.storage.postgres.PATIENCE_S", 0.05)
     with pytest.raises(CloudspanError) as refused:
         await open_database(f"postgresql://user:{password}@127.0.0.1:1/cloudspan")
     shown = "".join(traceback.format_exception(refused.value, chain=not isinstance(refused.value, InvalidRequest)))
