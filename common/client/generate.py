@@ -86,8 +86,11 @@ class Service:
     def attribute(self) -> str:
         """`cloudspan.v1.KeyPairService` -> `key_pairs`, `PolicyService` -> `policies`."""
         noun = self.full_name.rpartition(".")[2].removesuffix("Service").removesuffix("s")
+        if noun in _UNCOUNTED:
+            return noun.lower()
         return re.sub(r"y(?=s$)", "ie", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", noun).lower() + "s")
 
+_UNCOUNTED = frozenset({"Inventory"})
 
 class Contract:
     """The contract's files with their comments."""

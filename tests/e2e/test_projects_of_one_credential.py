@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of a cloud that lives for this test
+PASSWORD = "correct horse battery staple"
 CANARY = f"{PREFIX}canary-of-the-other"
 LISTS = {m.name: m for m in methods().values() if m.kind is Kind.LIST and m.routed_field}
 

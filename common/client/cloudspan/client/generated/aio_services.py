@@ -461,7 +461,7 @@ class Services:
         self.operations = OperationService(calls)
         self.floating_ips = FloatingIpService(calls)
         self.images = ImageService(calls)
-        self.inventories = InventoryService(calls)
+        self.inventory = InventoryService(calls)
         self.key_pairs = KeyPairService(calls)
         self.subnets = SubnetService(calls)
         self.networks = NetworkService(calls)
