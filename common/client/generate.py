@@ -90,7 +90,9 @@ class Service:
             return noun.lower()
         return re.sub(r"y(?=s$)", "ie", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", noun).lower() + "s")
 
+
 _UNCOUNTED = frozenset({"Inventory"})
+
 
 class Contract:
     """The contract's files with their comments."""

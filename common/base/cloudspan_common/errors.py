@@ -351,7 +351,7 @@ _BY_CODE: dict[int, type[CloudspanError]] = {
     cls.code.value[0]: cls
     for cls in (
         InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported,
-        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
+        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Resync, Cancelled, PlatformFault,
     )
 }  # fmt: skip
 
