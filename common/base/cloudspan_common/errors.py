@@ -350,8 +350,8 @@ def with_request_id(status: status_pb2.Status, request_id: str) -> status_pb2.St
 _BY_CODE: dict[int, type[CloudspanError]] = {
     cls.code.value[0]: cls
     for cls in (
-        InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported,
-        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Resync, Cancelled, PlatformFault,
+        InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported, Unauthenticated,
+        Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Resync, Cancelled, PlatformFault,
     )
 }  # fmt: skip
 
