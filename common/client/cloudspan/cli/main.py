@@ -23,10 +23,13 @@ class Command:
     """Empty for a command of another distribution."""
     distribution: str = ""
     """What to install for it."""
+    function: str = ""
+    """Its function, where that can't have the command's name."""
 
 
 _CLUSTERS, _OPERATIONS = "cloudspan.cli.clusters", "cloudspan.cli.operations"
-_INVENTORY, _FOLLOW = "cloudspan.cli.inventory", "cloudspan.cli.follow"
+_INVENTORY, _FOLLOW = "cloudspan.cli.inventory.search", "cloudspan.cli.inventory.follow"
+_RESOURCES = "cloudspan.cli.inventory.resources"
 _SESSIONS, _TENANTS = "cloudspan.cli.callers.sessions", "cloudspan.cli.callers.tenants"
 COMMANDS = {
     "abandon": Command("End an operation that can't continue.", _OPERATIONS),
@@ -38,6 +41,8 @@ COMMANDS = {
     "clusters": Command("Show the clusters and their state.", _CLUSTERS),
     "explain": Command("Show an operation's stages and its calls to the platform.", _OPERATIONS),
     "find": Command("Find resources by name, address, label or id, on all clusters.", _INVENTORY),
+    "get": Command("Show a resource.", _RESOURCES),
+    "list": Command("List resources of a kind.", _RESOURCES, function="list_resources"),
     "login": Command("Log in, and keep the session for the commands that follow.", _SESSIONS),
     "logout": Command("End the session.", _SESSIONS),
     "new-adapter": Command("Make a new adapter that runs as it stands.", distribution="cloudspan-kit"),
@@ -68,7 +73,7 @@ class Commands(click.Group):
         """Import a command."""
         known = COMMANDS.get(cmd_name)
         if known and known.module:
-            command = getattr(importlib.import_module(known.module), cmd_name)
+            command = getattr(importlib.import_module(known.module), known.function or cmd_name)
         else:
             found = metadata.entry_points(group=GROUP, name=cmd_name)
             if not found:

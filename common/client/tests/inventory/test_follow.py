@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from cloudspan.cli import follow
+from cloudspan.cli.inventory import follow
 from cloudspan.client import Client
 from cloudspan.v1.inventory_pb2 import (
     GetSyncStateResponse,

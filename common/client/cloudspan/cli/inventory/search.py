@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloudspan.cli import resource_tables as tables
 from cloudspan.cli.connection import asked, clusters_name, display, gateway_option, pool_option
+from cloudspan.cli.inventory import tables
 from cloudspan.cli.tables import printable
 from cloudspan.v1 import inventory_pb2
 

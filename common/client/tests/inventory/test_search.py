@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cloudspan.cli.inventory import collection
+from cloudspan.cli.inventory.search import collection
 from cloudspan.v1.inventory_pb2 import (
     GetSyncStateResponse,
     SearchResponse,

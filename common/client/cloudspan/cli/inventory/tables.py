@@ -35,6 +35,30 @@ def resources(found: Iterable[inventory_pb2.StoredResource], now: datetime) -> T
     return table
 
 
+def of_kind(found: Iterable[Any], now: datetime) -> Table:
+    """Return a row for each resource, of whatever kind."""
+    table = new_table("name", "state", "cluster", "age", "id")
+    for resource in found:
+        parts = resource.name.split("/")
+        table.add_row(
+            shown(getattr(resource, "display_name", "") or "-"),
+            shown(_state(resource) or "-"),
+            f"{parts[1]}/{parts[3]}",
+            age(resource, "observe_time", now) if hasattr(resource, "observe_time") else "-",
+            shown(parts[-1]),
+        )
+    return table
+
+
+def _state(resource: Any) -> str:
+    """`STATE_RUNNING` -> `RUNNING`; empty for kinds without one."""
+    field = resource.DESCRIPTOR.fields_by_name.get("state")
+    if field is None or field.enum_type is None:
+        return ""
+    value = field.enum_type.values_by_number.get(resource.state)
+    return value.name.removeprefix("STATE_") if value else str(resource.state)
+
+
 def states(found: Iterable[State], now: datetime) -> Table:
     """Return a row for each collection."""
     table = new_table("cluster", "kind", "known", "rows", "age", "took", "next", "message")

@@ -14,9 +14,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from cloudspan.cli import resource_tables as tables
 from cloudspan.cli.connection import asked, display, gateway_option, pool_option
-from cloudspan.cli.inventory import cluster_option, filter_option, hint, kind_option, kinds_argument
+from cloudspan.cli.inventory import tables
+from cloudspan.cli.inventory.search import cluster_option, filter_option, hint, kind_option, kinds_argument
 from cloudspan.cli.tables import cluster_tags, printable
 from cloudspan.v1 import inventory_pb2
 
