@@ -1,4 +1,4 @@
-"""`cloudspan list` and `get`: resources of any kind, from their clouds, or from the inventory where an age is allowed."""
+"""`cloudspan list` and `get`: resources of any kind, from their clouds or, where an age is allowed, the inventory."""
 
 from __future__ import annotations
 
