@@ -119,7 +119,9 @@ class InventoryService:
         size, query = effective_page_size(request.page_size), hash_query(call.path, request, *seen.asked)
         after = decode_token(request.page_token, query, self._check)
         question = dataclasses.replace(question, text=request.text, limit=size, after=after)
-        page, collections = await self._page(question), await self._states(seen, question.collections)
+        # First: a sweep that ends in between must not make rows that were read before it look as new as itself.
+        collections = await self._states(seen, question.collections)
+        page = await self._page(question)
         times = collections.observe_times()
         found = [
             to_stored(row, max(row.observe_time, times.get((row.cluster, row.collection), 0.0))) for row in page.rows

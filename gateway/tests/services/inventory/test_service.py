@@ -34,6 +34,8 @@ async def test_a_found_resource_says_all_of_it_and_how_old_it_is(running: Runnin
     assert times == {"a": 1000, "b": 1000, "c": 2000}
     whole = Server()
     assert found.resources[0].resource.Unpack(whole)
+    assert whole.observe_time == found.resources[0].observe_time
+    whole.ClearField("observe_time")
     assert whole == server(EAST, "a", project=f"{EAST}/projects/p1")
 
 
