@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from gateway.tests.known_callers import EAST, WEST
-from gateway.tests.services.inventory.conftest import Running
+from gateway.tests.services.inventory.conftest import DC1, Running
 
-from cloudspan.client import InvalidRequest, NotFound
+from cloudspan.client import Forbidden, InvalidRequest, NotFound
 from cloudspan.v1.inventory_pb2 import GetSyncStateRequest, SearchRequest, SummarizeRequest, SyncNowRequest
 
 NOWHERE = "platforms/openstack/clusters/nowhere"
@@ -39,3 +39,22 @@ async def test_a_hidden_cluster_is_as_one_that_does_not_exist(running: Running, 
             texts.append((refused.value.message.replace(cluster, "CLUSTER"), refused.value.reason))
         assert texts[0] == texts[1]
     assert running.kept.swept == []
+
+
+async def test_a_role_of_one_method_reaches_that_method_on_its_pool(running: Running) -> None:
+    """Nothing beside it, and no cluster of another pool."""
+    await running.ask("SyncNow", SyncNowRequest(), "sven")
+    assert running.kept.swept == [((DC1,), (), False)]
+    with pytest.raises(NotFound):
+        await running.ask("SyncNow", SyncNowRequest(parent=EAST), "sven")
+    for parent in ("", DC1):
+        with pytest.raises(Forbidden, match="permission `read`"):
+            await running.ask("Search", SearchRequest(parent=parent), "sven")
+
+
+async def test_who_sees_all_tenants_reads_all_and_syncs_for_one(running: Running) -> None:
+    """What changes something belongs to a tenant, which x-tenant must choose."""
+    assert await running.names(SearchRequest(), "root", ("x-tenant", "-")) == ["a", "b", "c", "d"]
+    with pytest.raises(InvalidRequest) as refused:
+        await running.ask("SyncNow", SyncNowRequest(), "root", ("x-tenant", "-"))
+    assert refused.value.reason == "TENANT_NOT_CHOSEN"
