@@ -169,6 +169,11 @@ class Kind(Generic[R, M, B_contra]):
         """The name of the step that creates one: `volume`, `key-pair`."""
         return snake_case(self.message.DESCRIPTOR.name).replace("_", "-")
 
+    @property
+    def tells_gone(self) -> bool:
+        """Whether it has rows that can be read although they are deleted, and says which: see `gone`."""
+        return self.gone is not _never
+
     def is_usable(self, row: R) -> bool:
         """Whether a new one can be used."""
         usable = self.usable or self.settled
