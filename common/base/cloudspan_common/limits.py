@@ -41,8 +41,8 @@ class LimitSettings:
     background_share: float = 0.5
     """Part of the present concurrency that background calls may fill; at least one call."""
     background_wait_s: float = 10.0
-    """A background call that has waited so long takes the next slot, one of them at a time: an endpoint with a queue all
-    day would never be swept. With 16 slots that costs the others at most every sixteenth."""
+    """A background call that has waited so long takes the next slot, one at a time: an endpoint that has a queue
+    all day would never be swept. With 16 slots that costs the others at most every sixteenth."""
     rate_per_s: float | None = None
     """Calls started a second, evenly spaced after a burst of `max_concurrency`; None: as many as will go."""
     default_pause_s: float = 1.0
