@@ -1,7 +1,7 @@
 """A change of one resource as watches look at it: how the resource was before and how it is after.
 
-`change_log` reads them, `selection` judges them. A state is decoded at most once, and what is sent of a change is encoded
-once, however many watch.
+`change_log` reads them, `selection` judges them. A state is decoded at most once, and what is sent of a change is
+encoded once, however many watch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 Type = inventory_pb2.WatchResponse.Change.Type
 EXISTING, ADDED, UPDATED, REMOVED = Type.TYPE_EXISTING, Type.TYPE_ADDED, Type.TYPE_UPDATED, Type.TYPE_REMOVED
 
-_TEXTS = ("name", "collection", "cluster", "display_name", "state", "project", "zone", "flavor")
-_NUMBERS = ("vcpus", "memory_bytes", "disk_bytes")
+_COPIED = (
+    "name", "collection", "cluster", "display_name", "state", "project", "zone", "flavor", "vcpus", "memory_bytes",
+    "disk_bytes",
+)  # fmt: skip
 
 
 class State:
@@ -69,11 +71,10 @@ class State:
 
 def _stored(resource: Any, found: columns.Columns, observe_time: float) -> StoredResource:
     fields: Mapping[str, Any] = found.fields
-    stored = StoredResource(
-        **{name: fields[name] for name in _TEXTS},
-        **{name: fields[name] or 0 for name in _NUMBERS},
-        addresses=sorted(value for path, value in found.values if path == columns.ADDRESSES),
-    )
+    stored = StoredResource(addresses=sorted(value for path, value in found.values if path == columns.ADDRESSES))
+    for name in _COPIED:
+        if fields[name]:
+            setattr(stored, name, fields[name])
     if columns.LABELS in resource.DESCRIPTOR.fields_by_name:
         stored.labels.update(resource.labels)
     if fields["create_time"] is not None:

@@ -44,7 +44,8 @@ class Head(NamedTuple):
 class Existing:
     """Some rows in the order of their ids, as they were when the last change was the one numbered `sequence`."""
 
-    rows: Sequence[tuple[int, State]]
+    rows: Sequence[tuple[int, str, State]]
+    """Id, cluster, state."""
     sequence: int
     next_id: int | None
     """Where the next page begins; None behind the last one."""
@@ -107,7 +108,11 @@ class ChangeLog:
             **({"collections": listed(collections, shared)} if collections else {}),
         }
         rows = await self._database.read(lambda conn: conn.execute(asked, values).all())
-        found = [(row.id, State(row.collection, row.payload, row.observe_time)) for row in rows if row.id is not None]
+        found = [
+            (row.id, row.cluster, State(row.collection, row.payload, row.observe_time))
+            for row in rows
+            if row.id is not None
+        ]
         sequence = rows[0].sequence if rows else 0
         return Existing(found, sequence, found[-1][0] + 1 if len(found) == PAGE else None)
 
@@ -150,7 +155,8 @@ def _with_states(behind: Any) -> Select[Any]:
     change, following, later = _aliases()
     # By name too: SQLite gives the id of a purged row to a new one.
     same = and_(later.c.resource == change.c.resource, later.c.name == change.c.name)
-    first_later = select(func.min(later.c.sequence)).where(same, later.c.sequence > behind).correlate(change).scalar_subquery()
+    numbers_later = select(func.min(later.c.sequence)).where(same, later.c.sequence > behind)
+    first_later = numbers_later.correlate(change).scalar_subquery()
     its_row = and_(resources.c.id == change.c.resource, resources.c.name == change.c.name, _THERE)
     return (
         select(
@@ -195,11 +201,11 @@ def _first_of_each() -> Select[Any]:
 
 
 @functools.cache
-def _existing(shared: bool, of_some: bool) -> Select[Any]:  # noqa: FBT001 - the key of the cache
+def _existing(shared: bool, of_some: bool) -> Select[Any]:
     wanted = [_THERE, among(resources.c.cluster, "clusters", shared), resources.c.id >= bindparam("next_id")]
     if of_some:
         wanted.append(among(resources.c.collection, "collections", shared))
-    kept = (resources.c.id, resources.c.collection, resources.c.payload, resources.c.observe_time)
+    kept = (getattr(resources.c, name) for name in ("id", "cluster", "collection", "payload", "observe_time"))
     page = select(*kept).where(*wanted).order_by(resources.c.id).limit(PAGE).subquery()
     # The rows and the sequence as of the same moment; where there are no rows, the sequence alone.
     joined = change_sequence.outerjoin(page, true())

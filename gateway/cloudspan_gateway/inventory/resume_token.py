@@ -42,7 +42,7 @@ class _Body(msgspec.Struct, array_like=True):
     epoch: str
     query: bytes
     sight: bytes
-    place: tuple[int, int, int, int | None]
+    place: Place
 
 
 class ResumeTokens:
@@ -63,7 +63,7 @@ class ResumeTokens:
             sight: A digest of the clusters and projects that the watch has seen.
             place: How far it has come.
         """
-        body = msgspec.msgpack.encode(_Body(epoch, query, sight, tuple(place)))
+        body = msgspec.msgpack.encode(_Body(epoch, query, sight, place))
         sealed = self._cipher.seal(body, _TOKENS, "")
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
@@ -87,7 +87,7 @@ class ResumeTokens:
                 "were, or leave resume_token out to begin with the resources as they are"
             )
             raise _refused(text, "PAGE_TOKEN_OTHER_QUERY")
-        return body.epoch, body.sight, Place(*body.place)
+        return body.epoch, body.sight, body.place
 
     def _opened(self, token: str) -> _Body:
         if len(token) > _MAX_TOKEN:

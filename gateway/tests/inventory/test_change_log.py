@@ -112,7 +112,7 @@ async def test_rows_come_in_pages_with_the_sequence_that_they_are_as_of(writer, 
     while next_id is not None:
         page = await log.existing([EAST], ["servers"], next_id)
         assert page.sequence == 7
-        found += [state.stored.display_name for _, state in page.rows]
+        found += [state.stored.display_name for _, _, state in page.rows]
         next_id = page.next_id
     change_log._existing.cache_clear()
     assert found == ["s0", "s2", "s3", "s4"]
