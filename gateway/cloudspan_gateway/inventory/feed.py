@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
@@ -23,7 +23,7 @@ from cloudspan_gateway.inventory.resume_token import Place, ResumeTokens
 from cloudspan_gateway.inventory.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from cloudspan_gateway.inventory.change import Change
     from cloudspan_gateway.inventory.change_log import ChangeLog
@@ -186,18 +186,25 @@ class Feed:
         self._stopped = True
         self._wake()
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Count as a watch inside the `with` block; nothing is read while there is none."""
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[None]:
+        """Count as a watch inside the `with` block; nothing is read while there is none.
+
+        Raises:
+            Unreachable: The database does not answer, or the gateway drains.
+        """
+        self.check_running()
         self._watches += 1
-        if self._watches == 1:
-            self._changed.set()
         try:
+            if self._floor is None:
+                head = await self.changes.head()
+                if self._floor is None:  # nobody else was faster
+                    self._begin_at(head)
             yield
         finally:
             self._watches -= 1
             if not self._watches:
-                self._forget(None)
+                self._begin_at(None)
 
     def keeps(self, sequence: int) -> bool:
         """Whether all changes behind one of them are kept here."""
@@ -235,23 +242,23 @@ class Feed:
     async def _look(self) -> None:
         """Read what is new, to its end."""
         try:
-            while self._watches and await self._read():
+            while self._floor is not None and await self._read():
                 pass
         except CloudspanError as error:
             log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)
 
     async def _read(self) -> bool:
         """Read the next changes; return whether there may be more."""
-        if self._floor is None:
-            self._forget(await self.changes.head())
-            return False
+        before = self.head
         try:
-            found, head = await self.changes.after(self.head.sequence)
+            found, head = await self.changes.after(before.sequence)
         except Resync:  # this process was stopped for long
-            self._forget(await self.changes.head())
+            self._begin_at(await self.changes.head())
             return False
-        if head.epoch != self.head.epoch:
-            self._forget(head)
+        if self._floor is None or self.head is not before:  # the last watch left meanwhile
+            return self._floor is not None
+        if before.epoch not in ("", head.epoch):
+            self._begin_at(head)
             return False
         if found:
             self._keep(found)
@@ -269,8 +276,8 @@ class Feed:
             excess += 1
         del self._kept[:excess]
 
-    def _forget(self, head: Head | None) -> None:
-        """Keep nothing, and go on from `head`; read nothing without one."""
+    def _begin_at(self, head: Head | None) -> None:
+        """Keep nothing, and go on behind `head`; read nothing without one."""
         self._kept.clear()
         self._size = 0
         self._floor = head.sequence if head else None

@@ -67,6 +67,8 @@ class Watch:
         await self._look_at_clusters()
         if self._selection.sight != sight:
             raise seen_otherwise()
+        if place.at == place.upto:
+            place = place._replace(upto=head.sequence)
         async for message in self._from(place):
             yield message
 

@@ -52,9 +52,10 @@ class Watches:
             messages = watch.resumed(*self._tokens.read(request.resume_token, wanted.query))
         else:
             messages = watch.begun(with_existing=not request.changes_only)
-        with self._feed.joined(), kept_waiting(call):
-            async for message in messages:
-                yield message
+        with kept_waiting(call):
+            async with self._feed.joined():
+                async for message in messages:
+                    yield message
 
     def _access_of(self, call: Call) -> Access:
         # Asked again all the time: each second the recheck stage may give the call another access.
