@@ -349,6 +349,7 @@ _INDEXES = (
     ("resources_deleted", resources, ("deleted_time",), "deleted_time IS NOT NULL"),
     ("resource_values_of", resource_values, ("resource",), ""),
     ("resource_changes_by_time", resource_changes, ("time",), ""),
+    ("resource_changes_of", resource_changes, ("resource", "sequence"), ""),
     ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),
     ("operations_held", operations, ("owner",), "end_time IS NULL AND owner <> ''"),
     ("operations_queued", operations, ("waits_for",), "waits_for <> ''"),

@@ -99,6 +99,7 @@ def _changes() -> None:
         *_columns(sa.String, "epoch"),
     )
     _index("resource_changes_by_time", "resource_changes", "time")
+    _index("resource_changes_of", "resource_changes", "resource", "sequence")
 
 
 def _sync() -> None:
