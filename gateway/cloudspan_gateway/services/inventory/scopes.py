@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class Seen:
     """What a call is about, as far as its caller sees it."""
 
+    wanted: ClusterRef
+    """With wildcards."""
     routes: Sequence[ClusterRoute]
     """In the order of their names; none where nothing is plugged in."""
     scope: Scope
@@ -65,10 +67,14 @@ class Scopes:
             NotPermitted: The caller sees such clusters, and may do this on none of them.
         """
         wanted = self._wanted(call, parent)
-        access = self._tags.narrowed(call.tags, call.access)
+        access = self.access(call)
         routes = self._routes(call, wanted, access)
         scope = Scope(tuple((str(route.ref), _project(route.ref, access)) for route in routes))
-        return Seen(routes, scope, (access.tenant, str(wanted), call.tags.get(POOL, "")))
+        return Seen(wanted, routes, scope, (access.tenant, str(wanted), call.tags.get(POOL, "")))
+
+    def access(self, call: Call) -> Access:
+        """Return what x-pool leaves of a caller's access now; raises as `of` does for a pool."""
+        return self._tags.narrowed(call.tags, call.access)
 
     def _wanted(self, call: Call, parent: str) -> ClusterRef:
         tagged = ClusterRef(call.tags.get(PLATFORM) or WILDCARD, call.tags.get(CLUSTER) or WILDCARD)

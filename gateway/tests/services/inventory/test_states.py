@@ -19,8 +19,9 @@ EAST = "platforms/openstack/clusters/east"
 
 
 def seen(project: str = "", absent: dict[str, str] | None = None) -> Seen:
-    route = ClusterRoute(parse_cluster(EAST), cluster_pb2.Cluster(name=EAST), absent=absent or {})
-    return Seen((route,), Scope(((EAST, project),)), ())
+    ref = parse_cluster(EAST)
+    route = ClusterRoute(ref, cluster_pb2.Cluster(name=EAST), absent=absent or {})
+    return Seen(ref, (route,), Scope(((EAST, project),)), ())
 
 
 async def test_each_collection_of_the_contract_has_a_state() -> None:
