@@ -1,18 +1,20 @@
-"""An inventory that a test fills by hand: resources and states in memory, and sweeps that only leave a note."""
+"""An inventory that a test fills by hand: resources, states, and sweeps that only leave a note."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.tests import inventory_rows
+from sqlalchemy import Connection
+
 from cloudspan.v1 import inventory_pb2
-from cloudspan_common.listing.filter_match import predicate
 from cloudspan_gateway.inventory.base import Question, StoredPage, StoredRow
-from cloudspan_gateway.inventory.columns import message_of
-from cloudspan_gateway.inventory.model import CollectionState, Observed
-from cloudspan_gateway.inventory.query import to_stored
+from cloudspan_gateway.inventory.model import CollectionState
+from cloudspan_gateway.inventory.query import Query, to_stored
+from cloudspan_gateway.storage.engine import Database
 
 Group = inventory_pb2.SummarizeRequest.Group
 _VALUES: dict[Any, Callable[[Any, str], str]] = {
@@ -25,36 +27,48 @@ _VALUES: dict[Any, Callable[[Any, str], str]] = {
 
 @dataclass
 class KeptResources:
-    """Stands for what reads, sums up and sweeps."""
+    """Rows in a gateway's database, read as always; states, and sweeps that only leave a note."""
 
-    rows: list[StoredRow] = field(default_factory=list)
+    database: Database
     kept: list[CollectionState] = field(default_factory=list)
     swept: list[tuple[tuple[str, ...], tuple[str, ...], bool]] = field(default_factory=list)
     """(clusters, collections, release_brake) of each SyncNow."""
     swept_then: Callable[[], None] = lambda: None
     """What a sweep does."""
+    _rows: list[tuple[Any, float]] = field(default_factory=list)
+    _written: bool = False
+
+    def __post_init__(self) -> None:
+        self._query = Query(self.database)
 
     def put(self, resource: Any, at: float = 1000.0) -> None:
-        collection, cluster = resource.name.split("/")[4], "/".join(resource.name.split("/")[:4])
-        observed = Observed.of(resource)
-        row = StoredRow(len(self.rows) + 1, resource.name, collection, cluster, observed.payload, at)
-        self.rows = sorted([*self.rows, row], key=lambda row: row.name)
+        self._rows.append((resource, at))
+        self._written = False
+
+    def clear(self) -> None:
+        self._rows.clear()
+        self._written = False
 
     def listed(self, cluster: str, collection: str, **fields: Any) -> None:
         self.kept.append(CollectionState(cluster, collection, **fields))
 
+    async def get(self, name: str) -> StoredRow | None:
+        await self._write()
+        return await self._query.get(name)
+
     async def page(self, question: Question) -> StoredPage:
-        found = [row for row in self._matching(question) if row.name > question.after]
-        cursor = found[question.limit - 1].name if len(found) > question.limit else ""
-        return StoredPage(found[: question.limit], cursor)
+        await self._write()
+        return await self._query.page(question)
 
     async def count(self, question: Question) -> int:
-        return len(self._matching(question))
+        await self._write()
+        return await self._query.count(question)
 
     async def summarize(
         self, question: Question, group_by: Sequence[Any], label: str = ""
     ) -> inventory_pb2.SummarizeResponse:
-        stored = [to_stored(row, 0.0) for row in self._matching(question)]
+        page = await self.page(replace(question, limit=1000))
+        stored = [to_stored(row, 0.0) for row in page.rows]
         groups = Counter(tuple(_VALUES[group](one, label) for group in group_by) for one in stored)
         answer = inventory_pb2.SummarizeResponse(total={"count": len(stored)})
         for group, count in groups.most_common():
@@ -69,17 +83,13 @@ class KeptResources:
         self.swept.append((tuple(clusters), tuple(collections), release_brake))
         self.swept_then()
 
-    def _matching(self, question: Question) -> list[StoredRow]:
-        matches, scope = predicate(question.filter), dict(question.scope.clusters)
-        found = []
-        for row in self.rows:
-            stored = to_stored(row, row.observe_time)
-            project = scope.get(row.cluster)
-            if project is None or (project and project != stored.project):
-                continue
-            if question.collections and row.collection not in question.collections:
-                continue
-            own = stored if question.over_stored else message_of(row.collection).FromString(row.payload)
-            if matches(own) and question.text.casefold() in f"{stored}".casefold():
-                found.append(row)
-        return found
+    async def _write(self) -> None:
+        if not self._written:
+            await self.database.transact(self._rewrite)
+            self._written = True
+
+    def _rewrite(self, conn: Connection) -> None:
+        inventory_rows.clear(conn)
+        number = 1
+        for resource, at in self._rows:
+            number = inventory_rows.write(conn, [resource], at, number)

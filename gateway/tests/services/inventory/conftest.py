@@ -32,7 +32,7 @@ class WithInventory(Guarded):
     kept: KeptResources
 
     def _inventory_sources(self) -> Sources:
-        self.kept = KeptResources()
+        self.kept = KeptResources(self.database)
         return Sources(self.kept, self.kept, self.kept, self.kept, SystemClock())
 
 

@@ -82,7 +82,7 @@ async def test_one_project_of_a_cluster_is_said(running: Running) -> None:
 
 async def test_what_is_empty_and_whole_is_said_to_be(running: Running) -> None:
     """With the time of the listing that says so."""
-    running.kept.rows.clear()
+    running.kept.clear()
     complete(running, DC1)
     text = await explained(running, "carol", parent=DC1)
     assert text == (

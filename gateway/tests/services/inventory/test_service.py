@@ -20,7 +20,8 @@ async def test_a_search_finds_what_its_caller_sees_and_nothing_else(running: Run
     """Of a cluster of which a pool has one project, that project's; of hidden clusters nothing."""
     assert await running.names(SearchRequest()) == ["a", "b", "c"]
     assert await running.names(SearchRequest(), "carol") == ["b", "d"]
-    assert await running.names(SearchRequest(text="a"), "carol") == ["b", "d"]  # in their state and names
+    assert await running.names(SearchRequest(text="B"), "carol") == ["b"]
+    assert await running.names(SearchRequest(text="a"), "carol") == []
     assert await running.names(SearchRequest(filter='display_name = "a"'), "carol") == []
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from gateway.tests.kept_resources import KeptResources
 
 from cloudspan.v1 import cluster_pb2
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.names import parse_cluster
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.inventory.columns import collections
-from cloudspan_gateway.inventory.model import Completeness, Scope
+from cloudspan_gateway.inventory.model import CollectionState, Completeness, Scope
 from cloudspan_gateway.routing.snapshot import ClusterRoute
 from cloudspan_gateway.services.inventory.scopes import Seen
 from cloudspan_gateway.services.inventory.states import checked_collections, message_of_state, read_states
 
 EAST = "platforms/openstack/clusters/east"
+
+
+class Kept(list[CollectionState]):
+    """States that a test puts here."""
+
+    def listed(self, cluster: str, collection: str, **fields: Any) -> None:
+        self.append(CollectionState(cluster, collection, **fields))
+
+    async def states(self, _clusters: object = None) -> list[CollectionState]:
+        return self
 
 
 def seen(project: str = "", absent: dict[str, str] | None = None) -> Seen:
@@ -26,9 +37,7 @@ def seen(project: str = "", absent: dict[str, str] | None = None) -> Seen:
 
 async def test_each_collection_of_the_contract_has_a_state() -> None:
     """In the order of their names, whether or not it was ever listed."""
-    found = await read_states(
-        KeptResources(), seen(absent={"cloudspan.v1.ZoneService/ListZones": "none"}), (), FakeClock()
-    )
+    found = await read_states(Kept(), seen(absent={"cloudspan.v1.ZoneService/ListZones": "none"}), (), FakeClock())
     assert [state.collection for state in found.states] == sorted(collections())
     assert {state.completeness for state in found.states} == {Completeness.NEVER, Completeness.UNSUPPORTED}
     assert [state.collection for state in found.states if state.completeness is Completeness.UNSUPPORTED] == ["zones"]
@@ -36,7 +45,7 @@ async def test_each_collection_of_the_contract_has_a_state() -> None:
 
 async def test_a_collection_whose_listing_is_late_counts_as_incomplete() -> None:
     """By more than its pause, and by more than a minute: a slow cloud's listing is under way until then."""
-    kept, clock = KeptResources(), FakeClock()
+    kept, clock = Kept(), FakeClock()
     now = clock.now()
     for name, next_time, interval_s in (("servers", -61, 15), ("ports", -59, 15), ("zones", -500, 600)):
         kept.listed(EAST, name, completeness=Completeness.COMPLETE, next_time=now + next_time, interval_s=interval_s)
@@ -46,7 +55,7 @@ async def test_a_collection_whose_listing_is_late_counts_as_incomplete() -> None
 
 async def test_times_that_are_not_known_are_left_out() -> None:
     """And not 1970."""
-    [state] = (await read_states(KeptResources(), seen(), ("servers",), FakeClock())).states
+    [state] = (await read_states(Kept(), seen(), ("servers",), FakeClock())).states
     message = message_of_state(state, owner=True)
     assert not any(message.HasField(field) for field in ("observe_time", "attempt_time", "next_time", "brake"))
 
