@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import AdapterSource
 from cloudspan_gateway.inventory.sync.sync import Sync
+from cloudspan_gateway.storage.coordination import coordinator_in
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry.coordination import Coordinator
-    from cloudspan_gateway.inventory.sync.collection import SyncSettings
+    from cloudspan_gateway.inventory.sync.config import SyncSettings
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.table import Table
     from cloudspan_gateway.storage.engine import Database
@@ -33,7 +34,8 @@ class InventoryNeeds:
     database: Database
     table: Table
     forwarder: Forwarder
-    coordinator: Coordinator
+    coordinator: Coordinator | None
+    """The registry's; that of the database where it has none."""
     clock: Clock
     metrics: CollectorRegistry
 
@@ -53,7 +55,9 @@ class Inventory:
             metrics=SyncMetrics(needs.metrics, needs.clock),
             owner=f"gateway-{uuid.uuid4().hex[:16]}",
         )
-        self.sync = Sync(environment, needs.database, needs.coordinator, self._clusters)
+        self._own_coordinator = None if needs.coordinator else coordinator_in(needs.database, needs.clock)
+        coordinator = needs.coordinator or cast("Coordinator", self._own_coordinator)
+        self.sync = Sync(environment, needs.database, coordinator, self._clusters)
         needs.table.subscribe(lambda _snapshot: self.sync.wake())
 
     def __repr__(self) -> str:
@@ -67,3 +71,8 @@ class Inventory:
     async def run(self) -> None:
         """Keep it up to date until cancelled."""
         await self.sync.run()
+
+    async def close(self) -> None:
+        """Let go of locks that it keeps in the database."""
+        if self._own_coordinator is not None:
+            await self._own_coordinator.close()

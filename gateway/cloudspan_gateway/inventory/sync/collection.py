@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.inventory.model import Fence
     from cloudspan_gateway.inventory.store import InventoryStore
+    from cloudspan_gateway.inventory.sync.config import SyncSettings
     from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
     from cloudspan_gateway.inventory.sync.source import Source
     from cloudspan_gateway.inventory.sync.sweep import Swept
@@ -38,20 +39,6 @@ SOON_S = 1.0
 """How far early sweeps are apart at least: many operations end in one second."""
 _GROWTH, _SHRINK = 1.5, 0.5
 _AGAIN_S = 5.0  # after the database could not be read or written
-
-
-@dataclass(frozen=True, slots=True)
-class SyncSettings:
-    """How often and how boldly a gateway sweeps."""
-
-    fastest_s: float = 15.0
-    slowest_s: float = 600.0
-    brake: float = 0.3
-    """The share of a collection that may vanish at once."""
-    keep_s: float = 3600.0
-    """How long changes and deleted rows are kept."""
-    removed_after_s: float = 600.0
-    """How long a cluster must be missing to be forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +81,7 @@ class CollectionSync:
         )
         self._wake = asyncio.Event()
         self._asked: _Asked | None = None
+        self._is_over = False
         self._tells_changes = True  # until it says otherwise
         self._failures = 0
         now = self._clock.monotonic()
@@ -119,6 +107,8 @@ class CollectionSync:
         """
         if self._asked is None:
             self._asked = _Asked(asyncio.get_running_loop().create_future())
+        if self._is_over:
+            _end(self._asked, _ending(asyncio.CancelledError(), self.state))
         self._asked.released = self._asked.released or released
         self._wake.set()
         return self._asked.ended
@@ -142,6 +132,7 @@ class CollectionSync:
                     log.exception("sweep failed with a defect of the gateway", **self._where())
                     await self._clock.sleep(self._environment.settings.fastest_s)
         finally:
+            self._is_over = True
             if self._asked is not None:
                 _end(self._asked, _ending(asyncio.CancelledError(), self.state))
 

@@ -276,7 +276,8 @@ class CollectionSweep:
             if not page.next_cursor:
                 break
             cursor = page.next_cursor
-        return Swept(replace(state, changes_time=began), written, pages, reports_gone=reports_gone)
+        after = replace(state, changes_time=began, row_count=state.row_count + written.added)
+        return Swept(after, written, pages, reports_gone=reports_gone)
 
 
 def _take_unchanged(listing: _Listing, cursor: str, page: Page, known: KnownPage) -> None:

@@ -31,6 +31,7 @@ log = get_logger(__name__)
 GROUP = "inventory"
 """Of the gateways that sweep."""
 _AGAIN_S = 1.0  # after who keeps locks, or the database, could not be asked
+_HANDED_OVER_S = 0.1
 _PURGE_EVERY_S = 60.0
 
 
@@ -117,7 +118,7 @@ class Sync:
             try:
                 await ended
             except LockLost:
-                continue
+                await self._clock.sleep(_HANDED_OVER_S)
             else:
                 return
 
