@@ -87,6 +87,7 @@ class LeasedCoordinator:
                 failure = error
             left = ends - self._clock.monotonic()
             if left <= 0:
+                failure = failure or self._failure  # of another task's try, while we waited for that
                 if failure:
                     raise failure
                 return None
@@ -175,7 +176,7 @@ class LeasedCoordinator:
             await self._store.release(key, version)
         except CloudspanError as error:
             # Nobody who releases can do more: `_settle` tries again, and at last the lease ends it.
-            log.info("claim not released yet", claim="/".join(key), error=error.message)
+            log.info("claim not released yet", claim=_shown(key), error=error.message)
         self._wake()
 
     async def end(self, holding: _Holding) -> None:
@@ -190,7 +191,7 @@ class LeasedCoordinator:
 
     def _lose(self, holding: _Holding, why: str) -> None:
         if self._held.pop(holding.key, None) is not None:
-            log.warning("claim lost", claim="/".join(holding.key), fence=holding.fence, why=why)
+            log.warning("claim lost", claim=_shown(holding.key), fence=holding.fence, why=why)
         holding.lost.set()
         self._wake()
 
@@ -355,7 +356,7 @@ class _Holding:
         self.lost: asyncio.Event = _Lost(lambda: not coordinator._has_lease())  # noqa: SLF001 - parts of one thing
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__[1:]} {'/'.join(self.key[1:])}: {self._state()}>"
+        return f"<{type(self).__name__[1:]} {_shown(self.key[1:])}: {self._state()}>"
 
     def _state(self) -> str:
         return "lost" if self.lost.is_set() else f"held, fence {self.fence}"
@@ -392,6 +393,10 @@ class _Member(_Holding):
 
     async def leave(self) -> None:
         await self._coordinator.end(self)
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    return "/".join(name for name in names if name)
 
 
 def _members_of(group: str, entries: Mapping[Key, Entry]) -> dict[str, str]:
