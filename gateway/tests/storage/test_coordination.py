@@ -1,10 +1,12 @@
-"""The suite of locks and groups in the database, on SQLite and on PostgreSQL, and what only a database can do to them."""
+"""The suite of locks and groups on SQLite and on PostgreSQL, and what only a database can do to them."""
 
 from __future__ import annotations
 
 import functools
 
 import pytest
+from common.base.tests.registry.coordination.place import LEASE_S, Place
+from common.base.tests.registry.coordination.suite import *  # noqa: F403 - the suite
 from gateway.tests.postgres_server import needed
 
 from cloudspan_common.errors import Unreachable
@@ -12,8 +14,6 @@ from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.storage.coordination import DatabaseClaims, coordinator_in
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import group_members, locks
-from common.base.tests.registry.coordination.place import LEASE_S, Place
-from common.base.tests.registry.coordination.suite import *  # noqa: F403 - the suite
 
 TABLES = (locks, group_members)
 

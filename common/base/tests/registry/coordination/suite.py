@@ -6,11 +6,27 @@ import asyncio
 import contextlib
 
 import pytest
-
-from cloudspan_common.errors import AlreadyExists, InvalidRequest, Unreachable
 from common.base.tests.registry.coordination.place import LEASE_S
 
-NAMES = ["a", "A", "a/b", "a//b", "..", ".", "a b", "a%2Fb", "a=2Fb", "%", "?x=1#y", "é", "東", "a*", "inventory/os-east"]
+from cloudspan_common.errors import AlreadyExists, InvalidRequest, Unreachable
+
+NAMES = [
+    "a",
+    "A",
+    "a/b",
+    "a//b",
+    "..",
+    ".",
+    "a b",
+    "a%2Fb",
+    "a=2Fb",
+    "%",
+    "?x=1#y",
+    "é",
+    "東",
+    "a*",
+    "inventory/os-east",
+]
 
 
 async def _first(members):
@@ -155,7 +171,7 @@ async def test_a_frozen_holder_sees_that_it_has_lost_before_anything_runs(place)
     await place.kill(one)  # nothing of it runs
     place.clock._monotonic += LEASE_S
     assert held.lost.is_set()
-    assert repr(held) == "<Lock x: lost>"
+    assert repr(held) == "<HeldLock x: lost>"
     await place.pass_time(LEASE_S * 2)
     assert (await two.lock("x", timeout_s=0)).fence > held.fence
 
@@ -437,5 +453,5 @@ async def test_closing_while_the_store_is_away_raises_nothing(place) -> None:
 async def test_what_is_held_shows_in_its_repr(place) -> None:
     one = place.open()
     held = await one.lock("x")
-    assert repr(held) == f"<Lock x: held, fence {held.fence}>"
+    assert repr(held) == f"<HeldLock x: held, fence {held.fence}>"
     assert "1 held, 0 memberships, in reach" in repr(one)

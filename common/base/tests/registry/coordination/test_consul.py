@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.error
-import urllib.request
 
 import pytest
+import requests
 from structlog.testing import capture_logs
 
 from cloudspan_common.clock import SystemClock
@@ -60,52 +58,28 @@ async def test_a_lease_that_consul_refuses_is_said_with_its_words(own_consul) ->
     await coordinator.close()
 
 
-async def test_a_token_without_the_rights_is_refused_with_those_it_needs(own_consul, monkeypatch) -> None:
+async def test_a_token_without_the_rights_is_refused_with_those_it_needs(own_consul) -> None:
     """And one with exactly these works; no token shows."""
-    monkeypatch.setattr(own_consul, "_has_leader", lambda: _answers(own_consul))
-    monkeypatch.setattr(own_consul, "on_disk", False)
-    monkeypatch.setattr("subprocess.Popen", _with(ACL))
+    own_consul.settings, own_consul.token = (ACL,), ROOT
     own_consul.start()
     await asyncio.to_thread(_acl, own_consul, "policy", {"Name": "gateway", "Rules": RULES})
     secret = (await asyncio.to_thread(_acl, own_consul, "token", {"Policies": [{"Name": "gateway"}]}))["SecretID"]
     allowed, refused = (LeasedCoordinator(_claims(own_consul, token)) for token in (secret, None))
     with pytest.raises(Forbidden, match='give it session_prefix "" and key_prefix "cloudspan/coordination/"'):
         await refused.lock("x")
-    async with await allowed.lock("x"), await allowed.join("g", "m"):
+    async with await allowed.lock("x") as held, await allowed.join("g", "m"):
         assert await anext(allowed.members("g")) == {"m": ""}
         assert secret not in repr(allowed)
+        assert not held.lost.is_set()
     await allowed.close()
     await refused.close()
 
 
-def _with(hcl):
-    import subprocess  # noqa: PLC0415 - the one that is replaced
-
-    popen = subprocess.Popen
-    return lambda command, **options: popen([*command, "-hcl", hcl], **options)
-
-
-def _answers(server):
-    try:
-        _acl_get(server, "/v1/status/leader")
-        return bool(_acl_get(server, "/v1/acl/tokens"))
-    except OSError:
-        return False
-
-
-def _acl_get(server, path):
-    request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}", headers={"X-Consul-Token": ROOT})
-    with urllib.request.urlopen(request, timeout=2) as answer:
-        return json.load(answer)
-
-
 def _acl(server, what, body):
     url = f"http://127.0.0.1:{server.http_port}/v1/acl/{what}"
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), headers={"X-Consul-Token": ROOT}, method="PUT"
-    )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.load(answer)
+    answer = requests.put(url, json=body, headers={"X-Consul-Token": ROOT}, timeout=5)
+    answer.raise_for_status()
+    return answer.json()
 
 
 async def test_a_session_that_an_operator_ends_is_lost_at_once(claims, own_consul) -> None:
@@ -164,7 +138,7 @@ async def test_an_epoch_that_is_none_grants_nothing_and_says_what_to_delete(clai
     """A fence made up instead might be smaller than one before."""
     await asyncio.to_thread(own_consul.api.kv.put, f"{PREFIX}epoch", epoch.encode())
     coordinator = LeasedCoordinator(claims)
-    with pytest.raises(PlatformFault, match="cloudspan/coordination/epoch holds .* delete it"):
+    with pytest.raises(PlatformFault, match=r"cloudspan/coordination/epoch holds .* delete it"):
         await coordinator.lock("x")
     await asyncio.to_thread(own_consul.api.kv.delete, f"{PREFIX}epoch")
     # What was taken with the bad epoch is still ours: granted anew, with a fence.
@@ -185,7 +159,7 @@ class _Past(SystemClock):
     now = staticmethod(lambda: 1000.0)
 
 
-async def test_an_address_that_is_no_consul_grants_nothing(monkeypatch) -> None:
+async def test_an_address_that_is_no_consul_grants_nothing() -> None:
     """Whatever it answers."""
 
     async def serve(reader, writer):

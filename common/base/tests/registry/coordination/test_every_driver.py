@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from common.base.tests.registry.coordination.place import LEASE_S, Place
+from common.base.tests.registry.coordination.suite import *  # noqa: F403 - the suite
 
 from cloudspan_common.registry.consul_agent import Agent
 from cloudspan_common.registry.coordination.consul import PREFIX, ConsulClaims
 from cloudspan_common.registry.coordination.memory import MemoryClaims, World
-from common.base.tests.registry.coordination.place import LEASE_S, Place
-from common.base.tests.registry.coordination.suite import *  # noqa: F403 - the suite
 
 if TYPE_CHECKING:
     from common.base.tests.registry.conftest import ConsulServer
