@@ -14,6 +14,7 @@ from cloudspan_gateway import app
 from cloudspan_gateway.inventory.change_log import ChangeLog
 from cloudspan_gateway.inventory.feed import Feed
 from cloudspan_gateway.inventory.resume_token import ResumeTokens
+from cloudspan_gateway.services.inventory.scopes import Scopes
 from cloudspan_gateway.services.inventory_watch import Watches
 from cloudspan_gateway.services.methods import service_methods
 
@@ -38,8 +39,9 @@ class Watching(app.Gateway):
         self.writer = InventoryWriter(self.database)
         tokens = ResumeTokens(self._cipher)
         self.feed = Feed(ChangeLog(self.database), self.writer.subscribe, tokens, self.feed_clock)
-        watches = Watches(self.feed, tokens, self.router)
-        return (*super()._services(), *service_methods("cloudspan.v1.InventoryService", watches))
+        watches = Watches(self.feed, tokens, Scopes(self.table, self.router.tags))
+        others = [method for method in super()._services() if not method.path.endswith("InventoryService/Watch")]
+        return (*others, *service_methods("cloudspan.v1.InventoryService", watches))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[app.Gateway]:

@@ -150,7 +150,7 @@ class FanOut:
         snapshot = call.access.view(self._table.snapshot)
         routes = [route for route in snapshot.matching(wanted) if may(route.ref)]
         if not routes:
-            _nothing_matches(snapshot, wanted)
+            check_any_matches(snapshot, wanted)
         return [_begin(_Position(route.ref.platform, route.ref.cluster)) for route in routes]
 
     async def _ask_all(
@@ -205,7 +205,7 @@ class FanOut:
         return snapshot.endpoints(snapshot.cluster(ref), method)
 
 
-def _nothing_matches(snapshot: Snapshot, wanted: ClusterRef) -> None:
+def check_any_matches(snapshot: Snapshot, wanted: ClusterRef) -> None:
     """Raise where an empty list would hide a typing error, or an adapter that has not reported its clusters yet."""
     if wanted.cluster != WILDCARD:
         known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"

@@ -126,7 +126,11 @@ async def test_a_watch_of_one_cluster_hears_nothing_of_others(watched, writer):
 @pytest.mark.parametrize(
     ("request_", "code", "words"),
     [
-        ({"collections": ["severs"]}, CODE.INVALID_ARGUMENT, "'severs'; expected some of: .*servers"),
+        (
+            {"collections": ["severs"]},
+            CODE.INVALID_ARGUMENT,
+            "'severs' is not a collection .*those are: .*servers",
+        ),
         ({"filter": "shape = round"}, CODE.INVALID_ARGUMENT, "shape"),
         ({"collections": ["servers"], "filter": "collection = x"}, CODE.INVALID_ARGUMENT, "collection"),
         ({"parent": "platforms/x"}, CODE.INVALID_ARGUMENT, "expected the form"),

@@ -32,6 +32,7 @@ _UNBROKEN = 2_000
 _CLUSTER = re.compile(r"([a-z][a-z0-9-]{0,38})/([a-z][a-z0-9-]{0,38})")
 _NAME = re.compile(r"platforms/([a-z][a-z0-9-]{0,38})/clusters/([a-z][a-z0-9-]{0,38})")
 _TAG = re.compile(r"[a-z][a-z0-9-]{0,38}|-")
+_CLUSTERS = re.compile(rf"(?:platforms/)?({_TAG.pattern})/(?:clusters/)?({_TAG.pattern})")
 
 _GATEWAY_OPTION = click.option(
     "--gateway",
@@ -117,6 +118,15 @@ def cluster_name(_context: click.Context, _param: click.Parameter, text: str) ->
     if tags is None:
         raise click.BadParameter(f"{text!r} is not a cluster name; expected PLATFORM/CLUSTER such as openstack/alpha")
     return f"platforms/{tags[1]}/clusters/{tags[2]}"
+
+
+def clusters_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
+    """Return the parent that an option or argument names: openstack/alpha, openstack/-; empty, for all, for nothing."""
+    tags = _CLUSTERS.fullmatch(text)
+    if text and tags is None:
+        wanted = "PLATFORM/CLUSTER such as openstack/alpha, or - in place of either for all"
+        raise click.BadParameter(f"{text!r} is not a cluster name; expected {wanted}")
+    return f"platforms/{tags[1]}/clusters/{tags[2]}" if tags else ""
 
 
 def chosen_tenant() -> str:

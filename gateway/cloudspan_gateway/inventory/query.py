@@ -1,0 +1,291 @@
+"""Reads the inventory: pages of rows by scope, filter, text and order, and how many there are.
+
+Lists, searches and watches ask `Query`. SQL finds the rows as far as it can (`sql_filter`); what it can't decide is
+matched here, in the order of the page. A page that finds little ends after a bounded number of rows and says where to
+go on, so that nobody's filter reads the whole inventory at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
+
+from cloudspan.v1 import inventory_pb2
+from cloudspan_common.listing.filter_match import predicate
+from cloudspan_gateway.inventory.base import StoredPage, StoredRow
+from cloudspan_gateway.inventory.columns import described, is_shareable, message_of
+from cloudspan_gateway.inventory.order import Order, Place
+from cloudspan_gateway.inventory.sql_filter import condition, names_field
+from cloudspan_gateway.inventory.text_search import ALL, ranks
+from cloudspan_gateway.storage.engine import among, listed
+from cloudspan_gateway.storage.tables import resources, sync_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from google.protobuf.message import Message
+    from sqlalchemy import ColumnElement, Connection, Row, Select
+
+    from cloudspan_gateway.inventory.base import Question
+    from cloudspan_gateway.inventory.model import Scope
+    from cloudspan_gateway.inventory.sql_filter import Condition
+    from cloudspan_gateway.storage.engine import Database
+
+WINDOW = 10_000
+"""How many rows one page looks at, where no index finds those that match."""
+MAX_DECODED = 2_000
+"""How many rows one page decodes to match them."""
+MAX_WINDOWS = 2
+_FEW = 5_000  # ids that are cheaper to look up and sort than the rows are to go through in order
+_MAX_BATCH = 1_000
+Values = tuple[Any, ...]
+"""Of the columns that are sorted by."""
+_R = resources.c
+_ROW = (_R.id, _R.name, _R.collection, _R.cluster, _R.payload, _R.observe_time)
+_GET = select(*_ROW).where(_R.name == bindparam("name"), _R.deleted_time.is_(None))
+
+
+class Query:
+    """Reads rows of the inventory; implements `Reads`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __repr__(self) -> str:
+        return f"<Query {self._database!r}>"
+
+    async def get(self, name: str) -> StoredRow | None:
+        if "\0" in name:  # no name has it, and PostgreSQL takes none
+            return None
+        found = await self._database.read(lambda conn: conn.execute(_GET, {"name": name}).first())
+        return None if found is None else StoredRow(*found)
+
+    async def page(self, question: Question) -> StoredPage:
+        wanted = Wanted(question, shared=self._database.shared)
+        order = Order.of(question.order_by, wanted.collection)
+        after = order.place(question.after)
+        return await self._database.read(
+            lambda conn: _Page(conn, wanted, order, question.limit).read(after), long=not wanted.is_everything
+        )
+
+    async def count(self, question: Question) -> int:
+        wanted = Wanted(question, shared=self._database.shared)
+        return await self._database.read(wanted.count, long=True)
+
+
+class Wanted:
+    """The rows that a question asks for, as SQL and as a predicate."""
+
+    def __init__(self, question: Question, *, shared: bool) -> None:
+        """Compile it.
+
+        Raises:
+            ValueError: The filter is over one kind's message, and not exactly one collection is asked for.
+        """
+        if not question.over_stored and not question.filter.is_empty and len(question.collections) != 1:
+            raise ValueError("a filter over a kind's own message is for exactly one collection")
+        one = question.collections[0] if len(question.collections) == 1 else ""
+        self.collection = "" if question.over_stored else one
+        """Whose fields the filter and the order name; empty for those of StoredResource."""
+        self.filter: Condition = condition(question.filter, self.collection, shared=shared)
+        self.ranks = ranks(question.text, shared=shared)
+        """Conditions on the text, the best first; one that is always true without a text."""
+        self._over_stored = question.over_stored
+        self._matches = predicate(question.filter)
+        self._needs_time = names_field(question.filter, "observe_time")
+        self.is_everything = question.filter.is_empty and self.is_unranked
+        self.is_sure = true() if self.filter.is_exact else self.filter.surely
+        self.base, self.params = _base(question.scope, question.collections, shared=shared)
+
+    def rows(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        """Return the statement for all rows that may match, with whether each surely does."""
+        text = or_(*(rank.condition for rank in self.ranks))
+        return select(*columns).where(self.base, text, self.filter.maybe)
+
+    @property
+    def is_unranked(self) -> bool:
+        """Whether no text is asked for."""
+        return self.ranks is ALL
+
+    def count(self, conn: Connection) -> int:
+        """Return how many rows match."""
+        counted = self.rows(func.count()).where(self.filter.surely)
+        found = int(conn.execute(counted, self.params).scalar_one())
+        return found + sum(1 for _ in self.unsure(conn))
+
+    def unsure(self, conn: Connection, *columns: ColumnElement[Any]) -> Iterator[Row[Any]]:
+        """Yield the rows that match and of which SQL alone could not say so; `columns` behind those of a row."""
+        if self.filter.is_exact:
+            return
+        rows = self.rows(*_ROW, *columns).where(not_(self.filter.surely), _R.id > bindparam("last")).order_by(_R.id)
+        matches, last = self.matcher(conn), 0
+        while batch := conn.execute(rows.limit(_MAX_BATCH), {**self.params, "last": last}).all():
+            yield from filter(matches, batch)
+            last = batch[-1].id
+
+    def matcher(self, conn: Connection) -> Callable[[Row[Any]], bool]:
+        """Return what matches a row with the filter itself."""
+        times = _sweep_times(conn) if self._needs_time else {}
+
+        def matches(row: Row[Any]) -> bool:
+            stored = StoredRow(*row[: len(_ROW)])
+            time = max(stored.observe_time, times.get((stored.cluster, stored.collection), 0.0))
+            message = to_message(stored, stored.collection, time)
+            return self._matches(_described(stored.collection, message) if self._over_stored else message)
+
+        return matches
+
+
+def _base(scope: Scope, collections: Sequence[str], *, shared: bool) -> tuple[ColumnElement[bool], Mapping[str, Any]]:
+    """Return the condition that a row is there, of these collections, and seen in the scope; and its parameters."""
+    whole = [cluster for cluster, project in scope.clusters if not project]
+    bound = [(cluster, project) for cluster, project in scope.clusters if project]
+    params: dict[str, Any] = {}
+    seen = []
+    if whole:
+        seen.append(_one_of(_R.cluster, whole, "clusters", params, shared=shared))
+    if bound:
+        seen.append(_of_projects(bound, params, shared=shared))
+        if not collections or any(map(is_shareable, collections)):
+            of_clusters = _one_of(_R.cluster, [cluster for cluster, _ in bound], "shared_of", params, shared=shared)
+            seen.append(and_(_R.shared.is_(True), of_clusters))
+    asked = [_one_of(_R.collection, collections, "collections", params, shared=shared)] if collections else []
+    return and_(_R.deleted_time.is_(None), *asked, or_(*seen) if seen else false()), params
+
+
+def _of_projects(bound: Sequence[tuple[str, str]], params: dict[str, Any], *, shared: bool) -> ColumnElement[bool]:
+    """Return the condition that a row is of one of these projects, each in its cluster."""
+    projects = [project for _, project in bound]
+    found = _one_of(_R.project, projects, "projects", params, shared=shared)
+    if len(bound) == 1:
+        return and_(found, _R.cluster == bound[0][0])
+    # An index finds the projects; a project that claims to be of another cluster is kept out by the pair.
+    params["pairs"] = listed([f"{cluster}\n{project}" for cluster, project in bound], shared)
+    return and_(found, among(_R.cluster + "\n" + _R.project, "pairs", shared))
+
+
+def _one_of(
+    column: ColumnElement[Any], values: Sequence[str], name: str, params: dict[str, Any], *, shared: bool
+) -> ColumnElement[bool]:
+    if len(values) == 1:
+        return column == values[0]
+    params[name] = listed(values, shared)
+    return among(column, name, shared)
+
+
+def _sweep_times(conn: Connection) -> Mapping[tuple[str, str], float]:
+    c = sync_state.c
+    found = conn.execute(select(c.cluster, c.collection, c.observe_time).where(c.observe_time.is_not(None)))
+    return {(cluster, collection): time for cluster, collection, time in found}
+
+
+class _Page:
+    """One page on its way, within one read of the database."""
+
+    def __init__(self, conn: Connection, wanted: Wanted, order: Order, limit: int) -> None:
+        self._conn, self._wanted, self._order, self._limit = conn, wanted, order, max(limit, 1)
+        self._matches = wanted.matcher(conn)
+        self._driver = self._few_ids()
+        self._rows: list[StoredRow] = []
+        self._windows, self._to_decode = MAX_WINDOWS, MAX_DECODED
+
+    def read(self, after: Place | None) -> StoredPage:
+        """Return the page behind a place."""
+        first, values = (after.rank, after.values) if after is not None else (0, None)
+        for rank in range(first, len(self._wanted.ranks)):
+            if (end := self._read_rank(rank, values)) is not None:
+                return StoredPage(self._rows, Place(rank, end).cursor)
+            values = None
+        return StoredPage(self._rows)
+
+    def _few_ids(self) -> Select[Any] | None:
+        """Return the statement that finds the fewest ids, if these are few."""
+        best, fewest = None, _FEW + 1
+        for ids in self._wanted.filter.ids:
+            found = select(func.count()).select_from(ids.limit(fewest).subquery())
+            if (count := self._conn.execute(found).scalar_one()) < fewest:
+                best, fewest = ids, count
+        return best
+
+    def _read_rank(self, rank: int, after: Values | None) -> Values | None:
+        """Read rows of one rank; return the place to go on at, or None when there are no more."""
+        while True:
+            end = self._window_end(rank, after)
+            if (stopped := self._read_window(rank, after, end)) is not None:
+                return stopped
+            if end is None:
+                return None
+            self._windows -= 1
+            if self._windows <= 0:
+                return end
+            after = end
+
+    def _window_end(self, rank: int, after: Values | None) -> Values | None:
+        """Return the place of the last row that is looked at, or None for all that there are."""
+        wanted = self._wanted
+        if self._driver is not None or wanted.ranks[rank].is_indexed or (wanted.is_unranked and wanted.filter.is_found):
+            return None
+        places = select(*self._order.columns).where(wanted.base, *wanted.filter.indexed)
+        if after is not None:
+            places = places.where(self._order.behind(after))
+        last = places.order_by(*self._order.sorted()).limit(1).offset(WINDOW - 1)
+        found = self._conn.execute(last, wanted.params).first()
+        return None if found is None else tuple(found)
+
+    def _read_window(self, rank: int, after: Values | None, end: Values | None) -> Values | None:
+        """Read rows up to the window's end; return where it stopped before, the page full or enough decoded."""
+        size = self._limit - len(self._rows) + 1
+        while True:
+            batch = self._conn.execute(self._statement(rank, after, end).limit(size), self._wanted.params).all()
+            for row in batch:
+                if len(self._rows) == self._limit or self._to_decode <= 0:
+                    return after
+                after = tuple(row[len(_ROW) : -1])
+                if row[-1] or self._decoded(row):
+                    self._rows.append(StoredRow(*row[: len(_ROW)]))
+            if len(batch) < size:
+                return None
+            size = min(2 * size, _MAX_BATCH)
+
+    def _decoded(self, row: Row[Any]) -> bool:
+        self._to_decode -= 1
+        return self._matches(row)
+
+    def _statement(self, rank: int, after: Values | None, end: Values | None) -> Select[Any]:
+        wanted, order = self._wanted, self._order
+        found = select(*_ROW, *(column.label(None) for column in order.columns), wanted.is_sure)
+        found = found.where(wanted.base, wanted.ranks[rank].condition, wanted.filter.maybe)
+        if self._driver is not None:
+            found = found.where(_R.id.in_(self._driver))
+        if after is not None:
+            found = found.where(order.behind(after))
+        if end is not None:
+            found = found.where(order.up_to(end))
+        return found.order_by(*order.sorted())
+
+
+def to_message(row: StoredRow, collection: str, observe_time: float) -> Message:
+    """Return a row in its own message, as of `observe_time` in Unix seconds."""
+    message: Any = message_of(collection).FromString(row.payload)
+    message.observe_time.FromNanoseconds(round(observe_time * 1e9))
+    return message
+
+
+def to_stored(row: StoredRow, observe_time: float) -> inventory_pb2.StoredResource:
+    """Return a row by what all kinds have, with its own message in it, as of `observe_time` in Unix seconds."""
+    message = to_message(row, row.collection, observe_time)
+    found = _described(row.collection, message)
+    found.resource.Pack(message)
+    return found
+
+
+def _described(collection: str, message: Any) -> inventory_pb2.StoredResource:
+    found = inventory_pb2.StoredResource(**described(collection, message))
+    fields = message.DESCRIPTOR.fields_by_name
+    if "labels" in fields:
+        found.labels.MergeFrom(message.labels)
+    if "create_time" in fields and message.HasField("create_time"):
+        found.create_time.CopyFrom(message.create_time)
+    found.observe_time.CopyFrom(message.observe_time)
+    return found
