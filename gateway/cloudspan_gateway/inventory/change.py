@@ -11,21 +11,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import inventory_pb2
-from cloudspan.v1.inventory_pb2 import StoredResource
 from cloudspan_gateway.inventory import columns
+from cloudspan_gateway.inventory.query import as_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from cloudspan.v1.inventory_pb2 import StoredResource
 
     Test = Callable[[Any], bool]
 
 Type = inventory_pb2.WatchResponse.Change.Type
 EXISTING, ADDED, UPDATED, REMOVED = Type.TYPE_EXISTING, Type.TYPE_ADDED, Type.TYPE_UPDATED, Type.TYPE_REMOVED
-
-_COPIED = (
-    "name", "collection", "cluster", "display_name", "state", "project", "zone", "flavor", "vcpus", "memory_bytes",
-    "disk_bytes",
-)  # fmt: skip
 
 
 class State:
@@ -45,21 +42,24 @@ class State:
     @cached_property
     def resource(self) -> Any:
         """Its own message."""
-        return columns.message_of(self.collection).FromString(self._payload)
-
-    @cached_property
-    def _columns(self) -> columns.Columns:
-        return columns.columns_of(self.collection, self.resource)
+        message: Any = columns.message_of(self.collection).FromString(self._payload)
+        message.observe_time.FromNanoseconds(round(self._observe_time * 1e9))
+        return message
 
     @cached_property
     def stored(self) -> StoredResource:
         """The same as StoredResource."""
-        return _stored(self.resource, self._columns, self._observe_time)
+        return as_stored(self.collection, self.resource)
+
+    @cached_property
+    def _owner(self) -> tuple[str, bool]:
+        fields = columns.columns_of(self.collection, self.resource).fields
+        return fields["project"], fields["shared"]
 
     def is_of(self, project: str) -> bool:
         """Whether it is seen by who has that project alone."""
-        fields = self._columns.fields
-        return bool(fields["project"] == project or fields["shared"])
+        owner, is_shared = self._owner
+        return is_shared or owner == project
 
     def matches(self, test: Test, *, over_stored: bool) -> bool:
         """Whether a filter's predicate holds; asked once for all who have the same one."""
@@ -67,21 +67,6 @@ class State:
         if found is None:
             found = self._verdicts[test] = test(self.stored if over_stored else self.resource)
         return found
-
-
-def _stored(resource: Any, found: columns.Columns, observe_time: float) -> StoredResource:
-    fields: Mapping[str, Any] = found.fields
-    stored = StoredResource(addresses=sorted(value for path, value in found.values if path == columns.ADDRESSES))
-    for name in _COPIED:
-        if fields[name]:
-            setattr(stored, name, fields[name])
-    if columns.LABELS in resource.DESCRIPTOR.fields_by_name:
-        stored.labels.update(resource.labels)
-    if fields["create_time"] is not None:
-        stored.create_time.CopyFrom(resource.create_time)
-    stored.observe_time.FromNanoseconds(int(observe_time * 1e9))
-    stored.resource.Pack(resource)
-    return stored
 
 
 @dataclass(slots=True, eq=False)

@@ -16,19 +16,21 @@ from sqlalchemy import and_, bindparam, exists, func, select, true
 from cloudspan_common.errors import Resync
 from cloudspan_gateway.inventory.change import Change, State
 from cloudspan_gateway.storage.engine import among, listed
-from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources
+from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
+    from cloudspan_gateway.inventory.selection import Selection
     from cloudspan_gateway.storage.engine import Database
 
 PAGE = 100
 """Rows at a time: they are decoded on the loop, which takes some 0.1 ms each."""
 
-_THERE = resources.c.deleted_time.is_(None)
+_R = resources.c
+_THERE = _R.deleted_time.is_(None)
 _NUMBERS = select(change_sequence.c.sequence, change_sequence.c.oldest, change_sequence.c.epoch)
 
 
@@ -98,21 +100,15 @@ class ChangeLog:
             raise too_old()
         return [_change(row) for row in rows], head
 
-    async def existing(self, clusters: Collection[str], collections: Collection[str], next_id: int) -> Existing:
-        """Return a page of the rows that are there, of these clusters and collections (all when empty)."""
-        shared = self._database.shared
-        asked = _existing(shared, bool(collections))
-        values = {
-            "clusters": listed(clusters, shared),
-            "next_id": next_id,
-            **({"collections": listed(collections, shared)} if collections else {}),
-        }
-        rows = await self._database.read(lambda conn: conn.execute(asked, values).all())
-        found = [
-            (row.id, row.cluster, State(row.collection, row.payload, row.observe_time))
-            for row in rows
-            if row.id is not None
-        ]
+    async def existing(self, selection: Selection, next_id: int) -> Existing:
+        """Return a page of the rows that are there and that may be shown."""
+        shared, wanted = self._database.shared, selection.wanted
+        asked = _existing(selection.condition(shared=shared), shared=shared, of_some=bool(wanted.collections))
+        values = {"clusters": listed(selection.clusters, shared), "next_id": next_id}
+        if wanted.collections:
+            values["collections"] = listed(wanted.collections, shared)
+        rows = await self._database.read(lambda conn: conn.execute(asked, values).all(), long=True)
+        found = [(row.id, row.cluster, _state(row)) for row in rows if row.id is not None]
         sequence = rows[0].sequence if rows else 0
         return Existing(found, sequence, found[-1][0] + 1 if len(found) == PAGE else None)
 
@@ -200,16 +196,29 @@ def _first_of_each() -> Select[Any]:
     return _with_states(bindparam("upto")).where(change.c.sequence <= bindparam("upto"), ~has_earlier)
 
 
-@functools.cache
-def _existing(shared: bool, of_some: bool) -> Select[Any]:
-    wanted = [_THERE, among(resources.c.cluster, "clusters", shared), resources.c.id >= bindparam("next_id")]
+def _existing(condition: ColumnElement[bool], *, shared: bool, of_some: bool) -> Select[Any]:
+    wanted = [_THERE, among(_R.cluster, "clusters", shared), _R.id >= bindparam("next_id"), condition]
     if of_some:
-        wanted.append(among(resources.c.collection, "collections", shared))
-    kept = (getattr(resources.c, name) for name in ("id", "cluster", "collection", "payload", "observe_time"))
-    page = select(*kept).where(*wanted).order_by(resources.c.id).limit(PAGE).subquery()
+        wanted.append(among(_R.collection, "collections", shared))
+    swept = and_(sync_state.c.cluster == _R.cluster, sync_state.c.collection == _R.collection)
+    kept = (
+        _R.id,
+        _R.cluster,
+        _R.collection,
+        _R.payload,
+        _R.observe_time,
+        sync_state.c.observe_time.label("sweep_time"),
+    )
+    rows = select(*kept).select_from(resources.outerjoin(sync_state, swept)).where(*wanted)
+    page = rows.order_by(_R.id).limit(PAGE).subquery()
     # The rows and the sequence as of the same moment; where there are no rows, the sequence alone.
     joined = change_sequence.outerjoin(page, true())
     return select(change_sequence.c.sequence, *page.c).select_from(joined).order_by(page.c.id)
+
+
+def _state(row: Row[Any]) -> State:
+    """What a later sweep found unchanged is as new as that sweep."""
+    return State(row.collection, row.payload, max(row.observe_time, row.sweep_time or 0.0))
 
 
 @functools.cache

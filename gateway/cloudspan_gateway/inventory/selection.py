@@ -18,13 +18,15 @@ from cloudspan_common.errors import Resync
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
+from cloudspan_gateway.inventory import sql_filter
 from cloudspan_gateway.inventory.change import ADDED, REMOVED, UPDATED
 from cloudspan_gateway.inventory.columns import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor
+    from sqlalchemy import ColumnElement
 
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.inventory.change import Change, State, Test, Type
@@ -56,14 +58,22 @@ class Wanted:
         Raises:
             InvalidRequest: UNKNOWN_FILTER_FIELD, MALFORMED_FILTER.
         """
-        return _test("" if self.over_stored else next(iter(self.collections)), self.filter)
+        return _parsed(self._collection, self.filter)[1]
+
+    def condition(self, *, shared: bool) -> ColumnElement[bool]:
+        """Return what SQL can say of the rows that match: it is true of each of them, and perhaps of others."""
+        return sql_filter.condition(_parsed(self._collection, self.filter)[0], self._collection, shared=shared).maybe
+
+    @property
+    def _collection(self) -> str:
+        return "" if self.over_stored else next(iter(self.collections))
 
 
 @functools.lru_cache(maxsize=1024)
-def _test(collection: str, text: str) -> Test | None:
+def _parsed(collection: str, text: str) -> tuple[Filter, Test | None]:
     message = message_of(collection) if collection else StoredResource
     wanted = Filter.parse(text, cast("Descriptor", message.DESCRIPTOR))
-    return None if wanted.is_empty else predicate(wanted)
+    return wanted, None if wanted.is_empty else predicate(wanted)
 
 
 class Selection:
@@ -77,8 +87,16 @@ class Selection:
         self._test = wanted.test
 
     def __repr__(self) -> str:
-        seen = sum(project is not None for project in self.places.values())
-        return f"<Selection {self.wanted.filter[:60]!r} of {seen} clusters>"
+        return f"<Selection {self.wanted.filter[:60]!r} of {len(self.clusters)} clusters>"
+
+    @property
+    def clusters(self) -> Sequence[str]:
+        """The places where something is seen."""
+        return [cluster for cluster, project in self.places.items() if project is not None]
+
+    def condition(self, *, shared: bool) -> ColumnElement[bool]:
+        """Return a condition that is true of each row that is shown, and perhaps of others."""
+        return self.wanted.condition(shared=shared)
 
     def shows(self, cluster: str, state: State | None) -> bool:
         """Whether a resource in that state is shown."""

@@ -101,18 +101,18 @@ class Watch:
     # -------------------------------------------------------------- the snapshot
 
     async def _existing(self, snapshot: _Snapshot) -> AsyncIterator[Message]:
-        clusters = [cluster for cluster, project in self._sight.places.items() if project is not None]
-        snapshot.clusters = frozenset(clusters)
+        selection = self._selection
+        snapshot.clusters = frozenset(selection.clusters)
         next_id: int | None = snapshot.place.next_id
-        while next_id is not None and clusters:
+        while next_id is not None and snapshot.clusters:
             async with self._feed.reads:
-                page = await self._log.existing(clusters, self._wanted.collections, next_id)
+                page = await self._log.existing(selection, next_id)
             self._check(self._epoch)
             snapshot.read(next_id, page)
             shown = [
                 (row_id, entry(EXISTING, state))
                 for row_id, cluster, state in page.rows
-                if self._selection.shows(cluster, state)
+                if selection.shows(cluster, state)
             ]
             for entries, last_id in _in_parts(shown):
                 place = snapshot.place._replace(next_id=last_id + 1)

@@ -8,8 +8,12 @@ from gateway.tests.inventory_writer import InventoryWriter
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import Resync
+from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.inventory import change_log
 from cloudspan_gateway.inventory.change_log import ChangeLog, Head
+from cloudspan_gateway.inventory.model import CollectionState, Completeness
+from cloudspan_gateway.inventory.selection import Selection, Wanted
+from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.storage.engine import open_database
 
 EAST, WEST = "platforms/openstack/clusters/east", "platforms/openstack/clusters/west"
@@ -32,6 +36,10 @@ def server(key: str, display_name: str, cluster: str = EAST) -> server_pb2.Serve
     return server_pb2.Server(name=f"{cluster}/servers/{key}", display_name=display_name)
 
 
+def selection(cluster: str, *collections: str, text: str = "") -> Selection:
+    return Selection(Wanted(ClusterRef("-", "-"), frozenset(collections), text, b""), {cluster: ""})
+
+
 def states(changes) -> list[tuple[int, str, str]]:
     return [(c.sequence, _shown(c.before), _shown(c.after)) for c in changes]
 
@@ -44,7 +52,7 @@ async def test_an_empty_inventory_has_no_changes(log):
     """Nor rows, nor clusters."""
     assert await log.head() == Head(0, 0, "")
     assert await log.after(0) == ([], Head(0, 0, ""))
-    assert (await log.existing(["x"], [], 0)).rows == []
+    assert (await log.existing(selection("x"), 0)).rows == []
     assert await log.clusters() == []
 
 
@@ -105,18 +113,32 @@ async def test_the_row_of_a_reused_id_is_not_taken_for_the_old_one(writer, log):
 async def test_rows_come_in_pages_with_the_sequence_that_they_are_as_of(writer, log, monkeypatch):
     """Of the clusters and collections that are asked for; deleted ones are not there."""
     monkeypatch.setattr(change_log, "PAGE", 2)
-    change_log._existing.cache_clear()
     await writer.put("servers", *(server(str(n), f"s{n}") for n in range(5)), server("9", "w", WEST))
     await writer.remove(server("1", "").name)
     found, next_id = [], 0
     while next_id is not None:
-        page = await log.existing([EAST], ["servers"], next_id)
+        page = await log.existing(selection(EAST, "servers"), next_id)
         assert page.sequence == 7
         found += [state.stored.display_name for _, _, state in page.rows]
         next_id = page.next_id
-    change_log._existing.cache_clear()
     assert found == ["s0", "s2", "s3", "s4"]
-    assert (await log.existing([EAST], ["volumes"], 0)).rows == []
+    assert (await log.existing(selection(EAST, "volumes"), 0)).rows == []
+
+
+async def test_rows_that_can_not_match_are_not_read(writer, log):
+    """As far as the database can tell."""
+    await writer.put("servers", *(server(str(n), f"s{n}") for n in range(3)))
+    page = await log.existing(selection(EAST, "servers", text="display_name = s1"), 0)
+    assert [state.stored.display_name for _, _, state in page.rows] == ["s1"]
+
+
+async def test_an_unchanged_row_is_as_new_as_the_last_sweep(writer, log):
+    """Which wrote nothing of it."""
+    await writer.put("servers", server("1", "a"))
+    swept = CollectionState(EAST, "servers", Completeness.COMPLETE, observe_time=writer.now + 60)
+    await InventoryStore(writer.database).save_state(swept)
+    ((_, _, state),) = (await log.existing(selection(EAST), 0)).rows
+    assert state.stored.observe_time.seconds == int(writer.now) + 60
 
 
 async def test_the_clusters_are_those_that_have_rows(writer, log):
