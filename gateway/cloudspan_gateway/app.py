@@ -49,8 +49,8 @@ from cloudspan_gateway.routing.trust import Trust
 from cloudspan_gateway.services.audit import AuditService
 from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
+from cloudspan_gateway.services.inventory.parts import inventory_services
 from cloudspan_gateway.services.inventory.scopes import Scopes
-from cloudspan_gateway.services.inventory.service import inventory_services
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
@@ -71,7 +71,6 @@ if TYPE_CHECKING:
     from cloudspan_gateway.operations.stores.base import OperationStore
     from cloudspan_gateway.pipeline.authenticate import Authenticator
     from cloudspan_gateway.routing.context import ContextSigner
-    from cloudspan_gateway.services.inventory.service import Sources
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
@@ -135,8 +134,9 @@ class Gateway:
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
         if not self.config.no_inventory:
             needs = InventoryNeeds(
-                self.database, self.table, self.forwarder, self.registry.coordinator, self._time, self.metrics.registry
-            )
+                self.database, self.table, self.forwarder, self.registry.coordinator, self._time, self.metrics.registry,
+                self._cipher,
+            )  # fmt: skip
             self.inventory = Inventory(needs, self.config.inventory)
         if SESSIONS in self.config.auth:
             self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
@@ -202,14 +202,9 @@ class Gateway:
             *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
             *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
             *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
-            *inventory_services(
-                self._inventory_sources(), Scopes(self.table, self.router.tags), authenticated(self._cipher.digest)
-            ),
+            *inventory_services(self.inventory, Scopes(self.table, self.router.tags), self._cipher.digest),
             *self._caller_services(),
         )
-
-    def _inventory_sources(self) -> Sources | None:
-        return None
 
     def _descriptors(self) -> Callable[[Access], PluggedSource]:
         """Return what returns what a caller may read: the contract, and the own services of platforms that it sees."""
@@ -296,6 +291,8 @@ class Gateway:
                     yield self
                 finally:
                     self.readiness.set("server", ready=False)
+                    if self.inventory is not None:
+                        self.inventory.drain()
                     await self.server.stop(self.config.drain_s)
 
     def _warn_of_reach(self) -> None:

@@ -182,6 +182,15 @@ def _anonymous(text: str, name: str) -> str:
     )
 
 
+def test_the_inventory_shows_to_each_what_it_has(world: World) -> None:
+    """Or the attempts at it would prove nothing."""
+    for who, text, count in (("alice", CANARY, 4), ("mallory", CANARY, 0), ("mallory", "own", 2), ("anna", CANARY, 4)):
+        found = world.do("InventoryService/Search", request_of("InventoryService/Search", text=text), by=who)
+        assert len([one for one in found.resources if text in one.display_name]) == count, (who, found)
+    state = request_of("InventoryService/GetSyncState", parent=SECRET)
+    assert world.do("InventoryService/GetSyncState", state, by="alice").visible_rows > 2
+
+
 def test_the_table_and_the_files_hold_no_secret(world: World) -> None:
     """Logs, audit, database: no token, password or code in clear."""
     secrets = [

@@ -8,11 +8,9 @@ import time
 import pytest
 import pytest_asyncio
 from google.protobuf import timestamp_pb2
+from tests.harness.sweeping import sweepers, swept
 from tests.laws.conftest import SITES
 from tests.laws.test_lists import LISTS, _all, _collection, each_list
-
-from cloudspan.adapter.v1 import sweep_pb2, sweep_pb2_grpc
-from cloudspan_common import grpcs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,26 +18,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def adapters(lab):
     """What sweeps each platform's adapter, which gateways ask straight."""
-    stubs, channels = {}, []
-    for platform, seen in lab.running.gateway.table.snapshot.platforms.items():
-        channels.append(grpcs.new_channel(seen.serving[0].instance.address))
-        stubs[platform] = sweep_pb2_grpc.SweepServiceStub(channels[-1])
-    yield stubs
-    for channel in channels:
-        await channel.close()
+    async with sweepers(lab.running) as made:
+        yield made
 
 
 async def _pages(adapters, platform, rpc, etags=None, **fields):
-    """Sweep a collection whole; `etags` are those of the last sweep, by cursor."""
-    pages, cursor = {}, ""
-    while not pages or cursor:
-        known = (etags or {}).get(cursor, "")
-        request = sweep_pb2.SweepPageRequest(
-            cluster=SITES[platform].ref, collection=_collection(rpc), cursor=cursor, known_etag=known, **fields
-        )
-        pages[cursor] = await adapters[platform].SweepPage(request)
-        cursor = pages[cursor].next_cursor
-    return pages
+    return await swept(adapters[platform], SITES[platform].ref, _collection(rpc), etags, **fields)
 
 
 @each_list

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from cloudspan_gateway.inventory.change_log import ChangeLog
+from cloudspan_gateway.inventory.feed import Feed
+from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.resume_token import ResumeTokens
 from cloudspan_gateway.inventory.store import InventoryStore
+from cloudspan_gateway.inventory.summary import Summaries
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import AdapterSource
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.sync.config import SyncSettings
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.table import Table
+    from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 
 
@@ -38,6 +45,7 @@ class InventoryNeeds:
     """The registry's; that of the database where it has none."""
     clock: Clock
     metrics: CollectorRegistry
+    cipher: Cipher
 
 
 class Inventory:
@@ -46,7 +54,12 @@ class Inventory:
     def __init__(self, needs: InventoryNeeds, settings: SyncSettings) -> None:
         """Make the parts; nothing is read before `run`."""
         self._table = needs.table
+        self.clock = needs.clock
         self.store = InventoryStore(needs.database, needs.clock)
+        self.query = Query(needs.database)
+        self.summaries = Summaries(needs.database)
+        self.tokens = ResumeTokens(needs.cipher)
+        self.feed = Feed(ChangeLog(needs.database), self.store.subscribe, self.tokens, needs.clock)
         environment = Environment(
             store=self.store,
             source=AdapterSource(lambda: needs.table.snapshot, needs.forwarder),
@@ -69,8 +82,14 @@ class Inventory:
         return [str(route.ref) for platform in platforms for route in platform.clusters.values()]
 
     async def run(self) -> None:
-        """Keep it up to date until cancelled."""
-        await self.sync.run()
+        """Keep it up to date, and its watches, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sync.run())
+            group.create_task(self.feed.run())
+
+    def drain(self) -> None:
+        """End its watches: their callers go on at another gateway."""
+        self.feed.stop()
 
     async def close(self) -> None:
         """Let go of locks that it keeps in the database."""

@@ -22,7 +22,7 @@ from cloudspan_gateway.storage.tables import group_members, locks
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
     from cloudspan_gateway.storage.engine import Database
 
@@ -174,7 +174,7 @@ def _alive(table: Table, now: float) -> Select[Any]:
     return select(*columns).where(table.c.lease_until > now)
 
 
-def _key_of(row: Row[Any]) -> Key:
+def _key_of(row: Any) -> Key:
     if row.group_name:
         return Key(MEMBER, row.group_name, row.member)
     kind, _, name = row.member.partition("/")

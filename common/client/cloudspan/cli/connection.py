@@ -184,6 +184,8 @@ def errors_for_people() -> Iterator[None]:
         raise click.ClickException(printable(error.message + _how_to_log_in(error))) from error
     except CloudspanError as error:
         raise click.ClickException(_not_over_all_tenants(error) or printable(error.message)) from error
+    except BrokenPipeError:
+        raise  # as of `| head`: click ends without a word
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 

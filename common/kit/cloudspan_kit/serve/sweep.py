@@ -128,21 +128,21 @@ class _Position:
         query = _query_digest(request, call.caller.project)
         try:
             pages, remembered, native = (decode_token(request.cursor, query) or "0::").split(":", 2)
-        except InvalidRequest as error:
+            return cls(query, int(pages), native, remembered)
+        except (InvalidRequest, ValueError) as error:
             text = f"cursor is not one of a sweep of {request.collection} of {request.cluster}; start the sweep again"
             raise InvalidRequest(text, reason="CURSOR_OTHER_SWEEP", violations=[Violation("cursor", text)]) from error
-        return cls(query, int(pages), native, remembered)
 
-    def behind(self, native: str, cluster: ClusterRef) -> str:
-        """Return the cursor that goes on at the platform's cursor `native`; the end is none.
+    def behind(self, native: str | None, cluster: ClusterRef) -> str:
+        """Return the cursor that goes on at the platform's cursor `native`; empty at the end, where there is none.
 
         Raises:
             PlatformFault: PAGING_LOOP: the traversal has been there.
         """
-        if not native:
+        if native is None:
             return ""
         place = hashlib.blake2b(native.encode(), digest_size=_LOOP_BYTES).hexdigest()
-        if native == self.native or place == self.remembered:
+        if native in ("", self.native) or place == self.remembered:
             raise paging_loop(cluster, native)
         pages = self.pages + 1
         remembered = place if pages.bit_count() == 1 else self.remembered
@@ -185,7 +185,7 @@ def _answer(
     position: _Position,
     request: sweep_pb2.SweepPageRequest,
 ) -> sweep_pb2.SweepPageResponse:
-    rows = _Rows(call, page, _sees(call, listing))
+    rows = _Rows(page, _sees(call, listing))
     gone = _gone(page, call, request.collection)
     rows.fill(_ROOM - sum(len(name) + _ROW_BYTES for name in gone))
     next_cursor = position.behind(_native_cursor(page, rows.end, position.native), call.cluster)
@@ -221,7 +221,6 @@ def _sees(call: Call, listing: contract.Method) -> Callable[[Any], bool]:
 class _Rows:
     """The rows of one answer: as many of a native page as it holds."""
 
-    call: Call
     page: Page[Any]
     sees: Callable[[Any], bool]
     end: int = 0
@@ -275,12 +274,12 @@ def _not_kept(resource: Descriptor) -> Sequence[str]:
     return tuple(name for name in _NOT_KEPT if name in resource.fields_by_name)
 
 
-def _native_cursor(page: Page[Any], taken: int, native: str) -> str:
-    """Return the platform's cursor behind the first so many items of a page; empty where nothing is left."""
+def _native_cursor(page: Page[Any], taken: int, native: str) -> str | None:
+    """Return the platform's cursor behind the first so many items of a page; None where nothing is left."""
     if taken < len(page.items):
         return page.position(taken - 1)
     if not page.more:
-        return ""
+        return None
     return page.end or (page.position(taken - 1) if taken else native)
 
 

@@ -163,13 +163,13 @@ def _brakes(facts: Facts) -> Iterator[str]:
 
 
 def _all_listed(facts: Facts) -> Iterator[str]:
-    """Where nothing is there and nothing is wrong, say that."""
+    """Where nothing is wrong, say that, and as of when."""
     states = facts.collections.states
-    listed = [state.observe_time for state in states if state.completeness is Completeness.COMPLETE]
-    wrong = any(state.completeness in _NOTHING_LISTED for state in states)
-    times = [time for time in listed if time is not None]
-    if not facts.visible and times and not wrong:
-        yield f"All was listed completely, the oldest part at {_time(min(times))}: there is nothing that you may see"
+    times = [state.observe_time for state in states if state.completeness is Completeness.COMPLETE]
+    known = [time for time in times if time is not None]
+    if known and not any(state.completeness in _NOTHING_LISTED for state in states):
+        nothing = "" if facts.visible else ": there is nothing that you may see"
+        yield f"All was listed completely, the oldest part at {_time(min(known))}{nothing}"
 
 
 def _projects(facts: Facts) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cloudspan.v1 import inventory_pb2
-from cloudspan_common.errors import InvalidRequest, NotPermitted, PreconditionFailed, Violation
+from cloudspan_common.errors import InvalidRequest, NotPermitted, Violation
 from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
 from cloudspan_common.listing.page_token import (
     MAX_ANSWER_BYTES,
@@ -37,10 +37,9 @@ from cloudspan_gateway.services.inventory.states import (
     of_caller,
     read_states,
 )
-from cloudspan_gateway.services.methods import service_methods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor
 
@@ -50,9 +49,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.base import Reads
     from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.services.inventory.scopes import Scopes, Seen
-    from cloudspan_gateway.services.methods import ServiceMethod
 
-NAME = "cloudspan.v1.InventoryService"
 MAX_TEXT_CHARS = 512
 MAX_GROUPS = 3
 _ROOM_BYTES = 64 * 1024 + MOST_INCOMPLETE * 4096
@@ -212,35 +209,6 @@ class InventoryService:
         return found
 
 
-class NoInventory:
-    """Answers cloudspan.v1.InventoryService of a gateway that keeps none."""
-
-    async def search(self, _request: object, _call: Call) -> inventory_pb2.SearchResponse:
-        raise no_inventory()
-
-    async def summarize(self, _request: object, _call: Call) -> inventory_pb2.SummarizeResponse:
-        raise no_inventory()
-
-    async def watch(self, _request: object, _call: Call) -> AsyncIterator[inventory_pb2.WatchResponse]:
-        raise no_inventory()
-        yield
-
-    async def sync_now(self, _request: object, _call: Call) -> inventory_pb2.SyncNowResponse:
-        raise no_inventory()
-
-    async def get_sync_state(self, _request: object, _call: Call) -> inventory_pb2.GetSyncStateResponse:
-        raise no_inventory()
-
-
-def no_inventory() -> PreconditionFailed:
-    """Return the error for what only an inventory can answer."""
-    text = (
-        "this gateway keeps no inventory (--no-inventory); ask the platform with List and Get, or another gateway, or "
-        "have this one started without that option"
-    )
-    return PreconditionFailed(text, reason="NO_INVENTORY")
-
-
 def _is_root(call: Call) -> bool:
     """Whether the caller administers the installation: gateways are not a tenant's."""
     return call.access.permissions(EVERY_TENANT).cover_word(ADMINISTER)
@@ -285,10 +253,3 @@ def _record_release(call: Call, request: inventory_pb2.SyncNowRequest) -> None:
         what = ", ".join(request.collections) or "all collections"
         message = f"release_brake for {what} of {request.parent or 'all clusters that the caller sees'}"
         call.event = dataclasses.replace(call.event, message=message[:_MOST_RECORDED])
-
-
-def inventory_services(sources: Sources | None, scopes: Scopes, check: Check) -> Iterator[ServiceMethod]:
-    """Return the rpcs of InventoryService but Watch; all of them, refused, of a gateway without an inventory."""
-    if sources is None:
-        return service_methods(NAME, NoInventory())
-    return service_methods(NAME, InventoryService(sources, scopes, check))

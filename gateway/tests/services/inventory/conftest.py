@@ -13,7 +13,11 @@ from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2
 from cloudspan_common import contract
 from cloudspan_common.clock import SystemClock
-from cloudspan_gateway.services.inventory.service import Sources
+from cloudspan_common.listing.page_token import authenticated
+from cloudspan_gateway.services.inventory.parts import NAME
+from cloudspan_gateway.services.inventory.scopes import Scopes
+from cloudspan_gateway.services.inventory.service import InventoryService, Sources
+from cloudspan_gateway.services.methods import service_methods
 
 DC1 = "platforms/zstack/clusters/dc1"
 ROWS = (
@@ -31,9 +35,13 @@ class WithInventory(Guarded):
 
     kept: KeptResources
 
-    def _inventory_sources(self) -> Sources:
+    def _services(self) -> Any:
         self.kept = KeptResources(self.database)
-        return Sources(self.kept, self.kept, self.kept, self.kept, SystemClock())
+        sources = Sources(self.kept, self.kept, self.kept, self.kept, SystemClock())
+        scopes = Scopes(self.table, self.router.tags)
+        service = InventoryService(sources, scopes, authenticated(self._cipher.digest))
+        others = [method for method in super()._services() if not method.path.startswith(f"/{NAME}/")]
+        return (*others, *service_methods(NAME, service))
 
 
 @dataclass

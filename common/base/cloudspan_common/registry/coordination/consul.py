@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -21,7 +22,7 @@ from cloudspan_common.errors import Forbidden, PlatformFault
 from cloudspan_common.registry.coordination.claims import MEMBER, Claim, Entry, Key, OwnerEnded, least_fence
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.registry.consul_agent import Agent
@@ -65,7 +66,8 @@ class ConsulClaims:
             "Checks": [],  # before Consul 1.7
             "NodeChecks": [],
         })  # fmt: skip
-        self.owner = str(created.body["ID"])
+        with self._understood():
+            self.owner = str(created.body["ID"])
         return ()
 
     async def claim(self, key: Key, data: str) -> Claim | None:
@@ -73,7 +75,8 @@ class ConsulClaims:
         for _ in range(_TRIES):
             answer = await self._put("/v1/txn", _taking(key, data, session))
             if answer.code == 200:
-                return self._claimed(answer.body)
+                with self._understood():
+                    return self._claimed(answer.body)
             at, why = _refusal(answer.body)
             if at == 1:
                 await self._begin_epoch()
@@ -95,9 +98,10 @@ class ConsulClaims:
         found, rows = await self._agent.query(
             lambda api: api.kv.get(PREFIX, recurse=True, index=index or None, wait=f"{wait_s * 1000:.0f}ms"), wait_s
         )
-        # An index that goes backwards is another life of the servers: start over, as Consul's documentation asks.
-        self._index = 0 if int(found) < index else max(int(found), 1)
-        entries = (self._entry_of(row) for row in rows or ())
+        with self._understood():
+            # An index that goes backwards is another life of the servers: start over, as Consul's documentation asks.
+            self._index = 0 if int(found) < index else max(int(found), 1)
+            entries = [self._entry_of(row) for row in rows or ()]
         return dict(entry for entry in entries if entry is not None)
 
     async def close(self) -> None:
@@ -151,6 +155,13 @@ class ConsulClaims:
         if answer.code not in (200, 404, 409):
             raise self._fault(f"{answer.code} {answer.body}")
         return answer
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise self._fault(f"it answered something unexpected ({error!r})") from error
 
     def _fault(self, what: str) -> PlatformFault:
         text = f"Consul agent {self._agent.address} grants no locks: {what[:300]}; see its log"

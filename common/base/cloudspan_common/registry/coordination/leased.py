@@ -26,12 +26,11 @@ from cloudspan_common.registry.coordination.claims import (
     checked_data,
     checked_name,
 )
+from cloudspan_common.registry.coordination.holdings import HeldLock, Holding, JoinedGroup, shown
 from cloudspan_common.registry.kept import in_background, stopped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import AsyncIterator, Mapping
 
     from cloudspan_common.registry.coordination.base import Held, Membership
     from cloudspan_common.registry.coordination.claims import ClaimStore, Entry
@@ -49,9 +48,9 @@ class LeasedCoordinator:
     def __init__(self, store: ClaimStore, clock: Clock | None = None, lease_s: float = LEASE_S) -> None:
         self._store, self._clock, self._lease_s = store, clock or SystemClock(), lease_s
         self._until = -math.inf
-        self._held: dict[Key, _Holding] = {}
+        self._held: dict[Key, Holding] = {}
         self._claiming: set[Key] = set()
-        self._memberships: dict[Key, _Member] = {}
+        self._memberships: dict[Key, JoinedGroup] = {}
         self._entries: Mapping[Key, Entry] | None = None
         self._listings = 0
         self._renewing = asyncio.Lock()
@@ -79,7 +78,7 @@ class LeasedCoordinator:
         ends = math.inf if timeout_s is None else self._clock.monotonic() + timeout_s
         while not self._closed:
             changed, failure = self._changed, None
-            holding = _Lock(self, key)
+            holding = HeldLock(self, key)
             try:
                 if await self._claim(holding):
                     return holding
@@ -87,20 +86,31 @@ class LeasedCoordinator:
                 failure = error
             left = ends - self._clock.monotonic()
             if left <= 0:
+                failure = failure or self._failure  # of another task's try, while we waited for that
                 if failure:
                     raise failure
                 return None
-            # Woken by what changes; by itself in case who says so is away.
+            # Woken once it looks free; by itself in case who says so is away.
             pause = self._reach.lost(failure) if failure else self._lease_s / _RENEWALS
-            await self._wait(changed, min(left, pause, self._lease_s))
+            await self._wait(key, changed, min(left, pause))
         return None
 
-    async def _wait(self, changed: asyncio.Event, seconds: float) -> None:
-        waiting = asyncio.ensure_future(changed.wait())
+    async def _wait(self, key: Key, changed: asyncio.Event, seconds: float) -> None:
+        waiting = asyncio.ensure_future(self._until_free(key, changed))
         try:
             await finished(self._clock, waiting, seconds)
         finally:
             waiting.cancel()
+
+    async def _until_free(self, key: Key, changed: asyncio.Event) -> None:
+        await changed.wait()
+        while not self._closed and self._is_taken(key):
+            await self._changed.wait()
+
+    def _is_taken(self, key: Key) -> bool:
+        entry = (self._entries or {}).get(key)
+        ours = key in self._held or key in self._claiming
+        return ours or (entry is not None and entry.owner != self._store.owner)
 
     # -------------------------------------------------------------- groups
 
@@ -108,11 +118,11 @@ class LeasedCoordinator:
         key = Key(MEMBER, checked_name("group", group), checked_name("member", member))
         if key in self._memberships:
             raise AlreadyExists(f"this process is member {member!r} of {group!r} already; leave first")
-        joined = self._memberships[key] = _Member(self, key, checked_data(data))
+        joined = self._memberships[key] = JoinedGroup(self, key, checked_data(data))
         await self._join(joined)
         return joined
 
-    async def _join(self, member: _Member) -> None:
+    async def _join(self, member: JoinedGroup) -> None:
         try:
             await self._claim(member)
         except CloudspanError as error:
@@ -124,16 +134,22 @@ class LeasedCoordinator:
         seen: dict[str, str] | None = None
         while not self._closed:
             changed, known = self._changed, self._entries
-            now = None if known is None else _members_of(group, known)
+            now = None if known is None else self._members_of(group, known)
             if now is None or now == seen:
                 await changed.wait()
             else:
                 seen = now
                 yield dict(now)
 
+    def _members_of(self, group: str, entries: Mapping[Key, Entry]) -> dict[str, str]:
+        found = {key.member: entry.data for key, entry in entries.items() if key[:2] == (MEMBER, group)}
+        # Our own may have joined after that listing.
+        own = {key.member: holding.data for key, holding in self._held.items() if key[:2] == (MEMBER, group)}
+        return dict(sorted((found | own).items()))
+
     # -------------------------------------------------------------- claims
 
-    async def _claim(self, holding: _Holding) -> bool:
+    async def _claim(self, holding: Holding) -> bool:
         """Try once to have what `holding` is of; at most one of this process has it, or tries."""
         key = holding.key
         if self._closed or holding.left or key in self._held or key in self._claiming:
@@ -149,6 +165,8 @@ class LeasedCoordinator:
                 return False
             self._held[key] = holding
             holding.gained(claim, self._listings)
+            if key.kind == MEMBER:
+                self._wake()
         except BaseException:
             self._wake()  # others of this process may try
             raise
@@ -168,17 +186,17 @@ class LeasedCoordinator:
             owner = self._store.owner
             claim = await self._store.claim(key, data)
         # Meanwhile all that was ours may have ended, this too; `_settle` gives up what is there all the same.
-        return claim if owner == self._store.owner and self._has_lease() else None
+        return claim if owner == self._store.owner and self.runs() else None
 
     async def _give_up(self, key: Key, version: int) -> None:
         try:
             await self._store.release(key, version)
         except CloudspanError as error:
             # Nobody who releases can do more: `_settle` tries again, and at last the lease ends it.
-            log.info("claim not released yet", claim="/".join(key), error=error.message)
+            log.info("claim not released yet", claim=shown(key), error=error.message)
         self._wake()
 
-    async def end(self, holding: _Holding) -> None:
+    async def end(self, holding: Holding) -> None:
         """Release what is held; nothing when it is not."""
         holding.left = True
         if self._memberships.get(holding.key) is holding:
@@ -188,9 +206,9 @@ class LeasedCoordinator:
             holding.lost.set()
             await self._give_up(holding.key, holding.version)
 
-    def _lose(self, holding: _Holding, why: str) -> None:
+    def _lose(self, holding: Holding, why: str) -> None:
         if self._held.pop(holding.key, None) is not None:
-            log.warning("claim lost", claim="/".join(holding.key), fence=holding.fence, why=why)
+            log.warning("claim lost", claim=shown(holding.key), fence=holding.fence, why=why)
         holding.lost.set()
         self._wake()
 
@@ -200,17 +218,17 @@ class LeasedCoordinator:
 
     # -------------------------------------------------------------- the lease
 
-    def _has_lease(self) -> bool:
+    def runs(self) -> bool:
         return self._clock.monotonic() < self._until
 
     async def _have_lease(self) -> None:
         seen = self._renewals
-        if self._has_lease():
+        if self.runs():
             return
         async with self._renewing:
             if seen != self._renewals and self._failure:
                 raise self._failure  # somebody else's try while we waited for our turn: ours would fail as well
-            if not self._has_lease():
+            if not self.runs():
                 await self._renew_now()
 
     async def _renew(self) -> None:
@@ -227,7 +245,7 @@ class LeasedCoordinator:
             self._failure = error
             raise
         self._failure = None
-        if not self._has_lease():  # it came too late: who has asked meanwhile knows that it is lost
+        if not self.runs():  # it came too late: who has asked meanwhile knows that it is lost
             self._lose_all("the lease was over before it was renewed")
         for key, holding in before.items():
             if key not in kept and self._held.get(key) is holding:
@@ -326,74 +344,3 @@ class LeasedCoordinator:
             await self._store.close()
         except CloudspanError as error:
             log.warning("claims not released, they end with their lease", error=error.message)
-
-
-class _Lost(asyncio.Event):
-    """Set by whoever loses, and by itself once the lease is over: in a frozen process timers may be late."""
-
-    def __init__(self, over: Callable[[], bool]) -> None:
-        super().__init__()
-        self._over = over
-
-    def is_set(self) -> bool:
-        if not super().is_set() and self._over():
-            self.set()
-        return super().is_set()
-
-    async def wait(self) -> bool:  # type: ignore[override]  # typeshed says Literal[True]
-        return self.is_set() or await super().wait()
-
-
-class _Holding:
-    """What this process has, or would have."""
-
-    def __init__(self, coordinator: LeasedCoordinator, key: Key, data: str = "") -> None:
-        self._coordinator = coordinator
-        self.key, self.data = key, data
-        self.fence = self.version = self.since = 0
-        self.left = False
-        self.lost: asyncio.Event = _Lost(lambda: not coordinator._has_lease())  # noqa: SLF001 - parts of one thing
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__[1:]} {'/'.join(self.key[1:])}: {self._state()}>"
-
-    def _state(self) -> str:
-        return "lost" if self.lost.is_set() else f"held, fence {self.fence}"
-
-    def gained(self, claim: Claim, since: int) -> None:
-        """Note a claim that was granted while listing `since` was under way."""
-        self.fence, self.version = claim
-        self.since = since
-        self.lost.clear()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._coordinator.end(self)
-
-
-class _Lock(_Holding):
-    def __init__(self, coordinator: LeasedCoordinator, key: Key) -> None:
-        super().__init__(coordinator, key)
-        self.name = key.name
-
-    async def release(self) -> None:
-        await self._coordinator.end(self)
-
-
-class _Member(_Holding):
-    def __init__(self, coordinator: LeasedCoordinator, key: Key, data: str) -> None:
-        super().__init__(coordinator, key, data)
-        self.group, self.member = key.name, key.member
-        self.lost.set()  # until it has joined
-
-    async def leave(self) -> None:
-        await self._coordinator.end(self)
-
-
-def _members_of(group: str, entries: Mapping[Key, Entry]) -> dict[str, str]:
-    found = {key.member: entry.data for key, entry in entries.items() if key.kind == MEMBER and key.name == group}
-    return dict(sorted(found.items()))
