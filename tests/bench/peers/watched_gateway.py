@@ -1,4 +1,6 @@
-"""Peer: a gateway whose inventory changes when it is told to: python watched_gateway.py
+"""Peer: a gateway whose inventory changes when it is told to.
+
+Run by: python watched_gateway.py
 
 Prints its port as JSON. For each line on stdin it changes one server and prints when that was committed (monotonic
 seconds, the same in all processes of the machine). Ends with its stdin.
