@@ -29,9 +29,8 @@ Type = inventory_pb2.WatchResponse.Change.Type
 LAST = "web-last"
 
 keys = st.integers(0, 5)
-rows = st.tuples(
-    st.sampled_from([EAST, WEST]), keys, st.sampled_from(["p1", "p2"]), st.sampled_from("abc"), st.booleans()
-)
+clusters = st.sampled_from([EAST, WEST])
+rows = st.tuples(clusters, keys, st.sampled_from(["p1", "p2"]), st.sampled_from("abc"), st.booleans())
 puts = st.tuples(st.just("put"), st.lists(rows, min_size=1, max_size=4))
 removes = st.tuples(st.just("remove"), st.lists(st.tuples(clusters, keys), min_size=1, max_size=3))
 reads = st.tuples(st.just("read"), st.integers(1, 4))

@@ -10,7 +10,7 @@
 `AsyncClient` is the same for asyncio. Methods and messages have the names of the contract.
 """
 
-from cloudspan.client.aio_calls import AsyncListing, AsyncOperation
+from cloudspan.client.aio_calls import AsyncListing, AsyncOperation, AsyncWatch
 from cloudspan.client.aio_client import AsyncClient
 from cloudspan.client.answers import result_of
 from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, tags, waiting
@@ -34,7 +34,7 @@ from cloudspan.client.errors import (
     Unsupported,
     Violation,
 )
-from cloudspan.client.generated.sync_calls import Listing, Operation
+from cloudspan.client.generated.sync_calls import Listing, Operation, Watch
 from cloudspan.client.generated.sync_client import Client
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "AsyncClient",
     "AsyncListing",
     "AsyncOperation",
+    "AsyncWatch",
     "Busy",
     "Cancelled",
     "Client",
@@ -66,6 +67,7 @@ __all__ = [
     "Unreachable",
     "Unsupported",
     "Violation",
+    "Watch",
     "result_of",
     "tags",
     "waiting",
