@@ -290,7 +290,9 @@ async def test_a_watch_that_fell_behind_reads_on_from_the_database(watched, writ
     follower = Follower(watched.channel)
     await follower.until_complete()
     for number in range(60):
-        await writer.put_together("servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10)))
+        await writer.put_together(
+            "servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
+        )
     while follower.held.get(server(9, "").name) != "59-9":
         await follower.read()
     assert sorted(follower.held.values()) == [f"59-{n}" for n in range(10)]
@@ -303,7 +305,9 @@ async def test_a_watch_that_was_too_slow_is_told_so(watched, writer, monkeypatch
     follower = Follower(watched.channel)
     await follower.until_complete()
     for number in range(60):
-        await writer.put_together("servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10)))
+        await writer.put_together(
+            "servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
+        )
     await writer.purge()
     error = await refused(follower)
     assert (error.code(), "more slowly" in error.details()) == (CODE.OUT_OF_RANGE, True)
