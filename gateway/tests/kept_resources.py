@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.tests import inventory_rows
 from sqlalchemy import Connection
 
-from cloudspan.v1 import inventory_pb2
 from cloudspan_gateway.inventory.base import Question, StoredPage, StoredRow
 from cloudspan_gateway.inventory.model import CollectionState
-from cloudspan_gateway.inventory.query import Query, to_stored
+from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.summary import Group, Summaries, Summary
 from cloudspan_gateway.storage.engine import Database
-
-Group = inventory_pb2.SummarizeRequest.Group
-_VALUES: dict[Any, Callable[[Any, str], str]] = {
-    Group.GROUP_CLUSTER: lambda stored, _: stored.cluster,
-    Group.GROUP_COLLECTION: lambda stored, _: stored.collection,
-    Group.GROUP_STATE: lambda stored, _: stored.state,
-    Group.GROUP_LABEL: lambda stored, label: stored.labels.get(label, ""),
-}
 
 
 @dataclass
@@ -40,6 +31,7 @@ class KeptResources:
 
     def __post_init__(self) -> None:
         self._query = Query(self.database)
+        self._summaries = Summaries(self.database)
 
     def put(self, resource: Any, at: float = 1000.0) -> None:
         self._rows.append((resource, at))
@@ -64,16 +56,9 @@ class KeptResources:
         await self._write()
         return await self._query.count(question)
 
-    async def summarize(
-        self, question: Question, group_by: Sequence[Any], label: str = ""
-    ) -> inventory_pb2.SummarizeResponse:
-        page = await self.page(replace(question, limit=1000))
-        stored = [to_stored(row, 0.0) for row in page.rows]
-        groups = Counter(tuple(_VALUES[group](one, label) for group in group_by) for one in stored)
-        answer = inventory_pb2.SummarizeResponse(total={"count": len(stored)})
-        for group, count in groups.most_common():
-            answer.summaries.add(group=group, count=count)
-        return answer
+    async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
+        await self._write()
+        return await self._summaries.summarize(question, groups, label)
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
         return [state for state in self.kept if clusters is None or state.cluster in clusters]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cloudspan.v1 import inventory_pb2
 from cloudspan_gateway.inventory.query import Query, to_stored
 
 if TYPE_CHECKING:
@@ -15,10 +15,47 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.base import Question
     from cloudspan_gateway.storage.engine import Database
 
-Group = inventory_pb2.SummarizeRequest.Group
-Summary = inventory_pb2.SummarizeResponse.Summary
-_SUMS = ("vcpus", "memory_bytes", "disk_bytes")
+MAX_GROUPS = 3
 _MOST = 1000
+
+
+class Group(enum.StrEnum):
+    """What resources are grouped by; the names of cloudspan.v1.SummarizeRequest.Group."""
+
+    CLUSTER = "cluster"
+    COLLECTION = "collection"
+    STATE = "state"
+    PROJECT = "project"
+    FLAVOR = "flavor"
+    LABEL = "label"
+    ZONE = "zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What some resources are and use together."""
+
+    count: int = 0
+    vcpus: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.count + other.count,
+            self.vcpus + other.vcpus,
+            self.memory_bytes + other.memory_bytes,
+            self.disk_bytes + other.disk_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Resources by group."""
+
+    groups: Sequence[tuple[tuple[str, ...], Sums]]
+    total: Sums
+    omitted: int
 
 
 class Summaries:
@@ -27,30 +64,18 @@ class Summaries:
     def __init__(self, database: Database) -> None:
         self._query = Query(database)
 
-    async def summarize(
-        self, question: Question, group_by: Sequence[Group], label: str = ""
-    ) -> inventory_pb2.SummarizeResponse:
+    async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
         """Return groups, the largest first, and their total."""
-        groups, total = defaultdict[tuple[str, ...], Summary](Summary), Summary()
-        after = ""
+        found, total, after = defaultdict[tuple[str, ...], Sums](Sums), Sums(), ""
         while True:
             page = await self._query.page(replace(question, limit=_MOST, after=after))
             for row in page.rows:
                 one = to_stored(row, row.observe_time)
-                values = [
-                    one.labels.get(label, "")
-                    if group == Group.GROUP_LABEL
-                    else str(getattr(one, Group.Name(group).removeprefix("GROUP_").lower()))
-                    for group in group_by
-                ]
-                for summary in (groups[tuple(values)], total):
-                    summary.count += 1
-                    for name in _SUMS:
-                        setattr(summary, name, getattr(summary, name) + getattr(one, name))
+                key = tuple(one.labels.get(label, "") if group == "label" else getattr(one, group) for group in groups)
+                sums = Sums(1, one.vcpus, one.memory_bytes, one.disk_bytes)
+                found[key], total = found[key] + sums, total + sums
             after = page.cursor
             if not after:
                 break
-        answer = inventory_pb2.SummarizeResponse(total=total, omitted_groups=max(0, len(groups) - _MOST))
-        for key, summary in sorted(groups.items(), key=lambda pair: (-pair[1].count, pair[0]))[:_MOST]:
-            answer.summaries.add(group=key).MergeFrom(summary)
-        return answer
+        largest = sorted(found.items(), key=lambda pair: (-pair[1].count, pair[0]))
+        return Summary(largest[:_MOST], total, max(0, len(found) - _MOST))

@@ -105,7 +105,7 @@ class Agent:
 
     def _mapped(self, error: Exception) -> CloudspanError:
         if isinstance(error, (consul.ACLPermissionDenied, consul.ACLDisabled)):
-            text = f"Consul agent {self.address} refused the token: {error}; give it service:write and service:read"
+            text = f"Consul agent {self.address} refused the token: {error}; docs/operating.md says what it needs"
             mapped: CloudspanError = Forbidden(text, reason="REGISTRY_FORBIDDEN")
         elif isinstance(error, OSError):  # requests' exceptions are
             mapped = self._unreachable(f"can't be reached: {error}")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cloudspan.cli.inventory import follow
 from cloudspan.client import Client
+from cloudspan.client.generated import sync_calls
 from cloudspan.v1.inventory_pb2 import (
     GetSyncStateResponse,
     SummarizeRequest,
@@ -35,6 +36,18 @@ SUMS = SummarizeResponse(
 def changes(*types: int) -> WatchResponse:
     one = {"name": f"{ALPHA}/servers/1", "collection": "servers", "cluster": ALPHA, "display_name": "web\n1"}
     return WatchResponse(changes=[{"type": number, "resource": one} for number in types])
+
+
+@pytest.fixture
+def watched(gateway, monkeypatch):
+    """Have a watch answered with messages, and then with an error that ends it."""
+    monkeypatch.setattr(sync_calls.time, "sleep", lambda _seconds: None)
+
+    def answer(*messages):
+        answers = iter([list(messages), errors.NotFound("the cluster is gone")])
+        gateway.answers["Watch"] = lambda _request: next(answers)
+
+    return answer
 
 
 def test_top_shows_sums_once_where_nobody_looks(gateway, run):
@@ -77,31 +90,28 @@ def test_the_live_view_says_how_old_it_is_and_looks_again(gateway, monkeypatch):
     assert [call.method for call in gateway.calls].count("Summarize") == 4
 
 
-def test_watch_prints_a_line_for_each_change(gateway, run):
-    """Bookmarks print nothing; names can't break lines."""
-    gateway.answers["Watch"] = lambda _: [changes(1), WatchResponse(resume_token="t"), changes(2, 4)]
-    lines = run("watch", "servers", "key-pair", "--filter", "state = RUNNING", "--since-now").splitlines()
-    asked = gateway.asked("Watch")
-    assert (list(asked.collections), asked.filter, asked.changes_only) == (
-        ["servers", "keyPairs"],
-        "state = RUNNING",
-        True,
-    )
-    assert [line.split()[1:] for line in lines] == [
+def test_watch_prints_a_line_for_each_change(gateway, run, watched):
+    """Bookmarks print nothing; names can't break lines; it goes on where it was cut off."""
+    watched(changes(1), changes(2, 4), WatchResponse(resume_token="t"))
+    shown = run("watch", "servers", "key-pair", "--filter", "state = RUNNING", "--since-now", code=1)
+    first, second = [call.request for call in gateway.calls]
+    assert (list(first.collections), first.filter) == (["servers", "keyPairs"], "state = RUNNING")
+    assert (first.changes_only, first.resume_token, second.resume_token) == (True, "", "t")
+    assert [line.split()[1:] for line in shown.splitlines()[:-1]] == [
         [kind, "servers", "openstack/alpha", "-", "web\\n1", "1"] for kind in ("EXISTING", "ADDED", "REMOVED")
     ]
+    assert shown.splitlines()[-1] == "Error: the cluster is gone"
 
 
-def test_watch_prints_json_for_programs(gateway, run):
+def test_watch_prints_json_for_programs(run, watched):
     """One object a line, in the API's words."""
-    gateway.answers["Watch"] = lambda _: [changes(3)]
-    [line] = run("watch", "--json").splitlines()
-    said = json.loads(line)
-    assert (said["type"], said["resource"]["displayName"]) == ("UPDATED", "web\n1")
+    watched(changes(3))
+    said = json.loads(run("watch", "--json", code=1).splitlines()[0])
+    assert said["resource"]["displayName"] == "web\n1"
     assert said["time"].endswith("+00:00")
 
 
-def test_a_watch_that_ends_says_why(gateway, run):
-    """As RESYNC does."""
+def test_a_watch_that_missed_changes_says_so(gateway, run):
+    """It began with the next change, so nothing can be made up for."""
     gateway.answers["Watch"] = errors.Resync("the changes since resume_token are no longer kept")
-    assert "no longer kept" in run("watch", "servers", code=1)
+    assert "no longer kept" in run("watch", "servers", "--since-now", code=1)

@@ -113,6 +113,8 @@ def _never(route: ClusterRoute, collection: str) -> CollectionState:
 
 def of_caller(state: CollectionState, seen: Seen, rows: int | None = None) -> CollectionState:
     """Return a state without what the caller may not know: `rows` is how many resources of it the caller sees."""
+    if state.reason == "NO_INSTANCE":  # in what state instances are may name addresses, and others' clusters
+        state = replace(state, message="no instance of its adapter serves it now; see PlatformService.GetPlatform")
     if not seen.projects.get(state.cluster):
         return state
     brake = state.brake and replace(state.brake, missing=0, total=0, examples=())

@@ -14,7 +14,7 @@ from cloudspan_gateway.inventory.columns import collections
 from cloudspan_gateway.inventory.model import CollectionState, Completeness, Scope
 from cloudspan_gateway.routing.snapshot import ClusterRoute
 from cloudspan_gateway.services.inventory.scopes import Seen
-from cloudspan_gateway.services.inventory.states import checked_collections, message_of_state, read_states
+from cloudspan_gateway.services.inventory.states import checked_collections, message_of_state, of_caller, read_states
 
 EAST = "platforms/openstack/clusters/east"
 
@@ -58,6 +58,14 @@ async def test_times_that_are_not_known_are_left_out() -> None:
     [state] = (await read_states(Kept(), seen(), ("servers",), FakeClock())).states
     message = message_of_state(state, owner=True)
     assert not any(message.HasField(field) for field in ("observe_time", "attempt_time", "next_time", "brake"))
+
+
+def test_a_state_does_not_tell_where_instances_are() -> None:
+    """What the gateway says of them is for its log."""
+    text = "no instance serves it: memory-1 is EJECTED (failed to connect to 10.0.0.1:7080)"
+    state = CollectionState(EAST, "servers", Completeness.FAILED, "NO_INSTANCE", text)
+    assert "10.0.0.1" not in of_caller(state, seen()).message
+    assert "10.0.0.1" not in of_caller(state, seen(f"{EAST}/projects/p")).message
 
 
 def test_collections_are_those_of_the_contract() -> None:

@@ -103,15 +103,14 @@ def screen(client: Client, summed: inventory_pb2.SummarizeRequest, groups: Seque
 def watch(kinds: Sequence[str], *, parent: str, own: str, since_now: bool, as_json: bool, gateway: str) -> None:
     """Show resources as they are, then each change as it is found, until Ctrl-C: `cloudspan watch servers`.
 
-    All kinds without a KIND.
+    All kinds without a KIND. It goes on by itself when its gateway is restarted.
     """
     request = inventory_pb2.WatchRequest(parent=parent, collections=kinds, filter=own, changes_only=since_now)
 
     def follow(client: Client) -> None:
-        for answer in client.inventories.Watch(request):
+        for change in client.watch(request):
             now = tables.utc_now()
-            for change in answer.changes:
-                click.echo(_as_json(change, now) if as_json else _line(change, now))
+            click.echo(_as_json(change, now) if as_json else _line(change, now))
 
     with suppress(KeyboardInterrupt):
         asked(gateway, follow)
