@@ -38,7 +38,7 @@ class Watching(app.Gateway):
     def _services(self) -> Sequence[ServiceMethod]:
         self.writer = InventoryWriter(self.database)
         tokens = ResumeTokens(self._cipher)
-        self.feed = Feed(ChangeLog(self.database), self.writer.subscribe, tokens, self.feed_clock)
+        self.feed = Feed(ChangeLog(self.database), self.writer.store.subscribe, tokens, self.feed_clock)
         watches = Watches(self.feed, tokens, Scopes(self.table, self.router.tags))
         others = [method for method in super()._services() if not method.path.endswith("InventoryService/Watch")]
         return (*others, *service_methods("cloudspan.v1.InventoryService", watches))

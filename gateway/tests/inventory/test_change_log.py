@@ -13,7 +13,6 @@ from cloudspan_gateway.inventory import change_log
 from cloudspan_gateway.inventory.change_log import ChangeLog, Head
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
 from cloudspan_gateway.inventory.selection import Selection, Wanted
-from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.storage.engine import open_database
 
 EAST, WEST = "platforms/openstack/clusters/east", "platforms/openstack/clusters/west"
@@ -92,7 +91,7 @@ async def test_pages_go_on_where_the_one_before_ended(writer, log):
 async def test_changes_that_are_no_longer_kept_are_an_error(writer, log):
     """OUT_OF_RANGE; from where they are kept on all is well."""
     await writer.put("servers", server("1", "a"), server("2", "b"), server("3", "c"))
-    await writer.purge(2)
+    await writer.purge_upto(2)
     with pytest.raises(Resync):
         await log.after(1)
     with pytest.raises(Resync):
@@ -136,7 +135,7 @@ async def test_an_unchanged_row_is_as_new_as_the_last_sweep(writer, log):
     """Which wrote nothing of it."""
     await writer.put("servers", server("1", "a"))
     swept = CollectionState(EAST, "servers", Completeness.COMPLETE, observe_time=writer.now + 60)
-    await InventoryStore(writer.database).save_state(swept)
+    await writer.store.save_state(swept)
     ((_, _, state),) = (await log.existing(selection(EAST), 0)).rows
     assert state.stored.observe_time.seconds == int(writer.now) + 60
 

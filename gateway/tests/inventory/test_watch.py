@@ -162,7 +162,7 @@ async def lived(history: list[tuple[str, Any]], text: str, access: Any) -> None:
     """Let a history happen, with a client that reads where the history says so, and compare in the end."""
     database = await open_database("memory:")
     writer, tokens = InventoryWriter(database), ResumeTokens(Cipher.new())
-    following = Feed(ChangeLog(database), writer.subscribe, tokens)
+    following = Feed(ChangeLog(database), writer.store.subscribe, tokens)
     client = Client(following, tokens, Wanted(ClusterRef("-", "-"), frozenset({"servers"}), text, b"query"), access)
     running = asyncio.create_task(following.run())
     model: dict[str, Any] = {}

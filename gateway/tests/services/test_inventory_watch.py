@@ -220,7 +220,7 @@ async def test_a_watch_under_way_ends_when_the_inventory_is_made_anew(watched, w
 async def test_a_snapshot_goes_on_where_it_was_left(watched, writer, monkeypatch):
     """With what changed in the part that was sent; rows that were sent are not sent again."""
     monkeypatch.setattr("cloudspan_gateway.inventory.watch.MAX_CHANGES", 2)
-    await writer.put("servers", *(server(n, f"s{n}") for n in range(6)))
+    await writer.put_together("servers", *(server(n, f"s{n}") for n in range(6)))
     follower = Follower(watched.channel)
     await follower.read()
     assert [name for _, name in follower.seen] == ["s0", "s1"]
@@ -235,7 +235,7 @@ async def test_a_snapshot_goes_on_where_it_was_left(watched, writer, monkeypatch
 async def test_what_changes_during_the_snapshot_comes_once(watched, writer, monkeypatch):
     """As EXISTING where its page was read after the change, else behind the snapshot as what it is."""
     monkeypatch.setattr(change_log, "PAGE", 2)
-    await writer.put("servers", *(server(n, f"s{n}") for n in range(6)))
+    await writer.put_together("servers", *(server(n, f"s{n}") for n in range(6)))
     log = watched.gateway.feed.changes
     read = log.existing
 
@@ -257,13 +257,13 @@ async def test_what_changes_during_the_snapshot_comes_once(watched, writer, monk
 
 async def test_a_message_holds_at_most_a_hundred_changes(watched, writer):
     """Of the snapshot as of what comes later."""
-    await writer.put("servers", *(server(n, f"s{n}") for n in range(250)))
+    await writer.put_together("servers", *(server(n, f"s{n}") for n in range(250)))
     follower = Follower(watched.channel)
     sizes = []
     while not follower.complete:
         sizes.append(len((await follower.read()).changes))
     assert sizes == [100, 100, 50, 0]
-    await writer.put("servers", *(server(n, f"t{n}") for n in range(250)))
+    await writer.put_together("servers", *(server(n, f"t{n}") for n in range(250)))
     sizes = []
     while sum(sizes) < 250:
         sizes.append(len((await follower.read()).changes))
@@ -275,11 +275,11 @@ async def test_a_message_stays_below_what_clients_take(watched, writer, monkeypa
     monkeypatch.setattr(feed, "MAX_BYTES", 3000)
     monkeypatch.setattr("cloudspan_gateway.inventory.watch.MAX_BYTES", 3000)
     large = {"labels": {"text": "x" * 500}}
-    await writer.put("servers", *(server(n, "s", **large) for n in range(5)))
+    await writer.put_together("servers", *(server(n, "s", **large) for n in range(5)))
     follower = Follower(watched.channel)
     while not follower.complete:
         assert len((await follower.read()).changes) <= 3
-    await writer.put("servers", *(server(n, "t", **large) for n in range(5)))
+    await writer.put_together("servers", *(server(n, "t", **large) for n in range(5)))
     while len(follower.seen) < 10:
         assert len((await follower.read()).changes) <= 3
 
@@ -290,7 +290,9 @@ async def test_a_watch_that_fell_behind_reads_on_from_the_database(watched, writ
     follower = Follower(watched.channel)
     await follower.until_complete()
     for number in range(60):
-        await writer.put("servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10)))
+        await writer.put_together(
+            "servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
+        )
     while follower.held.get(server(9, "").name) != "59-9":
         await follower.read()
     assert sorted(follower.held.values()) == [f"59-{n}" for n in range(10)]
@@ -303,7 +305,9 @@ async def test_a_watch_that_was_too_slow_is_told_so(watched, writer, monkeypatch
     follower = Follower(watched.channel)
     await follower.until_complete()
     for number in range(60):
-        await writer.put("servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10)))
+        await writer.put_together(
+            "servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
+        )
     await writer.purge()
     error = await refused(follower)
     assert (error.code(), "more slowly" in error.details()) == (CODE.OUT_OF_RANGE, True)
