@@ -139,6 +139,8 @@ class Written:
     unchanged: int = 0
     outdated: int = 0
     """Rows that were left as they are, since what is kept was read later."""
+    unreadable: tuple[str, ...] = ()
+    """Names of rows that were left out, since they don't hold what their name says."""
 
     def __add__(self, other: Written) -> Written:
         return Written(
@@ -147,6 +149,7 @@ class Written:
             self.removed + other.removed,
             self.unchanged + other.unchanged,
             self.outdated + other.outdated,
+            self.unreadable + other.unreadable,
         )
 
 
