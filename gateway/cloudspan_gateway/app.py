@@ -30,6 +30,7 @@ from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
 from cloudspan_gateway.identity.password_login.grants import Grants
 from cloudspan_gateway.identity.password_login.passwords import Passwords
+from cloudspan_gateway.inventory.parts import Inventory, InventoryNeeds
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
@@ -93,6 +94,8 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    inventory: Inventory | None = None
+    """None with `--no-inventory`."""
     password_login: PasswordLogin | None = None
     """Sessions and users, with `--auth sessions`."""
 
@@ -107,8 +110,9 @@ class Gateway:
         self.forwarder = Forwarder(self.table, self._cipher)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
-        self.readiness = Readiness("server", "table", "runner", "policy")
-        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
+        kept = () if config.no_inventory else ("inventory",)
+        self.readiness = Readiness("server", "table", "runner", "policy", *kept)
+        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and so on."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._passwords = Passwords()
         self._clock = clock
@@ -126,6 +130,11 @@ class Gateway:
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        if not self.config.no_inventory:
+            needs = InventoryNeeds(
+                self.database, self.table, self.forwarder, self.registry.coordinator, self._time, self.metrics.registry
+            )
+            self.inventory = Inventory(needs, self.config.inventory)
         if SESSIONS in self.config.auth:
             self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
         dispatch = Dispatch(
@@ -247,6 +256,9 @@ class Gateway:
                 parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             if self._jwt is not None:
                 parts.append(partial(self._kept_running, "issuer", self._jwt.run))
+            if self.inventory is not None:
+                stack.push_async_callback(self.inventory.close)
+                parts.append(partial(self._kept_running, "inventory", self.inventory.run))
             if self.password_login is not None:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()

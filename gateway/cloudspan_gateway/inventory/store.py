@@ -115,6 +115,11 @@ class InventoryStore:
 
         return await self._database.read(ask, long=True)
 
+    async def there(self, names: Collection[str]) -> frozenset[str]:
+        """Return those of the names that are kept and not deleted."""
+        found = await self._database.read(lambda conn: kept_rows(conn, names, self._shared))
+        return frozenset(name for name, row in found.items() if row.deleted_time is None)
+
     async def changed_names(self, cluster: str, collection: str, after: int) -> tuple[int, frozenset[str]]:
         """Return the last change's sequence, and which resources of a collection changed after an earlier one."""
         r = resource_changes.c

@@ -1,0 +1,78 @@
+"""The inventory of one gateway, as the composition root has it: its store, its sweeps, and who reads it.
+
+`app` makes one unless it was told to keep none, and runs it as the part `inventory`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from cloudspan_gateway.inventory.store import InventoryStore
+from cloudspan_gateway.inventory.sync.collection import Environment
+from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
+from cloudspan_gateway.inventory.sync.source import AdapterSource
+from cloudspan_gateway.inventory.sync.sync import Sync
+from cloudspan_gateway.storage.coordination import coordinator_in
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.registry.coordination import Coordinator
+    from cloudspan_gateway.inventory.sync.config import SyncSettings
+    from cloudspan_gateway.routing.forward import Forwarder
+    from cloudspan_gateway.routing.table import Table
+    from cloudspan_gateway.storage.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryNeeds:
+    """What the inventory works with."""
+
+    database: Database
+    table: Table
+    forwarder: Forwarder
+    coordinator: Coordinator | None
+    """The registry's; that of the database where it has none."""
+    clock: Clock
+    metrics: CollectorRegistry
+
+
+class Inventory:
+    """All parts of the inventory."""
+
+    def __init__(self, needs: InventoryNeeds, settings: SyncSettings) -> None:
+        """Make the parts; nothing is read before `run`."""
+        self._table = needs.table
+        self.store = InventoryStore(needs.database, needs.clock)
+        environment = Environment(
+            store=self.store,
+            source=AdapterSource(lambda: needs.table.snapshot, needs.forwarder),
+            clock=needs.clock,
+            settings=settings,
+            metrics=SyncMetrics(needs.metrics, needs.clock),
+            owner=f"gateway-{uuid.uuid4().hex[:16]}",
+        )
+        self._own_coordinator = None if needs.coordinator else coordinator_in(needs.database, needs.clock)
+        coordinator = needs.coordinator or cast("Coordinator", self._own_coordinator)
+        self.sync = Sync(environment, needs.database, coordinator, self._clusters)
+        needs.table.subscribe(lambda _snapshot: self.sync.wake())
+
+    def __repr__(self) -> str:
+        return f"<Inventory {self.sync!r}>"
+
+    def _clusters(self) -> list[str]:
+        """Return the clusters of the route table."""
+        platforms = self._table.snapshot.platforms.values()
+        return [str(route.ref) for platform in platforms for route in platform.clusters.values()]
+
+    async def run(self) -> None:
+        """Keep it up to date until cancelled."""
+        await self.sync.run()
+
+    async def close(self) -> None:
+        """Let go of locks that it keeps in the database."""
+        if self._own_coordinator is not None:
+            await self._own_coordinator.close()
