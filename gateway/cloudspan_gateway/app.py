@@ -137,12 +137,18 @@ class Gateway:
             self.inventory = Inventory(needs, self.config.inventory)
         if SESSIONS in self.config.auth:
             self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
+        check = authenticated(self._cipher.digest)
+        stored = None
+        if self.inventory is not None:
+            self.runner.subscribe(self.inventory.reading.write_through.operation_ended)
+            stored = self.inventory.reading.stored_reads(store, self.table, check)
         dispatch = Dispatch(
             self.router,
             self.forwarder,
             self._services(),
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
-            lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
+            lists=FanOut(self.table, self.forwarder, check, self.metrics.part_ended, stored),
+            stored=stored,
         )
         self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)

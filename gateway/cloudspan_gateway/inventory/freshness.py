@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -36,18 +35,6 @@ _ANSWERED = frozenset(
     }
 )  # fmt: skip
 _NOT_ANSWERING = (Unreachable, OutOfTime, LoginRefused)
-
-
-@functools.cache
-def can_be_stored(method: Method) -> bool:
-    """Whether a method's requests say how old its answer may be."""
-    return MAX_STALENESS in method.request.DESCRIPTOR.fields_by_name
-
-
-def concerns(call: Call) -> bool:
-    """Whether a call of such a method asks for anything but the platform's own answer; costs next to nothing."""
-    request: Any = call.target.message
-    return call.stale_ok or request.stale_ok or request.HasField(MAX_STALENESS)
 
 
 @dataclass(frozen=True, slots=True)

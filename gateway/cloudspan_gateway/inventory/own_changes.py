@@ -119,7 +119,7 @@ def touched(method: str) -> frozenset[str]:
     if method in _ALONE:
         return frozenset()
     own = own_collection(found)
-    refer_to_it = {other for other in collections() if own in references(other)}
+    refer_to_it = frozenset(other for other in collections() if own in references(other))
     found_beside = refer_to_it | (references(own) if own else frozenset())
     return found_beside - _UNCHANGED_BY.get(own, frozenset()) - _UNCHANGED - {own} | _ALWAYS
 

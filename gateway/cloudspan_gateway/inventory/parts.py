@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.reading import Reading
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
@@ -47,9 +50,10 @@ class Inventory:
         """Make the parts; nothing is read before `run`."""
         self._table = needs.table
         self.store = InventoryStore(needs.database, needs.clock)
+        source = AdapterSource(lambda: needs.table.snapshot, needs.forwarder)
         environment = Environment(
             store=self.store,
-            source=AdapterSource(lambda: needs.table.snapshot, needs.forwarder),
+            source=source,
             clock=needs.clock,
             settings=settings,
             metrics=SyncMetrics(needs.metrics, needs.clock),
@@ -58,6 +62,9 @@ class Inventory:
         self._own_coordinator = None if needs.coordinator else coordinator_in(needs.database, needs.clock)
         coordinator = needs.coordinator or cast("Coordinator", self._own_coordinator)
         self.sync = Sync(environment, needs.database, coordinator, self._clusters)
+        self.reading = Reading(
+            self.store, Query(needs.database), source, self.sync, needs.clock, shared=needs.database.shared
+        )
         needs.table.subscribe(lambda _snapshot: self.sync.wake())
 
     def __repr__(self) -> str:
@@ -70,7 +77,9 @@ class Inventory:
 
     async def run(self) -> None:
         """Keep it up to date until cancelled."""
-        await self.sync.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sync.run())
+            group.create_task(self.reading.write_through.run())
 
     async def close(self) -> None:
         """Let go of locks that it keeps in the database."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from google.api import resource_pb2
 
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.listing import mask as masks
@@ -47,9 +48,9 @@ class Position(msgspec.Struct, array_like=True, frozen=True):
 
     cursor: str
     """`StoredPage.cursor`."""
-    clusters: list[str] = []  # noqa: RUF012 - msgspec copies an empty one
+    clusters: list[str] = []
     """Whose rows it goes through, in order; empty for a list of one cluster."""
-    left_out: list[str] = []  # noqa: RUF012 - as above
+    left_out: list[str] = []
     """Clusters that were not fresh enough when it began."""
 
 
@@ -67,7 +68,7 @@ class Listing:
     """What a page token is good for: the request, and whose it is."""
 
     @classmethod
-    def of(cls, method: Method, collection: str, call: Call) -> Listing:
+    def of(cls, method: Method, call: Call) -> Listing:
         """Read it off a call.
 
         Raises:
@@ -79,7 +80,7 @@ class Listing:
         resource = descriptor_of(method)
         return cls(
             method,
-            collection,
+            str(resource.GetOptions().Extensions[resource_pb2.resource].plural),
             Filter.parse(request.filter, resource),
             parse_order(text, text.replace(",", " ").split()),  # whether they can be sorted by is told by the reader
             effective_page_size(request.page_size),
@@ -117,7 +118,9 @@ class Listing:
 
     def question(self, scope: Scope, after: str, size: int = 0) -> Question:
         """Return what is asked of the inventory for one page."""
-        return Question(scope, (self.collection,), self.filter, order_by=self.order, limit=size or self.size, after=after)
+        return Question(
+            scope, (self.collection,), self.filter, order_by=self.order, limit=size or self.size, after=after
+        )
 
 
 async def read_page(reads: Reads, listing: Listing, question: Question, time_of: RowTime) -> tuple[Any, str]:

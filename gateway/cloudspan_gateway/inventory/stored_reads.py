@@ -6,8 +6,7 @@ ask for one cluster's part. A traversal goes on where it began: out of the inven
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,10 +14,10 @@ from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, Unreachable
 from cloudspan_common.etags import fill_etag
 from cloudspan_common.listing import mask as masks
-from cloudspan_common.names import ClusterRef, parse_cluster
-from cloudspan_gateway.inventory.base import Question
+from cloudspan_common.logs import get_logger
 from cloudspan_gateway.inventory.columns import message_of
-from cloudspan_gateway.inventory.freshness import Asked, Changed, Kept, Status, is_away, state_or_never
+from cloudspan_gateway.inventory.freshness import Asked, Kept, is_away
+from cloudspan_gateway.inventory.kept_collections import LIVE_SHARE, KeptCollections, project_of, tenant_of
 from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.inventory.own_changes import collection_of
 from cloudspan_gateway.inventory.stored_pages import Listing, Position, read_page, set_time
@@ -27,72 +26,41 @@ from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import check_served
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.contract import Method
     from cloudspan_common.listing.page_token import Check
+    from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Call
-    from cloudspan_gateway.inventory.base import Reads, StoredRow
-    from cloudspan_gateway.inventory.model import CollectionState
-    from cloudspan_gateway.inventory.own_changes import OwnChanges
+    from cloudspan_gateway.inventory.base import StoredRow
+    from cloudspan_gateway.inventory.kept_collections import Sources
     from cloudspan_gateway.routing.snapshot import ClusterRoute
     from cloudspan_gateway.routing.table import Table
 
     Live = Callable[[], Awaitable[bytes]]
     """Asks the platform."""
 
+log = get_logger(__name__)
+
 SOURCE = ("x-source", "inventory")
 """The trailer behind a Get that was answered from the inventory."""
-_LIVE_SHARE = 0.8
-"""How much of the caller's time a cluster gets to answer, or to be listed, before the last known rows are returned."""
-MOST_READ_AGAIN = 20
-"""Resources of one collection that are read one by one for an answer; with more of them the platform is asked for it."""
 
 
-class States(Protocol):
-    """Where states are kept: `Writes` has it."""
+class Part(Protocol):
+    """Which part of a list over many clusters is wanted."""
 
-    async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
-        """Return what is known of every collection that was ever listed."""
+    @property
+    def ref(self) -> ClusterRef: ...
+    @property
+    def size(self) -> int:
+        """How many items it may have."""
         ...
 
-
-class Syncs(Protocol):
-    """Lists collections for the inventory now."""
-
-    async def now(
-        self, clusters: Sequence[str], collections: Sequence[str], *, release_brake: bool, deadline: Deadline
-    ) -> None:
-        """Return once these were listed by a sweep that began after the call, or failed."""
+    @property
+    def cursor(self) -> str | None:
+        """Where the part before has ended; None for the first."""
         ...
-
-
-class ReadsAgain(Protocol):
-    """Reads resources one by one from their platforms into the inventory."""
-
-    def is_current(self, name: str, since: float) -> bool:
-        """Whether a resource was written as it was at `since` or later, as far as this gateway knows."""
-        ...
-
-    async def read_again(self, name: str, deadline: Deadline) -> None:
-        """Read one resource and keep what came, or that it is gone.
-
-        Raises:
-            CloudspanError: It could not be read.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What answers are made from."""
-
-    reads: Reads
-    states: States
-    own: OwnChanges
-    sync: Syncs
-    again: ReadsAgain
 
 
 class StoredReads:
@@ -101,12 +69,18 @@ class StoredReads:
     def __init__(self, sources: Sources, table: Table, check: Check, clock: Clock) -> None:
         """Make it; `check` proves that a page token is one of this installation's own."""
         self._sources = sources
+        self._kept = KeptCollections(sources, clock)
         self._table = table
         self._check = check
         self._clock = clock
 
     def __repr__(self) -> str:
         return f"<StoredReads over {self._table.snapshot!r}>"
+
+    def concerns(self, method: Method, call: Call) -> bool:
+        """Whether a call asks for anything but the platform's own answer; costs next to nothing."""
+        request: Any = call.target.message
+        return call.stale_ok or request.stale_ok or request.HasField("max_staleness")
 
     # -------------------------------------------------------------- one resource
 
@@ -156,7 +130,7 @@ class StoredReads:
     async def _is_fresh(self, row: StoredRow, time: float, within_s: float, call: Call) -> bool:
         if self._clock.now() - time > within_s:
             return False
-        changed = await self._sources.own.since(_tenant(call), time)
+        changed = await self._sources.own.since(tenant_of(call), time)
         changed_time = changed.of_resource(row.name, row.cluster, row.collection)
         if changed_time < time:
             return True
@@ -165,7 +139,7 @@ class StoredReads:
 
     # -------------------------------------------------------------- a list
 
-    async def list(self, method: Method, call: Call, live: Live) -> bytes:
+    async def list_page(self, method: Method, call: Call, live: Live) -> bytes:
         """Return a page, from the inventory if all that it is about is fresh enough, or the traversal began there.
 
         Raises:
@@ -175,9 +149,11 @@ class StoredReads:
         asked = Asked.of(call)
         if not asked.within_s and not asked.stale_ok:
             return await live()
-        listing = Listing.of(method, _listed(method), call)
         request: Any = call.target.message
         ref = _cluster(call)
+        if str(ref) != request.parent:
+            return await live()  # malformed, as the platform's answer says
+        listing = Listing.of(method, call)
         position = listing.position(request.page_token, self._check) if request.page_token else None
         if position is not None:
             return await self._go_on(listing, position, asked, call)
@@ -191,7 +167,7 @@ class StoredReads:
         routes = self._routes(listing, call)
         check_served(routes[0], listing.method.full_name)
         if asked.within_s:
-            kept = await self._kept(listing, routes, call, asked.within_s)
+            kept = await self._kept.of(listing, routes, call, asked.within_s)
             if kept[0].is_fresh(asked.within_s):
                 return await self._page(listing, kept, Position(""), asked, call)
         if not asked.stale_ok:
@@ -200,7 +176,7 @@ class StoredReads:
             return await self._in_time(call, live)
         except (CloudspanError, AdapterError) as failed:
             error = _away(failed)
-            kept = await self._kept(listing, routes, call, 0.0)
+            kept = await self._kept.of(listing, routes, call, 0.0)
             if error is None or kept[0].observe_time is None:
                 raise
             return await self._page(listing, kept, Position(""), asked, call, why=error.message)
@@ -210,13 +186,13 @@ class StoredReads:
         routes = self._routes(listing, call)
         if not asked.within_s or not routes:
             return await live()
-        kept = await self._kept(listing, routes, call, asked.within_s)
+        kept = await self._kept.of(listing, routes, call, asked.within_s)
         missing = [one for one in kept if one.is_supported and not one.is_fresh(asked.within_s)]
         if missing and not listing.order:
             return await live()
         if missing:
             await self._sync([one.cluster for one in missing], listing.collection, call)
-            kept = await self._kept(listing, routes, call, asked.within_s)
+            kept = await self._kept.of(listing, routes, call, asked.within_s)
         used = [one for one in kept if one.is_supported and _usable(one, asked)]
         left_out = [one.cluster for one in kept if one.is_supported and one not in used]
         if left_out and not used:
@@ -227,16 +203,15 @@ class StoredReads:
 
     async def _sync(self, clusters: Sequence[str], collection: str, call: Call) -> None:
         """Have what is not fresh enough listed now, in the caller's time but for what the answer takes."""
-        deadline = Deadline.after(call.deadline.remaining() * _LIVE_SHARE)
+        deadline = Deadline.after(call.deadline.remaining() * LIVE_SHARE)
         try:
-            async with asyncio.timeout(deadline.remaining()):
-                await self._sources.sync.now(clusters, [collection], release_brake=False, deadline=deadline)
-        except (TimeoutError, CloudspanError):
-            return  # each one's state tells what came of it, and the answer says so
+            await self._sources.sync.now(clusters, [collection], release_brake=False, deadline=deadline)
+        except CloudspanError as error:  # each one's state tells what came of it, and the answer says so
+            log.info("not listed in time for an answer", collection=collection, reason=error.reason)
 
     async def _go_on(self, listing: Listing, position: Position, asked: Asked, call: Call) -> bytes:
         routes = self._routes(listing, call)
-        kept = await self._kept(listing, routes, call, 0.0)
+        kept = await self._kept.of(listing, routes, call, 0.0)
         return await self._page(listing, kept, position, asked, call)
 
     async def _page(
@@ -245,14 +220,12 @@ class StoredReads:
         """Return one page of the clusters of a position, as far as the caller sees them still."""
         used = [one for one in kept if not position.clusters or one.cluster in position.clusters]
         by_cluster = {one.cluster: one for one in used if one.is_supported}
-        scope = Scope(tuple((cluster, _project(cluster, call)) for cluster in by_cluster))
+        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in by_cluster))
         question = listing.question(scope, position.cursor)
         response, cursor = await read_page(
             self._sources.reads, listing, question, lambda row: by_cluster[row.cluster].row_time(row.observe_time)
         )
-        response.next_page_token = listing.token(
-            Position(cursor, position.clusters, position.left_out), self._check
-        )
+        response.next_page_token = listing.token(Position(cursor, position.clusters, position.left_out), self._check)
         for one in kept:
             if one.cluster in position.left_out:
                 response.unreachable.append(one.cluster)
@@ -264,34 +237,29 @@ class StoredReads:
 
     # -------------------------------------------------------------- one cluster's part of a list over many
 
-    async def part(
-        self, method: Method, call: Call, ref: ClusterRef, size: int, cursor: str | None, why: str = ""
-    ) -> Any | None:
-        """Return one cluster's part of a page; None where the platform is to be asked.
+    async def part(self, method: Method, call: Call, where: Part, away: CloudspanError | None = None) -> Any | None:
+        """Return one cluster's part of a page; None where only the platform will do.
 
-        Args:
-            method: The list.
-            call: The call over many clusters.
-            ref: The cluster.
-            size: How many items the part may have.
-            cursor: `next_page_token` of the part before, which came from here; None for the first.
-            why: Why the cluster did not answer, where the last known rows are wanted.
+        With `away`, why it gave no answer, its last known rows are wanted.
         """
         asked = Asked.of(call)
-        listing = replace(Listing.of(method, _listed(method), call), size=size)
-        if not asked.stale_ok if why else (not asked.within_s and cursor is None):
+        if away is not None and not (asked.stale_ok and is_away(away)):
             return None
-        kept = (await self._kept(listing, [self._route(ref, call)], call, 0.0 if why else asked.within_s))[0]
-        if cursor is None and (kept.observe_time is None or not (why or kept.is_fresh(asked.within_s))):
+        within_s = 0.0 if away is not None or where.cursor is not None else asked.within_s
+        listing = replace(Listing.of(method, call), size=where.size)
+        route = call.access.view(self._table.snapshot).cluster(where.ref)
+        kept = (await self._kept.of(listing, [route], call, within_s))[0]
+        if where.cursor is None and (kept.observe_time is None or not (away is not None or kept.is_fresh(within_s))):
             return None
-        scope = Scope(((str(ref), _project(str(ref), call)),))
+        scope = Scope(((kept.cluster, project_of(kept.cluster, call)),))
         response, behind = await read_page(
             self._sources.reads,
             listing,
-            listing.question(scope, cursor or ""),
+            listing.question(scope, where.cursor or ""),
             lambda row: kept.row_time(row.observe_time),
         )
         response.next_page_token = behind
+        why = away.message if away is not None else ""
         response.cluster_status.append(kept.status(stale_ok=asked.stale_ok, within_s=asked.within_s, why=why))
         return response
 
@@ -300,7 +268,7 @@ class StoredReads:
     async def _in_time(self, call: Call, live: Live) -> bytes:
         """Ask the platform for a share of the caller's time."""
         whole = call.deadline
-        call.deadline = Deadline.after(whole.remaining() * _LIVE_SHARE)
+        call.deadline = Deadline.after(whole.remaining() * LIVE_SHARE)
         try:
             return await live()
         finally:
@@ -313,71 +281,6 @@ class StoredReads:
             return (view.cluster(ref),)
         may = partial(call.access.allows, listing.method.permission, listing.method.full_name)
         return tuple(route for route in view.matching(ref) if may(route.ref))
-
-    def _route(self, ref: ClusterRef, call: Call) -> ClusterRoute:
-        return call.access.view(self._table.snapshot).cluster(ref)
-
-    async def _kept(
-        self, listing: Listing, routes: Sequence[ClusterRoute], call: Call, within_s: float
-    ) -> list[Kept]:
-        """Return what is kept of a collection in each cluster, what the caller's tenant has changed considered.
-
-        With a `within_s` resources that it has changed, and that are not written yet, are read first.
-        """
-        method, collection, now = listing.method.full_name, listing.collection, self._clock.now()
-        found = await self._sources.states.states([str(route.ref) for route in routes])
-        states = {state.cluster: state for state in found if state.collection == collection}
-        kept = [
-            Kept(state_or_never(states, str(route.ref), collection), now, unsupported=_absent(route, method))
-            for route in routes
-        ]
-        fresh = [one.observe_time for one in kept if one.observe_time is not None and one.is_fresh(within_s)]
-        if not within_s or not fresh:
-            return kept
-        changed = await self._sources.own.since(_tenant(call), min(fresh))
-        return list(await asyncio.gather(*(self._with_own(one, changed, within_s, call) for one in kept)))
-
-    async def _with_own(self, kept: Kept, changed: Changed, within_s: float, call: Call) -> Kept:
-        """Return what is kept with until when the tenant has changed what it does not show."""
-        cluster, collection, since = kept.cluster, kept.state.collection, kept.observe_time
-        if since is None or not kept.is_fresh(within_s):
-            return kept
-        kept = replace(kept, changed_time=changed.of_collection(cluster, collection))
-        if not kept.is_fresh(within_s):
-            return kept
-        newer = changed.within(cluster, collection, since)
-        unread = [name for name, time in newer.items() if not await self._is_written(name, time, changed)]
-        if len(unread) <= MOST_READ_AGAIN and await self._read_again(unread, call):
-            return kept
-        return replace(kept, changed_time=max(newer.values()))
-
-    async def _is_written(self, name: str, time: float, changed: Changed) -> bool:
-        """Whether what is kept of a resource shows what was done to it until `time`."""
-        if self._sources.again.is_current(name, time):
-            return True
-        row = await self._sources.reads.get(name)
-        return name in changed.deleted if row is None else row.observe_time > time
-
-    async def _read_again(self, names: Sequence[str], call: Call) -> bool:
-        """Read resources into the inventory; say whether that worked."""
-        deadline = Deadline.after(call.deadline.remaining() * _LIVE_SHARE)
-        again = self._sources.again
-        results = await asyncio.gather(*(again.read_again(name, deadline) for name in names), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, CloudspanError):
-                raise result
-        return not any(isinstance(result, CloudspanError) for result in results)
-
-
-def _listed(method: Method) -> str:
-    return collection_of_item(method)
-
-
-def collection_of_item(method: Method) -> str:
-    """Return the collection that a list lists."""
-    from google.api import resource_pb2  # noqa: PLC0415
-
-    return str(method.item.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].plural)
 
 
 def _answer(method: Method, call: Call, row: StoredRow, time: float) -> bytes | None:
@@ -402,23 +305,6 @@ def _away(failed: CloudspanError | AdapterError) -> CloudspanError | None:
     """Return why a cluster does not answer; None where it did."""
     error = failed.as_domain() if isinstance(failed, AdapterError) else failed
     return error if is_away(error) else None
-
-
-def _absent(route: ClusterRoute, method: str) -> str:
-    reason = route.absent.get(method)
-    return "" if reason is None else reason or "its adapter gives no reason"
-
-
-def _tenant(call: Call) -> str | None:
-    """Return whose operations count: where callers are not authenticated everybody's."""
-    tenant = call.access.tenant
-    return tenant if call.principal.authenticated and tenant != "-" else None
-
-
-def _project(cluster: str, call: Call) -> str:
-    ref = parse_cluster(cluster)
-    project = call.access.project(ref)
-    return ref.resource("projects", project) if project else ""
 
 
 def _cluster(call: Call) -> ClusterRef:

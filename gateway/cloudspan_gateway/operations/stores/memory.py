@@ -183,7 +183,7 @@ class MemoryStore:
         return [self._kept[found].row for found in operation_ids if found in self._kept]
 
     async def ended(self, tenant: str | None, since: float, limit: int) -> Sequence[Ended]:
-        found = []
+        found: list[Ended] = []
         for kept in reversed(self._ended.values()):
             row = kept.row
             if (row.end_time or 0.0) < since or len(found) == limit:

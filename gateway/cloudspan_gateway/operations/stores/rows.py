@@ -127,7 +127,7 @@ def to_shown_row(record: Record[Any], cipher: Cipher) -> Row:
         return _unreadable(record, error)
 
 
-def to_ended(record: Record[Any]) -> Ended:
+def to_ended(record: Any) -> Ended:
     """Return what an operation that has ended has changed; nothing of it is sealed."""
     also = tuple(json.loads(record.also)) if record.also else ()
     return Ended(record.cluster, record.method, record.resource, also, record.end_time, record.code in ("", "OK"))
