@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LIVE_SHARE = 0.8
 """How much of the caller's time a cluster gets to answer, or to be listed, before the last known rows are returned."""
 MOST_READ_AGAIN = 20
-"""Resources of one collection that are read one by one for an answer; with more of them the platform is asked for it."""
+"""Resources of one collection that are read one by one for an answer; with more of them the platform lists it."""
 
 
 class States(Protocol):

@@ -25,7 +25,6 @@ from cloudspan_common.listing.page_token import (
 )
 from cloudspan_gateway.inventory.base import Question
 from cloudspan_gateway.inventory.freshness import descriptor_of
-from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.inventory.order import sortable
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from cloudspan_common.contract import Method
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads, StoredPage, StoredRow
+    from cloudspan_gateway.inventory.model import Scope
 
     RowTime = Callable[[StoredRow], float]
     """Returns as of when a row is known."""
