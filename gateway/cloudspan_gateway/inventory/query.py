@@ -260,8 +260,12 @@ def to_message(row: StoredRow, collection: str, observe_time: float) -> Message:
 
 def to_stored(row: StoredRow, observe_time: float) -> inventory_pb2.StoredResource:
     """Return a row by what all kinds have, with its own message in it, as of `observe_time` in Unix seconds."""
-    message = to_message(row, row.collection, observe_time)
-    found = _described(row.collection, message)
+    return as_stored(row.collection, to_message(row, row.collection, observe_time))
+
+
+def as_stored(collection: str, message: Any) -> inventory_pb2.StoredResource:
+    """Return a resource by what all kinds have, with its own message in it."""
+    found = _described(collection, message)
     found.resource.Pack(message)
     return found
 
