@@ -10,16 +10,16 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from cloudspan_gateway.inventory.change_log import ChangeLog
-from cloudspan_gateway.inventory.feed import Feed
 from cloudspan_gateway.inventory.query import Query
-from cloudspan_gateway.inventory.resume_token import ResumeTokens
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.summary import Summaries
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import AdapterSource
 from cloudspan_gateway.inventory.sync.sync import Sync
+from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+from cloudspan_gateway.inventory.watch.feed import Feed
+from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
 from cloudspan_gateway.storage.coordination import coordinator_in
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudspan_gateway.inventory.selection import Sight, Wanted
-from cloudspan_gateway.inventory.watch import Watch
+from cloudspan_gateway.inventory.watch.selection import Sight, Wanted
+from cloudspan_gateway.inventory.watch.watch import Watch
 from cloudspan_gateway.operations.waiting import kept_waiting
 from cloudspan_gateway.services.inventory.states import checked_collections
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cloudspan.v1.inventory_pb2 import WatchRequest
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
-    from cloudspan_gateway.inventory.feed import Feed, Message
-    from cloudspan_gateway.inventory.resume_token import ResumeTokens
+    from cloudspan_gateway.inventory.watch.feed import Feed, Message
+    from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
     from cloudspan_gateway.services.inventory.scopes import Scopes
 
 _DIGEST_BYTES = 16

@@ -19,8 +19,8 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
 from cloudspan_gateway.inventory import sql_filter
-from cloudspan_gateway.inventory.change import ADDED, REMOVED, UPDATED
 from cloudspan_gateway.inventory.columns import message_of
+from cloudspan_gateway.inventory.watch.change import ADDED, REMOVED, UPDATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from cloudspan_gateway.access.access import Access
-    from cloudspan_gateway.inventory.change import Change, State, Test, Type
+    from cloudspan_gateway.inventory.watch.change import Change, State, Test, Type
 
 _DIGEST_BYTES = 16
 

@@ -18,16 +18,16 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_common.errors import CloudspanError, Resync, Unreachable
 from cloudspan_common.logs import get_logger
-from cloudspan_gateway.inventory.change_log import PAGE, Head
-from cloudspan_gateway.inventory.resume_token import Place, ResumeTokens
-from cloudspan_gateway.inventory.selection import Selection
+from cloudspan_gateway.inventory.watch.change_log import PAGE, Head
+from cloudspan_gateway.inventory.watch.resume_token import Place, ResumeTokens
+from cloudspan_gateway.inventory.watch.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from cloudspan_gateway.inventory.change import Change
-    from cloudspan_gateway.inventory.change_log import ChangeLog
-    from cloudspan_gateway.inventory.selection import Wanted
+    from cloudspan_gateway.inventory.watch.change import Change
+    from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+    from cloudspan_gateway.inventory.watch.selection import Wanted
 
     Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 
