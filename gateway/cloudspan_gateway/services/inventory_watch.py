@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cloudspan_gateway.inventory.watch.resume_token import DIGEST_BYTES
 from cloudspan_gateway.inventory.watch.selection import Sight, Wanted
 from cloudspan_gateway.inventory.watch.watch import Watch
 from cloudspan_gateway.operations.waiting import kept_waiting
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.watch.feed import Feed, Message
     from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
     from cloudspan_gateway.services.inventory.scopes import Scopes
-
-_DIGEST_BYTES = 16
 
 
 class Watches:
@@ -61,7 +60,7 @@ class Watches:
     def _wanted(self, request: WatchRequest, call: Call) -> Wanted:
         seen, named = self._scopes.of(call, request.parent), frozenset(checked_collections(request.collections))
         said = msgspec.msgpack.encode((sorted(named), request.filter, seen.asked))
-        query = hashlib.blake2b(said, digest_size=_DIGEST_BYTES).digest()
+        query = hashlib.blake2b(said, digest_size=DIGEST_BYTES).digest()
         wanted = Wanted(seen.wanted, named, request.filter, query)
         _ = wanted.test  # refuses a malformed filter before anything is sent
         return wanted

@@ -35,7 +35,8 @@ log = get_logger(__name__)
 
 BATCH_S = 0.005
 """What comes within this is read together."""
-BOOKMARK_S = 10.0
+BOOKMARK_S = 9.0
+"""It is looked each second whether it is time, so that a bookmark comes within ten."""
 LOOK_AGAIN_S = 1.0
 """How often changes are looked for, should nobody have said that there are some."""
 MAX_CHANGES = 100
@@ -149,6 +150,8 @@ class Feed:
         self._changed = asyncio.Event()
         self._moved = asyncio.Event()
         self._stopped = False
+        self._is_away = False
+        """Whether the database did not answer at the last look."""
 
     def __repr__(self) -> str:
         return f"<Feed {self._watches} watches at change {self.head.sequence}, {len(self._kept)} kept>"
@@ -245,7 +248,11 @@ class Feed:
             while self._floor is not None and await self._read():
                 pass
         except CloudspanError as error:
-            log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)
+            if not self._is_away:
+                log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)
+            self._is_away = True
+        else:
+            self._is_away = False
 
     async def _read(self) -> bool:
         """Read the next changes; return whether there may be more."""

@@ -163,7 +163,7 @@ async def lived(history: list[tuple[str, Any]], text: str, access: Any) -> None:
     database = await open_database("memory:")
     writer, tokens = InventoryWriter(database), ResumeTokens(Cipher.new())
     following = Feed(ChangeLog(database), writer.store.subscribe, tokens)
-    client = Client(following, tokens, Wanted(ClusterRef("-", "-"), frozenset({"servers"}), text, b"query"), access)
+    client = Client(following, tokens, Wanted(ClusterRef("-", "-"), frozenset({"servers"}), text, b"q" * 16), access)
     running = asyncio.create_task(following.run())
     model: dict[str, Any] = {}
     try:
