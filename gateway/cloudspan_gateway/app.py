@@ -96,8 +96,7 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
-    inventory: Inventory | None = None
-    """None with `--no-inventory`."""
+    inventory: Inventory | None = None  # with --no-inventory
     password_login: PasswordLogin | None = None
     """Sessions and users, with `--auth sessions`."""
 
@@ -133,19 +132,20 @@ class Gateway:
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
         if not self.config.no_inventory:
-            needs = InventoryNeeds(
-                self.database, self.table, self.forwarder, self.registry.coordinator, self._time, self.metrics.registry,
-                self._cipher,
-            )  # fmt: skip
+            needs = InventoryNeeds(self.database, self.table, self.forwarder, self.registry.coordinator, self._time,
+                                   self.metrics.registry, self._cipher)  # fmt: skip
             self.inventory = Inventory(needs, self.config.inventory)
         if SESSIONS in self.config.auth:
             self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
+        check = authenticated(self._cipher.digest)
+        stored = self.inventory.stored_reads(store, self.runner.subscribe, check) if self.inventory else None
         dispatch = Dispatch(
             self.router,
             self.forwarder,
             self._services(),
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
-            lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
+            lists=FanOut(self.table, self.forwarder, check, self.metrics.part_ended, stored),
+            stored=stored,
         )
         self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.tests.stored_servers import CLUSTER, name_of, server
+from gateway.tests.observed_servers import CLUSTER, name_of, server
 
 from cloudspan_common.errors import Unreachable
 from cloudspan_gateway.inventory.model import digest_of

@@ -1,6 +1,6 @@
 """Locks and groups of gateways whose registry keeps none, in their database: tables `locks` and `group_members`.
 
-The composition root makes a coordinator by `coordinator_in`. Leases go by `Database.now`, so that no clock of a
+The composition root takes a coordinator by `coordinator_of`. Leases go by `Database.now`, so that no clock of a
 gateway's host decides about another's; whoever waits is woken by an announcement or by the end of the first lease.
 """
 
@@ -16,6 +16,7 @@ from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_common.registry.coordination import LEASE_S
 from cloudspan_common.registry.coordination.claims import LEADER, LOCK, MEMBER, Claim, Entry, Key, least_fence
 from cloudspan_common.registry.coordination.leased import LeasedCoordinator
+from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway.storage.engine import unavailable
 from cloudspan_gateway.storage.tables import group_members, locks
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Select, Table
 
+    from cloudspan_common.registry import Registry
+    from cloudspan_common.registry.coordination import Coordinator
     from cloudspan_gateway.storage.engine import Database
 
 T = TypeVar("T")
@@ -34,8 +37,19 @@ _FENCES = "fences"  # the row that counts them; names of locks begin with their 
 _TABLES = (locks, group_members)
 
 
+def coordinator_of(registry: Registry, database: Database, clock: Clock | None = None) -> Coordinator:
+    """Return the registry's coordinator, or the database's where gateways share that and not the registry.
+
+    To be closed, whichever it is, before the database is.
+    """
+    kept = registry.coordinator
+    if kept is None or (database.shared and isinstance(registry, MemoryRegistry)):
+        return coordinator_in(database, clock)
+    return kept
+
+
 def coordinator_in(database: Database, clock: Clock | None = None, lease_s: float = LEASE_S) -> LeasedCoordinator:
-    """Return a coordinator for one gateway; to be closed before the database is."""
+    """Return a coordinator in a database, for one gateway; to be closed before the database is."""
     clock = clock or SystemClock()
     return LeasedCoordinator(DatabaseClaims(database, clock, lease_s), clock, lease_s)
 

@@ -356,6 +356,7 @@ _INDEXES = (
     ("operations_preempted", operations, ("preempted_by",), "end_time IS NULL AND preempted_by <> ''"),
     ("operations_open", operations, ("resource",), "end_time IS NULL AND resource <> ''"),
     ("operations_ended", operations, ("end_time",), "end_time IS NOT NULL"),
+    ("operations_ended_by_tenant", operations, ("tenant", "end_time"), "end_time IS NOT NULL"),
     ("operations_by_cluster", operations, ("cluster", "sequence"), ""),
     ("operations_by_resource", operations, ("resource", "sequence"), "resource <> ''"),
     ("operation_names_of", operation_names, ("operation_id",), ""),

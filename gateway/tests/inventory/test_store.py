@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gateway.tests.stored_servers import CLUSTER, DATABASES, OTHER, name_of, opened, server
+from gateway.tests.observed_servers import CLUSTER, DATABASES, OTHER, name_of, opened, server
 from sqlalchemy import select
 
 from cloudspan.v1 import server_pb2

@@ -10,8 +10,10 @@ from common.base.tests.registry.coordination.suite import *  # noqa: F403 - the 
 from gateway.tests.postgres_server import needed
 
 from cloudspan_common.errors import Unreachable
+from cloudspan_common.registry.memory import MemoryRegistry
+from cloudspan_common.registry.static import StaticRegistry
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.storage.coordination import DatabaseClaims, coordinator_in
+from cloudspan_gateway.storage.coordination import DatabaseClaims, coordinator_in, coordinator_of
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import group_members, locks
 
@@ -134,3 +136,15 @@ async def test_who_asks_in_vain_writes_nothing(place) -> None:
     for _ in range(5):
         assert await two.lock("x") is None
     assert await place.database.read(lambda conn: conn.execute(locks.select()).all()) == before
+
+
+async def test_gateways_take_the_coordinator_that_they_share(place, tmp_path) -> None:
+    """The registry's; the database's with a file, and where other gateways share it and memory is each one's own."""
+    memory, file = MemoryRegistry(), StaticRegistry(tmp_path / "adapters.yaml")
+    own = coordinator_of(memory, place.database, place.clock)
+    assert (own is memory.coordinator) is not place.database.shared
+    first, second = (coordinator_of(file, place.database, place.clock) for _ in range(2))
+    async with await first.lock("x"):
+        assert await second.lock("x") is None
+    for each in (own, first, second, memory, file):
+        await each.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gateway.tests.listed_cloud import ListedCloud
-from gateway.tests.stored_servers import CLUSTER, name_of, opened, server
+from gateway.tests.observed_servers import CLUSTER, name_of, opened, server
 
 from cloudspan_common.errors import Unsupported
 from cloudspan_common.testing import FakeClock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gateway.tests.listed_cloud import ListedCloud
-from gateway.tests.stored_servers import CLUSTER, OTHER, name_of, opened, server
+from gateway.tests.observed_servers import CLUSTER, OTHER, name_of, opened, server
 
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import OutOfTime, Unsupported

@@ -48,6 +48,8 @@ def upgrade() -> None:
     _changes()
     _sync()
     _coordination()
+    # By what a tenant has changed since a listing, no answer from the inventory is too old.
+    _index("operations_ended_by_tenant", "operations", "tenant", "end_time", where="end_time IS NOT NULL")
 
 
 def _resources() -> None:
@@ -137,5 +139,6 @@ def _coordination() -> None:
 
 def downgrade() -> None:
     """Take the tables away."""
+    op.drop_index("operations_ended_by_tenant")
     for table in _TABLES:
         op.drop_table(table)
