@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from prometheus_client import Gauge
+
 from cloudspan_gateway.inventory.query import Query
 from cloudspan_gateway.inventory.reading import Reading
 from cloudspan_gateway.inventory.store import InventoryStore
@@ -69,6 +71,8 @@ class Inventory:
         self.summaries = Summaries(needs.database)
         self.tokens = ResumeTokens(needs.cipher)
         self.feed = Feed(ChangeLog(needs.database), self.store.subscribe, self.tokens, needs.clock)
+        watches = Gauge("cloudspan_gateway_inventory_watches", "Watches under way.", registry=needs.metrics)
+        watches.set_function(lambda: self.feed.watches)
         source = AdapterSource(lambda: needs.table.snapshot, needs.forwarder)
         environment = Environment(
             store=self.store,
