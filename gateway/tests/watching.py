@@ -11,9 +11,9 @@ from gateway.tests.inventory_writer import InventoryWriter
 
 from cloudspan.v1 import inventory_pb2, inventory_pb2_grpc
 from cloudspan_gateway import app
-from cloudspan_gateway.inventory.change_log import ChangeLog
-from cloudspan_gateway.inventory.feed import Feed
-from cloudspan_gateway.inventory.resume_token import ResumeTokens
+from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+from cloudspan_gateway.inventory.watch.feed import Feed
+from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
 from cloudspan_gateway.services.inventory.scopes import Scopes
 from cloudspan_gateway.services.inventory_watch import Watches
 from cloudspan_gateway.services.methods import service_methods

@@ -10,17 +10,19 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from cloudspan_gateway.inventory.change_log import ChangeLog
-from cloudspan_gateway.inventory.feed import Feed
+from prometheus_client import Gauge
+
 from cloudspan_gateway.inventory.query import Query
 from cloudspan_gateway.inventory.reading import Reading
-from cloudspan_gateway.inventory.resume_token import ResumeTokens
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.summary import Summaries
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import AdapterSource
 from cloudspan_gateway.inventory.sync.sync import Sync
+from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+from cloudspan_gateway.inventory.watch.feed import Feed
+from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
 from cloudspan_gateway.storage.coordination import coordinator_in
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class Inventory:
         self.summaries = Summaries(needs.database)
         self.tokens = ResumeTokens(needs.cipher)
         self.feed = Feed(ChangeLog(needs.database), self.store.subscribe, self.tokens, needs.clock)
+        watches = Gauge("cloudspan_gateway_inventory_watches", "Watches under way.", registry=needs.metrics)
+        watches.set_function(lambda: self.feed.watches)
         source = AdapterSource(lambda: needs.table.snapshot, needs.forwarder)
         environment = Environment(
             store=self.store,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudspan_gateway.inventory.selection import Sight, Wanted
-from cloudspan_gateway.inventory.watch import Watch
+from cloudspan_gateway.inventory.watch.resume_token import DIGEST_BYTES
+from cloudspan_gateway.inventory.watch.selection import Sight, Wanted
+from cloudspan_gateway.inventory.watch.watch import Watch
 from cloudspan_gateway.operations.waiting import kept_waiting
 from cloudspan_gateway.services.inventory.states import checked_collections
 
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from cloudspan.v1.inventory_pb2 import WatchRequest
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
-    from cloudspan_gateway.inventory.feed import Feed, Message
-    from cloudspan_gateway.inventory.resume_token import ResumeTokens
+    from cloudspan_gateway.inventory.watch.feed import Feed, Message
+    from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
     from cloudspan_gateway.services.inventory.scopes import Scopes
-
-_DIGEST_BYTES = 16
 
 
 class Watches:
@@ -61,7 +60,7 @@ class Watches:
     def _wanted(self, request: WatchRequest, call: Call) -> Wanted:
         seen, named = self._scopes.of(call, request.parent), frozenset(checked_collections(request.collections))
         said = msgspec.msgpack.encode((sorted(named), request.filter, seen.asked))
-        query = hashlib.blake2b(said, digest_size=_DIGEST_BYTES).digest()
+        query = hashlib.blake2b(said, digest_size=DIGEST_BYTES).digest()
         wanted = Wanted(seen.wanted, named, request.filter, query)
         _ = wanted.test  # refuses a malformed filter before anything is sent
         return wanted

@@ -13,7 +13,7 @@ from gateway.tests.watching import Follower, Watching
 
 from cloudspan.v1 import server_pb2, volume_pb2
 from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.inventory import change_log, feed
+from cloudspan_gateway.inventory.watch import change_log, feed
 
 EAST, WEST = "platforms/openstack/clusters/east", "platforms/openstack/clusters/west"
 CODE = grpc.StatusCode
@@ -219,7 +219,7 @@ async def test_a_watch_under_way_ends_when_the_inventory_is_made_anew(watched, w
 
 async def test_a_snapshot_goes_on_where_it_was_left(watched, writer, monkeypatch):
     """With what changed in the part that was sent; rows that were sent are not sent again."""
-    monkeypatch.setattr("cloudspan_gateway.inventory.watch.MAX_CHANGES", 2)
+    monkeypatch.setattr("cloudspan_gateway.inventory.watch.watch.MAX_CHANGES", 2)
     await writer.put_together("servers", *(server(n, f"s{n}") for n in range(6)))
     follower = Follower(watched.channel)
     await follower.read()
@@ -273,7 +273,7 @@ async def test_a_message_holds_at_most_a_hundred_changes(watched, writer):
 async def test_a_message_stays_below_what_clients_take(watched, writer, monkeypatch):
     """Large resources come in more messages."""
     monkeypatch.setattr(feed, "MAX_BYTES", 3000)
-    monkeypatch.setattr("cloudspan_gateway.inventory.watch.MAX_BYTES", 3000)
+    monkeypatch.setattr("cloudspan_gateway.inventory.watch.watch.MAX_BYTES", 3000)
     large = {"labels": {"text": "x" * 500}}
     await writer.put_together("servers", *(server(n, "s", **large) for n in range(5)))
     follower = Follower(watched.channel)
@@ -284,15 +284,19 @@ async def test_a_message_stays_below_what_clients_take(watched, writer, monkeypa
         assert len((await follower.read()).changes) <= 3
 
 
+async def put_much(writer):
+    """More than a stream's buffers hold."""
+    for number in range(60):
+        large = (server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
+        await writer.put_together("servers", *large)
+
+
 async def test_a_watch_that_fell_behind_reads_on_from_the_database(watched, writer, monkeypatch):
     """Each resource once, with its present state."""
     monkeypatch.setattr(feed, "KEPT_CHANGES", 10)
     follower = Follower(watched.channel)
     await follower.until_complete()
-    for number in range(60):
-        await writer.put_together(
-            "servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
-        )
+    await put_much(writer)
     while follower.held.get(server(9, "").name) != "59-9":
         await follower.read()
     assert sorted(follower.held.values()) == [f"59-{n}" for n in range(10)]
@@ -304,10 +308,7 @@ async def test_a_watch_that_was_too_slow_is_told_so(watched, writer, monkeypatch
     monkeypatch.setattr(feed, "KEPT_CHANGES", 10)
     follower = Follower(watched.channel)
     await follower.until_complete()
-    for number in range(60):
-        await writer.put_together(
-            "servers", *(server(n, f"{number}-{n}", labels={"x": "y" * 20_000}) for n in range(10))
-        )
+    await put_much(writer)
     await writer.purge()
     error = await refused(follower)
     assert (error.code(), "more slowly" in error.details()) == (CODE.OUT_OF_RANGE, True)

@@ -84,11 +84,12 @@ async def test_a_watch_goes_on_at_another_gateway(two):
 
 
 async def test_a_gateway_that_stops_ends_its_watches_at_once():
-    """With UNAVAILABLE, long before the end of its drain, so that clients go on elsewhere."""
+    """With UNAVAILABLE, long before the end of its drain, so that clients go on elsewhere; its metrics count them."""
     running = await Running(database="memory:").start()
     await running.writer.put("servers", server(1, "a"))
     follower = Follower(running.channel)
     await follower.until_complete()
+    assert running.gateway.metrics.registry.get_sample_value("cloudspan_gateway_inventory_watches") == 1
     stopping = asyncio.create_task(running.stop())
     with pytest.raises(grpc.aio.AioRpcError) as ended:
         await follower.until(2)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, bindparam, exists, func, select, true
 
 from cloudspan_common.errors import Resync
-from cloudspan_gateway.inventory.change import Change, State
+from cloudspan_gateway.inventory.watch.change import Change, State
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_state
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
-    from cloudspan_gateway.inventory.selection import Selection
+    from cloudspan_gateway.inventory.watch.selection import Selection
     from cloudspan_gateway.storage.engine import Database
 
 PAGE = 100

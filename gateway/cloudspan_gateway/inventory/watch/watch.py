@@ -13,19 +13,19 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import Resync
-from cloudspan_gateway.inventory.change import EXISTING, entry
-from cloudspan_gateway.inventory.change_log import too_old
-from cloudspan_gateway.inventory.feed import MAX_BYTES, MAX_CHANGES, Message
-from cloudspan_gateway.inventory.resume_token import Place
-from cloudspan_gateway.inventory.selection import seen_otherwise
+from cloudspan_gateway.inventory.watch.change import EXISTING, entry
+from cloudspan_gateway.inventory.watch.change_log import too_old
+from cloudspan_gateway.inventory.watch.feed import MAX_BYTES, MAX_CHANGES, Message
+from cloudspan_gateway.inventory.watch.resume_token import Place
+from cloudspan_gateway.inventory.watch.selection import seen_otherwise
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from cloudspan_gateway.inventory.change import Change
-    from cloudspan_gateway.inventory.change_log import Existing, Head
-    from cloudspan_gateway.inventory.feed import Batches, Feed
-    from cloudspan_gateway.inventory.selection import Selection, Sight, Wanted
+    from cloudspan_gateway.inventory.watch.change import Change
+    from cloudspan_gateway.inventory.watch.change_log import Existing, Head
+    from cloudspan_gateway.inventory.watch.feed import Batches, Feed
+    from cloudspan_gateway.inventory.watch.selection import Selection, Sight, Wanted
 
 
 class Watch:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
 
 from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
 
 if TYPE_CHECKING:
     from cloudspan_gateway.storage.cipher import Cipher
 
+DIGEST_BYTES = 16
 _TOKENS = "resume tokens"
 _MAX_TOKEN = 1024
 
@@ -38,11 +38,8 @@ class Place(NamedTuple):
         return cls(sequence, sequence, sequence)
 
 
-class _Body(msgspec.Struct, array_like=True):
-    epoch: str
-    query: bytes
-    sight: bytes
-    place: Place
+_NUMBERS = struct.Struct(">qqqq")  # always as long: the length of a token tells nothing of how large they are
+_NO_ROW = -1
 
 
 class ResumeTokens:
@@ -59,11 +56,12 @@ class ResumeTokens:
 
         Args:
             epoch: Of the inventory; see `change_sequence`.
-            query: A digest of what is watched, and for whom.
-            sight: A digest of the clusters and projects that the watch has seen.
+            query: A digest of what is watched, and for whom; `DIGEST_BYTES` long.
+            sight: A digest of the clusters and projects that the watch has seen, as long.
             place: How far it has come.
         """
-        body = msgspec.msgpack.encode(_Body(epoch, query, sight, place))
+        next_id = _NO_ROW if place.next_id is None else place.next_id
+        body = query + sight + _NUMBERS.pack(place.since, place.upto, place.at, next_id) + epoch.encode()
         sealed = self._cipher.seal(body, _TOKENS, "")
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
@@ -75,25 +73,27 @@ class ResumeTokens:
         """
         try:
             body = self._opened(token)
-        except (ValueError, msgspec.MsgspecError, CloudspanError):  # not base64, cut, altered, under a key that is gone
+        except (ValueError, CloudspanError):  # not base64, cut, altered, under a key that is gone
             text = (
                 "invalid resume_token: it was not issued here, or was cut or changed; send resume_token exactly as it "
                 "came, or leave it out to begin with the resources as they are"
             )
             raise _refused(text, "PAGE_TOKEN_MALFORMED") from None
-        if body.query != query:
+        if body[:DIGEST_BYTES] != query:
             text = (
                 "resume_token was made for another watch; keep parent, collections, filter, tenant and x-pool as they "
                 "were, or leave resume_token out to begin with the resources as they are"
             )
             raise _refused(text, "PAGE_TOKEN_OTHER_QUERY")
-        return body.epoch, body.sight, body.place
+        since, upto, at, next_id = _NUMBERS.unpack_from(body, 2 * DIGEST_BYTES)
+        epoch = body[2 * DIGEST_BYTES + _NUMBERS.size :].decode()
+        return epoch, body[DIGEST_BYTES : 2 * DIGEST_BYTES], Place(since, upto, at, None if next_id < 0 else next_id)
 
-    def _opened(self, token: str) -> _Body:
+    def _opened(self, token: str) -> bytes:
         if len(token) > _MAX_TOKEN:
             raise binascii.Error("too long")
         sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        return msgspec.msgpack.decode(self._cipher.open(sealed, _TOKENS, ""), type=_Body)
+        return self._cipher.open(sealed, _TOKENS, "")
 
 
 def _refused(text: str, reason: str) -> InvalidRequest:

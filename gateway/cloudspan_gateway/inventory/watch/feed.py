@@ -18,16 +18,16 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_common.errors import CloudspanError, Resync, Unreachable
 from cloudspan_common.logs import get_logger
-from cloudspan_gateway.inventory.change_log import PAGE, Head
-from cloudspan_gateway.inventory.resume_token import Place, ResumeTokens
-from cloudspan_gateway.inventory.selection import Selection
+from cloudspan_gateway.inventory.watch.change_log import PAGE, Head
+from cloudspan_gateway.inventory.watch.resume_token import Place, ResumeTokens
+from cloudspan_gateway.inventory.watch.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from cloudspan_gateway.inventory.change import Change
-    from cloudspan_gateway.inventory.change_log import ChangeLog
-    from cloudspan_gateway.inventory.selection import Wanted
+    from cloudspan_gateway.inventory.watch.change import Change
+    from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+    from cloudspan_gateway.inventory.watch.selection import Wanted
 
     Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 
@@ -35,7 +35,8 @@ log = get_logger(__name__)
 
 BATCH_S = 0.005
 """What comes within this is read together."""
-BOOKMARK_S = 10.0
+BOOKMARK_S = 9.0
+"""It is looked each second whether it is time, so that a bookmark comes within ten."""
 LOOK_AGAIN_S = 1.0
 """How often changes are looked for, should nobody have said that there are some."""
 MAX_CHANGES = 100
@@ -149,6 +150,8 @@ class Feed:
         self._changed = asyncio.Event()
         self._moved = asyncio.Event()
         self._stopped = False
+        self._is_away = False
+        """Whether the database did not answer at the last look."""
 
     def __repr__(self) -> str:
         return f"<Feed {self._watches} watches at change {self.head.sequence}, {len(self._kept)} kept>"
@@ -245,7 +248,11 @@ class Feed:
             while self._floor is not None and await self._read():
                 pass
         except CloudspanError as error:
-            log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)
+            if not self._is_away:
+                log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)
+            self._is_away = True
+        else:
+            self._is_away = False
 
     async def _read(self) -> bool:
         """Read the next changes; return whether there may be more."""

@@ -9,10 +9,10 @@ from gateway.tests.inventory_writer import InventoryWriter
 from cloudspan.v1 import server_pb2
 from cloudspan_common.errors import Resync
 from cloudspan_common.names import ClusterRef
-from cloudspan_gateway.inventory import change_log
-from cloudspan_gateway.inventory.change_log import ChangeLog, Head
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
-from cloudspan_gateway.inventory.selection import Selection, Wanted
+from cloudspan_gateway.inventory.watch import change_log
+from cloudspan_gateway.inventory.watch.change_log import ChangeLog, Head
+from cloudspan_gateway.inventory.watch.selection import Selection, Wanted
 from cloudspan_gateway.storage.engine import open_database
 
 EAST, WEST = "platforms/openstack/clusters/east", "platforms/openstack/clusters/west"

@@ -19,8 +19,9 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
 from cloudspan_gateway.inventory import sql_filter
-from cloudspan_gateway.inventory.change import ADDED, REMOVED, UPDATED
 from cloudspan_gateway.inventory.columns import message_of
+from cloudspan_gateway.inventory.watch.change import ADDED, REMOVED, UPDATED
+from cloudspan_gateway.inventory.watch.resume_token import DIGEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from cloudspan_gateway.access.access import Access
-    from cloudspan_gateway.inventory.change import Change, State, Test, Type
-
-_DIGEST_BYTES = 16
+    from cloudspan_gateway.inventory.watch.change import Change, State, Test, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Selection:
 def sight_of(places: Mapping[str, str | None]) -> bytes:
     """Return a digest of the clusters and projects that are seen."""
     seen = sorted((cluster, project) for cluster, project in places.items() if project is not None)
-    return hashlib.blake2b(msgspec.msgpack.encode(seen), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(msgspec.msgpack.encode(seen), digest_size=DIGEST_BYTES).digest()
 
 
 class Sight:

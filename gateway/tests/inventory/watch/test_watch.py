@@ -15,12 +15,12 @@ from cloudspan.v1 import inventory_pb2, server_pb2
 from cloudspan_common.errors import Resync
 from cloudspan_common.names import ClusterRef, parse_cluster
 from cloudspan_gateway.access.access import OpenAccess
-from cloudspan_gateway.inventory import change_log, feed, watch
-from cloudspan_gateway.inventory.change_log import ChangeLog
-from cloudspan_gateway.inventory.feed import Feed
-from cloudspan_gateway.inventory.resume_token import ResumeTokens
-from cloudspan_gateway.inventory.selection import Sight, Wanted
-from cloudspan_gateway.inventory.watch import Watch
+from cloudspan_gateway.inventory.watch import change_log, feed, watch
+from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+from cloudspan_gateway.inventory.watch.feed import Feed
+from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
+from cloudspan_gateway.inventory.watch.selection import Sight, Wanted
+from cloudspan_gateway.inventory.watch.watch import Watch
 from cloudspan_gateway.storage.cipher import Cipher
 from cloudspan_gateway.storage.engine import open_database
 
@@ -163,7 +163,7 @@ async def lived(history: list[tuple[str, Any]], text: str, access: Any) -> None:
     database = await open_database("memory:")
     writer, tokens = InventoryWriter(database), ResumeTokens(Cipher.new())
     following = Feed(ChangeLog(database), writer.store.subscribe, tokens)
-    client = Client(following, tokens, Wanted(ClusterRef("-", "-"), frozenset({"servers"}), text, b"query"), access)
+    client = Client(following, tokens, Wanted(ClusterRef("-", "-"), frozenset({"servers"}), text, b"q" * 16), access)
     running = asyncio.create_task(following.run())
     model: dict[str, Any] = {}
     try:
