@@ -6,6 +6,7 @@ import random
 
 import pytest
 import pytest_asyncio
+from google.api import resource_pb2
 from google.protobuf import field_mask_pb2
 from tests.harness.clouds import MAIN, Memory
 from tests.harness.in_process import deployment
@@ -107,8 +108,6 @@ async def test_an_order_is_kept_over_the_pages_of_a_stored_list(client, rpc):
 
 
 def _plural(rpc):
-    from google.api import resource_pb2  # noqa: PLC0415
-
     return LISTS[rpc].item.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].plural
 
 
