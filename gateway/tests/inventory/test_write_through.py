@@ -98,7 +98,7 @@ def start(outcome, **fields):
 
 async def test_the_result_of_an_operation_is_kept_without_its_secrets():
     """What a password's owner got once is nobody else's to read."""
-    made = server_pb2.Server(name=A, display_name="a", generated_password="pa55")  # noqa: S106
+    made = server_pb2.Server(name=A, display_name="a", generated_password="pa55")
     assert has_secrets(made)
     async with world() as here:
         await here.end(Ended(Intent(f"{SERVICE}/CreateServer"), A, packed(made)))
