@@ -112,11 +112,16 @@ async def test_a_renewal_that_is_answered_after_the_lease_brings_nothing_back(pl
     """Whoever looked meanwhile has seen it lost."""
     one, two = place.open(), place.open()
     held = await one.lock("x")
+    place.link(one).cut()
+    await place.pass_time(LEASE_S * 5 / 6)
+    place.link(one).mend()
     late = place.link(one).late["renew"] = asyncio.Event()
-    place.clock._monotonic += LEASE_S / 2  # it is sent now
-    await place.pass_time(LEASE_S / 2)
+    renewing = asyncio.create_task(one._renew())
+    await place.settle()
+    place.clock._monotonic += LEASE_S / 12  # and no timer runs
     assert held.lost.is_set()
     late.set()
+    await renewing
     await place.pass_time(LEASE_S / 2)
     assert held.lost.is_set()
     assert "0 held" in repr(one)
