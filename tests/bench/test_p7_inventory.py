@@ -76,14 +76,14 @@ class Fleet:
         self.query, self.summaries = Query(database), Summaries(database)
         self._names, self._chance = names, random.Random(7)  # noqa: S311 - no secret
 
-    def question(self, text: str = "", **fields: Any) -> Question:
-        wanted = Filter.parse(text, Server.DESCRIPTOR)
-        return Question(**{"scope": ALL, "collections": ["servers"], "filter": wanted, "limit": PAGE, **fields})
+    def question(self, wanted: str = "", **fields: Any) -> Question:
+        parsed = Filter.parse(wanted, Server.DESCRIPTOR)
+        return Question(**{"scope": ALL, "collections": ["servers"], "filter": parsed, "limit": PAGE, **fields})
 
-    def anywhere(self, text: str = "", **fields: Any) -> Question:
+    def anywhere(self, wanted: str = "") -> Question:
         """Return a question for a page somewhere in the middle."""
         place = Place(0, (self._chance.choice(self._names),))
-        return self.question(text, after=place.cursor, **fields)
+        return self.question(wanted, after=place.cursor)
 
 
 @pytest.fixture
