@@ -139,7 +139,8 @@ SUMS = [
 ]
 STATES = [
     Attempt("the states of everything", on("GetSyncState"), (Code.OK,)),
-    Attempt("how much of it has another's name", on("GetSyncState", filter=f'display_name : "{CANARY}"'), (Code.OK,)),
+    # Of the canary a part: the answer repeats the filter.
+    Attempt("how much of it has another's name", on("GetSyncState", filter='display_name : "canary-of"'), (Code.OK,)),
     Attempt("syncing everything", on("SyncNow", collections=["servers"]), (Code.OK,)),
     Attempt("releasing another's brake", on("SyncNow", parent=SECRET, release_brake=True), HIDDEN),
     Attempt("releasing a brake on another's platform", on("SyncNow", parent=VAULT, release_brake=True), HIDDEN),
@@ -183,11 +184,6 @@ LISTS = [
 ]  # fmt: skip
 
 
-def _sweep(world: World) -> Outcome:
-    request = sweep_pb2.SweepPageRequest(cluster=VAULT, collection="servers")
-    return world.call("cloudspan.adapter.v1.SweepService/SweepPage", request, address=world.adapters["vault"])
-
-
 def _sweep_through_the_gateway(world: World) -> Outcome:
     request = sweep_pb2.SweepPageRequest(cluster=VAULT, collection="servers")
     tags = (("x-platform", "vault"), ("x-cluster", "deep"))
@@ -195,7 +191,6 @@ def _sweep_through_the_gateway(world: World) -> Outcome:
 
 
 SWEEPS = [
-    Attempt("a sweep at an adapter", _sweep, FORBIDDEN),
     Attempt("a sweep through the gateway", _sweep_through_the_gateway, (*HIDDEN, Code.UNIMPLEMENTED)),
 ]
 INVENTORY = [*PLACES, *SEARCHES, *SUMS, *STATES, *WATCHES, *LISTS, *SWEEPS]

@@ -36,7 +36,7 @@ def cluster() -> Any:
 
 @pytest.fixture
 async def running(cluster: Any) -> AsyncIterator[Deployment]:
-    async with deployment(cluster, inventory=True) as made:
+    async with deployment(cluster, no_inventory=False) as made:
         yield made
 
 

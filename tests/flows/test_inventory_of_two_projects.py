@@ -43,7 +43,7 @@ async def running() -> AsyncIterator[Deployment]:
     put("servers", "foreign", server_pb2.Server(display_name="foreign", project=OTHERS, labels={"secret": "blue"}))
     put("networks", "shared", network_pb2.Network(display_name="shared", project=OTHERS, shared=True))
     put("networks", "hidden", network_pb2.Network(display_name="hidden", project=OTHERS))
-    async with deployment(cluster, kind=Guarded, inventory=True) as made:
+    async with deployment(cluster, kind=Guarded, no_inventory=False) as made:
         await made.gateway.policy.change(lambda _policy, _conn: (None, Changes(ROWS)))
         await ask(made, "SyncNow", SyncNowRequest(parent=MAIN), "wanda")
         yield made

@@ -92,17 +92,20 @@ async def deployment(
     retries: bool = False,
     kind: type[Gateway] = Gateway,
     token: str = "",
-    inventory: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[Deployment]:
-    """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
+    """Run a gateway, one adapter for the `clusters` of each platform, and a client; without inventory by default."""
     registry = MemoryRegistry()
     config = GatewayConfig(
-        listen="127.0.0.1:0",
-        metrics="",
-        drain_s=0.0,
-        wait_for_adapters=settle,
-        database="memory:",
-        no_inventory=not inventory,
+        **{
+            "listen": "127.0.0.1:0",
+            "metrics": "",
+            "drain_s": 0.0,
+            "wait_for_adapters": settle,
+            "database": "memory:",
+            "no_inventory": True,
+            **settings,
+        }
     )
     gateway = kind(config, registry)
     by_platform: dict[str, list[Cluster]] = {}

@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sqlalchemy import and_, false, or_, true
+from sqlalchemy import UnaryExpression, and_, false, or_, true
+from sqlalchemy.sql.operators import custom_op
 
 from cloudspan_common import projects
 from cloudspan_common.errors import InvalidRequest, Violation
@@ -33,6 +35,7 @@ _COMMON = (
 )  # fmt: skip
 _MAX_CURSOR_CHARS = 16_384
 _MAX_INTEGER = 2**63
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # what no database takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,10 @@ class Key:
     column: Column[Any]
     descending: bool = False
 
-    def ordered(self) -> ColumnElement[Any]:
+    def ordered(self, *, from_index: bool) -> ColumnElement[Any]:
         """Return the key as ORDER BY takes it."""
-        ordered = self.column.desc() if self.descending else self.column.asc()
+        column = self.column if from_index else unindexed(self.column)
+        ordered = column.desc() if self.descending else column.asc()
         if not self.column.nullable:
             return ordered
         return ordered.nulls_last() if self.descending else ordered.nulls_first()
@@ -74,7 +78,7 @@ class Key:
         if value is None:
             return bool(self.column.nullable)
         if isinstance(value, str):
-            return self.column.type.python_type is str and "\0" not in value
+            return self.column.type.python_type is str and _UNWRITABLE.search(value) is None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or self.column.type.python_type is str:
             return False
         return -_MAX_INTEGER <= value < _MAX_INTEGER and math.isfinite(value)
@@ -123,9 +127,13 @@ class Order:
         """The columns of a place."""
         return tuple(key.column for key in self.keys)
 
-    def sorted(self) -> list[ColumnElement[Any]]:
-        """Return what ORDER BY takes."""
-        return [key.ordered() for key in self.keys]
+    def sorted(self, *, from_index: bool = True) -> list[ColumnElement[Any]]:
+        """Return what ORDER BY takes; not `from_index` where SQLite should sort what it finds otherwise."""
+        return [key.ordered(from_index=from_index) for key in self.keys]
+
+    def start(self, rank: int) -> Place:
+        """Return the place before all rows of a rank."""
+        return Place(rank, ())
 
     def behind(self, values: Sequence[Value], *, or_at: bool = False) -> ColumnElement[bool]:
         """Return the condition that a row comes after a place, or has it."""
@@ -154,14 +162,19 @@ class Order:
             found = json.loads(cursor)
         except (ValueError, RecursionError):
             _malformed()
-        if not isinstance(found, list) or len(found) != 1 + len(self.keys):
+        if not isinstance(found, list) or len(found) not in (1, 1 + len(self.keys)):
             _malformed()
         rank, *values = found
         if type(rank) is not int or not 0 <= rank <= 9:
             _malformed()
-        if not all(key.admits(value) for key, value in zip(self.keys, values, strict=True)):
+        if values and not all(key.admits(value) for key, value in zip(self.keys, values, strict=True)):
             _malformed()
         return Place(rank, tuple(values))
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column that SQLite looks for in no index: with its unary plus, which does nothing else."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
 @functools.cache

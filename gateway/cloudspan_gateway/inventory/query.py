@@ -9,35 +9,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
+from sqlalchemy import bindparam, func, not_, or_, select, true
 
 from cloudspan.v1 import inventory_pb2
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_gateway.inventory.base import StoredPage, StoredRow
-from cloudspan_gateway.inventory.columns import described, is_shareable, message_of
+from cloudspan_gateway.inventory.columns import described, message_of
 from cloudspan_gateway.inventory.order import Order, Place
+from cloudspan_gateway.inventory.seen import Seen, Way
 from cloudspan_gateway.inventory.sql_filter import condition, names_field
 from cloudspan_gateway.inventory.text_search import ALL, ranks
-from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import resources, sync_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from google.protobuf.message import Message
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from cloudspan_gateway.inventory.base import Question
-    from cloudspan_gateway.inventory.model import Scope
     from cloudspan_gateway.inventory.sql_filter import Condition
     from cloudspan_gateway.storage.engine import Database
 
-WINDOW = 10_000
-"""How many rows one page looks at, where no index finds those that match."""
+WINDOW = 5_000
+MAX_WINDOWS = 4
+"""One page looks at so many times so many rows, where no index finds those that match."""
 MAX_DECODED = 2_000
 """How many rows one page decodes to match them."""
-MAX_WINDOWS = 2
-_FEW = 5_000  # ids that are cheaper to look up and sort than the rows are to go through in order
+# Ids that are cheaper to look up and sort than the rows are to go through in order, and those that are cheaper to keep
+# than to look for one by one: 3 us a row, 0.3 us an entry of an index, 1 us a look for a value.
+_FEW, _MANY = 2_000, 20_000
 _MAX_BATCH = 1_000
 Values = tuple[Any, ...]
 """Of the columns that are sorted by."""
@@ -88,6 +89,7 @@ class Wanted:
         one = question.collections[0] if len(question.collections) == 1 else ""
         self.collection = "" if question.over_stored else one
         """Whose fields the filter and the order name; empty for those of StoredResource."""
+        self.shared = shared
         self.filter: Condition = condition(question.filter, self.collection, shared=shared)
         self.ranks = ranks(question.text, shared=shared)
         """Conditions on the text, the best first; one that is always true without a text."""
@@ -96,12 +98,20 @@ class Wanted:
         self._needs_time = names_field(question.filter, "observe_time")
         self.is_everything = question.filter.is_empty and self.is_unranked
         self.is_sure = true() if self.filter.is_exact else self.filter.surely
-        self.base, self.params = _base(question.scope, question.collections, shared=shared)
+        seen = Seen(question.scope, question.collections, shared=shared)
+        self.base, self.params = seen.condition(), seen.params
+        """What is there of the collections and seen in the scope, and the parameters of every statement here."""
+        self.base_of_few = seen.condition(Way.NO_INDEX)
+        self._seen = seen
+        self.ids = [*self.filter.ids, *seen.ids()]
+        """Statements by which an index finds the ids of all rows that match."""
 
-    def rows(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        """Return the statement for all rows that may match, with whether each surely does."""
+    def rows(self, *columns: ColumnElement[Any], way: Way = Way.NO_INDEX) -> Select[Any]:
+        """Return the statement for all rows that may match, in any order."""
         text = or_(*(rank.condition for rank in self.ranks))
-        return select(*columns).where(self.base, text, self.filter.maybe)
+        few = [_R.id.in_(ids) for ids in self.ids[:1]]
+        base = self._seen.condition(Way.NO_INDEX if few else way if self._seen.is_wide else Way.INDEX)
+        return select(*columns).where(base, *few, text, self.filter.maybe)
 
     @property
     def is_unranked(self) -> bool:
@@ -110,7 +120,8 @@ class Wanted:
 
     def count(self, conn: Connection) -> int:
         """Return how many rows match."""
-        counted = self.rows(func.count()).where(self.filter.surely)
+        counted = self.rows(func.count(), way=Way.PLACE if self.is_everything else Way.NO_INDEX)
+        counted = counted.where(self.filter.surely)
         found = int(conn.execute(counted, self.params).scalar_one())
         return found + sum(1 for _ in self.unsure(conn))
 
@@ -137,43 +148,6 @@ class Wanted:
         return matches
 
 
-def _base(scope: Scope, collections: Sequence[str], *, shared: bool) -> tuple[ColumnElement[bool], Mapping[str, Any]]:
-    """Return the condition that a row is there, of these collections, and seen in the scope; and its parameters."""
-    whole = [cluster for cluster, project in scope.clusters if not project]
-    bound = [(cluster, project) for cluster, project in scope.clusters if project]
-    params: dict[str, Any] = {}
-    seen = []
-    if whole:
-        seen.append(_one_of(_R.cluster, whole, "clusters", params, shared=shared))
-    if bound:
-        seen.append(_of_projects(bound, params, shared=shared))
-        if not collections or any(map(is_shareable, collections)):
-            of_clusters = _one_of(_R.cluster, [cluster for cluster, _ in bound], "shared_of", params, shared=shared)
-            seen.append(and_(_R.shared.is_(True), of_clusters))
-    asked = [_one_of(_R.collection, collections, "collections", params, shared=shared)] if collections else []
-    return and_(_R.deleted_time.is_(None), *asked, or_(*seen) if seen else false()), params
-
-
-def _of_projects(bound: Sequence[tuple[str, str]], params: dict[str, Any], *, shared: bool) -> ColumnElement[bool]:
-    """Return the condition that a row is of one of these projects, each in its cluster."""
-    projects = [project for _, project in bound]
-    found = _one_of(_R.project, projects, "projects", params, shared=shared)
-    if len(bound) == 1:
-        return and_(found, _R.cluster == bound[0][0])
-    # An index finds the projects; a project that claims to be of another cluster is kept out by the pair.
-    params["pairs"] = listed([f"{cluster}\n{project}" for cluster, project in bound], shared)
-    return and_(found, among(_R.cluster + "\n" + _R.project, "pairs", shared))
-
-
-def _one_of(
-    column: ColumnElement[Any], values: Sequence[str], name: str, params: dict[str, Any], *, shared: bool
-) -> ColumnElement[bool]:
-    if len(values) == 1:
-        return column == values[0]
-    params[name] = listed(values, shared)
-    return among(column, name, shared)
-
-
 def _sweep_times(conn: Connection) -> Mapping[tuple[str, str], float]:
     c = sync_state.c
     found = conn.execute(select(c.cluster, c.collection, c.observe_time).where(c.observe_time.is_not(None)))
@@ -186,27 +160,36 @@ class _Page:
     def __init__(self, conn: Connection, wanted: Wanted, order: Order, limit: int) -> None:
         self._conn, self._wanted, self._order, self._limit = conn, wanted, order, max(limit, 1)
         self._matches = wanted.matcher(conn)
-        self._driver = self._few_ids()
+        self._ids, self._is_driven = self._fewest_ids()
         self._rows: list[StoredRow] = []
         self._windows, self._to_decode = MAX_WINDOWS, MAX_DECODED
 
     def read(self, after: Place | None) -> StoredPage:
         """Return the page behind a place."""
-        first, values = (after.rank, after.values) if after is not None else (0, None)
+        first, values = (after.rank, after.values or None) if after is not None else (0, None)
         for rank in range(first, len(self._wanted.ranks)):
+            if self._is_over:
+                return StoredPage(self._rows, self._order.start(rank).cursor)
             if (end := self._read_rank(rank, values)) is not None:
                 return StoredPage(self._rows, Place(rank, end).cursor)
+            if self._rows and self._wanted.ranks[rank].is_indexed:  # whoever found it need not wait for what is like it
+                return StoredPage(self._rows, self._order.start(rank + 1).cursor)
             values = None
         return StoredPage(self._rows)
 
-    def _few_ids(self) -> Select[Any] | None:
-        """Return the statement that finds the fewest ids, if these are few."""
-        best, fewest = None, _FEW + 1
-        for ids in self._wanted.filter.ids:
+    @property
+    def _is_over(self) -> bool:
+        """Whether the page is full, or has decoded enough."""
+        return len(self._rows) == self._limit or self._to_decode <= 0
+
+    def _fewest_ids(self) -> tuple[Select[Any] | None, bool]:
+        """Return the statement that finds the fewest ids, unless they are many, and whether to begin with it."""
+        best, fewest = None, _MANY + 1
+        for ids in self._wanted.ids:
             found = select(func.count()).select_from(ids.limit(fewest).subquery())
-            if (count := self._conn.execute(found).scalar_one()) < fewest:
+            if (count := self._conn.execute(found, self._wanted.params).scalar_one()) < fewest:
                 best, fewest = ids, count
-        return best
+        return best, fewest <= _FEW
 
     def _read_rank(self, rank: int, after: Values | None) -> Values | None:
         """Read rows of one rank; return the place to go on at, or None when there are no more."""
@@ -224,7 +207,7 @@ class _Page:
     def _window_end(self, rank: int, after: Values | None) -> Values | None:
         """Return the place of the last row that is looked at, or None for all that there are."""
         wanted = self._wanted
-        if self._driver is not None or wanted.ranks[rank].is_indexed or (wanted.is_unranked and wanted.filter.is_found):
+        if self._is_driven or wanted.ranks[rank].is_indexed or (wanted.is_unranked and wanted.filter.is_found):
             return None
         places = select(*self._order.columns).where(wanted.base, *wanted.filter.indexed)
         if after is not None:
@@ -239,7 +222,7 @@ class _Page:
         while True:
             batch = self._conn.execute(self._statement(rank, after, end).limit(size), self._wanted.params).all()
             for row in batch:
-                if len(self._rows) == self._limit or self._to_decode <= 0:
+                if self._is_over:
                     return after
                 after = tuple(row[len(_ROW) : -1])
                 if row[-1] or self._decoded(row):
@@ -254,15 +237,18 @@ class _Page:
 
     def _statement(self, rank: int, after: Values | None, end: Values | None) -> Select[Any]:
         wanted, order = self._wanted, self._order
+        # SQLite takes any index for better than a list of ids, however short.
+        by_index = wanted.shared or not (self._is_driven or wanted.ranks[rank].is_indexed)
         found = select(*_ROW, *(column.label(None) for column in order.columns), wanted.is_sure)
-        found = found.where(wanted.base, wanted.ranks[rank].condition, wanted.filter.maybe)
-        if self._driver is not None:
-            found = found.where(_R.id.in_(self._driver))
+        found = found.where(wanted.base if by_index else wanted.base_of_few)
+        found = found.where(wanted.ranks[rank].condition, wanted.filter.maybe)
+        if self._ids is not None:
+            found = found.where(_R.id.in_(self._ids))
         if after is not None:
             found = found.where(order.behind(after))
         if end is not None:
             found = found.where(order.up_to(end))
-        return found.order_by(*order.sorted())
+        return found.order_by(*order.sorted(from_index=by_index))
 
 
 def to_message(row: StoredRow, collection: str, observe_time: float) -> Message:

@@ -1,34 +1,40 @@
-"""Counts and sums of rows, by up to three groups."""
+"""Counts the resources of the inventory, and sums up what they use, by groups.
+
+InventoryService asks `Summaries`. The database groups what it is sure of in one statement; rows that only the filter
+itself can judge are matched one by one and added.
+"""
 
 from __future__ import annotations
 
-import enum
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from cloudspan_gateway.inventory.query import Query, to_stored
+from sqlalchemy import Integer, func, literal, literal_column, select
+
+from cloudspan.v1 import inventory_pb2
+from cloudspan_gateway.inventory.columns import MAX_INTEGER, label_path
+from cloudspan_gateway.inventory.query import Wanted
+from cloudspan_gateway.inventory.seen import Way
+from cloudspan_gateway.storage.tables import resource_values, resources
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
 
     from cloudspan_gateway.inventory.base import Question
     from cloudspan_gateway.storage.engine import Database
 
-MAX_GROUPS = 3
-_MOST = 1000
+Group = inventory_pb2.SummarizeRequest.Group
+Summary = inventory_pb2.SummarizeResponse.Summary
 
-
-class Group(enum.StrEnum):
-    """What resources are grouped by; the names of cloudspan.v1.SummarizeRequest.Group."""
-
-    CLUSTER = "cluster"
-    COLLECTION = "collection"
-    STATE = "state"
-    PROJECT = "project"
-    FLAVOR = "flavor"
-    LABEL = "label"
-    ZONE = "zone"
+MAX_SUMMARIES = 1_000
+_SUMMED = ("vcpus", "memory_bytes", "disk_bytes")
+_OF_PLACE = ("cluster", "collection", "state")
+_HALF_BITS = 32
+_HALF = 2**_HALF_BITS - 1
+_R, _V = resources.c, resource_values.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +54,77 @@ class Sums:
             self.disk_bytes + other.disk_bytes,
         )
 
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Resources by group."""
-
-    groups: Sequence[tuple[tuple[str, ...], Sums]]
-    total: Sums
-    omitted: int
+    def message(self, group: Sequence[str] = ()) -> Summary:
+        """Return the sums as a message; the nearest number that its fields take, where one is too large."""
+        sums = {name: max(-MAX_INTEGER, min(getattr(self, name), MAX_INTEGER)) for name in ("count", *_SUMMED)}
+        return Summary(group=group, **sums)
 
 
 class Summaries:
-    """Sums up what a question asks for."""
+    """Sums up rows of the inventory."""
 
     def __init__(self, database: Database) -> None:
-        self._query = Query(database)
+        self._database = database
 
-    async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
-        """Return groups, the largest first, and their total."""
-        found, total, after = defaultdict[tuple[str, ...], Sums](Sums), Sums(), ""
-        while True:
-            page = await self._query.page(replace(question, limit=_MOST, after=after))
-            for row in page.rows:
-                one = to_stored(row, row.observe_time)
-                key = tuple(one.labels.get(label, "") if group == "label" else getattr(one, group) for group in groups)
-                sums = Sums(1, one.vcpus, one.memory_bytes, one.disk_bytes)
-                found[key], total = found[key] + sums, total + sums
-            after = page.cursor
-            if not after:
-                break
-        largest = sorted(found.items(), key=lambda pair: (-pair[1].count, pair[0]))
-        return Summary(largest[:_MOST], total, max(0, len(found) - _MOST))
+    def __repr__(self) -> str:
+        return f"<Summaries {self._database!r}>"
+
+    async def summarize(
+        self, question: Question, group_by: Sequence[Group] = (), label: str = ""
+    ) -> inventory_pb2.SummarizeResponse:
+        """Return what a question's rows come to, whatever its order and limit, the largest groups first.
+
+        Args:
+            question: Which rows are summed up.
+            group_by: What they are grouped by, the outermost first.
+            label: The key whose value GROUP_LABEL is.
+        """
+        wanted = Wanted(question, shared=self._database.shared)
+        columns = [_column(group, label) for group in group_by]
+        found = await self._database.read(lambda conn: _summed(conn, wanted, columns), long=True)
+        largest = heapq.nsmallest(MAX_SUMMARIES, found.items(), key=lambda one: (-one[1].count, one[0]))
+        return inventory_pb2.SummarizeResponse(
+            summaries=[sums.message(group) for group, sums in largest],
+            total=sum(found.values(), Sums()).message(),
+            omitted_groups=len(found) - len(largest),
+        )
+
+
+def _column(group: Group, label: str) -> ColumnElement[str]:
+    if group != Group.GROUP_LABEL:
+        return _R[Group.Name(group).removeprefix("GROUP_").lower()]
+    # Not a join: that would count a resource once for each of its values.
+    value = select(func.min(_V.value)).where(_V.path == label_path(label), _V.resource == _R.id)
+    return func.coalesce(value.correlate(resources).scalar_subquery(), "")
+
+
+def _summed(conn: Connection, wanted: Wanted, columns: Sequence[ColumnElement[str]]) -> dict[tuple[str, ...], Sums]:
+    named = [column.label(f"group_{number}") for number, column in enumerate(columns)]
+    halves = [half for name in _SUMMED for half in _halves(_R[name])]
+    # The index of places has all of this, and begins with the cluster.
+    way = Way.PLACE if all(column.name in _OF_PLACE for column in columns) else Way.NO_INDEX
+    surely = wanted.rows(*named, func.count(), *halves, way=way).where(wanted.filter.surely)
+    found: dict[tuple[str, ...], Sums] = {}
+    # By their names: an expression with parameters is not the same twice to PostgreSQL.
+    groups: list[ColumnElement[str]] = [literal_column(column.name) for column in named]
+    for row in conn.execute(surely.group_by(_R.cluster, *groups), wanted.params):
+        _add(found, tuple(row[: len(named)]), _sums(row[len(named) :]))
+    for row in wanted.unsure(conn, *named, *(_R[name] for name in _SUMMED)):
+        sums = Sums(1, *(value or 0 for value in row[-len(_SUMMED) :]))
+        _add(found, tuple(row[-len(_SUMMED) - len(named) : -len(_SUMMED)]), sums)
+    return found
+
+
+def _add(found: dict[tuple[str, ...], Sums], group: tuple[str, ...], sums: Sums) -> None:
+    found[group] = found[group] + sums if group in found else sums
+
+
+def _halves(column: ColumnElement[int]) -> Iterable[ColumnElement[int]]:
+    """Return sums of a column's upper and lower bits: one of whole numbers that is too large is an error of SQLite."""
+    return func.sum(column.op(">>")(literal(_HALF_BITS, Integer))), func.sum(column.op("&")(_HALF))
+
+
+def _sums(row: Sequence[Any]) -> Sums:
+    count, *halves = row
+    pairs = zip(halves[::2], halves[1::2], strict=True)
+    return Sums(count, *((int(upper or 0) << _HALF_BITS) + int(lower or 0) for upper, lower in pairs))

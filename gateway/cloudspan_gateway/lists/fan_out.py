@@ -185,8 +185,9 @@ class FanOut:
     ) -> Any | None:
         """Return one cluster's answer; None when it failed, with the error kept in the part."""
         part.asked = True
-        stored = self._stored if self._stored is not None and self._stored.concerns(method, call) else None
-        begun = bool(part.position.token)
+        stored, begun = self._stored, bool(part.position.token)
+        if stored is not None and not (part.position.stored or stored.concerns(method, call)):
+            stored = None
         if stored is not None and part.position.stored >= begun:
             answer = await _stored_part(stored, method, part, count, call)
             if answer is not None or part.position.stored:

@@ -108,15 +108,13 @@ class Dispatch:
             return partial(self._read, self._stored, method)
         return partial(self._list if method.kind is Kind.LIST else self._forward, method)
 
-    async def _read(self, stored: StoredReads, method: contract.Method, call: Call) -> bytes:
-        """Answer a List or a Get, from the inventory where its caller lets it."""
+    def _read(self, stored: StoredReads, method: contract.Method, call: Call) -> Awaitable[bytes]:
+        """Answer a List or a Get, from the inventory where its caller lets it; others pay for no coroutine more."""
         live = self._list if method.kind is Kind.LIST else self._forward
         if not stored.concerns(method, call):
-            return await live(method, call)
+            return live(method, call)
         answer = stored.list_page if method.kind is Kind.LIST else stored.get
-        with bound(request_id=call.request_id, method=method.full_name):
-            async with call.deadline.scope(method.full_name):
-                return await answer(method, call, partial(live, method, call))
+        return _in_scope(method, call, partial(answer, method, call, partial(live, method, call)))
 
     async def _forward(self, method: contract.Method, call: Call) -> bytes:
         endpoints = partial(self._router.endpoints, _cluster(call), method.full_name, call.access)
@@ -154,6 +152,12 @@ class Dispatch:
         service = call.target.method.rpartition("/")[0]
         endpoints = partial(self._router.platform_endpoints, _cluster(call), service, call.access)
         await self._forwarder.stream(endpoints, call)
+
+
+async def _in_scope(method: contract.Method, call: Call, answer: Callable[[], Awaitable[bytes]]) -> bytes:
+    with bound(request_id=call.request_id, method=method.full_name):
+        async with call.deadline.scope(method.full_name):
+            return await answer()
 
 
 def _fields(method: contract.Method) -> Mapping[str, Any]:

@@ -339,9 +339,14 @@ group_members = Table(
 )
 """Members of groups of gateways without Consul."""
 
+# What is asked for and summed up most stands in the indices that are gone through: a look at each row takes ten times
+# as long.
+_OF_PLACE = ("cluster", "collection", "name", "state", "display_name", "vcpus", "memory_bytes", "disk_bytes")
+_OF_NAME = ("collection", "name", "cluster", "project", "state", "display_name")
+
 _INDEXES = (
-    ("resources_by_place", resources, ("cluster", "collection", "name"), "deleted_time IS NULL"),
-    ("resources_by_name", resources, ("collection", "name", "cluster"), "deleted_time IS NULL"),
+    ("resources_by_place", resources, _OF_PLACE, "deleted_time IS NULL"),
+    ("resources_by_name", resources, _OF_NAME, "deleted_time IS NULL"),
     ("resources_by_display_name", resources, ("collection", "display_name", "name", "cluster"), "deleted_time IS NULL"),
     ("resources_by_state", resources, ("collection", "state", "name", "cluster"), "deleted_time IS NULL"),
     ("resources_by_project", resources, ("project", "collection", "name", "cluster"), "deleted_time IS NULL"),

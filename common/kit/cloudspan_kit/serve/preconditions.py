@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cloudspan_kit.operation import Operation
     from cloudspan_kit.serve.capabilities import Abilities
 
+
 def guarded(
     function: Callable[[Operation, Any], Awaitable[Message | None]],
     method: contract.Method,

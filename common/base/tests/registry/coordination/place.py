@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import Unreachable
 from cloudspan_common.registry.coordination.leased import LeasedCoordinator
+from cloudspan_common.registry.coordination.memory import MemoryClaims, World
 from cloudspan_common.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Link:
     @property
     def owner(self) -> str:
         return self.store.owner
+
+    @property
+    def is_cut(self) -> bool:
+        return self._cut.is_set()
 
     def cut(self) -> None:
         self._cut.set()
@@ -146,3 +151,22 @@ class Place:
     async def close(self) -> None:
         for coordinator in self.coordinators:
             await coordinator.close()
+
+
+class InMemory(Place):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(self.clock)
+
+    def store(self) -> ClaimStore:
+        return MemoryClaims(self.world, LEASE_S)
+
+    async def settle(self) -> None:
+        await self.clock.settle()
+
+    async def erase(self) -> None:
+        self.world.end(list(self.world.kept))
+
+    async def forget(self) -> None:
+        await self.erase()
+        self.world.fence = 0

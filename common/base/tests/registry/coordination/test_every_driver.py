@@ -6,31 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from common.base.tests.registry.coordination.place import LEASE_S, Place
+from common.base.tests.registry.coordination.place import LEASE_S, InMemory, Place
 from common.base.tests.registry.coordination.suite import *  # noqa: F403 - the suite
 
 from cloudspan_common.registry.consul_agent import Agent
 from cloudspan_common.registry.coordination.consul import PREFIX, ConsulClaims
-from cloudspan_common.registry.coordination.memory import MemoryClaims, World
 
 if TYPE_CHECKING:
     from common.base.tests.registry.conftest import ConsulServer
-
-
-class InMemory(Place):
-    def __init__(self):
-        super().__init__()
-        self.world = World(self.clock)
-
-    def store(self):
-        return MemoryClaims(self.world, LEASE_S)
-
-    async def erase(self):
-        self.world.end(list(self.world.kept))
-
-    async def forget(self):
-        await self.erase()
-        self.world.fence = 0
 
 
 class InConsul(Place):

@@ -13,6 +13,8 @@ down_revision = "0002"
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 _THERE = "deleted_time IS NULL"
+_OF_PLACE = ("cluster", "collection", "name", "state", "display_name", "vcpus", "memory_bytes", "disk_bytes")
+_OF_NAME = ("collection", "name", "cluster", "project", "state", "display_name")
 _TABLES = (
     "group_members",
     "locks",
@@ -75,8 +77,8 @@ def _resources() -> None:
         sa.Column("resource", _BIG, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
         sqlite_with_rowid=False,
     )
-    _index("resources_by_place", "resources", "cluster", "collection", "name", where=_THERE)
-    _index("resources_by_name", "resources", "collection", "name", "cluster", where=_THERE)
+    _index("resources_by_place", "resources", *_OF_PLACE, where=_THERE)
+    _index("resources_by_name", "resources", *_OF_NAME, where=_THERE)
     _index("resources_by_display_name", "resources", "collection", "display_name", "name", "cluster", where=_THERE)
     _index("resources_by_state", "resources", "collection", "state", "name", "cluster", where=_THERE)
     _index("resources_by_project", "resources", "project", "collection", "name", "cluster", where=_THERE)
