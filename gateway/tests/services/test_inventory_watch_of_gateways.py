@@ -10,6 +10,8 @@ import pytest
 from gateway.tests import postgres_server
 from gateway.tests.inventory_writer import InventoryWriter
 from gateway.tests.watching import Follower
+from tests.harness.clouds import create_request, memory_cluster
+from tests.harness.in_process import deployment
 
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import inventory_pb2, server_pb2
@@ -119,3 +121,22 @@ async def test_the_client_follows_over_a_restart(tmp_path):
     await running.stop()
     assert sorted(found[2:]) == ["A", "b", "c"]
     assert sorted(resource.display_name for resource in watch.resources.values()) == ["A", "c"]
+
+
+async def test_what_an_operation_makes_comes_when_it_ends():
+    """Without waiting for a sweep; in its own message, as Get shows it."""
+    async with deployment(memory_cluster(), inventory=True) as running:
+        request = inventory_pb2.WatchRequest(collections=["servers"], changes_only=True)
+        changes = aiter(running.client.watch(request))
+        first = asyncio.ensure_future(anext(changes))
+        while not running.gateway.inventory.feed.watches:  # noqa: ASYNC110 - a count, and nothing tells its changes
+            await asyncio.sleep(0.001)
+        operation = await running.client.servers.CreateServer(create_request())
+        made = await operation.result(5)
+        change = await asyncio.wait_for(first, 5)
+        while (change.resource.name, change.resource.state) != (made.name, "RUNNING"):
+            change = await asyncio.wait_for(anext(changes), 5)
+        await changes.aclose()
+    shown = server_pb2.Server()
+    assert change.resource.resource.Unpack(shown)
+    assert (shown.display_name, shown.flavor) == ("web", made.flavor)

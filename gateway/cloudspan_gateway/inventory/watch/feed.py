@@ -43,7 +43,7 @@ MAX_CHANGES = 100
 MAX_BYTES = 2**20
 """Of one message; clients refuse those above 4 MiB, and one resource may be large."""
 KEPT_CHANGES, KEPT_BYTES = 2_000, 16 * 2**20
-READS_AT_ONCE = 4
+READS_AT_ONCE = 2
 """Watches that read for themselves, at their beginning or since they fell behind: a thousand may come at once."""
 _BATCHES = 8
 _SEQUENCE = attrgetter("sequence")
@@ -246,7 +246,7 @@ class Feed:
         """Read what is new, to its end."""
         try:
             while self._floor is not None and await self._read():
-                pass
+                await asyncio.sleep(0)  # SQLite reads on the loop, and a sweep may bring a hundred thousand
         except CloudspanError as error:
             if not self._is_away:
                 log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)

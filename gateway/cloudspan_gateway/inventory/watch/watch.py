@@ -7,6 +7,7 @@ for what it has; only behind a token from within a snapshot may something come t
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from functools import partial
 from operator import itemgetter
@@ -175,6 +176,7 @@ class Watch:
             except Resync as error:  # they were kept when the watch began
                 raise too_old("WATCH_TOO_SLOW") from error
         self._check(head.epoch)
+        await asyncio.sleep(0)  # SQLite reads on the loop, and nothing of many pages may be shown
         return changes
 
     def _shown(self, changes: Sequence[Change]) -> list[tuple[int, bytes]]:
