@@ -30,6 +30,7 @@ from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
 from cloudspan_gateway.identity.password_login.grants import Grants
 from cloudspan_gateway.identity.password_login.passwords import Passwords
+from cloudspan_gateway.inventory.parts import Inventory, InventoryNeeds
 from cloudspan_gateway.lists.fan_out import FanOut
 from cloudspan_gateway.operations.accept import Acceptor
 from cloudspan_gateway.operations.runner import Runner
@@ -48,6 +49,8 @@ from cloudspan_gateway.routing.trust import Trust
 from cloudspan_gateway.services.audit import AuditService
 from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
+from cloudspan_gateway.services.inventory.parts import inventory_services
+from cloudspan_gateway.services.inventory.scopes import Scopes
 from cloudspan_gateway.services.methods import service_methods
 from cloudspan_gateway.services.operations import OperationService, OperationsService
 from cloudspan_gateway.services.orphans import OrphanService
@@ -93,6 +96,7 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    inventory: Inventory | None = None  # with --no-inventory
     password_login: PasswordLogin | None = None
     """Sessions and users, with `--auth sessions`."""
 
@@ -107,8 +111,9 @@ class Gateway:
         self.forwarder = Forwarder(self.table, self._cipher)
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
-        self.readiness = Readiness("server", "table", "runner", "policy")
-        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and `gateway/policy`."""
+        kept = () if config.no_inventory else ("inventory",)
+        self.readiness = Readiness("server", "table", "runner", "policy", *kept)
+        """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and so on."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._passwords = Passwords()
         self._clock = clock
@@ -126,14 +131,21 @@ class Gateway:
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        if not self.config.no_inventory:
+            needs = InventoryNeeds(self.database, self.table, self.forwarder, self.registry.coordinator, self._time,
+                                   self.metrics.registry, self._cipher)  # fmt: skip
+            self.inventory = Inventory(needs, self.config.inventory)
         if SESSIONS in self.config.auth:
             self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
+        check = authenticated(self._cipher.digest)
+        stored = self.inventory.stored_reads(store, self.runner.subscribe, check) if self.inventory else None
         dispatch = Dispatch(
             self.router,
             self.forwarder,
             self._services(),
             mutations=Acceptor(store, self.router, self.forwarder, self.table, self._cipher.digest),
-            lists=FanOut(self.table, self.forwarder, authenticated(self._cipher.digest), self.metrics.part_ended),
+            lists=FanOut(self.table, self.forwarder, check, self.metrics.part_ended, stored),
+            stored=stored,
         )
         self.pipeline = Pipeline(self.metrics, self.router, dispatch, self._callers())
         side_services = SideServices(self.pipeline, self._descriptors(), lambda: self.table.snapshot)
@@ -190,6 +202,7 @@ class Gateway:
             *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
             *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
             *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
+            *inventory_services(self.inventory, Scopes(self.table, self.router.tags), self._cipher.digest),
             *self._caller_services(),
         )
 
@@ -247,6 +260,9 @@ class Gateway:
                 parts.append(partial(self._kept_running, "context-keys", self.signer.run))
             if self._jwt is not None:
                 parts.append(partial(self._kept_running, "issuer", self._jwt.run))
+            if self.inventory is not None:
+                stack.push_async_callback(self.inventory.close)
+                parts.append(partial(self._kept_running, "inventory", self.inventory.run))
             if self.password_login is not None:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()
@@ -275,6 +291,8 @@ class Gateway:
                     yield self
                 finally:
                     self.readiness.set("server", ready=False)
+                    if self.inventory is not None:
+                        self.inventory.drain()
                     await self.server.stop(self.config.drain_s)
 
     def _warn_of_reach(self) -> None:

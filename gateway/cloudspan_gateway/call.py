@@ -138,6 +138,8 @@ class Call:
     """What goes behind the answer."""
     warnings: Metadata = ()
     """Trailers about what was asked: they go behind an answer and behind an error."""
+    stale_ok: bool = False
+    """Whether its caller takes the last known state where a cluster does not answer: metadata x-stale-ok."""
     answered: bool = False
     """Whether anything of a streamed answer has left."""
     patient: bool = False

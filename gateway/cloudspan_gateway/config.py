@@ -13,6 +13,7 @@ from cloudspan_common.names import is_tag
 from cloudspan_common.service_config import DRAIN, LISTEN, METRICS, REGISTRY, ServiceConfig, address_or_none, one_of
 from cloudspan_gateway.identity.config import JWT, KINDS, MTLS, OidcConfig, bad_config
 from cloudspan_gateway.identity.session_rows import Lifetime
+from cloudspan_gateway.inventory.sync.config import SyncSettings
 from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.slots import PER_CLUSTER
 from cloudspan_gateway.storage.cipher import Cipher
@@ -215,6 +216,17 @@ class GatewayConfig(ServiceConfig):
             keep_s=self.keep_operations,
             steps_per_cluster=self.steps_per_cluster,
             steps_per_tenant=self.steps_per_tenant,
+            removed_after_s=self.removed_after,
+        )
+
+    @property
+    def inventory(self) -> SyncSettings:
+        """How clouds are listed for the inventory."""
+        return SyncSettings(
+            fastest_s=self.inventory_fastest,
+            slowest_s=max(self.inventory_slowest, self.inventory_fastest),
+            brake=self.inventory_brake,
+            keep_s=self.inventory_keep_changes,
             removed_after_s=self.removed_after,
         )
 

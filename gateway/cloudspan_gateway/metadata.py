@@ -19,6 +19,7 @@ TRACEPARENT = "traceparent"
 PLATFORM, CLUSTER, POOL = "x-platform", "x-cluster", "x-pool"
 TAGS = frozenset({PLATFORM, CLUSTER, POOL})
 X_WAIT = "x-wait"
+X_STALE_OK = "x-stale-ok"
 # Believed as it comes until callers are identified; it decides about fairness and nothing else.
 X_TENANT = "x-tenant"
 

@@ -279,3 +279,27 @@ class OperationStoreSuite(WritesSuite):
         )
         assert isinstance(lost, Fenced)
         assert kept.progress == PROGRESS
+
+    async def test_what_has_ended_since_a_time_is_told_by_tenant_the_last_first(
+        self, store: OperationStore, clock: FakeClock
+    ) -> None:
+        """With what it worked on and named beside, and whether it succeeded; those under way are not among them."""
+        await ended(store)
+        await clock.advance(10)
+        since = clock.now()
+        attach = await store.accept(on_server("AttachVolume", also=(VOLUME,)))
+        await store.finish(await claimed(store, attach.intent.id), Progress(), DONE)
+        await clock.advance(1)
+        await ended(store, CANCELLED)
+        other = await store.accept(intent(tenant="other"))
+        await store.finish(await claimed(store, other.intent.id), Progress(), DONE)
+        await store.accept(intent())
+        found = await store.ended("t", since, 10)
+        assert [(one.method.rpartition("/")[2], one.resource, one.also, one.succeeded) for one in found] == [
+            ("CreateServer", SERVER, (), False),
+            ("AttachVolume", SERVER, (VOLUME,), True),
+        ]
+        assert [(one.cluster, one.end_time) for one in found] == [(str(CLUSTER), since + 1), (str(CLUSTER), since)]
+        assert list(await store.ended("t", since, 1)) == found[:1]
+        assert len(await store.ended(None, since, 10)) == 3
+        assert list(await store.ended("t", since + 2, 10)) == []

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from tests.escapes.attempt import FORBIDDEN, Attempt, Code
 from tests.escapes.world import OWN, SECRET, VAULT, Outcome
 
-from cloudspan.adapter.v1 import adapter_pb2, step_pb2
+from cloudspan.adapter.v1 import adapter_pb2, step_pb2, sweep_pb2
 from cloudspan.v1 import server_pb2
 
 if TYPE_CHECKING:
@@ -162,6 +162,15 @@ SIDES = [
         _direct(
             "cloudspan.adapter.v1.MarkService/ListMarked",
             step_pb2.ListMarkedRequest(cluster=VAULT, installation="main"),
+            platform="vault",
+        ),
+        FORBIDDEN,
+    ),
+    Attempt(
+        "a sweep at an adapter",
+        _direct(
+            "cloudspan.adapter.v1.SweepService/SweepPage",
+            sweep_pb2.SweepPageRequest(cluster=VAULT, collection="servers"),
             platform="vault",
         ),
         FORBIDDEN,

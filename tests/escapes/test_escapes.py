@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import symbol_database
-from tests.escapes import credentials, policies, sides, tenants
+from tests.escapes import credentials, inventory, policies, sides, tenants
 from tests.escapes.attempt import Attempt
 from tests.escapes.world import CANARY, OWN, SECRET, VAULT, Outcome, World, request_of
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(180)  # the first test starts the processes and
 ATTEMPTS = [
     *credentials.SESSIONS, *credentials.JWTS, *credentials.LOGINS,
     *tenants.GETS, *tenants.LISTS, *tenants.RESOURCES, *tenants.OPERATIONS, *policies.POLICY, *sides.SIDES,
+    *inventory.INVENTORY,
 ]  # fmt: skip
 
 
@@ -64,6 +65,37 @@ def _hidden_and_missing() -> list[tuple[str, str, str]]:
     return found
 
 
+def _hidden_and_missing_in_the_inventory() -> list[tuple[str, object, object, str, str]]:
+    """(method, a request about what is hidden, the same about what is missing, both names): stored reads, the rest."""
+    found = []
+    for rpc in inventory.METHODS:
+        name = f"{inventory.SERVICE}/{rpc}"
+        for hidden, missing in _CLUSTERS:
+            found.append((name, request_of(name, parent=hidden), request_of(name, parent=missing), hidden, missing))
+    for method in contract.methods().values():
+        if "stale_ok" not in method.request.DESCRIPTOR.fields_by_name:
+            continue
+        tail = f"/{method.collection}/1" if method.collection else ""
+        for hidden, missing in _CLUSTERS:
+            requests = [_stored(method, name + tail) for name in (hidden, missing)]
+            name = method.full_name.removeprefix("cloudspan.v1.")
+            found.append((name, *requests, hidden + tail, missing + tail))
+    return found
+
+
+_CLUSTERS = (
+    (SECRET, OWN.replace("globex-main", "none-main")),
+    (VAULT, "platforms/fault/clusters/deep"),
+)
+
+
+def _stored(method: contract.Method, name: str) -> object:
+    request = _filled(method, name)
+    request.max_staleness.CopyFrom(inventory.AN_HOUR)  # type: ignore[attr-defined] # its descriptor has it
+    request.stale_ok = True  # type: ignore[attr-defined]
+    return request
+
+
 def _filled(method: contract.Method, value: str) -> object:
     """A request for a name, its required fields filled."""
     request = request_of(method.full_name.removeprefix("cloudspan.v1."))
@@ -98,15 +130,29 @@ def test_what_is_hidden_is_answered_as_what_does_not_exist(
 ) -> None:
     """The same code, message and details, but for the name that was asked for."""
     asked = contract.methods()[f"cloudspan.v1.{method}"]
+    _check_same(world, method, (_filled(asked, hidden), _filled(asked, missing)), (hidden, missing))
+
+
+@pytest.mark.parametrize(("method", "hidden", "missing", "its_name", "other"), _hidden_and_missing_in_the_inventory())
+def test_the_inventory_hides_as_if_there_were_nothing(
+    world: World, method: str, hidden: object, missing: object, its_name: str, other: str
+) -> None:
+    """By its own methods, and by Get and List that may be answered from it."""
+    _check_same(world, method, (hidden, missing), (its_name, other))
+
+
+def _check_same(world: World, method: str, requests: tuple[object, object], names: tuple[str, str]) -> None:
+    """Both are answered with the same code, message and details, but for the name."""
     outcomes = [
         world.call(
             method,
-            _filled(asked, name),
+            request,  # type: ignore[arg-type] # a message
             by="mallory",
             extra=(("x-request-id", "same"), ("traceparent", "00-" + "1" * 32 + "-" + "2" * 16 + "-01")),
         )
-        for name in (hidden, missing)
+        for request in requests
     ]
+    hidden, missing = names
     assert outcomes[0].code is outcomes[1].code
     texts = [_anonymous(outcome.message, name) for outcome, name in zip(outcomes, (hidden, missing), strict=True)]
     assert texts[0] == texts[1]
@@ -134,6 +180,15 @@ def _anonymous(text: str, name: str) -> str:
         .replace(cluster, "CLUSTER")
         .replace(platform, "TAG")
     )
+
+
+def test_the_inventory_shows_to_each_what_it_has(world: World) -> None:
+    """Or the attempts at it would prove nothing."""
+    for who, text, count in (("alice", CANARY, 4), ("mallory", CANARY, 0), ("mallory", "own", 2), ("anna", CANARY, 4)):
+        found = world.do("InventoryService/Search", request_of("InventoryService/Search", text=text), by=who)
+        assert len([one for one in found.resources if text in one.display_name]) == count, (who, found)
+    state = request_of("InventoryService/GetSyncState", parent=SECRET)
+    assert world.do("InventoryService/GetSyncState", state, by="alice").visible_rows > 2
 
 
 def test_the_table_and_the_files_hold_no_secret(world: World) -> None:

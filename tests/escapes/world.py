@@ -247,6 +247,8 @@ class World:
                 "request_id": server.request_id,
             }
             self.names.update({f"{cluster} {kind}": name for kind, name in kinds.items()})
+        for who in ("alice", "mallory"):
+            self.do("InventoryService/SyncNow", request_of("InventoryService/SyncNow"), by=who)
 
 
 @contextmanager

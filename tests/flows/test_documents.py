@@ -8,12 +8,14 @@ import subprocess
 import urllib.request
 
 import pytest
+from google.protobuf import json_format
 from prometheus_client import generate_latest
 from tests.flows.conftest import gateway, program
 from tests.flows.demo import ROOT, cli
 
 from cloudspan.cli import capability_table
 from cloudspan.v1 import zone_pb2
+from cloudspan_common import contract
 from cloudspan_common.config import config_command
 from cloudspan_common.registry.memory import MemoryRegistry
 from cloudspan_gateway.app import build
@@ -39,6 +41,46 @@ def test_the_five_calls_of_the_readme_work_as_they_stand(running_demo):
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
         assert done.returncode == 0, f"{call}: {done.stderr}"
         assert '"error"' not in done.stdout
+
+
+def _words(line, gateway):
+    """A line of a document as a command of this environment, against the gateway of this run."""
+    words = shlex.split(line.replace("127.0.0.1:7070", gateway), comments=True)
+    if words[0].endswith("cloudspan"):
+        return [str(ROOT / words[0]), *words[1:], "--gateway", gateway]
+    return [str(ROOT / words[0]) if (ROOT / words[0]).exists() else "buf", *words[1:]]
+
+
+@pytest.fixture
+def listed_demo(running_demo):
+    """The demo, once its inventory has listed everything."""
+    done = cli("sync", "--gateway", running_demo.gateway, timeout_s=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return running_demo
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/inventory.md"])
+def test_what_documents_ask_the_inventory_works_as_it_stands(listed_demo, document):
+    """Each command line and each call finds something."""
+    blocks = [block for block in _blocks(document, "sh") if "cloudspan find" in block or "InventoryService" in block]
+    lines = [line for block in blocks for line in block.splitlines() if not line.startswith("grpcurl")]
+    assert len(lines) >= 3
+    for line in lines:
+        words = _words(line, listed_demo.gateway)
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        assert len(done.stdout) > 20, line
+
+
+def test_grpcurl_s_calls_of_the_inventory_page_are_requests():
+    """Grpcurl itself is not needed here."""
+    lines = [
+        line for block in _blocks("docs/inventory.md", "sh") for line in block.splitlines() if line[:7] == "grpcurl"
+    ]
+    assert len(lines) == 2
+    for line in lines:
+        *_, data, _, method = shlex.split(line)
+        json_format.Parse(data, contract.methods()[method].request())
 
 
 def test_the_readme_s_table_is_what_the_running_adapters_say(running_demo):

@@ -107,7 +107,8 @@ async def test_a_service_logs_in_and_out_without_a_password():
     registry, address = MemoryRegistry(), f"127.0.0.1:{free_port()}"
     registry.put_service("billing", ServiceAddress(address, "billing"))
     gateway = _Gateway(
-        GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:", no_inventory=True), registry
+        GatewayConfig(listen="127.0.0.1:0", metrics="", drain_s=0.0, database="memory:", no_inventory=True),
+        registry,
     )
     async with gateway.running():
         listen = f"127.0.0.1:{gateway.server.port}"

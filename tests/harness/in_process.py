@@ -87,12 +87,25 @@ class Deployment:
 
 @asynccontextmanager
 async def deployment(
-    *clusters: Cluster, settle: float = 0.2, retries: bool = False, kind: type[Gateway] = Gateway, token: str = ""
+    *clusters: Cluster,
+    settle: float = 0.2,
+    retries: bool = False,
+    kind: type[Gateway] = Gateway,
+    token: str = "",
+    **settings: Any,
 ) -> AsyncIterator[Deployment]:
-    """Run a gateway, one adapter for the `clusters` of each platform, and a client."""
+    """Run a gateway, one adapter for the `clusters` of each platform, and a client; without inventory by default."""
     registry = MemoryRegistry()
     config = GatewayConfig(
-        listen="127.0.0.1:0", metrics="", drain_s=0.0, wait_for_adapters=settle, database="memory:", no_inventory=True
+        **{
+            "listen": "127.0.0.1:0",
+            "metrics": "",
+            "drain_s": 0.0,
+            "wait_for_adapters": settle,
+            "database": "memory:",
+            "no_inventory": True,
+            **settings,
+        }
     )
     gateway = kind(config, registry)
     by_platform: dict[str, list[Cluster]] = {}

@@ -1,7 +1,7 @@
 """How many native calls at once, and when to hold back: one limiter for each service endpoint of a cluster.
 
 Adapters' sessions do `async with limiter.slot(timeout_s=...)` around each native call and pass to `learn`
-429 and 503. Foreground calls go first; background ones (inventory) use a share and yield.
+429 and 503. Foreground calls go first; background ones (inventory) use a share and yield, but not for ever.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ class LimitSettings:
     """Calls at once while the endpoint never complained."""
     background_share: float = 0.5
     """Part of the present concurrency that background calls may fill; at least one call."""
+    background_wait_s: float = 10.0
+    """A background call that has waited so long takes the next slot, one at a time: an endpoint that has a queue
+    all day would never be swept. With 16 slots that costs the others at most every sixteenth."""
     rate_per_s: float | None = None
     """Calls started a second, evenly spaced after a burst of `max_concurrency`; None: as many as will go."""
     default_pause_s: float = 1.0
@@ -51,10 +54,11 @@ class LimitSettings:
 class _Waiter:
     """One caller in a queue. `wake` is renewed by the caller each time it was woken in vain."""
 
-    __slots__ = ("granted", "wake")
+    __slots__ = ("granted", "since", "wake")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
         self.granted = False
+        self.since = since
         self.wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def poke(self) -> None:
@@ -156,7 +160,7 @@ class Limiter:
         if not self._queues[priority] and self._may_start(priority):
             self._start(priority)
             return
-        waiter, queue = _Waiter(), self._queues[priority]
+        waiter, queue = _Waiter(self._clock.monotonic()), self._queues[priority]
         queue.append(waiter)
         try:
             await self._wait(waiter, timeout_s, priority)
@@ -198,7 +202,7 @@ class Limiter:
 
     def _dispatch(self) -> None:
         granted = False
-        for priority in Priority:
+        for priority in reversed(Priority) if self._is_overdue() else Priority:
             queue = self._queues[priority]
             while queue and self._may_start(priority):
                 waiter = queue.popleft()
@@ -220,7 +224,14 @@ class Limiter:
         if priority is Priority.FOREGROUND:
             return True
         share = max(1, int(self._limit * self._settings.background_share))
-        return self._in_flight[priority] < share and not self._queues[Priority.FOREGROUND]
+        return self._in_flight[priority] < share and (not self._queues[Priority.FOREGROUND] or self._is_overdue())
+
+    def _is_overdue(self) -> bool:
+        """Whether a background call must not wait any longer, and none runs."""
+        queue = self._queues[Priority.BACKGROUND]
+        if not queue or self._in_flight[Priority.BACKGROUND]:
+            return False
+        return self._clock.monotonic() - queue[0].since >= self._settings.background_wait_s
 
     def _start(self, priority: Priority) -> None:
         self._in_flight[priority] += 1

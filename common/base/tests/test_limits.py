@@ -197,6 +197,52 @@ async def test_background_fills_only_its_share_and_yields_to_whoever_waits(clock
     assert log == ["back"] * 2 + ["fore"] * 6 + ["back"] * 2
 
 
+async def test_callers_are_served_in_the_same_order_and_at_the_same_times_while_a_sweep_waits(clock):
+    """As long as there is a queue of them, a sweep's calls come to nothing but the last place."""
+
+    async def served(*, sweeps):
+        limiter, log, began = limiter_of(clock, max_concurrency=2), [], clock.monotonic()
+
+        async def call(number):
+            async with limiter.slot(timeout_s=None):
+                log.append((number, clock.monotonic() - began))
+                await clock.sleep(1.0)
+
+        running = [asyncio.ensure_future(call(0)), asyncio.ensure_future(call(1))]
+        await clock.settle()
+        back = [asyncio.ensure_future(hold(limiter, clock, 1.0, priority=Priority.BACKGROUND)) for _ in range(sweeps)]
+        await clock.settle()
+        running += [asyncio.ensure_future(call(number)) for number in range(2, 12)]
+        await clock.advance(30.0)
+        await asyncio.gather(*running, *back)
+        return log
+
+    assert await served(sweeps=4) == await served(sweeps=0)
+
+
+async def test_a_sweep_goes_on_at_an_endpoint_that_has_a_queue_all_day(clock):
+    """One of its calls at a time, once they have waited for ten seconds; callers have all other slots."""
+    limiter, log = limiter_of(clock, max_concurrency=2, background_share=1.0, background_wait_s=10.0), []
+
+    async def user():
+        while clock.monotonic() - began < 60:
+            await hold(limiter, clock, 1.0, log=log, tag="fore")
+
+    began = clock.monotonic()
+    users = [asyncio.ensure_future(user()) for _ in range(6)]
+    await clock.settle()
+    sweep = [
+        asyncio.ensure_future(hold(limiter, clock, 1.0, log=log, tag="back", priority=Priority.BACKGROUND))
+        for _ in range(3)
+    ]
+    for _ in range(80):
+        await clock.advance(1.0)
+    await asyncio.gather(*users, *sweep)
+    assert log.index("back") == 20
+    assert log[20:26].count("back") == 3
+    assert limiter.in_flight == 0
+
+
 async def test_a_caller_whose_time_ends_in_the_queue_leaves_it(clock):
     """OutOfTime that says why, and the slot goes to the next."""
     limiter = limiter_of(clock, max_concurrency=1)

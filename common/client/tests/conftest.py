@@ -34,7 +34,8 @@ class Gateway(grpc.GenericRpcHandler):
     """Every method of the contract: answers with what `answers` has for it, else with an empty message."""
 
     answers: dict[str, Any] = field(default_factory=dict)
-    """By method, `CreateSession`: a message, an error to raise, or a function that makes one of the request."""
+    """By method, `CreateSession`: a message (of a stream a list of them), an error to raise, or a function that makes
+    one of these of the request."""
     calls: list[Asked] = field(default_factory=list)
     address: str = ""
 
@@ -55,8 +56,10 @@ class Gateway(grpc.GenericRpcHandler):
                 message, trailers = ending(found, "call-1")
                 context.set_trailing_metadata(trailers)
                 context.abort(found.code, message)
-            return found
+            return iter(found) if isinstance(found, list) else found
 
+        if name in contract.methods() and contract.methods()[name].server_streaming:
+            return grpc.unary_stream_rpc_method_handler(answer, input_type.FromString, output_type.SerializeToString)
         return grpc.unary_unary_rpc_method_handler(answer, input_type.FromString, output_type.SerializeToString)
 
     def asked(self, method: str) -> Any:

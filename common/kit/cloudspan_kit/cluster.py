@@ -71,6 +71,8 @@ class Call:
     """What the cluster's sources work with, its `Cluster.cloud`: usually the session with the platform."""
     caller: Caller = NOBODY
     """On whose behalf it is."""
+    background: bool = False
+    """Whether nobody waits for it, as for an inventory's sweeps: its native calls let all others go first."""
 
     @property
     def project(self) -> str:

@@ -8,7 +8,7 @@ paging, proof of completeness), the shared waits, the search for marks, and the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -17,6 +17,7 @@ from cloudspan_common.contract import snake_case
 from cloudspan_common.errors import Defect
 from cloudspan_kit.cluster import UNDECLARED
 from cloudspan_kit.lists.large_numbers import UNEXPECTED, converted_in_part
+from cloudspan_kit.lists.rows import Rows
 from cloudspan_kit.lists.transits import in_transit
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_kit.cluster import Call, Capability, CreateSafety
     from cloudspan_kit.lists.push import Push
-    from cloudspan_kit.lists.rows import Rows
     from cloudspan_kit.operation import Made, Operation
 
 R = TypeVar("R")
@@ -50,6 +50,9 @@ class Query:
     """(field, descending), only fields that the kind's `sort` names."""
     show_deleted: bool = False
     """Whether resources that are deleted and can still be restored are wanted too."""
+    since: float | None = None
+    """Only what has changed since then is wanted, by our clock in Unix seconds, less a margin for the platform's; see
+    `Kind.changes_since`. Whoever can't ask for it lists everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,10 @@ class Page(Generic[T]):
     """The cursor that goes on behind the whole page, where rows after its last item were left out."""
     unread: Sequence[str] = ()
     """Rows and fields that could not be read, for a person."""
+    changes_only: bool = False
+    """Whether only what has changed since `Query.since` was asked of the platform, rather than everything."""
+    gone: Sequence[str] = ()
+    """Ids of what the platform reports as deleted since `Query.since`; they are not among the items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,20 @@ class RowPage(Generic[R]):
     position: Callable[[int], str]
     partial: str = ""
     end: str = ""
+    changes_only: bool = False
+    gone: Sequence[str] = ()
+
+    def split(self, is_gone: Callable[[R], bool], id_of: Callable[[R], str]) -> RowPage[R]:
+        """Return the page with the rows that are gone as `gone` alone; it goes on where it did with them."""
+        rows = self.rows.rows
+        kept = [index for index, row in enumerate(rows) if not is_gone(row)]
+        if len(kept) == len(rows):
+            return self
+        gone = [id_of(row) for row in rows if is_gone(row)]
+        documents = [self.rows.documents[index] for index in kept] if self.rows.documents else ()
+        end = self.end or (self.position(len(rows) - 1) if self.more else "")
+        found = Rows([rows[index] for index in kept], documents, self.rows.unread)
+        return replace(self, rows=found, position=lambda index: self.position(kept[index]), end=end, gone=gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +151,9 @@ class Kind(Generic[R, M, B_contra]):
     """Whether a new one can be used; the same as `settled` where nothing else is said."""
     gone: Callable[[R], bool] = _never
     """Whether it is deleted although it can still be read (soft deletion)."""
+    changes_since: str = ""
+    """What the platform calls the parameter, or the field, by which it is asked for what has changed since a time
+    (`Query.since`); its source sends it. Empty where it can't be asked."""
     safety: CreateSafety = UNDECLARED
     """What keeps a create from leaving two: BY_KEY, BY_MARKER or UNSAFE; needed where it is created."""
     marker: Marker | None = None
@@ -144,6 +168,11 @@ class Kind(Generic[R, M, B_contra]):
     def step(self) -> str:
         """The name of the step that creates one: `volume`, `key-pair`."""
         return snake_case(self.message.DESCRIPTOR.name).replace("_", "-")
+
+    @property
+    def tells_gone(self) -> bool:
+        """Whether it has rows that can be read although they are deleted, and says which: see `gone`."""
+        return self.gone is not _never
 
     def is_usable(self, row: R) -> bool:
         """Whether a new one can be used."""

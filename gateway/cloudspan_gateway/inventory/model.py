@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import Unreachable
+from cloudspan_common.etags import clear_filled_etag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +63,10 @@ class Observed:
 
     @classmethod
     def of(cls, resource: Message) -> Observed:
-        """Return a resource as it is kept."""
+        """Return a resource as it is kept: the same whether it was listed or read by itself."""
         kept = type(resource)()
         kept.CopyFrom(resource)
+        clear_filled_etag(kept)
         for name in ("observe_time", "native"):
             if name in kept.DESCRIPTOR.fields_by_name:
                 kept.ClearField(name)
@@ -139,6 +141,8 @@ class Written:
     unchanged: int = 0
     outdated: int = 0
     """Rows that were left as they are, since what is kept was read later."""
+    unreadable: tuple[str, ...] = ()
+    """Names of rows that were left out, since they don't hold what their name says."""
 
     def __add__(self, other: Written) -> Written:
         return Written(
@@ -147,6 +151,7 @@ class Written:
             self.removed + other.removed,
             self.unchanged + other.unchanged,
             self.outdated + other.outdated,
+            self.unreadable + other.unreadable,
         )
 
 

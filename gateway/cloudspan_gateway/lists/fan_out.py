@@ -39,6 +39,8 @@ from cloudspan_common.listing.page_token import (
     hash_query,
 )
 from cloudspan_common.names import WILDCARD, ClusterRef, malformed, parse_cluster
+from cloudspan_gateway.lists.joined_page import JoinedPage
+from cloudspan_gateway.lists.stored_parts import Where
 from cloudspan_gateway.routing.forward import Question, read_answer
 from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import nobody_serves
@@ -47,11 +49,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from google.protobuf.descriptor import Descriptor
-    from google.protobuf.message import Message
 
     from cloudspan_common.contract import Method
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
+    from cloudspan_gateway.lists.stored_parts import StoredParts
     from cloudspan_gateway.routing.forward import Forwarder
     from cloudspan_gateway.routing.snapshot import Endpoint, Snapshot
     from cloudspan_gateway.routing.table import Table
@@ -79,6 +81,8 @@ class _Position(msgspec.Struct, array_like=True):
     token: str = ""
     doubt: str = ""
     """Why an earlier part could not be proven complete."""
+    stored: bool = False
+    """Whether its parts come from the inventory; it goes on as it began."""
 
 
 @dataclass(slots=True)
@@ -101,9 +105,15 @@ class FanOut:
     """Lists over many clusters at once."""
 
     def __init__(
-        self, table: Table, forwarder: Forwarder, check: Check = checksum, count: CountPart | None = None
+        self,
+        table: Table,
+        forwarder: Forwarder,
+        check: Check = checksum,
+        count: CountPart | None = None,
+        stored: StoredParts | None = None,
     ) -> None:
-        """Make it; `check` proves that a page token is one of this installation's own, `count` gets every part."""
+        """Make it; `check` proves that a page token is one of this installation's own, `count` gets every live part."""
+        self._stored = stored
         self._table = table
         self._forwarder = forwarder
         self._check = check
@@ -126,7 +136,7 @@ class FanOut:
         scope = f" {call.access.tenant}" if call.principal.authenticated else ""
         query_hash = hash_query(method.full_name + scope, request)
         parts = self._parts(method, call, decode_token(request.page_token, query_hash, self._check))
-        page = _Joined(method, size)
+        page = JoinedPage(method, size)
         share = Deadline.after(call.deadline.remaining() * _DEADLINE_SHARE)
         while asked := _shares(parts, page.room):
             await self._ask_all(method, request, asked, page, call, share)
@@ -150,7 +160,7 @@ class FanOut:
         snapshot = call.access.view(self._table.snapshot)
         routes = [route for route in snapshot.matching(wanted) if may(route.ref)]
         if not routes:
-            _nothing_matches(snapshot, wanted)
+            check_any_matches(snapshot, wanted)
         return [_begin(_Position(route.ref.platform, route.ref.cluster)) for route in routes]
 
     async def _ask_all(
@@ -158,7 +168,7 @@ class FanOut:
         method: Method,
         request: Any,
         asked: Sequence[tuple[_Part, int]],
-        page: _Joined,
+        page: JoinedPage,
         call: Call,
         share: Deadline,
     ) -> None:
@@ -175,6 +185,22 @@ class FanOut:
     ) -> Any | None:
         """Return one cluster's answer; None when it failed, with the error kept in the part."""
         part.asked = True
+        stored, begun = self._stored, bool(part.position.token)
+        if stored is not None and not (part.position.stored or stored.concerns(method, call)):
+            stored = None
+        if stored is not None and part.position.stored >= begun:
+            answer = await _stored_part(stored, method, part, count, call)
+            if answer is not None or part.position.stored:
+                return answer
+        answer = await self._ask_platform(method, request, part, count, call, share)
+        if answer is None and stored is not None and not begun:
+            return await _stored_part(stored, method, part, count, call)
+        return answer
+
+    async def _ask_platform(
+        self, method: Method, request: Any, part: _Part, count: int, call: Call, share: Deadline
+    ) -> Any | None:
+        """Return the answer of a cluster itself, as `_ask` does."""
         question = type(request)()
         question.CopyFrom(request)
         question.parent, question.page_size, question.page_token = str(part.ref), count, part.position.token
@@ -205,7 +231,19 @@ class FanOut:
         return snapshot.endpoints(snapshot.cluster(ref), method)
 
 
-def _nothing_matches(snapshot: Snapshot, wanted: ClusterRef) -> None:
+async def _stored_part(stored: StoredParts, method: Method, part: _Part, count: int, call: Call) -> Any | None:
+    """Return a cluster's part from the inventory; the first one that comes from there binds those that follow."""
+    cursor = part.position.token if part.position.stored else None
+    try:
+        answer = await stored.part(method, call, Where(part.ref, count, cursor), part.error)
+    except CloudspanError as error:
+        part.error = error
+        return None
+    part.position.stored = answer is not None or part.position.stored
+    return answer
+
+
+def check_any_matches(snapshot: Snapshot, wanted: ClusterRef) -> None:
     """Raise where an empty list would hide a typing error, or an adapter that has not reported its clusters yet."""
     if wanted.cluster != WILDCARD:
         known = ", ".join(sorted({tag for p in snapshot.platforms.values() for tag in p.clusters})) or "none"
@@ -234,40 +272,13 @@ def _believed(method: Method, ref: ClusterRef, answer: bytes, count: int) -> Any
     return message
 
 
-class _Joined:
-    """The page under way."""
-
-    def __init__(self, method: Method, size: int) -> None:
-        self._items_field = method.items_field
-        self._size = size
-        self._bytes = 0
-        self._is_full = False
-        self.response: Any = method.response()
-
-    @property
-    def room(self) -> int:
-        """How many more items it takes."""
-        return 0 if self._is_full else self._size - len(self._items)
-
-    @property
-    def _items(self) -> Any:
-        return getattr(self.response, self._items_field)
-
-    def take(self, answer: Message) -> bool:
-        """Add a part's items; False when they do not fit, so that the next page asks for them again."""
-        items, size = getattr(answer, self._items_field), answer.ByteSize()
-        if self._items and (self._bytes + size > MAX_ANSWER_BYTES or len(items) > self.room):
-            self._is_full = True
-            return False
-        self._bytes += size
-        self._items.extend(items)
-        return True
-
-
 def _checked(method: Method, request: Any) -> int:
     """Return the page's size; refuse before anyone is asked what every cluster would refuse."""
     if request.order_by:
-        text = "order_by works on one cluster at a time; name one in parent, or leave order_by out"
+        text = (
+            "order_by works on one cluster at a time; name one in parent, leave order_by out, or set max_staleness to "
+            "have the gateway's inventory sort over all clusters"
+        )
         raise InvalidRequest(text, reason="ORDER_ACROSS_CLUSTERS", violations=[Violation("order_by", text)])
     if str(parse_cluster(request.parent)) != request.parent:
         raise malformed(request.parent, "parent", "platforms/{platform}/clusters/{cluster}")

@@ -120,6 +120,8 @@ class Execution:
         self._claim = claim
         self.row = row
         self.trace = Trace()
+        self.sent_time = row.create_time
+        """When the last step was sent, Unix seconds: what came of it was read later."""
         self._failures = 0
         self._lost_since: float | None = None
         self._was_sent = bool(row.attempt or row.progress.cursor)
@@ -150,7 +152,8 @@ class Execution:
         asked: list[str] = []
         ready = clock.monotonic()
         async with self._environment.slots.taken(intent.cluster, intent.tenant):
-            began, waited_s = clock.now(), clock.monotonic() - ready
+            self.sent_time = began = clock.now()
+            waited_s = clock.monotonic() - ready
             answer = await self._step(asked.append)
         took = StepCall(asked[-1] if asked else "", began, clock.now())
         if asked:

@@ -23,7 +23,7 @@ from cloudspan_gateway.operations.stores.base import Claim, Fenced, OperationSto
 from cloudspan_gateway.routing.forward import Question, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.operations.config import OperationsConfig
@@ -74,9 +74,14 @@ class Runner:
         )
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._executions: dict[str, Execution] = {}
+        self._heard: list[Callable[[Row, float], None]] = []
 
     def __repr__(self) -> str:
         return f"<Runner {len(self._tasks)} running | {self._environment.slots!r} | {self._environment.shared_waits!r}>"
+
+    def subscribe(self, heard: Callable[[Row, float], None]) -> None:
+        """Call `heard` for each operation that ends here, with when its last step was sent (Unix seconds)."""
+        self._heard.append(heard)
 
     @property
     def running(self) -> Sequence[Row]:
@@ -128,9 +133,9 @@ class Runner:
         """Execution one operation; whatever goes wrong with it is its own trouble."""
         try:
             await execution.run()
-            self._environment.metrics.ended(execution.row)
+            self._has_ended(execution.row, execution.sent_time)
         except Fenced:
-            await self._fenced(claim, execution.row)
+            await self._fenced(claim, execution)
         except CloudspanError as error:  # the store can't be written: what is kept there stands
             await self._store_is_away("operation", error)
             await self._let_go(claim)
@@ -142,18 +147,24 @@ class Runner:
             if self._executions.get(claim.id) is execution:
                 del self._executions[claim.id]
 
-    async def _fenced(self, claim: Claim, row: Row) -> None:
+    def _has_ended(self, row: Row, sent_time: float) -> None:
+        self._environment.metrics.ended(row)
+        for heard in self._heard:
+            heard(row, sent_time)
+
+    async def _fenced(self, claim: Claim, execution: Execution) -> None:
         """Count an operation that was ended by hand, or by a Delete, while a step was under way.
 
         Its end raises the epoch by one; another runner that had claimed it before raises it by two, and counts it.
         """
+        row = execution.row
         try:
             row = await self._store.get(claim.id)
         except CloudspanError as error:  # it was deleted right after its end, or the store is away
             log.warning("operation lost", operation=row.name, reason=error.reason, message=error.message)
             return
         if row.done and row.epoch == claim.epoch + 1:
-            self._environment.metrics.ended(row)
+            self._has_ended(row, execution.sent_time)
             log.info("operation was ended during a step", operation=row.name, method=row.intent.method)
         else:
             log.warning("operation lost to another runner", operation=row.name)

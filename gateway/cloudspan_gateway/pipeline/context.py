@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cloudspan_common import telemetry
-from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, OWN, REQUEST_ID, TAGS, TRACEPARENT
+from cloudspan_gateway.metadata import FORWARDED, FORWARDED_PREFIX, OWN, REQUEST_ID, TAGS, TRACEPARENT, X_STALE_OK
 from cloudspan_gateway.pipeline.unknown_metadata import is_unknown, warnings
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def add_context(call: Call, proceed: Proceed) -> Awaitable[Answer]:
             tags[key] = str(value)
         elif (key in FORWARDED or key.startswith(FORWARDED_PREFIX)) and key not in OWN and _can_be_sent(key, value):
             call.carried = (*call.carried, (key, value))
+        elif key == X_STALE_OK:
+            call.stale_ok = value == "true"
         elif is_unknown(key):
             unknown.append(key)
     if unknown:

@@ -6,7 +6,7 @@ The innermost part of the pipeline, behind the stages.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cloudspan_common import contract
 from cloudspan_common.contract import Kind
@@ -15,7 +15,7 @@ from cloudspan_common.logs import bound
 from cloudspan_gateway.routing.projects import refuse_own_service
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Answer, Call
@@ -47,6 +47,22 @@ class Lists(Protocol):
         ...
 
 
+class StoredReads(Protocol):
+    """Answers reads whose callers take an answer of some age, from the inventory where that will do."""
+
+    def concerns(self, method: contract.Method, call: Call) -> bool:
+        """Whether a call says so."""
+        ...
+
+    async def get(self, method: contract.Method, call: Call, live: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Return one resource; `live` asks the platform."""
+        ...
+
+    async def list_page(self, method: contract.Method, call: Call, live: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Return a page of a list; `live` asks the platforms."""
+        ...
+
+
 class Dispatch:
     """Chooses by the method's kind, once per path."""
 
@@ -57,11 +73,13 @@ class Dispatch:
         services: Iterable[ServiceMethod] = (),
         mutations: Mutations | None = None,
         lists: Lists | None = None,
+        stored: StoredReads | None = None,
     ) -> None:
         self._router = router
         self._forwarder = forwarder
         self._mutations = mutations
         self._lists = lists
+        self._stored = stored
         self._methods = {method.path: method for method in contract.methods().values()}
         self.own: Mapping[str, ServiceMethod] = {method.path: method for method in services}
         """What the gateway answers itself, by path."""
@@ -86,7 +104,17 @@ class Dispatch:
             return partial(self._stream, method)
         if method.kind is Kind.MUTATION:
             return partial(self._mutate, method)
+        if self._stored is not None and method.kind in _REPEATABLE and "max_staleness" in _fields(method):
+            return partial(self._read, self._stored, method)
         return partial(self._list if method.kind is Kind.LIST else self._forward, method)
+
+    def _read(self, stored: StoredReads, method: contract.Method, call: Call) -> Awaitable[bytes]:
+        """Answer a List or a Get, from the inventory where its caller lets it; others pay for no coroutine more."""
+        live = self._list if method.kind is Kind.LIST else self._forward
+        if not stored.concerns(method, call):
+            return live(method, call)
+        answer = stored.list_page if method.kind is Kind.LIST else stored.get
+        return _in_scope(method, call, partial(answer, method, call, partial(live, method, call)))
 
     async def _forward(self, method: contract.Method, call: Call) -> bytes:
         endpoints = partial(self._router.endpoints, _cluster(call), method.full_name, call.access)
@@ -124,6 +152,16 @@ class Dispatch:
         service = call.target.method.rpartition("/")[0]
         endpoints = partial(self._router.platform_endpoints, _cluster(call), service, call.access)
         await self._forwarder.stream(endpoints, call)
+
+
+async def _in_scope(method: contract.Method, call: Call, answer: Callable[[], Awaitable[bytes]]) -> bytes:
+    with bound(request_id=call.request_id, method=method.full_name):
+        async with call.deadline.scope(method.full_name):
+            return await answer()
+
+
+def _fields(method: contract.Method) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", method.request.DESCRIPTOR.fields_by_name)
 
 
 def _cluster(call: Call) -> ClusterRef:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import difflib
 import functools
 
-from cloudspan_gateway.metadata import FORWARDED_PREFIX, REQUEST_ID, TAGS, X_AUTH_SESSION, X_TENANT, X_WAIT
+from cloudspan_gateway.metadata import FORWARDED_PREFIX, REQUEST_ID, TAGS, X_AUTH_SESSION, X_STALE_OK, X_TENANT, X_WAIT
 
-KNOWN = frozenset({REQUEST_ID, X_WAIT, X_TENANT, X_AUTH_SESSION, *TAGS})
+KNOWN = frozenset({REQUEST_ID, X_WAIT, X_STALE_OK, X_TENANT, X_AUTH_SESSION, *TAGS})
 """What a caller may send under `x-`, beside all that begins with the forwarded prefix."""
 WARNING = "x-cloudspan-warning"
 MAX_LOOKED_AT = 16

@@ -55,7 +55,7 @@ class Tags:
             Unreachable: The pool has no cluster that can be chosen.
         """
         if method.kind is Kind.LIST:
-            return self._of_list(tags, access)
+            return self.clusters(tags, access)
         if POOL in tags and method.kind is Kind.MUTATION:
             return str(self._chosen(method, tags, access).ref)
         return self.cluster(tags, access)
@@ -88,8 +88,11 @@ class Tags:
             if not pool.sees(pool.tenant, ref):
                 raise _disagree(field, str(ref), POOL, tags[POOL])
 
-    def _of_list(self, tags: Mapping[str, str], access: Access) -> str:
-        """Without a cluster all of a platform's, or of a pool's."""
+    def clusters(self, tags: Mapping[str, str], access: Access) -> str:
+        """Return the name of the clusters that the tags say, all of a platform or a pool where they say no cluster.
+
+        Empty where they say too little; raises as `parent` does.
+        """
         _check_form(tags)
         if POOL in tags:
             found = self._of_pool(tags, access)

@@ -7,6 +7,7 @@ answered through the same stages as everything else.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,10 @@ class ServiceMethod:
 
     async def _write_all(self, request: Message, call: Call) -> None:
         await call.begin()
-        async for message in self.function(request, call):
-            await call.writer.write(message.SerializeToString())
+        # Closed before this returns, whatever ends it: what the function holds is let go of then.
+        async with aclosing(self.function(request, call)) as messages:
+            async for message in messages:
+                await call.writer.write(message.SerializeToString())
 
 
 def service_methods(service: str, servicer: object) -> Iterator[ServiceMethod]:

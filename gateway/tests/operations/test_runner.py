@@ -179,3 +179,18 @@ async def test_an_operation_goes_on_once_the_store_has_room_again() -> None:
         await clock.advance(3)
         assert (await store.get(row.intent.id)).done
     assert [step.attempt for step in adapter.steps] == [1, 1]
+
+
+async def test_an_end_is_announced_with_when_its_last_step_was_sent() -> None:
+    """What came of that step was read after it was sent."""
+    clock = FakeClock()
+    store, adapter = MemoryStore(clock), Adapter(waits(b"1", retry_s=5))
+    heard: list[tuple[str, float]] = []
+    row = await store.accept(intent())
+    async with running(store, adapter, clock) as runner:
+        runner.subscribe(lambda operation, sent_time: heard.append((operation.name, sent_time)))
+        done = await ended(store, clock, row.intent.id)
+        await clock.settle()
+    assert heard == [(row.name, done.end_time)]
+    assert done.end_time is not None
+    assert done.end_time >= row.create_time + 5

@@ -52,3 +52,10 @@ async def test_metadata_near_ours_is_warned_of_and_changes_nothing() -> None:
     asked = await with_context(("x_platform", "p"), ("x-cloudspan-a", "a"), ("x-forwarded-for", "192.0.2.1"))
     assert (asked.tags, asked.carried) == ({}, (("x-cloudspan-a", "a"),))
     assert asked.warnings == (("x-cloudspan-warning", "unknown metadata x_platform; did you mean x-platform?"),)
+
+
+@pytest.mark.parametrize(("value", "taken"), [("true", True), ("false", False), ("", False), ("TRUE ", False)])
+async def test_an_older_state_is_taken_by_one_word_alone(value: str, taken: bool) -> None:
+    """And the word is the gateway's: it does not go on to adapters."""
+    asked = await with_context(("x-stale-ok", value))
+    assert (asked.stale_ok, asked.carried, asked.warnings) == (taken, (), ())

@@ -11,7 +11,7 @@ SLIPS = {
     "x-requst-id": "x-request-id", "x-req-id": "x-request-id", "x-request": "x-request-id",
     "x-pol": "x-pool", "x-pools": "x-pool", "x-plattform": "x-platform", "x_platform": "x-platform",
     "x-clusters": "x-cluster", "x-cluser": "x-cluster", "x-cluster-id": "x-cluster", "x-tenant-id": "x-tenant",
-    "x-tennant": "x-tenant", "x-waits": "x-wait", "x_wait": "x-wait",
+    "x-tennant": "x-tenant", "x-waits": "x-wait", "x_wait": "x-wait", "x-stale": "x-stale-ok",
     "x-cloudspn-trial": "x-cloudspan-trial", "x_cloudspan_trial": "x-cloudspan-trial",
     "x-cloudspan_trial": "x-cloudspan-trial",
 }  # fmt: skip

@@ -6,7 +6,7 @@ makes the same resource twice: BY_KEY.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 from google.protobuf.message import Message
@@ -67,6 +67,15 @@ class MemorySource(Source[New[Any]]):
         # A page token must not hold the id of what its caller does not see.
         row: Any = kind.row
         keep = projects.bound(row.DESCRIPTOR, call.project).sees if call.project else None
+        if query.since is None or not kind.changes_since:
+            return self._page(call, kind, query, keep)
+        changed, gone = store_of(call).changed(self._of(kind), query.since)
+        page = self._page(call, kind, query, lambda row: changed(row) and (keep is None or keep(row)))
+        return replace(page, changes_only=True, gone=[] if query.cursor else gone)
+
+    def _page(
+        self, call: Call, kind: Kind[R, M, Never], query: Query, keep: Callable[[Any], bool] | None
+    ) -> RowPage[R]:
         ids, rows, more = store_of(call).page(self._of(kind), query.cursor, query.limit, keep)
         return RowPage(Rows(rows), more, position=lambda index: ids[index])
 
@@ -123,6 +132,7 @@ class MemorySource(Source[New[Any]]):
                 store.delete(collection, native_id)
             elif row.state != self._deleting:
                 row.state = self._deleting
+                store.touch(row)
                 store.later(row, lambda: store.delete(collection, native_id))
 
         async def gone() -> bool | None:
@@ -164,7 +174,9 @@ class MemoryDriver(KindDriver[M, M]):
         collection = self.kind.collection
 
         async def do() -> None:
-            change(self._store.get(collection, op.call.id))
+            row = self._store.get(collection, op.call.id)
+            change(row)
+            self._store.touch(row)
 
         op.set_resource(self._store.name(collection, op.call.id))
         self._store.get(collection, op.call.id)  # before the first step, so that a check alone misses it too

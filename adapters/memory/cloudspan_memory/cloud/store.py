@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf.message import Message
 
 from cloudspan_common.errors import NotFound
+from cloudspan_common.names import parse_resource
 from cloudspan_kit import operation_prefix
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Message)
 
+_GONE_KEPT_S = 24 * 3600.0
+"""So long what is deleted is told to whoever asks for changes."""
 PROJECT = "main"
 """The id of the project that everything is created in."""
 
@@ -32,6 +35,9 @@ class _Collection:
     rows: dict[str, Any] = field(default_factory=dict)
     markers: dict[str, str] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)  # sorted, so that a page goes on after any id, a deleted one too
+    updated: dict[str, float] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+    """When what is deleted was, the oldest first."""
 
 
 class Store:
@@ -71,7 +77,21 @@ class Store:
             resource.project = self.name("projects", PROJECT)  # type: ignore[attr-defined]
         rows.rows[resource_id] = resource
         rows.markers[resource_id] = marker
+        rows.gone.pop(resource_id, None)
+        rows.updated[resource_id] = self._clock.now()
         return resource
+
+    def touch(self, resource: Any) -> None:
+        """Note that a resource has changed just now; whoever changes one in place calls this."""
+        *_, collection, _ = resource.name.split("/")
+        self._collections[collection].updated[parse_resource(resource.name, collection)[1]] = self._clock.now()
+
+    def changed(self, collection: str, since: float) -> tuple[Callable[[Any], bool], list[str]]:
+        """Return which resources have changed since then, and the ids of those that were deleted since."""
+        self._catch_up()
+        rows = self._collections.get(collection, _Collection())
+        names = {self.name(collection, row_id) for row_id, moment in rows.updated.items() if moment >= since}
+        return lambda row: row.name in names, [row_id for row_id, moment in rows.gone.items() if moment >= since]
 
     def marker_of(self, collection: str, resource_id: str) -> str:
         """Return the marker of the create that made it; empty for what was there at the start, or is not there."""
@@ -94,7 +114,7 @@ class Store:
         """Return the resource as it is now, or None."""
         row = self._collections.get(collection, _Collection()).rows.get(resource_id)
         if row is not None and row.name in self._due and self._due[row.name][0] <= self._clock.monotonic():
-            self._due.pop(row.name)[1]()
+            self._apply(row.name)
             row = self._collections[collection].rows.get(resource_id)
         return row
 
@@ -102,7 +122,14 @@ class Store:
         """Apply every change that is due: a page must not shrink while it is made."""
         now = self._clock.monotonic()
         for name in [name for name, (at, _) in self._due.items() if at <= now]:
-            self._due.pop(name)[1]()
+            self._apply(name)
+
+    def _apply(self, name: str) -> None:
+        *_, collection, _ = name.split("/")
+        resource_id = parse_resource(name, collection)[1]
+        self._due.pop(name)[1]()
+        if resource_id in self._collections[collection].rows:  # else it was its deletion
+            self._collections[collection].updated[resource_id] = self._clock.now()
 
     def get(self, collection: str, resource_id: str) -> Any:
         """Return the resource as it is now.
@@ -148,9 +175,16 @@ class Store:
         if collection in self._before_delete:
             self._before_delete[collection](row)
         rows = self._collections[collection]
-        del rows.rows[resource_id], rows.markers[resource_id]
+        del rows.rows[resource_id], rows.markers[resource_id], rows.updated[resource_id]
+        self._bury(rows, resource_id)
         rows.ids.remove(resource_id)
         self._due.pop(row.name, None)
+
+    def _bury(self, rows: _Collection, resource_id: str) -> None:
+        now = self._clock.now()
+        while rows.gone and next(iter(rows.gone.values())) < now - _GONE_KEPT_S:
+            del rows.gone[next(iter(rows.gone))]
+        rows.gone[resource_id] = now
 
     def before_delete(self, collection: str, check: Callable[[Any], None]) -> None:
         """Call `check` with each resource that is to be deleted: it lets go of others, or refuses."""

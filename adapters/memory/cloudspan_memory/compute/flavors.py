@@ -9,7 +9,7 @@ from cloudspan_memory.cloud.source import MemoryDriver, MemorySource
 
 Flavor = flavor_pb2.Flavor
 
-FLAVORS = Kind(collection="flavors", message=Flavor, row=Flavor, source=MemorySource())
+FLAVORS = Kind(collection="flavors", message=Flavor, row=Flavor, source=MemorySource(), changes_since="update_time")
 
 
 class Flavors(MemoryDriver[Flavor], FlavorDriver):

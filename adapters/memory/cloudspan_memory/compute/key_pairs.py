@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 KeyPair = key_pair_pb2.KeyPair
 
-KEY_PAIRS = Kind(collection="keyPairs", message=KeyPair, row=KeyPair, source=MemorySource(), safety=BY_KEY)
+KEY_PAIRS = Kind(
+    collection="keyPairs",
+    message=KeyPair,
+    row=KeyPair,
+    source=MemorySource(),
+    changes_since="update_time",
+    safety=BY_KEY,
+)
 
 
 class KeyPairs(MemoryDriver[KeyPair], KeyPairDriver):

@@ -60,7 +60,7 @@ async def new_server(op: Operation, store: Store, request: server_pb2.CreateServ
         for port, interface in zip(ports, request.network_interfaces, strict=True):
             plug_in(store, built, interface, port)
         for volume, wanted in zip(volumes, request.new_volumes, strict=True):
-            plug_volume(built, store.get("volumes", volume), delete_with_server=wanted.delete_with_server)
+            plug_volume(store, built, volume, delete_with_server=wanted.delete_with_server)
         return built
 
     outcome = State.STATE_ERROR if options.fail else State.STATE_RUNNING

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan_common.names import parse_resource
 
 if TYPE_CHECKING:
-    from cloudspan.v1 import server_pb2, volume_pb2
+    from cloudspan.v1 import server_pb2
     from cloudspan_memory.cloud.store import Store
 
     Wanted = server_pb2.CreateServerRequest.NetworkInterface
@@ -23,18 +23,21 @@ def plug_in(store: Store, server: server_pb2.Server, wanted: Wanted, port_id: st
         return
     port = store.get("ports", port_id)
     port.server, port.device, port.device_id, port.device_owner = server.name, server.name, server.name, "server"
+    store.touch(port)
     server.network_interfaces.add(network=port.network, port=port.name, index=index)
 
 
 def plug_volume(
-    server: server_pb2.Server, volume: volume_pb2.Volume, device: str = "", *, delete_with_server: bool = False
+    store: Store, server: server_pb2.Server, volume_id: str, device: str = "", *, delete_with_server: bool = False
 ) -> None:
     """Attach a volume to a server."""
+    volume = store.get("volumes", volume_id)
     number = len(server.volume_attachments) + 1
     device = device or f"/dev/vd{chr(ord('b') + len(server.volume_attachments))}"
     server.volume_attachments.add(volume=volume.name, device=device, delete_with_server=delete_with_server, boot=False)
     volume.attachments.add(server=server.name, device=device, id=f"{volume.name.rpartition('/')[2]}-{number}")
     volume.state = volume.STATE_IN_USE
+    store.touch(volume)
 
 
 def unplug_volume(store: Store, server: server_pb2.Server, volume_name: str) -> None:
@@ -48,6 +51,7 @@ def unplug_volume(store: Store, server: server_pb2.Server, volume_name: str) -> 
     if volume is not None:
         del volume.attachments[:]
         volume.state = volume.STATE_AVAILABLE
+        store.touch(volume)
 
 
 def unplug_all(store: Store, server: server_pb2.Server) -> None:
@@ -58,6 +62,7 @@ def unplug_all(store: Store, server: server_pb2.Server) -> None:
         if port.server == server.name:
             for field in ("server", "device", "device_id", "device_owner"):
                 port.ClearField(field)
+            store.touch(port)
 
 
 def parts_of(store: Store, server_id: str) -> list[tuple[str, str]]:

@@ -42,6 +42,7 @@ SERVERS = Kind(
     message=Server,
     row=Server,
     source=MemorySource(deleting=State.STATE_DELETING),
+    changes_since="update_time",
     settled=lambda row: row.state not in _MOVING,
     safety=BY_KEY,
     marker=StoredMarkers(),
@@ -129,7 +130,7 @@ class Servers(MemoryDriver[Server], ServerDriver):
                 raise PreconditionFailed(
                     f"{volume.name} is attached to {volume.attachments[0].server}; detach it first"
                 )
-            plug_volume(server, volume, request.device)
+            plug_volume(self._store, server, volume_id, request.device)
 
         op.set_resource(request.name)
         for collection, resource_id in (("servers", op.call.id), ("volumes", volume_id)):

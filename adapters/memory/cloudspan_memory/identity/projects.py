@@ -9,7 +9,7 @@ from cloudspan_memory.cloud.source import MemoryDriver, MemorySource
 
 Project = project_pb2.Project
 
-PROJECTS = Kind(collection="projects", message=Project, row=Project, source=MemorySource())
+PROJECTS = Kind(collection="projects", message=Project, row=Project, source=MemorySource(), changes_since="update_time")
 
 
 class Projects(MemoryDriver[Project], ProjectDriver):

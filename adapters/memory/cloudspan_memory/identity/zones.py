@@ -9,7 +9,7 @@ from cloudspan_memory.cloud.source import MemoryDriver, MemorySource
 
 Zone = zone_pb2.Zone
 
-ZONES = Kind(collection="zones", message=Zone, row=Zone, source=MemorySource())
+ZONES = Kind(collection="zones", message=Zone, row=Zone, source=MemorySource(), changes_since="update_time")
 
 
 class Zones(MemoryDriver[Zone], ZoneDriver):

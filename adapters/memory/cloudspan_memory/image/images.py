@@ -9,7 +9,7 @@ from cloudspan_memory.cloud.source import MemoryDriver, MemorySource
 
 Image = image_pb2.Image
 
-IMAGES = Kind(collection="images", message=Image, row=Image, source=MemorySource())
+IMAGES = Kind(collection="images", message=Image, row=Image, source=MemorySource(), changes_since="update_time")
 
 
 class Images(MemoryDriver[Image], ImageDriver):

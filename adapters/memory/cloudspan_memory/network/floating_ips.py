@@ -26,6 +26,7 @@ FLOATING_IPS = Kind(
     message=FloatingIp,
     row=FloatingIp,
     source=MemorySource(),
+    changes_since="update_time",
     safety=BY_KEY,
     marker=StoredMarkers(),
 )

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 Network = network_pb2.Network
 
 NETWORKS = Kind(
-    collection="networks", message=Network, row=Network, source=MemorySource(), safety=BY_KEY, marker=StoredMarkers()
+    collection="networks",
+    message=Network,
+    row=Network,
+    source=MemorySource(),
+    changes_since="update_time",
+    safety=BY_KEY,
+    marker=StoredMarkers(),
 )
 
 

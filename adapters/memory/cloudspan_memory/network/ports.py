@@ -22,7 +22,15 @@ ROUTER = "router"
 """The `device_owner` of a router's ports."""
 _MAC_PREFIX = "fa:16:3e"
 
-PORTS = Kind(collection="ports", message=Port, row=Port, source=MemorySource(), safety=BY_KEY, marker=StoredMarkers())
+PORTS = Kind(
+    collection="ports",
+    message=Port,
+    row=Port,
+    source=MemorySource(),
+    changes_since="update_time",
+    safety=BY_KEY,
+    marker=StoredMarkers(),
+)
 
 
 class Ports(MemoryDriver[Port], PortDriver):

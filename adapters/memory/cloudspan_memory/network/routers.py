@@ -11,7 +11,13 @@ from cloudspan_memory.cloud.store import copied
 Router = router_pb2.Router
 
 ROUTERS = Kind(
-    collection="routers", message=Router, row=Router, source=MemorySource(), safety=BY_KEY, marker=StoredMarkers()
+    collection="routers",
+    message=Router,
+    row=Router,
+    source=MemorySource(),
+    changes_since="update_time",
+    safety=BY_KEY,
+    marker=StoredMarkers(),
 )
 
 

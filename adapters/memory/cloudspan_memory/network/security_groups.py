@@ -30,7 +30,13 @@ Group = security_group_pb2.SecurityGroup
 Rule = Group.Rule
 
 SECURITY_GROUPS = Kind(
-    collection="securityGroups", message=Group, row=Group, source=MemorySource(), safety=BY_KEY, marker=StoredMarkers()
+    collection="securityGroups",
+    message=Group,
+    row=Group,
+    source=MemorySource(),
+    changes_since="update_time",
+    safety=BY_KEY,
+    marker=StoredMarkers(),
 )
 
 

@@ -25,7 +25,13 @@ _VERSIONS = {4: common_pb2.IP_VERSION_IPV4, 6: common_pb2.IP_VERSION_IPV6}
 _NOT_HOSTS = 2  # the network's own address and the broadcast
 
 SUBNETS = Kind(
-    collection="subnets", message=Subnet, row=Subnet, source=MemorySource(), safety=BY_KEY, marker=StoredMarkers()
+    collection="subnets",
+    message=Subnet,
+    row=Subnet,
+    source=MemorySource(),
+    changes_since="update_time",
+    safety=BY_KEY,
+    marker=StoredMarkers(),
 )
 
 

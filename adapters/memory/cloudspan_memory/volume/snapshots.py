@@ -9,7 +9,9 @@ from cloudspan_memory.cloud.source import MemoryDriver, MemorySource
 
 Snapshot = snapshot_pb2.Snapshot
 
-SNAPSHOTS = Kind(collection="snapshots", message=Snapshot, row=Snapshot, source=MemorySource())
+SNAPSHOTS = Kind(
+    collection="snapshots", message=Snapshot, row=Snapshot, source=MemorySource(), changes_since="update_time"
+)
 
 
 class Snapshots(MemoryDriver[Snapshot], SnapshotDriver):

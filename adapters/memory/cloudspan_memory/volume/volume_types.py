@@ -9,7 +9,9 @@ from cloudspan_memory.cloud.source import MemoryDriver, MemorySource
 
 VolumeType = volume_type_pb2.VolumeType
 
-VOLUME_TYPES = Kind(collection="volumeTypes", message=VolumeType, row=VolumeType, source=MemorySource())
+VOLUME_TYPES = Kind(
+    collection="volumeTypes", message=VolumeType, row=VolumeType, source=MemorySource(), changes_since="update_time"
+)
 
 
 class VolumeTypes(MemoryDriver[VolumeType], VolumeTypeDriver):

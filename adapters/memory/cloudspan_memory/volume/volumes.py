@@ -21,6 +21,7 @@ VOLUMES = Kind(
     message=Volume,
     row=Volume,
     source=MemorySource(),
+    changes_since="update_time",
     settled=lambda row: row.state not in (Volume.STATE_CREATING, Volume.STATE_DELETING),
     safety=BY_KEY,
     marker=StoredMarkers(),

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from cloudspan_common.errors import NotFound, PreconditionFailed, RateLimited
 from cloudspan_kit import Made, Marked, MarkedRows, Query, RowPage, Rows
+from cloudspan_openstack.cloud.catalogue import Microversion
 from cloudspan_openstack.cloud.rows import Collection
 from cloudspan_openstack.cloud.source import (
     AnyKind,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
 
+_COMPARES_TIMES = Microversion(3, 60)
 MARKER_KEY = "cloudspan-marker"
 """Metadata key that a create's marker travels under; no label."""
 
@@ -77,6 +79,7 @@ class Cinder(CreatesByMarker[CinderBody]):
     """One of Cinder's collections, newest first as Cinder itself lists."""
 
     descending = True
+    compared = "gte:"
 
     def __init__(self, path: str, one: str, *, detail: str = "") -> None:
         super().__init__("volume", path, one, detail=detail)
@@ -96,6 +99,12 @@ class Cinder(CreatesByMarker[CinderBody]):
             return (Scope(),)
         wanted = wanted_project(call, query)
         return (Scope((("all_tenants", "1"), *((("project_id", wanted),) if wanted else ()))),)
+
+    async def changed(self, call: Call, kind: AnyKind[R, M], query: Query) -> Params:
+        """Below 3.60 Cinder does not compare times: it ignores the filter, or takes it for the name of an attribute."""
+        asked = await super().changed(call, kind, query)
+        compares = asked and await session_of(call).microversion(call, self.service) >= _COMPARES_TIMES
+        return asked if compares else ()
 
     async def own_scope(self, call: Call) -> Params:
         """Return the parameters for the caller's project; without any Cinder shows the credentials' own."""

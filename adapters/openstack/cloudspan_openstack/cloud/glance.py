@@ -35,6 +35,7 @@ class Glance(OpenStackSource[Never]):
     """One of Glance's collections, newest first; each row gets its pairs in `pairs`."""
 
     descending = True
+    compared = "gte:"
 
     def __init__(self, path: str, one: str) -> None:
         super().__init__("image", path, one)

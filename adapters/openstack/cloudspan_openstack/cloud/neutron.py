@@ -31,7 +31,8 @@ from cloudspan_openstack.cloud.values import is_mark, unix_time
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloudspan_kit import Call, Operation
+    from cloudspan_kit import Call, Operation, RowPage
+    from cloudspan_openstack.cloud.session import Session
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -87,6 +88,17 @@ def state_of(status: str | None, admin_state_up: bool = True) -> Any:
     if not admin_state_up and status in ("ACTIVE", "DOWN"):
         return _N.STATE_DOWN
     return _STATES.get(status or "", _N.STATE_UNKNOWN)
+
+
+class _Changes:
+    """What is known of how a cluster's Neutron takes `changed_since`.
+
+    Where it validates filters, as it does by default since Rocky, it refuses this one, which its own extension
+    `standard-attr-timestamp` has (seen in Zed). Older ones apply it.
+    """
+
+    def __init__(self, _session: Session) -> None:
+        self.are_refused = False
 
 
 class _InTags(Marker):
@@ -160,6 +172,18 @@ class Neutron(OpenStackSource[NeutronBody]):
         if self._external:
             found.append(Scope((("router:external", "True"),), lambda row: is_others(row) and not _is_shared(row)))
         return found
+
+    async def changed(self, call: Call, kind: AnyKind[R, M], query: Query) -> Params:
+        return () if session_of(call).own(_Changes).are_refused else await super().changed(call, kind, query)
+
+    async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
+        try:
+            return await super().page(call, kind, query)
+        except InvalidRequest as error:
+            if query.since is None or kind.changes_since not in error.message:
+                raise
+        session_of(call).own(_Changes).are_refused = True
+        return await super().page(call, kind, query)
 
     async def create(self, op: Operation, kind: AnyKind[R, M], body: NeutronBody, step: str, *, part: bool) -> Made[R]:
         """Make one, then set its tags and description; as a part of something larger all of it is named by the step."""

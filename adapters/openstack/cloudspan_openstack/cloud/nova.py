@@ -76,7 +76,8 @@ class Nova(OpenStackSource[B_contra]):
     async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
         limit, cursor = min(max(query.limit, 1), MAX_LIMIT), query.cursor
         order = self.sorted([(kind.sort[field], descending) for field, descending in query.order_by])
-        params = (*await self.own_scope(call), *await self.conditions(call, kind, query), *order)
+        changed = await self.changed(call, kind, query)
+        params = (*await self.own_scope(call), *await self.conditions(call, kind, query), *changed, *order)
         try:
             answer = await self.fetch(call, kind, params, limit, cursor)
         except NotFound as error:
@@ -88,7 +89,8 @@ class Nova(OpenStackSource[B_contra]):
         if cursor and last_id == cursor:
             raise self.loop(call)
         more = await self.goes_on(call, kind, params, answer, limit)
-        return RowPage(answer.rows, more, lambda index: self.id_of(rows[index]), end=last_id if more else "")
+        page = RowPage(answer.rows, more, lambda index: self.id_of(rows[index]), end=last_id if more else "")
+        return replace(page.split(_is_deleted, self.id_of), changes_only=True) if changed else page
 
     async def fetch(
         self, call: Call, kind: AnyKind[R, M], params: Sequence[tuple[str, str]], limit: int, marker: str
@@ -279,6 +281,11 @@ class NovaServers(CreatesByMarker[ServerBody], Nova[ServerBody]):
         if row is not None:
             # As after any "slow down", an undo is asked again.
             raise RateLimited(f"server {native_id} is being deleted", reason="STILL_BUSY", retry_after_s=1.0)
+
+
+def _is_deleted(row: Any) -> bool:
+    """Whether a row is of a server that is gone: lists of what has changed hold them too, for members as well."""
+    return row.status in ("DELETED", "SOFT_DELETED")
 
 
 def _markers(row: Any) -> set[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
+from cloudspan_common.errors import InvalidRequest
 from cloudspan_kit import RowPage, Rows, read_rows
 
 if TYPE_CHECKING:
@@ -62,6 +63,31 @@ class Answered(Generic[R]):
     """Whether the service left rows out, without another page (Keystone)."""
     has_links: bool = False
     """Whether there are links beside the rows at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in a listing: after the row `place` of one scope; at its start when the id is empty."""
+
+    scope: int = 0
+    place: tuple[str, str] = ("", "")
+
+    @property
+    def marker(self) -> str:
+        return self.place[1]
+
+    def __str__(self) -> str:
+        return f"{self.scope}|{self.place[0]}|{self.place[1]}"
+
+    @classmethod
+    def parse(cls, cursor: str, scopes: int) -> Position:
+        if not cursor:
+            return cls()
+        scope, _, rest = cursor.partition("|")
+        first, bar, second = rest.rpartition("|")
+        if not scope.isdigit() or int(scope) >= scopes or not bar:
+            raise InvalidRequest("the page token's position is not one of this listing; start the listing again")
+        return cls(int(scope), (first, second))
 
 
 def page_by_id(found: Rows[R], id_of: Callable[[R], str], query: Query, partial: str = "") -> RowPage[R]:

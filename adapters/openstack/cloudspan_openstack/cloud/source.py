@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 from google.protobuf.message import Message
 
 from cloudspan_common.errors import Busy, Defect, GaveUp, InvalidRequest, NotFound, PlatformFault, PreconditionFailed
 from cloudspan_kit import Kind, Made, Query, RowPage, Rows, Source, Unreadable, push, read_row, watch_of
-from cloudspan_openstack.cloud.rows import Collection
+from cloudspan_openstack.cloud.rows import Collection, Position
 from cloudspan_openstack.cloud.session import Session
+from cloudspan_openstack.cloud.values import zulu
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -67,6 +68,8 @@ class OpenStackSource(Source[B_contra]):
     descending = False
     """Whether the default order falls."""
     identify = "id"
+    compared = ""
+    """What stands before the time in a filter for what has changed since then."""
 
     def __init__(self, service: str, path: str, one: str, *, detail: str = "", within: str = "") -> None:
         self.service, self.path, self.one_key = service, path, one
@@ -91,6 +94,12 @@ class OpenStackSource(Source[B_contra]):
         """Return the parts of the listing, one after the other."""
         return (Scope(),)
 
+    async def changed(self, call: Call, kind: AnyKind[R, M], query: Query) -> Params:
+        """Return the parameters that ask for what has changed since `query.since`; none where that can't be asked."""
+        if query.since is None or not kind.changes_since:
+            return ()
+        return ((kind.changes_since, f"{self.compared}{zulu(query.since)}"),)
+
     async def own_scope(self, call: Call) -> Params:
         """Return the parameters for what is of the cluster's own project, or of the caller's where it has one."""
         return ()
@@ -107,7 +116,9 @@ class OpenStackSource(Source[B_contra]):
     async def page(self, call: Call, kind: AnyKind[R, M], query: Query) -> RowPage[R]:
         scopes = await self.scopes(call, kind, query)
         pushed = tuple(c for c in push.pushed(query, call.cluster, kind.push) if not isinstance(c, str))
-        return await _Walk(self, call, kind, query, pushed, scopes).page()
+        changed = await self.changed(call, kind, query)
+        page = await _Walk(self, call, kind, query, (*pushed, *changed), scopes).page()
+        return replace(page, changes_only=True) if changed else page
 
     async def sweep(self, call: Call, kind: AnyKind[R, M]) -> AsyncIterator[Sequence[R]]:
         async for rows in self.all(call, kind, await self.own_scope(call)):
@@ -234,31 +245,6 @@ class OpenStackSource(Source[B_contra]):
 
 
 @dataclass(frozen=True, slots=True)
-class _At:
-    """A position in a listing: after the row `place` of one scope; at its start when the id is empty."""
-
-    scope: int = 0
-    place: tuple[str, str] = ("", "")
-
-    @property
-    def marker(self) -> str:
-        return self.place[1]
-
-    def __str__(self) -> str:
-        return f"{self.scope}|{self.place[0]}|{self.place[1]}"
-
-    @classmethod
-    def parse(cls, cursor: str, scopes: int) -> _At:
-        if not cursor:
-            return cls()
-        scope, _, rest = cursor.partition("|")
-        first, bar, second = rest.rpartition("|")
-        if not scope.isdigit() or int(scope) >= scopes or not bar:
-            raise InvalidRequest("the page token's position is not one of this listing; start the listing again")
-        return cls(int(scope), (first, second))
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch(Generic[R]):
     """Rows of one scope, in order, whether the scope goes on, and the place of the last one that the service sent."""
 
@@ -293,7 +279,7 @@ class _Walk(Generic[R, M]):
         self._unread: list[str] = []
 
     async def page(self) -> RowPage[R]:
-        at = _At.parse(self._query.cursor, len(self._scopes))
+        at = Position.parse(self._query.cursor, len(self._scopes))
         while True:
             whole = await self._read(at)
             batch = whole.kept(self._scopes[at.scope].keep)
@@ -303,25 +289,25 @@ class _Walk(Generic[R, M]):
             self._unread += batch.rows.unread
             at = self._behind(at, whole)
 
-    def _behind(self, at: _At, batch: _Batch[R]) -> _At:
+    def _behind(self, at: Position, batch: _Batch[R]) -> Position:
         """Where to go on after a batch of which nothing is shown."""
         if not batch.more:
-            return _At(at.scope + 1)
+            return Position(at.scope + 1)
         if batch.last == at.place:
             raise self._source.loop(self._call)
-        return _At(at.scope, batch.last)
+        return Position(at.scope, batch.last)
 
-    def _page(self, at: _At, batch: _Batch[R], more: bool) -> RowPage[R]:
+    def _page(self, at: Position, batch: _Batch[R], more: bool) -> RowPage[R]:
         rows, place = batch.rows.rows, self._source.place
-        behind = str(_At(at.scope, batch.last) if batch.more else _At(at.scope + 1)) if more else ""
+        behind = str(Position(at.scope, batch.last) if batch.more else Position(at.scope + 1)) if more else ""
 
         def position(index: int) -> str:
-            return behind if index == len(rows) - 1 and behind else str(_At(at.scope, place(rows[index])))
+            return behind if index == len(rows) - 1 and behind else str(Position(at.scope, place(rows[index])))
 
         found = Rows(rows, batch.rows.documents, [*self._unread, *batch.rows.unread])
         return RowPage(found, more, position, end=behind)
 
-    async def _read(self, at: _At) -> _Batch[R]:
+    async def _read(self, at: Position) -> _Batch[R]:
         limit = min(max(self._query.limit, 1), MAX_LIMIT)
         try:
             return await self._fetch(at.scope, at.marker, limit, at.place)
@@ -336,7 +322,7 @@ class _Walk(Generic[R, M]):
                 raise Busy(text, reason="LISTING_CHANGED") from error
             return await self._walk_again(at)
 
-    async def _walk_again(self, at: _At) -> _Batch[R]:
+    async def _walk_again(self, at: Position) -> _Batch[R]:
         """Read from the scope's start to the first rows behind `at`; each page costs a call, none is shown twice."""
         source = self._source
 

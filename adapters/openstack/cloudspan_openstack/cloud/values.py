@@ -53,6 +53,11 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
+def zulu(moment: float) -> str:
+    """Return Unix seconds as OpenStack's services read a time in a query: `2026-11-22T03:19:50Z`."""
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def is_mark(tag: str) -> bool:
     """Whether a Neutron tag is a mark of ours rather than somebody's label."""
     return tag == WITH_SERVER or is_marker(tag)

@@ -106,6 +106,7 @@ SERVERS = Kind(
     sort={"display_name": "display_name", "create_time": "created_at", "update_time": "updated_at"},
     # Not pushed: metadata (a member gets all servers, an administrator a 400), and zone (Nova compares what was asked
     # for at creation, not where the server is).
+    changes_since="changes-since",
     push={
         "display_name": _named,
         "state": push.words(_statuses()),

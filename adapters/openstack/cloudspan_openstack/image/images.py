@@ -117,6 +117,7 @@ IMAGES = Kind(
         "disk_format": "disk_format",
         "container_format": "container_format",
     },
+    changes_since="updated_at",
     push={
         "display_name": push.text("name"),
         "native_state": push.text("status"),

@@ -52,6 +52,7 @@ FLOATING_IPS = Kind(
     row=FloatingIpRow,
     source=ADDRESSES,
     sort={"ip_address": "floating_ip_address", "native_state": "status"},
+    changes_since="changed_since",
     push={
         "name": push.ref("id", "floatingIps"),
         "ip_address": push.text("floating_ip_address"),

@@ -62,6 +62,7 @@ NETWORKS = Kind(
     source=Neutron("/networks", "network", shared=True, external=True),
     # Neutron sorts by few attributes: created_at and description are refused with 400.
     sort={"display_name": "name", "native_state": "status", "mtu": "mtu"},
+    changes_since="changed_since",
     push={
         "name": push.ref("id", "networks"),
         "display_name": push.text("name"),

@@ -72,6 +72,7 @@ PORTS = Kind(
     source=PORT_SOURCE,
     # Neutron sorts by few attributes: created_at and description are refused with 400.
     sort={"display_name": "name", "native_state": "status", "mac_address": "mac_address"},
+    changes_since="changed_since",
     push={
         "name": push.ref("id", "ports"),
         "display_name": push.text("name"),

@@ -87,6 +87,7 @@ ROUTERS = Kind(
     # Neutron sorts by few attributes: created_at and description are refused with 400.
     sort={"display_name": "name", "native_state": "status"},
     # Routers answer 400 to a filter by status, unlike all the others.
+    changes_since="changed_since",
     push={"name": push.ref("id", "routers"), "display_name": push.text("name")},
     # They are made as parts of networks only.
     safety=BY_MARKER,

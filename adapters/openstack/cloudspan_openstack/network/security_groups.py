@@ -99,6 +99,7 @@ SECURITY_GROUPS = Kind(
     row=SecurityGroupRow,
     source=_GROUPS,
     sort={"display_name": "name"},
+    changes_since="changed_since",
     push={"name": push.ref("id", "securityGroups"), "display_name": push.text("name")},
     safety=BY_MARKER,
     marker=in_tags(),

@@ -63,6 +63,7 @@ SUBNETS = Kind(
     source=Neutron("/subnets", "subnet", shared=True),
     # Neutron sorts by few attributes: created_at and description are refused with 400.
     sort={"display_name": "name", "cidr": "cidr", "network": "network_id"},
+    changes_since="changed_since",
     push={
         "name": push.ref("id", "subnets"),
         "display_name": push.text("name"),

@@ -113,6 +113,7 @@ VOLUMES = Kind(
         "size_bytes": "size",
         "native_state": "status",
     },
+    changes_since="updated_at",
     push={
         "display_name": push.text("name"),
         "native_state": push.text("status"),

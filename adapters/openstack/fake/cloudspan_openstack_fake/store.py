@@ -6,6 +6,7 @@ Services read and write the tables; `seed` fills them. Two clouds with the same 
 from __future__ import annotations
 
 import bisect
+import operator
 import random
 import uuid
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from cloudspan_openstack_fake.rows import AppCredential, Flavor, Project, Server, User
 
 Row = TypeVar("Row")
+
+_COMPARED = {
+    "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le, "eq": operator.eq, "neq": operator.ne,
+}  # fmt: skip
 
 NOVA_QUOTA = {
     "instances": 10, "cores": 20, "ram": 51200, "key_pairs": 100, "metadata_items": 128, "server_groups": 10,
@@ -128,6 +133,8 @@ class Store:
         self.zones = ["nova"]
         self.quotas: dict[tuple[str, str], dict[str, int]] = {}
         self.max_limit = 1000
+        self.validates_filters = True
+        """Whether Neutron refuses filters that it does not know, and `changed_since` among them, which it knows."""
 
     def __repr__(self) -> str:
         counts = f"{len(self.servers)} servers, {len(self.volumes)} volumes, {len(self.ports)} ports"
@@ -193,3 +200,16 @@ def parse_time(text: str) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def in_time(found: str, wanted: str) -> bool:
+    """Whether a time meets a filter of Cinder's or Glance's: `gte:2026-11-22T03:19:50Z`.
+
+    Raises:
+        ValueError: With the operator, where that or the time is none.
+    """
+    word, _, text = wanted.partition(":")
+    moment, there = parse_time(text), parse_time(found)
+    if word not in _COMPARED or moment is None:
+        raise ValueError(word)
+    return there is not None and bool(_COMPARED[word](there, moment))

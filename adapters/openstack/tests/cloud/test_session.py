@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,10 @@ from cloudspan_common.errors import (
     RateLimited,
     Unreachable,
 )
+from cloudspan_common.limits import LimitSettings
+from cloudspan_common.listing.filter_ast import EVERYTHING
 from cloudspan_common.telemetry import collecting
+from cloudspan_kit import Query
 
 
 async def test_a_hundred_callers_without_a_token_make_one_login(bench):
@@ -229,3 +233,22 @@ async def test_each_call_is_recorded_once_with_what_it_took(bench):
         ("compute", "GET", "/servers/{id}", 404),
     ]
     assert calls[-1].native_request_id.startswith("req-")
+
+
+@pytest.mark.parametrize("background", [True, False])
+async def test_a_sweeps_calls_are_sent_after_those_that_somebody_waits_for(bench, background):
+    """Whoever came first; a sweep's page is of the calls that nobody waits for."""
+    await bench.session.get(bench.call(), "compute", "/flavors", dict)
+    limiter, _ = bench.session._caller._parts.guards.of(bench.cloud.base_url + "/compute/v2.1")
+    limiter._limit, limiter._settings = 1.0, LimitSettings(max_concurrency=1)
+    bench.cloud.control.clear_requests()
+    async with limiter.slot(timeout_s=None):
+        sweep = replace(bench.call(), background=background)
+        listed = asyncio.create_task(bench.function("list_flavors")(sweep, Query(EVERYTHING, 100)))
+        await bench.clock.settle()
+        reads = [asyncio.create_task(bench.session.get(bench.call(), "compute", "/flavors", dict)) for _ in range(3)]
+        await bench.clock.settle()
+        assert "4 waiting" in repr(limiter)
+    await asyncio.gather(listed, *reads)
+    sent = [seen.path.rpartition("/")[2] for seen in bench.cloud.control.requests("compute", path="/flavors")]
+    assert sent[:4] == (["flavors"] * 3 + ["detail"] if background else ["detail"] + ["flavors"] * 3)

@@ -67,6 +67,10 @@ class ServerZone:
             return local.replace(tzinfo=self._zone).timestamp()
         return _iso_moment(told, self._zone)
 
+    def condition(self, moment: float) -> str:
+        """Return unix seconds as the server reads a date in a condition: `2024-11-14 22:20:57`, in its zone."""
+        return datetime.fromtimestamp(int(moment), self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
     def timestamp(self, told: str | int | None) -> Timestamp | None:
         """Return a date as a message; None for nothing."""
         moment = self.moment(told)

@@ -7,6 +7,7 @@ deletes exactly once in `creation`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from google.protobuf.message import Message
@@ -107,11 +108,26 @@ class ZStackSource(Source[Create]):
         conditions = list(self._conditions)
         for pushed in push.pushed(query, call.cluster, kind.push):
             conditions += [pushed] if isinstance(pushed, str) else condition(*pushed)
-        if self._unless_asked and not query.show_deleted:
+        changed = await self._changed(call, kind, query)
+        if self._unless_asked and not query.show_deleted and not (changed and kind.tells_gone):
             conditions.append(self._unless_asked)
         row: Any = kind.row
-        page, _ = await rows_page(session_of(call), call, query, self.path, row, conditions, kind.sort)
-        return page
+        page, _ = await rows_page(session_of(call), call, query, self.path, row, [*conditions, *changed], kind.sort)
+        return replace(page.split(kind.gone, self.id_of), changes_only=True) if changed else page
+
+    async def _changed(self, call: Call, kind: AnyKind[R, M], query: Query) -> Sequence[str]:
+        """Return the condition for what has changed since `query.since`; none as long as the server's zone is unknown.
+
+        A time in a condition is one on the server's wall: once a year, when its clocks are put back, the hour before
+        is not asked for.
+        """
+        if query.since is None or not kind.changes_since:
+            return ()
+        await session_of(call).login(call)
+        zone = session_of(call).zone
+        if not zone.is_known:
+            return ()
+        return (f"{kind.changes_since}>={zone.condition(query.since)}",)
 
     async def sweep(self, call: Call, kind: AnyKind[R, M]) -> AsyncIterator[Sequence[R]]:
         yield await every(session_of(call), call, self.path, kind.row, self._conditions)

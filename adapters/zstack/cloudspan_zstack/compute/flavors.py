@@ -40,6 +40,7 @@ FLAVORS = Kind(
     row=OfferingRow,
     source=ZStackSource("/instance-offerings", only={"type": ("UserVm",)}),
     sort={"display_name": "name"},
+    changes_since="lastOpDate",
     push={"display_name": push.text("name")},
 )
 

@@ -46,6 +46,7 @@ KEY_PAIRS = Kind(
     row=KeyPairRow,
     source=ZStackSource(_PATH),
     sort={"display_name": "name", "create_time": "createDate"},
+    changes_since="lastOpDate",
     push={"display_name": push.text("name")},
     safety=BY_KEY,
     marker=UserTags(*_TAGGED_AS),

@@ -145,6 +145,7 @@ SERVERS = Kind(
         moving=one_of("state", sorted(PASSING))[0],
     ),
     sort={"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"},
+    changes_since="lastOpDate",
     push={
         "state": push.words(_state_conditions()),
         "display_name": push.text("name"),

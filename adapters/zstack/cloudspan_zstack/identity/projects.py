@@ -25,6 +25,7 @@ PROJECTS = Kind(
     row=AccountRow,
     source=ZStackSource("/accounts"),
     sort={"display_name": "name"},
+    changes_since="lastOpDate",
     push={"name": push.ref("uuid", "projects"), "display_name": push.text("name")},
 )
 

@@ -28,6 +28,7 @@ ZONES = Kind(
     message=zone_pb2.Zone,
     row=ZoneRow,
     source=ZStackSource("/zones"),
+    changes_since="lastOpDate",
     push={"display_name": push.text("name")},
 )
 

@@ -107,6 +107,7 @@ IMAGES = Kind(
         "virtual_size_bytes": "size",
         "disk_format": "format",
     },
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "images"),
         "display_name": push.text("name"),

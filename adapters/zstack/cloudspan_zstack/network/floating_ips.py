@@ -111,12 +111,8 @@ FLOATING_IPS = Kind(
     message=FloatingIp,
     row=EipRow,
     source=_EIPS,
-    sort={
-        "display_name": "name",
-        "create_time": "createDate",
-        "update_time": "lastOpDate",
-        "ip_address": "vipIp",
-    },
+    sort={"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate", "ip_address": "vipIp"},
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "floatingIps"),
         "display_name": push.text("name"),

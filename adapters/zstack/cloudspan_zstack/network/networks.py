@@ -125,6 +125,7 @@ NETWORKS = Kind(
     row=L3Row,
     source=_NETWORKS,
     sort={"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate", "native_state": "state"},
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "networks"),
         "display_name": push.text("name"),

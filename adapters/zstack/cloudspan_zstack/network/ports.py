@@ -70,6 +70,7 @@ PORTS = Kind(
     row=NicRow,
     source=ZStackSource("/vm-instances/nics"),
     sort={"display_name": "internalName", "mac_address": "mac", "network": "l3NetworkUuid"},
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "ports"),
         "network": push.ref("l3NetworkUuid", "networks"),

@@ -50,6 +50,7 @@ ROUTERS = Kind(
     row=RouterRow,
     source=ZStackSource(_PATH),
     sort={"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate", "native_state": "state"},
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "routers"),
         "display_name": push.text("name"),

@@ -68,6 +68,7 @@ SECURITY_GROUPS = Kind(
     row=SecurityGroupRow,
     source=_GROUPS,
     sort={"display_name": "name", "create_time": "createDate", "update_time": "lastOpDate"},
+    changes_since="lastOpDate",
     push={"name": push.ref("uuid", "securityGroups"), "display_name": push.text("name")},
     safety=BY_KEY,
     marker=UserTags(_TYPE),

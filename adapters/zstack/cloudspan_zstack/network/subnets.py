@@ -82,6 +82,7 @@ SUBNETS = Kind(
         "cidr": "networkCidr",
         "network": "l3NetworkUuid",
     },
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "subnets"),
         "display_name": push.text("name"),

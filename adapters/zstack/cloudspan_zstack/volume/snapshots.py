@@ -56,6 +56,7 @@ SNAPSHOTS = Kind(
         "stored_bytes": "size",
         "native_state": "status",
     },
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "snapshots"),
         "display_name": push.text("name"),

@@ -31,6 +31,7 @@ VOLUME_TYPES = Kind(
     row=DiskOfferingRow,
     source=ZStackSource("/disk-offerings"),
     sort={"display_name": "name", "size_bytes": "diskSize"},
+    changes_since="lastOpDate",
     push={"display_name": push.text("name")},
 )
 

@@ -152,6 +152,7 @@ VOLUMES = Kind(
         "size_bytes": "size",
         "native_state": "status",
     },
+    changes_since="lastOpDate",
     push={
         "name": push.ref("uuid", "volumes"),
         "display_name": push.text("name"),

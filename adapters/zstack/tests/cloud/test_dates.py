@@ -47,3 +47,10 @@ def test_midnight_and_noon_are_twelve():
 def test_a_date_that_is_none_is_absent(told):
     """Or that no message holds."""
     assert ServerZone(UTC).timestamp(told) is None
+
+
+def test_a_condition_has_a_time_as_it_stands_on_the_servers_wall():
+    """Without a zone, to the second."""
+    moment = datetime(2024, 11, 14, 14, 20, 57, 900_000, UTC).timestamp()
+    assert ServerZone(parse_zone("Asia/Shanghai")).condition(moment) == "2024-11-14 22:20:57"
+    assert ServerZone(parse_zone("-02:30")).condition(moment) == "2024-11-14 11:50:57"

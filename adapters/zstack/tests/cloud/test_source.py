@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloudspan.v1 import server_pb2
+from cloudspan_common.listing.filter_ast import EVERYTHING
+from cloudspan_kit import Query
 from cloudspan_kit.serve.capabilities import Abilities
 
 from .conftest import make_server, server_request
@@ -68,3 +70,53 @@ async def test_a_server_that_runs_is_in_no_transit(bench):
     """So a look that comes late costs nothing more."""
     made = await make_server(bench)
     assert await _transits(bench)["servers"](bench.call(), [made.name[-32:]]) == set()
+
+
+async def _changed(bench, method, since):
+    page = await bench.function(method)(bench.call(), Query(EVERYTHING, 100, since=since))
+    return {item.name[-32:] for item in page.items}, list(page.gone), page.changes_only
+
+
+async def test_what_has_changed_of_servers_is_asked_in_the_zone_of_the_server(bench):
+    """With those that were destroyed since, as gone; they can still be read."""
+    store = bench.cloud.store
+    renamed, destroyed, _ = bench.cloud.control.seed(servers=3)["servers"]
+    await bench.clock.advance(100)
+    since = store.now() - 10
+    assert await _changed(bench, "list_servers", since) == (set(), [], True)
+    store.touch(store.vms.present(renamed), name="renamed")
+    store.touch(store.vms.present(destroyed), state="Destroyed")
+    assert await _changed(bench, "list_servers", since) == ({renamed}, [destroyed], True)
+    asked = bench.cloud.control.requests(call="QueryVmInstance")[-1].query
+    assert f"lastOpDate>={bench.session.zone.condition(since)}" in asked
+
+
+async def test_every_kind_that_has_the_time_of_its_last_change_is_asked_for_changes(bench):
+    """Deleted volumes come as gone; of images and snapshots no deleted one comes, and only a whole listing tells."""
+    store = bench.cloud.store
+    volume, deleted = bench.cloud.control.seed(volumes=2)["volumes"]
+    await bench.clock.advance(100)
+    since = store.now() - 10
+    store.touch(store.volumes.present(volume), name="renamed")
+    store.touch(store.volumes.present(deleted), status="Deleted")
+    image = next(iter(store.images))
+    store.touch(image, status="Deleted")
+    offering = store.touch(store.instance_offerings.where(type="UserVm")[0], name="renamed")
+    assert await _changed(bench, "list_volumes", since) == ({volume}, [deleted], True)
+    assert await _changed(bench, "list_images", since) == (set(), [], True)
+    assert await _changed(bench, "list_flavors", since) == ({offering["uuid"]}, [], True)
+    for method in ("subnets", "networks", "ports", "key_pairs", "security_groups", "floating_ips", "projects", "zones"):
+        assert await _changed(bench, f"list_{method}", since) == (set(), [], True), method
+
+
+async def test_a_server_whose_zone_is_not_known_is_asked_for_everything(bench):
+    """A date would be hours off."""
+    ids = bench.cloud.control.seed(servers=2)["servers"]
+    await bench.session.login(bench.call())
+    bench.session.zone.is_known = False
+    assert await _changed(bench, "list_servers", bench.cloud.store.now()) == (set(ids), [], False)
+
+
+async def test_quotas_have_no_time_of_their_last_change(bench):
+    """They are counted."""
+    assert not (await _changed(bench, "list_quotas", 1.0))[2]

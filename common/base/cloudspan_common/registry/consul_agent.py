@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CALLS = 4  # threads for register and renew: a process has one adapter, rarely more
-_QUERIES = 2  # one blocking query, and room for one that hangs
+_QUERIES = 4  # two blocking queries, of instances and of claims, and room for as many that hang
 _GRACE_S = 0.25  # the socket's own time-out goes first and ends the thread; this bound is for when it does not
 
 
@@ -105,7 +105,7 @@ class Agent:
 
     def _mapped(self, error: Exception) -> CloudspanError:
         if isinstance(error, (consul.ACLPermissionDenied, consul.ACLDisabled)):
-            text = f"Consul agent {self.address} refused the token: {error}; give it service:write and service:read"
+            text = f"Consul agent {self.address} refused the token: {error}; docs/operating.md says what it needs"
             mapped: CloudspanError = Forbidden(text, reason="REGISTRY_FORBIDDEN")
         elif isinstance(error, OSError):  # requests' exceptions are
             mapped = self._unreachable(f"can't be reached: {error}")

@@ -32,6 +32,7 @@ _UNBROKEN = 2_000
 _CLUSTER = re.compile(r"([a-z][a-z0-9-]{0,38})/([a-z][a-z0-9-]{0,38})")
 _NAME = re.compile(r"platforms/([a-z][a-z0-9-]{0,38})/clusters/([a-z][a-z0-9-]{0,38})")
 _TAG = re.compile(r"[a-z][a-z0-9-]{0,38}|-")
+_CLUSTERS = re.compile(rf"(?:platforms/)?({_TAG.pattern})/(?:clusters/)?({_TAG.pattern})")
 
 _GATEWAY_OPTION = click.option(
     "--gateway",
@@ -119,6 +120,15 @@ def cluster_name(_context: click.Context, _param: click.Parameter, text: str) ->
     return f"platforms/{tags[1]}/clusters/{tags[2]}"
 
 
+def clusters_name(_context: click.Context, _param: click.Parameter, text: str) -> str:
+    """Return the parent that an option or argument names: openstack/alpha, openstack/-; empty, for all, for nothing."""
+    tags = _CLUSTERS.fullmatch(text)
+    if text and tags is None:
+        wanted = "PLATFORM/CLUSTER such as openstack/alpha, or - in place of either for all"
+        raise click.BadParameter(f"{text!r} is not a cluster name; expected {wanted}")
+    return f"platforms/{tags[1]}/clusters/{tags[2]}" if tags else ""
+
+
 def chosen_tenant() -> str:
     """Return the id that `--tenant` says, `-` over all tenants; empty without either."""
     return EVERY_TENANT if _option("all-tenants") else str(_option("tenant") or "")
@@ -174,6 +184,8 @@ def errors_for_people() -> Iterator[None]:
         raise click.ClickException(printable(error.message + _how_to_log_in(error))) from error
     except CloudspanError as error:
         raise click.ClickException(_not_over_all_tenants(error) or printable(error.message)) from error
+    except BrokenPipeError:
+        raise  # as of `| head`: click ends without a word
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 

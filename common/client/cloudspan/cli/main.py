@@ -23,9 +23,13 @@ class Command:
     """Empty for a command of another distribution."""
     distribution: str = ""
     """What to install for it."""
+    function: str = ""
+    """Its function, where that can't have the command's name."""
 
 
 _CLUSTERS, _OPERATIONS = "cloudspan.cli.clusters", "cloudspan.cli.operations"
+_INVENTORY, _FOLLOW = "cloudspan.cli.inventory.search", "cloudspan.cli.inventory.follow"
+_RESOURCES = "cloudspan.cli.inventory.resources"
 _SESSIONS, _TENANTS = "cloudspan.cli.callers.sessions", "cloudspan.cli.callers.tenants"
 COMMANDS = {
     "abandon": Command("End an operation that can't continue.", _OPERATIONS),
@@ -36,6 +40,9 @@ COMMANDS = {
     "check": Command("Check a cluster's health, stage by stage.", _CLUSTERS),
     "clusters": Command("Show the clusters and their state.", _CLUSTERS),
     "explain": Command("Show an operation's stages and its calls to the platform.", _OPERATIONS),
+    "find": Command("Find resources by name, address, label or id, on all clusters.", _INVENTORY),
+    "get": Command("Show a resource.", _RESOURCES),
+    "list": Command("List resources of a kind.", _RESOURCES, function="list_resources"),
     "login": Command("Log in, and keep the session for the commands that follow.", _SESSIONS),
     "logout": Command("End the session.", _SESSIONS),
     "new-adapter": Command("Make a new adapter that runs as it stands.", distribution="cloudspan-kit"),
@@ -45,9 +52,12 @@ COMMANDS = {
     "policy": Command("Manage roles and who has them.", "cloudspan.cli.callers.policy"),
     "pools": Command("Manage the pools of a tenant: clusters under one name.", _TENANTS),
     "sessions": Command("Show and end sessions.", _SESSIONS),
+    "sync": Command("Read clusters into the inventory now, or show how fresh it is.", _INVENTORY),
     "tenants": Command("Manage tenants and what they may use.", _TENANTS),
+    "top": Command("Show what there is and what it uses, live.", _FOLLOW),
     "up": Command("Start a demo here: gateway, adapters, fake clouds.", distribution="cloudspan-gateway[demo]"),
     "users": Command("Manage users, their passwords and one-time codes.", "cloudspan.cli.callers.users"),
+    "watch": Command("Show changes of resources as they happen.", _FOLLOW),
     "whoami": Command("Show who the gateway takes you for.", _SESSIONS),
 }
 
@@ -63,7 +73,7 @@ class Commands(click.Group):
         """Import a command."""
         known = COMMANDS.get(cmd_name)
         if known and known.module:
-            command = getattr(importlib.import_module(known.module), cmd_name)
+            command = getattr(importlib.import_module(known.module), known.function or cmd_name)
         else:
             found = metadata.entry_points(group=GROUP, name=cmd_name)
             if not found:

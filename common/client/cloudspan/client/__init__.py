@@ -10,7 +10,7 @@
 `AsyncClient` is the same for asyncio. Methods and messages have the names of the contract.
 """
 
-from cloudspan.client.aio_calls import AsyncListing, AsyncOperation
+from cloudspan.client.aio_calls import AsyncListing, AsyncOperation, AsyncWatch
 from cloudspan.client.aio_client import AsyncClient
 from cloudspan.client.answers import result_of
 from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, tags, waiting
@@ -28,12 +28,13 @@ from cloudspan.client.errors import (
     PreconditionFailed,
     QuotaExceeded,
     Recovery,
+    Resync,
     Unauthenticated,
     Unreachable,
     Unsupported,
     Violation,
 )
-from cloudspan.client.generated.sync_calls import Listing, Operation
+from cloudspan.client.generated.sync_calls import Listing, Operation, Watch
 from cloudspan.client.generated.sync_client import Client
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "AsyncClient",
     "AsyncListing",
     "AsyncOperation",
+    "AsyncWatch",
     "Busy",
     "Cancelled",
     "Client",
@@ -59,11 +61,13 @@ __all__ = [
     "PreconditionFailed",
     "QuotaExceeded",
     "Recovery",
+    "Resync",
     "Tls",
     "Unauthenticated",
     "Unreachable",
     "Unsupported",
     "Violation",
+    "Watch",
     "result_of",
     "tags",
     "waiting",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from cloudspan.client.answers import ItemT, ResultT
+    from cloudspan.v1 import inventory_pb2
 
 
 class AsyncClient(aio_services.Services):
@@ -97,6 +98,18 @@ class AsyncClient(aio_services.Services):
         Afterwards the listing says what is missing: `unreachable`, `cluster_status`.
         """
         return aio_calls.AsyncListing(method, request)
+
+    def watch(self, request: inventory_pb2.WatchRequest) -> aio_calls.AsyncWatch:
+        """Return the resources that a request asks for, then their changes, until the loop over it is left.
+
+        It goes on by itself where it was cut off: `resources` is what there is. When changes since then are no longer
+        kept it reads all anew, and yields what that makes a difference to.
+
+        Raises:
+            Resync: When looped over: changes were missed, and the watch began with `changes_only` or `resume_token`.
+            CloudspanError: When looped over: it is refused.
+        """
+        return aio_calls.AsyncWatch(self._calls, request)
 
     def operation(self, name: str, _result: type[ResultT]) -> aio_calls.AsyncOperation[ResultT]:
         """Return the operation of that name, whose result is known to the caller; nothing is asked yet."""

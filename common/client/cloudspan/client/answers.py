@@ -8,10 +8,10 @@ from google.longrunning import operations_pb2
 from google.protobuf import symbol_database
 
 from cloudspan.client.errors import CloudspanError, OutOfTime, from_status
-from cloudspan.v1 import operation_pb2
+from cloudspan.v1 import inventory_pb2, operation_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from google.protobuf.message import Message
 
@@ -25,6 +25,9 @@ WAIT_ROUND_S = 20.0
 # Room for the answer of a wait that used up its time.
 WAIT_MARGIN_S = 5.0
 DEFAULT_RESULT_TIMEOUT_S = 600.0
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 5.0  # 0.1, 0.2, 0.4, ... s
+
+_Change = inventory_pb2.WatchResponse.Change
 
 
 class Pages(Generic[ItemT]):
@@ -88,6 +91,64 @@ class OperationState(Generic[ResultT]):
     def _not_done(self, timeout_s: float) -> OutOfTime:
         text = f"{self.name} is not done after {timeout_s:g} s; it goes on, wait again or watch it"
         return OutOfTime(text, reason="OPERATION_NOT_DONE")
+
+
+class WatchState:
+    """What a watch was told so far, and where it goes on."""
+
+    def __init__(self, request: inventory_pb2.WatchRequest) -> None:
+        self._request = inventory_pb2.WatchRequest()
+        self._request.CopyFrom(request)
+        self._is_whole = not (request.changes_only or request.resume_token)
+        self._unconfirmed: set[str] = set()
+        self._is_first = True
+        self.resources: dict[str, inventory_pb2.StoredResource] = {}
+        """By name what there is, as far as it was told; empty for a watch that did not begin with all of it."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.resources)} resources>"
+
+    @property
+    def resume_token(self) -> str:
+        """Where another watch goes on behind the changes that were taken."""
+        return self._request.resume_token
+
+    def _begin_anew(self) -> bool:
+        """Ask for all of it again; return whether what was missed can be told from that."""
+        self._request.resume_token = ""
+        self._unconfirmed = set(self.resources)
+        self._is_first = False
+        return self._is_whole
+
+    def _taken(self, answer: inventory_pb2.WatchResponse) -> Iterator[inventory_pb2.WatchResponse.Change]:
+        """Yield the changes of a message as they are to who has taken all of those before."""
+        for change in answer.changes:
+            if not self._is_whole or self._take(change):
+                yield change
+        if answer.snapshot_complete:
+            for name in sorted(self._unconfirmed):
+                yield _Change(type=_Change.TYPE_REMOVED, resource=self.resources.pop(name))
+            self._unconfirmed.clear()
+        self._request.resume_token = answer.resume_token
+
+    def _take(self, change: inventory_pb2.WatchResponse.Change) -> bool:
+        """Keep what a change brings, and say so in its type; return whether it brings anything."""
+        name = change.resource.name
+        self._unconfirmed.discard(name)
+        if change.type == _Change.TYPE_REMOVED:
+            return self.resources.pop(name, None) is not None
+        held = self.resources.get(name)
+        self.resources[name] = change.resource
+        if held is not None:
+            change.type = _Change.TYPE_UPDATED
+        elif change.type != _Change.TYPE_EXISTING or not self._is_first:
+            change.type = _Change.TYPE_ADDED
+        return held != change.resource
+
+
+def watch_pause_s(failures: int, error: CloudspanError) -> float:
+    """Return how long to wait before a watch that was cut off goes on."""
+    return max(error.retry_after_s or 0.0, min(_FIRST_PAUSE_S * 2.0 ** min(failures, 10), _MAX_PAUSE_S))
 
 
 def result_of(operation: operations_pb2.Operation | OperationState[ResultT]) -> ResultT:

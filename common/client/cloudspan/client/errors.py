@@ -198,6 +198,13 @@ class OutcomeUnknown(CloudspanError):
     default_recovery = Recovery.LOOK_FIRST
 
 
+class Resync(CloudspanError):
+    """What a watch would go on from is no longer kept: watch again without a resume_token."""
+
+    default_code = grpc.StatusCode.OUT_OF_RANGE
+    default_recovery = Recovery.FIX_REQUEST
+
+
 class Cancelled(CloudspanError):
     """The caller, or CancelOperation, ended it."""
 
@@ -215,7 +222,8 @@ _BY_CODE = {
     cls.default_code: cls
     for cls in (
         InvalidRequest, NotFound, AlreadyExists, PreconditionFailed, Busy, Unsupported,
-        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Cancelled, PlatformFault,
+        Unauthenticated, Forbidden, QuotaExceeded, Unreachable, OutOfTime, OutcomeUnknown, Resync, Cancelled,
+        PlatformFault,
     )
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ from cloudspan_common.errors import (
     RateLimited,
     Unreachable,
 )
+from cloudspan_common.limits import Priority
 from cloudspan_common.telemetry import NativeCall
 from cloudspan_kit.http.transport import NoReply, NoReplyInTime, RequestInfo
 
@@ -276,8 +277,10 @@ class NativeCaller:
         Sent in its last moments its outcome would be unknown, and unsent it can simply be tried again.
         """
         left = request.call.deadline.remaining()
+        timeout_s = left * _QUEUE_SHARE if request.is_write else left
+        priority = Priority.BACKGROUND if request.call.background else Priority.FOREGROUND
         try:
-            await held.enter_async_context(limiter.slot(timeout_s=left * _QUEUE_SHARE if request.is_write else left))
+            await held.enter_async_context(limiter.slot(timeout_s=timeout_s, priority=priority))
         except OutOfTime as error:
             if not request.is_write:
                 raise

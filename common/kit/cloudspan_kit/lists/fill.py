@@ -44,7 +44,8 @@ Fetch = Callable[[Query], Awaitable[Page[T]]]
 MAX_NATIVE_PAGES = 200
 """A filter that finds next to nothing must end in an answer, not in the caller's deadline."""
 
-_PARTIAL = "the cloud sent rows that can't be read, or can't prove that these are all"
+MAY_BE_MISSING = "the cloud sent rows that can't be read, or can't prove that these are all"
+"""All that a caller with one project is told of what is missing, since that may be another's."""
 _NOBODYS = bytes(8)  # the query of tokens that are never given away
 _MIN_SEARCHED = 100
 _ITEM_OVERHEAD = 6  # tag and length of one item within the answer, at most
@@ -154,7 +155,7 @@ async def _of_project(
     ask = replace(ask, filter=seen.within(ask.filter))
     listed: Listed[Any] = await fill(lambda query: function(bound, query), ask)
     items = [item for item in listed.items if seen.shows(item)] if call.full else listed.items
-    return replace(listed, items=items, partial=_PARTIAL if listed.partial or listed.unread else "", unread=())
+    return replace(listed, items=items, partial=MAY_BE_MISSING if listed.partial or listed.unread else "", unread=())
 
 
 async def everything(
@@ -246,7 +247,7 @@ class _Filling(Generic[T]):
         if page.end and last == len(page.items) - 1:
             cursor = page.end
         if cursor in self._been:
-            raise _loop(self._ask.cluster, cursor)
+            raise paging_loop(self._ask.cluster, cursor)
         self._been.add(cursor)
         return cursor
 
@@ -262,7 +263,8 @@ class _Filling(Generic[T]):
         raise IndexError(index)
 
 
-def _loop(cluster: ClusterRef, cursor: str) -> PlatformFault:
+def paging_loop(cluster: ClusterRef, cursor: str) -> PlatformFault:
+    """Return the error for a platform that says that its listing goes on, and leads back to where it was."""
     text = (
         f"{cluster} said that its listing goes on, but led back to position {cursor!r}, where it has been; "
         "nothing proves what is missing, so nothing is returned; look at the platform's paging"

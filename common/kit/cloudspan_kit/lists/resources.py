@@ -7,7 +7,7 @@ its field can't hold is left away and named, and a row that still can't be read 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -69,11 +69,14 @@ async def list_resources(driver: KindDriver[R, M], call: Call, query: Query) -> 
     if converted.unread:
         log.warning("rows read in part", collection=driver.kind.collection, unread=converted.unread)
     partial = "; ".join(filter(None, (page.partial, *converted.lacking)))
+    listed = Page(
+        converted.items, page.more, page.position, partial, page.end, converted.unread, page.changes_only, page.gone
+    )
     if len(converted.items) == len(page.rows.rows):
-        return Page(converted.items, page.more, page.position, partial, page.end, converted.unread)
+        return listed
     kept = converted.rows
     end = page.end or (page.position(len(page.rows.rows) - 1) if page.more else "")
-    return Page(converted.items, page.more, lambda i: page.position(kept[i]), partial, end, converted.unread)
+    return replace(listed, position=lambda i: page.position(kept[i]), end=end)
 
 
 async def _convert(driver: KindDriver[R, M], to_messages: _ToMessages[R, M], rows: Rows[R]) -> _Converted[M]:

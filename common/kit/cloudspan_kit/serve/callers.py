@@ -24,7 +24,13 @@ log = structlog.get_logger(__name__)
 
 GATEWAY = "gateway.cloudspan"
 """A dot keeps it apart from every adapter: by default theirs is their platform's tag, which has none."""
-_GATEWAY_ONLY = frozenset({"cloudspan.adapter.v1.StepService", "cloudspan.adapter.v1.MarkService"})
+_GATEWAY_ONLY = frozenset(
+    {
+        "cloudspan.adapter.v1.StepService",
+        "cloudspan.adapter.v1.MarkService",
+        "cloudspan.adapter.v1.SweepService",
+    }
+)
 # Whoever watches over processes; it tells nothing.
 _OPEN = frozenset({"grpc.health.v1.Health"})
 

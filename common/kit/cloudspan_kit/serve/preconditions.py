@@ -6,7 +6,6 @@ deleted exists, or compare an etag (AIP-135, AIP-154). `preview` is the result o
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from google.api import field_behavior_pb2
@@ -14,6 +13,7 @@ from google.protobuf import empty_pb2, field_mask_pb2
 
 from cloudspan_common import contract
 from cloudspan_common.errors import Busy, NotFound
+from cloudspan_common.etags import etag_of
 from cloudspan_common.redaction import without_secrets
 from cloudspan_kit.error_context import reading
 from cloudspan_kit.serve import projects
@@ -27,29 +27,6 @@ if TYPE_CHECKING:
     from cloudspan_kit.cluster import Call
     from cloudspan_kit.operation import Operation
     from cloudspan_kit.serve.capabilities import Abilities
-
-_ETAG_BYTES = 8
-# These change with every read, with the view, or are the etag itself.
-_NOT_CONTENT = ("observe_time", "native", "etag")
-
-
-def etag_of(resource: Message) -> str:
-    """Return the resource's etag: the platform's revision if the driver set one, else a digest of its content."""
-    told = str(getattr(resource, "etag", ""))
-    if told:
-        return told
-    content = type(resource)()
-    content.CopyFrom(resource)
-    for field in _NOT_CONTENT:
-        if field in content.DESCRIPTOR.fields_by_name:
-            content.ClearField(field)
-    return hashlib.blake2b(content.SerializeToString(deterministic=True), digest_size=_ETAG_BYTES).hexdigest()
-
-
-def fill_etag(resource: Message) -> None:
-    """Give a resource that was read by itself its etag; rows of a list hold too little for a digest to be compared."""
-    if "etag" in resource.DESCRIPTOR.fields_by_name:
-        resource.etag = etag_of(resource)  # type: ignore[attr-defined] # the descriptor says so
 
 
 def guarded(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from cloudspan.adapter.v1 import adapter_pb2_grpc, step_pb2_grpc
+from cloudspan.adapter.v1 import adapter_pb2_grpc, step_pb2_grpc, sweep_pb2_grpc
 from cloudspan.v1 import cluster_pb2_grpc, platform_pb2_grpc
 from cloudspan_common import contract, grpcs
 from cloudspan_common.config import address, option
@@ -37,6 +37,7 @@ from cloudspan_kit.serve.metrics import CallMetrics
 from cloudspan_kit.serve.reload import Reloader, ReloadMetrics
 from cloudspan_kit.serve.servicer import SERVED_BY, ContractServicer
 from cloudspan_kit.serve.steps import MarkServicer, StepServicer
+from cloudspan_kit.serve.sweep import SweepServicer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -61,6 +62,7 @@ ADAPTER_SERVICES = (
     "cloudspan.adapter.v1.AdapterService",
     "cloudspan.adapter.v1.StepService",
     "cloudspan.adapter.v1.MarkService",
+    "cloudspan.adapter.v1.SweepService",
 )
 
 
@@ -78,7 +80,9 @@ class AdapterConfig(ServiceConfig):
         default=AUTO,
         check=one_of(*MODES),
     )
-    tls_caller: tuple[str, ...] = option("Identity that may call directly, except StepService; repeatable.", default=())
+    tls_caller: tuple[str, ...] = option(
+        "Identity that may call directly, except what only gateways call, such as StepService; repeatable.", default=()
+    )
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,7 @@ def _services(
         adapter_pb2_grpc.add_AdapterServiceServicer_to_server(describer, server)
         step_pb2_grpc.add_StepServiceServicer_to_server(StepServicer(clusters, servicer), server)
         step_pb2_grpc.add_MarkServiceServicer_to_server(MarkServicer(clusters, servicer), server)
+        sweep_pb2_grpc.add_SweepServiceServicer_to_server(SweepServicer(clusters, servicer), server)
         for add in adapter.own_services.values():
             add(server)
         grpcs.add_channelz(server)

@@ -16,6 +16,7 @@ from google.protobuf import timestamp_pb2
 from cloudspan.v1 import common_pb2
 from cloudspan_common import contract, deadlines, errors
 from cloudspan_common.errors import CloudspanError, Defect, InvalidRequest, LoginRefused, Unsupported, Violation
+from cloudspan_common.etags import fill_etag
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.logs import log_call
 from cloudspan_common.names import ClusterRef, malformed, parse_cluster, parse_resource
@@ -136,7 +137,7 @@ class ContractServicer:
                     return done
                 with reading(contract.routed_value(method, request)):
                     resource = await projects.read(call, method, request, abilities)
-            preconditions.fill_etag(resource)
+            fill_etag(resource)
             _observed(resource)
             masks.apply(getattr(request, "read_mask", None), resource)
         return resource

@@ -70,7 +70,7 @@ class StepServicer(step_pb2_grpc.StepServiceServicer):
         return await self._servicer.answered(f"{STEPS}/Observe", context, lambda: self._observe(request, context))
 
     async def _observe(self, request: step_pb2.ObserveRequest, context: Context) -> step_pb2.ObserveResponse:
-        call, served = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
+        call, served = called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
         abilities = served.abilities
         transits = abilities.transits.get(request.collection)
         if transits is None:
@@ -104,7 +104,7 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
         if not request.installation:
             text = "installation is empty; without one every installation's marks would match"
             raise InvalidRequest(text, violations=[Violation("installation", text)])
-        call, served = _called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
+        call, served = called(self._clusters, parse_cluster(request.cluster, "cluster"), "cluster", context)
         prefix = installation_prefix(request.installation)
         with served:
             async with asyncio.TaskGroup() as group:
@@ -127,7 +127,7 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
         ref = parse_cluster(request.name, "name")
         collection = (*request.name.split("/"), "", "")[4]
         _, native_id = parse_resource(request.name, collection)
-        call, served = _called(self._clusters, ref, "name", context, native_id)
+        call, served = called(self._clusters, ref, "name", context, native_id)
         abilities = served.abilities
         kind = abilities.marked.get(collection)
         if kind is None:
@@ -140,9 +140,10 @@ class MarkServicer(step_pb2_grpc.MarkServiceServicer):
         return step_pb2.RemoveMarkedResponse()
 
 
-def _called(
+def called(
     clusters: Clusters, ref: ClusterRef, field: str, context: Context, native_id: str = ""
 ) -> tuple[Call, Served]:
+    """Return the call that a gateway makes of its own accord, and the cluster that it goes to."""
     served = clusters.get_usable(ref, field)
     call = Call(
         cluster=ref,

@@ -119,6 +119,7 @@ async def test_an_adapter_tells_the_key_for_proofs_and_takes_them(place: Place) 
         "cloudspan.adapter.v1.StepService/Observe",
         "cloudspan.adapter.v1.MarkService/ListMarked",
         "cloudspan.adapter.v1.MarkService/RemoveMarked",
+        "cloudspan.adapter.v1.SweepService/SweepPage",
         "grpc.channelz.v1.Channelz/GetServers",
     ],
 )

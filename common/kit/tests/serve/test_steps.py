@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from common.kit.tests.acme import EAST, PARENT, AcmeCluster, serving
 
-from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc, sweep_pb2, sweep_pb2_grpc
 from cloudspan.client import AsyncClient
 from cloudspan.client import errors as client_errors
 from cloudspan.v1 import port_pb2, server_pb2, volume_pb2
@@ -251,9 +251,7 @@ async def test_a_removal_that_says_too_little_is_refused(marks: Any, cluster: Ac
     assert not cluster.servers.removed
 
 
-async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(
-    cluster: AcmeCluster[Servers], tmp_path: Path
-) -> None:
+async def test_nobody_but_the_gateway_may_find_by_marks_or_sweep(cluster: AcmeCluster[Servers], tmp_path: Path) -> None:
     """Whoever may call the contract straight may not."""
     authority = Authority.new("ours")
     authority.write(tmp_path)
@@ -273,5 +271,7 @@ async def test_nobody_but_the_gateway_may_find_or_remove_by_marks(
             await auditor.servers.GetServer(server_pb2.GetServerRequest(name=f"{PARENT}/servers/1"))
             with pytest.raises(client_errors.Forbidden, match="MarkService/ListMarked is not for auditor"):
                 await step_pb2_grpc.MarkServiceStub(auditor.channel).ListMarked(request)
+            with pytest.raises(client_errors.Forbidden, match="SweepService/SweepPage is not for auditor"):
+                await sweep_pb2_grpc.SweepServiceStub(auditor.channel).SweepPage(sweep_pb2.SweepPageRequest())
         async with AsyncClient(address, tls=grpcs.Tls(*files("gateway.cloudspan").values())) as gateway:
             assert (await step_pb2_grpc.MarkServiceStub(gateway.channel).ListMarked(request)).marked

@@ -55,6 +55,18 @@ class Wanted:
     ended_since: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An operation that has ended, as far as it matters to what it changed."""
+
+    cluster: str
+    method: str
+    resource: str
+    also: tuple[str, ...]
+    end_time: float
+    succeeded: bool
+
+
 class OperationStore(Protocol):
     """Keeps operations. Every method returns rows as they are after its write, and returns when that is durable."""
 
@@ -171,6 +183,10 @@ class OperationStore(Protocol):
 
     async def find(self, operation_ids: Sequence[str]) -> Sequence[Row]:
         """Return those of the operations that there are."""
+        ...
+
+    async def ended(self, tenant: str | None, since: float, limit: int) -> Sequence[Ended]:
+        """Return at most `limit` operations of a tenant, or of all, that ended at `since` or later; the last first."""
         ...
 
     async def preempted_by(self, operation_id: str) -> Sequence[Row]:

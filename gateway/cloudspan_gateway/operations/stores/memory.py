@@ -13,7 +13,7 @@ from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_gateway.operations import audited, model
 from cloudspan_gateway.operations.conflicts import judge, names_of
 from cloudspan_gateway.operations.model import Row
-from cloudspan_gateway.operations.stores.base import Claim, Fenced, Wanted, check_same, not_ended, not_there
+from cloudspan_gateway.operations.stores.base import Claim, Ended, Fenced, Wanted, check_same, not_ended, not_there
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -55,12 +55,12 @@ class MemoryStore:
         self._by_request: dict[str, str] = {}
         self._open: dict[str, _Kept] = {}
         self._behind: defaultdict[str, list[str]] = defaultdict(list)  # who queues behind whom
-        self._finished = 0
+        self._ended: dict[str, _Kept] = {}  # in the order of their ends
         self._sequence = count(1)
         self._work = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<MemoryStore {len(self._open)} open, {self._finished} done>"
+        return f"<MemoryStore {len(self._open)} open, {len(self._ended)} done>"
 
     async def accept(self, intent: Intent, event: Event | None = None, limits: Sequence[OperationLimit] = ()) -> Row:
         row = await self.known(intent) or self._accepted(intent, limits)
@@ -182,6 +182,16 @@ class MemoryStore:
     async def find(self, operation_ids: Sequence[str]) -> Sequence[Row]:
         return [self._kept[found].row for found in operation_ids if found in self._kept]
 
+    async def ended(self, tenant: str | None, since: float, limit: int) -> Sequence[Ended]:
+        found: list[Ended] = []
+        for kept in reversed(self._ended.values()):
+            row = kept.row
+            if (row.end_time or 0.0) < since or len(found) == limit:
+                break
+            if tenant is None or row.intent.tenant == tenant:
+                found.append(_as_ended(row))
+        return found
+
     async def preempted_by(self, operation_id: str) -> Sequence[Row]:
         return [kept.row for kept in self._open.values() if kept.row.preempted_by == operation_id]
 
@@ -247,21 +257,27 @@ class MemoryStore:
     def _end(self, kept: _Kept, progress: Progress, outcome: any_pb2.Any | status_pb2.Status) -> Row:
         now, ended = self._clock.now(), kept.row.intent.id
         del self._open[ended]
-        self._finished += 1
         self._change(kept, model.finished(kept.row, progress, outcome, now))
         for behind in self._behind.pop(ended, ()):
             if behind in self._open and self._open[behind].row.waits_for == ended:
                 self._change(self._open[behind], model.freed(self._open[behind].row, now))
                 self._work.set()
-        if self._finished > MAX_DONE_KEPT:
+        self._ended[ended] = kept
+        if len(self._ended) > MAX_DONE_KEPT:
             self._forget(next(other for other in self._kept.values() if other.row.done))
         return kept.row
 
     def _forget(self, kept: _Kept) -> None:
         del self._kept[kept.row.intent.id]
         self._by_request.pop(kept.row.intent.request_key, None)
-        self._finished -= 1
+        self._ended.pop(kept.row.intent.id, None)
         kept.changed.set()  # whoever waits for it learns that it is gone
+
+
+def _as_ended(row: Row) -> Ended:
+    intent = row.intent
+    end_time = row.end_time or row.update_time
+    return Ended(str(intent.cluster), intent.method, row.resource, intent.also, end_time, not row.failed)
 
 
 def _fitting(wanted: Wanted) -> Callable[[Row], bool]:

@@ -17,6 +17,7 @@ from cloudspan.v1 import operation_pb2
 from cloudspan_common.errors import CloudspanError, Defect, from_status, to_status
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.operations.model import Intent, Progress, Row
+from cloudspan_gateway.operations.stores.base import Ended
 from cloudspan_gateway.storage.tables import operations
 
 if TYPE_CHECKING:
@@ -124,6 +125,12 @@ def to_shown_row(record: Record[Any], cipher: Cipher) -> Row:
         return to_row(record, cipher)
     except CloudspanError as error:
         return _unreadable(record, error)
+
+
+def to_ended(record: Any) -> Ended:
+    """Return what an operation that has ended has changed; nothing of it is sealed."""
+    also = tuple(json.loads(record.also)) if record.also else ()
+    return Ended(record.cluster, record.method, record.resource, also, record.end_time, record.code in ("", "OK"))
 
 
 def _unreadable(record: Record[Any], error: CloudspanError) -> Row:

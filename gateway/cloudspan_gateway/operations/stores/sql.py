@@ -18,7 +18,7 @@ from cloudspan_common.errors import CloudspanError
 from cloudspan_gateway.audit.chain import Chain
 from cloudspan_gateway.operations import model
 from cloudspan_gateway.operations.stores import rows
-from cloudspan_gateway.operations.stores.base import Claim, Wanted, check_same, not_there
+from cloudspan_gateway.operations.stores.base import Claim, Ended, Wanted, check_same, not_there
 from cloudspan_gateway.operations.stores.batch import Batch
 from cloudspan_gateway.operations.stores.commands import (
     Accept,
@@ -241,6 +241,15 @@ class SqlStore:
     async def find(self, operation_ids: Sequence[str]) -> Sequence[Row]:
         found = {row.intent.id: row for row in await self._read_shown(operation_ids)}
         return [found[one] for one in operation_ids if one in found]
+
+    async def ended(self, tenant: str | None, since: float, limit: int) -> Sequence[Ended]:
+        c = operations.c
+        asked = select(c.cluster, c.method, c.resource, c.also, c.end_time, c.code)
+        asked = asked.where(text("end_time IS NOT NULL"), c.end_time >= since)  # the index has no others
+        if tenant is not None:
+            asked = asked.where(c.tenant == tenant)
+        asked = asked.order_by(c.end_time.desc()).limit(limit)
+        return await self._database.read(lambda conn: [rows.to_ended(one) for one in conn.execute(asked)])
 
     async def preempted_by(self, operation_id: str) -> Sequence[Row]:
         given_way = text("end_time IS NULL AND preempted_by <> ''")

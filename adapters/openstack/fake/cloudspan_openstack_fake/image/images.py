@@ -12,6 +12,7 @@ import msgspec
 
 from cloudspan_kit.fakes.wire import HTML, Json, Reply, reply
 from cloudspan_openstack_fake.identity import discovery
+from cloudspan_openstack_fake.store import in_time
 from cloudspan_openstack_fake.wire import Call, Refused, Routes, empty, html
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _READ_ONLY = {
 _DISK_FORMATS = [None, "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop"]
 _VISIBILITIES = ("public", "private", "shared", "community", "all")
 _PAGING = {"limit", "marker", "sort", "sort_key", "sort_dir"}
+_TIMES = ("created_at", "updated_at")
 _PATCH = "application/openstack-images-v2.0-json-patch, application/openstack-images-v2.1-json-patch"
 _DEFAULT_LIMIT, _MAX_LIMIT = 25, 1000
 
@@ -261,7 +263,7 @@ class Glance:
 
     def _add_tag(self, call: Call) -> Reply:
         row = self._own(call)
-        row["tags"] = sorted({*row["tags"], call.params["tag"]})
+        row.update(tags=sorted({*row["tags"], call.params["tag"]}), updated_at=self._store.stamp())
         return empty(204, HTML)
 
     def _drop_tag(self, call: Call) -> Reply:
@@ -269,6 +271,7 @@ class Glance:
         if call.params["tag"] not in row["tags"]:
             raise Refused(404, "The resource could not be found.")
         row["tags"].remove(call.params["tag"])
+        row["updated_at"] = self._store.stamp()
         return empty(204, HTML)
 
     def _import_methods(self, call: Call) -> Reply:
@@ -301,11 +304,22 @@ def _met(row: Json, call: Call) -> bool:
             if value not in row["tags"]:
                 return False
             continue
+        if name in _TIMES:
+            if not _in_time(str(row[name]), value):
+                return False
+            continue
         wanted = value[3:].split(",") if value.startswith("in:") else [value]
         found = row.get(name)
         if (str(found).lower() if isinstance(found, bool) else str(found)) not in wanted:
             return False
     return True
+
+
+def _in_time(found: str, wanted: str) -> bool:
+    try:
+        return in_time(found, wanted)
+    except ValueError:
+        raise Refused(400, f"Unable to filter by time, the value {wanted} is invalid") from None
 
 
 def _ordered(call: Call, rows: Iterable[Json]) -> list[Json]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from cloudspan_kit.fakes.wire import Json, Reply, reply
+from cloudspan_openstack_fake.store import parse_time
 from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _PAGING = {"limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields"}
+CHANGED_SINCE = "changed_since"
 _TAG_FILTERS = {"tags", "tags-any", "not-tags", "not-tags-any"}
 
 
@@ -46,6 +48,12 @@ def listing(
     return reply(document)
 
 
+def changed(call: Call, rows: Iterable[Json]) -> list[Json]:
+    """Return the rows that have changed since the call's `changed_since`."""
+    since = parse_time(call.one(CHANGED_SINCE))
+    return [row for row in rows if since is None or (parse_time(row["updated_at"]) or 0.0) >= since]
+
+
 def _limit(call: Call) -> int:
     asked = call.one("limit")
     if asked and not asked.isdigit():
@@ -57,7 +65,7 @@ def _limit(call: Call) -> int:
 def _filters(call: Call, attributes: frozenset[str]) -> dict[str, list[str]]:
     asked: dict[str, list[str]] = {}
     for name, value in call.query:
-        if name not in _PAGING:
+        if name not in _PAGING and not (name == CHANGED_SINCE and name in attributes):
             asked.setdefault(name, []).append(value)
     unknown = [name for name in asked if name not in attributes and name not in _TAG_FILTERS]
     if unknown:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudspan_kit.fakes.wire import Json, Reply, reply
-from cloudspan_openstack_fake.network.lists import listing, public
+from cloudspan_openstack_fake.network.lists import CHANGED_SINCE, changed, listing, public
 from cloudspan_openstack_fake.wire import Call, Refused, empty
 
 if TYPE_CHECKING:
@@ -122,7 +122,10 @@ class Resource:
 
     def _list(self, call: Call) -> Reply:
         rows = [row | self.hidden(row) for row in self.rows if self.visible(call, row)]
-        return listing(call, self.many, rows, self.attributes | self.hidden_filters, self.missing)
+        attributes = self.attributes | self.hidden_filters
+        if not self._store.validates_filters:
+            rows, attributes = changed(call, rows), attributes | {CHANGED_SINCE}
+        return listing(call, self.many, rows, attributes, self.missing)
 
     def hidden(self, row: Json) -> Json:
         """Return what lists can be filtered by and don't show: the values of `hidden_filters`, each behind a `_`."""

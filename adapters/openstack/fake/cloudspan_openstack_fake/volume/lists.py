@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from cloudspan_kit.fakes.wire import Json, Reply, reply
+from cloudspan_openstack_fake.store import in_time
 from cloudspan_openstack_fake.wire import Call, Refused
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _FILTERS = {
     "name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "created_at",
     "updated_at", "volume_type_id", "volume_id", "consumes_quota", "display_name", "project_id_",
 }  # fmt: skip
+_TIMES = ("created_at", "updated_at")
 _SORT_KEYS = (
     "id", "status", "size", "availability_zone", "name", "bootable", "created_at", "updated_at", "volume_id",
 )  # fmt: skip
@@ -118,11 +120,14 @@ def _limit(call: Call) -> int:
 
 def _asked(call: Call) -> dict[str, str]:
     asked = {name: value for name, value in call.query if name not in _PAGING}
-    unknown = [name for name in asked if name not in _FILTERS]
+    is_volumes = "/volumes" in call.path
+    unknown = [name for name in asked if name not in _FILTERS or (name in _TIMES and not is_volumes)]
     if unknown and call.version >= (3, 31) and not call.identity.is_admin:
         raise Refused(400, f"Invalid filters {', '.join(unknown)} are found in query options.")
     if "/snapshots" in call.path and call.version < (3, 22):
         asked.pop("metadata", None)  # ignored without a word
+    if call.version < (3, 31):
+        asked = {name: value for name, value in asked.items() if name not in _TIMES}  # the same
     return {name: value for name, value in asked.items() if name in _FILTERS}
 
 
@@ -132,7 +137,7 @@ def _met(row: Json, asked: dict[str, str]) -> bool:
             pairs = _parsed(wanted)
             if pairs is None or not pairs.items() <= row["metadata"].items():
                 return False
-        elif name in ("created_at", "updated_at"):
+        elif name in _TIMES:
             if not _in_time(str(row[name] or ""), wanted):
                 return False
         elif str(row.get(name)) != wanted:
@@ -141,14 +146,10 @@ def _met(row: Json, asked: dict[str, str]) -> bool:
 
 
 def _in_time(value: str, wanted: str) -> bool:
-    for part in wanted.split(","):
-        operator, _, moment = part.partition(":")
-        later = value > moment
-        if operator in ("gt", "gte") and not later:
-            return False
-        if operator in ("lt", "lte") and later:
-            return False
-    return True
+    try:
+        return all(in_time(value, part) for part in wanted.split(","))
+    except ValueError as error:
+        raise Refused(400, f"Invalid {error} operator") from None
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

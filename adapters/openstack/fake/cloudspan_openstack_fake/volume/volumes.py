@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudspan_kit.fakes.wire import HTML, JSON, Json, Reply, reply
 from cloudspan_openstack_fake.compute.nova import FAULT_KEYS, unauthorized
 from cloudspan_openstack_fake.identity import discovery
-from cloudspan_openstack_fake.store import CINDER_QUOTA
+from cloudspan_openstack_fake.store import CINDER_QUOTA, micros
 from cloudspan_openstack_fake.volume import lists
 from cloudspan_openstack_fake.volume.snapshots import Snapshots
 from cloudspan_openstack_fake.volume.volume_create import check_quota, check_volume, quota_shown, usage, with_types
@@ -116,6 +116,7 @@ class Cinder:
     def _update(self, call: Call) -> Reply:
         row, asked = self._find(call), call.document().get("volume") or {}
         row.update({key: asked[key] for key in ("name", "description", "metadata") if key in asked})
+        row["updated_at"] = micros(self._store.now())
         return reply({"volume": lists.shown(call, row)})
 
     def _delete(self, call: Call) -> Reply:

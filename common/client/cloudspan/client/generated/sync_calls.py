@@ -12,8 +12,8 @@ from google.protobuf import empty_pb2
 
 from cloudspan.client import answers
 from cloudspan.client.answers import DEFAULT_RESULT_TIMEOUT_S, ItemT, ResultT
-from cloudspan.client.errors import Cancelled, Unauthenticated, Unreachable, from_call
-from cloudspan.v1 import operation_pb2
+from cloudspan.client.errors import Cancelled, CloudspanError, Resync, Unauthenticated, Unreachable, from_call
+from cloudspan.v1 import inventory_pb2, operation_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +186,37 @@ class Operation(answers.OperationState[ResultT]):
         self._calls.cancel_operation(operations_pb2.CancelOperationRequest(name=self.name))
 
 
+class Watch(answers.WatchState):
+    """Resources and their changes, for ever; it goes on by itself when it is cut off."""
+
+    def __init__(self, calls: Calls, request: inventory_pb2.WatchRequest) -> None:
+        super().__init__(request)
+        self._calls = calls
+
+    def __iter__(self) -> Iterator[inventory_pb2.WatchResponse.Change]:
+        has_begun, failures = False, 0
+        while True:
+            has_come = False
+            try:
+                for answer in self._calls.watch(self._request):
+                    has_begun = has_come = True
+                    for change in self._taken(answer):
+                        yield change
+                error: CloudspanError = Unreachable("the gateway ended the watch")
+            except Resync as refusal:
+                if not self._begin_anew():
+                    raise
+                error = refusal
+            except (Unreachable, Cancelled, Unauthenticated) as failure:
+                # A credential that is refused at once is not renewed by asking again; one that has ended meanwhile is.
+                is_refused = isinstance(failure, Unauthenticated) and not has_come
+                if is_refused or not has_begun or not self._calls.defaults.retries:
+                    raise
+                error = failure
+            failures = 0 if has_come else failures + 1
+            time.sleep(answers.watch_pause_s(failures, error))
+
+
 class Channel:
     """A channel for generated stubs: their calls get the client's tags, deadline and errors too."""
 
@@ -222,6 +253,9 @@ class Calls:
         )
         self.watch_operation = self.stream(
             "/cloudspan.v1.OperationService/WatchOperation", operation_pb2.WatchOperationRequest, operation
+        )
+        self.watch = self.stream(
+            "/cloudspan.v1.InventoryService/Watch", inventory_pb2.WatchRequest, inventory_pb2.WatchResponse
         )
 
     def unary(self, path: str, _request: type[RequestT], answer: type[AnswerT]) -> Unary[RequestT, AnswerT]:

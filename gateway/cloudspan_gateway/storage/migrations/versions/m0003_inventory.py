@@ -11,7 +11,10 @@ revision = "0003"
 down_revision = "0002"
 
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 _THERE = "deleted_time IS NULL"
+_OF_PLACE = ("cluster", "collection", "name", "state", "display_name", "vcpus", "memory_bytes", "disk_bytes")
+_OF_NAME = ("collection", "name", "cluster", "project", "state", "display_name")
 _TABLES = (
     "group_members",
     "locks",
@@ -47,18 +50,20 @@ def upgrade() -> None:
     _changes()
     _sync()
     _coordination()
+    # By what a tenant has changed since a listing, no answer from the inventory is too old.
+    _index("operations_ended_by_tenant", "operations", "tenant", "end_time", where="end_time IS NOT NULL")
 
 
 def _resources() -> None:
     op.create_table(
         "resources",
         sa.Column("id", _BIG, primary_key=True, autoincrement=True),
-        *_columns(sa.String, "name", "collection", "cluster", "project"),
+        *_columns(_TEXT, "name", "collection", "cluster", "project"),
         *_columns(sa.Boolean(create_constraint=False), "shared"),
-        *_columns(sa.String, "display_name", "state", "zone", "flavor"),
+        *_columns(_TEXT, "display_name", "state", "zone", "flavor"),
         *_optional(sa.Double, "create_time"),
         *_optional(_BIG, "vcpus", "memory_bytes", "disk_bytes"),
-        *_columns(sa.String, "search"),
+        *_columns(_TEXT, "search"),
         *_columns(sa.LargeBinary, "payload", "digest"),
         *_columns(sa.Double, "observe_time"),
         *_columns(sa.String, "source"),
@@ -67,14 +72,16 @@ def _resources() -> None:
     )
     op.create_table(
         "resource_values",
-        *_key("path", "value"),
+        sa.Column("path", _TEXT, primary_key=True),
+        sa.Column("value", _TEXT, primary_key=True),
         sa.Column("resource", _BIG, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
         sqlite_with_rowid=False,
     )
-    _index("resources_by_place", "resources", "cluster", "collection", "name", where=_THERE)
-    _index("resources_by_display_name", "resources", "collection", "display_name", "name", where=_THERE)
-    _index("resources_by_state", "resources", "collection", "state", "name", where=_THERE)
-    _index("resources_by_project", "resources", "project", "collection", where=f"{_THERE} AND project <> ''")
+    _index("resources_by_place", "resources", *_OF_PLACE, where=_THERE)
+    _index("resources_by_name", "resources", *_OF_NAME, where=_THERE)
+    _index("resources_by_display_name", "resources", "collection", "display_name", "name", "cluster", where=_THERE)
+    _index("resources_by_state", "resources", "collection", "state", "name", "cluster", where=_THERE)
+    _index("resources_by_project", "resources", "project", "collection", "name", "cluster", where=_THERE)
     _index("resources_by_create_time", "resources", "collection", "create_time", "name", where=_THERE)
     _index("resources_deleted", "resources", "deleted_time", where="deleted_time IS NOT NULL")
     _index("resource_values_of", "resource_values", "resource")
@@ -96,6 +103,7 @@ def _changes() -> None:
         *_columns(sa.String, "epoch"),
     )
     _index("resource_changes_by_time", "resource_changes", "time")
+    _index("resource_changes_of", "resource_changes", "resource", "sequence")
 
 
 def _sync() -> None:
@@ -125,11 +133,14 @@ def _coordination() -> None:
         "group_members",
         *_key("group_name", "member"),
         *_columns(sa.String, "data"),
+        *_columns(_BIG, "fence"),
+        *_columns(sa.String, "holder"),
         *_columns(sa.Double, "lease_until"),
     )
 
 
 def downgrade() -> None:
     """Take the tables away."""
+    op.drop_index("operations_ended_by_tenant")
     for table in _TABLES:
         op.drop_table(table)

@@ -1,0 +1,123 @@
+"""The inventory of one gateway, as the composition root has it: its store, its sweeps, and who reads it.
+
+`app` makes one unless it was told to keep none, and runs it as the part `inventory`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from prometheus_client import Gauge
+
+from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.reading import Reading
+from cloudspan_gateway.inventory.store import InventoryStore
+from cloudspan_gateway.inventory.summary import Summaries
+from cloudspan_gateway.inventory.sync.collection import Environment
+from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
+from cloudspan_gateway.inventory.sync.source import AdapterSource
+from cloudspan_gateway.inventory.sync.sync import Sync
+from cloudspan_gateway.inventory.watch.change_log import ChangeLog
+from cloudspan_gateway.inventory.watch.feed import Feed
+from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
+from cloudspan_gateway.storage.coordination import coordinator_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+
+    from cloudspan_common.clock import Clock
+    from cloudspan_common.listing.page_token import Check
+    from cloudspan_common.registry.coordination import Coordinator
+    from cloudspan_gateway.inventory.own_changes import EndedOperations
+    from cloudspan_gateway.inventory.stored_reads import StoredReads
+    from cloudspan_gateway.inventory.sync.config import SyncSettings
+    from cloudspan_gateway.inventory.write_through import Operation
+    from cloudspan_gateway.routing.forward import Forwarder
+    from cloudspan_gateway.routing.table import Table
+    from cloudspan_gateway.storage.cipher import Cipher
+    from cloudspan_gateway.storage.engine import Database
+
+    OperationEnded = Callable[[Operation, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryNeeds:
+    """What the inventory works with."""
+
+    database: Database
+    table: Table
+    forwarder: Forwarder
+    coordinator: Coordinator | None
+    """The registry's; that of the database where it has none."""
+    clock: Clock
+    metrics: CollectorRegistry
+    cipher: Cipher
+
+
+class Inventory:
+    """All parts of the inventory."""
+
+    def __init__(self, needs: InventoryNeeds, settings: SyncSettings) -> None:
+        """Make the parts; nothing is read before `run`."""
+        self._table = needs.table
+        self.clock = needs.clock
+        self.store = InventoryStore(needs.database, needs.clock)
+        self.query = Query(needs.database)
+        self.summaries = Summaries(needs.database)
+        self.tokens = ResumeTokens(needs.cipher)
+        self.feed = Feed(ChangeLog(needs.database), self.store.subscribe, self.tokens, needs.clock)
+        watches = Gauge("cloudspan_gateway_inventory_watches", "Watches under way.", registry=needs.metrics)
+        watches.set_function(lambda: self.feed.watches)
+        source = AdapterSource(lambda: needs.table.snapshot, needs.forwarder)
+        environment = Environment(
+            store=self.store,
+            source=source,
+            clock=needs.clock,
+            settings=settings,
+            metrics=SyncMetrics(needs.metrics, needs.clock),
+            owner=f"gateway-{uuid.uuid4().hex[:16]}",
+        )
+        self._own_coordinator = None if needs.coordinator else coordinator_in(needs.database, needs.clock)
+        coordinator = needs.coordinator or cast("Coordinator", self._own_coordinator)
+        self.sync = Sync(environment, needs.database, coordinator, self._clusters)
+        self.reading = Reading(self.store, self.query, source, self.sync, needs.clock, shared=needs.database.shared)
+        needs.table.subscribe(lambda _snapshot: self.sync.wake())
+
+    def __repr__(self) -> str:
+        return f"<Inventory {self.sync!r}>"
+
+    def _clusters(self) -> list[str]:
+        """Return the clusters of the route table."""
+        platforms = self._table.snapshot.platforms.values()
+        return [str(route.ref) for platform in platforms for route in platform.clusters.values()]
+
+    def stored_reads(
+        self,
+        operations: EndedOperations,
+        subscribe: Callable[[Callable[[Operation, float], None]], object],
+        check: Check,
+    ) -> StoredReads:
+        """Return what answers List and Get; `subscribe` calls what it gets with each operation that ends."""
+        subscribe(self.reading.write_through.operation_ended)
+        return self.reading.stored_reads(operations, self._table, check)
+
+    async def run(self) -> None:
+        """Keep it up to date, its watches and what operations have changed, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sync.run())
+            group.create_task(self.feed.run())
+            group.create_task(self.reading.write_through.run())
+
+    def drain(self) -> None:
+        """End its watches: their callers go on at another gateway."""
+        self.feed.stop()
+
+    async def close(self) -> None:
+        """Let go of locks that it keeps in the database."""
+        if self._own_coordinator is not None:
+            await self._own_coordinator.close()

@@ -1,0 +1,248 @@
+"""Writes the inventory: what sweeps, changes and the ends of operations bring, in small transactions.
+
+The one way into its tables. A write judges each row by when it was read (`batch`); what is unchanged costs a read and
+no transaction. Between two transactions those of operations get their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import delete, select
+
+from cloudspan.v1.inventory_pb2 import SyncState
+from cloudspan_common.clock import Clock, SystemClock
+from cloudspan_common.errors import PlatformFault
+from cloudspan_common.logs import get_logger
+from cloudspan_gateway.inventory.base import Known
+from cloudspan_gateway.inventory.batch import (
+    ANNOUNCEMENT,
+    Batch,
+    Verdict,
+    confirmed_times,
+    judge,
+    kept_rows,
+    purge_changes,
+    purge_deleted,
+)
+from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness, Written
+from cloudspan_gateway.inventory.rows import row_of
+from cloudspan_gateway.storage.engine import among, listed
+from cloudspan_gateway.storage.tables import resource_changes, resources, sync_owners, sync_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import Row
+
+    from cloudspan_gateway.inventory.model import Fence, Observed, Origin
+    from cloudspan_gateway.inventory.rows import ResourceRow
+    from cloudspan_gateway.storage.engine import Database
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+BATCH_ROWS = 200
+"""Of one transaction: on SQLite it has the loop to itself, for some 20 ms; operations' writes wait that long."""
+_PURGED_AT_ONCE = 1_000
+_STATES = select(sync_state).order_by(sync_state.c.cluster, sync_state.c.collection)
+_WRITTEN = frozenset({Verdict.ADD, Verdict.UPDATE})
+
+
+class InventoryStore:
+    """The tables of the inventory in one database; `base.Writes`."""
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._shared = database.shared
+        self._clock = clock or SystemClock()
+        # Asked for each answer from the inventory: making the statement takes longer than running it.
+        self._states_of = _STATES.where(among(sync_state.c.cluster, "clusters", database.shared))
+
+    def __repr__(self) -> str:
+        return f"<InventoryStore on {self._database!r}>"
+
+    # -------------------------------------------------------------- resources
+
+    async def apply(
+        self, collection: str, rows: Sequence[Observed], at: float, origin: Origin, fence: Fence | None = None
+    ) -> Written:
+        by_name = {row.name: row for row in rows}
+        written = Written()
+        for names in _portions(sorted(by_name), BATCH_ROWS):
+            verdicts = await self._judged(collection, [by_name[name] for name in names], at)
+            changed, unreadable = _rows(collection, [by_name[name] for name in names if verdicts[name] in _WRITTEN])
+            written += _counted(verdicts.values(), unreadable)
+            if changed:
+                written += await self._transact(
+                    fence,
+                    lambda batch, these=changed: batch.keep(collection, these, at, origin),  # type: ignore[misc]
+                )
+            await asyncio.sleep(0)
+        return written
+
+    async def _judged(self, collection: str, rows: Sequence[Observed], at: float) -> dict[str, Verdict]:
+        """Judge rows beside whatever is written meanwhile; what is to be written is judged again, locked."""
+
+        def ask(conn: Connection) -> dict[str, Verdict]:
+            found = kept_rows(conn, [row.name for row in rows], self._shared)
+            clusters = {row.cluster for row in found.values()}
+            confirmed = confirmed_times(conn, clusters, self._shared) if clusters else {}
+            return {
+                row.name: judge(kept, row.digest, at, _confirmed(kept, collection, confirmed))
+                for row in rows
+                for kept in (found.get(row.name),)
+            }
+
+        return await self._database.read(ask)
+
+    async def remove(self, names: Collection[str], at: float, fence: Fence | None = None) -> Written:
+        written = Written()
+        for some in _portions(sorted(set(names)), BATCH_ROWS):
+            written += await self._transact(fence, lambda batch, these=some: batch.remove(these, at))  # type: ignore[misc]
+            await asyncio.sleep(0)
+        return written
+
+    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
+        c = resources.c
+        asked = select(c.name, c.id, c.digest, c.observe_time).where(
+            c.cluster == cluster, c.collection == collection, c.deleted_time.is_(None)
+        )
+
+        def ask(conn: Connection) -> dict[str, Known]:
+            return {name: Known(*rest) for name, *rest in conn.execute(asked)}
+
+        return await self._database.read(ask, long=True)
+
+    async def there(self, names: Collection[str]) -> frozenset[str]:
+        """Return those of the names that are kept and not deleted."""
+        found = await self._database.read(lambda conn: kept_rows(conn, names, self._shared))
+        return frozenset(name for name, row in found.items() if row.deleted_time is None)
+
+    async def changed_names(self, cluster: str, collection: str, after: int) -> tuple[int, frozenset[str]]:
+        """Return the last change's sequence, and which resources of a collection changed after an earlier one."""
+        r = resource_changes.c
+        last = select(r.sequence).order_by(r.sequence.desc()).limit(1)
+        asked = select(r.name).where(r.sequence > after, r.cluster == cluster, r.collection == collection)
+
+        def ask(conn: Connection) -> tuple[int, frozenset[str]]:
+            upto = conn.execute(last).scalar() or 0  # first: what comes between the two is only told twice
+            return upto, frozenset(conn.execute(asked).scalars())
+
+        return await self._database.read(ask)
+
+    async def forget_cluster(self, cluster: str) -> Written:
+        written = Written()
+        while True:
+            forgotten = await self._transact(None, lambda batch: batch.forget(cluster, BATCH_ROWS))
+            if forgotten == Written():
+                return written
+            written += forgotten
+
+    async def purge(self, before: float) -> int:
+        changes = 0
+        while deleted := await self._database.transact(lambda conn: purge_changes(conn, before, _PURGED_AT_ONCE)):
+            changes += deleted
+        while await self._database.transact(lambda conn: purge_deleted(conn, before, _PURGED_AT_ONCE)):
+            pass
+        return changes
+
+    async def _transact(self, fence: Fence | None, work: Callable[[Batch], T]) -> T:
+        def batch(conn: Connection) -> T:
+            writes = Batch(conn, self._database, self._clock.now())
+            writes.hold(fence)
+            done = work(writes)
+            writes.number()
+            return done
+
+        return await self._database.transact(batch)
+
+    # -------------------------------------------------------------- states
+
+    async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
+        if clusters is None:
+            return await self._database.read(lambda conn: [_state(row) for row in conn.execute(_STATES)])
+        values = {"clusters": listed(clusters, self._shared)}
+        return await self._database.read(lambda conn: [_state(row) for row in conn.execute(self._states_of, values)])
+
+    async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
+        s = sync_state.c
+        values = _state_values(state)
+
+        def batch(conn: Connection) -> None:
+            Batch(conn, self._database, self._clock.now()).hold(fence)
+            this = (s.cluster == state.cluster, s.collection == state.collection)
+            if not conn.execute(sync_state.update().where(*this).values(values)).rowcount:
+                conn.execute(sync_state.insert().values(values))
+
+        await self._database.transact(batch)
+
+    async def begin_alone(self) -> None:
+        """Forget the numbers of locks of earlier processes, on a database that this process alone works on.
+
+        Its locks may be kept elsewhere and begin at 1 again. On a shared database the numbers stay.
+        """
+        if not self._shared:
+            await self._database.transact(lambda conn: conn.execute(delete(sync_owners)) and None)
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        def heard(message: str | None) -> None:
+            if message is None or message == ANNOUNCEMENT:
+                changed()
+
+        return self._database.subscribe(heard)
+
+
+def _portions(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _confirmed(kept: Row[Any] | None, collection: str, confirmed: Mapping[tuple[str, str], float]) -> float:
+    return float("-inf") if kept is None else confirmed.get((kept.cluster, collection), float("-inf"))
+
+
+def _rows(collection: str, observed: Sequence[Observed]) -> tuple[list[ResourceRow], tuple[str, ...]]:
+    """Return resources as rows, and the names of those that are none: one odd resource hides no other."""
+    rows, unreadable = [], []
+    for one in observed:
+        try:
+            rows.append(row_of(collection, one))
+        except PlatformFault as error:
+            log.warning("resource left out of the inventory", collection=collection, error=error.message)
+            unreadable.append(one.name)
+    return rows, tuple(unreadable)
+
+
+def _counted(verdicts: Iterable[Verdict], unreadable: tuple[str, ...]) -> Written:
+    found = Counter(verdicts)
+    return Written(unchanged=found[Verdict.UNCHANGED], outdated=found[Verdict.OUTDATED], unreadable=unreadable)
+
+
+def _state(row: Row[Any]) -> CollectionState:
+    fields = {**row._mapping}  # noqa: SLF001 - SQLAlchemy's way to name columns
+    fields["completeness"] = Completeness(row.completeness)
+    fields["brake"] = _brake(row.brake) if row.brake is not None else None
+    return CollectionState(**fields)
+
+
+def _brake(kept: bytes) -> Brake:
+    brake = SyncState.Brake.FromString(kept)
+    since = brake.since_time.seconds + brake.since_time.nanos / 1e9
+    return Brake(brake.missing, brake.total, since, tuple(brake.examples))
+
+
+def _state_values(state: CollectionState) -> dict[str, Any]:
+    values: dict[str, Any] = {column.name: getattr(state, column.name) for column in sync_state.c}
+    values["completeness"] = str(state.completeness)
+    values["brake"] = _brake_bytes(state.brake) if state.brake is not None else None
+    return values
+
+
+def _brake_bytes(brake: Brake) -> bytes:
+    kept = SyncState.Brake(missing=brake.missing, total=brake.total, examples=brake.examples)
+    kept.since_time.FromNanoseconds(round(brake.since * 1e9))
+    return kept.SerializeToString()

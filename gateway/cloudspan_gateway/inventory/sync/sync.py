@@ -1,0 +1,286 @@
+"""Which clusters this gateway sweeps, and what anybody may ask of sweeps: now, or soon.
+
+The composition root runs one `Sync` (`inventory.parts`). The clusters of the route table are spread over the gateways
+that are members of a group; each is swept by the one that has its lock, and what that one writes carries the lock's
+number, so that one which lost it without noticing writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+from cloudspan_common.errors import CloudspanError
+from cloudspan_common.logs import get_logger
+from cloudspan_gateway.inventory.columns import collections as all_collections
+from cloudspan_gateway.inventory.model import CollectionState, Fence, LockLost
+from cloudspan_gateway.inventory.sync.collection import SWEEPS_PER_CLUSTER, CollectionSync
+from cloudspan_gateway.inventory.sync.requests import SweepRequest, SweepRequests
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+    from cloudspan_common.deadlines import Deadline
+    from cloudspan_common.registry.coordination import Coordinator, Held
+    from cloudspan_gateway.inventory.sync.collection import Environment
+    from cloudspan_gateway.storage.engine import Database
+
+log = get_logger(__name__)
+
+GROUP = "inventory"
+"""Of the gateways that sweep."""
+_AGAIN_S = 1.0  # after who keeps locks, or the database, could not be asked
+_HANDED_OVER_S = 0.1
+_PURGE_EVERY_S = 60.0
+
+
+class Sync:
+    """The sweeps of one gateway."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        database: Database,
+        coordinator: Coordinator,
+        clusters: Callable[[], Collection[str]],
+    ) -> None:
+        """Make it; `clusters` returns the names of those that adapters serve, or served lately."""
+        self._environment = environment
+        self._store = environment.store
+        self._clock = environment.clock
+        self._coordinator = coordinator
+        self._clusters = clusters
+        self._requests = SweepRequests(database, self._clock, self._serve, self._swept_soon)
+        self._shared = database.shared
+        self._members: frozenset[str] = frozenset()
+        self._owning: dict[str, asyncio.Task[None]] = {}
+        self._swept: dict[str, Mapping[str, CollectionSync]] = {}
+        self._missing_since: dict[str, float] = {}
+        self._soon: dict[str, set[str]] = {}
+        self._changed = asyncio.Event()
+        self._owned = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Sync {self._environment.owner}: sweeps {len(self._swept)} of {len(self._clusters())} clusters>"
+
+    # -------------------------------------------------------------- what others ask
+
+    def wake(self) -> None:
+        """Look at the clusters again: the route table has changed."""
+        self._changed.set()
+
+    def soon(self, cluster: str, collections: Collection[str]) -> None:
+        """Have collections swept early, since something in them has changed; whichever gateway sweeps the cluster."""
+        if cluster in self._swept or not self._shared:
+            self._swept_soon(cluster, collections)
+        else:
+            self._soon.setdefault(cluster, set()).update(collections)
+
+    async def now(
+        self,
+        clusters: Collection[str],
+        collections: Collection[str] = (),
+        *,
+        release_brake: bool = False,
+        deadline: Deadline,
+    ) -> None:
+        """Return once collections, all when empty, were swept by sweeps that began after this call, or failed.
+
+        A sweep that waits to begin is shared: however many ask, a collection is listed once at a time. Clusters that
+        no adapter serves are left out.
+
+        Raises:
+            OutOfTime: The deadline came first; the sweeps go on.
+            CloudspanError: The database does not answer.
+        """
+        known = set(self._clusters())
+        wanted = tuple(sorted(collections))
+        requests = [
+            SweepRequest(cluster, wanted, released=release_brake) for cluster in sorted(known.intersection(clusters))
+        ]
+        try:
+            async with deadline.scope("listing for the inventory"), asyncio.TaskGroup() as group:
+                for request in requests:
+                    group.create_task(self._now(request))
+        except* CloudspanError as failed:
+            raise failed.exceptions[0] from None
+
+    async def _now(self, request: SweepRequest) -> None:
+        while True:
+            ended = self._serve(request)
+            if ended is None and self._shared:
+                await self._requests.ask(request)
+                return
+            if ended is None:  # this gateway is about to have it
+                await self._until_owned()
+                continue
+            try:
+                await ended
+            except LockLost:
+                await self._clock.sleep(_HANDED_OVER_S)
+            else:
+                return
+
+    async def _until_owned(self) -> None:
+        self._owned.clear()
+        await self._owned.wait()
+
+    def _serve(self, request: SweepRequest) -> Awaitable[None] | None:
+        """Sweep collections of a cluster now; None where it is not this gateway's."""
+        swept = self._swept.get(request.cluster)
+        if swept is None:
+            return None
+        names = request.collections or tuple(swept)
+        return _all_ended([swept[name].now(released=request.released) for name in names if name in swept])
+
+    def _swept_soon(self, cluster: str, collections: Iterable[str]) -> None:
+        swept = self._swept.get(cluster, {})
+        for name in collections:
+            if name in swept:
+                swept[name].soon()
+
+    # -------------------------------------------------------------- running
+
+    async def run(self) -> None:
+        """Sweep what is this gateway's until cancelled; leave the group and its locks then."""
+        await self._store.begin_alone()
+        membership = await self._coordinator.join(GROUP, self._environment.owner)
+        async with membership:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for work in (self._follow_members(), self._assign(), self._requests.run(), self._keep_house()):
+                        group.create_task(work)
+                    if self._shared:
+                        group.create_task(self._pass_on())
+            finally:
+                await self._let_go(list(self._owning))
+
+    async def _follow_members(self) -> None:
+        async for members in self._coordinator.members(GROUP):
+            self._members = frozenset(members)
+            self._changed.set()
+
+    async def _assign(self) -> None:
+        """Take the clusters that are this gateway's, and hand over those that no longer are."""
+        while True:
+            self._changed.clear()
+            mine = {cluster for cluster in self._clusters() if self._is_mine(cluster)}
+            await self._let_go([cluster for cluster in self._owning if cluster not in mine])
+            for cluster in mine - self._owning.keys():
+                self._owning[cluster] = asyncio.create_task(self._own(cluster), name=f"inventory of {cluster}")
+            await self._changed.wait()
+
+    def _is_mine(self, key: str) -> bool:
+        """Whether this gateway is first among the members, in an order that is another one for each key.
+
+        So a gateway that comes or goes moves its own share only.
+        """
+        owner = self._environment.owner
+        return owner in self._members and owner == max(self._members, key=lambda member: _rank(member, key))
+
+    async def _let_go(self, clusters: Iterable[str]) -> None:
+        tasks = [self._owning.pop(cluster) for cluster in clusters]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _own(self, cluster: str) -> None:
+        """Sweep a cluster whenever its lock can be had, until cancelled."""
+        while True:
+            try:
+                held = await self._coordinator.lock(f"inventory/{cluster}", timeout_s=None)
+                if held is not None:
+                    async with held:
+                        await self._sweep_while(held, cluster)
+            except CloudspanError as error:
+                log.warning("cluster not swept", cluster=cluster, reason=error.reason, message=error.message)
+            except Exception:  # one cluster's defect must not end the others
+                log.exception("sweeps of a cluster ended with a defect of the gateway", cluster=cluster)
+            await self._clock.sleep(_AGAIN_S)
+
+    async def _sweep_while(self, held: Held, cluster: str) -> None:
+        sweeping = asyncio.ensure_future(self._sweep(cluster, Fence(cluster, held.fence)))
+        lost = asyncio.ensure_future(held.lost.wait())
+        try:
+            await asyncio.wait({sweeping, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                log.info("cluster lost to another gateway", cluster=cluster)
+        finally:
+            for task in (sweeping, lost):
+                task.cancel()
+            await asyncio.wait({sweeping, lost})
+        if not sweeping.cancelled():
+            await sweeping  # raises why it ended
+
+    async def _sweep(self, cluster: str, fence: Fence) -> None:
+        states = {state.collection: state for state in await self._store.states([cluster])}
+        slots = asyncio.Semaphore(SWEEPS_PER_CLUSTER)
+        swept = {
+            name: CollectionSync(self._environment, slots, fence, states.get(name) or CollectionState(cluster, name))
+            for name in all_collections()
+        }
+        for collection in swept.values():
+            self._environment.metrics.owned(collection.state)
+        self._swept[cluster] = swept
+        self._owned.set()
+        log.info("cluster taken over", cluster=cluster, fence=fence.number)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for collection in swept.values():
+                    group.create_task(collection.run())
+        except* LockLost as lost:
+            raise lost.exceptions[0] from None
+        finally:
+            del self._swept[cluster]
+            self._environment.metrics.released(cluster)
+
+    # -------------------------------------------------------------- beside
+
+    async def _pass_on(self) -> None:
+        """Tell other gateways what is to be swept early in their clusters, at most once a second."""
+        while True:
+            await self._clock.sleep(_AGAIN_S)
+            soon, self._soon = self._soon, {}
+            for cluster, collections in soon.items():
+                try:
+                    await self._requests.ask_soon(cluster, sorted(collections))
+                except CloudspanError as error:
+                    log.debug("early sweep not asked for", cluster=cluster, reason=error.reason)
+
+    async def _keep_house(self) -> None:
+        """Purge what is old, and forget clusters that were removed."""
+        while True:
+            await self._clock.sleep(min(_PURGE_EVERY_S, max(self._environment.settings.removed_after_s, _AGAIN_S)))
+            try:
+                if self._is_mine("purge"):
+                    await self._store.purge(self._clock.now() - self._environment.settings.keep_s)
+                await self._forget_removed()
+            except CloudspanError as error:
+                log.warning("old changes could not be removed", reason=error.reason, message=error.message)
+
+    async def _forget_removed(self) -> None:
+        """Forget clusters that no adapter has had for long; not those whose lock somebody has, who sees them still."""
+        now, there = self._clock.monotonic(), set(self._clusters())
+        kept = {state.cluster for state in await self._store.states()}
+        since = {cluster: self._missing_since.get(cluster, now) for cluster in kept - there}
+        self._missing_since = since
+        for cluster, missing_since in since.items():
+            if now - missing_since < self._environment.settings.removed_after_s or not self._is_mine(cluster):
+                continue
+            held = await self._coordinator.lock(f"inventory/{cluster}")
+            if held is None:
+                continue
+            async with held:
+                forgotten = await self._store.forget_cluster(cluster)
+            log.info("removed cluster forgotten", cluster=cluster, resources=forgotten.removed)
+
+
+async def _all_ended(futures: Sequence[asyncio.Future[None]]) -> None:
+    """Wait for sweeps that others may wait for too."""
+    await asyncio.gather(*(asyncio.shield(future) for future in futures))
+
+
+def _rank(member: str, key: str) -> bytes:
+    return hashlib.blake2b(f"{member}\0{key}".encode(), digest_size=8).digest()
