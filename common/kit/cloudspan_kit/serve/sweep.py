@@ -131,7 +131,7 @@ class _Position:
             return cls(query, int(pages), native, remembered)
         except (InvalidRequest, ValueError) as error:
             text = f"cursor is not one of a sweep of {request.collection} of {request.cluster}; start the sweep again"
-            raise InvalidRequest(text, reason="CURSOR_OTHER_SWEEP", violations=[Violation("cursor", text)]) from error
+            raise InvalidRequest(text, reason="PAGE_TOKEN_MALFORMED", violations=[Violation("cursor", text)]) from error
 
     def behind(self, native: str | None, cluster: ClusterRef) -> str:
         """Return the cursor that goes on at the platform's cursor `native`; empty at the end, where there is none.
