@@ -108,6 +108,7 @@ async def test_a_commit_that_takes_longer_than_is_waited_for_is_an_error_and_giv
     async with database._turn:
         with pytest.raises(Unreachable, match="does not answer"):
             await coordinator.lock("x")
+    monkeypatch.undo()
     assert await coordinator.lock("x") is not None
     await coordinator.close()
     await database.close()
