@@ -43,7 +43,7 @@ def of_servers(text: str) -> dict[str, object]:
 
 
 _SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-_EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=_SLOW)
+_EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=_SLOW)
 
 
 @pytest.fixture(params=["in one look", "in small looks"])
