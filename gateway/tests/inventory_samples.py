@@ -25,7 +25,7 @@ STORED = inventory_pb2.StoredResource.DESCRIPTOR
 
 # What case folding alone makes alike, also with what is ASCII; what is cut; what SQL or PostgreSQL treats apart.
 _FOLDED = ["stra\xdfe", "STRASSE", "\u017ftrasse", "\u212aey", "key", "\u0130", "\ufb01", "fi", "\xe9", "e\u0301"]
-_LONG = ["x" * 399, "x" * 400, "x" * 499 + "y", "x" * 500, "x" * 501]
+_LONG = ["x" * 199 + "y", "x" * 200, "x" * 201, "x" * 399, "x" * 400, "x" * 401]
 _ODD = ["a\0b", "a\x01b", "a%b", "a_b", "a\\b", '"', "'", "*", "\n", "-", "=", "a b", "a  b ", "\U0001f600", "\uffff"]
 _USUAL = ["", "web", "Web-1", "WEB-1", "web-10", "\u6d4b\u8bd5", "team", "team=db", "10.0.0.5", "fa:16:3E:00:00:01"]
 _WORDS = [*_FOLDED, *_LONG, *_ODD, *_USUAL]

@@ -25,13 +25,14 @@ COLUMNS = ("name", "project", "display_name", "state", "zone", "flavor", "create
 """Columns that hold the field of the same name, where a kind has it: texts, but for `create_time` in Unix seconds."""
 ADDRESSES = "addresses"
 LABELS = "labels"
+_OF_LABEL = f"{LABELS}."
 TOKENS = "text"
 """The path of what Search finds exactly by name, as the column `search` has it: id, display name, host name."""
 SEPARATOR = "\n"
 
 # PostgreSQL's indices refuse entries of more than 2704 bytes, and a character has up to four: one odd resource must not
-# keep its whole cluster from being written.
-MAX_TEXT_CHARS = 500
+# keep its whole cluster from being written. One index has a name, a project and a display name.
+MAX_TEXT_CHARS = 200
 MAX_VALUE_CHARS = 400
 MAX_PATH_CHARS = 250
 _MAX_DESCRIPTION_CHARS = 2000
@@ -50,7 +51,7 @@ SIZES: Mapping[str, Mapping[str, tuple[str, int]]] = {
 _ADDRESS_FIELDS = frozenset(
     {"ip_address", "mac_address", "fixed_ip_address", "floating_ip_addresses", "gateway_ip", "cidr"}
 )
-_MAX_NAME_CHARS = 512
+_MAX_NAME_BYTES = 512
 _NOBODYS = "platforms/-/clusters/-/projects/-"  # no project has this name
 
 Visit = Callable[[Any, Callable[[tuple[str, str]], None]], None]
@@ -152,7 +153,7 @@ def kept_integer(number: int) -> int:
 
 def label_path(key: str) -> str:
     """Return the path of a label's value."""
-    return kept_text(f"{LABELS}.{key}", MAX_PATH_CHARS)
+    return kept_text(f"{_OF_LABEL}{key}", MAX_PATH_CHARS)
 
 
 @functools.cache
@@ -237,7 +238,7 @@ def _label(entry: tuple[str, str]) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=16_384)
 def _searched_label(path: str, value: str) -> str:
-    return search_text(f"{path[len(LABELS) + 1 :]}={value}")
+    return search_text(f"{path.removeprefix(_OF_LABEL)}={value}")
 
 
 def _search(resource: Any, fields: Mapping[str, Any], values: set[tuple[str, str]]) -> str:
@@ -248,7 +249,7 @@ def _search(resource: Any, fields: Mapping[str, Any], values: set[tuple[str, str
             texts.add(value)
         elif path == ADDRESSES:
             texts.add(search_text(value))
-        elif path.startswith("labels."):
+        elif path.startswith(_OF_LABEL):
             texts.add(_searched_label(path, value))
     texts.discard("")
     return (SEPARATOR + SEPARATOR.join(sorted(texts)) + SEPARATOR).replace("\0", NUL_AS)
@@ -264,7 +265,7 @@ def _descriptor(collection: str) -> Descriptor:
 
 
 def _cluster(name: str) -> str:
-    if len(name) > _MAX_NAME_CHARS or "\0" in name:
+    if len(name.encode()) > _MAX_NAME_BYTES or "\0" in name:
         raise malformed(name, "name", "platforms/{platform}/clusters/{cluster}/{collection}/{id}")
     return _checked_cluster("/".join(name.split("/", 4)[:4]))
 

@@ -207,7 +207,7 @@ class _Page:
     def _window_end(self, rank: int, after: Values | None) -> Values | None:
         """Return the place of the last row that is looked at, or None for all that there are."""
         wanted = self._wanted
-        if self._is_driven or wanted.ranks[rank].is_indexed or (wanted.is_unranked and wanted.filter.is_found):
+        if self._ids is not None or wanted.ranks[rank].is_indexed or (wanted.is_unranked and wanted.filter.is_found):
             return None
         places = select(*self._order.columns).where(wanted.base, *wanted.filter.indexed)
         if after is not None:

@@ -19,7 +19,7 @@ from cloudspan_gateway.inventory.columns import (
     message_of,
     value_paths,
 )
-from cloudspan_gateway.storage.tables import resources as table
+from cloudspan_gateway.storage import tables
 
 EAST = "platforms/openstack/clusters/east"
 _MOST_BYTES = 2_600  # of PostgreSQL's 2704 for an entry of an index
@@ -106,12 +106,20 @@ def test_every_kind_has_every_column(collection):
     made = message_of(collection)(name=f"{EAST}/{collection}/1")
     found = columns_of(collection, made)
     kept_by_the_store = {"id", "payload", "digest", "observe_time", "source", "deleted_time"}
-    assert set(found.fields) == {column.name for column in table.columns} - kept_by_the_store
+    assert set(found.fields) == {column.name for column in tables.resources.columns} - kept_by_the_store
     assert found.values == {(TOKENS, "1")}
 
 
 @pytest.mark.parametrize(
-    "name", ["", "servers/1", f"{EAST}/servers/{'x' * 500}", f"{EAST}/servers/a\0b", "platforms/A/clusters/b"]
+    "name",
+    [
+        "",
+        "servers/1",
+        f"{EAST}/servers/{'x' * 500}",
+        f"{EAST}/servers/" + "\u6d4b" * 170,
+        f"{EAST}/servers/a\0b",
+        "platforms/A/clusters/b",
+    ],
 )
 def test_what_has_no_name_is_refused(name):
     with pytest.raises(InvalidRequest):
@@ -134,7 +142,8 @@ def test_no_resource_is_too_odd_to_be_kept(resource, text):
     for path, value in found.values:
         assert "\0" not in path + value
         assert len(path.encode()) + len(value.encode()) <= _MOST_BYTES
-    longest = max(len(found.fields[name].encode()) for name in ("display_name", "project", "state"))
-    assert longest + len(resource.name) + len("securityGroups") + len(EAST) <= _MOST_BYTES
+    for _, table, columns, _ in tables._INDEXES:
+        if table is tables.resources and "deleted_time" not in columns:
+            assert sum(len(str(found.fields[name]).encode()) for name in columns) <= _MOST_BYTES
     bound = projects.bound(resource.DESCRIPTOR, "platforms/-/clusters/-/projects/nobodys")
     assert found.fields["shared"] == bound.sees(resource)

@@ -80,7 +80,7 @@ _LABEL = "team"
 @pytest.mark.timeout(300)
 @given(data=st.data())
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )  # fmt: skip
 def test_sums_are_those_of_the_rows_in_memory(lab, data):
     """Of any filter, scope and grouping."""
