@@ -154,9 +154,7 @@ def page_of(answer: sweep_pb2.SweepPageResponse, request: PageRequest) -> Page:
     Raises:
         PlatformFault: It says that nothing changed, and was not asked whether.
     """
-    if answer.unchanged and (not request.etag or answer.rows):
-        text = f"the adapter of {request.cluster} returned an unchanged page that nobody has; report it to its author"
-        raise PlatformFault(text, reason="UNEXPECTED_ANSWER")
+    _check_unchanged(answer, request)
     prefix = f"{request.cluster}/{request.collection}/"
     unread = list(answer.unread)
     rows: dict[str, Observed] = {}
@@ -179,6 +177,12 @@ def page_of(answer: sweep_pb2.SweepPageResponse, request: PageRequest) -> Page:
         unread=tuple(unread),
         ignored_since=answer.ignored_since,
     )
+
+
+def _check_unchanged(answer: sweep_pb2.SweepPageResponse, request: PageRequest) -> None:
+    if answer.unchanged and (not request.etag or answer.rows):
+        text = f"the adapter of {request.cluster} returned an unchanged page that nobody has; report it to its author"
+        raise PlatformFault(text, reason="UNEXPECTED_ANSWER")
 
 
 def _wrong(row: sweep_pb2.SweepPageResponse.Row, prefix: str, request: PageRequest, rows: dict[str, Observed]) -> str:
