@@ -7,7 +7,6 @@ no transaction. Between two transactions those of operations get their turn.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import delete, select
@@ -20,9 +19,6 @@ from cloudspan_gateway.inventory.base import Known
 from cloudspan_gateway.inventory.batch import (
     ANNOUNCEMENT,
     Batch,
-    Verdict,
-    confirmed_times,
-    judge,
     kept_rows,
     purge_changes,
     purge_deleted,
@@ -33,7 +29,7 @@ from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import resource_changes, resources, sync_owners, sync_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import Row
@@ -50,7 +46,6 @@ BATCH_ROWS = 200
 """Of one transaction: on SQLite it has the loop to itself, for some 20 ms; operations' writes wait that long."""
 _PURGED_AT_ONCE = 1_000
 _STATES = select(sync_state).order_by(sync_state.c.cluster, sync_state.c.collection)
-_WRITTEN = frozenset({Verdict.ADD, Verdict.UPDATE})
 
 
 class InventoryStore:
@@ -72,11 +67,11 @@ class InventoryStore:
         self, collection: str, rows: Sequence[Observed], at: float, origin: Origin, fence: Fence | None = None
     ) -> Written:
         by_name = {row.name: row for row in rows}
-        written = Written()
-        for names in _portions(sorted(by_name), BATCH_ROWS):
-            verdicts = await self._judged(collection, [by_name[name] for name in names], at)
-            changed, unreadable = _rows(collection, [by_name[name] for name in names if verdicts[name] in _WRITTEN])
-            written += _counted(verdicts.values(), unreadable)
+        unchanged = await self._unchanged(by_name)
+        written = Written(unchanged=len(unchanged))
+        for names in _portions(sorted(by_name.keys() - unchanged), BATCH_ROWS):
+            changed, unreadable = _rows(collection, [by_name[name] for name in names])
+            written += Written(unreadable=unreadable)
             if changed:
                 written += await self._transact(
                     fence,
@@ -85,20 +80,19 @@ class InventoryStore:
             await asyncio.sleep(0)
         return written
 
-    async def _judged(self, collection: str, rows: Sequence[Observed], at: float) -> dict[str, Verdict]:
-        """Judge rows beside whatever is written meanwhile; what is to be written is judged again, locked."""
+    async def _unchanged(self, rows: Mapping[str, Observed]) -> set[str]:
+        """Return the names of those that are kept just so; asked beside whatever is written meanwhile.
 
-        def ask(conn: Connection) -> dict[str, Verdict]:
-            found = kept_rows(conn, [row.name for row in rows], self._shared)
-            clusters = {row.cluster for row in found.values()}
-            confirmed = confirmed_times(conn, clusters, self._shared) if clusters else {}
-            return {
-                row.name: judge(kept, row.digest, at, _confirmed(kept, collection, confirmed))
-                for row in rows
-                for kept in (found.get(row.name),)
-            }
+        Two columns and no more: of a hundred thousand rows this is what a sweep costs.
+        """
+        c = resources.c
+        asked = select(c.name, c.digest).where(among(c.name, "names", self._shared), c.deleted_time.is_(None))
 
-        return await self._database.read(ask)
+        def ask(conn: Connection) -> set[str]:
+            found = conn.execute(asked, {"names": listed(rows, self._shared)})
+            return {name for name, digest in found if rows[name].digest == digest}
+
+        return await self._database.read(ask) if rows else set()
 
     async def remove(self, names: Collection[str], at: float, fence: Fence | None = None) -> Written:
         written = Written()
@@ -201,10 +195,6 @@ def _portions(names: Sequence[str], size: int) -> list[Sequence[str]]:
     return [names[start : start + size] for start in range(0, len(names), size)]
 
 
-def _confirmed(kept: Row[Any] | None, collection: str, confirmed: Mapping[tuple[str, str], float]) -> float:
-    return float("-inf") if kept is None else confirmed.get((kept.cluster, collection), float("-inf"))
-
-
 def _rows(collection: str, observed: Sequence[Observed]) -> tuple[list[ResourceRow], tuple[str, ...]]:
     """Return resources as rows, and the names of those that are none: one odd resource hides no other."""
     rows, unreadable = [], []
@@ -215,11 +205,6 @@ def _rows(collection: str, observed: Sequence[Observed]) -> tuple[list[ResourceR
             log.warning("resource left out of the inventory", collection=collection, error=error.message)
             unreadable.append(one.name)
     return rows, tuple(unreadable)
-
-
-def _counted(verdicts: Iterable[Verdict], unreadable: tuple[str, ...]) -> Written:
-    found = Counter(verdicts)
-    return Written(unchanged=found[Verdict.UNCHANGED], outdated=found[Verdict.OUTDATED], unreadable=unreadable)
 
 
 def _state(row: Row[Any]) -> CollectionState:

@@ -13,7 +13,7 @@ from cloudspan.adapter.v1 import sweep_pb2
 from cloudspan_common import contract
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, PlatformFault, Unsupported
-from cloudspan_common.names import parse_cluster, parse_resource
+from cloudspan_common.names import WILDCARD, parse_cluster
 from cloudspan_gateway.inventory.model import DIGEST_BYTES, Observed, digest_of
 from cloudspan_gateway.routing.forward import Question, read_answer
 
@@ -28,6 +28,8 @@ SWEEP_PAGE = "cloudspan.adapter.v1.SweepService/SweepPage"
 PAGE_S = 120.0
 """How long one page may take: a slow cloud's listing of a thousand resources, behind whatever callers wait for."""
 GET_S = 30.0
+MAX_NAME_CHARS = 512
+"""As in any request that names a resource."""
 _SHOWN = 200  # characters of what an adapter said
 
 
@@ -155,11 +157,12 @@ def page_of(answer: sweep_pb2.SweepPageResponse, request: PageRequest) -> Page:
     if answer.unchanged and (not request.etag or answer.rows):
         text = f"the adapter of {request.cluster} returned an unchanged page that nobody has; report it to its author"
         raise PlatformFault(text, reason="UNEXPECTED_ANSWER")
+    prefix = f"{request.cluster}/{request.collection}/"
     unread = list(answer.unread)
     rows: dict[str, Observed] = {}
     gone = []
     for row in answer.rows:
-        wrong = _wrong(row, request, rows)
+        wrong = _wrong(row, prefix, request, rows)
         if wrong:
             unread.append(f"{row.name[:_SHOWN]} {wrong}")
         elif row.gone:
@@ -178,15 +181,15 @@ def page_of(answer: sweep_pb2.SweepPageResponse, request: PageRequest) -> Page:
     )
 
 
-def _wrong(row: sweep_pb2.SweepPageResponse.Row, request: PageRequest, rows: dict[str, Observed]) -> str:
+def _wrong(row: sweep_pb2.SweepPageResponse.Row, prefix: str, request: PageRequest, rows: dict[str, Observed]) -> str:
     """Return why a row can't be believed; empty where nothing speaks against it."""
-    try:
-        ref, _ = parse_resource(row.name, request.collection)
-    except InvalidRequest:
-        return f"is not the name of one of {request.collection}"
-    if str(ref) != request.cluster:
-        return f"is not in {request.cluster}"
-    if not (row.name.isascii() and row.name.isprintable()):
+    name = row.name
+    if not name.startswith(prefix) or len(name) > MAX_NAME_CHARS:
+        return f"is not the name of one of {prefix}"
+    resource_id = name[len(prefix) :]
+    if "/" in resource_id or resource_id in ("", WILDCARD):
+        return f"is not the name of one of {prefix}"
+    if not (name.isascii() and name.isprintable()):
         return "is not percent-encoded"
     if row.gone and request.since is None:
         return "is listed and called gone"

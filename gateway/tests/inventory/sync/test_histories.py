@@ -45,11 +45,12 @@ cloud_moods = st.one_of(
 )
 others = st.one_of(
     st.tuples(st.sampled_from(["read", "land"]), ids),
+    st.tuples(st.just("land all"), st.none()),
     st.tuples(st.just("sweep"), st.dictionaries(st.integers(0, 5), st.lists(mutations, max_size=3), max_size=3)),
     st.tuples(st.sampled_from(["look", "take over", "late owner"]), st.booleans()),
     st.tuples(st.just("release"), st.booleans()),
 )
-steps = st.lists(st.one_of(mutations, mutations, cloud_moods, others, others), min_size=5, max_size=30)
+steps = st.lists(st.one_of(mutations, mutations, cloud_moods, others, others), min_size=15, max_size=40)
 
 
 class Clock:
@@ -129,7 +130,7 @@ class History:
         self.state = CollectionState(CLUSTER, "servers")
         self.number = 1
         self.sweeper = CollectionSweep(self.store, self.cloud, self.clock, brake=0.3)
-        self.readings: dict[str, tuple[float, Observed | None]] = {}
+        self.readings: list[tuple[str, float, Observed | None]] = []
         self.renames = 0
         self.times: dict[str, float] = {}
         """When each row was read, or deleted."""
@@ -198,18 +199,28 @@ class History:
     async def _do_read(self, one: str) -> None:
         """Read one, as an operation's end does; what came arrives with `land`."""
         at = self.clock.now()
-        self.readings[one] = (at, self.cloud.row(one) if one in self.cloud.servers else None)
+        self.readings.append((one, at, self.cloud.row(one) if one in self.cloud.servers else None))
 
-    async def _do_land(self, one: str) -> None:
-        at, found = self.readings.pop(one, (0.0, None))
-        if found is not None:
-            await self.store.apply("servers", [found], at, Origin.OPERATION)
-        elif at:
-            await self.store.remove([name_of(one)], at)
+    async def _do_land(self, wanted: str) -> None:
+        """What was read arrives, the latest first."""
+        arriving = [reading for reading in self.readings if reading[0] == wanted]
+        self.readings = [reading for reading in self.readings if reading[0] != wanted]
+        for one, at, found in reversed(arriving):
+            if found is not None:
+                await self.store.apply("servers", [found], at, Origin.OPERATION)
+            else:
+                await self.store.remove([name_of(one)], at)
+
+    async def _do_land_all(self, _: None) -> None:
+        for one in dict.fromkeys(one for one, _, _ in self.readings):
+            await self._do_land(one)
 
     async def _do_write_through(self, one: str) -> None:
-        await self._do_read(one)
-        await self._do_land(one)
+        at = self.clock.now()
+        if one in self.cloud.servers:
+            await self.store.apply("servers", [self.cloud.row(one)], at, Origin.OPERATION)
+        else:
+            await self.store.remove([name_of(one)], at)
 
     async def _between(self, page: int) -> None:
         for what, argument in self.between.pop(page, []):
