@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from google.api import field_behavior_pb2
+from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf import field_mask_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.harness.callers import acting_for
 from tests.harness.mutations import CREATES
+from tests.harness.sweeping import swept
 from tests.laws.test_changes import about_nothing
 from tests.laws.two_projects import CANARY, LISTS, MUTATIONS, Cloud, Lab, make_request, two_projects
 
@@ -68,6 +69,19 @@ async def test_a_list_is_what_the_project_has_and_what_is_shared(lab, platform, 
             foreign = cloud.name_of(cloud.others if side == "mine" else cloud.mine)
             rows = await lab.everything(method, parent=parent, filter=f'project = "{foreign}"')
             assert {row.name for row in rows} <= set(expected)
+
+
+@each_list
+@pytest.mark.parametrize("side", ["mine", "others"])
+async def test_a_sweep_for_one_project_brings_what_its_list_does_and_nothing_of_the_others(lab, platform, rpc, side):
+    """Of either project, under the credentials that reach both."""
+    cloud, listing = lab.need(platform, LISTS[rpc]), LISTS[rpc]
+    project = getattr(cloud, side)
+    collection = listing.item.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].plural
+    with acting_for(project):
+        pages = (await swept(lab.sweepers[platform], cloud.site.ref, collection)).values()
+    assert sorted(row.name for page in pages for row in page.rows) == sorted(r.name for r in cloud.seen(rpc, project))
+    assert not any(page.unread for page in pages)
 
 
 @each_list

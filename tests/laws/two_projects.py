@@ -17,6 +17,7 @@ from google.protobuf import text_format
 from tests.harness.clouds import Memory, OpenStack, ZStack, openstack_clusters, openstack_entry, zstack_cluster
 from tests.harness.in_process import deployment, ready
 from tests.harness.mutations import CREATES, call, network_with_all, stub
+from tests.harness.sweeping import sweepers
 
 from cloudspan.client import CloudspanError
 from cloudspan.v1 import project_pb2
@@ -82,6 +83,7 @@ class Lab:
 
     client: Any
     clouds: dict[str, Cloud]
+    sweepers: dict[str, Any]
 
     def need(self, platform: str, method: Any) -> Cloud:
         if method.full_name not in self.clouds[platform].served:
@@ -156,7 +158,7 @@ async def two_projects(directory: Path) -> AsyncIterator[Lab]:
         clusters = [memory.cluster(directory), east, west, zeta, demo]
         running = await opened.enter_async_context(deployment(*clusters))
         await ready(*clusters)
-        made = Lab(running.client, {})
+        made = Lab(running.client, {}, await opened.enter_async_context(sweepers(running)))
         # The administrator's project has no network of its own.
         network = await call(running.client, network_with_all(stack, "mine", 77))
         west_of = _second(stack, "west")

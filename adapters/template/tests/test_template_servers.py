@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc
+from cloudspan.adapter.v1 import step_pb2, step_pb2_grpc, sweep_pb2, sweep_pb2_grpc
 from cloudspan.client import AsyncClient, NotFound, PreconditionFailed, Unsupported, result_of, waiting
 from cloudspan.v1 import flavor_pb2, server_pb2
 from cloudspan_common.deadlines import Deadline
@@ -106,3 +106,13 @@ async def test_what_nobody_wrote_is_unsupported(cloud):
     """It is absent from the capabilities too."""
     with pytest.raises(Unsupported):
         await cloud.flavors.ListFlavors(flavor_pb2.ListFlavorsRequest(parent=MAIN))
+
+
+async def test_a_sweep_brings_every_server(cloud):
+    """Out of the list: an adapter writes nothing for it."""
+    for name in ("a", "b"):
+        await _create(cloud, name)
+    request = sweep_pb2.SweepPageRequest(cluster=MAIN, collection="servers")
+    page = await sweep_pb2_grpc.SweepServiceStub(cloud.channel).SweepPage(request)
+    found = [server_pb2.Server.FromString(row.resource).display_name for row in page.rows]
+    assert sorted(found) == sorted(await _names(cloud)) == ["a", "b", "hello"]

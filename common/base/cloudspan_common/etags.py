@@ -1,7 +1,7 @@
-"""Etags of resources (AIP-154): the platform's revision where it has one, else a digest of the content.
+"""Etags of resources: the platform's own revision where it has one, else a digest of what is told of the resource.
 
-Adapters fill them in what they return, and the gateway in what it answers from its inventory: the same resource has
-the same etag, wherever it was read.
+The kit fills them when a resource is read by itself. Rows of lists, and so those of sweeps and of the gateway's
+inventory, have the platform's own alone; what is kept of a resource that was read by itself has no digest either.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOT_CONTENT = ("observe_time", "native", "etag")
 
 def etag_of(resource: Message) -> str:
     """Return the resource's etag: the platform's revision if the driver set one, else a digest of its content."""
-    return str(getattr(resource, "etag", "")) or _digest(resource)
+    return str(getattr(resource, "etag", "")) or _digest_of(resource)
 
 
 def fill_etag(resource: Message) -> None:
@@ -28,13 +28,14 @@ def fill_etag(resource: Message) -> None:
         resource.etag = etag_of(resource)  # type: ignore[attr-defined] # the descriptor says so
 
 
-def clear_digest(resource: Message) -> None:
-    """Take out an etag that is a digest of the rest: the same resource as a list has it."""
-    if getattr(resource, "etag", "") and resource.etag == _digest(resource):  # type: ignore[attr-defined] # just read
+def clear_filled_etag(resource: Message) -> None:
+    """Take from a resource the etag that `fill_etag` gave it; the platform's own stays."""
+    etag = getattr(resource, "etag", "")
+    if etag and etag == _digest_of(resource):
         resource.ClearField("etag")
 
 
-def _digest(resource: Message) -> str:
+def _digest_of(resource: Message) -> str:
     content = type(resource)()
     content.CopyFrom(resource)
     for field in _NOT_CONTENT:

@@ -15,6 +15,7 @@ from cloudspan.v1 import common_pb2, key_pair_pb2, volume_pb2
 from cloudspan_common import contract
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import Defect, NotFound, PlatformFault, Unsupported
+from cloudspan_common.listing.filter_ast import EVERYTHING
 from cloudspan_common.names import ClusterRef
 from cloudspan_kit import (
     ABSENT,
@@ -337,3 +338,34 @@ async def test_a_mutation_whose_result_has_a_number_that_no_field_holds_ends_wel
     assert (made.display_name, made.size_bytes) == ("a", 0)
     with pytest.raises(ValueError, match="no such name"):
         await Volumes(EAST).to_message(call, VolumeRow(id="a", name="unmappable"))
+
+
+def test_rows_of_what_is_gone_are_split_off_a_page() -> None:
+    """It goes on where it did with them, though its last row is one of them; positions are those of the rows left."""
+    rows = [VolumeRow(id=i) for i in "abcd"]
+    page = RowPage(Rows(rows, [{"id": i} for i in "abcd"], ["e"]), True, lambda index: f"behind {index}")
+    kept = page.split(lambda row: row.id in "ad", lambda row: row.id)
+    assert [row.id for row in kept.rows.rows] == [document["id"] for document in kept.rows.documents] == ["b", "c"]
+    assert (kept.gone, kept.end, kept.position(1), kept.more) == (["a", "d"], "behind 3", "behind 2", True)
+    assert kept.rows.unread == ["e"]
+    assert page.split(lambda row: row.id == "x", lambda row: row.id) is page
+    last = RowPage(Rows(rows), False, lambda index: f"behind {index}").split(lambda _: True, lambda row: row.id)
+    assert (list(last.rows.rows), last.end, last.gone) == ([], "", list("abcd"))
+
+
+async def test_a_page_of_changes_says_so_when_its_rows_are_messages() -> None:
+    """And what is gone of it, also where a row can't be read."""
+
+    class Changed(Disks):
+        async def page(self, call: Call, kind: Kind[Any, Any, Never], query: Query) -> RowPage[Any]:
+            return replace(await super().page(call, kind, query), changes_only=query.since is not None, gone=["z"])
+
+    class Driver(Volumes):
+        kind = replace(VOLUMES, source=Changed())
+
+    cloud = [{"id": "a"}, {"id": "b", "name": "unmappable"}, {"id": "c"}]
+    served = abilities(Driver(EAST), cloud=cloud)
+    call = Call(EAST, Deadline.after(5), cloud=cloud)
+    page = await served.function(LIST)(call, Query(EVERYTHING, 100, since=1.0))
+    assert [item.name.rpartition("/")[2] for item in page.items] == ["a"]
+    assert (page.changes_only, page.gone, page.end) == (True, ["z"], "2")

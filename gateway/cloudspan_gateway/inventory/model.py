@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import Unreachable
-from cloudspan_common.etags import clear_digest
+from cloudspan_common.etags import clear_filled_etag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +63,10 @@ class Observed:
 
     @classmethod
     def of(cls, resource: Message) -> Observed:
-        """Return a resource as it is kept: the same whether it was listed or read by itself."""
+        """Return a resource as it is kept: as a sweep brings it, also where it was read by itself."""
         kept = type(resource)()
         kept.CopyFrom(resource)
-        clear_digest(kept)
+        clear_filled_etag(kept)
         for name in ("observe_time", "native"):
             if name in kept.DESCRIPTOR.fields_by_name:
                 kept.ClearField(name)

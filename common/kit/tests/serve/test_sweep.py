@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ from cloudspan.client import AsyncClient
 from cloudspan.client import errors as client_errors
 from cloudspan.v1 import server_pb2
 from cloudspan_common import errors
-from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES
+from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, checksum
 from cloudspan_kit import Call, Page, Query
 from cloudspan_kit.serve.sweep import CHANGES_MARGIN_S
 
@@ -217,16 +218,36 @@ async def test_a_page_that_leads_on_to_nowhere_is_refused(sweeps: Any, servers: 
     servers.answer = fixed(more=True)
     with pytest.raises(client_errors.PlatformFault, match="led back to position '2'"):
         await page_of(sweeps, cursor=first.next_cursor)
+    with pytest.raises(client_errors.PlatformFault, match="led back to position ''"):
+        await page_of(sweeps)
+    servers.answer = lambda _: Page([server("a")], True, lambda _: "")
+    with pytest.raises(client_errors.PlatformFault, match="led back to position ''"):
+        await page_of(sweeps)
 
 
 async def test_a_cursor_is_good_for_its_own_sweep_alone(sweeps: Any) -> None:
     """Not for another collection or for changes; one that was cut is none."""
     cursor = (await page_of(sweeps)).next_cursor
     since = timestamp_pb2.Timestamp(seconds=7)
-    for other in ({"cursor": cursor, "since_time": since}, {"cursor": cursor[:-4]}, {"cursor": "2"}):
+    other_query = (await page_of(sweeps, since_time=since)).next_cursor
+    for other in (
+        {"cursor": cursor, "since_time": since},
+        {"cursor": other_query},
+        {"cursor": cursor[:-4]},
+        {"cursor": "2"},
+        {"cursor": forged(cursor, b"no position")},
+        {"cursor": forged(cursor, b"x:y:z")},
+    ):
         with pytest.raises(client_errors.InvalidRequest, match="start the sweep again") as refused:
             await page_of(sweeps, **other)
-        assert refused.value.reason == "CURSOR_OTHER_SWEEP"
+        assert refused.value.reason == "PAGE_TOKEN_MALFORMED"
+
+
+def forged(cursor: str, native: bytes) -> str:
+    """Return a cursor of the same sweep with another position, as somebody would make it who knows how."""
+    query = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[5:13]
+    body = query + native
+    return base64.urlsafe_b64encode(b"\x01" + checksum(body) + body).rstrip(b"=").decode()
 
 
 async def test_what_a_cluster_does_not_list_is_refused_with_what_it_does(sweeps: Any) -> None:
