@@ -151,11 +151,11 @@ class Kept:
         time = self.observe_time
         return time is not None and self.now - time <= within_s and time > self.changed_time
 
-    def row_time(self, observe_time: float) -> float:
-        """Return as of when a row is known that was read at `observe_time`."""
+    @property
+    def confirmed_time(self) -> float:
+        """As of when every row is known at least: a row is as new as it was read, or as this."""
         # While deletions are held back, nothing tells which rows the last listing had.
-        confirmed = None if self.state.brake is not None else self.observe_time
-        return observe_time if confirmed is None else max(observe_time, confirmed)
+        return -math.inf if self.state.brake is not None or self.observe_time is None else self.observe_time
 
     def status(self, *, stale_ok: bool = False, within_s: float = math.inf, why: str = "") -> Status:
         """Return how the cluster took part in a list that has its rows from here; `why` it did not answer itself."""

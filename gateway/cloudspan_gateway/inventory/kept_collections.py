@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LIVE_SHARE = 0.8
 """How much of the caller's time a cluster gets to answer, or to be listed, before the last known rows are returned."""
+MOST_LOOKED_UP = 100
+"""Resources of one collection, changed through other gateways, whose rows are looked up for an answer."""
 MOST_READ_AGAIN = 20
 """Resources of one collection that are read one by one for an answer; with more of them the platform lists it."""
 
@@ -109,16 +111,16 @@ class KeptCollections:
         kept = replace(kept, changed_time=changed.of_collection(cluster, collection))
         if not kept.is_fresh(within_s):
             return kept
-        newer = changed.within(cluster, collection, since)
-        unread = [name for name, time in newer.items() if not await self._is_written(name, time, changed)]
-        if len(unread) <= MOST_READ_AGAIN and await self._read_again(unread, call):
-            return kept
+        newer, again = changed.within(cluster, collection, since), self._sources.again
+        unknown = {name: time for name, time in newer.items() if not again.is_current(name, time)}
+        if len(unknown) <= MOST_LOOKED_UP:
+            unread = [name for name, time in unknown.items() if not await self._is_written(name, time, changed)]
+            if len(unread) <= MOST_READ_AGAIN and await self._read_again(unread, call):
+                return kept
         return replace(kept, changed_time=max(newer.values()))
 
     async def _is_written(self, name: str, time: float, changed: Changed) -> bool:
         """Whether what is kept of a resource shows what was done to it until `time`."""
-        if self._sources.again.is_current(name, time):
-            return True
         row = await self._sources.reads.get(name)
         return name in changed.deleted if row is None else row.observe_time > time
 

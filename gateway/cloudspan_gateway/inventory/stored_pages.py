@@ -28,15 +28,12 @@ from cloudspan_gateway.inventory.freshness import descriptor_of
 from cloudspan_gateway.inventory.order import sortable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cloudspan_common.contract import Method
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads, StoredPage, StoredRow
     from cloudspan_gateway.inventory.model import Scope
-
-    RowTime = Callable[[StoredRow], float]
-    """Returns as of when a row is known."""
 
 _STORED = "stored:"
 """What a cursor of ours begins with, so that tokens of lists that ask platforms are told apart."""
@@ -123,8 +120,12 @@ class Listing:
         )
 
 
-async def read_page(reads: Reads, listing: Listing, question: Question, time_of: RowTime) -> tuple[Any, str]:
+async def read_page(
+    reads: Reads, listing: Listing, question: Question, confirmed: Mapping[str, float]
+) -> tuple[Any, str]:
     """Return the response with one page's items, below what clients take, and the cursor behind them.
+
+    `confirmed` says as of when all rows of a cluster are known at least.
 
     Raises:
         InvalidRequest: UNSORTABLE_IN_INVENTORY, PAGE_TOKEN_MALFORMED.
@@ -132,13 +133,13 @@ async def read_page(reads: Reads, listing: Listing, question: Question, time_of:
     while True:
         page: StoredPage = await reads.page(question)
         response: Any = listing.method.response()
-        taken = _fill(getattr(response, listing.method.items_field), page.rows, listing, time_of)
+        taken = _fill(getattr(response, listing.method.items_field), page.rows, listing, confirmed)
         if taken == len(page.rows):
             return response, page.cursor
         question = replace(question, limit=taken)  # read again, for the cursor behind those that fit
 
 
-def _fill(items: Any, rows: Sequence[StoredRow], listing: Listing, time_of: RowTime) -> int:
+def _fill(items: Any, rows: Sequence[StoredRow], listing: Listing, confirmed: Mapping[str, float]) -> int:
     """Add rows until the answer has no more room, at least one; return how many."""
     room = MAX_ANSWER_BYTES
     for index, row in enumerate(rows):
@@ -148,7 +149,7 @@ def _fill(items: Any, rows: Sequence[StoredRow], listing: Listing, time_of: RowT
             return index
         item = items.add()
         item.MergeFromString(row.payload)
-        set_time(item.observe_time, time_of(row))
+        set_time(item.observe_time, max(row.observe_time, confirmed[row.cluster]))
         if listing.masked is not None:
             kept = listing.masked(item)
             item.CopyFrom(kept)

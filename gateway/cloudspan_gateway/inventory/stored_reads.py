@@ -121,15 +121,17 @@ class StoredReads:
         row = await self._sources.reads.get(name)
         if row is None:
             return None
-        time = await self._time_of(row, call)
+        time = await self._time_of(row)
         if within_s is not None and not await self._is_fresh(row, time, within_s, call):
             return None
         return _answer(method, call, row, time)
 
-    async def _time_of(self, row: StoredRow, call: Call) -> float:
+    async def _time_of(self, row: StoredRow) -> float:
         states = await self._sources.states.states([row.cluster])
         state = next((one for one in states if one.collection == row.collection), None)
-        return row.observe_time if state is None else Kept(state, self._clock.now()).row_time(row.observe_time)
+        return (
+            row.observe_time if state is None else max(row.observe_time, Kept(state, self._clock.now()).confirmed_time)
+        )
 
     async def _is_fresh(self, row: StoredRow, time: float, within_s: float, call: Call) -> bool:
         if self._clock.now() - time > within_s:
@@ -227,9 +229,8 @@ class StoredReads:
         by_cluster = {one.cluster: one for one in used if one.is_supported}
         scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in by_cluster))
         question = listing.question(scope, position.cursor)
-        response, cursor = await read_page(
-            self._sources.reads, listing, question, lambda row: by_cluster[row.cluster].row_time(row.observe_time)
-        )
+        confirmed = {cluster: one.confirmed_time for cluster, one in by_cluster.items()}
+        response, cursor = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = listing.token(Position(cursor, position.clusters, position.left_out), self._check)
         for one in kept:
             if one.cluster in position.left_out:
@@ -257,12 +258,8 @@ class StoredReads:
         if where.cursor is None and (kept.observe_time is None or not (away is not None or kept.is_fresh(within_s))):
             return None
         scope = Scope(((kept.cluster, project_of(kept.cluster, call)),))
-        response, behind = await read_page(
-            self._sources.reads,
-            listing,
-            listing.question(scope, where.cursor or ""),
-            lambda row: kept.row_time(row.observe_time),
-        )
+        question, confirmed = listing.question(scope, where.cursor or ""), {kept.cluster: kept.confirmed_time}
+        response, behind = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = behind
         why = away.message if away is not None else ""
         response.cluster_status.append(kept.status(stale_ok=asked.stale_ok, within_s=asked.within_s, why=why))

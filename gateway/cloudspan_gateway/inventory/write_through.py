@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from cloudspan_common import contract
@@ -34,7 +36,8 @@ log = get_logger(__name__)
 
 MOST_WAITING = 10_000
 """Ends that wait to be written; with more of them the listings find what they changed."""
-_WRITERS = 4
+_TOGETHER = 200
+_READERS = 4
 _READ_S = 30.0
 _REMEMBERED = 10_000  # resources, some 200 bytes each
 
@@ -93,6 +96,7 @@ class WriteThrough:
         self._soon = soon
         self._clocks_apart_s = clocks_apart_s
         self._waiting: asyncio.Queue[tuple[Operation, float]] = asyncio.Queue(MOST_WAITING)
+        self._doubtful: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         self._current: OrderedDict[str, float] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -109,65 +113,100 @@ class WriteThrough:
     async def run(self) -> None:
         """Write until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(_WRITERS):
-                group.create_task(self._work())
+            group.create_task(self._write_all())
+            for _ in range(_READERS):
+                group.create_task(self._read_all())
 
     async def settled(self) -> None:
         """Return once everything that was announced is written."""
         await self._waiting.join()
+        await self._doubtful.join()
 
-    async def _work(self) -> None:
+    # -------------------------------------------------------------- writing
+
+    async def _write_all(self) -> None:
+        """Write in the order of the ends, what has come together in one go: each write is a commit."""
         while True:
-            operation, sent_time = await self._waiting.get()
+            ended = [await self._waiting.get()]
+            while len(ended) < _TOGETHER and not self._waiting.empty():
+                ended.append(self._waiting.get_nowait())
             try:
-                await self._write(operation, sent_time)
-            except CloudspanError as error:
-                log.warning(
-                    "operation not written to the inventory",
-                    method=operation.intent.method,
-                    resource=operation.resource,
-                    reason=error.reason,
-                    message=error.message,
-                )
+                await self._write(ended)
             finally:
-                self._list_soon(operation)
-                self._waiting.task_done()
+                for operation, _ in ended:
+                    self._list_soon(operation)
+                    self._waiting.task_done()
 
     def _list_soon(self, operation: Operation) -> None:
         found = touched(operation.intent.method)
         if found:
             self._soon(str(operation.intent.cluster), found)
 
-    async def _write(self, operation: Operation, sent_time: float) -> None:
-        """Keep the resource itself, and read again what was named beside it.
+    async def _write(self, ended: Sequence[tuple[Operation, float]]) -> None:
+        last = {operation.resource: _End.of(operation, sent_time) for operation, sent_time in ended}
+        last.pop("", None)
+        await self._remove([end for end in last.values() if end.is_deleted])
+        by_collection: dict[str, list[_End]] = {}
+        for end in last.values():
+            if end.observed is not None:
+                by_collection.setdefault(collection_of(end.name), []).append(end)
+            elif not end.is_deleted:
+                self._doubt(end.name)
+        for collection, ends in by_collection.items():
+            await self._keep(collection, ends)
+        for operation, _ in ended:
+            for other in operation.intent.also:
+                if other.startswith(f"{operation.intent.cluster}/"):
+                    self._doubt(other)
 
-        Raises:
-            CloudspanError: A platform or the database does not answer.
-        """
-        name, end_time = operation.resource, operation.end_time
-        if name and end_time is not None and not await self._keep_result(operation, name, sent_time, end_time):
-            await self.read_again(name, Deadline.after(_READ_S))
-        for other in operation.intent.also:
-            if other and other.startswith(f"{operation.intent.cluster}/"):
-                await self.read_again(other, Deadline.after(_READ_S))
+    async def _remove(self, ends: Sequence[_End]) -> None:
+        """Take resources for deleted: each was seen gone by its operation's end."""
+        if not ends:
+            return
+        names = [end.name for end in ends]
+        try:
+            await self._writes.remove(names, max(end.end_time for end in ends))
+        except CloudspanError as error:
+            _log_failure(names, error)
+            return
+        self._note_ends(ends)
 
-    async def _keep_result(self, operation: Operation, name: str, sent_time: float, end_time: float) -> bool:
-        """Keep what an operation returned; False where that does not tell how its resource is now."""
-        outcome = operation.outcome
-        if outcome is None or isinstance(outcome, status_pb2.Status):
-            return False
-        if deletes(operation.intent.method):
-            await self._writes.remove([name], end_time)  # it was seen gone by then
-            self._note(name, end_time + self._clocks_apart_s)
-            return True
-        result = _result_of(operation.intent.method, outcome)
-        if result is None or result.name != name or not name.startswith(f"{operation.intent.cluster}/"):
-            return False
-        written = await self._writes.apply(collection_of(name), [Observed.of(result)], sent_time, Origin.OPERATION)
-        if written.outdated or not (written.added or written.updated or written.unchanged):
-            return False
-        self._note(name, end_time + self._clocks_apart_s)
-        return True
+    async def _keep(self, collection: str, ends: Sequence[_End]) -> None:
+        """Keep what operations returned; one that is older than what is kept is read again."""
+        rows = [end.observed for end in ends if end.observed is not None]
+        try:
+            written = await self._writes.apply(collection, rows, min(end.sent_time for end in ends), Origin.OPERATION)
+        except CloudspanError as error:
+            _log_failure([end.name for end in ends], error)
+            return
+        if written.added + written.updated + written.unchanged == len(ends):
+            self._note_ends(ends)
+        elif len(ends) > 1:
+            for end in ends:
+                await self._keep(collection, [end])
+        else:
+            self._doubt(ends[0].name)
+
+    def _note_ends(self, ends: Sequence[_End]) -> None:
+        for end in ends:
+            self._note(end.name, end.end_time + self._clocks_apart_s)
+
+    # -------------------------------------------------------------- reading again
+
+    def _doubt(self, name: str) -> None:
+        """Have a resource read again; where too many wait it counts as changed until it is listed."""
+        if not self._doubtful.full():
+            self._doubtful.put_nowait(name)
+
+    async def _read_all(self) -> None:
+        while True:
+            name = await self._doubtful.get()
+            try:
+                await self.read_again(name, Deadline.after(_READ_S))
+            except CloudspanError as error:
+                _log_failure([name], error)
+            finally:
+                self._doubtful.task_done()
 
     # -------------------------------------------------------------- what stored answers ask
 
@@ -196,10 +235,46 @@ class WriteThrough:
             self._current.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What an operation's end says of its resource."""
+
+    name: str
+    sent_time: float
+    end_time: float
+    is_deleted: bool
+    observed: Observed | None
+    """The resource as the operation returned it, without secrets: what is kept is shown to whoever may read it."""
+
+    @classmethod
+    def of(cls, operation: Operation, sent_time: float) -> _End:
+        name, method, outcome = operation.resource, operation.intent.method, operation.outcome
+        ok = outcome if not isinstance(outcome, status_pb2.Status) else None
+        result = _result_of(method, ok) if ok is not None else None
+        if result is not None and not (result.name == name and name.startswith(f"{operation.intent.cluster}/")):
+            result = None  # an adapter may return anything
+        return cls(
+            name,
+            sent_time,
+            operation.end_time or sent_time,
+            ok is not None and deletes(method),
+            Observed.of(result) if result is not None else None,
+        )
+
+
+def _log_failure(names: Sequence[str], error: CloudspanError) -> None:
+    log.warning(
+        "not written to the inventory", resources=len(names), one=names[0], reason=error.reason, message=error.message
+    )
+
+
 def _result_of(method: str, outcome: any_pb2.Any) -> Any | None:
-    """Return the resource in an outcome, without secrets: what is kept is shown to whoever may read it."""
+    """Return the resource in an outcome, without secrets."""
     found = contract.methods().get(method)
     if found is None or "name" not in found.result.DESCRIPTOR.fields_by_name:
         return None
     result = found.result()
-    return without_secrets(result) if outcome.Unpack(result) else None
+    try:
+        return without_secrets(result) if outcome.Unpack(result) else None
+    except DecodeError:  # an adapter may return anything
+        return None

@@ -17,7 +17,12 @@ from cloudspan_gateway.access.access import OpenAccess
 from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.call import Target
 from cloudspan_gateway.inventory.base import StoredRow
-from cloudspan_gateway.inventory.kept_collections import MOST_READ_AGAIN, KeptCollections, Sources
+from cloudspan_gateway.inventory.kept_collections import (
+    MOST_LOOKED_UP,
+    MOST_READ_AGAIN,
+    KeptCollections,
+    Sources,
+)
 from cloudspan_gateway.inventory.model import CollectionState
 from cloudspan_gateway.inventory.own_changes import OwnChanges
 from cloudspan_gateway.inventory.stored_pages import Listing
@@ -131,4 +136,16 @@ async def test_what_is_too_old_anyway_has_nothing_read():
     world = World()
     world.ended("StartServer", "a", 1050.0)
     assert not await world.fresh(within_s=50.0)
+    assert world.read == []
+
+
+async def test_what_was_changed_through_other_gateways_is_looked_up_as_long_as_that_is_little():
+    """What this gateway has written costs no look, however much it is."""
+    world = World()
+    for number in range(MOST_LOOKED_UP + 1):
+        world.ended("StartServer", str(number), 1050.0)
+        world.rows[f"{EAST}/servers/{number}"] = 1060.0
+    assert not await world.fresh()
+    world.current = dict.fromkeys(world.rows, 1050.0)
+    assert await world.fresh()
     assert world.read == []

@@ -129,9 +129,14 @@ async def test_what_was_named_beside_is_read_again():
         assert not here.through.is_current(also[1], 0.0)
 
 
-@pytest.mark.parametrize("outcome", [status_pb2.Status(code=13), packed(server_pb2.Server(name=f"{EAST}/servers/b"))])
+GARBLED = any_pb2.Any(type_url="type.googleapis.com/cloudspan.v1.Server", value=b"\xff\xff\xff")
+
+
+@pytest.mark.parametrize(
+    "outcome", [status_pb2.Status(code=13), packed(server_pb2.Server(name=f"{EAST}/servers/b")), GARBLED]
+)
 async def test_a_resource_is_read_again_where_the_outcome_does_not_tell_how_it_is(outcome):
-    """After a failure, and where the adapter returned something else."""
+    """After a failure, and where the adapter returned something else, or nothing that can be read."""
     async with world() as here:
         here.platform[A] = server_pb2.Server(name=A, display_name="as it is")
         await here.end(start(outcome))
@@ -165,3 +170,53 @@ async def test_a_resource_that_is_gone_is_removed_when_it_is_read_again():
         await here.store.apply("servers", [Observed.of(server_pb2.Server(name=A))], 900.0, Origin.SWEEP)
         await here.through.read_again(A, Deadline.after(5))
         assert await here.kept(server_pb2.Server, A) is None
+
+
+async def test_ends_that_came_together_are_written_in_their_order():
+    """A server that was created and deleted meanwhile is gone, one that was changed twice is as it was left."""
+    other = f"{EAST}/servers/other"
+    async with world() as here:
+        for operation in (
+            Ended(Intent(f"{SERVICE}/CreateServer"), A, packed(server_pb2.Server(name=A)), 1001.0),
+            Ended(Intent(f"{SERVICE}/StartServer"), other, packed(server_pb2.Server(name=other, vcpus=1)), 1002.0),
+            Ended(Intent(f"{SERVICE}/DeleteServer"), A, packed(empty_pb2.Empty()), 1003.0),
+            Ended(Intent(f"{SERVICE}/StopServer"), other, packed(server_pb2.Server(name=other, vcpus=2)), 1004.0),
+        ):
+            here.through.operation_ended(operation, 1000.0)
+        await here.through.settled()
+        assert await here.kept(server_pb2.Server, A) is None
+        assert (await here.kept(server_pb2.Server, other)).vcpus == 2
+        assert here.through.is_current(A, 1003.0)
+
+
+async def test_many_ends_are_a_few_commits():
+    """Operations that end meanwhile share the database with them."""
+    async with world() as here:
+        commits, transact = [], here.store._database.transact
+
+        async def counted(batch):
+            commits.append(1)
+            return await transact(batch)
+
+        here.store._database.transact = counted
+        for number in range(100):
+            name = f"{EAST}/servers/{number}"
+            here.through.operation_ended(
+                Ended(Intent(f"{SERVICE}/CreateServer"), name, packed(server_pb2.Server(name=name))), 1000.0
+            )
+        await here.through.settled()
+        assert len(await here.store.known(EAST, "servers")) == 100
+    assert len(commits) <= 2
+
+
+async def test_one_result_of_many_that_is_older_than_what_is_kept_leaves_the_others():
+    """It alone is read again."""
+    names = [f"{EAST}/servers/{number}" for number in range(3)]
+    async with world() as here:
+        await here.store.apply("servers", [Observed.of(server_pb2.Server(name=names[1]))], 1005.0, Origin.SWEEP)
+        here.platform[names[1]] = server_pb2.Server(name=names[1], vcpus=9)
+        for name in names:
+            result = packed(server_pb2.Server(name=name, vcpus=2))
+            here.through.operation_ended(Ended(Intent(f"{SERVICE}/StartServer"), name, result), 1000.0)
+        await here.through.settled()
+        assert [(await here.kept(server_pb2.Server, name)).vcpus for name in names] == [2, 9, 2]
