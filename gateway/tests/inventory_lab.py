@@ -13,7 +13,6 @@ from gateway.tests import inventory_rows, postgres_server
 from gateway.tests.inventory_samples import CLUSTERS, KINDS, PROJECTS, STORED, filters
 from hypothesis import strategies as st
 
-from cloudspan.v1.inventory_pb2 import SummarizeResponse
 from cloudspan_common import projects
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
@@ -23,7 +22,7 @@ from cloudspan_gateway.inventory.columns import columns_of, message_of
 from cloudspan_gateway.inventory.model import Observed, Scope
 from cloudspan_gateway.inventory.order import sortable
 from cloudspan_gateway.inventory.query import Query, to_message, to_stored
-from cloudspan_gateway.inventory.summary import Group, Summaries
+from cloudspan_gateway.inventory.summary import Group, Summaries, Summary
 from cloudspan_gateway.storage.engine import Database, open_database
 
 T = TypeVar("T")
@@ -73,7 +72,7 @@ class Lab:
 
         return self.runner.run(awaited())
 
-    def summarize(self, groups: Sequence[Group] = (), label: str = "", **asked: Any) -> SummarizeResponse:
+    def summarize(self, groups: Sequence[Group] = (), label: str = "", **asked: Any) -> Summary:
         return self.run(Summaries(self.database).summarize(Question(**{"scope": ALL, **asked}), groups, label))
 
     def count(self, **asked: Any) -> int:

@@ -9,11 +9,10 @@ from typing import Any
 from gateway.tests import inventory_rows
 from sqlalchemy import Connection
 
-from cloudspan.v1 import inventory_pb2
 from cloudspan_gateway.inventory.base import Question, StoredPage, StoredRow
 from cloudspan_gateway.inventory.model import CollectionState
 from cloudspan_gateway.inventory.query import Query
-from cloudspan_gateway.inventory.summary import Summaries
+from cloudspan_gateway.inventory.summary import Group, Summaries, Summary
 from cloudspan_gateway.storage.engine import Database
 
 
@@ -57,11 +56,9 @@ class KeptResources:
         await self._write()
         return await self._query.count(question)
 
-    async def summarize(
-        self, question: Question, group_by: Sequence[Any] = (), label: str = ""
-    ) -> inventory_pb2.SummarizeResponse:
+    async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
         await self._write()
-        return await self._summaries.summarize(question, group_by, label)
+        return await self._summaries.summarize(question, groups, label)
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
         return [state for state in self.kept if clusters is None or state.cluster in clusters]

@@ -11,20 +11,19 @@ import pytest
 from gateway.tests import inventory_rows
 from tests.bench.measure import p50, quantile
 
-from cloudspan.v1 import inventory_pb2, server_pb2
+from cloudspan.v1 import server_pb2
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_gateway.inventory.base import Question
 from cloudspan_gateway.inventory.columns import columns_of
 from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.inventory.order import Place
 from cloudspan_gateway.inventory.query import Query
-from cloudspan_gateway.inventory.summary import Summaries
+from cloudspan_gateway.inventory.summary import Group, Summaries
 from cloudspan_gateway.storage.engine import Database, open_database
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 Server = server_pb2.Server
-Group = inventory_pb2.SummarizeRequest.Group
 
 SERVERS, CLUSTERS, PAGE = 100_000, 10, 500
 QUESTIONS, ROUNDS = 100, 3
@@ -77,14 +76,14 @@ class Fleet:
         self.query, self.summaries = Query(database), Summaries(database)
         self._names, self._chance = names, random.Random(7)  # noqa: S311 - no secret
 
-    def question(self, text: str = "", **fields: Any) -> Question:
-        wanted = Filter.parse(text, Server.DESCRIPTOR)
-        return Question(**{"scope": ALL, "collections": ["servers"], "filter": wanted, "limit": PAGE, **fields})
+    def question(self, wanted: str = "", **fields: Any) -> Question:
+        parsed = Filter.parse(wanted, Server.DESCRIPTOR)
+        return Question(**{"scope": ALL, "collections": ["servers"], "filter": parsed, "limit": PAGE, **fields})
 
-    def anywhere(self, text: str = "", **fields: Any) -> Question:
+    def anywhere(self, wanted: str = "") -> Question:
         """Return a question for a page somewhere in the middle."""
         place = Place(0, (self._chance.choice(self._names),))
-        return self.question(text, after=place.cursor, **fields)
+        return self.question(wanted, after=place.cursor)
 
 
 @pytest.fixture
@@ -161,13 +160,7 @@ async def _asked(fleet: Fleet, question: Question) -> tuple[float, float, int]:
 
 async def _sums(fleet: Fleet, table) -> None:
     found = table(f"P7: sums of {SERVERS} servers", "grouped by", "groups", "ms", "CPU ms")
-    groups = [
-        [],
-        [Group.GROUP_CLUSTER, Group.GROUP_STATE],
-        [Group.GROUP_FLAVOR],
-        [Group.GROUP_PROJECT],
-        [Group.GROUP_LABEL],
-    ]
+    groups = [[], [Group.CLUSTER, Group.STATE], [Group.FLAVOR], [Group.PROJECT], [Group.LABEL]]
     for group_by in groups:
         took, cpu, count = [], [], 0
         for _ in range(ROUNDS):
@@ -175,8 +168,8 @@ async def _sums(fleet: Fleet, table) -> None:
             answer = await fleet.summaries.summarize(fleet.question(), group_by, "team")
             took.append((time.perf_counter() - began) * 1e3)
             cpu.append((time.process_time() - used) * 1e3)
-            count = len(answer.summaries)
-        name = ", ".join(Group.Name(group).removeprefix("GROUP_").lower() for group in group_by)
+            count = len(answer.groups)
+        name = ", ".join(group.value for group in group_by)
         found.add(name or "nothing", count, min(took), min(cpu))
 
 

@@ -47,8 +47,8 @@ async def sync(running: Deployment, **fields: Any) -> inventory_pb2.SyncState:
 
 
 async def found(running: Deployment, **fields: Any) -> list[str]:
-    answer = await running.client.inventories.Search(SearchRequest(collections=SERVERS, **fields))
-    return [resource.display_name for resource in answer.resources]
+    request = SearchRequest(collections=SERVERS, **fields)
+    return [one.display_name async for one in running.client.each(running.client.inventories.Search, request)]
 
 
 async def test_what_changes_outside_is_found_after_a_sweep(running: Deployment, cluster: Any) -> None:

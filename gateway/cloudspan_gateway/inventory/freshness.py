@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import common_pb2
-from cloudspan_common.errors import CloudspanError, InvalidRequest, LoginRefused, OutOfTime, Unreachable, Violation
+from cloudspan_common.errors import (
+    CloudspanError,
+    InvalidRequest,
+    LoginRefused,
+    OutOfTime,
+    Unreachable,
+    Unsupported,
+    Violation,
+)
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
 
 if TYPE_CHECKING:
@@ -127,7 +135,16 @@ class Kept:
 
     @property
     def is_supported(self) -> bool:
-        return not self.unsupported and self.state.completeness is not Completeness.UNSUPPORTED
+        """Whether the cluster has such resources, as far as is known."""
+        if self.unsupported:
+            return False
+        # An adapter that is older than the gateway can't be swept, and lists them all the same.
+        is_old = self.state.reason == Unsupported.default_reason
+        return self.state.completeness is not Completeness.UNSUPPORTED or is_old
+
+    def is_newer(self, begun: float) -> bool:
+        """Whether it was listed by a sweep that began after `begun`: nothing is fresher."""
+        return self.observe_time is not None and self.observe_time >= begun
 
     def is_fresh(self, within_s: float) -> bool:
         """Whether it is new enough, what the caller's own tenant has changed included."""
@@ -160,9 +177,15 @@ class Kept:
             status.message = "the last listing was not complete; see GetSyncState"
         return status
 
-    def left_out(self) -> Status:
-        """Return how the cluster took part in a list that has no rows of it, since they are not fresh enough."""
+    def left_out(self, *, earlier: bool = False) -> Status:
+        """Return how the cluster took part in a list that has no rows of it, since they are not fresh enough.
+
+        `earlier` says whether that was so when its traversal began.
+        """
         time = self.observe_time
+        if earlier:
+            text = "it was not listed in time for an earlier page of this traversal; start again to have it listed"
+            return Status(cluster=self.cluster, state=Status.STATE_UNREACHABLE, reason="FAILED_EARLIER", message=text)
         if time is None:
             reason = self.state.reason or "NEVER_SYNCED"
             text = "it was never listed successfully, and could not be listed in the time of this call"

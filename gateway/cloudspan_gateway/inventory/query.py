@@ -39,7 +39,7 @@ MAX_DECODED = 2_000
 # Ids that are cheaper to look up and sort than the rows are to go through in order, and those that are cheaper to keep
 # than to look for one by one: 3 us a row, 0.3 us an entry of an index, 1 us a look for a value.
 _FEW, _MANY = 2_000, 20_000
-_MAX_BATCH = 1_000
+_MAX_BATCH = 500
 Values = tuple[Any, ...]
 """Of the columns that are sorted by."""
 _R = resources.c

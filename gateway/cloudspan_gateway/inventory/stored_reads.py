@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, Unreachable
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     """Asks the platform."""
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 SOURCE = ("x-source", "inventory")
 """The trailer behind a Get that was answered from the inventory."""
@@ -93,8 +95,10 @@ class StoredReads:
         asked = Asked.of(call)
         if not asked.within_s and not asked.stale_ok:
             return await live()
-        if asked.within_s and (found := await self._stored_get(method, call, asked.within_s)) is not None:
-            return found
+        if asked.within_s:
+            found = await _if_readable(self._stored_get(method, call, asked.within_s))
+            if found is not None:
+                return found
         if not asked.stale_ok:
             return await live()
         try:
@@ -167,8 +171,8 @@ class StoredReads:
         routes = self._routes(listing, call)
         check_served(routes[0], listing.method.full_name)
         if asked.within_s:
-            kept = await self._kept.of(listing, routes, call, asked.within_s)
-            if kept[0].is_fresh(asked.within_s):
+            kept = await _if_readable(self._kept.of(listing, routes, call, asked.within_s))
+            if kept is not None and kept[0].is_fresh(asked.within_s):
                 return await self._page(listing, kept, Position(""), asked, call)
         if not asked.stale_ok:
             return await live()
@@ -190,16 +194,17 @@ class StoredReads:
         missing = [one for one in kept if one.is_supported and not one.is_fresh(asked.within_s)]
         if missing and not listing.order:
             return await live()
+        begun = self._clock.now()
         if missing:
             await self._sync([one.cluster for one in missing], listing.collection, call)
             kept = await self._kept.of(listing, routes, call, asked.within_s)
-        used = [one for one in kept if one.is_supported and _usable(one, asked)]
+        used = [one for one in kept if one.is_supported and (one.is_newer(begun) or _usable(one, asked))]
         left_out = [one.cluster for one in kept if one.is_supported and one not in used]
         if left_out and not used:
             reasons = "; ".join(f"{one.cluster}: {one.left_out().message}" for one in kept if one.cluster in left_out)
             raise Unreachable(f"not one cluster answered: {reasons}", reason="ALL_UNREACHABLE", retry_after_s=1.0)
-        begun = Position("", [one.cluster for one in used], left_out)
-        return await self._page(listing, kept, begun, asked, call)
+        start = Position("", [one.cluster for one in used], left_out)
+        return await self._page(listing, kept, start, asked, call)
 
     async def _sync(self, clusters: Sequence[str], collection: str, call: Call) -> None:
         """Have what is not fresh enough listed now, in the caller's time but for what the answer takes."""
@@ -229,7 +234,7 @@ class StoredReads:
         for one in kept:
             if one.cluster in position.left_out:
                 response.unreachable.append(one.cluster)
-                response.cluster_status.append(one.left_out())
+                response.cluster_status.append(one.left_out(earlier=bool(position.cursor)))
             elif one in used or not one.is_supported:
                 status = one.status(stale_ok=asked.stale_ok, within_s=asked.within_s, why=why)
                 response.cluster_status.append(status)
@@ -295,6 +300,15 @@ def _answer(method: Method, call: Call, row: StoredRow, time: float) -> bytes | 
     masks.apply(request.read_mask, message)
     call.trailers = (SOURCE,)
     return bytes(message.SerializeToString())
+
+
+async def _if_readable(reading: Awaitable[T]) -> T | None:
+    """Return what was read; None where the database, or the cluster, does not answer: then the platform says."""
+    try:
+        return await reading
+    except Unreachable as error:
+        log.warning("inventory not read for an answer", reason=error.reason, message=error.message)
+        return None
 
 
 def _usable(kept: Kept, asked: Asked) -> bool:

@@ -6,13 +6,13 @@ itself can judge are matched one by one and added.
 
 from __future__ import annotations
 
+import enum
 import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, func, literal, literal_column, select
 
-from cloudspan.v1 import inventory_pb2
 from cloudspan_gateway.inventory.columns import MAX_INTEGER, label_path
 from cloudspan_gateway.inventory.query import Wanted
 from cloudspan_gateway.inventory.seen import Way
@@ -26,15 +26,26 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.base import Question
     from cloudspan_gateway.storage.engine import Database
 
-Group = inventory_pb2.SummarizeRequest.Group
-Summary = inventory_pb2.SummarizeResponse.Summary
-
+MAX_GROUPS = 3
 MAX_SUMMARIES = 1_000
 _SUMMED = ("vcpus", "memory_bytes", "disk_bytes")
 _OF_PLACE = ("cluster", "collection", "state")
 _HALF_BITS = 32
 _HALF = 2**_HALF_BITS - 1
 _R, _V = resources.c, resource_values.c
+
+
+class Group(enum.StrEnum):
+    """What resources are grouped by; the names of cloudspan.v1.SummarizeRequest.Group."""
+
+    CLUSTER = "cluster"
+    COLLECTION = "collection"
+    STATE = "state"
+    PROJECT = "project"
+    FLAVOR = "flavor"
+    LABEL = "label"
+    """The value of one label; empty where there is none."""
+    ZONE = "zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +60,21 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(
             self.count + other.count,
-            self.vcpus + other.vcpus,
-            self.memory_bytes + other.memory_bytes,
-            self.disk_bytes + other.disk_bytes,
+            _within(self.vcpus + other.vcpus),
+            _within(self.memory_bytes + other.memory_bytes),
+            _within(self.disk_bytes + other.disk_bytes),
         )
 
-    def message(self, group: Sequence[str] = ()) -> Summary:
-        """Return the sums as a message; the nearest number that its fields take, where one is too large."""
-        sums = {name: max(-MAX_INTEGER, min(getattr(self, name), MAX_INTEGER)) for name in ("count", *_SUMMED)}
-        return Summary(group=group, **sums)
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Resources by group."""
+
+    groups: Sequence[tuple[tuple[str, ...], Sums]]
+    """The values that a group has in common, in the order that was asked for; the largest groups first."""
+    total: Sums
+    omitted: int
+    """How many groups there are beyond those."""
 
 
 class Summaries:
@@ -69,30 +86,18 @@ class Summaries:
     def __repr__(self) -> str:
         return f"<Summaries {self._database!r}>"
 
-    async def summarize(
-        self, question: Question, group_by: Sequence[Group] = (), label: str = ""
-    ) -> inventory_pb2.SummarizeResponse:
-        """Return what a question's rows come to, whatever its order and limit, the largest groups first.
-
-        Args:
-            question: Which rows are summed up.
-            group_by: What they are grouped by, the outermost first.
-            label: The key whose value GROUP_LABEL is.
-        """
+    async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
+        """Return what a question's rows come to, whatever its order and limit; `label` is the key for Group.LABEL."""
         wanted = Wanted(question, shared=self._database.shared)
-        columns = [_column(group, label) for group in group_by]
+        columns = [_column(group, label) for group in groups]
         found = await self._database.read(lambda conn: _summed(conn, wanted, columns), long=True)
         largest = heapq.nsmallest(MAX_SUMMARIES, found.items(), key=lambda one: (-one[1].count, one[0]))
-        return inventory_pb2.SummarizeResponse(
-            summaries=[sums.message(group) for group, sums in largest],
-            total=sum(found.values(), Sums()).message(),
-            omitted_groups=len(found) - len(largest),
-        )
+        return Summary(largest, sum(found.values(), Sums()), len(found) - len(largest))
 
 
 def _column(group: Group, label: str) -> ColumnElement[str]:
-    if group != Group.GROUP_LABEL:
-        return _R[Group.Name(group).removeprefix("GROUP_").lower()]
+    if group is not Group.LABEL:
+        return _R[group.value]
     # Not a join: that would count a resource once for each of its values.
     value = select(func.min(_V.value)).where(_V.path == label_path(label), _V.resource == _R.id)
     return func.coalesce(value.correlate(resources).scalar_subquery(), "")
@@ -127,4 +132,9 @@ def _halves(column: ColumnElement[int]) -> Iterable[ColumnElement[int]]:
 def _sums(row: Sequence[Any]) -> Sums:
     count, *halves = row
     pairs = zip(halves[::2], halves[1::2], strict=True)
-    return Sums(count, *((int(upper or 0) << _HALF_BITS) + int(lower or 0) for upper, lower in pairs))
+    return Sums(count, *(_within((int(upper or 0) << _HALF_BITS) + int(lower or 0)) for upper, lower in pairs))
+
+
+def _within(number: int) -> int:
+    """Return the nearest number that the contract's fields take."""
+    return max(-MAX_INTEGER, min(number, MAX_INTEGER))

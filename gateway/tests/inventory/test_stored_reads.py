@@ -13,6 +13,7 @@ from gateway.tests.known_callers import as_user, binding, pool, tenant
 
 from cloudspan.client import AsyncClient
 from cloudspan.v1 import common_pb2, server_pb2
+from cloudspan_common.errors import Unreachable
 from cloudspan_common.etags import etag_of
 from cloudspan_gateway.inventory.model import Brake, Completeness
 
@@ -191,10 +192,9 @@ async def test_a_sorted_list_has_clusters_listed_first_that_are_not_fresh_enough
         request.page_token = first.next_page_token
         second = await client.servers.ListServers(request)
     assert [ids(first), ids(second)] == [["a"], ["b"]]
-    for page in (first, second):
-        assert list(page.unreachable) == [WEST]
-        assert page.cluster_status[1].reason == "NEVER_SYNCED"
-        assert "stale_ok" in page.cluster_status[1].message
+    assert [list(page.unreachable) for page in (first, second)] == [[WEST], [WEST]]
+    assert [page.cluster_status[1].reason for page in (first, second)] == ["NEVER_SYNCED", "FAILED_EARLIER"]
+    assert "stale_ok" in first.cluster_status[1].message
 
 
 async def test_a_sorted_list_without_any_fresh_cluster_fails_with_what_to_do(deployment):
@@ -322,3 +322,70 @@ async def test_a_caller_with_one_project_gets_nothing_of_another(deployment):
             await client.servers.ListServers(request, metadata=carol)
     assert (ids(first), ids(hers), hers.next_page_token) == (["a"], ["c"], "")
     assert own.project == f"{EAST}/projects/p2"
+
+
+async def test_a_sorted_list_takes_what_was_listed_since_it_was_asked_for(deployment):
+    """However little max_staleness is: nothing is fresher."""
+    await deployment.plug_in()
+    async with opened(deployment) as (gateway, client):
+
+        async def swept(_clusters, _collections):
+            await keep(gateway, EAST, server("a"), age_s=-0.001)
+
+        gateway.swept = swept
+        request = List(parent=ALL, max_staleness={"nanos": 1}, order_by="name")
+        assert ids(await client.servers.ListServers(request)) == ["a"]
+
+
+@pytest.mark.parametrize(("reason", "state"), [("UNSUPPORTED", "UNREACHABLE"), ("SERVICE_ABSENT", "UNSUPPORTED")])
+async def test_a_cluster_whose_adapter_can_not_be_swept_is_not_taken_for_one_without_such_resources(
+    deployment, reason, state
+):
+    """The adapter is older than the gateway, or the cloud really has none."""
+    await deployment.plug_in(clusters=("east", "west"))
+    async with opened(deployment) as (gateway, client):
+        await keep(gateway, EAST, server("a"))
+        none = {"completeness": Completeness.UNSUPPORTED, "reason": reason, "observe_time": None}
+        await keep(gateway, WEST, **none)
+        found = await client.servers.ListServers(List(parent=ALL, max_staleness=HOUR, order_by="name"))
+    assert ids(found) == ["a"]
+    assert Status.State.Name(found.cluster_status[1].state) == f"STATE_{state}"
+
+
+async def test_pages_of_the_last_known_state_go_on_over_all_clusters(deployment):
+    """Each row once, with the metadata on each page."""
+    adapter = await deployment.plug_in(clusters=("east", "west"))
+    stale = (("x-stale-ok", "true"),)
+    async with opened(deployment) as (gateway, client):
+        await keep(gateway, EAST, *(server(name) for name in "abc"), age_s=7200)
+        await keep(gateway, WEST, *(server(name, WEST) for name in "def"), age_s=7200)
+        await _stopped(deployment, adapter)
+        request, found = List(parent=ALL, page_size=2), []
+        while True:
+            page = await client.servers.ListServers(request, metadata=stale)
+            found += ids(page)
+            assert {status.reason for status in page.cluster_status} == {"STALE"}
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+    assert sorted(found) == list("abcdef")
+
+
+async def test_a_database_that_does_not_answer_leaves_the_platform_to_answer(deployment):
+    """An older answer is allowed for, not asked for."""
+    adapter = await deployment.plug_in()
+    lists(adapter, server("live"))
+    async with opened(deployment) as (gateway, client):
+        await keep(gateway, EAST, server("a"))
+
+        async def away(*_args, **_fields):
+            raise Unreachable("the database does not answer", reason="STORE_UNAVAILABLE")
+
+        gateway.inventory.store._database.read, read = away, gateway.inventory.store._database.read
+        try:
+            found = await client.servers.ListServers(List(parent=EAST, max_staleness=HOUR))
+            got = await client.servers.GetServer(Get(name=f"{EAST}/servers/a", max_staleness=HOUR))
+        finally:
+            gateway.inventory.store._database.read = read
+    assert (ids(found), got.name) == (["live"], f"{EAST}/servers/a")
+    assert asked(adapter) == 2

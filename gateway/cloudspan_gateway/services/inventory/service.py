@@ -28,6 +28,7 @@ from cloudspan_gateway.inventory.base import Question, StoredPage
 from cloudspan_gateway.inventory.columns import message_of
 from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.inventory.query import to_stored
+from cloudspan_gateway.inventory.summary import MAX_GROUPS, Group
 from cloudspan_gateway.services.inventory.explanation import Facts, explain
 from cloudspan_gateway.services.inventory.states import (
     MOST_INCOMPLETE,
@@ -49,10 +50,10 @@ if TYPE_CHECKING:
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads, StoredRow
     from cloudspan_gateway.inventory.model import CollectionState
+    from cloudspan_gateway.inventory.summary import Summary, Sums
     from cloudspan_gateway.services.inventory.scopes import Scopes, Seen
 
 MAX_TEXT_CHARS = 512
-MAX_GROUPS = 3
 _ROOM_BYTES = 64 * 1024 + MOST_INCOMPLETE * 4096
 """What an answer holds beside its resources."""
 _CLUSTERS_AT_ONCE = 50
@@ -60,16 +61,14 @@ _CLUSTERS_AT_ONCE = 50
 _OVERHEAD_BYTES = 1024
 _MOST_RECORDED = 1000
 _ROWS_AT_ONCE = 100  # they take 3 ms
-Group = inventory_pb2.SummarizeRequest.Group
 _STORED = cast("Descriptor", inventory_pb2.StoredResource.DESCRIPTOR)
+_GROUPS = {inventory_pb2.SummarizeRequest.Group.Value(f"GROUP_{group.name}"): group for group in Group}
 
 
 class Summarizes(Protocol):
     """Counts and sums rows: `inventory.summary` does."""
 
-    async def summarize(
-        self, question: Question, group_by: Sequence[Group] = (), label: str = ""
-    ) -> inventory_pb2.SummarizeResponse:
+    async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
         """Return groups, total and how many groups are left out."""
         ...
 
@@ -129,8 +128,8 @@ class InventoryService:
     async def summarize(self, request: inventory_pb2.SummarizeRequest, call: Call) -> inventory_pb2.SummarizeResponse:
         """Return counts and sums."""
         seen, question = self._asked(request, call)
-        _check_groups(request)
-        answer = await self._sources.summaries.summarize(question, tuple(request.group_by), request.label)
+        groups = _checked_groups(request)
+        answer = _message_of(await self._sources.summaries.summarize(question, groups, request.label))
         collections = await self._states(seen, question.collections)
         answer.incomplete.extend(await self._incomplete(collections, call))
         return answer
@@ -202,9 +201,9 @@ class InventoryService:
         found = dict[tuple[str, str], int]()
         for start in range(0, len(places), _CLUSTERS_AT_ONCE):
             scope = Scope(places[start : start + _CLUSTERS_AT_ONCE])
-            by = (Group.GROUP_CLUSTER, Group.GROUP_COLLECTION)
-            answer = await self._sources.summaries.summarize(Question(scope, over_stored=True), by)
-            found.update({(one.group[0], one.group[1]): one.count for one in answer.summaries})
+            by = (Group.CLUSTER, Group.COLLECTION)
+            summary = await self._sources.summaries.summarize(Question(scope, over_stored=True), by)
+            found.update({(cluster, name): sums.count for (cluster, name), sums in summary.groups})
         return found
 
 
@@ -225,21 +224,33 @@ def _is_root(call: Call) -> bool:
     return call.access.permissions(EVERY_TENANT).cover_word(ADMINISTER)
 
 
-def _check_groups(request: inventory_pb2.SummarizeRequest) -> None:
-    groups = list(request.group_by)
-    unknown = [group for group in groups if not group or group not in Group.values()]
-    if len(groups) > MAX_GROUPS:
-        field, text = "group_by", f"group_by has {len(groups)} groups; give at most {MAX_GROUPS}"
+def _checked_groups(request: inventory_pb2.SummarizeRequest) -> tuple[Group, ...]:
+    """Return what to group by."""
+    numbers = list(request.group_by)
+    unknown = [number for number in numbers if number not in _GROUPS]
+    if len(numbers) > MAX_GROUPS:
+        field, text = "group_by", f"group_by has {len(numbers)} groups; give at most {MAX_GROUPS}"
     elif unknown:
-        known = ", ".join(name for name, number in Group.items() if number)
+        known = ", ".join(f"GROUP_{group.name}" for group in Group)
         field, text = "group_by", f"group_by has {unknown[0]}, which is not a group; those are: {known}"
-    elif len(set(groups)) < len(groups):
+    elif len(set(numbers)) < len(numbers):
         field, text = "group_by", "group_by has the same group twice; give each once"
-    elif (Group.GROUP_LABEL in groups) != bool(request.label):
+    elif (Group.LABEL in [_GROUPS[number] for number in numbers]) != bool(request.label):
         field, text = "label", "label goes with GROUP_LABEL: give both, or neither"
     else:
-        return
+        return tuple(_GROUPS[number] for number in numbers)
     raise InvalidRequest(text, reason="BAD_GROUP", violations=[Violation(field, text)])
+
+
+def _message_of(summary: Summary) -> inventory_pb2.SummarizeResponse:
+    answer = inventory_pb2.SummarizeResponse(total=_sums(summary.total), omitted_groups=summary.omitted)
+    for values, sums in summary.groups:
+        answer.summaries.add(group=values, **_sums(sums))
+    return answer
+
+
+def _sums(sums: Sums) -> dict[str, int]:
+    return {name: getattr(sums, name) for name in ("count", "vcpus", "memory_bytes", "disk_bytes")}
 
 
 def _too_long(text: str) -> InvalidRequest:

@@ -247,6 +247,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     UNSORTABLE_IN_INVENTORY: _ClassVar[ErrorReason]
     LOCK_LOST: _ClassVar[ErrorReason]
     BAD_GROUP: _ClassVar[ErrorReason]
+    CURSOR_OTHER_SWEEP: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -488,3 +489,4 @@ STALE: ErrorReason
 UNSORTABLE_IN_INVENTORY: ErrorReason
 LOCK_LOST: ErrorReason
 BAD_GROUP: ErrorReason
+CURSOR_OTHER_SWEEP: ErrorReason

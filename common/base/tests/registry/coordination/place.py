@@ -27,6 +27,8 @@ class Link:
     def __init__(self, store: ClaimStore, clock: FakeClock) -> None:
         self.store, self._clock = store, clock
         self._cut = asyncio.Event()
+        self.late: dict[str, asyncio.Event] = {}
+        """Calls whose answers come once the event is set."""
         self.running = 0
         self.renewed_at = clock.monotonic()
 
@@ -48,36 +50,38 @@ class Link:
         self._cut = asyncio.Event()
 
     async def renew(self, held):
-        kept = await self._counted(self.store.renew(held))
+        kept = await self._counted("renew", self.store.renew(held))
         self.renewed_at = self._clock.monotonic()
         return kept
 
     async def claim(self, key, data):
-        return await self._counted(self.store.claim(key, data))
+        return await self._counted("claim", self.store.claim(key, data))
 
     async def release(self, key, version):
-        await self._counted(self.store.release(key, version))
+        await self._counted("release", self.store.release(key, version))
 
     async def entries(self, *, fresh):
-        return await self._passed(self.store.entries(fresh=fresh))
+        return await self._passed("entries", self.store.entries(fresh=fresh))
 
     async def close(self):
-        await self._counted(self.store.close())
+        await self._counted("close", self.store.close())
 
-    async def _counted(self, work):
+    async def _counted(self, name, work):
         self.running += 1
         try:
-            return await self._passed(work)
+            return await self._passed(name, work)
         finally:
             self.running -= 1
 
-    async def _passed(self, work):
+    async def _passed(self, name, work):
         working, cut = asyncio.ensure_future(work), asyncio.ensure_future(self._cut.wait())
         try:
             if not self._cut.is_set():
                 await asyncio.wait({working, cut}, return_when=asyncio.FIRST_COMPLETED)
             if self._cut.is_set():
                 raise Unreachable("the store can't be reached; mend the link", reason="REGISTRY_UNREACHABLE")
+            if name in self.late:
+                await self.late[name].wait()
             return working.result()
         finally:
             cut.cancel()

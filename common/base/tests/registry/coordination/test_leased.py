@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
 from common.base.tests.registry.coordination.place import LEASE_S, InMemory
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,3 +99,108 @@ class History:
 def test_in_every_history_one_process_has_a_lock_at_a_time_and_fences_grow(events) -> None:
     """And at the end, with everybody in reach, every lock can be had."""
     asyncio.run(History().run(events))
+
+
+@pytest.fixture
+async def place():
+    made = InMemory()
+    yield made
+    await made.close()
+
+
+async def test_a_renewal_that_is_answered_after_the_lease_brings_nothing_back(place) -> None:
+    """Whoever looked meanwhile has seen it lost."""
+    one, two = place.open(), place.open()
+    held = await one.lock("x")
+    place.link(one).cut()
+    await place.pass_time(LEASE_S * 5 / 6)
+    place.link(one).mend()
+    late = place.link(one).late["renew"] = asyncio.Event()
+    renewing = asyncio.create_task(one._renew())
+    await place.settle()
+    place.clock._monotonic += LEASE_S / 12  # and no timer runs
+    assert held.lost.is_set()
+    late.set()
+    await renewing
+    await place.pass_time(LEASE_S / 2)
+    assert held.lost.is_set()
+    assert "0 held" in repr(one)
+    assert (await two.lock("x")).fence > held.fence  # what the store renewed was given up
+
+
+async def test_a_lease_is_counted_from_when_its_renewal_was_sent(place) -> None:
+    """The store may have counted from then, however late its answer came."""
+    one = place.open()
+    held = await one.lock("x")
+    late = place.link(one).late["renew"] = asyncio.Event()
+    await place.pass_time(LEASE_S / 3)  # sent
+    await place.pass_time(LEASE_S / 3)
+    late.set()
+    await place.settle()
+    place.link(one).cut()
+    await place.pass_time(LEASE_S / 2)
+    assert not held.lost.is_set()
+    await place.pass_time(LEASE_S / 12)
+    assert held.lost.is_set()
+
+
+async def test_a_renewal_that_finds_nothing_left_loses_all(place) -> None:
+    """Also where the listing does not come."""
+    one = place.open()
+    held, member = await one.lock("x"), await one.join("g", "m")
+    fence = member.fence
+    await place.settle()
+    place.link(one).late["entries"] = asyncio.Event()
+    await place.erase()
+    await place.pass_time(LEASE_S / 3)
+    assert held.lost.is_set()
+    assert member.fence > fence
+
+
+async def test_a_lock_that_is_granted_after_the_lease_is_not_had(place) -> None:
+    """The answer was so long on its way that what it says is over."""
+    one, two = place.open(), place.open()
+    await one.lock("other")
+    late = place.link(one).late["claim"] = asyncio.Event()
+    asking = asyncio.create_task(one.lock("x"))
+    await place.settle()
+    place.link(one).late["renew"] = asyncio.Event()
+    await place.pass_time(LEASE_S)
+    late.set()
+    assert await asking is None
+    place.link(one).late.pop("renew").set()
+    await place.pass_time(LEASE_S)
+    assert await two.lock("x") is not None
+
+
+async def test_a_lock_that_is_granted_while_all_is_closed_is_given_up(place) -> None:
+    """Nobody would renew it, or release it before its lease is over."""
+    one, two = place.open(), place.open()
+    late = place.link(one).late["claim"] = asyncio.Event()
+    asking = asyncio.create_task(one.lock("x"))
+    await place.settle()
+    closing = asyncio.create_task(one.close())
+    await place.settle()
+    late.set()
+    await closing
+    assert await asking is None
+    assert await two.lock("x") is not None
+
+
+async def test_many_that_wait_ask_again_only_when_theirs_looks_free(place) -> None:
+    """A change of one lock costs the store nothing for those who wait for others."""
+    one, two = place.open(), place.open()
+    for number in range(20):
+        await one.lock(f"x{number}")
+    waiting = [asyncio.create_task(two.lock(f"x{number}", timeout_s=None)) for number in range(20)]
+    await place.pass_time(LEASE_S / 12)
+    asked = []
+    claim = place.link(two).store.claim
+    place.link(two).store.claim = lambda key, data: asked.append(key) or claim(key, data)
+    for _ in range(10):
+        await (await one.lock("another")).release()
+        await place.settle()
+    assert asked == []
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)

@@ -1,0 +1,86 @@
+"""How fresh what is kept of a collection is, and what is said of it."""
+
+from __future__ import annotations
+
+import pytest
+from gateway.tests.calls import call
+
+from cloudspan.v1 import common_pb2, server_pb2
+from cloudspan_common.errors import LoginRefused, NotFound, OutOfTime, PlatformFault, Unreachable
+from cloudspan_gateway.call import Target
+from cloudspan_gateway.inventory.freshness import Asked, Changed, Kept, is_away
+from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness
+
+EAST = "platforms/openstack/clusters/east"
+NOW = 1000.0
+Status = common_pb2.ClusterStatus
+
+
+def kept(observe_time=900.0, changed_time=0.0, **state):
+    return Kept(CollectionState(EAST, "servers", observe_time=observe_time, **state), NOW, changed_time)
+
+
+def asked(stale_ok=False, **fields):
+    made = call("/a.B/C")
+    made.target = Target("a.B/C", message=server_pb2.ListServersRequest(parent=EAST, **fields))
+    made.stale_ok = stale_ok
+    return Asked.of(made)
+
+
+def test_a_collection_is_as_fresh_as_its_last_whole_listing_and_newer_than_the_tenants_own_changes():
+    """To the second, and never where it was not listed whole."""
+    assert kept().is_fresh(100.0)
+    assert not kept().is_fresh(99.9)
+    assert not kept(changed_time=900.0).is_fresh(100.0)
+    assert not kept(observe_time=None).is_fresh(1e9)
+
+
+def test_a_row_is_as_new_as_the_listing_that_had_it_or_as_its_own_reading():
+    """While deletions are held back nobody knows which rows the listing had."""
+    assert kept().row_time(800.0) == 900.0
+    assert kept().row_time(950.0) == 950.0
+    assert kept(brake=Brake(20, 30, 1.0)).row_time(800.0) == 800.0
+    assert kept(observe_time=None).row_time(800.0) == 800.0
+
+
+def test_what_was_last_known_is_marked_with_why_and_how_old():
+    """Unless it is as fresh as was asked for."""
+    status = kept().status(stale_ok=True, within_s=50.0, why="no route to host")
+    assert (status.state, status.reason) == (Status.STATE_PARTIAL, "STALE")
+    assert status.message == "the last known resources, 100 s old: no route to host"
+    assert kept().status(stale_ok=True, within_s=100.0).state == Status.STATE_OK
+
+
+def test_a_cluster_that_is_left_out_says_since_when_and_what_to_do():
+    """Never listed, listed too long ago, or left out by an earlier page."""
+    assert kept(observe_time=None).left_out().reason == "NEVER_SYNCED"
+    assert kept(observe_time=None, reason="CLUSTER_LOGIN_REFUSED").left_out().reason == "CLUSTER_LOGIN_REFUSED"
+    assert "100 s ago" in kept().left_out().message
+    assert kept().left_out(earlier=True).reason == "FAILED_EARLIER"
+
+
+def test_what_the_inventory_does_not_hold_is_not_asked_of_it():
+    """View FULL, deleted resources, and fields of requests to come."""
+    assert asked(max_staleness={"seconds": 5, "nanos": 500_000_000}) == Asked(5.5, stale_ok=False)
+    assert asked(stale_ok=True) == Asked(0.0, stale_ok=True)
+    for fields in ({"view": common_pb2.RESOURCE_VIEW_FULL}, {"show_deleted": True}):
+        assert asked(stale_ok=True, max_staleness={"seconds": 5}, **fields) == Asked(0.0, stale_ok=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (Unreachable("x"), True), (OutOfTime("x"), True), (LoginRefused("x"), True),
+        (NotFound("x"), False), (PlatformFault("x"), False),
+    ],
+)  # fmt: skip
+def test_only_a_cluster_that_does_not_answer_is_away(error, away):
+    """What it answers stands, however bad."""
+    assert is_away(error) is away
+
+
+def test_everything_counts_as_changed_where_changes_are_too_many():
+    """Until it is listed again."""
+    assert Changed(everything=True).of_collection(EAST, "zones") > NOW
+    assert Changed().of_resource("x", EAST, "zones") < 0
+    assert kept(completeness=Completeness.FAILED).status().state == Status.STATE_OK
