@@ -125,7 +125,7 @@ async def test_the_client_follows_over_a_restart(tmp_path):
 
 async def test_what_an_operation_makes_comes_when_it_ends():
     """Without waiting for a sweep; in its own message, as Get shows it."""
-    async with deployment(memory_cluster(), inventory=True) as running:
+    async with deployment(memory_cluster(), no_inventory=False) as running:
         request = inventory_pb2.WatchRequest(collections=["servers"], changes_only=True)
         changes = aiter(running.client.watch(request))
         first = asyncio.ensure_future(anext(changes))
