@@ -246,7 +246,7 @@ class Feed:
         """Read what is new, to its end."""
         try:
             while self._floor is not None and await self._read():
-                await asyncio.sleep(0)  # SQLite reads on the loop, and a sweep may bring a hundred thousand
+                await self._clock.sleep(0)  # SQLite reads on the loop, and a sweep may bring a hundred thousand
         except CloudspanError as error:
             if not self._is_away:
                 log.warning("changes of the inventory not read", reason=error.reason, watches=self._watches)
