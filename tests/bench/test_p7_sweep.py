@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from gateway.tests.inventory_rows import CLUSTER, name_of
+from gateway.tests.observed_servers import CLUSTER, name_of
 from sqlalchemy import text
 from tests.bench.measure import quantile
 

@@ -12,8 +12,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gateway.tests.inventory_rows import CLUSTER
 from gateway.tests.listed_cloud import ListedCloud
+from gateway.tests.observed_servers import CLUSTER
 
 from cloudspan_common.clock import SystemClock
 from cloudspan_common.deadlines import Deadline

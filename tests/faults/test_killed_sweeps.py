@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from gateway.tests.inventory_rows import CLUSTER, name_of, server
+from gateway.tests.observed_servers import CLUSTER, name_of, server
 from gateway.tests.postgres_server import needed
 from sqlalchemy import select
 from tests.faults.killed_sweep import AFTER, BEFORE, LEASE_S, Servers, sync_over

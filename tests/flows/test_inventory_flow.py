@@ -43,12 +43,12 @@ async def running(cluster: Any) -> AsyncIterator[Deployment]:
 async def sync(running: Deployment, **fields: Any) -> inventory_pb2.SyncState:
     """Have the servers listed; return what is known of them."""
     request = SyncNowRequest(parent=MAIN, collections=SERVERS, **fields)
-    return (await running.client.inventories.SyncNow(request)).states[0]
+    return (await running.client.inventory.SyncNow(request)).states[0]
 
 
 async def found(running: Deployment, **fields: Any) -> list[str]:
     request = SearchRequest(collections=SERVERS, **fields)
-    return [one.display_name async for one in running.client.each(running.client.inventories.Search, request)]
+    return [one.display_name async for one in running.client.each(running.client.inventory.Search, request)]
 
 
 async def test_what_changes_outside_is_found_after_a_sweep(running: Deployment, cluster: Any) -> None:
@@ -61,7 +61,7 @@ async def test_what_changes_outside_is_found_after_a_sweep(running: Deployment, 
     assert (await sync(running)).rows == 20
     assert await found(running, text="OUTSIDE") == ["made outside", "renamed outside"]
     assert await found(running, text="seed-000004") == []
-    answer = await running.client.inventories.Summarize(
+    answer = await running.client.inventory.Summarize(
         SummarizeRequest(collections=SERVERS, group_by=[Group.GROUP_CLUSTER])
     )
     assert [list(one.group) for one in answer.summaries] == [[MAIN]]
@@ -71,7 +71,7 @@ async def test_what_changes_outside_is_found_after_a_sweep(running: Deployment, 
 async def test_what_an_operation_makes_is_told_to_watches(running: Deployment) -> None:
     """And found."""
     await sync(running)
-    told = running.client.inventories.Watch(WatchRequest(collections=SERVERS, filter='display_name = "web"'))
+    told = running.client.inventory.Watch(WatchRequest(collections=SERVERS, filter='display_name = "web"'))
     async with asyncio.timeout(20):
         async for answer in told:
             if answer.snapshot_complete:
@@ -94,7 +94,7 @@ async def test_a_cloud_that_loses_most_of_what_it_has_is_not_believed(running: D
     state = await sync(running)
     assert (state.reason, state.brake.missing, state.brake.total) == ("BRAKED", 15, 20)
     assert len(await found(running)) == 20
-    status = await running.client.inventories.GetSyncState(GetSyncStateRequest(parent=MAIN, collections=SERVERS))
+    status = await running.client.inventory.GetSyncState(GetSyncStateRequest(parent=MAIN, collections=SERVERS))
     assert "15 of 20 are not listed any more" in status.explanation
     assert (await sync(running, release_brake=True)).rows == 5
     assert len(await found(running)) == 5
@@ -104,7 +104,7 @@ async def test_a_cloud_that_is_away_is_searched_all_the_same(running: Deployment
     """What may be missing is named, and how old the rest is."""
     await sync(running)
     await running.kill()
-    answer = await running.client.inventories.Search(SearchRequest(text="seed-000007"))
+    answer = await running.client.inventory.Search(SearchRequest(text="seed-000007"))
     [resource] = answer.resources
     assert resource.observe_time.seconds > 0
     state = await sync(running)

@@ -50,7 +50,7 @@ async def running() -> AsyncIterator[Deployment]:
 
 
 async def ask(running: Deployment, rpc: str, request: Any, user: str = "alice") -> Any:
-    return await getattr(running.client.inventories, rpc)(request, metadata=as_user(user))
+    return await getattr(running.client.inventory, rpc)(request, metadata=as_user(user))
 
 
 async def names(running: Deployment, user: str = "alice", **fields: Any) -> list[str]:
@@ -83,7 +83,7 @@ async def test_sums_and_states_count_what_the_project_sees(running: Deployment) 
 
 async def test_a_watch_tells_of_the_project_alone(running: Deployment) -> None:
     """And nobody goes on with another's token."""
-    watch = running.client.inventories.Watch(WatchRequest(collections=["servers"]), metadata=as_user("carol"))
+    watch = running.client.inventory.Watch(WatchRequest(collections=["servers"]), metadata=as_user("carol"))
     token, told = "", []
     async with asyncio.timeout(10):
         async for answer in watch:
@@ -93,7 +93,7 @@ async def test_a_watch_tells_of_the_project_alone(running: Deployment) -> None:
                 break
     assert told == ["foreign"]
     with pytest.raises(InvalidRequest):
-        async for _ in running.client.inventories.Watch(
+        async for _ in running.client.inventory.Watch(
             WatchRequest(collections=["servers"], resume_token=token), metadata=as_user("alice")
         ):
             pass

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gateway.tests.inventory_rows import CLUSTER, name_of, opened, server
 from gateway.tests.listed_cloud import ListedCloud
+from gateway.tests.observed_servers import CLUSTER, name_of, opened, server
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import select

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from gateway.tests.inventory_rows import CLUSTER, OTHER, name_of, server
 from gateway.tests.listed_cloud import ListedCloud
+from gateway.tests.observed_servers import CLUSTER, OTHER, name_of, server
 from gateway.tests.swept_adapter import fail, let_sweep
 
 from cloudspan.adapter.v1 import sweep_pb2

@@ -54,7 +54,7 @@ class Running:
 
     async def ask(self, rpc: str, request: Any, user: str = "alice", *metadata: tuple[str, str]) -> Any:
         """Call `Search` as a user."""
-        return await getattr(self.client.inventories, rpc)(request, metadata=as_user(user, *metadata))
+        return await getattr(self.client.inventory, rpc)(request, metadata=as_user(user, *metadata))
 
     async def names(self, request: Any, user: str = "alice", *metadata: tuple[str, str]) -> list[str]:
         """Return the last segments of what one page of a Search finds."""

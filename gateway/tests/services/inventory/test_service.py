@@ -168,10 +168,10 @@ async def test_without_an_inventory_each_call_says_so() -> None:
     """And what to do instead."""
     async with a_deployment() as without:
         asked = [
-            (without.client.inventories.Search, SearchRequest()),
-            (without.client.inventories.Summarize, SummarizeRequest()),
-            (without.client.inventories.SyncNow, SyncNowRequest()),
-            (without.client.inventories.GetSyncState, GetSyncStateRequest()),
+            (without.client.inventory.Search, SearchRequest()),
+            (without.client.inventory.Summarize, SummarizeRequest()),
+            (without.client.inventory.SyncNow, SyncNowRequest()),
+            (without.client.inventory.GetSyncState, GetSyncStateRequest()),
         ]
         for rpc, request in asked:
             with pytest.raises(PreconditionFailed, match="--no-inventory") as refused:

@@ -66,7 +66,7 @@ def top(  # noqa: PLR0913 - an argument for each option
     label = next((word.removeprefix(_LABEL) for word in groups if word.startswith(_LABEL)), "")
     summed = inventory_pb2.SummarizeRequest(parent=parent, collections=kinds, filter=own, group_by=by, label=label)
     if once or not sys.stdout.isatty():
-        answer = asked(gateway, lambda client: client.inventories.Summarize(summed))
+        answer = asked(gateway, lambda client: client.inventory.Summarize(summed))
         display(tables.sums(answer, groups))
         hint(answer.incomplete)
         return
@@ -85,8 +85,8 @@ def _live(client: Client, summed: inventory_pb2.SummarizeRequest, groups: Sequen
 def screen(client: Client, summed: inventory_pb2.SummarizeRequest, groups: Sequence[str], now: datetime) -> Group:
     """Return what one look shows: how old it is, the sums, what may be missing."""
     state = inventory_pb2.GetSyncStateRequest(parent=summed.parent, collections=summed.collections)
-    lag = tables.lag(client.inventories.GetSyncState(state).states, now)
-    answer = client.inventories.Summarize(summed)
+    lag = tables.lag(client.inventory.GetSyncState(state).states, now)
+    answer = client.inventory.Summarize(summed)
     below = tables.incomplete(answer.incomplete)
     head = Text(f"{now:%H:%M:%S} UTC   {lag}", style="bold")
     return Group(head, tables.sums(answer, groups), Text(printable(below), style="yellow"))

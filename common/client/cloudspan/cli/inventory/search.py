@@ -74,7 +74,7 @@ def find(text: str, *, kinds: Sequence[str], parent: str, own: str, count: int, 
     hint(found.incomplete)
     if not found.resources:
         status = inventory_pb2.GetSyncStateRequest(parent=parent, collections=kinds, filter=own)
-        explanation = asked(gateway, lambda client: client.inventories.GetSyncState(status).explanation)
+        explanation = asked(gateway, lambda client: client.inventory.GetSyncState(status).explanation)
         raise click.ClickException(printable(f"nothing has {text!r}. {explanation}"))
     display(tables.resources(found.resources, tables.utc_now()))
     if found.next_page_token:
@@ -83,11 +83,11 @@ def find(text: str, *, kinds: Sequence[str], parent: str, own: str, count: int, 
 
 def _search(client: Client, request: inventory_pb2.SearchRequest, count: int) -> inventory_pb2.SearchResponse:
     """Return so many of what is found; a page may hold few and still have a next one."""
-    found = client.inventories.Search(request)
+    found = client.inventory.Search(request)
     while found.next_page_token and len(found.resources) < count:
         request.page_token = found.next_page_token
         request.page_size = min(count - len(found.resources), _MOST_A_PAGE)
-        page = client.inventories.Search(request)
+        page = client.inventory.Search(request)
         found.resources.extend(page.resources)
         found.next_page_token = page.next_page_token
     return found
@@ -119,12 +119,12 @@ def sync(parent: str, *, kinds: Sequence[str], only_status: bool, release_brake:
         raise click.UsageError("--release-brake reads and deletes, --status only shows; give one")
     if only_status:
         question = inventory_pb2.GetSyncStateRequest(parent=parent, collections=kinds)
-        answer = asked(gateway, lambda client: client.inventories.GetSyncState(question))
+        answer = asked(gateway, lambda client: client.inventory.GetSyncState(question))
         display(tables.states(answer.states, tables.utc_now()))
         click.echo(printable(answer.explanation), err=True)
         return
     request = inventory_pb2.SyncNowRequest(parent=parent, collections=kinds, release_brake=release_brake)
-    states = asked(gateway, lambda client: client.inventories.SyncNow(request, timeout=_SYNC_S)).states
+    states = asked(gateway, lambda client: client.inventory.SyncNow(request, timeout=_SYNC_S)).states
     display(tables.states(states, tables.utc_now()))
     if any(tables.completeness(state) not in _WELL for state in states):
         raise click.exceptions.Exit(1)
