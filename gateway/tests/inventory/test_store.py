@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from cloudspan.v1 import server_pb2
 from cloudspan_common.testing import FakeClock
+from cloudspan_gateway.inventory.columns import MAX_TEXT_CHARS, NUL_AS
 from cloudspan_gateway.inventory.model import (
     Brake,
     CollectionState,
@@ -21,7 +22,6 @@ from cloudspan_gateway.inventory.model import (
     Origin,
     Written,
 )
-from cloudspan_gateway.inventory.rows import MAX_TEXT_BYTES
 from cloudspan_gateway.inventory.store import BATCH_ROWS, InventoryStore
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resource_values, resources
@@ -92,7 +92,7 @@ async def test_what_was_read_is_kept_and_what_is_the_same_costs_no_change(
     assert await put(store, 20.0, *rows) == Written(unchanged=2)
     row = await kept(database, NAMES["a"])
     assert (row.cluster, row.collection, row.observe_time, row.source) == (CLUSTER, "servers", 10.0, "sweep")
-    assert await values(database) == {("labels.team", "x")}
+    assert await values(database) == {("labels.team", "x"), ("text", "a"), ("text", "b")}
     assert [change[1:] for change in await changes(database)] == [("added", "a", None), ("added", "b", None)]
 
 
@@ -100,7 +100,8 @@ async def test_a_change_is_numbered_with_what_was_before(store: InventoryStore, 
     """Labels that went are gone, those that stayed are not written again."""
     await put(store, 10.0, server("a", "old", labels={"team": "x", "tier": "1"}))
     assert await put(store, 20.0, server("a", "new", labels={"team": "x", "tier": "2"})) == Written(updated=1)
-    assert await values(database) == {("labels.team", "x"), ("labels.tier", "2")}
+    labels = {("labels.team", "x"), ("labels.tier", "2")}
+    assert await values(database) == {*labels, ("text", "a"), ("text", "new")}
     assert await changes(database) == [(1, "added", "a", None), (2, "updated", "a", "old")]
 
 
@@ -230,8 +231,8 @@ async def test_texts_and_numbers_of_any_size_are_kept(store: InventoryStore, dat
     hostile = server("a", "n\0ul" + "é" * 5_000, labels={"k" * 5_000: "v\0" * 5_000}, memory_mib=2**62)
     assert await put(store, 10.0, hostile) == Written(added=1)
     row = await kept(database, NAMES["a"])
-    assert row.display_name.startswith("n\ufffdul")
-    assert len(row.display_name.encode()) <= MAX_TEXT_BYTES
+    assert row.display_name.startswith(f"n{NUL_AS}ul")
+    assert len(row.display_name) <= MAX_TEXT_CHARS
     assert row.memory_bytes == 2**63 - 1
     assert row.payload == hostile.payload
 
