@@ -130,7 +130,9 @@ class CollectionSweep:
         else:
             settled, count = await self._settle(state, listing, fence, released=released)
         after = self._judged(state, listing, settled, count)
-        self.memory = PageMemory(listing.pages, sequence, after.completeness is Completeness.COMPLETE, settled.there)
+        # What is there but never listed is asked for each time: no page would tell that it went.
+        is_settled = after.completeness is Completeness.COMPLETE and not settled.there
+        self.memory = PageMemory(listing.pages, sequence, is_settled, settled.there)
         return Swept(after, listing.written + settled.written, listing.read, listing.unchanged)
 
     async def _forget_touched_pages(self, state: CollectionState) -> tuple[int, bool]:

@@ -2,7 +2,7 @@
 
 The cloud is read by sweeps, by looks for changes and by operations' ends, whose readings may arrive late; its listings
 fail, break off, are partial, leave out half, shift while they are read; owners change and lose what they remember.
-What it holds, and since when, is written down. HISTORIES=n makes n of them.
+What it holds, and since when, is written down.
 """
 
 from __future__ import annotations
@@ -333,13 +333,31 @@ async def lived(history: list[tuple[str, Any]]) -> None:
 PARTS = 10
 
 
+async def test_what_is_never_listed_goes_once_it_is_deleted() -> None:
+    """What the platform has and leaves out of its list is asked for by every sweep."""
+    hidden = {"s00", "s01", "s02", "s10"}
+    again = ("release", False)
+    await lived([again, ("hide", hidden), again, again, ("delete", "s01"), again])
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_a_cloud_does_no_row_goes_wrongly_and_all_is_right_in_the_end(part: int) -> None:
-    """Each row was so at some moment since the time that is claimed of it, or gone at the proof."""
+    """And no answer would have said that something is fresher, or gone, than the cloud can bear out."""
+    _live_many(10, part)
 
-    @seed(part)
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_thousand_histories(part: int) -> None:
+    """The same, of others; HISTORIES=n makes n of them."""
+    _live_many(int(os.environ.get("HISTORIES", "1000")) // PARTS, PARTS + part)
+
+
+def _live_many(count: int, number: int) -> None:
+    @seed(number)
     @settings(
-        max_examples=int(os.environ.get("HISTORIES", "1000")) // PARTS,
+        max_examples=count,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
