@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cloudspan.v1 import common_pb2
+from cloudspan_common import projects
 from cloudspan_common.errors import (
     CloudspanError,
     InvalidRequest,
@@ -20,6 +21,7 @@ from cloudspan_common.errors import (
     Unsupported,
     Violation,
 )
+from cloudspan_gateway.inventory.columns import message_of
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 
     from cloudspan_common.contract import Method
     from cloudspan_gateway.call import Call
+    from cloudspan_gateway.routing.snapshot import ClusterRoute
 
 Status = common_pb2.ClusterStatus
 
 MAX_STALENESS = "max_staleness"
+OTHER_PROJECT = "OTHER_PROJECT_OF_POOL"
 # The range of google.protobuf.Duration: 10 000 years.
 _MOST_SECONDS, _MOST_NANOS = 315_576_000_000, 999_999_999
 # What the inventory can answer; a request that sets anything else is the platform's.
@@ -204,6 +208,16 @@ class Kept:
         time = self.observe_time
         age = "of unknown age" if time is None else f"{max(0.0, self.now - time):.0f} s old"
         return f"the last known resources, {age}: {why or 'the cluster could not be listed since'}"
+
+
+def is_swept_for(project: str, route: ClusterRoute, collection: str) -> bool:
+    """Whether sweeps of a cluster bring what a caller with one project of it sees; one with all of them has none here.
+
+    An administrator's credential lists its own project on OpenStack, and others where they are asked for by name.
+    """
+    if not project or route.cluster.project in ("", project):
+        return True
+    return not projects.bound(cast("Descriptor", message_of(collection).DESCRIPTOR), project).owner
 
 
 def state_or_never(states: Mapping[str, CollectionState], cluster: str, collection: str) -> CollectionState:

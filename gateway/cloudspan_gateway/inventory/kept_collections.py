@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.names import parse_cluster
-from cloudspan_gateway.inventory.freshness import Changed, Kept, state_or_never
+from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for, state_or_never
+from cloudspan_gateway.inventory.model import CollectionState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads
-    from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.inventory.own_changes import OwnChanges
     from cloudspan_gateway.inventory.stored_pages import Listing
     from cloudspan_gateway.routing.snapshot import ClusterRoute
@@ -93,6 +93,10 @@ class KeptCollections:
         method, collection, now = listing.method.full_name, listing.collection, self._clock.now()
         found = await self._sources.states.states([str(route.ref) for route in routes])
         states = {state.cluster: state for state in found if state.collection == collection}
+        for route in routes:
+            if not is_swept_for(project_of(str(route.ref), call), route, collection):
+                unknown = CollectionState(str(route.ref), collection, reason=OTHER_PROJECT)
+                states[unknown.cluster] = unknown
         kept = [
             Kept(state_or_never(states, str(route.ref), collection), now, unsupported=_absent(route, method))
             for route in routes

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from gateway.tests.calls import call
 
-from cloudspan.v1 import common_pb2, server_pb2
+from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common.errors import LoginRefused, NotFound, OutOfTime, PlatformFault, Unreachable
+from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.call import Target
-from cloudspan_gateway.inventory.freshness import Asked, Changed, Kept, is_away
+from cloudspan_gateway.inventory.freshness import Asked, Changed, Kept, is_away, is_swept_for
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness
+from cloudspan_gateway.routing.snapshot import ClusterRoute
 
 EAST = "platforms/openstack/clusters/east"
 NOW = 1000.0
@@ -83,3 +85,24 @@ def test_everything_counts_as_changed_where_changes_are_too_many():
     assert Changed(everything=True).of_collection(EAST, "zones") > NOW
     assert Changed().of_resource("x", EAST, "zones") < 0
     assert kept(completeness=Completeness.FAILED).status().state == Status.STATE_OK
+
+
+@pytest.mark.parametrize(
+    ("project", "own", "collection", "is_swept"),
+    [
+        ("", "other", "servers", True),
+        ("mine", "mine", "servers", True),
+        ("mine", "", "servers", True),
+        ("mine", "other", "servers", False),
+        ("mine", "other", "projects", False),
+        ("mine", "other", "zones", True),
+    ],
+)
+def test_a_caller_with_another_project_than_the_credentials_is_answered_by_the_platform(
+    project: str, own: str, collection: str, is_swept: bool
+) -> None:
+    """An administrator's list has its own project alone on some platforms; kinds without projects are everybody's."""
+    ref = ClusterRef("openstack", "east")
+    named = [ref.resource("projects", one) if one else "" for one in (project, own)]
+    route = ClusterRoute(ref, cluster_pb2.Cluster(project=named[1]))
+    assert is_swept_for(named[0], route, collection) is is_swept

@@ -14,6 +14,7 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common import contract
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_gateway.inventory.columns import collections
+from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, is_swept_for
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _IN_PROJECT = {
     Completeness.FAILED: "it could not be listed",
 }
 """What is said in place of a message, which may name other projects' resources."""
+_OTHER = "the cluster's credentials are of another project, whose resources are listed; use List and Get for yours"
 
 
 class States(Protocol):
@@ -74,7 +76,7 @@ async def read_states(kept: States, seen: Seen, wanted: Sequence[str], clock: Cl
     found = await kept.states(seen.clusters)
     listed = {(state.cluster, state.collection): state for state in found}
     states = [
-        listed.get((str(route.ref), collection)) or _never(route, collection)
+        _as_swept(listed.get((str(route.ref), collection)) or _never(route, collection), route, seen)
         for route in seen.routes
         for collection in sorted(wanted or collections())
     ]
@@ -111,6 +113,13 @@ def _never(route: ClusterRoute, collection: str) -> CollectionState:
     return replace(state, completeness=Completeness.UNSUPPORTED, reason="METHOD_ABSENT", message=text)
 
 
+def _as_swept(state: CollectionState, route: ClusterRoute, seen: Seen) -> CollectionState:
+    """Return a state, but where sweeps don't list the caller's project."""
+    if is_swept_for(seen.projects.get(state.cluster, ""), route, state.collection):
+        return state
+    return replace(state, completeness=Completeness.PARTIAL, reason=OTHER_PROJECT, message="")
+
+
 def of_caller(state: CollectionState, seen: Seen, rows: int | None = None) -> CollectionState:
     """Return a state without what the caller may not know: `rows` is how many resources of it the caller sees."""
     if state.reason == "NO_INSTANCE":  # in what state instances are may name addresses, and others' clusters
@@ -118,7 +127,7 @@ def of_caller(state: CollectionState, seen: Seen, rows: int | None = None) -> Co
     if not seen.projects.get(state.cluster):
         return state
     brake = state.brake and replace(state.brake, missing=0, total=0, examples=())
-    message = _IN_PROJECT.get(state.completeness, state.message)
+    message = _OTHER if state.reason == OTHER_PROJECT else _IN_PROJECT.get(state.completeness, state.message)
     return replace(state, row_count=rows or 0, message=message, brake=brake)
 
 
