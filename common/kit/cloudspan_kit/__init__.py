@@ -42,6 +42,7 @@ from cloudspan_kit.http.transport import (
 from cloudspan_kit.kind import Kind, KindDriver, Marked, MarkedRows, Marker, Page, Query, RowPage, Source
 from cloudspan_kit.lists import push
 from cloudspan_kit.lists.rows import MAX_INT, MIN_INT, OTHERS, Rows, Unreadable, read_row, read_rows
+from cloudspan_kit.lists.slices import each
 from cloudspan_kit.lists.transits import in_transit
 from cloudspan_kit.operation import Made, Operation, Watch
 from cloudspan_kit.security_rules import Difference, check_rules, difference, key_of, refuse_unsupported, version_of
@@ -126,6 +127,7 @@ __all__ = [
     "copy_fields",
     "difference",
     "drivers",
+    "each",
     "given_up",
     "in_transit",
     "key_of",

@@ -18,6 +18,7 @@ from cloudspan_common.errors import Defect
 from cloudspan_kit.cluster import UNDECLARED
 from cloudspan_kit.lists.large_numbers import UNEXPECTED, converted_in_part
 from cloudspan_kit.lists.rows import Rows
+from cloudspan_kit.lists.slices import each
 from cloudspan_kit.lists.transits import in_transit
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ class KindDriver(Generic[R, M]):
 
     async def messages(self, call: Call, rows: Sequence[R]) -> Sequence[M]:
         """Return rows as messages, one for each in their order, reading what stands beside them."""
-        return [self.message(row) for row in rows]
+        return await each(call, rows, self.message)
 
     async def listed(self, call: Call, query: Query, rows: Sequence[R]) -> tuple[Sequence[M], str]:
         """Return the messages of a list's page, and what they lack, for a person; empty where they lack nothing.

@@ -20,6 +20,7 @@ from cloudspan_kit import (
     Kind,
     KindDriver,
     Made,
+    each,
     native_id,
     push,
     read_options,
@@ -195,10 +196,12 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
         await self._book.learn(call, [row.flavor for row in rows])
         message, find, shown = self._mapping.message, self._book.find, Shown.of(call)
         ids = [asked.id if asked and is_copy(row.flavor, asked) else "" for row in rows]
-        return [
-            message(row, find(row.flavor), ports.get(row.id, ()), flavor_id, shown)
-            for row, flavor_id in zip(rows, ids, strict=True)
-        ]
+
+        def convert(pair: tuple[ServerRow, str]) -> server_pb2.Server:
+            row, flavor_id = pair
+            return message(row, find(row.flavor), ports.get(row.id, ()), flavor_id, shown)
+
+        return await each(call, list(zip(rows, ids, strict=True)), convert)
 
     async def _server(self, call: Call) -> server_pb2.Server:
         return await self.to_message(call, await _NOVA.row(call, SERVERS, call.id))

@@ -18,6 +18,7 @@ from cloudspan_kit import (
     Kind,
     KindDriver,
     Operation,
+    each,
     listed,
     native_id,
     push,
@@ -161,7 +162,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
 
     async def messages(self, call: Call, rows: Sequence[VolumeRow]) -> Sequence[volume_pb2.Volume]:
         await self._type_names.learn(call)
-        return [self.message(row) for row in rows]
+        return await each(call, rows, self.message)
 
     def message(self, row: VolumeRow) -> volume_pb2.Volume:
         type_id = row.volume_type_id or self._type_names.id_of(row.volume_type)

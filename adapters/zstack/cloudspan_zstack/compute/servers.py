@@ -20,6 +20,7 @@ from cloudspan_kit import (
     KindDriver,
     Made,
     Operation,
+    each,
     native_id,
     push,
     read_options,
@@ -192,7 +193,7 @@ class Servers(KindDriver[ServerRow, server_pb2.Server], ServerDriver):
 
     async def messages(self, call: Call, rows: Sequence[ServerRow]) -> Sequence[server_pb2.Server]:
         beside = await read_beside(call, self._ref, rows)
-        return [self._mapping.message(row, beside) for row in rows]
+        return await each(call, rows, lambda row: self._mapping.message(row, beside))
 
     async def _server(self, call: Call, uuid: str) -> server_pb2.Server:
         return await self.to_message(call, await server_row(call, uuid))

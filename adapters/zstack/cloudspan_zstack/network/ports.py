@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from cloudspan.v1 import port_pb2
-from cloudspan_kit import ABSENT, Call, Capability, Kind, KindDriver, push
+from cloudspan_kit import ABSENT, Call, Capability, Kind, KindDriver, each, push
 from cloudspan_kit.drivers import PortDriver
 from cloudspan_zstack.cloud.beside import both, by_uuid, read_marks, rows_by
 from cloudspan_zstack.cloud.rows import Row
@@ -120,16 +120,12 @@ class Ports(KindDriver[NicRow, port_pb2.Port], PortDriver):
             rows_by(session, call, ROUTERS, VmKindRow, "uuid", appliances),
         )
         known, of_routers, groups = by_uuid(vms), by_uuid(routers), _by_nic(refs)
-        return [
-            self._message(
-                row,
-                marks,
-                known.get(row.vm_instance_uuid),
-                groups.get(row.uuid, ()),
-                of_a_router=row.vm_instance_uuid in of_routers,
-            )
-            for row in rows
-        ]
+
+        def convert(row: NicRow) -> port_pb2.Port:
+            vm, is_of_a_router = known.get(row.vm_instance_uuid), row.vm_instance_uuid in of_routers
+            return self._message(row, marks, vm, groups.get(row.uuid, ()), of_a_router=is_of_a_router)
+
+        return await each(call, rows, convert)
 
     def _message(
         self, row: NicRow, marks: Marks, vm: VmKindRow | None, groups: Sequence[str], *, of_a_router: bool

@@ -23,6 +23,7 @@ from cloudspan_kit import (
     Query,
     RowPage,
     Rows,
+    each,
     listed,
     push,
 )
@@ -203,7 +204,7 @@ class Volumes(KindDriver[VolumeRow, volume_pb2.Volume], VolumeDriver):
             rows_by(session, call, "/primary-storage", PrimaryStorageRow, "uuid", used),
         )
         known = by_uuid(storages)
-        return [self._message(row, marks, known) for row in rows]
+        return await each(call, rows, lambda row: self._message(row, marks, known))
 
     def _message(self, row: VolumeRow, marks: Marks, storages: Mapping[str, PrimaryStorageRow]) -> volume_pb2.Volume:
         storage = storages.get(row.primary_storage_uuid)

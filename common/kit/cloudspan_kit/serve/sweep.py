@@ -23,6 +23,7 @@ from cloudspan_common.names import parse_cluster
 from cloudspan_kit.error_context import located
 from cloudspan_kit.kind import Page, Query
 from cloudspan_kit.lists.fill import MAY_BE_MISSING, paging_loop
+from cloudspan_kit.lists.slices import slices
 from cloudspan_kit.serve.error_words import in_project
 from cloudspan_kit.serve.steps import called
 from cloudspan_kit.values import cloud_words
@@ -81,7 +82,7 @@ class SweepServicer(sweep_pb2_grpc.SweepServiceServicer):
             ):
                 began = time.time_ns()
                 page = await function(call, _query(call, listing, request, served, position.native))
-            answer = _answer(page, call, listing, position, request)
+            answer = await _answer(page, call, listing, position, request)
             answer.observe_time.FromNanoseconds(began)
         return answer
 
@@ -178,7 +179,7 @@ def _since(request: sweep_pb2.SweepPageRequest, served: Served) -> float | None:
 # ---------------------------------------------------------------------- the answer
 
 
-def _answer(
+async def _answer(
     page: Page[Any],
     call: Call,
     listing: contract.Method,
@@ -190,7 +191,7 @@ def _answer(
         ignored_since=request.HasField("since_time") and not page.changes_only,
     )
     rows, gone = _Rows(page, _sees(call, listing), answer), _gone(page, call, request.collection)
-    rows.fill(_ROOM - sum(len(name) + _ROW_BYTES for name in gone))
+    await rows.fill(_ROOM - sum(len(name) + _ROW_BYTES for name in gone))
     for name in gone:
         answer.rows.add(name=name, gone=True)
     answer.unread.extend(_shown([*page.unread, *rows.unread]))
@@ -228,23 +229,27 @@ class _Rows:
     unread: list[str] = field(default_factory=list)
     _payloads: dict[str, bytes] = field(default_factory=dict)
 
-    def fill(self, room: int) -> None:
+    async def fill(self, room: int) -> None:
         """Take rows until they have so many bytes; one that has more by itself is left out."""
-        # Rows that are made in their place need no copy: for 1000 of them 0.7 ms instead of 2.1.
-        left, add, blake2b = room, self.answer.rows.add, hashlib.blake2b
-        for item in self.page.items:
-            payload, name = _payload(item), item.name
-            size = len(payload) + len(name.encode()) + _ROW_BYTES
-            if (size > left and size <= room) or len(self.digests) == MAX_PAGE_SIZE:
-                return
-            self.end += 1
-            if size > room:
-                self.unread.append(f"{name} was left out (it has {len(payload)} bytes)")
-            elif self.sees(item) and self._is_new(name, payload):
-                left -= size
-                digest = blake2b(payload, digest_size=_DIGEST_BYTES).digest()
-                self.digests.append(digest)
-                add(name=name, resource=payload, digest=digest)
+        left = room
+        async for items in slices(self.page.items):
+            for item in items:
+                payload = _payload(item)
+                size = len(payload) + len(item.name.encode()) + _ROW_BYTES
+                if (size > left and size <= room) or len(self.digests) == MAX_PAGE_SIZE:
+                    return
+                self.end += 1
+                if size > room:
+                    self.unread.append(f"{item.name} was left out (it has {len(payload)} bytes)")
+                elif self.sees(item) and self._is_new(item.name, payload):
+                    left -= size
+                    self._take(item.name, payload)
+
+    def _take(self, name: str, payload: bytes) -> None:
+        digest = hashlib.blake2b(payload, digest_size=_DIGEST_BYTES).digest()
+        self.digests.append(digest)
+        # A row that is made in its place needs no copy: for 1000 of them 0.7 ms instead of 2.1.
+        self.answer.rows.add(name=name, resource=payload, digest=digest)
 
     def _is_new(self, name: str, payload: bytes) -> bool:
         """Whether a name is there for the first time; of two that say different things neither is known to be right."""
