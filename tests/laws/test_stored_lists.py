@@ -17,7 +17,7 @@ from cloudspan.v1 import common_pb2
 from cloudspan_common.deadlines import Deadline
 from cloudspan_gateway.inventory.order import sortable
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SEEDED = 6
 HOUR = {"seconds": 3600}
@@ -25,7 +25,7 @@ INVENTORY = common_pb2.ClusterStatus.SOURCE_INVENTORY
 each_list = pytest.mark.parametrize("rpc", LISTS)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def client():
     """Some of everything in memory, once listed for the inventory; what the operations wrote is listed too."""
     site, number = Memory(0.0), 0

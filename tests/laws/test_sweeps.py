@@ -16,10 +16,10 @@ from cloudspan_common.contract import getter
 from cloudspan_gateway.inventory.model import Observed
 
 TELLS_MORE = {("openstack", "ListKeyPairs")}  # when it was made
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def adapters(lab):
     """What sweeps each platform's adapter, which gateways ask straight."""
     async with sweepers(lab.running) as made:
