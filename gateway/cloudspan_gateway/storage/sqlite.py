@@ -25,7 +25,7 @@ from sqlalchemy.pool import QueuePool
 from cloudspan_common.errors import PreconditionFailed, Unreachable
 from cloudspan_gateway.storage import migrations
 from cloudspan_gateway.storage.engine import Memo, full, unavailable
-from cloudspan_gateway.storage.tables import gateways, operations, writers
+from cloudspan_gateway.storage.tables import gateways, group_members, locks, operations, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,6 +214,8 @@ def _begin(conn: Connection) -> None:
     conn.execute(held.values(owner=""))
     conn.execute(gateways.delete())
     conn.execute(writers.delete())
+    conn.execute(locks.update().values(lease_until=0.0))  # its fences go on
+    conn.execute(group_members.delete())
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

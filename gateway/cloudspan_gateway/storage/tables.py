@@ -323,7 +323,7 @@ locks = Table(
     Column("holder", String, nullable=False),
     Column("lease_until", Double, nullable=False),
 )
-"""Locks and leaders of gateways without Consul."""
+"""Locks and leaders of gateways without Consul, and the row that counts fences, of members too."""
 
 group_members = Table(
     "group_members",
@@ -331,8 +331,11 @@ group_members = Table(
     Column("group_name", String, primary_key=True),
     Column("member", String, primary_key=True),
     Column("data", String, nullable=False),
+    Column("fence", _BIG, nullable=False),
+    Column("holder", String, nullable=False),
     Column("lease_until", Double, nullable=False),
 )
+"""Members of groups of gateways without Consul."""
 
 _INDEXES = (
     ("resources_by_place", resources, ("cluster", "collection", "name"), "deleted_time IS NULL"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from cloudspan_common.registry.context_keys import ContextKeys
+    from cloudspan_common.registry.coordination.base import Coordinator
     from cloudspan_common.registry.services import ServiceAddress
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@\[\]-]{0,126}")
@@ -132,6 +133,11 @@ class Registry(Protocol):
     @property
     def context_keys(self) -> ContextKeys:
         """The public keys of the gateways that authenticate callers."""
+        ...
+
+    @property
+    def coordinator(self) -> Coordinator | None:
+        """Locks and groups of the processes on this registry; None where it can't keep any. Closed with it."""
         ...
 
     async def register(self, instance: Instance) -> Registration:

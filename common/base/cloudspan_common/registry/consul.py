@@ -17,6 +17,9 @@ from cloudspan_common.registry import view_cache
 from cloudspan_common.registry.base import Feed, Instance, Reach, Registration, View, view_of
 from cloudspan_common.registry.consul_keys import ConsulKeys
 from cloudspan_common.registry.context_keys import ContextKeys
+from cloudspan_common.registry.coordination import LEASE_S
+from cloudspan_common.registry.coordination.consul import ConsulClaims
+from cloudspan_common.registry.coordination.leased import LeasedCoordinator
 from cloudspan_common.registry.kept import Registrations, in_background, stopped
 from cloudspan_common.registry.services import TAG, ServiceAddress, is_service_name
 
@@ -53,6 +56,8 @@ class ConsulTimes:
     forget_s: int = 60
     """After how long of silence Consul drops an entry. Its least value is a minute; more would only leave a dead
     container's address in the table for longer, and a living process that was paused registers again by itself."""
+    lease_s: float = LEASE_S
+    """Of what a process has locked or joined. Consul refuses less than its `session_ttl_min`, 10 s by default."""
 
 
 class ConsulRegistry:
@@ -74,6 +79,8 @@ class ConsulRegistry:
         store = _ConsulStore(agent, service, probe, self._times)
         self._registrations = Registrations(store, self._clock, self._times.ttl_s / 3)
         self.context_keys = ContextKeys(ConsulKeys(agent), self._clock)
+        claims = ConsulClaims(agent, self._clock, lease_s=self._times.lease_s, wait_s=self._times.wait_s)
+        self.coordinator = LeasedCoordinator(claims, self._clock, self._times.lease_s)
         self._feed = Feed()
         self._reach = Reach("watch", agent=agent.address)
         self._absent = _Absent(self._times.hold_s)
@@ -106,6 +113,7 @@ class ConsulRegistry:
         if self._task:
             await stopped(self._task)
         self._feed.close()
+        await self.coordinator.close()
         await self._registrations.close()
         self._agent.close()
 

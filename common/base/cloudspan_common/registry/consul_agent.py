@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CALLS = 4  # threads for register and renew: a process has one adapter, rarely more
-_QUERIES = 2  # one blocking query, and room for one that hangs
+_QUERIES = 4  # two blocking queries, of instances and of claims, and room for as many that hang
 _GRACE_S = 0.25  # the socket's own time-out goes first and ends the thread; this bound is for when it does not
 
 

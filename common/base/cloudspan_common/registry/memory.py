@@ -12,6 +12,8 @@ from cloudspan_common.clock import SystemClock
 from cloudspan_common.errors import AlreadyExists
 from cloudspan_common.registry.base import Feed, Instance, Registration, View, describe, view_of
 from cloudspan_common.registry.context_keys import ContextKeys, MemoryKeys
+from cloudspan_common.registry.coordination import LEASE_S
+from cloudspan_common.registry.coordination.memory import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -24,7 +26,9 @@ class MemoryRegistry:
     """A dict and its followers."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self.context_keys = ContextKeys(MemoryKeys(), clock or SystemClock())
+        clock = clock or SystemClock()
+        self.context_keys = ContextKeys(MemoryKeys(), clock)
+        self.coordinator = World(clock).coordinator(LEASE_S)
         self._instances: dict[str, Instance] = {}
         self._services: dict[str, Sequence[ServiceAddress]] = {}
         self._registered: set[str] = set()
@@ -52,6 +56,7 @@ class MemoryRegistry:
         return self._feed.follow()
 
     async def close(self) -> None:
+        await self.coordinator.close()
         self._instances.clear()
         self._feed.close()
 

@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 class StaticRegistry:
     """A file and its followers."""
 
+    coordinator = None  # a file has no leases
+
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._path = path
         self._clock = clock or SystemClock()

@@ -45,6 +45,10 @@ class ConsulServer:
     """
 
     on_disk = False
+    settings: tuple[str, ...] = ()
+    """More of its configuration, in HCL."""
+    token = ""
+    """What it is asked with, if its settings ask for one."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self._program, self._data = program, folder / "consul"
@@ -54,7 +58,7 @@ class ConsulServer:
 
     @property
     def api(self) -> consul.Consul:
-        return consul.Consul("127.0.0.1", self.http_port)
+        return consul.Consul("127.0.0.1", self.http_port, token=self.token or None)
 
     def start(self) -> None:
         """Start on the same ports as before, and return when there is a leader."""
@@ -76,13 +80,14 @@ class ConsulServer:
         command = [self._program, "agent", *role, "-node", "test", "-disable-host-node-id"]
         command += ["-bind", "127.0.0.1", "-client", "127.0.0.1"]
         command += [word for name, port in ports.items() for word in (f"-{name}-port", str(port))]
-        command += ["-hcl", "disable_update_check = true", "-hcl", "performance { raft_multiplier = 1 }"]
+        settings = ("disable_update_check = true", "performance { raft_multiplier = 1 }", *self.settings)
+        command += [word for setting in settings for word in ("-hcl", setting)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def _has_leader(self) -> bool:
         try:
-            url = f"http://127.0.0.1:{self.http_port}/v1/health/service/consul?passing"
+            url = f"http://127.0.0.1:{self.http_port}/v1/health/service/consul?passing&token={self.token}"
             with urllib.request.urlopen(url, timeout=1) as answer:
                 return bool(json.load(answer))
         except OSError:

@@ -163,7 +163,7 @@ async def test_a_process_ends_although_a_call_hangs(own_consul) -> None:
             agent = Agent("127.0.0.1", {own_consul.http_port})
             calling = asyncio.ensure_future(agent.query(lambda api: api.health.service("x"), 60))
             await asyncio.sleep(0.2)
-            assert repr(agent).endswith("1 of 6 threads, 0 idle>"), agent
+            assert repr(agent).endswith("1 of 8 threads, 0 idle>"), agent
             calling.cancel()
         asyncio.run(main())
     """

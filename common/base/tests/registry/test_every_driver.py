@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudspan_common.errors import AlreadyExists
+from cloudspan_common.registry.static import StaticRegistry
 
 if TYPE_CHECKING:
     from cloudspan_common.registry import Instance
@@ -155,3 +156,16 @@ async def test_repr_shows_who_is_there(place, east: Instance, west: Instance, un
     await until(watch, lambda view: len(view) == 2 and view[1].draining)
     assert "2 instances (1 draining)" in repr(registry)
     assert repr(registration).endswith(f"Registration zs-west at {west.address}: registered, draining>")
+
+
+async def test_a_registry_keeps_locks_unless_it_is_a_file(place) -> None:
+    """They are given up when it is closed; who has a file takes the coordinator of its database."""
+    registry = place.open()
+    if isinstance(registry, StaticRegistry):
+        assert registry.coordinator is None
+        return
+    held = await registry.coordinator.lock("x")
+    async with await registry.coordinator.join("g", "m"):
+        assert await anext(registry.coordinator.members("g")) == {"m": ""}
+        await registry.close()
+    assert held.lost.is_set()

@@ -125,6 +125,8 @@ def _coordination() -> None:
         "group_members",
         *_key("group_name", "member"),
         *_columns(sa.String, "data"),
+        *_columns(_BIG, "fence"),
+        *_columns(sa.String, "holder"),
         *_columns(sa.Double, "lease_until"),
     )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 LEASE_S = 10.0
-"""How long what a process held stays reserved after it was last heard of."""
+"""How long what a process held stays reserved after it was last heard of; Consul takes up to twice as long."""
 
 
 class Held(Protocol):
@@ -25,9 +25,13 @@ class Held(Protocol):
 
     name: str
     fence: int
-    """Greater than that of every holder before."""
+    """Greater than that of every holder before, whatever was deleted or lost meanwhile where locks are kept."""
     lost: asyncio.Event
-    """Set once it is no longer held: released, or lost to another holder, or perhaps so as nobody could be asked."""
+    """Set once it is no longer held: released, or lost to another holder, or perhaps so as nobody could be asked.
+
+    `lost.is_set()` asks the clock: it is true as soon as the lease is over, also in a process that was frozen until a
+    moment ago. What is lost never comes back: ask for the lock again.
+    """
 
     async def release(self) -> None:
         """Give it up; a second call does nothing, and none raises because who keeps it is away."""
@@ -46,7 +50,7 @@ class Membership(Protocol):
     group: str
     member: str
     fence: int
-    """Greater than that of everybody who joined before."""
+    """Greater than that of everybody who joined before; another one after it has joined again, 0 before it has."""
     lost: asyncio.Event
     """Set while the others may no longer count it: it joins again by itself, and clears it then."""
 
@@ -62,13 +66,17 @@ class Membership(Protocol):
 
 
 class Coordinator(Protocol):
-    """One driver's locks and groups."""
+    """One driver's locks and groups, as one process has them. Its calls are to be made on one event loop."""
 
     async def lock(self, name: str, *, timeout_s: float | None = 0.0) -> Held | None:
         """Return the lock once it is ours; None when it was not within the time, 0 for at once, None for ever.
 
+        Not reentrant: who asks for a lock that this process has waits as any other. None also once the coordinator is
+        closed. While it waits it goes on trying though who keeps locks is away.
+
         Raises:
-            CloudspanError: Who keeps locks is away.
+            CloudspanError: The time is over, and who keeps locks is away.
+            InvalidRequest: The name is not 1 to 255 printable characters.
         """
         ...
 
@@ -79,17 +87,22 @@ class Coordinator(Protocol):
     async def join(self, group: str, member: str, data: str = "") -> Membership:
         """Join a group under a name that is unique in it; `data` is what the others read of the member.
 
-        Returns also when who keeps groups is away: it joins once that is back.
+        Returns also when who keeps groups is away, or still has a process of that name that ended without leaving: it
+        joins once it can.
+
+        Raises:
+            AlreadyExists: This process is that member already.
+            InvalidRequest: A name is not 1 to 255 printable characters, or the data more than 4096 bytes.
         """
         ...
 
     def members(self, group: str) -> AsyncIterator[Mapping[str, str]]:
-        """Yield the members, each with its data, at once and after every change, until the coordinator is closed.
+        """Yield the members, each with its data, as soon as they are known and after every change, until it is closed.
 
         Never raises because who keeps groups is away: what was known last stands.
         """
         ...
 
     async def close(self) -> None:
-        """Release and leave everything."""
+        """Release and leave everything; a second call does nothing."""
         ...

@@ -1,0 +1,7 @@
+"""Locks, leaders and members of groups; the drivers are memory, consul, and the gateway's own over its database."""
+
+from __future__ import annotations
+
+from cloudspan_common.registry.coordination.base import LEASE_S, Coordinator, Held, Membership
+
+__all__ = ["LEASE_S", "Coordinator", "Held", "Membership"]
