@@ -33,7 +33,9 @@ class Handler(socketserver.BaseRequestHandler):
             self.request.sendall(bytes((119, 0)) + node[1:] if node else bytes((119, 1)))
         elif body[:1] == _NAMES:
             with _LOCK:
-                names = [b"name %s at port %d\n" % (name, *struct.unpack("!H", node[1:3])) for name, node in _NODES.items()]
+                names = [
+                    b"name %s at port %d\n" % (name, *struct.unpack("!H", node[1:3])) for name, node in _NODES.items()
+                ]
             self.request.sendall(struct.pack("!I", self.server.server_address[1]) + b"".join(names))
 
     def _register(self, body: bytes) -> None:
