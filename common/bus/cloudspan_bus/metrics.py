@@ -32,9 +32,7 @@ class BusMetrics:
         self.redelivered = Counter(
             "cloudspan_bus_redelivered", "Messages that were delivered before.", registry=registry
         )
-        self.dead = Counter(
-            "cloudspan_bus_dead", "Messages put among the dead letters.", ("reason",), registry=registry
-        )
+        self.dead = Counter("cloudspan_bus_dead", "Messages that became dead letters.", ("reason",), registry=registry)
         self.in_flight = Gauge("cloudspan_bus_in_flight", "Messages that are worked on.", registry=registry)
         self.connected = Gauge(
             "cloudspan_bus_connected", "Whether messages are taken from the broker.", registry=registry

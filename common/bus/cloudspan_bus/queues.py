@@ -1,8 +1,8 @@
-"""The queues of a topic, and how messages are taken from them: `<topic>`, `<topic>.<host>`, `<topic>.fanout`, `<topic>.dead`.
+"""The queues of a topic, and how messages are taken from them: `TOPIC`, `TOPIC.HOST`, `TOPIC.fanout`, `TOPIC.dead`.
 
-oslo.messaging declares queues that a broker forgets when it restarts, and acknowledges what it takes before it is looked
-at. These are quorum queues, which keep what was confirmed; what ends a process again and again, `DELIVERIES` times, the
-broker itself puts among the dead letters. The exchange is declared as callers with the defaults of oslo.messaging do.
+oslo.messaging declares queues that a broker forgets when it restarts, and acknowledges what it takes before it looks at
+it. These are quorum queues, which keep what was confirmed; what ends a process again and again, `DELIVERIES` times, the
+broker itself puts among the dead letters. The exchange is declared as callers with oslo.messaging's defaults do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DELIVERIES = 20
 """How often a message is handed out before it counts as one that ends processes."""
 ALWAYS_THERE = "amq.topic"
-"""An exchange that each broker has, durable, and that no caller declares; so nothing is lost before we bind it again."""
+"""An exchange that each broker has, durable, and that no caller declares: our queues stay bound to it."""
 _DEAD_LETTERS = 10_000
 _UNUSED_MS = 7 * 86_400_000
 FANOUT_REFUSED = (
