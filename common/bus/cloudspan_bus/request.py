@@ -1,4 +1,4 @@
-"""What a message asks for: the method, its request as a message of the contract, and what of its context is passed on."""
+"""What a message asks for: the method, its request, and what of its context is passed on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Works on messages: oslo.messaging's RPC server, whose acknowledgements wait until the gateway has accepted or answered."""
+"""Works on messages: oslo.messaging's RPC server, acknowledging only what the gateway has accepted or answered."""
 
 from __future__ import annotations
 

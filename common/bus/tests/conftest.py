@@ -83,7 +83,7 @@ class World:
                 "at_once": 10,
                 "reply_for": 2.0,
                 **options,
-            }  # fmt: skip
+            }
         )
 
     @asynccontextmanager
