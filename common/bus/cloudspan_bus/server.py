@@ -128,6 +128,7 @@ class BusServer(RPCServer):  # type: ignore[misc] # oslo.messaging has no types
         ended = self._work_executor.shutdown(limit_s)
         if self.listener is not None:
             self.listener.cleanup()
+        self.transport.cleanup()
         return ended
 
     def _process_incoming(self, incoming: list[Delivery]) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pika
 import pytest
 from common.bus.tests import broker as rabbit
 from tests.harness.in_process import deployment, ready
@@ -47,11 +48,11 @@ class Caller:
         where = oslo_messaging.Target(topic=self.topic, namespace=namespace, **fields)
         return oslo_messaging.get_rpc_client(self.transport, where, version_cap=version_cap, timeout=timeout_s)
 
-    async def call(self, namespace: str, method: str, context: dict | None = None, **arguments: Any) -> Any:
-        return await asyncio.to_thread(self.client(namespace).call, context or {}, method, **arguments)
+    async def call(self, namespace: str, method: str, said: dict | None = None, /, **arguments: Any) -> Any:
+        return await asyncio.to_thread(lambda: self.client(namespace).call(said or {}, method, **arguments))
 
-    async def cast(self, namespace: str, method: str, context: dict | None = None, **arguments: Any) -> None:
-        await asyncio.to_thread(self.client(namespace).cast, context or {}, method, **arguments)
+    async def cast(self, namespace: str, method: str, said: dict | None = None, /, **arguments: Any) -> None:
+        await asyncio.to_thread(lambda: self.client(namespace).cast(said or {}, method, **arguments))
 
     def close(self) -> None:
         self.transport.cleanup()
@@ -100,6 +101,43 @@ class World:
         finally:
             stop.set()
             await work
+
+    def slow(self, seconds: float) -> None:
+        """Let changes of the cloud take that long."""
+        self.cluster.store._delay_s = seconds
+
+    def dead_letters(self) -> list[tuple[dict[str, Any], bytes]]:
+        """Take what is among the dead letters: headers and bodies."""
+        found = []
+        with pika.BlockingConnection(self.pika) as connection:
+            channel = connection.channel()
+            while True:
+                method, properties, body = channel.basic_get(f"{self.topic}.dead", auto_ack=True)
+                if method is None:
+                    return found
+                found.append((dict(properties.headers), body))
+
+    async def dead_letter(self) -> tuple[dict[str, Any], bytes]:
+        """Wait for the one dead letter."""
+        async with asyncio.timeout(10):
+            while not (found := await asyncio.to_thread(self.dead_letters)):
+                await asyncio.sleep(0.05)
+        (letter,) = found
+        return letter
+
+    @property
+    def pika(self) -> pika.ConnectionParameters:
+        """How a program without oslo.messaging connects."""
+        login = pika.PlainCredentials(rabbit.USER, rabbit.PASSWORD)
+        return pika.ConnectionParameters("127.0.0.1", self.broker.port, "tests", login)
+
+    def publish(self, body: bytes, routing_key: str = "", exchange: str = "amq.topic", **properties: Any) -> None:
+        """Send what no oslo.messaging would."""
+        with pika.BlockingConnection(self.pika) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            known = {"content_type": "application/json", "content_encoding": "utf-8", **properties}
+            channel.basic_publish(exchange, routing_key or self.topic, body, pika.BasicProperties(**known))
 
     def caller(self, **options: Any) -> Caller:
         made = Caller(self.broker.url, self.topic, **options)
