@@ -20,6 +20,7 @@ log = get_logger(__name__)
 TOKEN = "cloudspan_token"  # noqa: S105 - the name of what holds it
 _REPLY_QUEUE = re.compile(r"(reply_|amq\.gen-)[A-Za-z0-9._:-]{1,200}")
 _AGAIN_S = 0.25
+_DELIVERIES = "x-cloudspan-deliveries"
 
 
 class Poison(Exception):
@@ -124,6 +125,22 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
                 if stop.wait(_AGAIN_S):
                     raise Stopping from error
 
+    @property
+    def deliveries(self) -> int:
+        """How often it was handed out and not done with before; counted in a header, since the broker does not."""
+        before = (self.raw.headers or {}).get(_DELIVERIES, 0)
+        return (before if isinstance(before, int) else 0) + self.redelivered
+
+    def count(self) -> None:
+        """Put a copy that says how often it was handed out in its place, confirmed by the broker.
+
+        Raises:
+            Exception: The broker did not confirm; it must not be acknowledged.
+        """
+        headers = {**(self.raw.headers or {}), _DELIVERIES: self.deliveries}
+        expiration = self.caller_waits_s
+        self._publish(self.consumer.queue_name, bytes_of(self.raw.body), headers, expiration=expiration)
+
     def bury(self, why: Poison, cut: int) -> None:
         """Put it among the dead letters, confirmed by the broker; its body without the caller's token.
 
@@ -136,8 +153,10 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
             "x-cloudspan-queue": self.consumer.queue_name,
             "x-cloudspan-time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        body = without_token(bytes_of(self.raw.body))[:cut]
-        queue = self.consumer.topic.dead
+        self._publish(self.consumer.topic.dead, without_token(bytes_of(self.raw.body))[:cut], headers)
+
+    def _publish(self, queue: str, body: bytes, headers: dict[str, Any], **properties: Any) -> None:
+        message_id = (self.raw.properties or {}).get("message_id")
 
         def publish() -> None:
             conn._producer.publish(  # noqa: SLF001 - its connection's own way to send
@@ -148,6 +167,8 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
                 content_type=str(self.raw.content_type or "application/octet-stream"),
                 content_encoding=str(self.raw.content_encoding or "binary"),
                 delivery_mode=2,
+                message_id=message_id,
+                **properties,
             )
 
         # Its lock is taken as its own publishing takes it.

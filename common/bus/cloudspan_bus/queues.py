@@ -1,8 +1,9 @@
 """The queues of a topic, and how messages are taken from them: `TOPIC`, `TOPIC.HOST`, `TOPIC.fanout`, `TOPIC.dead`.
 
 oslo.messaging declares queues that a broker forgets when it restarts, and acknowledges what it takes before it looks at
-it. These are quorum queues, which keep what was confirmed; what ends a process again and again, `DELIVERIES` times, the
-broker itself puts among the dead letters. The exchange is declared as callers with oslo.messaging's defaults do.
+it. These are durable, and what was confirmed outlives the broker. They are classic queues: quorum queues would count
+deliveries, but some of RabbitMQ 3.10 never answer a consumer after the broker was killed. The exchange is declared as
+callers with oslo.messaging's defaults do.
 """
 
 from __future__ import annotations
@@ -58,14 +59,7 @@ class Topic:
 
 def arguments(topic: Topic, *, expires: bool = False) -> dict[str, Any]:
     """Return how a queue is declared that messages are worked on from."""
-    found = {
-        "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERIES,
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": topic.dead,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",  # what the strategy needs; there is no limit that it would be reached by
-    }
+    found = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": topic.dead}  # for what expires
     return {**found, "x-expires": _UNUSED_MS} if expires else found
 
 
@@ -86,7 +80,7 @@ class Consumer(impl_rabbit.Consumer):  # type: ignore[misc] # oslo.messaging has
 
     def declare(self, conn: Any) -> None:
         """Declare the queue, that of the dead letters, and what leads to it; called again after each reconnect."""
-        dead = {"x-queue-type": "quorum", "x-max-length": _DEAD_LETTERS}
+        dead = {"x-max-length": _DEAD_LETTERS}
         kombu.Queue(self.topic.dead, durable=True, queue_arguments=dead)(conn.channel).declare()
         own = arguments(self.topic, expires=self.queue_name == self.topic.of_host(self._host))
         self.queue = kombu.Queue(self.queue_name, durable=True, queue_arguments=own)(conn.channel)

@@ -12,6 +12,7 @@ from cloudspan_bus.errors import RemoteError
 from cloudspan_bus.gateway import Patience
 from cloudspan_bus.listener import Listener, listen
 from cloudspan_bus.oslo import NoSuchMethod, RPCDispatcher, RPCServer, UnsupportedVersion, oslo_messaging
+from cloudspan_bus.queues import DELIVERIES
 from cloudspan_bus.request import request_of
 from cloudspan_common.logs import get_logger
 
@@ -149,11 +150,22 @@ class BusServer(RPCServer):  # type: ignore[misc] # oslo.messaging has no types
     def _outcome(self, delivery: Delivery) -> str:
         if delivery.poison:
             return self._bury(delivery, delivery.poison)
+        if delivery.redelivered:
+            return self._counted(delivery)
         try:
             return self._settled(delivery, *self._answer(delivery))
         except Stopping:
             delivery.requeue()
             return "requeued"
+
+    def _counted(self, delivery: Delivery) -> str:
+        """Send a message that was handed out before as a new one that says so: its process may have ended by it."""
+        if delivery.deliveries >= DELIVERIES:
+            text = f"it was handed out {delivery.deliveries} times, and each time its process ended or lost the broker"
+            return self._bury(delivery, Poison("DELIVERY_LIMIT", text))
+        delivery.count()
+        delivery.acknowledge()
+        return "requeued"
 
     def _answer(self, delivery: Delivery) -> tuple[Any, Exception | None]:
         try:

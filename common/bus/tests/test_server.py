@@ -81,8 +81,9 @@ async def test_a_cast_returns_at_once_and_its_operation_is_found_by_request_id(b
     await caller.cast(VOLUMES, "CreateVolume", parent=CLUSTER, volume=VOLUME, request_id=request_id)
     listing = {"name": "operations", "filter": f'request_id = "{request_id}"'}
     async with asyncio.timeout(10):
-        while not (found := await caller.call(OPERATIONS, "ListOperations", **listing)).get("operations"):
-            await asyncio.sleep(0.02)
+        found: dict = {}
+        while not found.get("operations"):
+            found = await caller.call(OPERATIONS, "ListOperations", **listing)
     assert [each["metadata"]["request_id"] for each in found["operations"]] == [request_id]
 
 
