@@ -43,7 +43,7 @@ class BusConfig(ServiceConfig):
         "Speak TLS with the gateway: --tls-authority checks it, --tls-certificate and --tls-key are shown to it.",
         default=False,
     )
-    insecure: bool = option("Send credentials to a gateway on another machine in plain text.", default=False)
+    gateway_insecure: bool = option("Send credentials to a gateway on another machine in plain text.", default=False)
     topic: str = option("The topic that callers name in their target.", default="cloudspan", check=_queue_name)
     exchange: str = option(
         "The topic exchange that callers send to, their control_exchange; amq.topic always works too.",
@@ -82,9 +82,9 @@ class BusConfig(ServiceConfig):
     max_bytes: int = option("Largest message; larger ones go to the dead letters.", default=_LARGEST, minimum=1024)
 
     def __post_init__(self) -> None:
-        if not self.gateway_tls and not self.insecure and not is_loopback(self.gateway):
+        if not self.gateway_tls and not self.gateway_insecure and not is_loopback(self.gateway):
             text = f"messages' credentials would be sent to --gateway {self.gateway} in plain text: say --gateway-tls"
-            raise ValueError(f"{text}, or confirm it with --insecure")
+            raise ValueError(f"{text}, or confirm it with --gateway-insecure")
         if self.max_wait > _LONGEST_WAIT_S:
             text = f"--max-wait {self.max_wait:g} is too long: brokers take back a message that is not acknowledged in"
             raise ValueError(f"{text} 30 minutes; at most {_LONGEST_WAIT_S:g}")

@@ -64,7 +64,7 @@ class Gateway:
         token = (lambda: file.read_text("utf-8").strip()) if file else ""
         # What the bus itself may do must not be added to what a caller says: so two clients.
         self._own = Client(
-            config.gateway, token=token, tenant=config.tenant, tls=tls, insecure=config.insecure, retries=False
+            config.gateway, token=token, tenant=config.tenant, tls=tls, insecure=config.gateway_insecure, retries=False
         )
         self._callers = Client(config.gateway, tls=tls, retries=False)
 
