@@ -13,13 +13,14 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import oslo_messaging
 import pytest
 from common.bus.tests import broker as rabbit
 from common.bus.tests.conftest import VOLUMES, Caller
 from tests.harness.clouds import OpenStack
 from tests.harness.fleet import Fleet, until
 from tests.harness.processes import Program
+
+from cloudspan_bus.oslo import oslo_messaging
 
 MESSAGES = int(os.environ.get("CLOUDSPAN_BUS_FAULTS", "300"))
 SEED = int(os.environ.get("CLOUDSPAN_BUS_SEED", "1"))

@@ -39,6 +39,19 @@ class Stopping(Exception):
     """This process ends before a message is done with: it is for another one."""
 
 
+class GoneReplyQueues(amqpdriver.ObsoleteReplyQueuesCache):  # type: ignore[misc] # oslo.messaging has no types
+    """Reply queues that were waited for in vain within the last minute; oslo.messaging drops what is for them."""
+
+    def has(self, reply_queue: str) -> bool:
+        """Whether it was waited for in vain."""
+        with self._lock:
+            return reply_queue in self._cache
+
+    def reply_q_valid(self, _reply_q: str, _msg_id: str) -> bool:
+        """Nothing is dropped untried."""
+        return True
+
+
 class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.messaging has no types
     """A message as oslo.messaging's server knows it, acknowledged when it is said and not before.
 
@@ -109,18 +122,18 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
             NoCaller: The queue did not come.
             Stopping: This process ends before it came.
         """
-        driver = self.listener.driver
-        give_up = time.monotonic() + driver.missing_destination_retry_timeout
+        driver, gone = self.listener.driver, self._obsolete_reply_queues
+        # One that was waited for in vain is tried once: it may be there again.
+        patience_s = 0.0 if gone.has(self.reply_q) else driver.missing_destination_retry_timeout
+        give_up = time.monotonic() + patience_s
         while True:
-            if not self._obsolete_reply_queues.reply_q_valid(self.reply_q, self.msg_id):
-                raise NoCaller
             try:
                 with driver._get_connection(driver_common.PURPOSE_SEND) as conn:  # noqa: SLF001
                     self._send_reply(conn, reply, failure)
                 return
             except (MessageUndeliverable, amqp.AMQPDestinationNotFound) as error:
                 if time.monotonic() >= give_up:
-                    self._obsolete_reply_queues.add(self.reply_q, self.msg_id)
+                    gone.add(self.reply_q, self.msg_id)
                     raise NoCaller from error
                 if stop.wait(_AGAIN_S):
                     raise Stopping from error

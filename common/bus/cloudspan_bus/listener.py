@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_bus.delivery import Delivery, Poison, opened
+from cloudspan_bus.delivery import Delivery, GoneReplyQueues, Poison, opened
 from cloudspan_bus.oslo import amqp, amqpdriver, base, driver_common
 from cloudspan_bus.queues import Consumer, Topic
 from cloudspan_common.logs import get_logger
@@ -46,6 +46,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc] # oslo.messaging 
         self._cancelled = threading.Event()
         super().__init__(driver, conn)
         self._message_operations_handler = _Operations()
+        self._obsolete_reply_queues = GoneReplyQueues()
 
     @property
     def is_connected(self) -> bool:
