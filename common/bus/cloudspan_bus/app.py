@@ -80,7 +80,7 @@ async def serve(
         stack.push_async_callback(_drained, server, starting, config.drain_s)
         await _joined(config, registry, stack)
         log.info("bus starts", topic=topic.name, host=config.name, gateway=config.gateway)
-        await _until(stop, server, _Tell(readiness, health, bus_metrics, ready))
+        await _until(stop, server, _Tell(readiness, health, bus_metrics, ready, door.port))
         await health.enter_graceful_shutdown()
         readiness.set(BROKER, ready=False)
         log.info("bus drains", limit_s=config.drain_s)
@@ -129,15 +129,17 @@ class _Tell:
     def __init__(
         self, readiness: Readiness, health: health_aio.HealthServicer, metrics: BusMetrics,
         ready: Callable[[], None] | None,
+        port: int,
     ) -> None:  # fmt: skip
         self._readiness, self._health, self._metrics, self._ready = readiness, health, metrics, ready
+        self._port = port
         self._said: bool | None = None
 
     async def connected(self, connected: bool) -> None:
         if connected == self._said:
             return
         if connected:
-            log.info("bus takes messages")
+            log.info("bus takes messages", port=self._port)
         elif self._said:
             log.warning("bus has lost the broker")
         self._said = connected
