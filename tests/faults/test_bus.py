@@ -74,9 +74,9 @@ class Crashing:
 class Sender:
     """One program that calls and casts; a call whose reply did not come is made again with its request_id."""
 
-    def __init__(self, url: str, topic: str, ref: str, tally: Counter[str]) -> None:
+    def __init__(self, url: str, topic: str, ref: str) -> None:
         self._client = Caller(url, topic, "amq.topic").client(VOLUMES, timeout=20)
-        self._ref, self._tally = ref, tally
+        self._ref, self.tally = ref, Counter[str]()
 
     def send(self, numbers: range) -> None:
         for number in numbers:
@@ -84,32 +84,32 @@ class Sender:
             request = {"parent": self._ref, "volume": volume, "request_id": str(uuid.uuid4())}
             if number % 2:
                 self._client.cast({}, "CreateVolume", **request)
-                self._tally["casts"] += 1
+                self.tally["casts"] += 1
             else:
                 self._call(request)
             time.sleep(PAUSE_S)
 
     def _call(self, request: dict) -> None:
-        self._tally["calls"] += 1
+        self.tally["calls"] += 1
         while True:
             try:
                 operation = self._client.call({}, "CreateVolume", **request)
             except oslo_messaging.MessagingTimeout:
-                self._tally["asked again"] += 1
+                self.tally["asked again"] += 1
                 continue
             except oslo_messaging.RemoteError as error:
                 assert "UNAVAILABLE" in error.value, error  # noqa: PT017 - whatever else it says is a fault
-                self._tally["unavailable"] += 1
+                self.tally["unavailable"] += 1
                 continue
             if operation["done"]:
                 assert operation["response"]["display_name"] == request["volume"]["display_name"]
-                self._tally["answered"] += 1
+                self.tally["answered"] += 1
                 return
 
 
 async def test_each_call_and_cast_is_done_once_and_every_call_answered(tmp_path, nursery):
     """Whatever is killed meanwhile; nothing ends among the dead letters."""
-    broker, topic, tally = rabbit.needed(), f"cs{uuid.uuid4().hex[:8]}", Counter[str]()
+    broker, topic = rabbit.needed(), f"cs{uuid.uuid4().hex[:8]}"
     site = OpenStack(settle_s=0.2)
     async with Fleet(nursery, site, tmp_path) as fleet:
         await fleet.gateway()
@@ -121,7 +121,7 @@ async def test_each_call_and_cast_is_done_once_and_every_call_answered(tmp_path,
         try:
             with ThreadPoolExecutor(CALLERS) as pool:
                 loop = asyncio.get_running_loop()
-                senders = [Sender(broker.url, topic, site.ref, tally) for _ in range(CALLERS)]
+                senders = [Sender(broker.url, topic, site.ref) for _ in range(CALLERS)]
                 works = [
                     loop.run_in_executor(pool, sender.send, range(at, MESSAGES, CALLERS))
                     for at, sender in enumerate(senders)
@@ -129,12 +129,13 @@ async def test_each_call_and_cast_is_done_once_and_every_call_answered(tmp_path,
                 await asyncio.gather(*works)
             done.set()
             await killing
-            await until(lambda: all(site.named("volumes", f"v-{n}") for n in range(MESSAGES)), 120)
+            await until(lambda: all(site.named("volume", f"v-{n}") for n in range(MESSAGES)), 120)
         finally:
             done.set()
             killing.cancel()
             crashing.end()
-        made = Counter(site.named("volumes", f"v-{number}") for number in range(MESSAGES))
+        made = Counter(site.named("volume", f"v-{number}") for number in range(MESSAGES))
+    tally = sum((sender.tally for sender in senders), Counter())
     print(dict(tally), dict(crashing.kills), dict(made))
     assert made == {1: MESSAGES}
     assert tally["answered"] == tally["calls"]
