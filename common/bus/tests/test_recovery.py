@@ -21,7 +21,11 @@ from tests.harness.processes import world as gateway_world
 from cloudspan.client import Client
 from cloudspan.v1 import volume_pb2
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [
+    pytest.mark.timeout(180),
+    # kombu leaves the sockets of a broker that was killed to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 SEED = f"{CLUSTER}/servers/seed-000000"
 VOLUME = {"display_name": "data", "size_bytes": "1073741824"}
