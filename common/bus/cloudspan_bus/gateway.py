@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from google.protobuf import json_format
 
 from cloudspan.client import Cancelled, Client, CloudspanError, Recovery, Unreachable, waiting
 from cloudspan.client.answers import WAIT_MARGIN_S, wait_request
+from cloudspan.client.connection import checked_token
 from cloudspan_bus.contract import rpcs
 from cloudspan_bus.delivery import Stopping
 from cloudspan_bus.errors import RemoteError
@@ -18,6 +20,7 @@ from cloudspan_common.logs import get_logger
 
 if TYPE_CHECKING:
     import threading
+    from pathlib import Path
 
     from google.protobuf.message import Message
 
@@ -32,6 +35,7 @@ _ROUND_S = 5.0
 _TRY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0  # 0.1, 0.2, ... 5 s
 _LONGRUNNING = "google.longrunning.Operations"
+_NO_TOKEN = "NO_OWN_TOKEN"  # noqa: S105 - a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,7 @@ class Gateway:
         """
         self._stop, self._metrics = stop, metrics
         tls = config.client_tls
-        file = config.token_file
-        token = (lambda: file.read_text("utf-8").strip()) if file else ""
+        token = functools.partial(_token_of, config.token_file) if config.token_file else ""
         # What the bus itself may do must not be added to what a caller says: so two clients.
         self._own = Client(
             config.gateway, token=token, tenant=config.tenant, tls=tls, insecure=config.gateway_insecure, retries=False
@@ -113,7 +116,7 @@ class Gateway:
                 return self._once(request, patience)
             except CloudspanError as error:
                 wait_s = min(max(pause_s, error.retry_after_s or 0.0), _LONGEST_PAUSE_S)
-                if not _may_come_again(error, request) or patience.left_s < wait_s:
+                if not _may_come_again(error, request, waits=patience.waits) or patience.left_s < wait_s:
                     raise remote(error) from None
             if self._stop.wait(wait_s):
                 raise Stopping
@@ -128,10 +131,22 @@ class Gateway:
         return call(request.message, metadata=request.metadata, timeout=timeout_s)
 
 
-def _may_come_again(error: CloudspanError, request: Request) -> bool:
+def _may_come_again(error: CloudspanError, request: Request, *, waits: bool) -> bool:
+    """Whether to send it again: a caller that waits hears what the gateway itself says, and decides."""
     if not request.may_be_repeated:
         return False
+    if waits:
+        return isinstance(error, Unreachable | Cancelled) and error.reason in ("", _NO_TOKEN)
     return isinstance(error, Unreachable | Cancelled) or error.recovery in (Recovery.RETRY, Recovery.RETRY_AFTER)
+
+
+def _token_of(file: Path) -> str:
+    try:
+        return checked_token(file.read_text("utf-8").strip())
+    except (OSError, ValueError) as error:
+        # It is being renewed, or an operator must see to it: until then nothing is given up.
+        log.warning("the token can't be read", file=str(file), reason=type(error).__name__)
+        raise Unreachable(f"the bus can't read its own token: {type(error).__name__}", reason=_NO_TOKEN) from None
 
 
 def _serialized(message: Message) -> bytes:
