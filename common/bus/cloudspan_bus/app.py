@@ -72,15 +72,15 @@ async def serve(
         bus_metrics, stopping = BusMetrics(metrics), threading.Event()
         gateway = _gateway(config, stopping, bus_metrics)
         stack.callback(gateway.close)
+        await _joined(config, registry, stack)
         topic = Topic(config.topic, config.exchange)
         transport = open_transport(config.broker, config.exchange, config.at_once, round(config.reply_for))
         server = BusServer(transport, topic, gateway, config, bus_metrics, stopping)
-        starting = threading.Thread(target=server.start, args=(config.at_once,), name="bus-start", daemon=True)
+        starting = _Start(server, config.at_once)
         starting.start()  # it waits for the broker, for as long as that takes
         stack.push_async_callback(_drained, server, starting, config.drain_s)
-        await _joined(config, registry, stack)
         log.info("bus starts", topic=topic.name, host=config.name, gateway=config.gateway)
-        await _until(stop, server, _Tell(readiness, health, bus_metrics, ready, door.port))
+        await _until(stop, server, starting, _Tell(readiness, health, bus_metrics, ready, door.port))
         await health.enter_graceful_shutdown()
         readiness.set(BROKER, ready=False)
         log.info("bus drains", limit_s=config.drain_s)
@@ -151,8 +151,26 @@ class _Tell:
             self._ready()
 
 
-async def _until(stop: asyncio.Event, server: BusServer, tell: _Tell) -> None:
+class _Start(threading.Thread):
+    """Starts the server, and keeps why it could not."""
+
+    def __init__(self, server: BusServer, at_once: int) -> None:
+        super().__init__(name="bus-start", daemon=True)
+        self._server, self._at_once = server, at_once
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._server.start(self._at_once)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process says it and ends
+            self.error = error
+
+
+async def _until(stop: asyncio.Event, server: BusServer, starting: _Start, tell: _Tell) -> None:
     while not stop.is_set():
+        if starting.error is not None:
+            text = f"the broker refuses this process, fix --broker or what is declared there: {starting.error}"
+            raise PreconditionFailed(text[:1000], reason="BROKER_REFUSES")
         await tell.connected(server.is_connected)
         try:
             async with asyncio.timeout(_LOOK_S):
@@ -161,7 +179,9 @@ async def _until(stop: asyncio.Event, server: BusServer, tell: _Tell) -> None:
             continue
 
 
-async def _drained(server: BusServer, starting: threading.Thread, limit_s: float) -> None:
+async def _drained(server: BusServer, starting: _Start, limit_s: float) -> None:
+    if starting.error is not None:
+        return
     if starting.is_alive():
         log.warning("bus ends without having reached the broker")
         return

@@ -174,7 +174,9 @@ class BusServer(RPCServer):  # type: ignore[misc] # oslo.messaging has no types
             return None, error
         except Stopping:
             raise
-        except Exception:
+        except Exception as error:
+            if self._stop.is_set():
+                raise Stopping from error  # its connection was closed below it
             log.exception("a message could not be worked on", method=delivery.message["method"])
             text = "the bus could not work on the message; its log says why"
             return None, RemoteError(text, code="INTERNAL", reason="INTERNAL")

@@ -140,3 +140,12 @@ async def test_a_change_without_any_id_is_refused(bus):
     await asyncio.to_thread(bus.publish, body)
     headers, _ = await bus.dead_letter()
     assert headers["x-cloudspan-reason"] == "NO_MESSAGE_ID"
+
+
+async def test_a_call_whose_time_is_over_before_a_process_takes_it_is_a_dead_letter_of_the_brokers(world):
+    """Nobody waits for it any more; RabbitMQ's own header says so."""
+    async with world.bus():
+        pass
+    await asyncio.to_thread(world.publish, envelope(**REQUEST, _msg_id="m", _reply_q="reply_m"), expiration="1")
+    headers, _ = await world.dead_letter()
+    assert headers["x-first-death-reason"] == "expired"

@@ -287,3 +287,17 @@ def test_a_stopped_process_ends_though_the_broker_is_away(tmp_path, broker):
             assert time.monotonic() - began < 15
         finally:
             broker.start()
+
+
+def test_a_process_that_the_broker_refuses_ends_and_says_why(tmp_path, broker):
+    """A queue of other arguments; the password is not in what it says."""
+    topic = f"cs{uuid.uuid4().hex[:8]}"
+    login = pika.PlainCredentials("tester", broker.url.partition("tester:")[2].partition("@")[0])
+    with pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", broker.port, "tests", login)) as connection:
+        connection.channel().queue_declare(topic, durable=True, arguments={"x-max-length": 7})
+    command = ("-m", "cloudspan_bus", "--broker", broker.url, "--topic", topic)
+    with Program(tmp_path / "bus.log", *command) as program:
+        assert program._process.wait(60) == 1
+    said = (tmp_path / "bus.log").read_text()
+    assert "inequivalent arg" in said.splitlines()[-1]
+    assert login.password not in said
