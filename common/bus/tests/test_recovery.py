@@ -84,7 +84,10 @@ async def test_a_call_under_way_when_the_broker_restarts_is_answered_once_by_ask
     caller, request = bus.caller(exchange="amq.topic"), {"parent": CLUSTER, "volume": VOLUME}
     request["request_id"] = str(uuid.uuid4())
     asked = asyncio.create_task(caller.call(VOLUMES, "CreateVolume", **request))
-    await asyncio.sleep(0.05)
+    begun = ListOperationsRequest(name="operations")
+    async with asyncio.timeout(20):
+        while not (await bus.deployment.client.operations.ListOperations(begun)).operations:
+            await asyncio.sleep(0.01)
     await asyncio.to_thread(bus.broker.kill)
     await asyncio.to_thread(bus.broker.start)
     try:
