@@ -86,7 +86,7 @@ async def test_a_call_under_way_when_the_broker_restarts_is_answered_once_by_ask
     asked = asyncio.create_task(caller.call(VOLUMES, "CreateVolume", **request))
     begun = ListOperationsRequest(name="operations")
     async with asyncio.timeout(20):
-        while not (await bus.deployment.client.operations.ListOperations(begun)).operations:
+        while not (await bus.deployment.client.operations.ListOperations(begun)).operations:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
     await asyncio.to_thread(bus.broker.kill)
     await asyncio.to_thread(bus.broker.start)
