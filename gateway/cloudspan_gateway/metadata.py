@@ -28,6 +28,8 @@ AUTHORIZATION, X_AUTH_SESSION = "authorization", "x-auth-session"
 
 FORWARDED = frozenset({"tracestate"})
 FORWARDED_PREFIX = "x-cloudspan-"
+# What stands between a caller and the gateway, by its own word: a process of the message bus. The audit shows it.
+VIA = "x-cloudspan-via"
 # The gateway's own word on who calls, for adapters: a caller's is dropped.
 CONTEXT, PROOF = "x-cloudspan-context", "x-cloudspan-context-proof"
 OWN = frozenset({CONTEXT, PROOF})

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from common.base.tests.registry.conftest import ConsulServer, find_consul, free_ports
+from common.bus.tests import broker as rabbit
+from common.bus.tests.conftest import Caller
 from gateway.tests import postgres_server
 
 from cloudspan.client import AsyncClient, CloudspanError
@@ -20,7 +22,7 @@ from cloudspan.v1 import platform_pb2, server_pb2, tenant_pb2, user_pb2, volume_
 from cloudspan.v1.session_pb2 import CreateSessionRequest
 
 ROOT = Path(__file__).parents[2]
-OTHERS = ("consul", "postgres")
+OTHERS = ("consul", "postgres", "rabbitmq")
 """Services of others: real ones of this machine stand for them."""
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 CLUSTERS = ["memory/clusters/main", "openstack/clusters/alpha", "openstack/clusters/beta", "zstack/clusters/zeta"]
@@ -36,12 +38,14 @@ def compose():
 class Here:
     """Where each service of the file is found on this machine."""
 
-    def __init__(self, compose: dict, consul: str, database: str, place: Path) -> None:
-        self.compose, self.place = compose, place
+    def __init__(self, compose: dict, consul: str, database: str, broker: str, place: Path) -> None:
+        self.compose, self.place, self.broker = compose, place, broker
         self.services = [name for name in compose["services"] if name not in OTHERS]
         ports = dict(zip(self.services, free_ports(len(self.services)), strict=True))
         self.gateways = [f"127.0.0.1:{ports[name]}" for name in ports if name.startswith("gateway")]
         self._exchanged = {"consul:8500": consul, "postgresql://cloudspan:cloudspan@postgres:5432/cloudspan": database}
+        self._exchanged["rabbit://cloudspan:cloudspan@rabbitmq:5672/"] = broker
+        self._exchanged |= {f"{name}:7070": f"127.0.0.1:{port}" for name, port in ports.items()}
         self._exchanged |= {f"{name}:7090": f"127.0.0.1:{port}" for name, port in ports.items()}
         self._ports = ports
 
@@ -122,8 +126,8 @@ def consul(tmp_path):
 
 @pytest.mark.timeout(150)  # eight processes, an agent and a database
 async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(compose, consul, tmp_path):
-    """In no order at all: the gateways first, the fake clouds last. What one gateway did the other one reports."""
-    here = Here(compose, consul, postgres_server.needed().new_database(), tmp_path)
+    """In no order at all: the gateways first, the fake clouds last. What one did the other reports, and the bus."""
+    here = Here(compose, consul, postgres_server.needed().new_database(), rabbit.needed().new_vhost(), tmp_path)
     async with AsyncExitStack() as stack:
         for name in sorted(here.services, key=lambda name: (not name.startswith("gateway"), name.startswith("fake"))):
             await stack.enter_async_context(_running(here, name))
@@ -141,6 +145,14 @@ async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(com
         request = volume_pb2.CreateVolumeRequest(parent="platforms/memory/clusters/main", volume=wanted)
         operation = await clouds[0].volumes.CreateVolume(request)
         assert (await clouds[1].operation(operation.name, volume_pb2.Volume).result(20)).display_name == "shared"
+        while "bus takes messages" not in here.logs("bus"):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.05)
+        # Over the bus, as whom the token proves.
+        caller = Caller(here.broker, "cloudspan")
+        listing = {"parent": "platforms/memory/clusters/main"}
+        found = await caller.call("cloudspan.v1.VolumeService", "ListVolumes", {"cloudspan_token": token}, **listing)
+        caller.close()
+        assert [volume["display_name"] for volume in found["volumes"]] == ["shared"]
 
 
 async def _login(here) -> str:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from cloudspan.cli import clusters
+from cloudspan_bus.config import BusConfig
 from cloudspan_common.config import config_command
 from cloudspan_common.service_config import ServiceConfig
 from cloudspan_gateway.config import GatewayConfig
@@ -20,7 +21,7 @@ from cloudspan_template.__main__ import TemplateConfig
 from cloudspan_zstack.config import ZStackConfig
 
 ADAPTERS = (MemoryConfig, OpenStackConfig, TemplateConfig, ZStackConfig)
-SERVICES = (GatewayConfig, *ADAPTERS)
+SERVICES = (GatewayConfig, BusConfig, *ADAPTERS)
 # What a cluster is named by is the platform's own; which file is meant differs in its default alone.
 _OWN_WORDS = {"cluster"}
 

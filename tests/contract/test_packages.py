@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from common.bus.tests import broker as rabbit
 from tests.harness.clouds import memory_cluster
 from tests.harness.in_process import deployment
 
@@ -31,6 +32,7 @@ clouds:
 """
 # What each service needs to be told to start, beside its address: arguments, and files in its working directory.
 SERVICES = {
+    "common/bus": (("--metrics", ""), {}),
     "gateway": (("--registry", "memory:", "--metrics", "", "--database", "memory:"), {}),
     "adapters/memory": ((), {}),
     "adapters/openstack": (("--clouds", "clouds.yaml", "--cluster", "away"), {"clouds.yaml": CLOUDS}),
@@ -98,12 +100,14 @@ def service(request, tmp_path):
 async def test_a_service_installed_alone_holds_nothing_of_the_others_and_serves(service, tmp_path):
     """Its environment has itself, common and the contract; it starts there, and its own health probe says so."""
     folder, image = service
-    kit = set() if folder == "gateway" else {"cloudspan-kit"}
+    kit = {"cloudspan-kit"} if folder.startswith("adapters/") else set()
     assert image.ours == {image.command, "cloudspan-common", "cloudspan-protos"} | kit
     assert "pytest" not in image.distributions
     arguments, files = SERVICES[folder]
     for name, text in files.items():
         (tmp_path / name).write_text(text)
+    if folder == "common/bus":
+        arguments = (*arguments, "--broker", rabbit.needed().url, "--topic", "packages")
     process = await asyncio.create_subprocess_exec(
         image.program(image.command),
         *("--listen", "127.0.0.1:0", *arguments),
@@ -131,7 +135,7 @@ async def _port(output: asyncio.StreamReader) -> int:
         seen.append(line.decode())
         if b"adapter serves" in line:
             return int(json.loads(line)["address"].rpartition(":")[2])
-        if b"gateway started" in line:
+        if b"gateway started" in line or b"bus takes messages" in line:
             return int(json.loads(line)["port"])
     raise AssertionError("it ended:\n" + "".join(seen))
 
@@ -151,7 +155,7 @@ def test_a_fake_cloud_is_installed_without_the_adapter_that_it_is_for(folder, tm
 def test_every_dockerfile_is_built_here():
     """A new one needs an entry in SERVICES."""
     folders = {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("*/Dockerfile")}
-    folders |= {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("adapters/*/Dockerfile")}
+    folders |= {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("*/*/Dockerfile")}
     assert folders == set(SERVICES)
     assert {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("adapters/*/*/Dockerfile")} == set(FAKES)
 

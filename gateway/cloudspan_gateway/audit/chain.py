@@ -39,7 +39,7 @@ _INSERTS: dict[str, tuple[str, tuple[str, ...]]] = {}  # by dialect
 _MEMO = "audit: the newest event"
 _TEXTS = (
     "subject", "tenant", "peer", "credential", "method", "cluster", "resource", "operation", "outcome", "reason",
-    "message", "request_id",
+    "message", "request_id", "via",
 )  # fmt: skip
 _COLUMNS = ("subject", "tenant", "method", "cluster", "resource", "operation", "outcome")
 _ENCODER = msgspec.json.Encoder(order="deterministic")

@@ -33,3 +33,5 @@ class Event:
     reason: str = ""
     message: str = ""
     request_id: str = ""
+    via: str = ""
+    """The way in, by the caller's word."""

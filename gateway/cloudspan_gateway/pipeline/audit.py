@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from cloudspan_common.logs import get_logger
 from cloudspan_common.redaction import redacted
 from cloudspan_gateway.audit.event import Event, Type
 from cloudspan_gateway.audit.flood import Flood
-from cloudspan_gateway.metadata import address_of
+from cloudspan_gateway.metadata import VIA, address_of
 from cloudspan_gateway.operations.model import PREFIX
 from cloudspan_gateway.routing.forward import AdapterError
 
@@ -44,6 +45,8 @@ _NAMED_BY = {
     "user_id": "users", "tenant_id": "tenants", "pool_id": "pools", "role_id": "roles", "binding_id": "bindings",
     "user": "users", "service": "services",
 }  # fmt: skip
+
+_WAY = re.compile(r"[a-z]{1,20}/[A-Za-z0-9._-]{1,100}")
 
 log = get_logger(__name__)
 
@@ -103,6 +106,7 @@ class Audit:
             operation=event.operation or (name if is_operation else ""),
             message=event.message or (_details(target) if event.type == Type.TYPE_POLICY else ""),
             request_id=call.request_id,
+            via=_via(call),
         )
 
     async def _write(self, event: Event) -> None:
@@ -152,6 +156,12 @@ class Audit:
         """Write what nobody waits for any more."""
         if self._left_behind:
             await asyncio.wait(self._left_behind)
+
+
+def _via(call: Call) -> str:
+    """Return the way that a call came in, if its caller says one that can be shown."""
+    said = next((value for key, value in call.metadata if key == VIA), "")
+    return said if isinstance(said, str) and _WAY.fullmatch(said) else ""
 
 
 def _type_beyond(path: str) -> Type | None:

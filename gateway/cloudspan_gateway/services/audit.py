@@ -41,7 +41,7 @@ _READ_AT_ONCE, _MOST_READ = 500, 2_000
 _MOST_BYTES = MAX_ANSWER_BYTES - 2**17  # an event takes less than 100 kB, however long its words are
 _TYPES: dict[str, Type] = dict(Type.items())  # type: ignore[arg-type] # numbers, as protobuf's stubs have it
 _COLUMNS = ("subject", "tenant", "cluster", "resource", "operation", "outcome", "method")
-_IN_RECORD = ("peer", "credential", "reason", "message", "request_id")
+_IN_RECORD = ("peer", "credential", "reason", "message", "request_id", "via")
 
 
 class AuditService:

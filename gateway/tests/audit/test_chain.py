@@ -93,7 +93,7 @@ def test_a_record_is_canonical_and_holds_every_field() -> None:
     assert record == json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert fields["create_time"] == "2025-11-28T20:33:20.123456Z"
     assert (fields["sequence"], fields["type"], fields["subject"]) == (7, "TYPE_MUTATION", "users/ä")
-    assert len(fields) == 15
+    assert len(fields) == 16
 
 
 def test_what_callers_wrote_is_cut_cleaned_and_masked() -> None:

@@ -286,3 +286,22 @@ async def test_a_change_of_policy_is_recorded_with_what_it_asked_for() -> None:
     changed = user_pb2.UpdateUserRequest(user=user_pb2.User(name="users/bob", display_name="Robert"))
     row = await recorded_of("UserService/UpdateUser", changed, _Users())
     assert (row["resource"], "Robert" in row["record"]) == ("users/bob", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("bus/rack-4.example", "bus/rack-4.example"),
+        ("", ""),
+        ("bus/", ""),
+        ("BUS/x", ""),
+        ("bus/a b", ""),
+        ("bus/" + "x" * 101, ""),
+    ],
+)
+async def test_the_way_in_is_shown_as_its_caller_says_it(running: Deployment, said: str, shown: str) -> None:
+    """A process of the message bus says it for every call; what is not of its form is left out."""
+    await running.client.servers.CreateServer(create_request(), metadata=(("x-cloudspan-via", said),))
+    (event,) = await events(running)
+    assert event.via == shown
+    assert list(await events(running, filter=f'via = "{shown}"')) == [event]

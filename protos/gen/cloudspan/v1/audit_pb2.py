@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63loudspan/v1/audit.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x03\n\nAuditEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x04type\x18\x03 \x01(\x0e\x32\x1d.cloudspan.v1.AuditEvent.Type\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0e\n\x06tenant\x18\x05 \x01(\t\x12\x0c\n\x04peer\x18\x06 \x01(\t\x12\x12\n\ncredential\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x0f\n\x07\x63luster\x18\t \x01(\t\x12\x10\n\x08resource\x18\n \x01(\t\x12\x11\n\toperation\x18\x0b \x01(\t\x12\x0f\n\x07outcome\x18\x0c \x01(\t\x12\x0e\n\x06reason\x18\r \x01(\t\x12\x0f\n\x07message\x18\x0e \x01(\t\x12\x12\n\nrequest_id\x18\x0f \x01(\t\x12\x0c\n\x04hash\x18\x10 \x01(\t\x12\x15\n\rprevious_hash\x18\x11 \x01(\t\x12\x0e\n\x06record\x18\x12 \x01(\t\"|\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rTYPE_MUTATION\x10\x01\x12\x18\n\x14TYPE_OPERATION_ENDED\x10\x02\x12\x10\n\x0cTYPE_REFUSAL\x10\x03\x12\x0e\n\nTYPE_LOGIN\x10\x04\x12\x0f\n\x0bTYPE_POLICY\x10\x05\"e\n\x16ListAuditEventsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0coldest_first\x18\x04 \x01(\x08\"\\\n\x17ListAuditEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.cloudspan.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8e\x01\n\x0c\x41uditService\x12~\n\x0fListAuditEvents\x12$.cloudspan.v1.ListAuditEventsRequest\x1a%.cloudspan.v1.ListAuditEventsResponse\"\x1e\x90\x02\x01\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auditEventsBK\n\x10\x64\x65v.cloudspan.v1B\nAuditProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63loudspan/v1/audit.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x04\n\nAuditEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x04type\x18\x03 \x01(\x0e\x32\x1d.cloudspan.v1.AuditEvent.Type\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0e\n\x06tenant\x18\x05 \x01(\t\x12\x0c\n\x04peer\x18\x06 \x01(\t\x12\x12\n\ncredential\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x0f\n\x07\x63luster\x18\t \x01(\t\x12\x10\n\x08resource\x18\n \x01(\t\x12\x11\n\toperation\x18\x0b \x01(\t\x12\x0f\n\x07outcome\x18\x0c \x01(\t\x12\x0e\n\x06reason\x18\r \x01(\t\x12\x0f\n\x07message\x18\x0e \x01(\t\x12\x12\n\nrequest_id\x18\x0f \x01(\t\x12\x0c\n\x04hash\x18\x10 \x01(\t\x12\x15\n\rprevious_hash\x18\x11 \x01(\t\x12\x0e\n\x06record\x18\x12 \x01(\t\x12\x0b\n\x03via\x18\x13 \x01(\t\"|\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rTYPE_MUTATION\x10\x01\x12\x18\n\x14TYPE_OPERATION_ENDED\x10\x02\x12\x10\n\x0cTYPE_REFUSAL\x10\x03\x12\x0e\n\nTYPE_LOGIN\x10\x04\x12\x0f\n\x0bTYPE_POLICY\x10\x05\"e\n\x16ListAuditEventsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0coldest_first\x18\x04 \x01(\x08\"\\\n\x17ListAuditEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.cloudspan.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8e\x01\n\x0c\x41uditService\x12~\n\x0fListAuditEvents\x12$.cloudspan.v1.ListAuditEventsRequest\x1a%.cloudspan.v1.ListAuditEventsResponse\"\x1e\x90\x02\x01\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auditEventsBK\n\x10\x64\x65v.cloudspan.v1B\nAuditProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,13 +38,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditEvents']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditEvents']._serialized_options = b'\220\002\001\350\376\030\005\202\323\344\223\002\021\022\017/v1/auditEvents'
   _globals['_AUDITEVENT']._serialized_start=138
-  _globals['_AUDITEVENT']._serialized_end=648
-  _globals['_AUDITEVENT_TYPE']._serialized_start=524
-  _globals['_AUDITEVENT_TYPE']._serialized_end=648
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=650
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=751
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=753
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=845
-  _globals['_AUDITSERVICE']._serialized_start=848
-  _globals['_AUDITSERVICE']._serialized_end=990
+  _globals['_AUDITEVENT']._serialized_end=661
+  _globals['_AUDITEVENT_TYPE']._serialized_start=537
+  _globals['_AUDITEVENT_TYPE']._serialized_end=661
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=663
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=764
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=766
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=858
+  _globals['_AUDITSERVICE']._serialized_start=861
+  _globals['_AUDITSERVICE']._serialized_end=1003
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AuditEvent(_message.Message):
-    __slots__ = ("sequence", "create_time", "type", "subject", "tenant", "peer", "credential", "method", "cluster", "resource", "operation", "outcome", "reason", "message", "request_id", "hash", "previous_hash", "record")
+    __slots__ = ("sequence", "create_time", "type", "subject", "tenant", "peer", "credential", "method", "cluster", "resource", "operation", "outcome", "reason", "message", "request_id", "hash", "previous_hash", "record", "via")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[AuditEvent.Type]
@@ -46,6 +46,7 @@ class AuditEvent(_message.Message):
     HASH_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     create_time: _timestamp_pb2.Timestamp
     type: AuditEvent.Type
@@ -64,7 +65,8 @@ class AuditEvent(_message.Message):
     hash: str
     previous_hash: str
     record: str
-    def __init__(self, sequence: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., type: _Optional[_Union[AuditEvent.Type, str]] = ..., subject: _Optional[str] = ..., tenant: _Optional[str] = ..., peer: _Optional[str] = ..., credential: _Optional[str] = ..., method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., operation: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., request_id: _Optional[str] = ..., hash: _Optional[str] = ..., previous_hash: _Optional[str] = ..., record: _Optional[str] = ...) -> None: ...
+    via: str
+    def __init__(self, sequence: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., type: _Optional[_Union[AuditEvent.Type, str]] = ..., subject: _Optional[str] = ..., tenant: _Optional[str] = ..., peer: _Optional[str] = ..., credential: _Optional[str] = ..., method: _Optional[str] = ..., cluster: _Optional[str] = ..., resource: _Optional[str] = ..., operation: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., request_id: _Optional[str] = ..., hash: _Optional[str] = ..., previous_hash: _Optional[str] = ..., record: _Optional[str] = ..., via: _Optional[str] = ...) -> None: ...
 
 class ListAuditEventsRequest(_message.Message):
     __slots__ = ("filter", "page_size", "page_token", "oldest_first")
