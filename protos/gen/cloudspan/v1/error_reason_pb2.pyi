@@ -247,6 +247,13 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     UNSORTABLE_IN_INVENTORY: _ClassVar[ErrorReason]
     LOCK_LOST: _ClassVar[ErrorReason]
     BAD_GROUP: _ClassVar[ErrorReason]
+    BROKER_REFUSES: _ClassVar[ErrorReason]
+    MALFORMED_CREDENTIAL: _ClassVar[ErrorReason]
+    MALFORMED_REQUEST: _ClassVar[ErrorReason]
+    NO_CREDENTIAL: _ClassVar[ErrorReason]
+    NO_MESSAGE_ID: _ClassVar[ErrorReason]
+    STREAM_REFUSED: _ClassVar[ErrorReason]
+    UNREADABLE_FILE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -488,3 +495,10 @@ STALE: ErrorReason
 UNSORTABLE_IN_INVENTORY: ErrorReason
 LOCK_LOST: ErrorReason
 BAD_GROUP: ErrorReason
+BROKER_REFUSES: ErrorReason
+MALFORMED_CREDENTIAL: ErrorReason
+MALFORMED_REQUEST: ErrorReason
+NO_CREDENTIAL: ErrorReason
+NO_MESSAGE_ID: ErrorReason
+STREAM_REFUSED: ErrorReason
+UNREADABLE_FILE: ErrorReason
