@@ -27,7 +27,7 @@ async def test_a_stored_list_costs_a_third_of_the_platforms_and_a_page_takes_mil
     (tmp_path / "cloud").mkdir()
     with (
         fake(tmp_path / "cloud", "big", "--seed", str(SERVERS), "servers") as cloud,
-        world(tmp_path, no_inventory=False) as running,
+        world(tmp_path, inventory=True) as running,
     ):
         adapter = await asyncio.to_thread(running.adapter, *openstack(cloud.clouds, ["big"]))
         async with AsyncClient(running.address, retries=False, timeout_s=120) as client:
