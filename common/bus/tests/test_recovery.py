@@ -127,6 +127,9 @@ async def test_no_more_messages_are_taken_than_are_worked_on(world):
         async with asyncio.timeout(20):
             while await asyncio.to_thread(left_in, world, world.topic) != 4:  # noqa: ASYNC110 - as below
                 await asyncio.sleep(0.05)
+        for _ in range(10):  # and no other is taken meanwhile
+            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(left_in, world, world.topic) == 4
 
 
 async def test_a_stop_answers_what_is_under_way_and_hands_the_rest_back(world):

@@ -64,9 +64,10 @@ def test_top_shows_sums_once_where_nobody_looks(gateway, run):
 
 
 @pytest.mark.parametrize("by", ["colour", "label", "label:", "label:a,label:b"])
-def test_other_groups_are_refused(run, by):
-    """With those that there are."""
-    run("top", "--by", by, code=2)
+def test_other_groups_are_refused(gateway, run, by):
+    """With what is wrong, before anything is asked."""
+    assert "Invalid value for '--by'" in run("top", "--by", by, code=2)
+    assert gateway.calls == []
 
 
 def test_the_live_view_says_how_old_it_is_and_looks_again(gateway, monkeypatch):

@@ -149,6 +149,7 @@ async def test_a_cluster_that_appears_is_swept_when_the_table_tells_of_it(
         installation.clusters.remove(CLUSTER)
         sync.wake()
         await installation.until(lambda: list(sync._swept) == [OTHER])
+        assert await kept(database, OTHER) == set(installation.clouds.clouds[OTHER].servers)
 
 
 async def test_the_pause_between_two_sweeps_follows_how_much_changes(
