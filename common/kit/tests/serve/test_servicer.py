@@ -329,6 +329,9 @@ async def test_every_call_is_one_line_with_the_callers_request_id(
     monkeypatch.setattr(servicer, "log_call", lambda _name, _event, fields: logged.append(fields))
     await client.servers.ListServers(Lists(parent=PARENT), metadata=(("x-request-id", "mine"),))
     await refused(client.servers.GetServer(Gets(name=f"{PARENT}/volumes/x")))
+    async with asyncio.timeout(10):
+        while len(logged) < 2:  # noqa: ASYNC110 - the line is written after the answer has left
+            await asyncio.sleep(0.001)
     good, bad = logged
     assert (good["method"], good["request_id"], good["code"]) == (
         "cloudspan.v1.ServerService/ListServers",
