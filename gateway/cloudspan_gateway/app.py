@@ -57,6 +57,7 @@ from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
 from cloudspan_gateway.services.policy import PolicyService
 from cloudspan_gateway.services.tenants import TenantService
+from cloudspan_gateway.storage.coordination import coordinator_of
 from cloudspan_gateway.storage.engine import open_database
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ class Gateway:
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
         if not self.config.no_inventory:
-            needs = InventoryNeeds(self.database, self.table, self.forwarder, self.registry.coordinator, self._time,
+            coordinator = coordinator_of(self.registry, self.database, self._time)
+            needs = InventoryNeeds(self.database, self.table, self.forwarder, coordinator, self._time,
                                    self.metrics.registry, self._cipher)  # fmt: skip
             self.inventory = Inventory(needs, self.config.inventory)
         if SESSIONS in self.config.auth:
@@ -154,7 +156,7 @@ class Gateway:
     def _callers(self) -> CallerStages:
         if not self.config.auth:
             return CallerStages(self._auditing, describe=self._auditing.describe)
-        limits = self._limits()
+        limits = Limits(Counters(self._time), self._time)
         self.metrics.watch_tenants(limits.counters, self.runner)
         return CallerStages(
             audit=self._auditing,
@@ -164,9 +166,6 @@ class Gateway:
             limit=limits.of_pool,
             clock=self._time,
         )
-
-    def _limits(self) -> Limits:
-        return Limits(Counters(self._time), self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
@@ -23,7 +23,6 @@ from cloudspan_gateway.inventory.sync.sync import Sync
 from cloudspan_gateway.inventory.watch.change_log import ChangeLog
 from cloudspan_gateway.inventory.watch.feed import Feed
 from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
-from cloudspan_gateway.storage.coordination import coordinator_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +51,8 @@ class InventoryNeeds:
     database: Database
     table: Table
     forwarder: Forwarder
-    coordinator: Coordinator | None
-    """The registry's; that of the database where it has none."""
+    coordinator: Coordinator
+    """Says which gateway sweeps a cluster; closed with the inventory."""
     clock: Clock
     metrics: CollectorRegistry
     cipher: Cipher
@@ -82,9 +81,8 @@ class Inventory:
             metrics=SyncMetrics(needs.metrics, needs.clock),
             owner=f"gateway-{uuid.uuid4().hex[:16]}",
         )
-        self._own_coordinator = None if needs.coordinator else coordinator_in(needs.database, needs.clock)
-        coordinator = needs.coordinator or cast("Coordinator", self._own_coordinator)
-        self.sync = Sync(environment, needs.database, coordinator, self._clusters)
+        self._coordinator = needs.coordinator
+        self.sync = Sync(environment, needs.database, needs.coordinator, self._clusters)
         self.reading = Reading(self.store, self.query, source, self.sync, needs.clock, shared=needs.database.shared)
         needs.table.subscribe(lambda _snapshot: self.sync.wake())
 
@@ -118,6 +116,5 @@ class Inventory:
         self.feed.stop()
 
     async def close(self) -> None:
-        """Let go of locks that it keeps in the database."""
-        if self._own_coordinator is not None:
-            await self._own_coordinator.close()
+        """Let go of its locks; before the database is closed, which may keep them."""
+        await self._coordinator.close()

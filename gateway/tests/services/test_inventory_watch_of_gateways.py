@@ -74,6 +74,14 @@ async def test_what_another_gateway_wrote_comes_at_once(two):
     assert follower.seen == [("ADDED", "s0"), *(("UPDATED", f"s{n}") for n in range(1, 5))]
 
 
+async def test_gateways_that_share_nothing_but_a_database_agree_on_who_sweeps_a_cluster(two):
+    """Registries in memory know nothing of each other; the locks are those of the database."""
+    one, other = (running.gateway.inventory._coordinator for running in two)
+    async with await one.lock(f"inventory/{EAST}"):
+        assert await other.lock(f"inventory/{EAST}") is None
+    assert await other.lock(f"inventory/{EAST}") is not None
+
+
 async def test_a_watch_goes_on_at_another_gateway(two):
     """With the token of the first one; each change once."""
     one, other = two
