@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from google.protobuf.descriptor_pool import DescriptorPool
 
@@ -24,6 +23,7 @@ from cloudspan_gateway.access.policy import whole_table
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
+from cloudspan_gateway.background import Background
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
@@ -61,11 +61,13 @@ from cloudspan_gateway.storage.coordination import coordinator_of
 from cloudspan_gateway.storage.engine import open_database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    import asyncio
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from cloudspan_common.registry import Registry
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.access.principal import Principal
+    from cloudspan_gateway.background import Work
     from cloudspan_gateway.config import GatewayConfig
     from cloudspan_gateway.identity.config import OidcConfig
     from cloudspan_gateway.identity.jwt import JwtAuthenticator
@@ -75,12 +77,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.services.methods import ServiceMethod
     from cloudspan_gateway.storage.engine import Database
 
-    Work = Callable[[], Coroutine[Any, Any, None]]
-
 OPERATIONS = "google.longrunning.Operations"
 _SIDE_SERVICES = ("grpc.health.v1.Health", "grpc.channelz.v1.Channelz")
-
-_FIRST_PAUSE_S, _MAX_PAUSE_S, _WELL_AFTER_S = 0.1, 5.0, 60.0
 
 log = logs.get_logger(__name__)
 
@@ -119,7 +117,7 @@ class Gateway:
         self._passwords = Passwords()
         self._clock = clock
         self._time: Clock = clock or SystemClock()
-        self._background: set[asyncio.Future[None]] = set()
+        self._background = Background(self._time, self.metrics.restarts, self._set_health)
 
     def __repr__(self) -> str:
         return f"<Gateway {self.config.listen} | {self.table!r}>"
@@ -249,24 +247,22 @@ class Gateway:
             stack.push_async_callback(store.close)
             await self.policy.load()
             self._assemble(store)
-            parts = [
-                partial(self._kept_running, "table", self.table.run),
-                partial(self._kept_running, "runner", self.runner.run),
-                partial(self._kept_running, "policy", self.policy.run),
-            ]
+            parts: dict[str, Work] = {
+                "table": self.table.run, "runner": self.runner.run, "policy": self.policy.run,
+            }  # fmt: skip
             if self.signer is not None:
                 await self.signer.start()
-                parts.append(partial(self._kept_running, "context-keys", self.signer.run))
+                parts["context-keys"] = self.signer.run
             if self._jwt is not None:
-                parts.append(partial(self._kept_running, "issuer", self._jwt.run))
+                parts["issuer"] = self._jwt.run
             if self.inventory is not None:
                 stack.push_async_callback(self.inventory.close)
-                parts.append(partial(self._kept_running, "inventory", self.inventory.run))
+                parts["inventory"] = self.inventory.run
             if self.password_login is not None:
                 stack.callback(self.password_login.close)
                 await self.password_login.offer_administrator()
-                parts.append(partial(self._kept_running, "sessions", self.password_login.sessions.run))
-            async with self._in_background(*parts):
+                parts["sessions"] = self.password_login.sessions.run
+            async with self._background.kept_running(parts):
                 # The first calls must not hear of unknown platforms only because nobody was asked yet.
                 await self.table.settled(self.config.wait_for_adapters)
                 yield self
@@ -280,7 +276,7 @@ class Gateway:
         """
         async with self.working():
             await self.server.start(self.config.listen, self.config.own_tls)
-            async with self._in_background(partial(self.server.tell_health, self.table), self.server.watch):
+            async with self._background.doing(partial(self.server.tell_health, self.table), self.server.watch):
                 try:
                     self._warn_of_reach()
                     log.info(
@@ -304,52 +300,13 @@ class Gateway:
             text = "credentials of callers pass in clear text; use --tls-listen, or let a proxy in front do TLS"
             log.warning(text, listen=self.config.listen)
 
-    @asynccontextmanager
-    async def _in_background(self, *works: Work) -> AsyncIterator[None]:
-        """Do work inside the `with` block; `until` raises what ends it early."""
-        task = asyncio.ensure_future(_all(works))
-        self._background.add(task)
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-            self._background.discard(task)
-
-    async def _kept_running(self, part: str, run: Work) -> None:
-        """Run a part until cancelled; one that ends with an error is run again, after a pause that grows.
-
-        Its health is that of the service `gateway/PART` of grpc.health.v1.
-        """
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            began = self._time.monotonic()
-            await self._set_health(part, serving=True)
-            try:
-                await run()
-            except Exception:  # whatever it was: the others go on, and its health shows that it is down
-                log.exception("a part of the gateway ended, it is started again", part=part, pause_s=pause_s)
-            self.metrics.restarts.labels(part).inc()
-            await self._set_health(part, serving=False)
-            if self._time.monotonic() - began > _WELL_AFTER_S:
-                pause_s = _FIRST_PAUSE_S
-            await self._time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _MAX_PAUSE_S)
-
     async def _set_health(self, part: str, *, serving: bool) -> None:
         self.readiness.set(part, ready=serving)
         await self.server.set_health(f"gateway/{part}", serving=serving)
 
     async def until(self, stop: asyncio.Event) -> None:
         """Return once `stop` is set; raise what ended the work in the background, if that comes first."""
-        stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-        try:
-            await asyncio.wait({stopped, *self._background}, return_when=asyncio.FIRST_COMPLETED)
-            for task in self._background:
-                if task.done():
-                    await task
-        finally:
-            stopped.cancel()
+        await self._background.until(stop)
 
 
 def _jwt_authenticator(config: OidcConfig, clock: Clock | None) -> JwtAuthenticator:
@@ -364,12 +321,6 @@ def _new_signer(config: GatewayConfig, registry: Registry, clock: Clock | None) 
     from cloudspan_gateway.routing.context import ContextSigner  # noqa: PLC0415 - see above
 
     return ContextSigner(registry.context_keys, config.installation, clock or SystemClock())
-
-
-async def _all(works: Iterable[Work]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for work in works:
-            group.create_task(work())
 
 
 def build(config: GatewayConfig, registry: Registry | None = None) -> Gateway:

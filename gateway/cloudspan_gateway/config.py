@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,13 @@ def _installation(text: str) -> str:
     if not re.fullmatch("[a-z0-9]{1,8}", text):
         raise ValueError(f"{text!r} is not an installation name; expected 1 to 8 lower-case letters and digits")
     return text
+
+
+def _network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network; expected ADDRESS/PREFIX, such as 10.1.0.0/16") from error
 
 
 def _claim(text: str) -> tuple[str, str]:
@@ -136,11 +144,17 @@ class GatewayConfig(ServiceConfig):
         default=0.3,
         minimum=0,
     )
-    inventory_keep_changes: float = option(
-        "How long changes are kept for watches that come back with a resume_token.",
-        default=3600.0,
+    keep_events: float = option(
+        "How long events and changes are kept, for streams that come back with a resume_token, named consumers, and "
+        "replays of webhooks.",
+        default=3 * 86_400.0,
         unit="s",
         minimum=60,
+    )
+    webhook_allow: tuple[str, ...] = option(
+        "Network that webhooks may be sent to although it is not public: 10.1.0.0/16, over http:// too; repeatable.",
+        default=(),
+        check=_network,
     )
     removed_after: float = option(
         "How long a cluster must be missing from its adapters to count as removed; its operations end then.",
@@ -226,7 +240,6 @@ class GatewayConfig(ServiceConfig):
             fastest_s=self.inventory_fastest,
             slowest_s=max(self.inventory_slowest, self.inventory_fastest),
             brake=self.inventory_brake,
-            keep_s=self.inventory_keep_changes,
             removed_after_s=self.removed_after,
         )
 

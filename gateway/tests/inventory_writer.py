@@ -9,6 +9,7 @@ from sqlalchemy import delete, update
 
 from cloudspan_gateway.inventory.model import Observed, Origin
 from cloudspan_gateway.inventory.store import InventoryStore
+from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.tables import change_sequence, resource_changes
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class InventoryWriter:
 
     async def purge(self) -> None:
         """Forget all changes, and the rows of what is deleted."""
+        await self.database.transact(lambda conn: outbox.purge(conn, math.inf, 1_000))
         await self.store.purge(math.inf)
 
     async def purge_upto(self, sequence: int) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.storage.engine import Database
 
-    KeepEvents = Callable[[Connection, Sequence[Any]], None]
+    KeepEvents = Callable[[Connection, Sequence[Any]], object]
     """Keeps the audit's events, which stand beside this layer, within a transaction."""
 
 T = TypeVar("T")

@@ -72,13 +72,14 @@ class Chain:
         """Call `heard` with what this process has appended, once it is durable, in the order of the chain."""
         self._heard.append(heard)
 
-    def append(self, conn: Connection, events: Sequence[Event]) -> None:
-        """Append events within the transaction of `conn`, which may run twice.
+    def append(self, conn: Connection, events: Sequence[Event]) -> Sequence[Link]:
+        """Append events within the transaction of `conn`, which may run twice, and return them in their places.
 
-        To be called last in it: on PostgreSQL other gateways wait from here on until it is committed.
+        To be called last in it, before `outbox.append` alone: on PostgreSQL other gateways wait from here on until it
+        is committed.
         """
         if not events:
-            return
+            return ()
         sequence, previous = self._head(conn)
         links, rows = [], []
         for event in events:
@@ -91,6 +92,7 @@ class Chain:
         conn.exec_driver_sql(statement, [tuple(row[column] for column in columns) for row in rows])
         self.database.memo.keep({_MEMO: ((sequence, previous), 0)})
         self.database.once_committed(conn, lambda: self._tell(links))
+        return links
 
     def _head(self, conn: Connection) -> tuple[int, str]:
         """Return sequence and hash of the newest event."""

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, select, text
 
 from cloudspan_gateway.audit.chain import Chain
+from cloudspan_gateway.audit.event import Type
+from cloudspan_gateway.audit.refused import refused
+from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.tables import audit_events
 from cloudspan_gateway.storage.writer import Writer
 
@@ -73,7 +76,9 @@ class AuditStore:
         await self._writer.write(events)
 
     def _apply(self, conn: Connection, jobs: Sequence[Sequence[Event]]) -> list[None]:
-        self.chain.append(conn, [event for events in jobs for event in events])
+        links = self.chain.append(conn, [event for events in jobs for event in events])
+        refusals = [refused(link) for link in links if link.type == Type.TYPE_REFUSAL]
+        outbox.append(conn, self._database, refusals)
         return [None] * len(jobs)
 
     async def page(self, limit: int, search: Search, beyond: int | None = None) -> tuple[Sequence[Row[Any]], int]:

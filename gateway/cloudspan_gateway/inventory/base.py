@@ -120,7 +120,7 @@ class Writes(Protocol):
         ...
 
     async def purge(self, before: float) -> int:
-        """Delete changes, and rows of deleted resources, of before that time; return how many changes."""
+        """Delete rows of resources that were deleted before that time; return how many."""
         ...
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:

@@ -7,15 +7,14 @@ change sequence last, so gateways that write the same rows wait for each other a
 from __future__ import annotations
 
 import enum
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, text, update
 
 from cloudspan_gateway.inventory.model import LockLost, What, Written
+from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import (
-    change_sequence,
     resource_changes,
     resource_values,
     resources,
@@ -41,11 +40,6 @@ _KEPT = (c.id, c.name, c.collection, c.cluster, c.digest, c.observe_time, c.dele
 _HOLD = text(
     "INSERT INTO sync_owners (cluster, fence) VALUES (:cluster, :fence) ON CONFLICT (cluster) DO UPDATE "
     "SET fence = excluded.fence WHERE sync_owners.fence <= excluded.fence RETURNING fence"
-)
-# Taken last: on PostgreSQL whoever numbers changes after this waits until it is committed.
-_NEXT = text(
-    'INSERT INTO change_sequence ("only", sequence, oldest, epoch) VALUES (1, :count, 0, :epoch) '
-    'ON CONFLICT ("only") DO UPDATE SET sequence = change_sequence.sequence + :count RETURNING sequence'
 )
 
 
@@ -240,9 +234,7 @@ class Batch:
         """Number the changes and announce them; to be called last."""
         if not self._changes:
             return
-        count = len(self._changes)
-        last = self._conn.execute(_NEXT, {"count": count, "epoch": uuid.uuid4().hex}).scalar_one()
-        first = last - count + 1
+        first = outbox.first_number(self._conn, len(self._changes))
         numbered = [{**change, "sequence": first + place} for place, change in enumerate(self._changes)]
         self._conn.execute(insert(resource_changes), numbered)
         self._database.announce(self._conn, ANNOUNCEMENT)
@@ -255,19 +247,6 @@ _DELETE_VALUE = delete(resource_values).where(
         resource_values.c.resource == bindparam("b_resource"),
     )
 )
-
-
-def purge_changes(conn: Connection, before: float, limit: int) -> int:
-    """Delete the oldest changes, up to the last one of before that time; return how many."""
-    r = resource_changes.c
-    last = conn.execute(select(r.sequence).where(r.time < before).order_by(r.sequence.desc()).limit(1)).scalar()
-    if last is None:
-        return 0
-    oldest = select(r.sequence).where(r.sequence <= last).order_by(r.sequence).limit(limit)
-    upto = max(conn.execute(oldest).scalars())
-    deleted = conn.execute(delete(resource_changes).where(r.sequence <= upto)).rowcount
-    conn.execute(update(change_sequence).values(oldest=upto))
-    return int(deleted)
 
 
 def purge_deleted(conn: Connection, before: float, limit: int) -> int:

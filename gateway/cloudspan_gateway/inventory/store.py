@@ -20,7 +20,6 @@ from cloudspan_gateway.inventory.batch import (
     ANNOUNCEMENT,
     Batch,
     kept_rows,
-    purge_changes,
     purge_deleted,
 )
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness, Written
@@ -138,12 +137,10 @@ class InventoryStore:
             written += forgotten
 
     async def purge(self, before: float) -> int:
-        changes = 0
-        while deleted := await self._database.transact(lambda conn: purge_changes(conn, before, _PURGED_AT_ONCE)):
-            changes += deleted
-        while await self._database.transact(lambda conn: purge_deleted(conn, before, _PURGED_AT_ONCE)):
-            pass
-        return changes
+        purged = 0
+        while deleted := await self._database.transact(lambda conn: purge_deleted(conn, before, _PURGED_AT_ONCE)):
+            purged += deleted
+        return purged
 
     async def _transact(self, fence: Fence | None, work: Callable[[Batch], T]) -> T:
         def batch(conn: Connection) -> T:

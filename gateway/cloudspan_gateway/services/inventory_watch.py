@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudspan_gateway.inventory.watch.resume_token import DIGEST_BYTES
 from cloudspan_gateway.inventory.watch.selection import Sight, Wanted
 from cloudspan_gateway.inventory.watch.watch import Watch
 from cloudspan_gateway.operations.waiting import kept_waiting
 from cloudspan_gateway.services.inventory.states import checked_collections
+from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KeepEvents = Callable[["Connection", "Sequence[Event]"], None]
+KeepEvents = Callable[["Connection", "Sequence[Event]"], object]
 """Keeps events of the audit within a transaction."""
 
 User = user_pb2.User

@@ -280,16 +280,69 @@ resource_changes = Table(
     Column("what", String, nullable=False),  # added, updated, removed
     Column("previous", LargeBinary),  # the payload before; none of what was added
 )
-"""What changed, in the order of commits: `change_sequence` is locked by who numbers."""
+"""What changed, in the order of commits: `change_sequence` is locked by who numbers (`outbox`)."""
 
 change_sequence = Table(
     "change_sequence",
     metadata,
     Column("only", Integer, primary_key=True),  # 1: one row
-    Column("sequence", _BIG, nullable=False),  # the last one given
-    Column("oldest", _BIG, nullable=False),  # changes up to it are no longer kept
+    Column("sequence", _BIG, nullable=False),  # the last one given, to a change or an event
+    Column("oldest", _BIG, nullable=False),  # changes and events up to it are no longer kept
     Column("epoch", String, nullable=False),  # another one when the inventory is made anew
 )
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", _BIG, primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("type", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("cluster", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # cloudspan.v1.Event with its `oneof` alone
+)
+"""What happened beside `resource_changes`, numbered together with those (`outbox`)."""
+
+event_consumers = Table(
+    "event_consumers",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("consumer", String, primary_key=True),
+    Column("sequence", _BIG, nullable=False),  # everything up to it is processed, or was passed over
+    Column("epoch", String, nullable=False),  # of `change_sequence`
+    Column("create_time", Double, nullable=False),
+    Column("acknowledge_time", Double),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("webhook", String, primary_key=True),
+    Column("row", LargeBinary, nullable=False),  # Webhook, without what is derived and without its secret
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    Column("previous_secret", LargeBinary),  # sealed; signs too, until `previous_until`
+    Column("previous_until", Double),
+    Column("revision", _BIG, nullable=False),  # grows with each change by a caller
+    Column("sequence", _BIG, nullable=False),  # everything up to it was received, or passed over
+    Column("epoch", String, nullable=False),
+    Column("attempt", LargeBinary),  # Webhook.Attempt, the last one
+    Column("attempts", Integer, nullable=False),  # of the event behind `sequence`
+    Column("received_time", Double),
+    Column("failing_since", Double),
+    Column("next_attempt_time", Double),
+    Column("dead", Boolean(create_constraint=False), nullable=False),
+)
+
+cluster_states = Table(
+    "cluster_states",
+    metadata,
+    Column("cluster", String, primary_key=True),
+    Column("state", String, nullable=False),  # as the last event said
+)
+"""What `cluster.*` events have told: a state is told once, whichever gateway sees it first."""
 
 sync_state = Table(
     "sync_state",
@@ -355,6 +408,7 @@ _INDEXES = (
     ("resource_values_of", resource_values, ("resource",), ""),
     ("resource_changes_by_time", resource_changes, ("time",), ""),
     ("resource_changes_of", resource_changes, ("resource", "sequence"), ""),
+    ("events_by_time", events, ("time",), ""),
     ("operations_free", operations, ("sequence",), "end_time IS NULL AND owner = '' AND waits_for = ''"),
     ("operations_held", operations, ("owner",), "end_time IS NULL AND owner <> ''"),
     ("operations_queued", operations, ("waits_for",), "waits_for <> ''"),

@@ -14,6 +14,6 @@ class SyncSettings:
     brake: float = 0.3
     """The share of a collection that may vanish at once."""
     keep_s: float = 3600.0
-    """How long changes and deleted rows are kept."""
+    """How long deleted rows are kept, so that what was read earlier can't bring them back."""
     removed_after_s: float = 600.0
     """How long a cluster must be missing to be forgotten."""

@@ -250,7 +250,7 @@ class Sync:
                     log.debug("early sweep not asked for", cluster=cluster, reason=error.reason)
 
     async def _keep_house(self) -> None:
-        """Purge what is old, and forget clusters that were removed."""
+        """Purge what was deleted long ago, and forget clusters that were removed."""
         while True:
             await self._clock.sleep(min(_PURGE_EVERY_S, max(self._environment.settings.removed_after_s, _AGAIN_S)))
             try:
@@ -258,7 +258,7 @@ class Sync:
                     await self._store.purge(self._clock.now() - self._environment.settings.keep_s)
                 await self._forget_removed()
             except CloudspanError as error:
-                log.warning("old changes could not be removed", reason=error.reason, message=error.message)
+                log.warning("deleted rows could not be purged", reason=error.reason, message=error.message)
 
     async def _forget_removed(self) -> None:
         """Forget clusters that no adapter has had for long; not those whose lock somebody has, who sees them still."""

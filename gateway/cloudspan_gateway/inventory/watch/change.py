@@ -74,6 +74,8 @@ class Change:
     """One numbered change, or all of one resource's changes over a while."""
 
     sequence: int
+    time: float
+    """When it was noticed, Unix seconds."""
     resource_id: int
     cluster: str
     collection: str

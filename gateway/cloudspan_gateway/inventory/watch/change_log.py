@@ -143,7 +143,7 @@ def _change(row: Row[Any]) -> Change:
     else:
         payload, observe_time = row.payload, row.observe_time  # None where it is deleted, or purged since
     after = None if payload is None else State(row.collection, payload, observe_time)
-    return Change(row.sequence, row.resource, row.cluster, row.collection, before, after)
+    return Change(row.sequence, row.time, row.resource, row.cluster, row.collection, before, after)
 
 
 def _with_states(behind: Any) -> Select[Any]:

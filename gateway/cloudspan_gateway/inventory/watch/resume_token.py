@@ -5,19 +5,13 @@ Encrypted: the numbers in it would show how much changes in other tenants' clust
 
 from __future__ import annotations
 
-import base64
-import binascii
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from cloudspan_common.errors import CloudspanError, InvalidRequest, Violation
+from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES, SealedTokens
 
 if TYPE_CHECKING:
     from cloudspan_gateway.storage.cipher import Cipher
-
-DIGEST_BYTES = 16
-_TOKENS = "resume tokens"
-_MAX_TOKEN = 1024
 
 
 class Place(NamedTuple):
@@ -46,7 +40,8 @@ class ResumeTokens:
     """Makes tokens and reads them: good for one query of one caller's view, at every gateway of the installation."""
 
     def __init__(self, cipher: Cipher) -> None:
-        self._cipher = cipher
+        otherwise = "leave it out to begin with the resources as they are"
+        self._sealed = SealedTokens(cipher, "resume tokens", "resume_token", otherwise)
 
     def __repr__(self) -> str:
         return "<ResumeTokens>"
@@ -61,9 +56,8 @@ class ResumeTokens:
             place: How far it has come.
         """
         next_id = _NO_ROW if place.next_id is None else place.next_id
-        body = query + sight + _NUMBERS.pack(place.since, place.upto, place.at, next_id) + epoch.encode()
-        sealed = self._cipher.seal(body, _TOKENS, "")
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        numbers = _NUMBERS.pack(place.since, place.upto, place.at, next_id)
+        return self._sealed.token(query, sight + numbers + epoch.encode())
 
     def read(self, token: str, query: bytes) -> tuple[str, bytes, Place]:
         """Return epoch, sight and place of a token.
@@ -71,30 +65,7 @@ class ResumeTokens:
         Raises:
             InvalidRequest: PAGE_TOKEN_MALFORMED, or PAGE_TOKEN_OTHER_QUERY when it was made for another query.
         """
-        try:
-            body = self._opened(token)
-        except (ValueError, CloudspanError):  # not base64, cut, altered, under a key that is gone
-            text = (
-                "invalid resume_token: it was not issued here, or was cut or changed; send resume_token exactly as it "
-                "came, or leave it out to begin with the resources as they are"
-            )
-            raise _refused(text, "PAGE_TOKEN_MALFORMED") from None
-        if body[:DIGEST_BYTES] != query:
-            text = (
-                "resume_token was made for another watch; keep parent, collections, filter, tenant and x-pool as they "
-                "were, or leave resume_token out to begin with the resources as they are"
-            )
-            raise _refused(text, "PAGE_TOKEN_OTHER_QUERY")
-        since, upto, at, next_id = _NUMBERS.unpack_from(body, 2 * DIGEST_BYTES)
-        epoch = body[2 * DIGEST_BYTES + _NUMBERS.size :].decode()
-        return epoch, body[DIGEST_BYTES : 2 * DIGEST_BYTES], Place(since, upto, at, None if next_id < 0 else next_id)
-
-    def _opened(self, token: str) -> bytes:
-        if len(token) > _MAX_TOKEN:
-            raise binascii.Error("too long")
-        sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        return self._cipher.open(sealed, _TOKENS, "")
-
-
-def _refused(text: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(text, reason=reason, violations=[Violation("resume_token", text)])
+        body = self._sealed.read(token, query)
+        since, upto, at, next_id = _NUMBERS.unpack_from(body, DIGEST_BYTES)
+        epoch = body[DIGEST_BYTES + _NUMBERS.size :].decode()
+        return epoch, body[:DIGEST_BYTES], Place(since, upto, at, None if next_id < 0 else next_id)

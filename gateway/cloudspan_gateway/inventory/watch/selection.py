@@ -21,7 +21,7 @@ from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
 from cloudspan_gateway.inventory import sql_filter
 from cloudspan_gateway.inventory.columns import message_of
 from cloudspan_gateway.inventory.watch.change import ADDED, REMOVED, UPDATED
-from cloudspan_gateway.inventory.watch.resume_token import DIGEST_BYTES
+from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_common.errors import CloudspanError
-from cloudspan_gateway.operations import audited, model
+from cloudspan_gateway.operations import audited, events, model
 from cloudspan_gateway.operations.conflicts import judge, names_of
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores import rows
@@ -142,6 +142,7 @@ class Batch:
         if after.done and not before.done:
             self._under_way[after.intent.tenant, str(after.intent.cluster)] -= 1
             self._record(audited.ended(after))
+            self.kept.happened.append(events.ended(after))
             for behind in self._unit.behind(command.id):
                 self._put(behind, model.freed(behind, after.update_time))
         return before if command.tells_before else after

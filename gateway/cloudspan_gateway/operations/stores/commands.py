@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Row
     from cloudspan_gateway.operations.stores.base import Claim
+    from cloudspan_gateway.outbox.event import OutboxEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,5 @@ class Effects:
     """Whether there may be something to claim."""
     events: list[Event] = field(default_factory=list)
     """What the audit keeps of it: within its transaction, and not after it like the rest."""
+    happened: list[OutboxEvent] = field(default_factory=list)
+    """Ends of operations; within its transaction too."""

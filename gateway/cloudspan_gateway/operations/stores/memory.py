@@ -10,7 +10,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from cloudspan_common.clock import Clock, SystemClock, finished
-from cloudspan_gateway.operations import audited, model
+from cloudspan_gateway.operations import audited, events, model
 from cloudspan_gateway.operations.conflicts import judge, names_of
 from cloudspan_gateway.operations.model import Row
 from cloudspan_gateway.operations.stores.base import Claim, Ended, Fenced, Wanted, check_same, not_ended, not_there
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.access.limits import OperationLimit
     from cloudspan_gateway.audit.event import Event
     from cloudspan_gateway.operations.model import Intent, Progress
+    from cloudspan_gateway.outbox.event import OutboxEvent
 
 MAX_DONE_KEPT = 10_000
 LEASE_S = 45.0
@@ -46,9 +47,11 @@ class MemoryStore:
         clock: Clock | None = None,
         lease_s: float = LEASE_S,
         audit: Callable[[Sequence[Event]], Awaitable[None]] | None = None,
+        tell: Callable[[Sequence[OutboxEvent]], Awaitable[None]] | None = None,
     ) -> None:
-        """Make it empty; `audit` is handed the events of each change, once that is made."""
+        """Make it empty; `audit` is handed the events of each change, and `tell` each end, once that is made."""
         self._audit = audit
+        self._tell = tell
         self._clock = clock or SystemClock()
         self._lease_s = lease_s
         self._kept: dict[str, _Kept] = {}  # in the order of acceptance
@@ -72,6 +75,11 @@ class MemoryStore:
         if self._audit is not None and found:
             # The change is made: a caller that leaves now must not take its event with it.
             await asyncio.shield(self._audit(found))
+
+    async def _record_end(self, row: Row) -> None:
+        await self._record(audited.ended(row))
+        if self._tell is not None:
+            await asyncio.shield(self._tell([events.ended(row)]))
 
     def _accepted(self, intent: Intent, limits: Sequence[OperationLimit]) -> Row:
         for limit in limits:
@@ -152,7 +160,7 @@ class MemoryStore:
         kept = self._held(claim)
         kept.explained = explained or kept.explained
         row = self._end(kept, progress, outcome)
-        await self._record(audited.ended(row))
+        await self._record_end(row)
         return row
 
     async def end(
@@ -161,7 +169,9 @@ class MemoryStore:
         kept = self._find(operation_id)
         was_done = kept.row.done
         row = kept.row if was_done else self._end(kept, progress, outcome)
-        await self._record(event, None if was_done else audited.ended(row))
+        await self._record(event)
+        if not was_done:
+            await self._record_end(row)
         return row
 
     async def request_cancel(self, operation_id: str, event: Event | None = None) -> Row:

@@ -35,13 +35,14 @@ from cloudspan_gateway.operations.stores.commands import (
 from cloudspan_gateway.operations.stores.memory import LEASE_S, MemoryStore
 from cloudspan_gateway.operations.stores.notifier import Notifier
 from cloudspan_gateway.operations.stores.statements import under_way
+from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.engine import among, listed, open_database
 from cloudspan_gateway.storage.leases import Leases
 from cloudspan_gateway.storage.tables import explanations, operations
 from cloudspan_gateway.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from google.protobuf import any_pb2
     from google.rpc import status_pb2
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.audit.store import AuditStore
     from cloudspan_gateway.operations.model import Intent, Progress, Row
     from cloudspan_gateway.operations.stores.base import OperationStore
+    from cloudspan_gateway.outbox.event import OutboxEvent
     from cloudspan_gateway.storage.cipher import Cipher
 
 log = structlog.get_logger(__name__)
@@ -78,10 +80,19 @@ async def open_store(
         Unreachable: The database does not answer.
     """
     if url == "memory:":
-        return MemoryStore(clock, lease_s, audit.keep if audit else None)
+        return MemoryStore(clock, lease_s, audit.keep if audit else None, _teller(audit) if audit else None)
     if audit is not None:
         return SqlStore(audit.chain, cipher, clock, lease_s)
     return SqlStore(Chain(await open_database(url, clock)), cipher, clock, lease_s, owns_database=True)
+
+
+def _teller(audit: AuditStore) -> Callable[[Sequence[OutboxEvent]], Awaitable[None]]:
+    database = audit.chain.database
+
+    async def tell(happened: Sequence[OutboxEvent]) -> None:
+        await database.transact(lambda conn: outbox.append(conn, database, happened))
+
+    return tell
 
 
 class SqlStore:
@@ -197,6 +208,7 @@ class SqlStore:
         for message in _messages(self._leases.owner, kept):
             self._database.announce(conn, message)
         self._chain.append(conn, kept.events)
+        outbox.append(conn, self._database, kept.happened)
         return answers
 
     def _tell(self, commands: Sequence[Command], answers: Sequence[Any]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from gateway.tests.listed_cloud import ListedCloud
 from gateway.tests.observed_servers import CLUSTER, OTHER, name_of, opened, server
+from sqlalchemy import func, select
 
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import OutOfTime, Unsupported
@@ -23,6 +24,7 @@ from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import Page, PageRequest
 from cloudspan_gateway.inventory.sync.sync import Sync
 from cloudspan_gateway.storage.engine import open_database
+from cloudspan_gateway.storage.tables import resources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -296,14 +298,15 @@ async def test_a_cluster_that_no_adapter_has_for_long_is_forgotten(
         assert await kept(database) == {"a"}
 
 
-async def test_old_changes_are_purged(installation: Installation, database: Database) -> None:
+async def test_rows_that_were_deleted_long_ago_are_purged(installation: Installation, database: Database) -> None:
     """By one of the members of the group."""
+    rows = select(func.count()).select_from(resources)
     async with installation.gateway(database, "gateway-1") as sync:
         await sync.now([CLUSTER], deadline=within())
         store = InventoryStore(database)
-        assert await store.changed_names(CLUSTER, "servers", 0) == (1, frozenset({name_of("a")}))
+        await store.remove([name_of("a")], installation.clock.now())
         async with asyncio.timeout(10):
-            while (await store.changed_names(CLUSTER, "servers", 0))[1]:
+            while await database.read(lambda conn: conn.execute(rows).scalar()):
                 await installation.clock.advance(600.0)
                 await asyncio.sleep(0.005)
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudspan_common.errors import InvalidRequest
-from cloudspan_gateway.inventory.watch.resume_token import DIGEST_BYTES, Place, ResumeTokens
+from cloudspan_gateway.inventory.watch.resume_token import Place, ResumeTokens
 from cloudspan_gateway.storage.cipher import Cipher
+from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES
 
 QUERY, SIGHT = b"q" * DIGEST_BYTES, b"s" * DIGEST_BYTES
 TOKENS = ResumeTokens(Cipher.new())
@@ -37,7 +38,7 @@ def test_a_token_of_another_installation_or_another_watch_is_refused():
     token = TOKENS.token("epoch", QUERY, SIGHT, Place.live(7))
     with pytest.raises(InvalidRequest, match="invalid resume_token"):
         ResumeTokens(Cipher.new()).read(token, QUERY)
-    with pytest.raises(InvalidRequest, match="made for another watch") as refused:
+    with pytest.raises(InvalidRequest, match="made for another request") as refused:
         TOKENS.read(token, b"x" * DIGEST_BYTES)
     assert refused.value.reason == "PAGE_TOKEN_OTHER_QUERY"
     assert repr(TOKENS) == "<ResumeTokens>"

@@ -254,6 +254,11 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NO_MESSAGE_ID: _ClassVar[ErrorReason]
     STREAM_REFUSED: _ClassVar[ErrorReason]
     UNREADABLE_FILE: _ClassVar[ErrorReason]
+    EVENTS_LOST: _ClassVar[ErrorReason]
+    CONSUMER_IN_USE: _ClassVar[ErrorReason]
+    WEBHOOK_URL_REFUSED: _ClassVar[ErrorReason]
+    BAD_WEBHOOK_SECRET: _ClassVar[ErrorReason]
+    TOO_MANY_FOLLOWERS: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 UNKNOWN: ErrorReason
 INTERNAL: ErrorReason
@@ -502,3 +507,8 @@ NO_CREDENTIAL: ErrorReason
 NO_MESSAGE_ID: ErrorReason
 STREAM_REFUSED: ErrorReason
 UNREADABLE_FILE: ErrorReason
+EVENTS_LOST: ErrorReason
+CONSUMER_IN_USE: ErrorReason
+WEBHOOK_URL_REFUSED: ErrorReason
+BAD_WEBHOOK_SECRET: ErrorReason
+TOO_MANY_FOLLOWERS: ErrorReason

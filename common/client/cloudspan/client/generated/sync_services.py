@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan.v1 import audit_pb2
 from cloudspan.v1 import cluster_pb2
+from cloudspan.v1 import event_pb2
 from cloudspan.v1 import flavor_pb2
 from cloudspan.v1 import floating_ip_pb2
 from cloudspan.v1 import image_pb2
@@ -29,6 +30,7 @@ from cloudspan.v1 import tenant_pb2
 from cloudspan.v1 import user_pb2
 from cloudspan.v1 import volume_pb2
 from cloudspan.v1 import volume_type_pb2
+from cloudspan.v1 import webhook_pb2
 from cloudspan.v1 import zone_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
@@ -60,14 +62,21 @@ class ClusterService:
         """Checks the connection to a cluster stage by stage and reports where it fails and what to do."""
 
 
-class FlavorService:
-    """Reads the sizes that servers come in."""
+class InventoryService:
+    """Answers from what the gateway keeps of all clusters: finds, counts and follows resources without asking a
+    platform."""
 
     def __init__(self, calls: Calls) -> None:
-        self.GetFlavor = calls.unary("/cloudspan.v1.FlavorService/GetFlavor", flavor_pb2.GetFlavorRequest, flavor_pb2.Flavor)
-        """Gets one flavor."""
-        self.ListFlavors = calls.pages("/cloudspan.v1.FlavorService/ListFlavors", flavor_pb2.ListFlavorsRequest, flavor_pb2.ListFlavorsResponse, flavor_pb2.Flavor)
-        """Lists flavors of one cluster, or of many with the wildcard `-` in the parent."""
+        self.Search = calls.pages("/cloudspan.v1.InventoryService/Search", inventory_pb2.SearchRequest, inventory_pb2.SearchResponse, inventory_pb2.StoredResource)
+        """Finds resources of all kinds by one text or a filter."""
+        self.Summarize = calls.unary("/cloudspan.v1.InventoryService/Summarize", inventory_pb2.SummarizeRequest, inventory_pb2.SummarizeResponse)
+        """Counts resources and sums up what they use, by cluster, state, project, flavor or a label."""
+        self.Watch = calls.stream("/cloudspan.v1.InventoryService/Watch", inventory_pb2.WatchRequest, inventory_pb2.WatchResponse)
+        """Sends the resources as they are, then their changes, until the caller leaves."""
+        self.SyncNow = calls.unary("/cloudspan.v1.InventoryService/SyncNow", inventory_pb2.SyncNowRequest, inventory_pb2.SyncNowResponse)
+        """Reads collections from the platform now, and returns what came of it."""
+        self.GetSyncState = calls.unary("/cloudspan.v1.InventoryService/GetSyncState", inventory_pb2.GetSyncStateRequest, inventory_pb2.GetSyncStateResponse)
+        """Says how fresh and how complete the inventory is, and why it holds nothing where it doesn't."""
 
 
 class OperationService:
@@ -108,6 +117,35 @@ class OperationService:
         """Ends an operation that can't continue, such as one of a cluster that is gone for good."""
 
 
+class EventService:
+    """Tells what has happened: how operations ended, what changed on the clouds, which clusters can be used, what was
+    refused."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.ListEvents = calls.pages("/cloudspan.v1.EventService/ListEvents", event_pb2.ListEventsRequest, event_pb2.ListEventsResponse, event_pb2.Event)
+        """Lists events that are kept, the newest first."""
+        self.WatchEvents = calls.stream("/cloudspan.v1.EventService/WatchEvents", event_pb2.WatchEventsRequest, event_pb2.WatchEventsResponse)
+        """Sends events as they happen, until the caller leaves."""
+        self.AcknowledgeEvents = calls.unary("/cloudspan.v1.EventService/AcknowledgeEvents", event_pb2.AcknowledgeEventsRequest, event_pb2.EventConsumer)
+        """Keeps how far a consumer has come: its next WatchEvents goes on there."""
+        self.GetEventConsumer = calls.unary("/cloudspan.v1.EventService/GetEventConsumer", event_pb2.GetEventConsumerRequest, event_pb2.EventConsumer)
+        """Gets a consumer."""
+        self.ListEventConsumers = calls.pages("/cloudspan.v1.EventService/ListEventConsumers", event_pb2.ListEventConsumersRequest, event_pb2.ListEventConsumersResponse, event_pb2.EventConsumer)
+        """Lists the consumers of a tenant, by name."""
+        self.DeleteEventConsumer = calls.unary("/cloudspan.v1.EventService/DeleteEventConsumer", event_pb2.DeleteEventConsumerRequest, empty_pb2.Empty)
+        """Forgets a consumer and its place. A stream that reads as it ends."""
+
+
+class FlavorService:
+    """Reads the sizes that servers come in."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.GetFlavor = calls.unary("/cloudspan.v1.FlavorService/GetFlavor", flavor_pb2.GetFlavorRequest, flavor_pb2.Flavor)
+        """Gets one flavor."""
+        self.ListFlavors = calls.pages("/cloudspan.v1.FlavorService/ListFlavors", flavor_pb2.ListFlavorsRequest, flavor_pb2.ListFlavorsResponse, flavor_pb2.Flavor)
+        """Lists flavors of one cluster, or of many with the wildcard `-` in the parent."""
+
+
 class FloatingIpService:
     """Manages public addresses."""
 
@@ -136,23 +174,6 @@ class ImageService:
         """Gets one image."""
         self.ListImages = calls.pages("/cloudspan.v1.ImageService/ListImages", image_pb2.ListImagesRequest, image_pb2.ListImagesResponse, image_pb2.Image)
         """Lists images of one cluster, or of many with the wildcard `-` in the parent."""
-
-
-class InventoryService:
-    """Answers from what the gateway keeps of all clusters: finds, counts and follows resources without asking a
-    platform."""
-
-    def __init__(self, calls: Calls) -> None:
-        self.Search = calls.pages("/cloudspan.v1.InventoryService/Search", inventory_pb2.SearchRequest, inventory_pb2.SearchResponse, inventory_pb2.StoredResource)
-        """Finds resources of all kinds by one text or a filter."""
-        self.Summarize = calls.unary("/cloudspan.v1.InventoryService/Summarize", inventory_pb2.SummarizeRequest, inventory_pb2.SummarizeResponse)
-        """Counts resources and sums up what they use, by cluster, state, project, flavor or a label."""
-        self.Watch = calls.stream("/cloudspan.v1.InventoryService/Watch", inventory_pb2.WatchRequest, inventory_pb2.WatchResponse)
-        """Sends the resources as they are, then their changes, until the caller leaves."""
-        self.SyncNow = calls.unary("/cloudspan.v1.InventoryService/SyncNow", inventory_pb2.SyncNowRequest, inventory_pb2.SyncNowResponse)
-        """Reads collections from the platform now, and returns what came of it."""
-        self.GetSyncState = calls.unary("/cloudspan.v1.InventoryService/GetSyncState", inventory_pb2.GetSyncStateRequest, inventory_pb2.GetSyncStateResponse)
-        """Says how fresh and how complete the inventory is, and why it holds nothing where it doesn't."""
 
 
 class KeyPairService:
@@ -441,6 +462,28 @@ class VolumeTypeService:
         """Lists volume types of one cluster, or of many with the wildcard `-` in the parent."""
 
 
+class WebhookService:
+    """Sends a tenant's events to URLs, each as CloudEvents JSON in a POST of its own, signed."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.CreateWebhook = calls.unary("/cloudspan.v1.WebhookService/CreateWebhook", webhook_pb2.CreateWebhookRequest, webhook_pb2.Webhook)
+        """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret."""
+        self.GetWebhook = calls.unary("/cloudspan.v1.WebhookService/GetWebhook", webhook_pb2.GetWebhookRequest, webhook_pb2.Webhook)
+        """Gets a webhook, without its secret."""
+        self.ListWebhooks = calls.pages("/cloudspan.v1.WebhookService/ListWebhooks", webhook_pb2.ListWebhooksRequest, webhook_pb2.ListWebhooksResponse, webhook_pb2.Webhook)
+        """Lists the webhooks of a tenant, by name."""
+        self.UpdateWebhook = calls.unary("/cloudspan.v1.WebhookService/UpdateWebhook", webhook_pb2.UpdateWebhookRequest, webhook_pb2.Webhook)
+        """Changes a webhook. With `secret` in `update_mask` it gets another one: what the request says, or a new one
+        where it says none; for a day what is sent is signed by both."""
+        self.DeleteWebhook = calls.unary("/cloudspan.v1.WebhookService/DeleteWebhook", webhook_pb2.DeleteWebhookRequest, empty_pb2.Empty)
+        """Deletes a webhook; nothing more is sent."""
+        self.ReplayWebhook = calls.unary("/cloudspan.v1.WebhookService/ReplayWebhook", webhook_pb2.ReplayWebhookRequest, webhook_pb2.Webhook)
+        """Sends events again, from a time on, and revives a webhook that is DEAD."""
+        self.TestWebhook = calls.unary("/cloudspan.v1.WebhookService/TestWebhook", webhook_pb2.TestWebhookRequest, webhook_pb2.TestWebhookResponse)
+        """Sends one event of the type `webhook.test` now, once, and returns what came of it: a refusal is a result,
+        not an error."""
+
+
 class ZoneService:
     """Reads the zones of clusters."""
 
@@ -457,11 +500,12 @@ class Services:
     def __init__(self, calls: Calls) -> None:
         self.audits = AuditService(calls)
         self.clusters = ClusterService(calls)
-        self.flavors = FlavorService(calls)
+        self.inventory = InventoryService(calls)
         self.operations = OperationService(calls)
+        self.events = EventService(calls)
+        self.flavors = FlavorService(calls)
         self.floating_ips = FloatingIpService(calls)
         self.images = ImageService(calls)
-        self.inventory = InventoryService(calls)
         self.key_pairs = KeyPairService(calls)
         self.subnets = SubnetService(calls)
         self.networks = NetworkService(calls)
@@ -480,4 +524,5 @@ class Services:
         self.users = UserService(calls)
         self.volumes = VolumeService(calls)
         self.volume_types = VolumeTypeService(calls)
+        self.webhooks = WebhookService(calls)
         self.zones = ZoneService(calls)

@@ -1,0 +1,169 @@
+"""Reads events in their order: the outbox and the changes of the inventory, which share their numbers.
+
+A follower holds a place and no queue. Those that are equally far read a page once, together (`EventLog.after`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select
+
+from cloudspan_common.clock import Clock, SystemClock, finished
+from cloudspan_common.errors import CloudspanError, Resync
+from cloudspan_common.logs import get_logger
+from cloudspan_gateway.events.happened import Happened, ResourceChanged
+from cloudspan_gateway.inventory.batch import ANNOUNCEMENT as INVENTORY_ANNOUNCEMENT
+from cloudspan_gateway.inventory.watch.change_log import PAGE, ChangeLog
+from cloudspan_gateway.outbox.outbox import ANNOUNCEMENT
+from cloudspan_gateway.storage.tables import events
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from cloudspan_gateway.inventory.watch.change import Change
+    from cloudspan_gateway.inventory.watch.change_log import Head
+    from cloudspan_gateway.storage.engine import Database
+
+LOOK_AGAIN_S = 1.0
+"""How often it is looked for events, should nobody have said that there are some."""
+BATCH_S = 0.005
+"""What comes within this is read together."""
+_PAGES = 8
+_AFTER = (
+    select(events)
+    .where(events.c.sequence > bindparam("at"), events.c.sequence <= bindparam("upto"))
+    .order_by(events.c.sequence)
+    .limit(PAGE)
+)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events behind a place, at most `2 * PAGE`."""
+
+    events: Sequence[Happened | ResourceChanged]
+    upto: int
+    """Everything up to this number is in it, or before it."""
+    epoch: str
+
+
+class EventLog:
+    """The events of one database."""
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or SystemClock()
+        self._changes = ChangeLog(database)
+        self._pages: OrderedDict[tuple[str, int], Page] = OrderedDict()
+        self._reading = asyncio.Lock()
+        self._head = 0
+        self._announced = asyncio.Event()
+        self._moved = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<EventLog at {self._head} of {self._database!r}>"
+
+    async def head(self) -> Head:
+        """Return how far events go. Raises Unreachable as `Database.read` does, which all of these do."""
+        return await self._changes.head()
+
+    async def after(self, sequence: int, epoch: str) -> Page:
+        """Return the next events behind a place; an empty page where there are none.
+
+        Raises:
+            Resync: EVENTS_LOST: some of them are no longer kept, or the numbers began anew.
+        """
+        async with self._reading:  # one reads, and who waited finds the page
+            found = self._pages.get((epoch, sequence))
+            if found is None:
+                found = await self._read(sequence, epoch)
+                if found.events:
+                    self._pages[epoch, sequence] = found
+                    while len(self._pages) > _PAGES:
+                        self._pages.popitem(last=False)
+        return found
+
+    async def _read(self, sequence: int, epoch: str) -> Page:
+        head = await self._changes.head()
+        if epoch != head.epoch or sequence > head.sequence:
+            raise lost()
+        bounds = {"at": sequence, "upto": head.sequence}
+        rows = await self._database.read(lambda conn: conn.execute(_AFTER, bounds).all())
+        try:  # last: it is this that looks whether what was read had begun to be deleted
+            changes, _ = await self._changes.after(sequence, head.sequence)
+        except Resync as error:
+            raise lost() from error
+        full = [page[-1].sequence for page in (rows, changes) if len(page) == PAGE]
+        upto = min(full, default=head.sequence)
+        return Page(_merged(rows, changes, upto, epoch), upto, epoch)
+
+    async def moved(self, sequence: int, timeout_s: float) -> None:
+        """Return once there are events behind a number, or after a while."""
+        if self._head > sequence:
+            return
+        waiting = asyncio.ensure_future(self._moved.wait())
+        try:
+            await finished(self._clock, waiting, timeout_s)
+        finally:
+            waiting.cancel()
+
+    async def run(self) -> None:
+        """Wake who waits whenever there are new events, until cancelled."""
+        unsubscribe = self._database.subscribe(self._heard)
+        try:
+            while True:
+                announced = asyncio.ensure_future(self._announced.wait())
+                try:
+                    await finished(self._clock, announced, LOOK_AGAIN_S)
+                finally:
+                    announced.cancel()
+                self._announced.clear()
+                await self._look()
+                await self._clock.sleep(BATCH_S)
+        finally:
+            unsubscribe()
+
+    def wake(self) -> None:
+        """Wake who waits: the gateway drains, or somebody's rights have changed."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _heard(self, message: str | None) -> None:
+        if message is None or message in (ANNOUNCEMENT, INVENTORY_ANNOUNCEMENT):
+            self._announced.set()
+
+    async def _look(self) -> None:
+        try:
+            head = await self._changes.head()
+        except CloudspanError as error:
+            log.debug("events not looked for", reason=error.reason)  # who reads them hears it
+            return
+        if head.sequence != self._head:
+            self._head = head.sequence
+            self.wake()
+
+
+def lost() -> Resync:
+    """Return the error for who wants events that are no longer kept."""
+    text = (
+        "the events behind this place are no longer kept, or were begun anew; begin without resume_token, and read "
+        "what may have changed meanwhile"
+    )
+    return Resync(text, reason="EVENTS_LOST")
+
+
+def _merged(
+    rows: Sequence[Row[Any]], changes: Sequence[Change], upto: int, epoch: str
+) -> Sequence[Happened | ResourceChanged]:
+    found: list[Happened | ResourceChanged] = [Happened(row, epoch) for row in rows if row.sequence <= upto]
+    found += [ResourceChanged(change, epoch) for change in changes if change.sequence <= upto]
+    return sorted(found, key=attrgetter("sequence"))
