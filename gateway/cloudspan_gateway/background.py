@@ -1,4 +1,4 @@
-"""Runs the parts of a process in the background: one that ends with an error is started again, and its health shows it."""
+"""Runs the parts of a process in the background: one that ends with an error is started again; its health shows it."""
 
 from __future__ import annotations
 
