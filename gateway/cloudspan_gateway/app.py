@@ -26,6 +26,7 @@ from cloudspan_gateway.audit.store import AuditStore
 from cloudspan_gateway.background import Background
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
+from cloudspan_gateway.events.parts import EventNeeds, Events, EventSettings
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
 from cloudspan_gateway.identity.password_login.grants import Grants
@@ -49,6 +50,7 @@ from cloudspan_gateway.routing.trust import Trust
 from cloudspan_gateway.services.audit import AuditService
 from cloudspan_gateway.services.callers import CallerParts, PasswordLogin, no_password_login
 from cloudspan_gateway.services.clusters import ClusterService
+from cloudspan_gateway.services.events import EventService
 from cloudspan_gateway.services.inventory.parts import inventory_services
 from cloudspan_gateway.services.inventory.scopes import Scopes
 from cloudspan_gateway.services.methods import service_methods
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from cloudspan_common.registry import Registry
+    from cloudspan_common.registry.coordination import Coordinator
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.background import Work
@@ -95,6 +98,8 @@ class Gateway:
     pipeline: Pipeline
     """Answers calls of any door; the gRPC one comes with `running`."""
     server: GatewayServer
+    coordinator: Coordinator
+    events: Events
     inventory: Inventory | None = None  # with --no-inventory
     password_login: PasswordLogin | None = None
     """Sessions and users, with `--auth sessions`."""
@@ -111,7 +116,7 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
         kept = () if config.no_inventory else ("inventory",)
-        self.readiness = Readiness("server", "table", "runner", "policy", *kept)
+        self.readiness = Readiness("server", "table", "runner", "policy", "events", *kept)
         """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and so on."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._passwords = Passwords()
@@ -130,11 +135,14 @@ class Gateway:
         )
         self.metrics.watch_operations(self.runner)
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
+        needs = EventNeeds(self.database, self.table, self.coordinator, self._time, self.metrics.registry)
+        self.events = Events(needs, EventSettings(self.config.keep_events, self.config.removed_after))
         if not self.config.no_inventory:
-            coordinator = coordinator_of(self.registry, self.database, self._time)
-            needs = InventoryNeeds(self.database, self.table, self.forwarder, coordinator, self._time,
-                                   self.metrics.registry, self._cipher)  # fmt: skip
-            self.inventory = Inventory(needs, self.config.inventory)
+            self.inventory = Inventory(
+                InventoryNeeds(self.database, self.table, self.forwarder, self.coordinator, self._time,
+                               self.metrics.registry, self._cipher),
+                self.config.inventory,
+            )  # fmt: skip
         if SESSIONS in self.config.auth:
             self.password_login = PasswordLogin(self._caller_parts(), self.config.sessions, self._passwords)
         check = authenticated(self._cipher.digest)
@@ -199,6 +207,7 @@ class Gateway:
             *service_methods("cloudspan.v1.TenantService", TenantService(self.policy, self.store, self._time)),
             *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
             *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
+            *service_methods("cloudspan.v1.EventService", EventService(self.events, self.router.tags, self._cipher)),
             *inventory_services(self.inventory, Scopes(self.table, self.router.tags), self._cipher.digest),
             *self._caller_services(),
         )
@@ -246,9 +255,13 @@ class Gateway:
             store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease, self.audit)
             stack.push_async_callback(store.close)
             await self.policy.load()
+            # Closed before the database is, which may keep its locks.
+            self.coordinator = coordinator_of(self.registry, self.database, self._time)
+            stack.push_async_callback(self.coordinator.close)
             self._assemble(store)
+            await self.events.begin()
             parts: dict[str, Work] = {
-                "table": self.table.run, "runner": self.runner.run, "policy": self.policy.run,
+                "table": self.table.run, "runner": self.runner.run, "policy": self.policy.run, "events": self.events.run,
             }  # fmt: skip
             if self.signer is not None:
                 await self.signer.start()
@@ -256,7 +269,6 @@ class Gateway:
             if self._jwt is not None:
                 parts["issuer"] = self._jwt.run
             if self.inventory is not None:
-                stack.push_async_callback(self.inventory.close)
                 parts["inventory"] = self.inventory.run
             if self.password_login is not None:
                 stack.callback(self.password_login.close)
@@ -286,6 +298,7 @@ class Gateway:
                     yield self
                 finally:
                     self.readiness.set("server", ready=False)
+                    self.events.drain()
                     if self.inventory is not None:
                         self.inventory.drain()
                     await self.server.stop(self.config.drain_s)

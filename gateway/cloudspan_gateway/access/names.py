@@ -17,8 +17,10 @@ _FORMS = {
     "tenants/{tenant}/pools/{pool}": re.compile(f"tenants/{_TAG}/pools/{_TAG}"),
     "tenants/{tenant}/bindings/{binding}": re.compile(f"tenants/{_OR_EVERY}/bindings/{_TAG}"),
     "roles/{role}": re.compile(f"roles/{_TAG}"),
+    "tenants/{tenant}/eventConsumers/{event_consumer}": re.compile(f"tenants/{_TAG}/eventConsumers/{_TAG}"),
+    "tenants/{tenant}/webhooks/{webhook}": re.compile(f"tenants/{_TAG}/webhooks/{_TAG}"),
 }
-TENANT, TENANT_OR_EVERY, POOL, BINDING, ROLE = _FORMS
+TENANT, TENANT_OR_EVERY, POOL, BINDING, ROLE, EVENT_CONSUMER, WEBHOOK = _FORMS
 
 
 def ids_of(name: str, form: str, field: str = "name") -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, desc, func, select, union_all
 
 from cloudspan_common.clock import Clock, SystemClock, finished
 from cloudspan_common.errors import CloudspanError, Resync
@@ -20,7 +20,7 @@ from cloudspan_gateway.events.happened import Happened, ResourceChanged
 from cloudspan_gateway.inventory.batch import ANNOUNCEMENT as INVENTORY_ANNOUNCEMENT
 from cloudspan_gateway.inventory.watch.change_log import PAGE, ChangeLog
 from cloudspan_gateway.outbox.outbox import ANNOUNCEMENT
-from cloudspan_gateway.storage.tables import events
+from cloudspan_gateway.storage.tables import events, resource_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,21 @@ _AFTER = (
     .order_by(events.c.sequence)
     .limit(PAGE)
 )
+_R = resource_changes.c
+# Of each table its own part first: over the union no index would serve.
+_BEFORE = union_all(*(
+    select(column).where(column < bindparam("at")).order_by(column.desc()).limit(PAGE).subquery().select()
+    for column in (events.c.sequence, _R.sequence)
+)).order_by(desc("sequence")).limit(PAGE)  # fmt: skip
+_SINCE = select(func.min(union_all(*(
+    select(func.min(table.c.sequence).label("sequence")).where(table.c.time >= bindparam("time"))
+    for table in (events, resource_changes)
+)).subquery().c.sequence))  # fmt: skip
+_NEXT_TIME = union_all(*(
+    select(table.c.sequence, table.c.time).where(table.c.sequence > bindparam("at")).order_by(table.c.sequence).limit(1)
+    .subquery().select()
+    for table in (events, resource_changes)
+)).order_by("sequence").limit(1)  # fmt: skip
 
 log = get_logger(__name__)
 
@@ -96,15 +111,43 @@ class EventLog:
         head = await self._changes.head()
         if epoch != head.epoch or sequence > head.sequence:
             raise lost()
-        bounds = {"at": sequence, "upto": head.sequence}
+        return await self._between(sequence, head.sequence, epoch)
+
+    async def _between(self, sequence: int, upto: int, epoch: str) -> Page:
+        bounds = {"at": sequence, "upto": upto}
         rows = await self._database.read(lambda conn: conn.execute(_AFTER, bounds).all())
         try:  # last: it is this that looks whether what was read had begun to be deleted
-            changes, _ = await self._changes.after(sequence, head.sequence)
+            changes, _ = await self._changes.after(sequence, upto)
         except Resync as error:
             raise lost() from error
         full = [page[-1].sequence for page in (rows, changes) if len(page) == PAGE]
-        upto = min(full, default=head.sequence)
-        return Page(_merged(rows, changes, upto, epoch), upto, epoch)
+        reached = min(full, default=upto)
+        return Page(_merged(rows, changes, reached, epoch), reached, epoch)
+
+    async def before(self, sequence: int, epoch: str) -> Page:
+        """Return the events in front of a place, in their order; `upto` is where those in front of them end, 0 at last.
+
+        Raises:
+            Resync: EVENTS_LOST: the numbers began anew.
+        """
+        values = {"at": sequence}
+        found = await self._database.read(lambda conn: conn.execute(_BEFORE, values).scalars().all())
+        if not found:
+            return Page((), 0, epoch)
+        page = await self._between(found[-1] - 1, sequence - 1, epoch)
+        return Page(page.events, found[-1] if len(found) == PAGE else 0, epoch)
+
+    async def first_since(self, time: float) -> int:
+        """Return the number in front of the first event that was recorded at a time, Unix seconds, or later."""
+        values = {"time": time}
+        found = await self._database.read(lambda conn: conn.execute(_SINCE, values).scalar())
+        return (await self.head()).sequence if found is None else int(found) - 1
+
+    async def time_behind(self, sequence: int) -> float | None:
+        """Return when the next event behind a number was recorded, Unix seconds; None where there is none."""
+        values = {"at": sequence}
+        found = await self._database.read(lambda conn: conn.execute(_NEXT_TIME, values).first())
+        return None if found is None else float(found.time)
 
     async def moved(self, sequence: int, timeout_s: float) -> None:
         """Return once there are events behind a number, or after a while."""

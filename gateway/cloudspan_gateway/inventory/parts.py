@@ -52,7 +52,7 @@ class InventoryNeeds:
     table: Table
     forwarder: Forwarder
     coordinator: Coordinator
-    """Says which gateway sweeps a cluster; closed with the inventory."""
+    """Says which gateway sweeps a cluster."""
     clock: Clock
     metrics: CollectorRegistry
     cipher: Cipher
@@ -81,7 +81,6 @@ class Inventory:
             metrics=SyncMetrics(needs.metrics, needs.clock),
             owner=f"gateway-{uuid.uuid4().hex[:16]}",
         )
-        self._coordinator = needs.coordinator
         self.sync = Sync(environment, needs.database, needs.coordinator, self._clusters)
         self.reading = Reading(self.store, self.query, source, self.sync, needs.clock, shared=needs.database.shared)
         needs.table.subscribe(lambda _snapshot: self.sync.wake())
@@ -114,7 +113,3 @@ class Inventory:
     def drain(self) -> None:
         """End its watches: their callers go on at another gateway."""
         self.feed.stop()
-
-    async def close(self) -> None:
-        """Let go of its locks; before the database is closed, which may keep them."""
-        await self._coordinator.close()

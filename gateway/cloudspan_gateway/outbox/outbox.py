@@ -29,6 +29,15 @@ _NEXT = text(
     'INSERT INTO change_sequence ("only", sequence, oldest, epoch) VALUES (1, :count, 0, :epoch) '
     'ON CONFLICT ("only") DO UPDATE SET sequence = change_sequence.sequence + :count RETURNING sequence'
 )
+_BEGIN = text(
+    'INSERT INTO change_sequence ("only", sequence, oldest, epoch) VALUES (1, 0, 0, :epoch) '
+    'ON CONFLICT ("only") DO NOTHING'
+)
+
+
+def begin(conn: Connection) -> None:
+    """Begin the numbers, unless there are some."""
+    conn.execute(_BEGIN, {"epoch": uuid.uuid4().hex})
 
 
 def first_number(conn: Connection, count: int) -> int:

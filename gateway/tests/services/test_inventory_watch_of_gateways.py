@@ -76,7 +76,7 @@ async def test_what_another_gateway_wrote_comes_at_once(two):
 
 async def test_gateways_that_share_nothing_but_a_database_agree_on_who_sweeps_a_cluster(two):
     """Registries in memory know nothing of each other; the locks are those of the database."""
-    one, other = (running.gateway.inventory._coordinator for running in two)
+    one, other = (running.gateway.coordinator for running in two)
     async with await one.lock(f"inventory/{EAST}"):
         assert await other.lock(f"inventory/{EAST}") is None
     assert await other.lock(f"inventory/{EAST}") is not None

@@ -106,7 +106,8 @@ class EventServiceServicer:
     def AcknowledgeEvents(self, request, context):
         """Keeps how far a consumer has come: its next WatchEvents goes on there.
 
-        A token of an earlier place changes nothing: how far a consumer has come never goes back.
+        A token of an earlier place changes nothing: how far a consumer has come never goes back. The token is one of the
+        consumer's own streams.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,7 +56,8 @@ class EventServiceStub:
     AcknowledgeEvents: _grpc.UnaryUnaryMultiCallable[_event_pb2.AcknowledgeEventsRequest, _event_pb2.EventConsumer]
     """Keeps how far a consumer has come: its next WatchEvents goes on there.
 
-    A token of an earlier place changes nothing: how far a consumer has come never goes back.
+    A token of an earlier place changes nothing: how far a consumer has come never goes back. The token is one of the
+    consumer's own streams.
     """
     GetEventConsumer: _grpc.UnaryUnaryMultiCallable[_event_pb2.GetEventConsumerRequest, _event_pb2.EventConsumer]
     """Gets a consumer."""
@@ -92,7 +93,8 @@ class EventServiceAsyncStub(EventServiceStub):
     AcknowledgeEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.AcknowledgeEventsRequest, _event_pb2.EventConsumer]  # type: ignore[assignment]
     """Keeps how far a consumer has come: its next WatchEvents goes on there.
 
-    A token of an earlier place changes nothing: how far a consumer has come never goes back.
+    A token of an earlier place changes nothing: how far a consumer has come never goes back. The token is one of the
+    consumer's own streams.
     """
     GetEventConsumer: _aio.UnaryUnaryMultiCallable[_event_pb2.GetEventConsumerRequest, _event_pb2.EventConsumer]  # type: ignore[assignment]
     """Gets a consumer."""
@@ -143,7 +145,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_event_pb2.EventConsumer, _abc.Awaitable[_event_pb2.EventConsumer]]:
         """Keeps how far a consumer has come: its next WatchEvents goes on there.
 
-        A token of an earlier place changes nothing: how far a consumer has come never goes back.
+        A token of an earlier place changes nothing: how far a consumer has come never goes back. The token is one of the
+        consumer's own streams.
         """
 
     @_abc_1.abstractmethod
