@@ -261,7 +261,8 @@ class Gateway:
             self._assemble(store)
             await self.events.begin()
             parts: dict[str, Work] = {
-                "table": self.table.run, "runner": self.runner.run, "policy": self.policy.run, "events": self.events.run,
+                "table": self.table.run, "runner": self.runner.run, "policy": self.policy.run,
+                "events": self.events.run,
             }  # fmt: skip
             if self.signer is not None:
                 await self.signer.start()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grpc_health.v1 import health_pb2
 
+from cloudspan_bus.events import EventPublisher
 from cloudspan_bus.gateway import Gateway
 from cloudspan_bus.metrics import BusMetrics
 from cloudspan_bus.oslo import open_transport
@@ -79,6 +80,10 @@ async def serve(
         starting = _Start(server, config.at_once)
         starting.start()  # it waits for the broker, for as long as that takes
         stack.push_async_callback(_drained, server, starting, config.drain_s)
+        if not config.no_events:
+            publisher = EventPublisher(config, transport, bus_metrics)
+            publisher.start()
+            stack.push_async_callback(asyncio.to_thread, publisher.stop, config.drain_s)
         log.info("bus starts", topic=topic.name, host=config.name, gateway=config.gateway)
         await _until(stop, server, starting, _Tell(readiness, health, bus_metrics, ready, door.port))
         await health.enter_graceful_shutdown()

@@ -28,6 +28,14 @@ def _host(text: str) -> None:
         _queue_name(text)
 
 
+def _consumer(text: str) -> None:
+    if text and not re.fullmatch("[a-z][a-z0-9-]{0,38}", text):
+        raise ValueError(
+            f"{text!r} is not the id of a consumer; expected a lower-case letter, then lower-case letters, digits and "
+            "'-', at most 39 characters"
+        )
+
+
 @dataclass(frozen=True)
 class BusConfig(ServiceConfig):
     """Run Cloudspan on a message bus: oslo.messaging's calls and casts over RabbitMQ become calls of the gateway."""
@@ -81,6 +89,18 @@ class BusConfig(ServiceConfig):
     )
     max_bytes: int = option("Largest message; larger ones go to the dead letters.", default=_LARGEST, minimum=1024)
 
+    no_events: bool = option("Publish no events.", default=False)
+    events_exchange: str = option(
+        "The topic exchange that events are published on; it is declared, durable.",
+        default="cloudspan.events",
+        check=_queue_name,
+    )
+    events_consumer: str = option(
+        "The gateway's event consumer that this topic's processes share; bus-TOPIC when empty.",
+        default="",
+        check=_consumer,
+    )
+
     def __post_init__(self) -> None:
         if not self.gateway_tls and not self.gateway_insecure and not is_loopback(self.gateway):
             text = f"messages' credentials would be sent to --gateway {self.gateway} in plain text: say --gateway-tls"
@@ -93,6 +113,11 @@ class BusConfig(ServiceConfig):
     def name(self) -> str:
         """What `target.server` reaches this process by."""
         return self.host or re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())
+
+    @property
+    def consumer(self) -> str:
+        """The id of the event consumer that events are read as."""
+        return self.events_consumer or f"bus-{re.sub('[^a-z0-9-]', '-', self.topic.lower())}"[:39]
 
     @property
     def client_tls(self) -> Tls | None:

@@ -52,6 +52,24 @@ class Patience:
         return max(self.answer_by - time.monotonic(), 0.0)
 
 
+def own_client(config: BusConfig) -> Client:
+    """Return a client that calls as the bus itself.
+
+    Raises:
+        ValueError: The token of `--token-file` can't be sent, or only in plain text to another machine.
+        OSError: A file can't be read.
+    """
+    token = functools.partial(_token_of, config.token_file) if config.token_file else ""
+    return Client(
+        config.gateway,
+        token=token,
+        tenant=config.tenant,
+        tls=config.client_tls,
+        insecure=config.gateway_insecure,
+        retries=False,
+    )
+
+
 class Gateway:
     """The gateway, called as whoever a message proves to come from."""
 
@@ -63,13 +81,9 @@ class Gateway:
             OSError: A file can't be read.
         """
         self._stop, self._metrics = stop, metrics
-        tls = config.client_tls
-        token = functools.partial(_token_of, config.token_file) if config.token_file else ""
         # What the bus itself may do must not be added to what a caller says: so two clients.
-        self._own = Client(
-            config.gateway, token=token, tenant=config.tenant, tls=tls, insecure=config.gateway_insecure, retries=False
-        )
-        self._callers = Client(config.gateway, tls=tls, retries=False)
+        self._own = own_client(config)
+        self._callers = Client(config.gateway, tls=config.client_tls, retries=False)
 
     def __repr__(self) -> str:
         return f"<Gateway at {self._own.address}>"

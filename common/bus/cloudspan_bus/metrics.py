@@ -40,3 +40,16 @@ class BusMetrics:
         self.gateway_retries = Counter(
             "cloudspan_bus_gateway_retries", "Calls of the gateway that were sent again.", registry=registry
         )
+        self.events = Counter(
+            "cloudspan_bus_events", "Events that the broker has confirmed.", ("kind",), registry=registry
+        )
+        self.events_lag = Gauge(
+            "cloudspan_bus_events_lag_seconds", "How old the last event was once it was confirmed.", registry=registry
+        )
+        self.events_lost = Counter(
+            "cloudspan_bus_events_lost", "How many times events were no longer kept when they were asked for.",
+            registry=registry,
+        )  # fmt: skip
+        self.publishing = Gauge(
+            "cloudspan_bus_events_publishing", "Whether this process publishes its topic's events.", registry=registry
+        )

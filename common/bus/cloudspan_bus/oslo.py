@@ -20,12 +20,13 @@ with warnings.catch_warnings():
     from oslo_messaging._drivers import amqp, amqpdriver, base, impl_rabbit
     from oslo_messaging._drivers import common as driver_common
     from oslo_messaging._utils import version_is_compatible
-    from oslo_messaging.exceptions import MessageUndeliverable
+    from oslo_messaging.exceptions import MessageDeliveryFailure, MessageUndeliverable
     from oslo_messaging.rpc.dispatcher import NoSuchMethod, RPCDispatcher, UnsupportedVersion
     from oslo_messaging.rpc.server import RPCServer
     from oslo_messaging.transport import _transport_opts as transport_options
 
 __all__ = [
+    "MessageDeliveryFailure",
     "MessageUndeliverable",
     "NoSuchMethod",
     "RPCDispatcher",

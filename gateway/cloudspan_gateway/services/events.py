@@ -120,18 +120,22 @@ class EventService:
             query = _digest("consumer", tenant, request.consumer)
         else:
             query = _digest("watch", call.access.tenant, _pool(call), request.filter)
+        name = name_of(tenant, request.consumer) if request.consumer else ""
         with kept_waiting(call):
             async with self._reading(tenant, request.consumer) as check:
                 place = await self._begun(request, tenant, query)
                 async for events, reached in self._events.streams.messages(follower, place, check):
                     token = self._resume_tokens.token(query, reached)
-                    yield event_pb2.WatchEventsResponse(events=events, resume_token=token)
+                    yield event_pb2.WatchEventsResponse(events=events, resume_token=token, consumer=name)
 
     async def _begun(self, request: event_pb2.WatchEventsRequest, tenant: str, query: bytes) -> Place:
         head = await self._events.log.head()
-        place = Place(head.oldest if request.from_oldest else head.sequence, head.epoch)
+        oldest = Place(head.oldest, head.epoch)
+        place = oldest if request.from_oldest else Place(head.sequence, head.epoch)
         if request.consumer:
             place = (await self._events.consumers.begun(tenant, request.consumer, place)).place
+            is_lost = place.epoch != head.epoch or place.sequence < head.oldest
+            place = oldest if is_lost and request.from_oldest else place
         if request.resume_token:
             place = self._resume_tokens.read(request.resume_token, query)
         return place

@@ -76,12 +76,14 @@ class WatchEventsRequest(_message.Message):
     def __init__(self, filter: _Optional[str] = ..., resume_token: _Optional[str] = ..., consumer: _Optional[str] = ..., from_oldest: _Optional[bool] = ...) -> None: ...
 
 class WatchEventsResponse(_message.Message):
-    __slots__ = ("events", "resume_token")
+    __slots__ = ("events", "resume_token", "consumer")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[Event]
     resume_token: str
-    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    consumer: str
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., resume_token: _Optional[str] = ..., consumer: _Optional[str] = ...) -> None: ...
 
 class EventConsumer(_message.Message):
     __slots__ = ("name", "create_time", "acknowledge_time")
