@@ -13,13 +13,15 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from cloudspan_common import contract, logs
 from cloudspan_common.clock import Clock, SystemClock
+from cloudspan_common.errors import CloudspanError
 from cloudspan_common.listing.page_token import authenticated
 from cloudspan_common.metrics_server import Readiness, serve_metrics
 from cloudspan_common.reflection import PoolSource, file_descriptor_set
 from cloudspan_common.registry import open_registry
-from cloudspan_gateway.access.access import OPEN
+from cloudspan_gateway.access.access import NOTHING, OPEN, OpenAccess
 from cloudspan_gateway.access.limits import Counters
 from cloudspan_gateway.access.policy import whole_table
+from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.access.store import PolicyStore
 from cloudspan_gateway.audit.file import AuditFile
 from cloudspan_gateway.audit.store import AuditStore
@@ -27,6 +29,8 @@ from cloudspan_gateway.background import Background
 from cloudspan_gateway.doors.grpc_server import GatewayServer
 from cloudspan_gateway.doors.side_services import SideServices
 from cloudspan_gateway.events.parts import EventNeeds, Events, EventSettings
+from cloudspan_gateway.events.webhooks.parts import Webhooks
+from cloudspan_gateway.events.webhooks.store import WebhookStore
 from cloudspan_gateway.identity.certificates import CertificateAuthenticator
 from cloudspan_gateway.identity.config import MTLS, SESSIONS
 from cloudspan_gateway.identity.password_login.grants import Grants
@@ -59,6 +63,7 @@ from cloudspan_gateway.services.orphans import OrphanService
 from cloudspan_gateway.services.platforms import PlatformService
 from cloudspan_gateway.services.policy import PolicyService
 from cloudspan_gateway.services.tenants import TenantService
+from cloudspan_gateway.services.webhooks import WebhookService
 from cloudspan_gateway.storage.coordination import coordinator_of
 from cloudspan_gateway.storage.engine import open_database
 
@@ -69,9 +74,9 @@ if TYPE_CHECKING:
     from cloudspan_common.registry import Registry
     from cloudspan_common.registry.coordination import Coordinator
     from cloudspan_gateway.access.access import Access
-    from cloudspan_gateway.access.principal import Principal
     from cloudspan_gateway.background import Work
     from cloudspan_gateway.config import GatewayConfig
+    from cloudspan_gateway.events.webhooks.store import Hook
     from cloudspan_gateway.identity.config import OidcConfig
     from cloudspan_gateway.identity.jwt import JwtAuthenticator
     from cloudspan_gateway.operations.stores.base import OperationStore
@@ -100,6 +105,7 @@ class Gateway:
     server: GatewayServer
     coordinator: Coordinator
     events: Events
+    webhooks: Webhooks
     inventory: Inventory | None = None  # with --no-inventory
     password_login: PasswordLogin | None = None
     """Sessions and users, with `--auth sessions`."""
@@ -116,7 +122,7 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.metrics.watch(self.table, self.forwarder)
         kept = () if config.no_inventory else ("inventory",)
-        self.readiness = Readiness("server", "table", "runner", "policy", "events", *kept)
+        self.readiness = Readiness("server", "table", "runner", "policy", "events", "webhooks", *kept)
         """Of the parts that grpc.health.v1 knows as "", `gateway/table`, `gateway/runner` and so on."""
         self._jwt = _jwt_authenticator(config.oidc, clock) if config.oidc else None
         self._passwords = Passwords()
@@ -137,6 +143,8 @@ class Gateway:
         self.table.subscribe(lambda _: self.runner.wake_signal.send())
         needs = EventNeeds(self.database, self.table, self.coordinator, self._time, self.metrics.registry)
         self.events = Events(needs, EventSettings(self.config.keep_events, self.config.removed_after))
+        hooks = WebhookStore(self.database, self._cipher, self.audit.chain.append)
+        self.webhooks = Webhooks(needs, self.events.log, hooks, self._access_of_hook, self.config.webhooks)
         if not self.config.no_inventory:
             self.inventory = Inventory(
                 InventoryNeeds(self.database, self.table, self.forwarder, self.coordinator, self._time,
@@ -176,6 +184,15 @@ class Gateway:
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
 
+    def _access_of_hook(self, hook: Hook) -> Access:
+        """Return what the subject of a webhook may hear of now; of a JWT's groups nothing is known then."""
+        if not self.config.auth:
+            return OpenAccess(hook.tenant)
+        try:
+            return self._access_of(Principal(hook.row.subject, tenant=hook.tenant), hook.tenant)
+        except CloudspanError:  # its tenant is disabled, or it has no role there any more
+            return NOTHING
+
     def _authenticators(self) -> Sequence[Authenticator]:
         """Return those of `--auth`, in the order in which they are asked."""
         found: list[Authenticator] = [self.password_login.sessions] if self.password_login else []
@@ -208,6 +225,7 @@ class Gateway:
             *service_methods("cloudspan.v1.PolicyService", PolicyService(self.policy, self._time)),
             *service_methods("cloudspan.v1.AuditService", AuditService(self.audit, authenticated(self._cipher.digest))),
             *service_methods("cloudspan.v1.EventService", EventService(self.events, self.router.tags, self._cipher)),
+            *service_methods("cloudspan.v1.WebhookService", WebhookService(self.webhooks)),
             *inventory_services(self.inventory, Scopes(self.table, self.router.tags), self._cipher.digest),
             *self._caller_services(),
         )
@@ -259,10 +277,11 @@ class Gateway:
             self.coordinator = coordinator_of(self.registry, self.database, self._time)
             stack.push_async_callback(self.coordinator.close)
             self._assemble(store)
+            stack.push_async_callback(self.webhooks.close)
             await self.events.begin()
             parts: dict[str, Work] = {
                 "table": self.table.run, "runner": self.runner.run, "policy": self.policy.run,
-                "events": self.events.run,
+                "events": self.events.run, "webhooks": self.webhooks.run,
             }  # fmt: skip
             if self.signer is not None:
                 await self.signer.start()

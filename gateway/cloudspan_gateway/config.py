@@ -12,6 +12,7 @@ from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.grpcs import Tls
 from cloudspan_common.names import is_tag
 from cloudspan_common.service_config import DRAIN, LISTEN, METRICS, REGISTRY, ServiceConfig, address_or_none, one_of
+from cloudspan_gateway.events.webhooks.config import WebhookSettings
 from cloudspan_gateway.identity.config import JWT, KINDS, MTLS, OidcConfig, bad_config
 from cloudspan_gateway.identity.session_rows import Lifetime
 from cloudspan_gateway.inventory.sync.config import SyncSettings
@@ -156,6 +157,10 @@ class GatewayConfig(ServiceConfig):
         default=(),
         check=_network,
     )
+    webhook_authority: Path | None = option(
+        "PEM file of the authorities that sign the certificates of webhooks' receivers, instead of the system's.",
+        default=None,
+    )
     removed_after: float = option(
         "How long a cluster must be missing from its adapters to count as removed; its operations end then.",
         default=600.0,
@@ -242,6 +247,11 @@ class GatewayConfig(ServiceConfig):
             brake=self.inventory_brake,
             removed_after_s=self.removed_after,
         )
+
+    @property
+    def webhooks(self) -> WebhookSettings:
+        """Where webhooks may be sent to."""
+        return WebhookSettings(self.webhook_allow, self.webhook_authority, self.keep_events)
 
     def cipher(self) -> Cipher:
         """Return what operations are encrypted with at rest.

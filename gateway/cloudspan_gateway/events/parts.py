@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
+from cloudspan_common.registry.coordination import while_held
 from cloudspan_gateway.events.cluster_states import ClusterStates
 from cloudspan_gateway.events.consumers import Consumers
 from cloudspan_gateway.events.log import EventLog
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloudspan_common.clock import Clock
-    from cloudspan_common.registry.coordination import Coordinator, Held
+    from cloudspan_common.registry.coordination import Coordinator
     from cloudspan_gateway.routing.table import Table
     from cloudspan_gateway.storage.engine import Database
 
@@ -100,19 +101,7 @@ class Events:
             if leader is None:
                 return  # the coordinator is closed
             async with leader:
-                await self._until_lost(leader)
-
-    async def _until_lost(self, leader: Held) -> None:
-        work = asyncio.ensure_future(self._work())
-        losing = asyncio.ensure_future(leader.lost.wait())
-        try:
-            await asyncio.wait({work, losing}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                await work
-        finally:
-            work.cancel()
-            losing.cancel()
-            await asyncio.wait({work, losing})
+                await while_held(leader, self._work())
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:

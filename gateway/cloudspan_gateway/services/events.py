@@ -179,7 +179,7 @@ class EventService:
         self, request: event_pb2.ListEventConsumersRequest, call: Call
     ) -> event_pb2.ListEventConsumersResponse:
         tenant = names.ids_of(request.parent, names.TENANT, "parent")[0] if request.parent else tenant_of(call)
-        if not _sees(call, tenant):
+        if not sees(call, tenant):
             raise not_there(request.parent)
         kept = [_shown(one) for one in await self._events.consumers.of(tenant)]
         page, token = page_by_name(CONSUMERS_METHOD, request, kept)
@@ -202,13 +202,14 @@ def tenant_of(call: Call) -> str:
     return call.access.tenant or DEFAULT_TENANT
 
 
-def _sees(call: Call, tenant: str) -> bool:
+def sees(call: Call, tenant: str) -> bool:
+    """Whether what belongs to a tenant exists for a caller."""
     return tenant == call.access.tenant or call.access.sees(tenant)
 
 
 def _ids(name: str, call: Call) -> tuple[str, str]:
     tenant, consumer = names.ids_of(name, names.EVENT_CONSUMER)
-    if not _sees(call, tenant):
+    if not sees(call, tenant):
         raise not_there(name)
     return tenant, consumer
 

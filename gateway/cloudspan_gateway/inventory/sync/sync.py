@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
+from cloudspan_common.registry.coordination import while_held
 from cloudspan_gateway.inventory.columns import collections as all_collections
 from cloudspan_gateway.inventory.model import CollectionState, Fence, LockLost
 from cloudspan_gateway.inventory.sync.collection import SWEEPS_PER_CLUSTER, CollectionSync
@@ -201,18 +202,8 @@ class Sync:
             await self._clock.sleep(_AGAIN_S)
 
     async def _sweep_while(self, held: Held, cluster: str) -> None:
-        sweeping = asyncio.ensure_future(self._sweep(cluster, Fence(cluster, held.fence)))
-        lost = asyncio.ensure_future(held.lost.wait())
-        try:
-            await asyncio.wait({sweeping, lost}, return_when=asyncio.FIRST_COMPLETED)
-            if lost.done():
-                log.info("cluster lost to another gateway", cluster=cluster)
-        finally:
-            for task in (sweeping, lost):
-                task.cancel()
-            await asyncio.wait({sweeping, lost})
-        if not sweeping.cancelled():
-            await sweeping  # raises why it ended
+        if not await while_held(held, self._sweep(cluster, Fence(cluster, held.fence))):
+            log.info("cluster lost to another gateway", cluster=cluster)
 
     async def _sweep(self, cluster: str, fence: Fence) -> None:
         states = {state.collection: state for state in await self._store.states([cluster])}

@@ -33,7 +33,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/webhook.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x06\n\x07Webhook\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\x03url\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x0e\n\x06secret\x18\x05 \x01(\t\x12\x10\n\x08\x64isabled\x18\x06 \x01(\x08\x12\x15\n\x07subject\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x05state\x18\x08 \x01(\x0e\x32\x1b.cloudspan.v1.Webhook.StateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x39\n\x0clast_attempt\x18\n \x01(\x0b\x32\x1d.cloudspan.v1.Webhook.AttemptB\x04\xe2\x41\x01\x03\x12\x37\n\rreceived_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12<\n\x12\x66\x61iling_since_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11next_attempt_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\x8a\x01\n\x07\x41ttempt\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\x05\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\'\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_RETRYING\x10\x02\x12\x0e\n\nSTATE_DEAD\x10\x03\x12\x12\n\x0eSTATE_DISABLED\x10\x04:R\xea\x41O\n\x15\x63loudspan.dev/Webhook\x12#tenants/{tenant}/webhooks/{webhook}*\x08webhooks2\x07webhook\"\x8a\x01\n\x14\x43reateWebhookRequest\x12*\n\x06parent\x18\x01 \x01(\tB\x1a\xfa\x41\x17\x12\x15\x63loudspan.dev/Webhook\x12\x18\n\nwebhook_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x07webhook\x18\x03 \x01(\x0b\x32\x15.cloudspan.v1.WebhookB\x04\xe2\x41\x01\x02\"A\n\x11GetWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\"h\n\x13ListWebhooksRequest\x12*\n\x06parent\x18\x01 \x01(\tB\x1a\xfa\x41\x17\x12\x15\x63loudspan.dev/Webhook\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListWebhooksResponse\x12\'\n\x08webhooks\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Webhook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x14UpdateWebhookRequest\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x15.cloudspan.v1.WebhookB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x14\x44\x65leteWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\"s\n\x14ReplayWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x12TestWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\"E\n\x13TestWebhookResponse\x12.\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1d.cloudspan.v1.Webhook.Attempt2\x85\x08\n\x0eWebhookService\x12\x9c\x01\n\rCreateWebhook\x12\".cloudspan.v1.CreateWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"P\xda\x41\x19parent,webhook,webhook_id\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02*\"\x1f/v1/{parent=tenants/*}/webhooks:\x07webhook\x12{\n\nGetWebhook\x12\x1f.cloudspan.v1.GetWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"5\x90\x02\x01\xda\x41\x04name\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=tenants/*/webhooks/*}\x12\x8e\x01\n\x0cListWebhooks\x12!.cloudspan.v1.ListWebhooksRequest\x1a\".cloudspan.v1.ListWebhooksResponse\"7\x90\x02\x01\xda\x41\x06parent\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{parent=tenants/*}/webhooks\x12\x9e\x01\n\rUpdateWebhook\x12\".cloudspan.v1.UpdateWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"R\xda\x41\x13webhook,update_mask\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02\x32\x32\'/v1/{webhook.name=tenants/*/webhooks/*}:\x07webhook\x12\x7f\n\rDeleteWebhook\x12\".cloudspan.v1.DeleteWebhookRequest\x1a\x16.google.protobuf.Empty\"2\xda\x41\x04name\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=tenants/*/webhooks/*}\x12\x92\x01\n\rReplayWebhook\x12\".cloudspan.v1.ReplayWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"F\xda\x41\x0ename,from_time\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02+\"&/v1/{name=tenants/*/webhooks/*}:replay:\x01*\x12\x8e\x01\n\x0bTestWebhook\x12 .cloudspan.v1.TestWebhookRequest\x1a!.cloudspan.v1.TestWebhookResponse\":\xda\x41\x04name\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02)\"$/v1/{name=tenants/*/webhooks/*}:test:\x01*BM\n\x10\x64\x65v.cloudspan.v1B\x0cWebhookProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63loudspan/v1/webhook.proto\x12\x0c\x63loudspan.v1\x1a\x1e\x63loudspan/v1/annotations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x06\n\x07Webhook\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\x03url\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x13\n\x06secret\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08\x64isabled\x18\x06 \x01(\x08\x12\x15\n\x07subject\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x05state\x18\x08 \x01(\x0e\x32\x1b.cloudspan.v1.Webhook.StateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x39\n\x0clast_attempt\x18\n \x01(\x0b\x32\x1d.cloudspan.v1.Webhook.AttemptB\x04\xe2\x41\x01\x03\x12\x37\n\rreceived_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12<\n\x12\x66\x61iling_since_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11next_attempt_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\x8a\x01\n\x07\x41ttempt\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\x05\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\'\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_RETRYING\x10\x02\x12\x0e\n\nSTATE_DEAD\x10\x03\x12\x12\n\x0eSTATE_DISABLED\x10\x04:R\xea\x41O\n\x15\x63loudspan.dev/Webhook\x12#tenants/{tenant}/webhooks/{webhook}*\x08webhooks2\x07webhook\"\x8a\x01\n\x14\x43reateWebhookRequest\x12*\n\x06parent\x18\x01 \x01(\tB\x1a\xfa\x41\x17\x12\x15\x63loudspan.dev/Webhook\x12\x18\n\nwebhook_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x07webhook\x18\x03 \x01(\x0b\x32\x15.cloudspan.v1.WebhookB\x04\xe2\x41\x01\x02\"A\n\x11GetWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\"h\n\x13ListWebhooksRequest\x12*\n\x06parent\x18\x01 \x01(\tB\x1a\xfa\x41\x17\x12\x15\x63loudspan.dev/Webhook\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListWebhooksResponse\x12\'\n\x08webhooks\x18\x01 \x03(\x0b\x32\x15.cloudspan.v1.Webhook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x14UpdateWebhookRequest\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x15.cloudspan.v1.WebhookB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x14\x44\x65leteWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\"s\n\x14ReplayWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x12TestWebhookRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63loudspan.dev/Webhook\"E\n\x13TestWebhookResponse\x12.\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1d.cloudspan.v1.Webhook.Attempt2\x85\x08\n\x0eWebhookService\x12\x9c\x01\n\rCreateWebhook\x12\".cloudspan.v1.CreateWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"P\xda\x41\x19parent,webhook,webhook_id\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02*\"\x1f/v1/{parent=tenants/*}/webhooks:\x07webhook\x12{\n\nGetWebhook\x12\x1f.cloudspan.v1.GetWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"5\x90\x02\x01\xda\x41\x04name\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=tenants/*/webhooks/*}\x12\x8e\x01\n\x0cListWebhooks\x12!.cloudspan.v1.ListWebhooksRequest\x1a\".cloudspan.v1.ListWebhooksResponse\"7\x90\x02\x01\xda\x41\x06parent\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{parent=tenants/*}/webhooks\x12\x9e\x01\n\rUpdateWebhook\x12\".cloudspan.v1.UpdateWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"R\xda\x41\x13webhook,update_mask\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02\x32\x32\'/v1/{webhook.name=tenants/*/webhooks/*}:\x07webhook\x12\x7f\n\rDeleteWebhook\x12\".cloudspan.v1.DeleteWebhookRequest\x1a\x16.google.protobuf.Empty\"2\xda\x41\x04name\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=tenants/*/webhooks/*}\x12\x92\x01\n\rReplayWebhook\x12\".cloudspan.v1.ReplayWebhookRequest\x1a\x15.cloudspan.v1.Webhook\"F\xda\x41\x0ename,from_time\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02+\"&/v1/{name=tenants/*/webhooks/*}:replay:\x01*\x12\x8e\x01\n\x0bTestWebhook\x12 .cloudspan.v1.TestWebhookRequest\x1a!.cloudspan.v1.TestWebhookResponse\":\xda\x41\x04name\xe8\xfe\x18\x05\x82\xd3\xe4\x93\x02)\"$/v1/{name=tenants/*/webhooks/*}:test:\x01*BM\n\x10\x64\x65v.cloudspan.v1B\x0cWebhookProtoP\x01Z)cloudspan.dev/go/cloudspan/v1;cloudspanv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOK'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_WEBHOOK'].fields_by_name['url']._loaded_options = None
   _globals['_WEBHOOK'].fields_by_name['url']._serialized_options = b'\342A\001\002'
+  _globals['_WEBHOOK'].fields_by_name['secret']._loaded_options = None
+  _globals['_WEBHOOK'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_WEBHOOK'].fields_by_name['subject']._loaded_options = None
   _globals['_WEBHOOK'].fields_by_name['subject']._serialized_options = b'\342A\001\003'
   _globals['_WEBHOOK'].fields_by_name['state']._loaded_options = None
@@ -94,29 +96,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKSERVICE'].methods_by_name['TestWebhook']._loaded_options = None
   _globals['_WEBHOOKSERVICE'].methods_by_name['TestWebhook']._serialized_options = b'\332A\004name\350\376\030\005\202\323\344\223\002)\"$/v1/{name=tenants/*/webhooks/*}:test:\001*'
   _globals['_WEBHOOK']._serialized_start=320
-  _globals['_WEBHOOK']._serialized_end=1138
-  _globals['_WEBHOOK_ATTEMPT']._serialized_start=810
-  _globals['_WEBHOOK_ATTEMPT']._serialized_end=948
-  _globals['_WEBHOOK_STATE']._serialized_start=950
-  _globals['_WEBHOOK_STATE']._serialized_end=1054
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=1141
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=1279
-  _globals['_GETWEBHOOKREQUEST']._serialized_start=1281
-  _globals['_GETWEBHOOKREQUEST']._serialized_end=1346
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1348
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1452
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=1454
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=1542
-  _globals['_UPDATEWEBHOOKREQUEST']._serialized_start=1544
-  _globals['_UPDATEWEBHOOKREQUEST']._serialized_end=1661
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1663
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1731
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=1733
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=1848
-  _globals['_TESTWEBHOOKREQUEST']._serialized_start=1850
-  _globals['_TESTWEBHOOKREQUEST']._serialized_end=1916
-  _globals['_TESTWEBHOOKRESPONSE']._serialized_start=1918
-  _globals['_TESTWEBHOOKRESPONSE']._serialized_end=1987
-  _globals['_WEBHOOKSERVICE']._serialized_start=1990
-  _globals['_WEBHOOKSERVICE']._serialized_end=3019
+  _globals['_WEBHOOK']._serialized_end=1143
+  _globals['_WEBHOOK_ATTEMPT']._serialized_start=815
+  _globals['_WEBHOOK_ATTEMPT']._serialized_end=953
+  _globals['_WEBHOOK_STATE']._serialized_start=955
+  _globals['_WEBHOOK_STATE']._serialized_end=1059
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=1146
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=1284
+  _globals['_GETWEBHOOKREQUEST']._serialized_start=1286
+  _globals['_GETWEBHOOKREQUEST']._serialized_end=1351
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1353
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1457
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=1459
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=1547
+  _globals['_UPDATEWEBHOOKREQUEST']._serialized_start=1549
+  _globals['_UPDATEWEBHOOKREQUEST']._serialized_end=1666
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1668
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1736
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=1738
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=1853
+  _globals['_TESTWEBHOOKREQUEST']._serialized_start=1855
+  _globals['_TESTWEBHOOKREQUEST']._serialized_end=1921
+  _globals['_TESTWEBHOOKRESPONSE']._serialized_start=1923
+  _globals['_TESTWEBHOOKRESPONSE']._serialized_end=1992
+  _globals['_WEBHOOKSERVICE']._serialized_start=1995
+  _globals['_WEBHOOKSERVICE']._serialized_end=3024
 # @@protoc_insertion_point(module_scope)

@@ -89,6 +89,8 @@ class WebhookServiceServicer:
 
     def CreateWebhook(self, request, context):
         """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret.
+
+        FAILED_PRECONDITION with the reason TOO_MANY_FOLLOWERS when the tenant has 20 of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,10 @@ class WebhookServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WebhookServiceAsyncStub: ...
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.CreateWebhookRequest, _webhook_pb2.Webhook]
-    """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret."""
+    """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret.
+
+    FAILED_PRECONDITION with the reason TOO_MANY_FOLLOWERS when the tenant has 20 of them.
+    """
     GetWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.GetWebhookRequest, _webhook_pb2.Webhook]
     """Gets a webhook, without its secret."""
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.ListWebhooksRequest, _webhook_pb2.ListWebhooksResponse]
@@ -74,7 +77,10 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_webhook_pb2.CreateWebhookRequest, _webhook_pb2.Webhook]  # type: ignore[assignment]
-    """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret."""
+    """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret.
+
+    FAILED_PRECONDITION with the reason TOO_MANY_FOLLOWERS when the tenant has 20 of them.
+    """
     GetWebhook: _aio.UnaryUnaryMultiCallable[_webhook_pb2.GetWebhookRequest, _webhook_pb2.Webhook]  # type: ignore[assignment]
     """Gets a webhook, without its secret."""
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_webhook_pb2.ListWebhooksRequest, _webhook_pb2.ListWebhooksResponse]  # type: ignore[assignment]
@@ -110,7 +116,10 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _webhook_pb2.CreateWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhook_pb2.Webhook, _abc.Awaitable[_webhook_pb2.Webhook]]:
-        """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret."""
+        """Creates a webhook: it gets what happens from now on. Its answer alone shows the secret.
+
+        FAILED_PRECONDITION with the reason TOO_MANY_FOLLOWERS when the tenant has 20 of them.
+        """
 
     @_abc_1.abstractmethod
     def GetWebhook(
