@@ -111,6 +111,10 @@ class Writes(Protocol):
         """Return what is known of every collection of these clusters, or of all; never listed ones are left out."""
         ...
 
+    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
+        """Return what is known of one collection in those of the clusters where it was ever listed."""
+        ...
+
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
         """Keep what is known of a collection. Raises as `apply`."""
         ...

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor
 
-    from cloudspan_common.contract import Method
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.snapshot import ClusterRoute
 
@@ -134,8 +133,8 @@ class Kept:
 
     @property
     def observe_time(self) -> float | None:
-        """As of when all of it is known; None where it never was."""
-        return self.state.fresh_time
+        """As of when all of it is known; None where it never was, or the cluster no longer has such resources."""
+        return self.state.observe_time if self.is_supported else None
 
     @property
     def is_supported(self) -> bool:
@@ -218,15 +217,3 @@ def is_swept_for(project: str, route: ClusterRoute, collection: str) -> bool:
     if not project or route.cluster.project in ("", project):
         return True
     return not projects.bound(cast("Descriptor", message_of(collection).DESCRIPTOR), project).owner
-
-
-def state_or_never(states: Mapping[str, CollectionState], cluster: str, collection: str) -> CollectionState:
-    """Return the state of a cluster's collection, also of one that was never listed."""
-    return states.get(cluster) or CollectionState(cluster, collection)
-
-
-def descriptor_of(method: Method) -> Descriptor:
-    """Return the descriptor of what a List or a Get returns."""
-    message: Any = method.item if method.items_field else method.response
-    found: Descriptor = message.DESCRIPTOR
-    return found

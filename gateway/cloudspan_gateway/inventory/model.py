@@ -101,7 +101,7 @@ class CollectionState:
     message: str = ""
     row_count: int = 0
     observe_time: float | None = None
-    """When the last complete sweep began: what it did not change is as of then."""
+    """When the last complete sweep began: what it did not change is as of then, deletions included."""
     attempt_time: float | None = None
     next_time: float | None = None
     took_s: float = 0.0
@@ -110,11 +110,6 @@ class CollectionState:
     """Up to when changes were asked for since; None where the collection can't tell them."""
     brake: Brake | None = None
     owner: str = ""
-
-    @property
-    def fresh_time(self) -> float | None:
-        """As of when what is kept is known, deletions included: only whole listings count."""
-        return self.observe_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from cloudspan.v1.inventory_pb2 import SyncState
 from cloudspan_common.clock import Clock, SystemClock
@@ -31,7 +31,7 @@ from cloudspan_gateway.storage.tables import resource_changes, resources, sync_o
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
     from sqlalchemy.engine import Row
 
     from cloudspan_gateway.inventory.model import Fence, Observed, Origin
@@ -56,7 +56,9 @@ class InventoryStore:
         self._shared = database.shared
         self._clock = clock or SystemClock()
         # Asked for each answer from the inventory: making the statement takes longer than running it.
-        self._states_of = _STATES.where(among(sync_state.c.cluster, "clusters", database.shared))
+        of_clusters = _STATES.where(among(sync_state.c.cluster, "clusters", database.shared))
+        self._states_of_clusters = of_clusters
+        self._states_of_one = of_clusters.where(sync_state.c.collection == bindparam("collection"))
 
     def __repr__(self) -> str:
         return f"<InventoryStore on {self._database!r}>"
@@ -159,9 +161,15 @@ class InventoryStore:
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
         if clusters is None:
-            return await self._database.read(lambda conn: [_state(row) for row in conn.execute(_STATES)])
-        values = {"clusters": listed(clusters, self._shared)}
-        return await self._database.read(lambda conn: [_state(row) for row in conn.execute(self._states_of, values)])
+            return await self._states(_STATES, {})
+        return await self._states(self._states_of_clusters, {"clusters": listed(clusters, self._shared)})
+
+    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
+        values = {"clusters": listed(clusters, self._shared), "collection": collection}
+        return await self._states(self._states_of_one, values)
+
+    async def _states(self, asked: Select[Any], values: Mapping[str, Any]) -> Sequence[CollectionState]:
+        return await self._database.read(lambda conn: [_state(row) for row in conn.execute(asked, values)])
 
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
         s = sync_state.c

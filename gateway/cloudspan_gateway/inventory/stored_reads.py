@@ -6,6 +6,7 @@ ask for one cluster's part. A traversal goes on where it began: out of the inven
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -105,7 +106,8 @@ class StoredReads:
             return await self._in_time(call, live)
         except (CloudspanError, AdapterError) as failed:
             error = _away(failed)
-            if error is None or (found := await self._stored_get(method, call, None)) is None:
+            found = None if error is None else await _if_readable(self._stored_get(method, call, None))
+            if error is None or found is None:
                 raise
             call.trailers = (*call.trailers, ("x-stale", error.reason))
             return found
@@ -118,20 +120,19 @@ class StoredReads:
             return None
         view = call.access.view(self._table.snapshot)
         check_served(view.cluster(ref), method.full_name)
+        # First: a sweep that ends in between must not make a row that was read before it look as new as itself.
+        confirmed = await self._confirmed_time(str(ref), method.collection)
         row = await self._sources.reads.get(name)
         if row is None:
             return None
-        time = await self._time_of(row)
+        time = max(row.observe_time, confirmed)
         if within_s is not None and not await self._is_fresh(row, time, within_s, call):
             return None
         return _answer(method, call, row, time)
 
-    async def _time_of(self, row: StoredRow) -> float:
-        states = await self._sources.states.states([row.cluster])
-        state = next((one for one in states if one.collection == row.collection), None)
-        return (
-            row.observe_time if state is None else max(row.observe_time, Kept(state, self._clock.now()).confirmed_time)
-        )
+    async def _confirmed_time(self, cluster: str, collection: str) -> float:
+        states = await self._sources.states.states_of(collection, [cluster])
+        return max((Kept(state, self._clock.now()).confirmed_time for state in states), default=-math.inf)
 
     async def _is_fresh(self, row: StoredRow, time: float, within_s: float, call: Call) -> bool:
         if self._clock.now() - time > within_s:
@@ -182,8 +183,8 @@ class StoredReads:
             return await self._in_time(call, live)
         except (CloudspanError, AdapterError) as failed:
             error = _away(failed)
-            kept = await self._kept.of(listing, routes, call, 0.0)
-            if error is None or kept[0].observe_time is None:
+            kept = None if error is None else await _if_readable(self._kept.of(listing, routes, call, 0.0))
+            if error is None or kept is None or kept[0].observe_time is None:
                 raise
             return await self._page(listing, kept, Position(""), asked, call, why=error.message)
 
@@ -192,7 +193,11 @@ class StoredReads:
         routes = self._routes(listing, call)
         if not asked.within_s or not routes:
             return await live()
-        kept = await self._kept.of(listing, routes, call, asked.within_s)
+        listing.check_sortable()
+        reading = self._kept.of(listing, routes, call, asked.within_s)
+        kept = await reading if listing.order else await _if_readable(reading)  # platforms sort over one cluster alone
+        if kept is None:
+            return await live()
         missing = [one for one in kept if one.is_supported and not one.is_fresh(asked.within_s)]
         if missing and not listing.order:
             return await live()

@@ -35,6 +35,7 @@ def test_a_collection_is_as_fresh_as_its_last_whole_listing_and_newer_than_the_t
     assert not kept().is_fresh(99.9)
     assert not kept(changed_time=900.0).is_fresh(100.0)
     assert not kept(observe_time=None).is_fresh(1e9)
+    assert not kept(completeness=Completeness.UNSUPPORTED, reason="SERVICE_ABSENT").is_fresh(1e9)
 
 
 def test_a_row_is_as_new_as_the_listing_that_had_it_or_as_its_own_reading():

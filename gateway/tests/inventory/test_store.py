@@ -249,6 +249,8 @@ async def test_a_state_is_read_as_it_was_saved(store: InventoryStore) -> None:
     assert await store.states([CLUSTER]) == [state]
     assert await store.states() == [state, other]
     assert await store.states([]) == []
+    assert await store.states_of("servers", [OTHER, CLUSTER]) == [state]
+    assert await store.states_of("images", [CLUSTER]) == []
 
 
 async def test_what_a_removed_cluster_had_is_removed_and_told(store: InventoryStore, database: Database) -> None:
