@@ -41,7 +41,7 @@ async def client():
                 request = kind.request(site, name, number, *(made.name for made in below))
                 await (await call(running.client, request)).result(20)
         inventory = running.gateway.inventory
-        await inventory.reading.write_through.settled()
+        await inventory.write_through.settled()
         await inventory.sync.now([MAIN], deadline=Deadline.after(30))
         yield running.client
 
