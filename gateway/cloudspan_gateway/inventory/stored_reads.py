@@ -202,8 +202,8 @@ class StoredReads:
         if missing and not listing.order:
             return await live()
         begun = self._clock.now()
-        if missing:
-            await self._sync([one.cluster for one in missing], listing.collection, call)
+        if outdated := [one.cluster for one in missing if one.is_swept]:
+            await self._sync(outdated, listing.collection, call)
             kept = await self._kept.of(listing, routes, call, asked.within_s)
         used = [one for one in kept if one.is_supported and (one.is_newer(begun) or _usable(one, asked))]
         left_out = [one.cluster for one in kept if one.is_supported and one not in used]

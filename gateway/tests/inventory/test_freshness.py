@@ -9,7 +9,7 @@ from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common.errors import LoginRefused, NotFound, OutOfTime, PlatformFault, Unreachable
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.call import Target
-from cloudspan_gateway.inventory.freshness import Asked, Changed, Kept, is_away, is_swept_for
+from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, Asked, Changed, Kept, is_away, is_swept_for
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness
 from cloudspan_gateway.routing.snapshot import ClusterRoute
 
@@ -59,6 +59,7 @@ def test_a_cluster_that_is_left_out_says_since_when_and_what_to_do():
     assert kept(observe_time=None, reason="CLUSTER_LOGIN_REFUSED").left_out().reason == "CLUSTER_LOGIN_REFUSED"
     assert "100 s ago" in kept().left_out().message
     assert kept().left_out(earlier=True).reason == "FAILED_EARLIER"
+    assert "list this cluster alone" in kept(observe_time=None, reason=OTHER_PROJECT).left_out().message
 
 
 def test_what_the_inventory_does_not_hold_is_not_asked_of_it():

@@ -348,6 +348,26 @@ async def test_a_caller_with_one_project_gets_nothing_of_another(deployment):
     assert own.project == f"{EAST}/projects/p2"
 
 
+async def test_a_cluster_of_which_another_project_is_listed_is_not_listed_for_a_sorted_list(deployment):
+    """That would bring nothing of the caller's; it says so."""
+    await deployment.plug_in(project="p1")
+    async with opened(deployment, GuardedNotSwept) as (gateway, client):
+        await deployment.keep(*ROWS)
+        listed = []
+
+        async def swept(clusters, _collections):
+            listed.extend(clusters)
+
+        gateway.swept = swept
+        request = List(parent=ALL, max_staleness=HOUR, order_by="name")
+        with pytest.raises(Exception, match="another project of it than your pool's"):
+            await client.servers.ListServers(request, metadata=as_user("carol"))
+        assert listed == []
+        with pytest.raises(Exception, match="never listed"):
+            await client.servers.ListServers(request, metadata=as_user("alice"))
+        assert listed == [EAST]
+
+
 async def test_a_sorted_list_takes_what_was_listed_since_it_was_asked_for(deployment):
     """However little max_staleness is: nothing is fresher."""
     await deployment.plug_in()
