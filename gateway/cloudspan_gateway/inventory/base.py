@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a sweep compares with."""
-
-    id: int
-    digest: bytes
-    observe_time: float
-
-
-@dataclass(frozen=True, slots=True)
 class StoredRow:
     """One resource as it is kept."""
 
@@ -103,8 +94,8 @@ class Writes(Protocol):
         """Take rows for deleted that were read before `at`, when they were proven gone. Raises as `apply`."""
         ...
 
-    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
-        """Return the rows that are there, by name."""
+    async def known(self, cluster: str, collection: str) -> Mapping[str, float]:
+        """Return when each row that is there was read, by name."""
         ...
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:

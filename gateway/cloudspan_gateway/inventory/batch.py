@@ -266,7 +266,8 @@ def purge_changes(conn: Connection, before: float, limit: int) -> int:
     oldest = select(r.sequence).where(r.sequence <= last).order_by(r.sequence).limit(limit)
     upto = max(conn.execute(oldest).scalars())
     deleted = conn.execute(delete(resource_changes).where(r.sequence <= upto)).rowcount
-    conn.execute(update(change_sequence).values(oldest=upto))
+    # Another gateway may purge too for a moment, and be further: what it deleted must not seem to be kept.
+    conn.execute(update(change_sequence).where(change_sequence.c.oldest < upto).values(oldest=upto))
     return int(deleted)
 
 

@@ -283,6 +283,16 @@ async def test_old_changes_and_deleted_rows_are_purged(
     assert await store.purge(550.0) == 0
 
 
+async def test_what_another_gateway_has_purged_does_not_seem_to_be_kept(
+    store: InventoryStore, database: Database
+) -> None:
+    """It was further when this one came to write down how far it is."""
+    await put(store, 10.0, server("a"))
+    await database.transact(lambda conn: conn.execute(change_sequence.update().values(oldest=9)))
+    await store.purge(1e12)
+    assert await database.read(lambda conn: conn.execute(select(change_sequence.c.oldest)).scalar()) == 9
+
+
 async def test_whoever_subscribed_hears_of_changes_and_of_nothing_else(store: InventoryStore) -> None:
     """Until it ends the subscription."""
     heard: list[int] = []
@@ -305,3 +315,4 @@ async def test_names_that_changed_are_told_from_a_sequence_on(store: InventorySt
     assert last == 2
     await put(store, 20.0, server("b", "new"), server("c", cluster=OTHER))
     assert await store.changed_names(CLUSTER, "servers", last) == (4, frozenset({NAMES["b"]}))
+    assert await store.changed_names(CLUSTER, "servers", None) == (4, frozenset())

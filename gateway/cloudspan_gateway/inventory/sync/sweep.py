@@ -140,11 +140,12 @@ class CollectionSweep:
 
         Return up to which change that was looked at, and whether there was any.
         """
-        last, names = await self._store.changed_names(state.cluster, state.collection, self.memory.sequence)
+        pages = self.memory.pages
+        after = self.memory.sequence if pages else None
+        last, names = await self._store.changed_names(state.cluster, state.collection, after)
         touched = {hash(name) for name in names}
         if touched:
-            pages = self.memory.pages.items()
-            self.memory.pages = {cursor: page for cursor, page in pages if touched.isdisjoint(page.names)}
+            self.memory.pages = {cursor: page for cursor, page in pages.items() if touched.isdisjoint(page.names)}
         return last, bool(touched)
 
     async def _list(self, state: CollectionState, listing: _Listing, fence: Fence | None) -> None:
@@ -194,9 +195,7 @@ class CollectionSweep:
         known = await self._store.known(state.cluster, state.collection)
         if not listing.is_complete:
             return Settled(brake=state.brake), len(known)
-        names = sorted(
-            name for name, row in known.items() if hash(name) not in listing.seen and row.observe_time < listing.began
-        )
+        names = sorted(name for name, read in known.items() if hash(name) not in listing.seen and read < listing.began)
         if not names:
             return Settled(), len(known)
         deletions = Deletions(state.collection, self._store, self._source, self._clock, self._brake)

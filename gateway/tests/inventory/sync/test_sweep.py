@@ -88,6 +88,24 @@ async def test_pages_that_have_not_changed_are_not_compared_again(swept: Sweepin
     assert (found.unchanged_pages, found.written.updated, found.written.unchanged) == (2, 1, 2)
 
 
+async def test_a_sweep_that_knows_no_page_yet_does_not_go_through_what_has_changed(
+    swept: Sweeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a start that would be all changes that are kept, for each collection."""
+    hold(swept.cloud, 3)
+    asked: list[int | None] = []
+    changed_names = swept.store.changed_names
+
+    async def noted(cluster: str, collection: str, after: int | None) -> tuple[int, frozenset[str]]:
+        asked.append(after)
+        return await changed_names(cluster, collection, after)
+
+    monkeypatch.setattr(swept.store, "changed_names", noted)
+    for _ in range(2):
+        await swept.sweep()
+    assert asked == [None, 0]
+
+
 async def test_a_row_that_somebody_else_wrote_is_compared_though_its_page_is_the_same(swept: Sweeping) -> None:
     """An operation's end said one thing, and the cloud went back to what it was before."""
     hold(swept.cloud, 6)
