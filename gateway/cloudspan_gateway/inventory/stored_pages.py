@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from google.api import resource_pb2
 
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.listing import mask as masks
@@ -24,6 +23,7 @@ from cloudspan_common.listing.page_token import (
     hash_query,
 )
 from cloudspan_gateway.inventory.base import Question
+from cloudspan_gateway.inventory.columns import plural_of
 from cloudspan_gateway.inventory.order import Order, sortable
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Listing:
         resource = cast("Descriptor", method.item.DESCRIPTOR)
         return cls(
             method,
-            str(resource.GetOptions().Extensions[resource_pb2.resource].plural),
+            plural_of(method.item),
             Filter.parse(request.filter, resource),
             parse_order(text, text.replace(",", " ").split()),  # whether they can be sorted by is told by the reader
             effective_page_size(request.page_size),

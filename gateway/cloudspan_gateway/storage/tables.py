@@ -242,12 +242,9 @@ resources = Table(
     Column("shared", Boolean(create_constraint=False), nullable=False),  # read by all projects
     Column("display_name", _TEXT, nullable=False),
     Column("state", _TEXT, nullable=False),  # without its enum's prefix
-    Column("zone", _TEXT, nullable=False),
-    Column("flavor", _TEXT, nullable=False),
+    *(Column(name, _TEXT, nullable=False) for name in ("zone", "flavor")),
     Column("create_time", Double),
-    Column("vcpus", _BIG),
-    Column("memory_bytes", _BIG),
-    Column("disk_bytes", _BIG),
+    *(Column(name, _BIG) for name in ("vcpus", "memory_bytes", "disk_bytes")),
     Column("search", _TEXT, nullable=False),  # what Search looks for, in lower case, each text between line feeds
     Column("payload", LargeBinary, nullable=False),  # the resource, without observe_time; a deleted one's last
     Column("digest", LargeBinary, nullable=False),
