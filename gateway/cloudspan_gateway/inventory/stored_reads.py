@@ -205,12 +205,13 @@ class StoredReads:
         if outdated := [one.cluster for one in missing if one.is_swept]:
             await self._sync(outdated, listing.collection, call)
             kept = await self._kept.of(listing, routes, call, asked.within_s)
-        used = [one for one in kept if one.is_supported and (one.is_newer(begun) or _usable(one, asked))]
-        left_out = [one.cluster for one in kept if one.is_supported and one not in used]
+        supported = [one for one in kept if one.is_supported]
+        used = [one.cluster for one in supported if _is_usable(one, asked, begun)]
+        left_out = [one for one in supported if not _is_usable(one, asked, begun)]
         if left_out and not used:
-            reasons = "; ".join(f"{one.cluster}: {one.left_out().message}" for one in kept if one.cluster in left_out)
+            reasons = "; ".join(f"{one.cluster}: {one.left_out().message}" for one in left_out)
             raise Unreachable(f"not one cluster answered: {reasons}", reason="ALL_UNREACHABLE", retry_after_s=1.0)
-        start = Position("", [one.cluster for one in used], left_out)
+        start = Position("", used, [one.cluster for one in left_out])
         return await self._page(listing, kept, start, asked, call)
 
     async def _sync(self, clusters: Sequence[str], collection: str, call: Call) -> None:
@@ -230,18 +231,18 @@ class StoredReads:
         self, listing: Listing, kept: Sequence[Kept], position: Position, asked: Asked, call: Call, why: str = ""
     ) -> bytes:
         """Return one page of the clusters of a position, as far as the caller sees them still."""
-        used = [one for one in kept if not position.clusters or one.cluster in position.clusters]
-        by_cluster = {one.cluster: one for one in used if one.is_supported}
-        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in by_cluster))
+        used = frozenset(position.clusters or (one.cluster for one in kept))
+        left_out = frozenset(position.left_out)
+        confirmed = {one.cluster: one.confirmed_time for one in kept if one.is_supported and one.cluster in used}
+        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in confirmed))
         question = listing.question(scope, position.cursor)
-        confirmed = {cluster: one.confirmed_time for cluster, one in by_cluster.items()}
         response, cursor = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = listing.token(Position(cursor, position.clusters, position.left_out), self._check)
         for one in kept:
-            if one.cluster in position.left_out:
+            if one.cluster in left_out:
                 response.unreachable.append(one.cluster)
                 response.cluster_status.append(one.left_out(earlier=bool(position.cursor)))
-            elif one in used or not one.is_supported:
+            elif one.cluster in used or not one.is_supported:
                 status = one.status(stale_ok=asked.stale_ok, within_s=asked.within_s, why=why)
                 response.cluster_status.append(status)
         return bytes(response.SerializeToString())
@@ -313,8 +314,10 @@ async def _if_readable(reading: Awaitable[T]) -> T | None:
         return None
 
 
-def _usable(kept: Kept, asked: Asked) -> bool:
-    return kept.is_fresh(asked.within_s) or (asked.stale_ok and kept.observe_time is not None)
+def _is_usable(kept: Kept, asked: Asked, begun: float) -> bool:
+    if kept.is_newer(begun) or kept.is_fresh(asked.within_s):
+        return True
+    return asked.stale_ok and kept.observe_time is not None
 
 
 def _away(failed: CloudspanError | AdapterError) -> CloudspanError | None:
