@@ -110,8 +110,8 @@ class Writes(Protocol):
         """Keep what is known of a collection. Raises as `apply`."""
         ...
 
-    async def forget_cluster(self, cluster: str) -> Written:
-        """Remove everything of a cluster that no adapter has any more."""
+    async def forget_cluster(self, cluster: str, fence: Fence | None = None) -> Written:
+        """Remove everything of a cluster that no adapter has any more. Raises as `apply`."""
         ...
 
     async def purge(self, before: float) -> int:

@@ -135,10 +135,10 @@ class InventoryStore:
 
         return await self._database.read(ask)
 
-    async def forget_cluster(self, cluster: str) -> Written:
+    async def forget_cluster(self, cluster: str, fence: Fence | None = None) -> Written:
         written = Written()
         while True:
-            forgotten = await self._transact(None, lambda batch: batch.forget(cluster, BATCH_ROWS))
+            forgotten = await self._transact(fence, lambda batch: batch.forget(cluster, BATCH_ROWS))
             if forgotten == Written():
                 return written
             written += forgotten

@@ -152,7 +152,7 @@ async def test_a_name_twice_in_one_write_is_one_row(store: InventoryStore, datab
 
 
 async def test_an_older_holder_of_the_lock_writes_nothing(store: InventoryStore, database: Database) -> None:
-    """Not rows, deletions or states; the same holder and newer ones do."""
+    """Not rows, deletions or states, nor does it forget the cluster; the same holder and newer ones write."""
     await put(store, 10.0, server("a"), fence=Fence(CLUSTER, 7))
     old = Fence(CLUSTER, 6)
     with pytest.raises(LockLost, match="number 6"):
@@ -161,6 +161,8 @@ async def test_an_older_holder_of_the_lock_writes_nothing(store: InventoryStore,
         await store.remove([NAMES["a"]], 20.0, old)
     with pytest.raises(LockLost):
         await store.save_state(CollectionState(CLUSTER, "servers"), old)
+    with pytest.raises(LockLost):
+        await store.forget_cluster(CLUSTER, old)
     assert await names(store) == {"a"}
     assert await store.states() == []
     await put(store, 20.0, server("b"), fence=Fence(CLUSTER, 7))
