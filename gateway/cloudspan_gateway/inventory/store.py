@@ -25,7 +25,7 @@ from cloudspan_gateway.inventory.batch import (
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness, Written
 from cloudspan_gateway.inventory.rows import row_of
 from cloudspan_gateway.storage.engine import among, listed
-from cloudspan_gateway.storage.tables import resource_changes, resources, sync_owners, sync_state
+from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_owners, sync_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -118,20 +118,26 @@ class InventoryStore:
         found = await self._database.read(lambda conn: kept_rows(conn, names, self._shared))
         return frozenset(name for name, row in found.items() if row.deleted_time is None)
 
-    async def changed_names(self, cluster: str, collection: str, after: int | None) -> tuple[int, frozenset[str]]:
+    async def changed_names(
+        self, cluster: str, collection: str, after: int | None
+    ) -> tuple[int, frozenset[str] | None]:
         """Return the last change's sequence, and which resources of a collection changed after an earlier one.
 
-        None are looked for without an earlier one: of 100 000 changes that would take the loop for 30 ms.
+        None where some of those changes are no longer kept. Nothing is looked for without an earlier one: to go
+        through 100 000 changes takes the loop for 30 ms.
         """
         r = resource_changes.c
-        last = select(r.sequence).order_by(r.sequence.desc()).limit(1)
         of_collection = select(r.name).where(r.cluster == cluster, r.collection == collection)
 
-        def ask(conn: Connection) -> tuple[int, frozenset[str]]:
-            upto = conn.execute(last).scalar() or 0  # first: what comes between the two is only told twice
+        def ask(conn: Connection) -> tuple[int, frozenset[str] | None]:
+            # First: what changes meanwhile is only told twice.
+            upto = conn.execute(select(change_sequence.c.sequence)).scalar() or 0
             if after is None:
                 return upto, frozenset()
-            return upto, frozenset(conn.execute(of_collection.where(r.sequence > after)).scalars())
+            names = frozenset(conn.execute(of_collection.where(r.sequence > after)).scalars())
+            # Last: what is purged meanwhile is not missed.
+            oldest = conn.execute(select(change_sequence.c.oldest)).scalar() or 0
+            return upto, names if after >= oldest else None
 
         return await self._database.read(ask)
 

@@ -318,3 +318,6 @@ async def test_names_that_changed_are_told_from_a_sequence_on(store: InventorySt
     await put(store, 20.0, server("b", "new"), server("c", cluster=OTHER))
     assert await store.changed_names(CLUSTER, "servers", last) == (4, frozenset({NAMES["b"]}))
     assert await store.changed_names(CLUSTER, "servers", None) == (4, frozenset())
+    await store.purge(1e12)
+    assert await store.changed_names(CLUSTER, "servers", last) == (4, None)
+    assert await store.changed_names(CLUSTER, "servers", 4) == (4, frozenset())

@@ -143,6 +143,9 @@ class CollectionSweep:
         pages = self.memory.pages
         after = self.memory.sequence if pages else None
         last, names = await self._store.changed_names(state.cluster, state.collection, after)
+        if names is None:  # it was not listed for so long that nobody knows
+            self.memory.pages = {}
+            return last, True
         touched = {hash(name) for name in names}
         if touched:
             self.memory.pages = {cursor: page for cursor, page in pages.items() if touched.isdisjoint(page.names)}

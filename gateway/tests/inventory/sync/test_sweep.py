@@ -96,7 +96,7 @@ async def test_a_sweep_that_knows_no_page_yet_does_not_go_through_what_has_chang
     asked: list[int | None] = []
     changed_names = swept.store.changed_names
 
-    async def noted(cluster: str, collection: str, after: int | None) -> tuple[int, frozenset[str]]:
+    async def noted(cluster: str, collection: str, after: int | None) -> tuple[int, frozenset[str] | None]:
         asked.append(after)
         return await changed_names(cluster, collection, after)
 
@@ -114,6 +114,18 @@ async def test_a_row_that_somebody_else_wrote_is_compared_though_its_page_is_the
     await swept.store.apply("servers", [server("s001", "of an operation")], swept.clock.now(), Origin.OPERATION)
     found = await swept.sweep()
     assert (found.unchanged_pages, found.written.updated) == (1, 1)
+
+
+async def test_all_is_compared_where_what_was_written_meanwhile_is_no_longer_known(swept: Sweeping) -> None:
+    """A collection could not be listed for longer than changes are kept."""
+    hold(swept.cloud, 6)
+    for _ in range(3):
+        await swept.sweep()
+    await swept.store.apply("servers", [server("s001", "of an operation")], swept.clock.now(), Origin.OPERATION)
+    await swept.store.purge(swept.clock.now() + 1.0)
+    found = await swept.sweep()
+    assert (found.unchanged_pages, found.written.updated) == (0, 1)
+    assert (await swept.sweep()).written.updated == 0
 
 
 async def test_what_is_deleted_goes_after_the_platform_said_so_of_each(swept: Sweeping) -> None:
