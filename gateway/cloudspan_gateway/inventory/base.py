@@ -7,7 +7,7 @@ and watches read. All times are Unix seconds by this gateway's clock, taken befo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cloudspan_gateway.inventory.model import CollectionState, Fence, Observed, Origin, Scope, Written
+
+
+class Known(NamedTuple):
+    """What a sweep knows of a row."""
+
+    time: float
+    """When it was read."""
+    was_listed: bool
+    """Whether a listing ever had it; some are only known from operations, and from their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +103,8 @@ class Writes(Protocol):
         """Take rows for deleted that were read before `at`, when they were proven gone. Raises as `apply`."""
         ...
 
-    async def known(self, cluster: str, collection: str) -> Mapping[str, float]:
-        """Return when each row that is there was read, by name."""
+    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
+        """Return the rows that are there, by name."""
         ...
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:

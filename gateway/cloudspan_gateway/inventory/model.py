@@ -32,7 +32,7 @@ class Completeness(enum.StrEnum):
 
 
 class Origin(enum.StrEnum):
-    """Where a row came from: the column `source`."""
+    """Where a row came from: the column `source`. Once a platform has listed it, that stands whoever writes it."""
 
     SWEEP = "sweep"
     """A whole listing."""
@@ -42,6 +42,11 @@ class Origin(enum.StrEnum):
     """The end of an operation of ours."""
     READ = "read"
     """A look at that one resource."""
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether the platform has listed what it brings."""
+        return self in (Origin.SWEEP, Origin.CHANGES)
 
 
 class What(enum.StrEnum):

@@ -15,8 +15,10 @@ from cloudspan.v1.inventory_pb2 import SyncState
 from cloudspan_common.clock import Clock, SystemClock
 from cloudspan_common.errors import PlatformFault
 from cloudspan_common.logs import get_logger
+from cloudspan_gateway.inventory.base import Known
 from cloudspan_gateway.inventory.batch import (
     ANNOUNCEMENT,
+    LISTED,
     Batch,
     kept_rows,
     purge_changes,
@@ -68,7 +70,7 @@ class InventoryStore:
         self, collection: str, rows: Sequence[Observed], at: float, origin: Origin, fence: Fence | None = None
     ) -> Written:
         by_name = {row.name: row for row in rows}
-        unchanged = await self._unchanged(by_name)
+        unchanged = await self._unchanged(by_name, origin)
         written = Written(unchanged=len(unchanged))
         for names in _portions(sorted(by_name.keys() - unchanged), BATCH_ROWS):
             changed, unreadable = _rows(collection, [by_name[name] for name in names])
@@ -81,13 +83,17 @@ class InventoryStore:
             await asyncio.sleep(0)
         return written
 
-    async def _unchanged(self, rows: Mapping[str, Observed]) -> set[str]:
+    async def _unchanged(self, rows: Mapping[str, Observed], origin: Origin) -> set[str]:
         """Return the names of those that are kept just so; asked beside whatever is written meanwhile.
+
+        Of what a listing brings, those that are known to be listed.
 
         Two columns and no more: of a hundred thousand rows this is what a sweep costs.
         """
         c = resources.c
         asked = select(c.name, c.digest).where(among(c.name, "names", self._shared), c.deleted_time.is_(None))
+        if origin.is_listing:
+            asked = asked.where(c.source.in_(LISTED))
 
         def ask(conn: Connection) -> set[str]:
             found = conn.execute(asked, {"names": listed(rows, self._shared)})
@@ -102,14 +108,14 @@ class InventoryStore:
             await asyncio.sleep(0)
         return written
 
-    async def known(self, cluster: str, collection: str) -> Mapping[str, float]:
+    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
         c = resources.c
-        asked = select(c.name, c.observe_time).where(
+        asked = select(c.name, c.observe_time, c.source.in_(LISTED)).where(
             c.cluster == cluster, c.collection == collection, c.deleted_time.is_(None)
         )
 
-        def ask(conn: Connection) -> dict[str, float]:
-            return {row.name: row.observe_time for row in conn.execute(asked)}
+        def ask(conn: Connection) -> dict[str, Known]:
+            return {name: Known(time, bool(was_listed)) for name, time, was_listed in conn.execute(asked)}
 
         return await self._database.read(ask, long=True)
 

@@ -249,7 +249,7 @@ resources = Table(
     Column("payload", LargeBinary, nullable=False),  # the resource, without observe_time; a deleted one's last
     Column("digest", LargeBinary, nullable=False),
     Column("observe_time", Double, nullable=False),  # when this row was read; unchanged rows are not written again
-    Column("source", String, nullable=False),  # sweep, changes, operation, read
+    Column("source", String, nullable=False),  # sweep, changes; operation, read: of what no listing ever had
     Column("deleted_time", Double),  # kept for a while, so that what was read before can't bring it back
     UniqueConstraint("name", name="resources_name"),
 )

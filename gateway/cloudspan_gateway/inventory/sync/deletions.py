@@ -33,8 +33,10 @@ class Missing:
     """What a complete listing left out."""
 
     names: Sequence[str]
+    lost: Sequence[str]
+    """Those that an earlier listing had: what no listing ever has is no loss of this one."""
     total: int
-    """How many resources were kept before the listing."""
+    """How many earlier listings had."""
     brake: Brake | None = None
     """Set while an earlier listing's loss is held back."""
     released: bool = False
@@ -90,13 +92,13 @@ class Deletions:
 
     def _brake(self, missing: Missing) -> Brake | None:
         """Hold back what is too much; what was held back once is until it is few, or somebody releases it."""
-        lost = len(missing.names)
+        lost = len(missing.lost)
         if missing.released or lost < LEAST_BRAKED:
             return None
         if missing.brake is None and lost <= self._share * missing.total:
             return None
         since = missing.brake.since if missing.brake is not None else self._clock.now()
-        return Brake(lost, missing.total, since, tuple(missing.names[:EXAMPLES]))
+        return Brake(lost, missing.total, since, tuple(missing.lost[:EXAMPLES]))
 
     async def _proven(self, names: Sequence[str]) -> dict[str, Observed | CloudspanError | None]:
         """Ask for each; return what it is, None where it is gone, or why neither is known."""

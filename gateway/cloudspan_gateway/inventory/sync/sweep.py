@@ -198,11 +198,15 @@ class CollectionSweep:
         known = await self._store.known(state.cluster, state.collection)
         if not listing.is_complete:
             return Settled(brake=state.brake), len(known)
-        names = sorted(name for name, read in known.items() if hash(name) not in listing.seen and read < listing.began)
+        names = sorted(
+            name for name, row in known.items() if hash(name) not in listing.seen and row.time < listing.began
+        )
         if not names:
             return Settled(), len(known)
         deletions = Deletions(state.collection, self._store, self._source, self._clock, self._brake)
-        missing = Missing(names, len(known) - listing.written.added, state.brake, released)
+        lost = [name for name in names if known[name].was_listed]
+        total = sum(row.was_listed for row in known.values()) - listing.written.added
+        missing = Missing(names, lost, total, state.brake, released)
         settled = await deletions.settle(missing, fence)
         return settled, len(known) - settled.written.removed + settled.written.added
 

@@ -153,6 +153,32 @@ async def test_what_a_listing_leaves_out_and_the_platform_has_stays(swept: Sweep
     assert await swept.kept() == set(swept.cloud.servers)
 
 
+async def test_what_no_listing_ever_had_is_no_loss_of_one(swept: Sweeping) -> None:
+    """Operations work on what a platform lists to nobody but its owner; its listing is whole without that."""
+    hold(swept.cloud, 24)
+    swept.cloud.hidden = {f"s{n:03}" for n in range(12)}
+    await swept.sweep()
+    worked_on = [server(one, f"server {int(one[1:])}") for one in sorted(swept.cloud.hidden)]
+    await swept.store.apply("servers", worked_on, swept.clock.now(), Origin.OPERATION)
+    found = await swept.sweep()
+    assert (found.state.reason, found.state.brake) == ("LISTING_NOT_PROVEN", None)
+    assert (await swept.sweep()).state.completeness is COMPLETE
+    assert len(await swept.kept()) == 24
+
+
+async def test_what_an_operation_wrote_is_a_loss_once_a_listing_had_it(swept: Sweeping) -> None:
+    """Whether or not something has worked on it since."""
+    hold(swept.cloud, 24)
+    made = [server(one, name) for one, name in swept.cloud.servers.items()]
+    await swept.store.apply("servers", made, swept.clock.now(), Origin.OPERATION)
+    found = await swept.sweep()
+    assert (found.written.unchanged, found.has_changes) == (24, False)
+    await swept.store.apply("servers", [server("s001", "worked on")], swept.clock.now(), Origin.OPERATION)
+    swept.cloud.servers = {one: name for one, name in swept.cloud.servers.items() if one >= "s012"}
+    found = await swept.sweep()
+    assert (found.state.reason, found.state.brake.missing, found.state.brake.total) == ("BRAKED", 12, 24)
+
+
 async def test_nothing_goes_while_the_platform_can_not_be_asked(swept: Sweeping) -> None:
     """It is said, and tried again with the next sweep."""
     hold(swept.cloud, 8)
