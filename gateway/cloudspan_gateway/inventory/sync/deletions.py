@@ -51,6 +51,8 @@ class Settled:
     brake: Brake | None = None
     there: frozenset[str] = frozenset()
     """What the platform has, though it does not list it."""
+    left_out: frozenset[str] = frozenset()
+    """Those of them that it has listed before."""
     unproven: int = 0
     error: CloudspanError | None = None
     """Why nothing is proven of some."""
@@ -88,7 +90,8 @@ class Deletions:
             asked += len(names) - len(failures)
             if len(failures) == len(names):
                 break
-        return Settled(written, None, frozenset(there), len(missing.names) - asked, error)
+        left_out = frozenset(there.intersection(missing.lost))
+        return Settled(written, None, frozenset(there), left_out, len(missing.names) - asked, error)
 
     def _brake(self, missing: Missing) -> Brake | None:
         """Hold back what is too much; what was held back once is until it is few, or somebody releases it."""

@@ -238,8 +238,8 @@ class CollectionSweep:
         if settled.error is not None:
             text = f"{settled.unproven} are no longer listed, and it is not proven that they are deleted"
             return settled.error.reason, f"{text}: {settled.error.message}"
-        if settled.there - self.memory.unlisted:  # what is never listed is the platform's way; it is kept by its Get
-            names = _some(sorted(settled.there))
+        if settled.left_out - self.memory.unlisted:  # what is never listed is the platform's way; it is kept by its Get
+            names = _some(sorted(settled.left_out))
             return "LISTING_NOT_PROVEN", f"the platform has, and did not list: {names}; the next listing may"
         return "", ""
 

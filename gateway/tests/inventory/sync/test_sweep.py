@@ -161,9 +161,11 @@ async def test_what_no_listing_ever_had_is_no_loss_of_one(swept: Sweeping) -> No
     worked_on = [server(one, f"server {int(one[1:])}") for one in sorted(swept.cloud.hidden)]
     await swept.store.apply("servers", worked_on, swept.clock.now(), Origin.OPERATION)
     found = await swept.sweep()
-    assert (found.state.reason, found.state.brake) == ("LISTING_NOT_PROVEN", None)
-    assert (await swept.sweep()).state.completeness is COMPLETE
+    assert (found.state.completeness, found.state.brake) == (COMPLETE, None)
     assert len(await swept.kept()) == 24
+    del swept.cloud.servers["s001"]
+    await swept.sweep()
+    assert len(await swept.kept()) == 23
 
 
 async def test_what_an_operation_wrote_is_a_loss_once_a_listing_had_it(swept: Sweeping) -> None:
