@@ -15,7 +15,7 @@ from tests.laws.test_lists import LISTS, _filters, _is_sorted, _names
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common.deadlines import Deadline
-from cloudspan_gateway.inventory.order import sortable
+from cloudspan_gateway.inventory.query.order import sortable
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -1,7 +1,7 @@
 """What the parts of the inventory ask of each other: who writes it and who reads it.
 
-`store` implements `Writes`, `query` implements `Reads`. Sweeps and the ends of operations write; lists, gets, searches
-and watches read. All times are Unix seconds by this gateway's clock, taken before the platform was asked.
+`store` implements `Writes`, `query.query` implements `Reads`. Sweeps and the ends of operations write; lists, gets,
+searches and watches read. All times are Unix seconds by this gateway's clock, taken before the platform was asked.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
-from cloudspan_gateway.inventory.kept_collections import Sources
-from cloudspan_gateway.inventory.own_changes import OwnChanges
-from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.query.query import Query
+from cloudspan_gateway.inventory.query.summary import Summaries
+from cloudspan_gateway.inventory.reads.kept_collections import Sources
+from cloudspan_gateway.inventory.reads.own_changes import OwnChanges
+from cloudspan_gateway.inventory.reads.stored_reads import StoredReads
 from cloudspan_gateway.inventory.store import InventoryStore
-from cloudspan_gateway.inventory.stored_reads import StoredReads
-from cloudspan_gateway.inventory.summary import Summaries
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import AdapterSource
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.listing.page_token import Check
     from cloudspan_common.registry.coordination import Coordinator
-    from cloudspan_gateway.inventory.own_changes import EndedOperations
+    from cloudspan_gateway.inventory.reads.own_changes import EndedOperations
     from cloudspan_gateway.inventory.sync.config import SyncSettings
     from cloudspan_gateway.inventory.write_through import Operation
     from cloudspan_gateway.routing.forward import Forwarder

@@ -21,7 +21,7 @@ from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
 from cloudspan_common.redaction import without_secrets
 from cloudspan_gateway.inventory.model import Observed, Origin
-from cloudspan_gateway.inventory.own_changes import collection_of, deletes, touched
+from cloudspan_gateway.inventory.reads.own_changes import collection_of, deletes, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

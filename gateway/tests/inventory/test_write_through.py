@@ -18,7 +18,7 @@ from cloudspan_common.names import parse_cluster
 from cloudspan_common.redaction import has_secrets
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.inventory.model import CollectionState, Observed, Origin
-from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.query.query import Query
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.write_through import WriteThrough
 from cloudspan_gateway.storage.engine import open_database

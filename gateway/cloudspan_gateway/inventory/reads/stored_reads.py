@@ -17,11 +17,11 @@ from cloudspan_common.etags import fill_etag
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.logs import get_logger
 from cloudspan_gateway.inventory.columns import message_of
-from cloudspan_gateway.inventory.freshness import Asked, Kept, is_away
-from cloudspan_gateway.inventory.kept_collections import LIVE_SHARE, KeptCollections, project_of, tenant_of
 from cloudspan_gateway.inventory.model import Scope
-from cloudspan_gateway.inventory.own_changes import collection_of
-from cloudspan_gateway.inventory.stored_pages import Listing, Position, read_page, set_time
+from cloudspan_gateway.inventory.reads.freshness import Asked, Kept, is_away
+from cloudspan_gateway.inventory.reads.kept_collections import LIVE_SHARE, KeptCollections, project_of, tenant_of
+from cloudspan_gateway.inventory.reads.own_changes import collection_of
+from cloudspan_gateway.inventory.reads.stored_pages import Listing, Position, read_page, set_time
 from cloudspan_gateway.routing.forward import AdapterError
 from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import check_served
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import StoredRow
-    from cloudspan_gateway.inventory.kept_collections import Sources
+    from cloudspan_gateway.inventory.reads.kept_collections import Sources
     from cloudspan_gateway.routing.snapshot import ClusterRoute
     from cloudspan_gateway.routing.table import Table
 

@@ -15,7 +15,7 @@ from google.protobuf import empty_pb2
 
 from cloudspan_common import contract
 from cloudspan_gateway.inventory.columns import collections, plural_of, references
-from cloudspan_gateway.inventory.freshness import Changed
+from cloudspan_gateway.inventory.reads.freshness import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

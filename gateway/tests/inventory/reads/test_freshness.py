@@ -9,8 +9,8 @@ from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common.errors import LoginRefused, NotFound, OutOfTime, PlatformFault, Unreachable
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.call import Target
-from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, Asked, Changed, Kept, is_away, is_swept_for
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness
+from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, Asked, Changed, Kept, is_away, is_swept_for
 from cloudspan_gateway.routing.snapshot import ClusterRoute
 
 EAST = "platforms/openstack/clusters/east"

@@ -24,7 +24,7 @@ from cloudspan_common.listing.page_token import (
 )
 from cloudspan_gateway.inventory.base import Question
 from cloudspan_gateway.inventory.columns import plural_of
-from cloudspan_gateway.inventory.order import Order, sortable
+from cloudspan_gateway.inventory.query.order import Order, sortable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, func, literal, literal_column, select
 
 from cloudspan_gateway.inventory.columns import kept_integer, label_path
-from cloudspan_gateway.inventory.query import Wanted
-from cloudspan_gateway.inventory.seen import Way
+from cloudspan_gateway.inventory.query.query import Wanted
+from cloudspan_gateway.inventory.query.seen import Way
 from cloudspan_gateway.storage.tables import resource_values, resources
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.names import parse_cluster
-from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for
 from cloudspan_gateway.inventory.model import CollectionState
+from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads
-    from cloudspan_gateway.inventory.own_changes import OwnChanges
-    from cloudspan_gateway.inventory.stored_pages import Listing
+    from cloudspan_gateway.inventory.reads.own_changes import OwnChanges
+    from cloudspan_gateway.inventory.reads.stored_pages import Listing
     from cloudspan_gateway.routing.snapshot import ClusterRoute
 
 LIVE_SHARE = 0.8
