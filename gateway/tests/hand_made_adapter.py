@@ -55,6 +55,8 @@ class HandMadeAdapter:
     services: tuple[str, ...] = ("cloudspan.v1.ServerService", TOOLS)
     files: tuple[descriptor_pb2.FileDescriptorProto, ...] = field(default_factory=lambda: (tool_file(),))
     absent: dict[str, str] = field(default_factory=dict)
+    project: str = ""
+    """The id of the project that its clusters' credentials are of."""
     described_platform: str = ""
     describe_fails: grpc.StatusCode | None = None
     describe_bytes: bytes | None = None
@@ -96,6 +98,8 @@ class HandMadeAdapter:
             services=self.services,
             descriptors=descriptor_pb2.FileDescriptorSet(file=self.files),
         )
+        for cluster in response.clusters if self.project else ():
+            cluster.project = f"{cluster.name}/projects/{self.project}"
         for cluster in response.clusters if self.absent else ():
             served = {GET_SERVER[1:], LIST_SERVERS[1:], CREATE_SERVER[1:]} - self.absent.keys()
             native, absent = cluster_pb2.MethodCapability.LEVEL_NATIVE, cluster_pb2.MethodCapability.LEVEL_ABSENT

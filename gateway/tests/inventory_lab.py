@@ -20,9 +20,9 @@ from cloudspan_common.names import parse_cluster
 from cloudspan_gateway.inventory.base import Question, StoredPage, StoredRow
 from cloudspan_gateway.inventory.columns import columns_of, message_of
 from cloudspan_gateway.inventory.model import Observed, Scope
-from cloudspan_gateway.inventory.order import sortable
-from cloudspan_gateway.inventory.query import Query, to_message, to_stored
-from cloudspan_gateway.inventory.summary import Group, Summaries, Summary
+from cloudspan_gateway.inventory.query.order import sortable
+from cloudspan_gateway.inventory.query.query import Query, to_message, to_stored
+from cloudspan_gateway.inventory.query.summary import Group, Summaries, Summary
 from cloudspan_gateway.storage.engine import Database, open_database
 
 T = TypeVar("T")

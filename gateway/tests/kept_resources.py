@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from cloudspan_gateway.inventory.base import Question, StoredPage, StoredRow
 from cloudspan_gateway.inventory.model import CollectionState
-from cloudspan_gateway.inventory.query import Query
-from cloudspan_gateway.inventory.summary import Group, Summaries, Summary
+from cloudspan_gateway.inventory.query.query import Query
+from cloudspan_gateway.inventory.query.summary import Group, Summaries, Summary
 from cloudspan_gateway.storage.engine import Database
 
 

@@ -16,9 +16,9 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_gateway.inventory.base import Question
 from cloudspan_gateway.inventory.columns import columns_of
 from cloudspan_gateway.inventory.model import Scope
-from cloudspan_gateway.inventory.order import Place
-from cloudspan_gateway.inventory.query import Query
-from cloudspan_gateway.inventory.summary import Group, Summaries
+from cloudspan_gateway.inventory.query.order import Place
+from cloudspan_gateway.inventory.query.query import Query
+from cloudspan_gateway.inventory.query.summary import Group, Summaries
 from cloudspan_gateway.storage.engine import Database, open_database
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]

@@ -31,7 +31,7 @@ class Running:
 
     async def done(self, operation):
         found = await (await operation).result(10)
-        await self.inventory.reading.write_through.settled()
+        await self.inventory.write_through.settled()
         return found
 
     async def servers(self, **fields):

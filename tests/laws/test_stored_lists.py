@@ -15,7 +15,7 @@ from tests.laws.test_lists import LISTS, _filters, _is_sorted, _names
 
 from cloudspan.v1 import common_pb2
 from cloudspan_common.deadlines import Deadline
-from cloudspan_gateway.inventory.order import sortable
+from cloudspan_gateway.inventory.query.order import sortable
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -41,7 +41,7 @@ async def client():
                 request = kind.request(site, name, number, *(made.name for made in below))
                 await (await call(running.client, request)).result(20)
         inventory = running.gateway.inventory
-        await inventory.reading.write_through.settled()
+        await inventory.write_through.settled()
         await inventory.sync.now([MAIN], deadline=Deadline.after(30))
         yield running.client
 

@@ -1,13 +1,13 @@
 """What the parts of the inventory ask of each other: who writes it and who reads it.
 
-`store` implements `Writes`, `query` implements `Reads`. Sweeps and the ends of operations write; lists, gets, searches
-and watches read. All times are Unix seconds by this gateway's clock, taken before the platform was asked.
+`store` implements `Writes`, `query.query` implements `Reads`. Sweeps and the ends of operations write; lists, gets,
+searches and watches read. All times are Unix seconds by this gateway's clock, taken before the platform was asked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cloudspan_common.listing.filter_ast import EVERYTHING, Filter
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.model import CollectionState, Fence, Observed, Origin, Scope, Written
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a sweep compares with."""
+class Known(NamedTuple):
+    """What a sweep knows of a row."""
 
-    id: int
-    digest: bytes
-    observe_time: float
+    time: float
+    """When it was read."""
+    was_listed: bool
+    """Whether a listing ever had it; some are only known from operations, and from their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,16 @@ class Writes(Protocol):
         """Return what is known of every collection of these clusters, or of all; never listed ones are left out."""
         ...
 
+    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
+        """Return what is known of one collection in those of the clusters where it was ever listed."""
+        ...
+
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
         """Keep what is known of a collection. Raises as `apply`."""
         ...
 
-    async def forget_cluster(self, cluster: str) -> Written:
-        """Remove everything of a cluster that no adapter has any more."""
+    async def forget_cluster(self, cluster: str, fence: Fence | None = None) -> Written:
+        """Remove everything of a cluster that no adapter has any more. Raises as `apply`."""
         ...
 
     async def purge(self, before: float) -> int:

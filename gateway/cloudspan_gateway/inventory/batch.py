@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, text, update
 
-from cloudspan_gateway.inventory.model import LockLost, What, Written
+from cloudspan_gateway.inventory.model import LockLost, Origin, What, Written
 from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
     from sqlalchemy.engine import Row
 
-    from cloudspan_gateway.inventory.model import Fence, Origin
+    from cloudspan_gateway.inventory.model import Fence
     from cloudspan_gateway.inventory.rows import ResourceRow
     from cloudspan_gateway.storage.engine import Database
 
@@ -35,7 +35,9 @@ ANNOUNCEMENT = "inventory||"
 """In the form of the operations' store's announcements, as that of the policy."""
 
 c = resources.c
-_KEPT = (c.id, c.name, c.collection, c.cluster, c.digest, c.observe_time, c.deleted_time)
+LISTED = tuple(str(origin) for origin in Origin if origin.is_listing)
+"""The sources of rows that a listing had."""
+_KEPT = (c.id, c.name, c.collection, c.cluster, c.digest, c.observe_time, c.source, c.deleted_time)
 # Locks the row on PostgreSQL until the end: an older holder's batch comes before it as a whole, or is refused.
 _HOLD = text(
     "INSERT INTO sync_owners (cluster, fence) VALUES (:cluster, :fence) ON CONFLICT (cluster) DO UPDATE "
@@ -117,9 +119,12 @@ class Batch:
         for row in sorted(rows, key=lambda row: row.name):
             since = confirmed.get((row.cluster, collection), float("-inf"))
             verdicts[judge(found.get(row.name), row.digest, at, since)].append(row)
-        extra = {"observe_time": at, "source": str(origin), "deleted_time": None}
-        self._add(verdicts[Verdict.ADD], found, extra)
+        extra = {"observe_time": at, "deleted_time": None}
+        self._add(verdicts[Verdict.ADD], found, {**extra, "source": str(origin)})
         self._update(verdicts[Verdict.UPDATE], found, extra)
+        if origin.is_listing:
+            there = (found[row.name] for row in (*verdicts[Verdict.UPDATE], *verdicts[Verdict.UNCHANGED]))
+            self._note_listed([row.name for row in there if row.source not in LISTED], origin)
         return Written(
             added=len(verdicts[Verdict.ADD]),
             updated=len(verdicts[Verdict.UPDATE]),
@@ -158,6 +163,11 @@ class Batch:
             self._conn.execute(_DELETE_VALUE, gone)
         self._add_values((ids[row.name], row.values - before.get(ids[row.name], frozenset())) for row in rows)
         self._note(What.UPDATED, ((found[row.name], found[row.name].payload) for row in rows))
+
+    def _note_listed(self, names: Collection[str], origin: Origin) -> None:
+        if names:
+            these = update(resources).where(among(c.name, "names", self._shared))
+            self._conn.execute(these.values(source=str(origin)), {"names": listed(names, self._shared)})
 
     def _overwrite(self, rows: Sequence[ResourceRow], found: Mapping[str, Row[Any]], extra: Mapping[str, Any]) -> None:
         changed = [{**row.fields, **extra, "b_id": found[row.name].id} for row in rows]

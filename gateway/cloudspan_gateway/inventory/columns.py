@@ -80,10 +80,11 @@ def message_of(collection: str) -> type[Message]:
 def collections() -> tuple[str, ...]:
     """Return the collections of the contract that are listed, and so can be kept."""
     listed = (method for method in contract.methods().values() if method.kind is contract.Kind.LIST)
-    return tuple(_plural(method.item) for method in listed if method.routed_field)
+    return tuple(plural_of(method.item) for method in listed if method.routed_field)
 
 
-def _plural(message: type[Message]) -> str:
+def plural_of(message: type[Message]) -> str:
+    """Return the collection that a message's resources stand in; empty for what is no resource."""
     return str(message.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].plural)
 
 
@@ -97,6 +98,13 @@ def value_paths(collection: str) -> frozenset[str]:
 def address_paths(collection: str) -> frozenset[str]:
     """Return the paths whose values are all in `resource_values` under `ADDRESSES`, together."""
     return frozenset(_paths(_Node(_descriptor(collection)), _is_address))
+
+
+@functools.cache
+def references(collection: str) -> frozenset[str]:
+    """Return the collections that a collection's resources refer to."""
+    fields = _leaves(_Node(_descriptor(collection)), lambda field, _path: _refers(field))
+    return frozenset(contract.collection_of(field) for field, _ in fields) & frozenset(collections())
 
 
 @functools.cache
@@ -286,7 +294,11 @@ def _text(field: FieldDescriptor) -> Callable[[Any], str]:
 
 def _is_reference(field: FieldDescriptor, path: str) -> bool:
     """Whether it names another resource, and has no column of its own."""
-    return bool(field.GetOptions().Extensions[resource_pb2.resource_reference].type) and path not in COLUMNS
+    return _refers(field) and path not in COLUMNS
+
+
+def _refers(field: FieldDescriptor) -> bool:
+    return bool(field.GetOptions().Extensions[resource_pb2.resource_reference].type)
 
 
 def _is_address(field: FieldDescriptor, _path: str) -> bool:
@@ -319,8 +331,12 @@ class _Node:
 
 def _paths(node: _Node, wanted: Wanted) -> list[str]:
     """Return the paths of the wanted fields at any depth."""
-    below = [path for _, inner in node.inner() for path in _paths(inner, wanted)]
-    return [path for _, path in node.leaves(wanted)] + below
+    return [path for _, path in _leaves(node, wanted)]
+
+
+def _leaves(node: _Node, wanted: Wanted) -> list[tuple[FieldDescriptor, str]]:
+    below = [leaf for _, inner in node.inner() for leaf in _leaves(inner, wanted)]
+    return node.leaves(wanted) + below
 
 
 def _visit(node: _Node, wanted: Wanted) -> Visit | None:

@@ -32,7 +32,7 @@ class Completeness(enum.StrEnum):
 
 
 class Origin(enum.StrEnum):
-    """Where a row came from: the column `source`."""
+    """Where a row came from: the column `source`. Once a platform has listed it, that stands whoever writes it."""
 
     SWEEP = "sweep"
     """A whole listing."""
@@ -42,6 +42,11 @@ class Origin(enum.StrEnum):
     """The end of an operation of ours."""
     READ = "read"
     """A look at that one resource."""
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether the platform has listed what it brings."""
+        return self in (Origin.SWEEP, Origin.CHANGES)
 
 
 class What(enum.StrEnum):
@@ -101,7 +106,7 @@ class CollectionState:
     message: str = ""
     row_count: int = 0
     observe_time: float | None = None
-    """When the last complete sweep began: what it did not change is as of then."""
+    """When the last complete sweep began: what it did not change is as of then, deletions included."""
     attempt_time: float | None = None
     next_time: float | None = None
     took_s: float = 0.0
@@ -110,11 +115,6 @@ class CollectionState:
     """Up to when changes were asked for since; None where the collection can't tell them."""
     brake: Brake | None = None
     owner: str = ""
-
-    @property
-    def fresh_time(self) -> float | None:
-        """As of when what is kept is known, deletions included: only whole listings count."""
-        return self.observe_time
 
 
 @dataclass(frozen=True, slots=True)

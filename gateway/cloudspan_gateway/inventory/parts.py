@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
-from cloudspan_gateway.inventory.query import Query
-from cloudspan_gateway.inventory.reading import Reading
+from cloudspan_gateway.inventory.query.query import Query
+from cloudspan_gateway.inventory.query.summary import Summaries
+from cloudspan_gateway.inventory.reads.kept_collections import Sources
+from cloudspan_gateway.inventory.reads.own_changes import OwnChanges
+from cloudspan_gateway.inventory.reads.stored_reads import StoredReads
 from cloudspan_gateway.inventory.store import InventoryStore
-from cloudspan_gateway.inventory.summary import Summaries
 from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
 from cloudspan_gateway.inventory.sync.source import AdapterSource
@@ -23,6 +25,7 @@ from cloudspan_gateway.inventory.sync.sync import Sync
 from cloudspan_gateway.inventory.watch.change_log import ChangeLog
 from cloudspan_gateway.inventory.watch.feed import Feed
 from cloudspan_gateway.inventory.watch.resume_token import ResumeTokens
+from cloudspan_gateway.inventory.write_through import WriteThrough
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +35,7 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_common.listing.page_token import Check
     from cloudspan_common.registry.coordination import Coordinator
-    from cloudspan_gateway.inventory.own_changes import EndedOperations
-    from cloudspan_gateway.inventory.stored_reads import StoredReads
+    from cloudspan_gateway.inventory.reads.own_changes import EndedOperations
     from cloudspan_gateway.inventory.sync.config import SyncSettings
     from cloudspan_gateway.inventory.write_through import Operation
     from cloudspan_gateway.routing.forward import Forwarder
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.storage.cipher import Cipher
     from cloudspan_gateway.storage.engine import Database
 
-    OperationEnded = Callable[[Operation, float], None]
+CLOCKS_APART_S = 2.0
+"""By how much clocks of gateways on one database may differ: an end and a listing may be told by two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Inventory:
             owner=f"gateway-{uuid.uuid4().hex[:16]}",
         )
         self.sync = Sync(environment, needs.database, needs.coordinator, self._clusters)
-        self.reading = Reading(self.store, self.query, source, self.sync, needs.clock, shared=needs.database.shared)
+        self._clocks_apart_s = CLOCKS_APART_S if needs.database.shared else 0.0
+        self.write_through = WriteThrough(self.store, source, needs.clock, self.sync.soon, self._clocks_apart_s)
         needs.table.subscribe(lambda _snapshot: self.sync.wake())
 
     def __repr__(self) -> str:
@@ -99,16 +103,24 @@ class Inventory:
         subscribe: Callable[[Callable[[Operation, float], None]], object],
         check: Check,
     ) -> StoredReads:
-        """Return what answers List and Get; `subscribe` calls what it gets with each operation that ends."""
-        subscribe(self.reading.write_through.operation_ended)
-        return self.reading.stored_reads(operations, self._table, check)
+        """Return what answers List and Get.
+
+        Args:
+            operations: Where they are kept.
+            subscribe: Calls what it gets with each operation that ends here.
+            check: Proves that a page token is this installation's own.
+        """
+        subscribe(self.write_through.operation_ended)
+        own = OwnChanges(operations, self._clocks_apart_s)
+        sources = Sources(self.query, self.store, own, self.sync, self.write_through)
+        return StoredReads(sources, self._table, check, self.clock)
 
     async def run(self) -> None:
         """Keep it up to date, its watches and what operations have changed, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.sync.run())
             group.create_task(self.feed.run())
-            group.create_task(self.reading.write_through.run())
+            group.create_task(self.write_through.run())
 
     def drain(self) -> None:
         """End its watches: their callers go on at another gateway."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from cloudspan.v1.inventory_pb2 import SyncState
 from cloudspan_common.clock import Clock, SystemClock
@@ -18,6 +18,7 @@ from cloudspan_common.logs import get_logger
 from cloudspan_gateway.inventory.base import Known
 from cloudspan_gateway.inventory.batch import (
     ANNOUNCEMENT,
+    LISTED,
     Batch,
     kept_rows,
     purge_deleted,
@@ -25,12 +26,12 @@ from cloudspan_gateway.inventory.batch import (
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness, Written
 from cloudspan_gateway.inventory.rows import row_of
 from cloudspan_gateway.storage.engine import among, listed
-from cloudspan_gateway.storage.tables import resource_changes, resources, sync_owners, sync_state
+from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_owners, sync_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
     from sqlalchemy.engine import Row
 
     from cloudspan_gateway.inventory.model import Fence, Observed, Origin
@@ -55,7 +56,9 @@ class InventoryStore:
         self._shared = database.shared
         self._clock = clock or SystemClock()
         # Asked for each answer from the inventory: making the statement takes longer than running it.
-        self._states_of = _STATES.where(among(sync_state.c.cluster, "clusters", database.shared))
+        of_clusters = _STATES.where(among(sync_state.c.cluster, "clusters", database.shared))
+        self._states_of_clusters = of_clusters
+        self._states_of_one = of_clusters.where(sync_state.c.collection == bindparam("collection"))
 
     def __repr__(self) -> str:
         return f"<InventoryStore on {self._database!r}>"
@@ -66,7 +69,7 @@ class InventoryStore:
         self, collection: str, rows: Sequence[Observed], at: float, origin: Origin, fence: Fence | None = None
     ) -> Written:
         by_name = {row.name: row for row in rows}
-        unchanged = await self._unchanged(by_name)
+        unchanged = await self._unchanged(by_name, origin)
         written = Written(unchanged=len(unchanged))
         for names in _portions(sorted(by_name.keys() - unchanged), BATCH_ROWS):
             changed, unreadable = _rows(collection, [by_name[name] for name in names])
@@ -79,13 +82,17 @@ class InventoryStore:
             await asyncio.sleep(0)
         return written
 
-    async def _unchanged(self, rows: Mapping[str, Observed]) -> set[str]:
+    async def _unchanged(self, rows: Mapping[str, Observed], origin: Origin) -> set[str]:
         """Return the names of those that are kept just so; asked beside whatever is written meanwhile.
+
+        Of what a listing brings, those that are known to be listed.
 
         Two columns and no more: of a hundred thousand rows this is what a sweep costs.
         """
         c = resources.c
         asked = select(c.name, c.digest).where(among(c.name, "names", self._shared), c.deleted_time.is_(None))
+        if origin.is_listing:
+            asked = asked.where(c.source.in_(LISTED))
 
         def ask(conn: Connection) -> set[str]:
             found = conn.execute(asked, {"names": listed(rows, self._shared)})
@@ -102,12 +109,12 @@ class InventoryStore:
 
     async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
         c = resources.c
-        asked = select(c.name, c.id, c.digest, c.observe_time).where(
+        asked = select(c.name, c.observe_time, c.source.in_(LISTED)).where(
             c.cluster == cluster, c.collection == collection, c.deleted_time.is_(None)
         )
 
         def ask(conn: Connection) -> dict[str, Known]:
-            return {name: Known(*rest) for name, *rest in conn.execute(asked)}
+            return {name: Known(time, bool(was_listed)) for name, time, was_listed in conn.execute(asked)}
 
         return await self._database.read(ask, long=True)
 
@@ -116,22 +123,33 @@ class InventoryStore:
         found = await self._database.read(lambda conn: kept_rows(conn, names, self._shared))
         return frozenset(name for name, row in found.items() if row.deleted_time is None)
 
-    async def changed_names(self, cluster: str, collection: str, after: int) -> tuple[int, frozenset[str]]:
-        """Return the last change's sequence, and which resources of a collection changed after an earlier one."""
-        r = resource_changes.c
-        last = select(r.sequence).order_by(r.sequence.desc()).limit(1)
-        asked = select(r.name).where(r.sequence > after, r.cluster == cluster, r.collection == collection)
+    async def changed_names(
+        self, cluster: str, collection: str, after: int | None
+    ) -> tuple[int, frozenset[str] | None]:
+        """Return the last change's sequence, and which resources of a collection changed after an earlier one.
 
-        def ask(conn: Connection) -> tuple[int, frozenset[str]]:
-            upto = conn.execute(last).scalar() or 0  # first: what comes between the two is only told twice
-            return upto, frozenset(conn.execute(asked).scalars())
+        None where some of those changes are no longer kept. Nothing is looked for without an earlier one: to go
+        through 100 000 changes takes the loop for 30 ms.
+        """
+        r = resource_changes.c
+        of_collection = select(r.name).where(r.cluster == cluster, r.collection == collection)
+
+        def ask(conn: Connection) -> tuple[int, frozenset[str] | None]:
+            # First: what changes meanwhile is only told twice.
+            upto = conn.execute(select(change_sequence.c.sequence)).scalar() or 0
+            if after is None:
+                return upto, frozenset()
+            names = frozenset(conn.execute(of_collection.where(r.sequence > after)).scalars())
+            # Last: what is purged meanwhile is not missed.
+            oldest = conn.execute(select(change_sequence.c.oldest)).scalar() or 0
+            return upto, names if after >= oldest else None
 
         return await self._database.read(ask)
 
-    async def forget_cluster(self, cluster: str) -> Written:
+    async def forget_cluster(self, cluster: str, fence: Fence | None = None) -> Written:
         written = Written()
         while True:
-            forgotten = await self._transact(None, lambda batch: batch.forget(cluster, BATCH_ROWS))
+            forgotten = await self._transact(fence, lambda batch: batch.forget(cluster, BATCH_ROWS))
             if forgotten == Written():
                 return written
             written += forgotten
@@ -156,9 +174,15 @@ class InventoryStore:
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
         if clusters is None:
-            return await self._database.read(lambda conn: [_state(row) for row in conn.execute(_STATES)])
-        values = {"clusters": listed(clusters, self._shared)}
-        return await self._database.read(lambda conn: [_state(row) for row in conn.execute(self._states_of, values)])
+            return await self._states(_STATES, {})
+        return await self._states(self._states_of_clusters, {"clusters": listed(clusters, self._shared)})
+
+    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
+        values = {"clusters": listed(clusters, self._shared), "collection": collection}
+        return await self._states(self._states_of_one, values)
+
+    async def _states(self, asked: Select[Any], values: Mapping[str, Any]) -> Sequence[CollectionState]:
+        return await self._database.read(lambda conn: [_state(row) for row in conn.execute(asked, values)])
 
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
         s = sync_state.c

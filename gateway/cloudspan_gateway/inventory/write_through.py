@@ -21,7 +21,7 @@ from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
 from cloudspan_common.redaction import without_secrets
 from cloudspan_gateway.inventory.model import Observed, Origin
-from cloudspan_gateway.inventory.own_changes import collection_of, deletes, touched
+from cloudspan_gateway.inventory.reads.own_changes import collection_of, deletes, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -143,8 +143,8 @@ class WriteThrough:
             self._soon(str(operation.intent.cluster), found)
 
     async def _write(self, ended: Sequence[tuple[Operation, float]]) -> None:
-        last = {operation.resource: _End.of(operation, sent_time) for operation, sent_time in ended}
-        last.pop("", None)
+        own = [(operation, sent_time) for operation, sent_time in ended if _is_own(operation, operation.resource)]
+        last = {operation.resource: _End.of(operation, sent_time) for operation, sent_time in own}
         await self._remove([end for end in last.values() if end.is_deleted])
         by_collection: dict[str, list[_End]] = {}
         for end in last.values():
@@ -156,7 +156,7 @@ class WriteThrough:
             await self._keep(collection, ends)
         for operation, _ in ended:
             for other in operation.intent.also:
-                if other.startswith(f"{operation.intent.cluster}/"):
+                if _is_own(operation, other):
                     self._doubt(other)
 
     async def _remove(self, ends: Sequence[_End]) -> None:
@@ -251,7 +251,7 @@ class _End:
         name, method, outcome = operation.resource, operation.intent.method, operation.outcome
         ok = outcome if not isinstance(outcome, status_pb2.Status) else None
         result = _result_of(method, ok) if ok is not None else None
-        if result is not None and not (result.name == name and name.startswith(f"{operation.intent.cluster}/")):
+        if result is not None and result.name != name:
             result = None  # an adapter may return anything
         return cls(
             name,
@@ -260,6 +260,11 @@ class _End:
             ok is not None and deletes(method),
             Observed.of(result) if result is not None else None,
         )
+
+
+def _is_own(operation: Operation, name: str) -> bool:
+    """Whether a name is that of a resource in the operation's cluster; its adapter may have said anything."""
+    return name.startswith(f"{operation.intent.cluster}/") and collection_of(name) != ""
 
 
 def _log_failure(names: Sequence[str], error: CloudspanError) -> None:

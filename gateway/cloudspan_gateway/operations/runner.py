@@ -85,16 +85,16 @@ class Runner:
 
     @property
     def running(self) -> Sequence[Row]:
-        """The operations that it executions, as they are now."""
+        """The operations that it executes, as they are now."""
         return [execution.row for execution in tuple(self._executions.values())]
 
     def trace(self, operation_id: str) -> bytes:
-        """Return what an operation took so far, where this runner executions it; else nothing."""
+        """Return what an operation took so far, where this runner executes it; else nothing."""
         execution = self._executions.get(operation_id)
         return execution.trace.whole() if execution else b""
 
     async def run(self) -> None:
-        """Claim and execution until cancelled; then lets go of what it held."""
+        """Claim and execute until cancelled; then lets go of what it held."""
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (self._claim(), self._beat(), self._purge()):
@@ -130,7 +130,7 @@ class Runner:
         task.add_done_callback(self._tasks.pop)
 
     async def _held(self, claim: Claim, execution: Execution) -> None:
-        """Execution one operation; whatever goes wrong with it is its own trouble."""
+        """Execute one operation; whatever goes wrong with it is its own trouble."""
         try:
             await execution.run()
             self._has_ended(execution.row, execution.sent_time)

@@ -86,5 +86,6 @@ def purge(conn: Connection, before: float, limit: int) -> int:
     oldest = union_all(*(select(t.c.sequence).where(t.c.sequence <= max(last)) for t in tables)).subquery()
     upto = max(conn.execute(select(oldest.c.sequence).order_by(oldest.c.sequence).limit(limit)).scalars())
     deleted = sum(conn.execute(delete(table).where(table.c.sequence <= upto)).rowcount for table in tables)
-    conn.execute(update(change_sequence).values(oldest=upto))
+    # Another gateway may purge too for a moment, and be further: what it deleted must not seem to be kept.
+    conn.execute(update(change_sequence).where(change_sequence.c.oldest < upto).values(oldest=upto))
     return int(deleted)

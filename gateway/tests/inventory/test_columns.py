@@ -19,7 +19,7 @@ from cloudspan_gateway.inventory.columns import (
     message_of,
     value_paths,
 )
-from cloudspan_gateway.storage import tables
+from cloudspan_gateway.storage import schema, tables
 
 EAST = "platforms/openstack/clusters/east"
 _MOST_BYTES = 2_600  # of PostgreSQL's 2704 for an entry of an index
@@ -142,7 +142,7 @@ def test_no_resource_is_too_odd_to_be_kept(resource, text):
     for path, value in found.values:
         assert "\0" not in path + value
         assert len(path.encode()) + len(value.encode()) <= _MOST_BYTES
-    for _, table, columns, _ in tables._INDEXES:
+    for _, table, columns, _ in schema._INDEXES:
         if table is tables.resources and "deleted_time" not in columns:
             assert sum(len(str(found.fields[name]).encode()) for name in columns) <= _MOST_BYTES
     bound = projects.bound(resource.DESCRIPTOR, "platforms/-/clusters/-/projects/nobodys")

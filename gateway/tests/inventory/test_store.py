@@ -152,7 +152,7 @@ async def test_a_name_twice_in_one_write_is_one_row(store: InventoryStore, datab
 
 
 async def test_an_older_holder_of_the_lock_writes_nothing(store: InventoryStore, database: Database) -> None:
-    """Not rows, deletions or states; the same holder and newer ones do."""
+    """Not rows, deletions or states, nor does it forget the cluster; the same holder and newer ones write."""
     await put(store, 10.0, server("a"), fence=Fence(CLUSTER, 7))
     old = Fence(CLUSTER, 6)
     with pytest.raises(LockLost, match="number 6"):
@@ -161,6 +161,8 @@ async def test_an_older_holder_of_the_lock_writes_nothing(store: InventoryStore,
         await store.remove([NAMES["a"]], 20.0, old)
     with pytest.raises(LockLost):
         await store.save_state(CollectionState(CLUSTER, "servers"), old)
+    with pytest.raises(LockLost):
+        await store.forget_cluster(CLUSTER, old)
     assert await names(store) == {"a"}
     assert await store.states() == []
     await put(store, 20.0, server("b"), fence=Fence(CLUSTER, 7))
@@ -249,6 +251,8 @@ async def test_a_state_is_read_as_it_was_saved(store: InventoryStore) -> None:
     assert await store.states([CLUSTER]) == [state]
     assert await store.states() == [state, other]
     assert await store.states([]) == []
+    assert await store.states_of("servers", [OTHER, CLUSTER]) == [state]
+    assert await store.states_of("images", [CLUSTER]) == []
 
 
 async def test_what_a_removed_cluster_had_is_removed_and_told(store: InventoryStore, database: Database) -> None:
@@ -276,6 +280,16 @@ async def test_rows_that_were_deleted_long_ago_are_purged(
     assert await store.purge(550.0) == 0
 
 
+async def test_what_another_gateway_has_purged_does_not_seem_to_be_kept(
+    store: InventoryStore, database: Database
+) -> None:
+    """It was further when this one came to write down how far it is."""
+    await put(store, 10.0, server("a"))
+    await database.transact(lambda conn: conn.execute(change_sequence.update().values(oldest=9)))
+    await store.purge(1e12)
+    assert await database.read(lambda conn: conn.execute(select(change_sequence.c.oldest)).scalar()) == 9
+
+
 async def test_whoever_subscribed_hears_of_changes_and_of_nothing_else(store: InventoryStore) -> None:
     """Until it ends the subscription."""
     heard: list[int] = []
@@ -298,3 +312,7 @@ async def test_names_that_changed_are_told_from_a_sequence_on(store: InventorySt
     assert last == 2
     await put(store, 20.0, server("b", "new"), server("c", cluster=OTHER))
     assert await store.changed_names(CLUSTER, "servers", last) == (4, frozenset({NAMES["b"]}))
+    assert await store.changed_names(CLUSTER, "servers", None) == (4, frozenset())
+    await store.purge(1e12)
+    assert await store.changed_names(CLUSTER, "servers", last) == (4, None)
+    assert await store.changed_names(CLUSTER, "servers", 4) == (4, frozenset())

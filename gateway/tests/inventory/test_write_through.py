@@ -18,13 +18,14 @@ from cloudspan_common.names import parse_cluster
 from cloudspan_common.redaction import has_secrets
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.inventory.model import CollectionState, Observed, Origin
-from cloudspan_gateway.inventory.query import Query
+from cloudspan_gateway.inventory.query.query import Query
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.write_through import WriteThrough
 from cloudspan_gateway.storage.engine import open_database
 
 EAST = "platforms/openstack/clusters/east"
 A, DISK = f"{EAST}/servers/a", f"{EAST}/volumes/v"
+WEST_A = "platforms/openstack/clusters/west/servers/a"
 SERVICE = "cloudspan.v1.ServerService"
 
 
@@ -142,6 +143,18 @@ async def test_a_resource_is_read_again_where_the_outcome_does_not_tell_how_it_i
         await here.end(start(outcome))
         assert (await here.kept(server_pb2.Server, A)).display_name == "as it is"
         assert await here.kept(server_pb2.Server, f"{EAST}/servers/b") is None
+
+
+@pytest.mark.parametrize("name", [WEST_A, EAST, f"{EAST}/servers"])
+async def test_what_an_adapter_names_that_is_no_resource_of_its_cluster_is_left_alone(name):
+    """Another cluster's row does not go by a Delete here, and a name of something else stops nothing."""
+    async with world() as here:
+        await here.store.apply("servers", [Observed.of(server_pb2.Server(name=WEST_A))], 900.0, Origin.SWEEP)
+        await here.end(Ended(Intent(f"{SERVICE}/DeleteServer"), name, packed(empty_pb2.Empty())))
+        await here.end(Ended(Intent(f"{SERVICE}/StartServer"), name, status_pb2.Status(code=13)))
+        assert await here.kept(server_pb2.Server, WEST_A) is not None
+        await here.end(start(packed(server_pb2.Server(name=A))))
+        assert here.through.is_current(A, 1010.0)
 
 
 async def test_a_result_that_is_older_than_what_is_kept_is_read_again():

@@ -16,7 +16,7 @@ from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.storage import migrations
 from cloudspan_gateway.storage.cipher import Cipher
 from cloudspan_gateway.storage.engine import Database, open_database
-from cloudspan_gateway.storage.tables import with_indexes
+from cloudspan_gateway.storage.schema import with_indexes
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -33,8 +33,10 @@ class Missing:
     """What a complete listing left out."""
 
     names: Sequence[str]
+    lost: Sequence[str]
+    """Those that an earlier listing had: what no listing ever has is no loss of this one."""
     total: int
-    """How many resources were kept before the listing."""
+    """How many earlier listings had."""
     brake: Brake | None = None
     """Set while an earlier listing's loss is held back."""
     released: bool = False
@@ -49,6 +51,8 @@ class Settled:
     brake: Brake | None = None
     there: frozenset[str] = frozenset()
     """What the platform has, though it does not list it."""
+    left_out: frozenset[str] = frozenset()
+    """Those of them that it has listed before."""
     unproven: int = 0
     error: CloudspanError | None = None
     """Why nothing is proven of some."""
@@ -86,17 +90,18 @@ class Deletions:
             asked += len(names) - len(failures)
             if len(failures) == len(names):
                 break
-        return Settled(written, None, frozenset(there), len(missing.names) - asked, error)
+        left_out = frozenset(there.intersection(missing.lost))
+        return Settled(written, None, frozenset(there), left_out, len(missing.names) - asked, error)
 
     def _brake(self, missing: Missing) -> Brake | None:
         """Hold back what is too much; what was held back once is until it is few, or somebody releases it."""
-        lost = len(missing.names)
+        lost = len(missing.lost)
         if missing.released or lost < LEAST_BRAKED:
             return None
         if missing.brake is None and lost <= self._share * missing.total:
             return None
         since = missing.brake.since if missing.brake is not None else self._clock.now()
-        return Brake(lost, missing.total, since, tuple(missing.names[:EXAMPLES]))
+        return Brake(lost, missing.total, since, tuple(missing.lost[:EXAMPLES]))
 
     async def _proven(self, names: Sequence[str]) -> dict[str, Observed | CloudspanError | None]:
         """Ask for each; return what it is, None where it is gone, or why neither is known."""

@@ -144,5 +144,5 @@ class SweepRequests:
                 await ended
             await self._announce(_ANSWERED + request_id)
         except CloudspanError as error:  # who asked asks again, and perhaps another gateway
-            del self._served[request_id]
+            self._served.pop(request_id, None)
             log.debug("sweep for another gateway not done", reason=error.reason, message=error.message)

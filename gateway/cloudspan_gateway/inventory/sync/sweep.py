@@ -140,11 +140,15 @@ class CollectionSweep:
 
         Return up to which change that was looked at, and whether there was any.
         """
-        last, names = await self._store.changed_names(state.cluster, state.collection, self.memory.sequence)
+        pages = self.memory.pages
+        after = self.memory.sequence if pages else None
+        last, names = await self._store.changed_names(state.cluster, state.collection, after)
+        if names is None:  # it was not listed for so long that nobody knows
+            self.memory.pages = {}
+            return last, True
         touched = {hash(name) for name in names}
         if touched:
-            pages = self.memory.pages.items()
-            self.memory.pages = {cursor: page for cursor, page in pages if touched.isdisjoint(page.names)}
+            self.memory.pages = {cursor: page for cursor, page in pages.items() if touched.isdisjoint(page.names)}
         return last, bool(touched)
 
     async def _list(self, state: CollectionState, listing: _Listing, fence: Fence | None) -> None:
@@ -195,12 +199,14 @@ class CollectionSweep:
         if not listing.is_complete:
             return Settled(brake=state.brake), len(known)
         names = sorted(
-            name for name, row in known.items() if hash(name) not in listing.seen and row.observe_time < listing.began
+            name for name, row in known.items() if hash(name) not in listing.seen and row.time < listing.began
         )
         if not names:
             return Settled(), len(known)
         deletions = Deletions(state.collection, self._store, self._source, self._clock, self._brake)
-        missing = Missing(names, len(known) - listing.written.added, state.brake, released)
+        lost = [name for name in names if known[name].was_listed]
+        total = sum(row.was_listed for row in known.values()) - listing.written.added
+        missing = Missing(names, lost, total, state.brake, released)
         settled = await deletions.settle(missing, fence)
         return settled, len(known) - settled.written.removed + settled.written.added
 
@@ -232,8 +238,8 @@ class CollectionSweep:
         if settled.error is not None:
             text = f"{settled.unproven} are no longer listed, and it is not proven that they are deleted"
             return settled.error.reason, f"{text}: {settled.error.message}"
-        if settled.there - self.memory.unlisted:  # what is never listed is the platform's way; it is kept by its Get
-            names = _some(sorted(settled.there))
+        if settled.left_out - self.memory.unlisted:  # what is never listed is the platform's way; it is kept by its Get
+            names = _some(sorted(settled.left_out))
             return "LISTING_NOT_PROVEN", f"the platform has, and did not list: {names}; the next listing may"
         return "", ""
 

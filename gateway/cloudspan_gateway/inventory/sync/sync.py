@@ -264,7 +264,7 @@ class Sync:
             if held is None:
                 continue
             async with held:
-                forgotten = await self._store.forget_cluster(cluster)
+                forgotten = await self._store.forget_cluster(cluster, Fence(cluster, held.fence))
             log.info("removed cluster forgotten", cluster=cluster, resources=forgotten.removed)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import inventory_pb2
 from cloudspan_gateway.inventory import columns
-from cloudspan_gateway.inventory.query import as_stored
+from cloudspan_gateway.inventory.query.query import as_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

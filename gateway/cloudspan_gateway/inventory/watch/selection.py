@@ -18,8 +18,8 @@ from cloudspan_common.errors import Resync
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
-from cloudspan_gateway.inventory import sql_filter
 from cloudspan_gateway.inventory.columns import message_of
+from cloudspan_gateway.inventory.query import sql_filter
 from cloudspan_gateway.inventory.watch.change import ADDED, REMOVED, UPDATED
 from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES
 

@@ -27,8 +27,8 @@ from cloudspan_gateway.access.permissions import ADMINISTER
 from cloudspan_gateway.inventory.base import Question, StoredPage
 from cloudspan_gateway.inventory.columns import message_of
 from cloudspan_gateway.inventory.model import Scope
-from cloudspan_gateway.inventory.query import to_stored
-from cloudspan_gateway.inventory.summary import MAX_GROUPS, Group
+from cloudspan_gateway.inventory.query.query import to_stored
+from cloudspan_gateway.inventory.query.summary import MAX_GROUPS, Group
 from cloudspan_gateway.services.inventory.explanation import Facts, explain
 from cloudspan_gateway.services.inventory.states import (
     MOST_INCOMPLETE,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads, StoredRow
     from cloudspan_gateway.inventory.model import CollectionState
-    from cloudspan_gateway.inventory.summary import Summary, Sums
+    from cloudspan_gateway.inventory.query.summary import Summary, Sums
     from cloudspan_gateway.services.inventory.scopes import Scopes, Seen
 
 MAX_TEXT_CHARS = 512
@@ -66,7 +66,7 @@ _GROUPS = {inventory_pb2.SummarizeRequest.Group.Value(f"GROUP_{group.name}"): gr
 
 
 class Summarizes(Protocol):
-    """Counts and sums rows: `inventory.summary` does."""
+    """Counts and sums rows: `inventory.query.summary` does."""
 
     async def summarize(self, question: Question, groups: Sequence[Group] = (), label: str = "") -> Summary:
         """Return groups, total and how many groups are left out."""

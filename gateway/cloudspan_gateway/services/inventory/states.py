@@ -14,8 +14,8 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common import contract
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_gateway.inventory.columns import collections
-from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, is_swept_for
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
+from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, is_swept_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

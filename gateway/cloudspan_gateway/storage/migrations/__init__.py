@@ -3,7 +3,7 @@
 Run when a database is opened, under a lock. Gateways of two versions work on one database while they are replaced, so a
 change comes in two releases: **expand** adds what is new (a column with a default, a table, an index), and the version
 before goes on beside it; **contract**, one release later, takes away what nobody reads any more. A database that is
-newer than this build is therefore used as it is. A new one is made straight from `tables`, which a test holds equal to
+newer than this build is therefore used as it is. A new one is made straight from `schema`, which a test holds equal to
 the whole history: `alembic` costs 0.2 s and 10 MB, and is imported only where there is something to migrate.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
-from cloudspan_gateway.storage import tables
+from cloudspan_gateway.storage import schema
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -47,7 +47,7 @@ def upgrade(conn: Connection) -> bool:
     if version:
         migrate(conn)
     else:
-        tables.create(conn)
+        schema.create(conn)
         _versions.create(conn, checkfirst=True)
         conn.execute(_versions.insert().values(version_num=HEAD))
     return True

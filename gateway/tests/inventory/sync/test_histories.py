@@ -303,12 +303,11 @@ class History:
         await self._do_sweep({}, released=True)
         await self.check()
         assert self.state.completeness is Completeness.COMPLETE, self.state
-        known = await self.store.known(CLUSTER, "servers")
-        assert {name: row.digest for name, row in known.items()} == {
-            name_of(one): server(one, name).digest for one, name in self.cloud.servers.items()
-        }
-        assert self.state.row_count == len(known)
-        self._check_changes(await self.changes(), set(known))
+        kept = select(resources.c.name, resources.c.digest).where(resources.c.deleted_time.is_(None))
+        digests = dict(await self.database.read(lambda conn: conn.execute(kept).all()))
+        assert digests == {name_of(one): server(one, name).digest for one, name in self.cloud.servers.items()}
+        assert self.state.row_count == len(digests)
+        self._check_changes(await self.changes(), set(digests))
 
     def _check_changes(self, changes: list[Any], known: set[str]) -> None:
         assert [change.sequence for change in changes] == list(range(1, len(changes) + 1))

@@ -88,6 +88,24 @@ async def test_pages_that_have_not_changed_are_not_compared_again(swept: Sweepin
     assert (found.unchanged_pages, found.written.updated, found.written.unchanged) == (2, 1, 2)
 
 
+async def test_a_sweep_that_knows_no_page_yet_does_not_go_through_what_has_changed(
+    swept: Sweeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a start that would be all changes that are kept, for each collection."""
+    hold(swept.cloud, 3)
+    asked: list[int | None] = []
+    changed_names = swept.store.changed_names
+
+    async def noted(cluster: str, collection: str, after: int | None) -> tuple[int, frozenset[str] | None]:
+        asked.append(after)
+        return await changed_names(cluster, collection, after)
+
+    monkeypatch.setattr(swept.store, "changed_names", noted)
+    for _ in range(2):
+        await swept.sweep()
+    assert asked == [None, 0]
+
+
 async def test_a_row_that_somebody_else_wrote_is_compared_though_its_page_is_the_same(swept: Sweeping) -> None:
     """An operation's end said one thing, and the cloud went back to what it was before."""
     hold(swept.cloud, 6)
@@ -96,6 +114,18 @@ async def test_a_row_that_somebody_else_wrote_is_compared_though_its_page_is_the
     await swept.store.apply("servers", [server("s001", "of an operation")], swept.clock.now(), Origin.OPERATION)
     found = await swept.sweep()
     assert (found.unchanged_pages, found.written.updated) == (1, 1)
+
+
+async def test_all_is_compared_where_what_was_written_meanwhile_is_no_longer_known(swept: Sweeping) -> None:
+    """A collection could not be listed for longer than changes are kept."""
+    hold(swept.cloud, 6)
+    for _ in range(3):
+        await swept.sweep()
+    await swept.store.apply("servers", [server("s001", "of an operation")], swept.clock.now(), Origin.OPERATION)
+    await swept.store.purge(swept.clock.now() + 1.0)
+    found = await swept.sweep()
+    assert (found.unchanged_pages, found.written.updated) == (0, 1)
+    assert (await swept.sweep()).written.updated == 0
 
 
 async def test_what_is_deleted_goes_after_the_platform_said_so_of_each(swept: Sweeping) -> None:
@@ -121,6 +151,34 @@ async def test_what_a_listing_leaves_out_and_the_platform_has_stays(swept: Sweep
     found = await swept.sweep()
     assert (found.state.completeness, found.written.removed) == (COMPLETE, 0)
     assert await swept.kept() == set(swept.cloud.servers)
+
+
+async def test_what_no_listing_ever_had_is_no_loss_of_one(swept: Sweeping) -> None:
+    """Operations work on what a platform lists to nobody but its owner; its listing is whole without that."""
+    hold(swept.cloud, 24)
+    swept.cloud.hidden = {f"s{n:03}" for n in range(12)}
+    await swept.sweep()
+    worked_on = [server(one, f"server {int(one[1:])}") for one in sorted(swept.cloud.hidden)]
+    await swept.store.apply("servers", worked_on, swept.clock.now(), Origin.OPERATION)
+    found = await swept.sweep()
+    assert (found.state.completeness, found.state.brake) == (COMPLETE, None)
+    assert len(await swept.kept()) == 24
+    del swept.cloud.servers["s001"]
+    await swept.sweep()
+    assert len(await swept.kept()) == 23
+
+
+async def test_what_an_operation_wrote_is_a_loss_once_a_listing_had_it(swept: Sweeping) -> None:
+    """Whether or not something has worked on it since."""
+    hold(swept.cloud, 24)
+    made = [server(one, name) for one, name in swept.cloud.servers.items()]
+    await swept.store.apply("servers", made, swept.clock.now(), Origin.OPERATION)
+    found = await swept.sweep()
+    assert (found.written.unchanged, found.has_changes) == (24, False)
+    await swept.store.apply("servers", [server("s001", "worked on")], swept.clock.now(), Origin.OPERATION)
+    swept.cloud.servers = {one: name for one, name in swept.cloud.servers.items() if one >= "s012"}
+    found = await swept.sweep()
+    assert (found.state.reason, found.state.brake.missing, found.state.brake.total) == ("BRAKED", 12, 24)
 
 
 async def test_nothing_goes_while_the_platform_can_not_be_asked(swept: Sweeping) -> None:

@@ -6,6 +6,7 @@ ask for one cluster's part. A traversal goes on where it began: out of the inven
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,11 +17,11 @@ from cloudspan_common.etags import fill_etag
 from cloudspan_common.listing import mask as masks
 from cloudspan_common.logs import get_logger
 from cloudspan_gateway.inventory.columns import message_of
-from cloudspan_gateway.inventory.freshness import Asked, Kept, is_away
-from cloudspan_gateway.inventory.kept_collections import LIVE_SHARE, KeptCollections, project_of, tenant_of
 from cloudspan_gateway.inventory.model import Scope
-from cloudspan_gateway.inventory.own_changes import collection_of
-from cloudspan_gateway.inventory.stored_pages import Listing, Position, read_page, set_time
+from cloudspan_gateway.inventory.reads.freshness import Asked, Kept, is_away
+from cloudspan_gateway.inventory.reads.kept_collections import LIVE_SHARE, KeptCollections, project_of, tenant_of
+from cloudspan_gateway.inventory.reads.own_changes import collection_of
+from cloudspan_gateway.inventory.reads.stored_pages import Listing, Position, read_page, set_time
 from cloudspan_gateway.routing.forward import AdapterError
 from cloudspan_gateway.routing.projects import within_project
 from cloudspan_gateway.routing.snapshot import check_served
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import StoredRow
-    from cloudspan_gateway.inventory.kept_collections import Sources
+    from cloudspan_gateway.inventory.reads.kept_collections import Sources
     from cloudspan_gateway.routing.snapshot import ClusterRoute
     from cloudspan_gateway.routing.table import Table
 
@@ -105,7 +106,8 @@ class StoredReads:
             return await self._in_time(call, live)
         except (CloudspanError, AdapterError) as failed:
             error = _away(failed)
-            if error is None or (found := await self._stored_get(method, call, None)) is None:
+            found = None if error is None else await _if_readable(self._stored_get(method, call, None))
+            if error is None or found is None:
                 raise
             call.trailers = (*call.trailers, ("x-stale", error.reason))
             return found
@@ -118,20 +120,19 @@ class StoredReads:
             return None
         view = call.access.view(self._table.snapshot)
         check_served(view.cluster(ref), method.full_name)
+        # First: a sweep that ends in between must not make a row that was read before it look as new as itself.
+        confirmed = await self._confirmed_time(str(ref), method.collection)
         row = await self._sources.reads.get(name)
         if row is None:
             return None
-        time = await self._time_of(row)
+        time = max(row.observe_time, confirmed)
         if within_s is not None and not await self._is_fresh(row, time, within_s, call):
             return None
         return _answer(method, call, row, time)
 
-    async def _time_of(self, row: StoredRow) -> float:
-        states = await self._sources.states.states([row.cluster])
-        state = next((one for one in states if one.collection == row.collection), None)
-        return (
-            row.observe_time if state is None else max(row.observe_time, Kept(state, self._clock.now()).confirmed_time)
-        )
+    async def _confirmed_time(self, cluster: str, collection: str) -> float:
+        states = await self._sources.states.states_of(collection, [cluster])
+        return max((Kept(state, self._clock.now()).confirmed_time for state in states), default=-math.inf)
 
     async def _is_fresh(self, row: StoredRow, time: float, within_s: float, call: Call) -> bool:
         if self._clock.now() - time > within_s:
@@ -182,8 +183,8 @@ class StoredReads:
             return await self._in_time(call, live)
         except (CloudspanError, AdapterError) as failed:
             error = _away(failed)
-            kept = await self._kept.of(listing, routes, call, 0.0)
-            if error is None or kept[0].observe_time is None:
+            kept = None if error is None else await _if_readable(self._kept.of(listing, routes, call, 0.0))
+            if error is None or kept is None or kept[0].observe_time is None:
                 raise
             return await self._page(listing, kept, Position(""), asked, call, why=error.message)
 
@@ -192,20 +193,25 @@ class StoredReads:
         routes = self._routes(listing, call)
         if not asked.within_s or not routes:
             return await live()
-        kept = await self._kept.of(listing, routes, call, asked.within_s)
+        listing.check_sortable()
+        reading = self._kept.of(listing, routes, call, asked.within_s)
+        kept = await reading if listing.order else await _if_readable(reading)  # platforms sort over one cluster alone
+        if kept is None:
+            return await live()
         missing = [one for one in kept if one.is_supported and not one.is_fresh(asked.within_s)]
         if missing and not listing.order:
             return await live()
         begun = self._clock.now()
-        if missing:
-            await self._sync([one.cluster for one in missing], listing.collection, call)
+        if outdated := [one.cluster for one in missing if one.is_swept]:
+            await self._sync(outdated, listing.collection, call)
             kept = await self._kept.of(listing, routes, call, asked.within_s)
-        used = [one for one in kept if one.is_supported and (one.is_newer(begun) or _usable(one, asked))]
-        left_out = [one.cluster for one in kept if one.is_supported and one not in used]
+        supported = [one for one in kept if one.is_supported]
+        used = [one.cluster for one in supported if _is_usable(one, asked, begun)]
+        left_out = [one for one in supported if not _is_usable(one, asked, begun)]
         if left_out and not used:
-            reasons = "; ".join(f"{one.cluster}: {one.left_out().message}" for one in kept if one.cluster in left_out)
+            reasons = "; ".join(f"{one.cluster}: {one.left_out().message}" for one in left_out)
             raise Unreachable(f"not one cluster answered: {reasons}", reason="ALL_UNREACHABLE", retry_after_s=1.0)
-        start = Position("", [one.cluster for one in used], left_out)
+        start = Position("", used, [one.cluster for one in left_out])
         return await self._page(listing, kept, start, asked, call)
 
     async def _sync(self, clusters: Sequence[str], collection: str, call: Call) -> None:
@@ -225,18 +231,18 @@ class StoredReads:
         self, listing: Listing, kept: Sequence[Kept], position: Position, asked: Asked, call: Call, why: str = ""
     ) -> bytes:
         """Return one page of the clusters of a position, as far as the caller sees them still."""
-        used = [one for one in kept if not position.clusters or one.cluster in position.clusters]
-        by_cluster = {one.cluster: one for one in used if one.is_supported}
-        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in by_cluster))
+        used = frozenset(position.clusters or (one.cluster for one in kept))
+        left_out = frozenset(position.left_out)
+        confirmed = {one.cluster: one.confirmed_time for one in kept if one.is_supported and one.cluster in used}
+        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in confirmed))
         question = listing.question(scope, position.cursor)
-        confirmed = {cluster: one.confirmed_time for cluster, one in by_cluster.items()}
         response, cursor = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = listing.token(Position(cursor, position.clusters, position.left_out), self._check)
         for one in kept:
-            if one.cluster in position.left_out:
+            if one.cluster in left_out:
                 response.unreachable.append(one.cluster)
                 response.cluster_status.append(one.left_out(earlier=bool(position.cursor)))
-            elif one in used or not one.is_supported:
+            elif one.cluster in used or not one.is_supported:
                 status = one.status(stale_ok=asked.stale_ok, within_s=asked.within_s, why=why)
                 response.cluster_status.append(status)
         return bytes(response.SerializeToString())
@@ -308,8 +314,10 @@ async def _if_readable(reading: Awaitable[T]) -> T | None:
         return None
 
 
-def _usable(kept: Kept, asked: Asked) -> bool:
-    return kept.is_fresh(asked.within_s) or (asked.stale_ok and kept.observe_time is not None)
+def _is_usable(kept: Kept, asked: Asked, begun: float) -> bool:
+    if kept.is_newer(begun) or kept.is_fresh(asked.within_s):
+        return True
+    return asked.stale_ok and kept.observe_time is not None
 
 
 def _away(failed: CloudspanError | AdapterError) -> CloudspanError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import grpc
 import pytest
@@ -49,6 +49,24 @@ async def test_a_get_within_max_staleness_asks_no_platform_and_says_how_old_it_i
     assert 99 < time.time() - found.observe_time.seconds < 110
     assert found.etag == etag_of(server("a", labels={"team": "x"}))
     assert asked(adapter) == 0
+
+
+async def test_a_row_that_was_read_before_a_listing_ended_is_no_newer_for_it(deployment):
+    """It is what the listing before had."""
+    await deployment.plug_in()
+    async with opened(deployment) as (gateway, client):
+        await keep(gateway, EAST, server("a", vcpus=1), age_s=100)
+        get = gateway.inventory.query.get
+
+        async def get_and_list(name):
+            row = await get(name)
+            await keep(gateway, EAST, server("a", vcpus=2), age_s=5)
+            return row
+
+        gateway.inventory.query.get = get_and_list
+        found = await client.servers.GetServer(Get(name=f"{EAST}/servers/a", max_staleness=HOUR))
+    assert found.vcpus == 1
+    assert time.time() - found.observe_time.seconds > 99
 
 
 async def test_a_get_keeps_to_its_read_mask(deployment):
@@ -215,11 +233,17 @@ async def test_sorting_over_clusters_by_what_the_inventory_can_not_sort_by_is_re
     """It names the fields that it sorts by; without max_staleness the message says how to get there."""
     await deployment.plug_in()
     async with opened(deployment) as (gateway, client):
-        await keep(gateway, EAST, server("a"))
+        listed = []
+
+        async def swept(clusters, _collections):
+            listed.extend(clusters)
+
+        gateway.swept = swept
         with pytest.raises(Exception, match="inventory sorts these by"):
             await client.servers.ListServers(List(parent=ALL, max_staleness=HOUR, order_by="locked"))
         with pytest.raises(Exception, match="set max_staleness"):
             await client.servers.ListServers(List(parent=ALL, order_by="name"))
+    assert listed == []
 
 
 async def test_a_list_over_clusters_takes_each_part_from_where_it_is_fresh_enough(deployment):
@@ -324,6 +348,26 @@ async def test_a_caller_with_one_project_gets_nothing_of_another(deployment):
     assert own.project == f"{EAST}/projects/p2"
 
 
+async def test_a_cluster_of_which_another_project_is_listed_is_not_listed_for_a_sorted_list(deployment):
+    """That would bring nothing of the caller's; it says so."""
+    await deployment.plug_in(project="p1")
+    async with opened(deployment, GuardedNotSwept) as (gateway, client):
+        await deployment.keep(*ROWS)
+        listed = []
+
+        async def swept(clusters, _collections):
+            listed.extend(clusters)
+
+        gateway.swept = swept
+        request = List(parent=ALL, max_staleness=HOUR, order_by="name")
+        with pytest.raises(Exception, match="another project of it than your pool's"):
+            await client.servers.ListServers(request, metadata=as_user("carol"))
+        assert listed == []
+        with pytest.raises(Exception, match="never listed"):
+            await client.servers.ListServers(request, metadata=as_user("alice"))
+        assert listed == [EAST]
+
+
 async def test_a_sorted_list_takes_what_was_listed_since_it_was_asked_for(deployment):
     """However little max_staleness is: nothing is fresher."""
     await deployment.plug_in()
@@ -352,6 +396,17 @@ async def test_a_cluster_whose_adapter_can_not_be_swept_is_not_taken_for_one_wit
     assert Status.State.Name(found.cluster_status[1].state) == f"STATE_{state}"
 
 
+async def test_a_cluster_that_no_longer_has_such_resources_is_asked_itself(deployment):
+    """What was kept of them is neither shown nor taken for an empty list; a list over many says UNSUPPORTED of it."""
+    adapter = await deployment.plug_in()
+    lists(adapter, server("live"))
+    async with opened(deployment) as (gateway, client):
+        await keep(gateway, EAST, server("a"), completeness=Completeness.UNSUPPORTED, reason="SERVICE_ABSENT")
+        assert ids(await client.servers.ListServers(List(parent=EAST, max_staleness=HOUR))) == ["live"]
+        across = await client.servers.ListServers(List(parent=ALL, max_staleness=HOUR))
+    assert (ids(across), across.cluster_status[0].state) == ([], Status.STATE_UNSUPPORTED)
+
+
 async def test_pages_of_the_last_known_state_go_on_over_all_clusters(deployment):
     """Each row once, with the metadata on each page."""
     adapter = await deployment.plug_in(clusters=("east", "west"))
@@ -372,20 +427,35 @@ async def test_pages_of_the_last_known_state_go_on_over_all_clusters(deployment)
 
 
 async def test_a_database_that_does_not_answer_leaves_the_platform_to_answer(deployment):
-    """An older answer is allowed for, not asked for."""
+    """An older answer is allowed for, not asked for; where the platform fails too it says why."""
     adapter = await deployment.plug_in()
     lists(adapter, server("live"))
     async with opened(deployment) as (gateway, client):
         await keep(gateway, EAST, server("a"))
-
-        async def away(*_args, **_fields):
-            raise Unreachable("the database does not answer", reason="STORE_UNAVAILABLE")
-
-        gateway.inventory.store._database.read, read = away, gateway.inventory.store._database.read
-        try:
+        with _unreadable(gateway):
             found = await client.servers.ListServers(List(parent=EAST, max_staleness=HOUR))
+            across = await client.servers.ListServers(List(parent=ALL, max_staleness=HOUR))
             got = await client.servers.GetServer(Get(name=f"{EAST}/servers/a", max_staleness=HOUR))
-        finally:
-            gateway.inventory.store._database.read = read
-    assert (ids(found), got.name) == (["live"], f"{EAST}/servers/a")
-    assert asked(adapter) == 2
+            assert (ids(found), ids(across), got.name) == (["live"], ["live"], f"{EAST}/servers/a")
+            assert asked(adapter) == 3
+            with pytest.raises(Exception, match="the database does not answer"):
+                await client.servers.ListServers(List(parent=ALL, max_staleness=HOUR, order_by="name"))
+            await _stopped(deployment, adapter)
+            for call in (
+                client.servers.ListServers(List(parent=EAST, stale_ok=True)),
+                client.servers.GetServer(Get(name=f"{EAST}/servers/a", stale_ok=True)),
+            ):
+                with pytest.raises(Exception, match=r"no instance serves|lost under"):
+                    await call
+
+
+@contextmanager
+def _unreadable(gateway):
+    async def away(*_args, **_fields):
+        raise Unreachable("the database does not answer", reason="STORE_UNAVAILABLE")
+
+    gateway.inventory.store._database.read, read = away, gateway.inventory.store._database.read
+    try:
+        yield
+    finally:
+        gateway.inventory.store._database.read = read

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, false, or_, select
 
 from cloudspan_gateway.inventory.columns import is_shareable
-from cloudspan_gateway.inventory.order import unindexed
+from cloudspan_gateway.inventory.query.order import unindexed
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import resources
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor
 
-    from cloudspan_common.contract import Method
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.snapshot import ClusterRoute
 
@@ -37,6 +36,10 @@ Status = common_pb2.ClusterStatus
 
 MAX_STALENESS = "max_staleness"
 OTHER_PROJECT = "OTHER_PROJECT_OF_POOL"
+_EARLIER = "it was not listed in time for an earlier page of this traversal; start again to have it listed"
+_OTHERS = (
+    "the inventory lists another project of it than your pool's; list this cluster alone, and the platform answers"
+)
 # The range of google.protobuf.Duration: 10 000 years.
 _MOST_SECONDS, _MOST_NANOS = 315_576_000_000, 999_999_999
 # What the inventory can answer; a request that sets anything else is the platform's.
@@ -134,8 +137,8 @@ class Kept:
 
     @property
     def observe_time(self) -> float | None:
-        """As of when all of it is known; None where it never was."""
-        return self.state.fresh_time
+        """As of when all of it is known; None where it never was, or the cluster no longer has such resources."""
+        return self.state.observe_time if self.is_supported else None
 
     @property
     def is_supported(self) -> bool:
@@ -145,6 +148,11 @@ class Kept:
         # An adapter that is older than the gateway can't be swept, and lists them all the same.
         is_old = self.state.reason == Unsupported.default_reason
         return self.state.completeness is not Completeness.UNSUPPORTED or is_old
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether sweeps bring what the caller sees: see `is_swept_for`."""
+        return self.state.reason != OTHER_PROJECT
 
     def is_newer(self, begun: float) -> bool:
         """Whether it was listed by a sweep that began after `begun`: nothing is fresher."""
@@ -186,18 +194,21 @@ class Kept:
 
         `earlier` says whether that was so when its traversal began.
         """
-        time = self.observe_time
-        if earlier:
-            text = "it was not listed in time for an earlier page of this traversal; start again to have it listed"
-            return Status(cluster=self.cluster, state=Status.STATE_UNREACHABLE, reason="FAILED_EARLIER", message=text)
-        if time is None:
-            reason = self.state.reason or "NEVER_SYNCED"
-            text = "it was never listed successfully, and could not be listed in the time of this call"
-        else:
-            reason = self.state.reason or "STALE"
-            text = f"it was last listed {self.now - time:.0f} s ago, and could not be listed in the time of this call"
-        message = f"{text}; allow more time or a larger max_staleness, or set stale_ok; GetSyncState tells more"
+        reason, message = ("FAILED_EARLIER", _EARLIER) if earlier else self._why_not_fresh()
         return Status(cluster=self.cluster, state=Status.STATE_UNREACHABLE, reason=reason, message=message)
+
+    def _why_not_fresh(self) -> tuple[str, str]:
+        if not self.is_swept:
+            return OTHER_PROJECT, _OTHERS
+        time = self.observe_time
+        if time is None:
+            reason, text = self.state.reason or "NEVER_SYNCED", "it was never listed successfully"
+        else:
+            reason, text = self.state.reason or "STALE", f"it was last listed {self.now - time:.0f} s ago"
+        return reason, (
+            f"{text}, and could not be listed in the time of this call; allow more time or a larger max_staleness, or "
+            "set stale_ok; GetSyncState tells more"
+        )
 
     def _set_time(self, status: Status) -> None:
         if (time := self.observe_time) is not None:
@@ -218,15 +229,3 @@ def is_swept_for(project: str, route: ClusterRoute, collection: str) -> bool:
     if not project or route.cluster.project in ("", project):
         return True
     return not projects.bound(cast("Descriptor", message_of(collection).DESCRIPTOR), project).owner
-
-
-def state_or_never(states: Mapping[str, CollectionState], cluster: str, collection: str) -> CollectionState:
-    """Return the state of a cluster's collection, also of one that was never listed."""
-    return states.get(cluster) or CollectionState(cluster, collection)
-
-
-def descriptor_of(method: Method) -> Descriptor:
-    """Return the descriptor of what a List or a Get returns."""
-    message: Any = method.item if method.items_field else method.response
-    found: Descriptor = message.DESCRIPTOR
-    return found

@@ -11,17 +11,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from google.api import resource_pb2
 from google.protobuf import empty_pb2
 
 from cloudspan_common import contract
-from cloudspan_gateway.inventory.columns import collections, message_of
-from cloudspan_gateway.inventory.freshness import Changed
+from cloudspan_gateway.inventory.columns import collections, plural_of, references
+from cloudspan_gateway.inventory.reads.freshness import Changed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from collections.abc import Collection, Mapping, Sequence
 
 K = TypeVar("K")
 
@@ -128,27 +125,8 @@ def own_collection(method: contract.Method) -> str:
     """Return the collection that a mutation creates, changes or deletes in; empty where it is none of the contract."""
     if method.collection:
         return method.collection
-    found = str(method.result.DESCRIPTOR.GetOptions().Extensions[resource_pb2.resource].plural)
+    found = plural_of(method.result)
     return found if found in collections() else ""
-
-
-@functools.cache
-def references(collection: str) -> frozenset[str]:
-    """Return the collections that a collection's resources refer to."""
-    return frozenset(_referred(cast("Descriptor", message_of(collection).DESCRIPTOR), ())) & frozenset(collections())
-
-
-def _referred(message: Descriptor, within: tuple[Descriptor, ...]) -> Iterator[str]:
-    for field in message.fields:
-        inner = field.message_type
-        if inner is None:
-            yield contract.collection_of(field) if _refers(field) else ""
-        elif inner.full_name.startswith(f"{contract.PACKAGE}.") and inner not in within:
-            yield from _referred(inner, (*within, inner))
-
-
-def _refers(field: FieldDescriptor) -> bool:
-    return bool(field.GetOptions().Extensions[resource_pb2.resource_reference].type)
 
 
 def collection_of(name: str) -> str:

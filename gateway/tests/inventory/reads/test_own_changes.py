@@ -9,7 +9,7 @@ import pytest
 
 from cloudspan_common import contract
 from cloudspan_gateway.inventory.columns import collections
-from cloudspan_gateway.inventory.own_changes import MOST_ENDED, OwnChanges, changed, deletes, touched
+from cloudspan_gateway.inventory.reads.own_changes import MOST_ENDED, OwnChanges, changed, deletes, touched
 
 EAST = "platforms/openstack/clusters/east"
 SERVICE = "cloudspan.v1.ServerService"

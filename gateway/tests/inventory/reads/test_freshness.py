@@ -9,8 +9,8 @@ from cloudspan.v1 import cluster_pb2, common_pb2, server_pb2
 from cloudspan_common.errors import LoginRefused, NotFound, OutOfTime, PlatformFault, Unreachable
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.call import Target
-from cloudspan_gateway.inventory.freshness import Asked, Changed, Kept, is_away, is_swept_for
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness
+from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, Asked, Changed, Kept, is_away, is_swept_for
 from cloudspan_gateway.routing.snapshot import ClusterRoute
 
 EAST = "platforms/openstack/clusters/east"
@@ -35,6 +35,7 @@ def test_a_collection_is_as_fresh_as_its_last_whole_listing_and_newer_than_the_t
     assert not kept().is_fresh(99.9)
     assert not kept(changed_time=900.0).is_fresh(100.0)
     assert not kept(observe_time=None).is_fresh(1e9)
+    assert not kept(completeness=Completeness.UNSUPPORTED, reason="SERVICE_ABSENT").is_fresh(1e9)
 
 
 def test_a_row_is_as_new_as_the_listing_that_had_it_or_as_its_own_reading():
@@ -58,6 +59,7 @@ def test_a_cluster_that_is_left_out_says_since_when_and_what_to_do():
     assert kept(observe_time=None, reason="CLUSTER_LOGIN_REFUSED").left_out().reason == "CLUSTER_LOGIN_REFUSED"
     assert "100 s ago" in kept().left_out().message
     assert kept().left_out(earlier=True).reason == "FAILED_EARLIER"
+    assert "list this cluster alone" in kept(observe_time=None, reason=OTHER_PROJECT).left_out().message
 
 
 def test_what_the_inventory_does_not_hold_is_not_asked_of_it():

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from google.api import resource_pb2
 
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_common.listing import mask as masks
@@ -24,11 +23,13 @@ from cloudspan_common.listing.page_token import (
     hash_query,
 )
 from cloudspan_gateway.inventory.base import Question
-from cloudspan_gateway.inventory.freshness import descriptor_of
-from cloudspan_gateway.inventory.order import sortable
+from cloudspan_gateway.inventory.columns import plural_of
+from cloudspan_gateway.inventory.query.order import Order, sortable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from google.protobuf.descriptor import Descriptor
 
     from cloudspan_common.contract import Method
     from cloudspan_gateway.call import Call
@@ -74,10 +75,10 @@ class Listing:
         request: Any = call.target.message
         text = request.order_by
         whose = f" {call.access.tenant}" if call.principal.authenticated else ""
-        resource = descriptor_of(method)
+        resource = cast("Descriptor", method.item.DESCRIPTOR)
         return cls(
             method,
-            str(resource.GetOptions().Extensions[resource_pb2.resource].plural),
+            plural_of(method.item),
             Filter.parse(request.filter, resource),
             parse_order(text, text.replace(",", " ").split()),  # whether they can be sorted by is told by the reader
             effective_page_size(request.page_size),
@@ -90,6 +91,10 @@ class Listing:
         """Whether the inventory can sort like that."""
         known = sortable(self.collection)
         return all(field in known for field, _ in self.order)
+
+    def check_sortable(self) -> None:
+        """Raise InvalidRequest, UNSORTABLE_IN_INVENTORY, where the inventory can't sort like that."""
+        Order.of(self.order, self.collection)
 
     def position(self, token: str, check: Check) -> Position | None:
         """Return where a page token goes on; None for one of a list that asks platforms.

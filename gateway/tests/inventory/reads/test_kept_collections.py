@@ -17,15 +17,15 @@ from cloudspan_gateway.access.access import OpenAccess
 from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.call import Target
 from cloudspan_gateway.inventory.base import StoredRow
-from cloudspan_gateway.inventory.kept_collections import (
+from cloudspan_gateway.inventory.model import CollectionState
+from cloudspan_gateway.inventory.reads.kept_collections import (
     MOST_LOOKED_UP,
     MOST_READ_AGAIN,
     KeptCollections,
     Sources,
 )
-from cloudspan_gateway.inventory.model import CollectionState
-from cloudspan_gateway.inventory.own_changes import OwnChanges
-from cloudspan_gateway.inventory.stored_pages import Listing
+from cloudspan_gateway.inventory.reads.own_changes import OwnChanges
+from cloudspan_gateway.inventory.reads.stored_pages import Listing
 from cloudspan_gateway.operations.stores.base import Ended
 from cloudspan_gateway.routing.snapshot import ClusterRoute
 
@@ -65,7 +65,7 @@ class Asked:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def states(self, _clusters: Any) -> list[CollectionState]:
+    async def states_of(self, _collection: str, _clusters: Any) -> list[CollectionState]:
         return [CollectionState(EAST, "servers", observe_time=1000.0)]
 
     async def ended(self, tenant: str | None, since: float, limit: int) -> list[Ended]:

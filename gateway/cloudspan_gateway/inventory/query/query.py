@@ -15,10 +15,10 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_gateway.inventory.base import StoredPage, StoredRow
 from cloudspan_gateway.inventory.columns import described, message_of
-from cloudspan_gateway.inventory.order import Order, Place
-from cloudspan_gateway.inventory.seen import Seen, Way
-from cloudspan_gateway.inventory.sql_filter import condition, names_field
-from cloudspan_gateway.inventory.text_search import ALL, ranks
+from cloudspan_gateway.inventory.query.order import Order, Place
+from cloudspan_gateway.inventory.query.seen import Seen, Way
+from cloudspan_gateway.inventory.query.sql_filter import condition, names_field
+from cloudspan_gateway.inventory.query.text_search import ALL, ranks
 from cloudspan_gateway.storage.tables import resources, sync_state
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from cloudspan_gateway.inventory.base import Question
-    from cloudspan_gateway.inventory.sql_filter import Condition
+    from cloudspan_gateway.inventory.query.sql_filter import Condition
     from cloudspan_gateway.storage.engine import Database
 
 WINDOW = 5_000

@@ -9,7 +9,7 @@ import pytest
 
 from cloudspan.v1 import inventory_pb2, quota_pb2, server_pb2, volume_pb2
 from cloudspan_common.listing.filter_ast import Filter
-from cloudspan_gateway.inventory.sql_filter import EVERY, UNKNOWN, condition, names_field
+from cloudspan_gateway.inventory.query.sql_filter import EVERY, UNKNOWN, condition, names_field
 
 MESSAGES = {
     "servers": server_pb2.Server,

@@ -21,7 +21,7 @@ from cloudspan_gateway.inventory.columns import (
     search_text,
     search_token,
 )
-from cloudspan_gateway.inventory.sql_filter import contains
+from cloudspan_gateway.inventory.query.sql_filter import contains
 from cloudspan_gateway.storage.tables import resource_values, resources
 
 if TYPE_CHECKING:

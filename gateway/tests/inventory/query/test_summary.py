@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from cloudspan.v1 import server_pb2, volume_pb2
 from cloudspan_common.listing.filter_ast import Filter
-from cloudspan_gateway.inventory import summary
 from cloudspan_gateway.inventory.columns import MAX_INTEGER, columns_of
-from cloudspan_gateway.inventory.summary import Group, Sums
+from cloudspan_gateway.inventory.query import summary
+from cloudspan_gateway.inventory.query.summary import Group, Sums
 
 Server = server_pb2.Server
 EAST, EAST_2 = CLUSTERS[:2]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_gateway.inventory.columns import collections
-from cloudspan_gateway.inventory.order import Order, Place, sortable
+from cloudspan_gateway.inventory.query.order import Order, Place, sortable
 
 BY_TIME = Order.of([("create_time", True), ("display_name", False)], "servers")
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, func, literal, literal_column, select
 
-from cloudspan_gateway.inventory.columns import MAX_INTEGER, label_path
-from cloudspan_gateway.inventory.query import Wanted
-from cloudspan_gateway.inventory.seen import Way
+from cloudspan_gateway.inventory.columns import kept_integer, label_path
+from cloudspan_gateway.inventory.query.query import Wanted
+from cloudspan_gateway.inventory.query.seen import Way
 from cloudspan_gateway.storage.tables import resource_values, resources
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(
             self.count + other.count,
-            _within(self.vcpus + other.vcpus),
-            _within(self.memory_bytes + other.memory_bytes),
-            _within(self.disk_bytes + other.disk_bytes),
+            kept_integer(self.vcpus + other.vcpus),
+            kept_integer(self.memory_bytes + other.memory_bytes),
+            kept_integer(self.disk_bytes + other.disk_bytes),
         )
 
 
@@ -132,9 +132,4 @@ def _halves(column: ColumnElement[int]) -> Iterable[ColumnElement[int]]:
 def _sums(row: Sequence[Any]) -> Sums:
     count, *halves = row
     pairs = zip(halves[::2], halves[1::2], strict=True)
-    return Sums(count, *(_within((int(upper or 0) << _HALF_BITS) + int(lower or 0)) for upper, lower in pairs))
-
-
-def _within(number: int) -> int:
-    """Return the nearest number that the contract's fields take."""
-    return max(-MAX_INTEGER, min(number, MAX_INTEGER))
+    return Sums(count, *(kept_integer((int(upper or 0) << _HALF_BITS) + int(lower or 0)) for upper, lower in pairs))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.names import parse_cluster
-from cloudspan_gateway.inventory.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for, state_or_never
 from cloudspan_gateway.inventory.model import CollectionState
+from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads
-    from cloudspan_gateway.inventory.own_changes import OwnChanges
-    from cloudspan_gateway.inventory.stored_pages import Listing
+    from cloudspan_gateway.inventory.reads.own_changes import OwnChanges
+    from cloudspan_gateway.inventory.reads.stored_pages import Listing
     from cloudspan_gateway.routing.snapshot import ClusterRoute
 
 LIVE_SHARE = 0.8
@@ -36,8 +36,8 @@ MOST_READ_AGAIN = 20
 class States(Protocol):
     """Where states are kept: `Writes` has it."""
 
-    async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
-        """Return what is known of every collection that was ever listed."""
+    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
+        """Return what is known of one collection in those of the clusters where it was ever listed."""
         ...
 
 
@@ -91,16 +91,15 @@ class KeptCollections:
         With a `within_s` resources that it has changed, and that are not written yet, are read first.
         """
         method, collection, now = listing.method.full_name, listing.collection, self._clock.now()
-        found = await self._sources.states.states([str(route.ref) for route in routes])
-        states = {state.cluster: state for state in found if state.collection == collection}
+        found = await self._sources.states.states_of(collection, [str(route.ref) for route in routes])
+        states = {state.cluster: state for state in found}
+        kept = []
         for route in routes:
-            if not is_swept_for(project_of(str(route.ref), call), route, collection):
-                unknown = CollectionState(str(route.ref), collection, reason=OTHER_PROJECT)
-                states[unknown.cluster] = unknown
-        kept = [
-            Kept(state_or_never(states, str(route.ref), collection), now, unsupported=_absent(route, method))
-            for route in routes
-        ]
+            cluster = str(route.ref)
+            state = states.get(cluster) or CollectionState(cluster, collection)
+            if not is_swept_for(project_of(cluster, call), route, collection):
+                state = CollectionState(cluster, collection, reason=OTHER_PROJECT)
+            kept.append(Kept(state, now, unsupported=_absent(route, method)))
         fresh = [one.observe_time for one in kept if one.observe_time is not None and one.is_fresh(within_s)]
         if not within_s or not fresh:
             return kept

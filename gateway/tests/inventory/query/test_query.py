@@ -14,10 +14,10 @@ from sqlalchemy import insert, update
 
 from cloudspan.v1 import flavor_pb2, server_pb2, volume_pb2
 from cloudspan_common.listing.filter_ast import Filter
-from cloudspan_gateway.inventory import query
 from cloudspan_gateway.inventory.base import Question
 from cloudspan_gateway.inventory.model import Scope
-from cloudspan_gateway.inventory.query import to_message, to_stored
+from cloudspan_gateway.inventory.query import query
+from cloudspan_gateway.inventory.query.query import to_message, to_stored
 from cloudspan_gateway.storage import tables
 
 Server = server_pb2.Server

@@ -14,7 +14,7 @@ from cloudspan_gateway.access.principal import Principal
 from cloudspan_gateway.call import Target
 from cloudspan_gateway.inventory.base import StoredPage, StoredRow
 from cloudspan_gateway.inventory.model import Scope
-from cloudspan_gateway.inventory.stored_pages import Listing, Position, read_page
+from cloudspan_gateway.inventory.reads.stored_pages import Listing, Position, read_page
 
 EAST = "platforms/openstack/clusters/east"
 LIST = contract.methods()["cloudspan.v1.ServerService/ListServers"]
