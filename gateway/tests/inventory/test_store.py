@@ -23,6 +23,7 @@ from cloudspan_gateway.inventory.model import (
     Written,
 )
 from cloudspan_gateway.inventory.store import BATCH_ROWS, InventoryStore
+from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import resource_changes, resource_values, resources
 
@@ -280,16 +281,6 @@ async def test_rows_that_were_deleted_long_ago_are_purged(
     assert await store.purge(550.0) == 0
 
 
-async def test_what_another_gateway_has_purged_does_not_seem_to_be_kept(
-    store: InventoryStore, database: Database
-) -> None:
-    """It was further when this one came to write down how far it is."""
-    await put(store, 10.0, server("a"))
-    await database.transact(lambda conn: conn.execute(change_sequence.update().values(oldest=9)))
-    await store.purge(1e12)
-    assert await database.read(lambda conn: conn.execute(select(change_sequence.c.oldest)).scalar()) == 9
-
-
 async def test_whoever_subscribed_hears_of_changes_and_of_nothing_else(store: InventoryStore) -> None:
     """Until it ends the subscription."""
     heard: list[int] = []
@@ -305,7 +296,7 @@ async def test_whoever_subscribed_hears_of_changes_and_of_nothing_else(store: In
     assert heard == [1]
 
 
-async def test_names_that_changed_are_told_from_a_sequence_on(store: InventoryStore) -> None:
+async def test_names_that_changed_are_told_from_a_sequence_on(store: InventoryStore, database: Database) -> None:
     """Of one collection, whoever changed them."""
     await put(store, 10.0, server("a"), server("b"))
     last, _ = await store.changed_names(CLUSTER, "servers", 0)
@@ -313,6 +304,6 @@ async def test_names_that_changed_are_told_from_a_sequence_on(store: InventorySt
     await put(store, 20.0, server("b", "new"), server("c", cluster=OTHER))
     assert await store.changed_names(CLUSTER, "servers", last) == (4, frozenset({NAMES["b"]}))
     assert await store.changed_names(CLUSTER, "servers", None) == (4, frozenset())
-    await store.purge(1e12)
+    await database.transact(lambda conn: outbox.purge(conn, 1e12, 100))
     assert await store.changed_names(CLUSTER, "servers", last) == (4, None)
     assert await store.changed_names(CLUSTER, "servers", 4) == (4, frozenset())

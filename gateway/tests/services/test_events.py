@@ -72,10 +72,15 @@ def ended(number: int, tenant: str = "", **fields) -> OutboxEvent:
     return OutboxEvent("operation.succeeded", 1000.0 + number, tenant=tenant, **fields)
 
 
+OPERATIONS = 'type : "operation."'
+
+
 class Stream:
     """One WatchEvents, and what it has brought."""
 
     def __init__(self, running: Deployment, metadata=(), **request) -> None:
+        if "consumer" in request:  # the cluster may be told of at any time
+            request["filter"] = OPERATIONS
         self._messages = running.client.events.WatchEvents(
             event_pb2.WatchEventsRequest(**request), metadata=metadata
         ).__aiter__()
@@ -103,7 +108,7 @@ class Stream:
 
 async def test_an_operations_end_is_an_event(running: Deployment) -> None:
     """With its metadata and its resource, and without its response."""
-    stream = await Stream(running, filter='type : "operation."').begun()
+    stream = await Stream(running, filter=OPERATIONS).begun()
     made = await running.client.servers.CreateServer(create_request("web"), metadata=waiting(5))
     assert await stream.until(1) == ["operation.succeeded"]
     event = stream.events[0]
@@ -116,7 +121,7 @@ async def test_an_operations_end_is_an_event(running: Deployment) -> None:
     deleting = server_pb2.DeleteServerRequest(name=metadata.resource)
     await running.client.servers.DeleteServer(deleting, metadata=waiting(5))
     assert await stream.until(2) == ["operation.succeeded"] * 2
-    assert [one.id for one in await listed(running, filter='type : "operation."')] == [
+    assert [one.id for one in await listed(running, filter=OPERATIONS)] == [
         one.id for one in reversed(stream.events)
     ]
 
@@ -227,7 +232,7 @@ async def test_events_that_are_no_longer_kept_are_an_error(running: Deployment) 
     with pytest.raises(errors.CloudspanError) as lost:
         await Stream(running, resume_token=stream.token).until(1)
     assert lost.value.reason == "EVENTS_LOST"
-    assert [each.subject for each in await listed(running, filter='type : "operation."')] == [f"{MAIN}/servers/4"]
+    assert [each.subject for each in await listed(running, filter=OPERATIONS)] == [f"{MAIN}/servers/4"]
     assert [each.subject for each in await listed(running, oldest_first=True)] == [f"{MAIN}/servers/4"]
 
 

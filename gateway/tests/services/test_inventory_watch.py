@@ -171,7 +171,7 @@ async def test_a_token_is_good_for_its_own_watch_alone(watched, writer):
     await follower.until_complete()
     token = follower.request.resume_token
     other = await refused(Follower(watched.channel, filter="display_name = a", resume_token=token))
-    assert "made for another watch" in other.details()
+    assert "made for another request" in other.details()
     for wrong in (token[:-3], token[:30] + ("A" if token[30] != "A" else "B") + token[31:]):
         assert "invalid resume_token" in (await refused(Follower(watched.channel, resume_token=wrong))).details()
 

@@ -114,7 +114,7 @@ async def test_a_pool_narrows_a_watch(watched, writer):
     await alice.until_complete()
     assert list(alice.held.values()) == ["west"]
     error = await refused(follower(watched, "alice", resume_token=alice.request.resume_token))
-    assert "made for another watch" in error.details()
+    assert "made for another request" in error.details()
     assert (await refused(follower(watched, "alice", ("x-pool", "none")))).code() is CODE.NOT_FOUND
 
 
@@ -124,7 +124,7 @@ async def test_a_token_of_another_tenant_is_refused(watched, writer):
     bob = follower(watched, "bob")
     await bob.until_complete()
     error = await refused(follower(watched, "alice", resume_token=bob.request.resume_token))
-    assert (error.code(), "made for another watch" in error.details()) == (CODE.INVALID_ARGUMENT, True)
+    assert (error.code(), "made for another request" in error.details()) == (CODE.INVALID_ARGUMENT, True)
 
 
 async def test_a_cluster_of_others_does_not_exist(watched, writer):

@@ -15,6 +15,7 @@ from cloudspan_gateway.inventory.model import CollectionState, Completeness, Ori
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.inventory.sync.source import Page, PageRequest
 from cloudspan_gateway.inventory.sync.sweep import CollectionSweep, Swept
+from cloudspan_gateway.outbox import outbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,7 +123,8 @@ async def test_all_is_compared_where_what_was_written_meanwhile_is_no_longer_kno
     for _ in range(3):
         await swept.sweep()
     await swept.store.apply("servers", [server("s001", "of an operation")], swept.clock.now(), Origin.OPERATION)
-    await swept.store.purge(swept.clock.now() + 1.0)
+    later = swept.clock.now() + 1.0
+    await swept.store._database.transact(lambda conn: outbox.purge(conn, later, 1_000))
     found = await swept.sweep()
     assert (found.unchanged_pages, found.written.updated) == (0, 1)
     assert (await swept.sweep()).written.updated == 0
