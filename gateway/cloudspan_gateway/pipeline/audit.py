@@ -43,7 +43,7 @@ _POLICY = frozenset({"UserService", "TenantService", "PolicyService"})
 # What a request of the gateway's own services calls what it makes, or who logs in.
 _NAMED_BY = {
     "user_id": "users", "tenant_id": "tenants", "pool_id": "pools", "role_id": "roles", "binding_id": "bindings",
-    "user": "users", "service": "services", "webhook_id": "webhooks",
+    "user": "users", "service": "services",
 }  # fmt: skip
 
 _WAY = re.compile(r"[a-z]{1,20}/[A-Za-z0-9._-]{1,100}")

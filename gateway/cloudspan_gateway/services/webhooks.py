@@ -53,6 +53,8 @@ class WebhookService:
         secret = signature.secret_of(chosen) if chosen else signature.new_secret()
         head = await self._webhooks.events.head()
         hook = Hook(tenant, webhook, row, secret, Place(head.sequence, head.epoch))
+        if call.event is not None:
+            call.event = replace(call.event, resource=hook.name)
         with call.event_handed_over() as event:
             await self._store.create(hook, event)
         return self._shown(hook, secret)
@@ -139,7 +141,7 @@ class WebhookService:
         check_text(row.display_name, "webhook.display_name")
         if not row.url:
             text = "webhook.url is empty; say where events are to be sent"
-            raise InvalidRequest(text, violations=[Violation("webhook.url", text)])
+            raise InvalidRequest(text, reason="REQUIRED_FIELD_MISSING", violations=[Violation("webhook.url", text)])
         self._webhooks.allowed.checked(row.url)
         Follower(row.filter, lambda: NOTHING)
 

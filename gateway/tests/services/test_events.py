@@ -121,9 +121,7 @@ async def test_an_operations_end_is_an_event(running: Deployment) -> None:
     deleting = server_pb2.DeleteServerRequest(name=metadata.resource)
     await running.client.servers.DeleteServer(deleting, metadata=waiting(5))
     assert await stream.until(2) == ["operation.succeeded"] * 2
-    assert [one.id for one in await listed(running, filter=OPERATIONS)] == [
-        one.id for one in reversed(stream.events)
-    ]
+    assert [one.id for one in await listed(running, filter=OPERATIONS)] == [one.id for one in reversed(stream.events)]
 
 
 async def test_changes_of_resources_are_events_in_the_order_of_their_commits(

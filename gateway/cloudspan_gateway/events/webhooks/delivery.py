@@ -179,11 +179,13 @@ class _Webhook:
         self._hook = hook
 
     async def _send_until_received(self, happened: Happened | ResourceChanged, epoch: str) -> None:
-        # Asked before each attempt: its subject may have lost what it could hear of when the first one was made.
-        while shown := list(self._follower.shown([happened])):
-            ((number, event),) = shown
+        while True:
             await self._pause()
-            hook = self._hook
+            # Before each attempt: its subject may have lost what it could hear of when the first one was made.
+            shown = next(self._follower.shown([happened]), None)
+            if shown is None:
+                return
+            (number, event), hook = shown, self._hook
             attempt = await self._tools.send(hook.row.url, event, hook.secrets(self._clock.now()))
             self._tools.count("failed" if attempt.error else "received")
             if not attempt.error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class CheckedResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         for each in found:
             if not self._allowed.admits(ipaddress.ip_address(each["host"].partition("%")[0]), self._scheme):
-                raise OSError(f"{host} leads to an address that is not public; see --webhook-allow")
+                raise OSError(errno.EACCES, "its name leads to an address that is not public; see --webhook-allow")
         return found
 
     async def close(self) -> None:
