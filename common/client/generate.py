@@ -49,7 +49,7 @@ BLOCKING = (
     (r"\bawait ", ""),
     (r"\basync (def|for|with) ", r"\1 "),
     (r"__a(iter|enter|exit)__", r"__\1__"),
-    (r"\bAsync(Iterator|Client|Listing|Operation|Watch)", r"\1"),
+    (r"\bAsync(Iterator|Client|Events|Listing|Operation|Watch)", r"\1"),
     (r"grpc\.aio\.AioRpcError", "grpc.RpcError"),
     (r"grpc\.aio\.", "grpc."),
     (r"cloudspan\.client\.aio_credentials", "cloudspan.client.generated.sync_credentials"),

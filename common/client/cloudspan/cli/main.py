@@ -39,6 +39,7 @@ COMMANDS = {
     "capabilities": Command("Show what each platform can do, as a Markdown table.", _CLUSTERS),
     "check": Command("Check a cluster's health, stage by stage.", _CLUSTERS),
     "clusters": Command("Show the clusters and their state.", _CLUSTERS),
+    "events": Command("Show what has happened, and follow it.", "cloudspan.cli.events"),
     "explain": Command("Show an operation's stages and its calls to the platform.", _OPERATIONS),
     "find": Command("Find resources by name, address, label or id, on all clusters.", _INVENTORY),
     "get": Command("Show a resource.", _RESOURCES),
@@ -58,6 +59,7 @@ COMMANDS = {
     "up": Command("Start a demo here: gateway, adapters, fake clouds.", distribution="cloudspan-gateway[demo]"),
     "users": Command("Manage users, their passwords and one-time codes.", "cloudspan.cli.callers.users"),
     "watch": Command("Show changes of resources as they happen.", _FOLLOW),
+    "webhooks": Command("Manage the URLs that events are sent to.", "cloudspan.cli.webhooks"),
     "whoami": Command("Show who the gateway takes you for.", _SESSIONS),
 }
 

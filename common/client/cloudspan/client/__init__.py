@@ -10,7 +10,7 @@
 `AsyncClient` is the same for asyncio. Methods and messages have the names of the contract.
 """
 
-from cloudspan.client.aio_calls import AsyncListing, AsyncOperation, AsyncWatch
+from cloudspan.client.aio_calls import AsyncEvents, AsyncListing, AsyncOperation, AsyncWatch
 from cloudspan.client.aio_client import AsyncClient
 from cloudspan.client.answers import result_of
 from cloudspan.client.connection import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Metadata, Tls, tags, waiting
@@ -34,7 +34,7 @@ from cloudspan.client.errors import (
     Unsupported,
     Violation,
 )
-from cloudspan.client.generated.sync_calls import Listing, Operation, Watch
+from cloudspan.client.generated.sync_calls import Events, Listing, Operation, Watch
 from cloudspan.client.generated.sync_client import Client
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "DEFAULT_TIMEOUT_S",
     "AlreadyExists",
     "AsyncClient",
+    "AsyncEvents",
     "AsyncListing",
     "AsyncOperation",
     "AsyncWatch",
@@ -49,6 +50,7 @@ __all__ = [
     "Cancelled",
     "Client",
     "CloudspanError",
+    "Events",
     "Forbidden",
     "InvalidRequest",
     "Listing",

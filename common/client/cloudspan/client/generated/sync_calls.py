@@ -12,11 +12,11 @@ from google.protobuf import empty_pb2
 
 from cloudspan.client import answers
 from cloudspan.client.answers import DEFAULT_RESULT_TIMEOUT_S, ItemT, ResultT
-from cloudspan.client.errors import Cancelled, CloudspanError, Resync, Unauthenticated, Unreachable, from_call
-from cloudspan.v1 import inventory_pb2, operation_pb2
+from cloudspan.client.errors import Busy, Cancelled, CloudspanError, Resync, Unauthenticated, Unreachable, from_call
+from cloudspan.v1 import event_pb2, inventory_pb2, operation_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Iterable
 
     from google.protobuf.message import Message
 
@@ -186,28 +186,27 @@ class Operation(answers.OperationState[ResultT]):
         self._calls.cancel_operation(operations_pb2.CancelOperationRequest(name=self.name))
 
 
-class Watch(answers.WatchState):
-    """Resources and their changes, for ever; it goes on by itself when it is cut off."""
+class _Followed(Generic[ItemT]):
+    """A stream that goes on by itself when it is cut off; says what is taken of it, and where it goes on."""
 
-    def __init__(self, calls: Calls, request: inventory_pb2.WatchRequest) -> None:
-        super().__init__(request)
-        self._calls = calls
+    _calls: Calls
 
-    def __iter__(self) -> Iterator[inventory_pb2.WatchResponse.Change]:
+    def __iter__(self) -> Iterator[ItemT]:
         has_begun, failures = False, 0
         while True:
             has_come = False
             try:
-                for answer in self._calls.watch(self._request):
+                for answer in self._stream():
                     has_begun = has_come = True
-                    for change in self._taken(answer):
-                        yield change
-                error: CloudspanError = Unreachable("the gateway ended the watch")
+                    for item in self._taken(answer):
+                        yield item
+                    self._done(answer)
+                error: CloudspanError = Unreachable("the gateway ended the stream")
             except Resync as refusal:
                 if not self._begin_anew():
                     raise
                 error = refusal
-            except (Unreachable, Cancelled, Unauthenticated) as failure:
+            except (Unreachable, Cancelled, Unauthenticated, Busy) as failure:
                 # A credential that is refused at once is not renewed by asking again; one that has ended meanwhile is.
                 is_refused = isinstance(failure, Unauthenticated) and not has_come
                 if is_refused or not has_begun or not self._calls.defaults.retries:
@@ -215,6 +214,58 @@ class Watch(answers.WatchState):
                 error = failure
             failures = 0 if has_come else failures + 1
             time.sleep(answers.watch_pause_s(failures, error))
+
+    def _stream(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def _taken(self, answer: Any) -> Iterable[ItemT]:
+        raise NotImplementedError
+
+    def _done(self, answer: Any) -> None:
+        """See to what follows once all of a message was taken."""
+
+    def _begin_anew(self) -> bool:
+        return False
+
+
+class Watch(answers.WatchState, _Followed["inventory_pb2.WatchResponse.Change"]):
+    """Resources and their changes, for ever; it goes on by itself when it is cut off."""
+
+    def __init__(self, calls: Calls, request: inventory_pb2.WatchRequest) -> None:
+        super().__init__(request)
+        self._calls = calls
+
+    def _stream(self) -> Iterator[inventory_pb2.WatchResponse]:
+        return self._calls.watch(self._request)
+
+
+class Events(_Followed["event_pb2.Event"]):
+    """Events, for ever; it goes on by itself when it is cut off."""
+
+    def __init__(self, calls: Calls, request: event_pb2.WatchEventsRequest) -> None:
+        self._calls = calls
+        self._request = event_pb2.WatchEventsRequest()
+        self._request.CopyFrom(request)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} as {self._request.consumer or 'no consumer'}>"
+
+    @property
+    def resume_token(self) -> str:
+        """Where another stream goes on behind the events that were taken."""
+        return self._request.resume_token
+
+    def _stream(self) -> Iterator[event_pb2.WatchEventsResponse]:
+        return self._calls.watch_events(self._request)
+
+    def _taken(self, answer: event_pb2.WatchEventsResponse) -> Iterable[event_pb2.Event]:
+        return answer.events
+
+    def _done(self, answer: event_pb2.WatchEventsResponse) -> None:
+        self._request.resume_token = answer.resume_token
+        if answer.consumer and answer.events:
+            request = event_pb2.AcknowledgeEventsRequest(name=answer.consumer, resume_token=answer.resume_token)
+            self._calls.acknowledge_events(request)
 
 
 class Channel:
@@ -256,6 +307,14 @@ class Calls:
         )
         self.watch = self.stream(
             "/cloudspan.v1.InventoryService/Watch", inventory_pb2.WatchRequest, inventory_pb2.WatchResponse
+        )
+
+        events = "/cloudspan.v1.EventService"
+        self.watch_events = self.stream(
+            f"{events}/WatchEvents", event_pb2.WatchEventsRequest, event_pb2.WatchEventsResponse
+        )
+        self.acknowledge_events = self.unary(
+            f"{events}/AcknowledgeEvents", event_pb2.AcknowledgeEventsRequest, event_pb2.EventConsumer
         )
 
     def unary(self, path: str, _request: type[RequestT], answer: type[AnswerT]) -> Unary[RequestT, AnswerT]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from cloudspan.client.answers import ItemT, ResultT
-    from cloudspan.v1 import inventory_pb2
+    from cloudspan.v1 import event_pb2, inventory_pb2
 
 
 class Client(sync_services.Services):
@@ -111,6 +111,18 @@ class Client(sync_services.Services):
             CloudspanError: When looped over: it is refused.
         """
         return sync_calls.Watch(self._calls, request)
+
+    def follow_events(self, request: event_pb2.WatchEventsRequest) -> sync_calls.Events:
+        """Return events as they happen, until the loop over them is left; it goes on by itself where it was cut off.
+
+        With a `consumer` in the request, events are acknowledged once the next one is asked for behind all of those
+        that came together: what is under way when the program ends comes again.
+
+        Raises:
+            Resync: When looped over: EVENTS_LOST.
+            CloudspanError: When looped over: it is refused.
+        """
+        return sync_calls.Events(self._calls, request)
 
     def operation(self, name: str, _result: type[ResultT]) -> sync_calls.Operation[ResultT]:
         """Return the operation of that name, whose result is known to the caller; nothing is asked yet."""
