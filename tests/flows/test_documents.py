@@ -72,12 +72,23 @@ def test_what_documents_ask_the_inventory_works_as_it_stands(listed_demo, docume
         assert len(done.stdout) > 20, line
 
 
-def test_grpcurl_s_calls_of_the_inventory_page_are_requests():
+def test_what_the_page_of_events_says_works_as_it_stands(running_demo):
+    """Each command line and each call; those of a receiver of one's own are tried by the tests of webhooks."""
+    blocks = [block for block in _blocks("docs/events.md", "sh") if "cloudspan webhooks" not in block]
+    lines = [line for block in blocks for line in block.splitlines() if not line.startswith("grpcurl")]
+    assert len(lines) == 4
+    for line in lines:
+        words = _words(line, running_demo.gateway)
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        assert len(done.stdout) > 20, line
+
+
+@pytest.mark.parametrize(("document", "count"), [("docs/inventory.md", 2), ("docs/events.md", 1)])
+def test_grpcurl_s_calls_of_a_page_are_requests(document, count):
     """Grpcurl itself is not needed here."""
-    lines = [
-        line for block in _blocks("docs/inventory.md", "sh") for line in block.splitlines() if line[:7] == "grpcurl"
-    ]
-    assert len(lines) == 2
+    lines = [line for block in _blocks(document, "sh") for line in block.splitlines() if line[:7] == "grpcurl"]
+    assert len(lines) == count
     for line in lines:
         *_, data, _, method = shlex.split(line)
         json_format.Parse(data, contract.methods()[method].request())

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pika
 import pytest
 from common.bus.tests.conftest import CLUSTER, SERVERS, World
+from common.bus.tests.test_bus_page import program
 
 from cloudspan.v1 import event_pb2
 from cloudspan_bus import events
@@ -156,6 +157,18 @@ async def test_events_that_the_gateway_no_longer_keeps_are_passed_over(world: Wo
     await database.transact(lambda conn: outbox.purge(conn, 1001.0, 3))
     async with publishing(world):
         assert numbers(await queue.until(2))[-1] == "4"
+
+
+async def test_the_program_of_the_page_reads_the_ends_of_operations(world: World) -> None:
+    """As it stands in docs/bus.md, from a queue that keeps them."""
+    ends_of_operations = program("ends_of_operations")["ends_of_operations"]
+    async with publishing(world):
+        await begun(world)
+        reading = asyncio.create_task(asyncio.to_thread(lambda: next(ends_of_operations(world.pika, world.topic))))
+        while not reading.done():
+            await keep(world, 1)  # it has bound its queue by one of them
+            await asyncio.sleep(0.05)
+        assert (await reading)["subject"] == f"{CLUSTER}/servers/1"
 
 
 async def test_no_events_are_published_with_no_events(world: World) -> None:

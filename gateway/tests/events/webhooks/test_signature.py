@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -34,6 +37,22 @@ def test_either_of_two_secrets_verifies() -> None:
 def test_a_chosen_secret_is_taken_as_it_is_shown() -> None:
     secret = signature.new_secret()
     assert signature.secret_of(signature.shown(secret)) == secret
+
+
+def test_the_receiver_of_the_page_knows_a_genuine_request() -> None:
+    """As it stands in docs/events.md; one that was sent before is none for ever."""
+    page = (Path(__file__).parents[4] / "docs" / "events.md").read_text()
+    (block,) = [found for found in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def is_genuine(" in found]
+    names: dict[str, Any] = {}
+    exec(compile(block, "docs/events.md", "exec"), names)  # noqa: S102 - of this repository
+    secrets = [signature.new_secret(), signature.new_secret()]
+    headers = signature.headers("id-1", time.time(), BODY, secrets)
+    for secret in secrets:
+        assert names["is_genuine"](signature.shown(secret), headers, BODY)
+    assert not names["is_genuine"](signature.shown(signature.new_secret()), headers, BODY)
+    assert not names["is_genuine"](signature.shown(secrets[0]), headers, BODY + b" ")
+    old = signature.headers("id-1", time.time() - 1000, BODY, secrets)
+    assert not names["is_genuine"](signature.shown(secrets[0]), old, BODY)
 
 
 @pytest.mark.parametrize("text", ["x", "whsec_", "whsec_!!!!", "whsec_QUJD", "whsec_" + "A" * 100, "secret", "whsec_é"])
