@@ -170,7 +170,7 @@ class Gateway:
     def _callers(self) -> CallerStages:
         if not self.config.auth:
             return CallerStages(self._auditing, describe=self._auditing.describe)
-        limits = Limits(Counters(self._time), self._time)
+        limits = self._limits()
         self.metrics.watch_tenants(limits.counters, self.runner)
         return CallerStages(
             audit=self._auditing,
@@ -180,6 +180,9 @@ class Gateway:
             limit=limits.of_pool,
             clock=self._time,
         )
+
+    def _limits(self) -> Limits:
+        return Limits(Counters(self._time), self._time)
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)
@@ -273,9 +276,9 @@ class Gateway:
             store = await open_store(self.config.database, self._cipher, self._clock, self.config.lease, self.audit)
             stack.push_async_callback(store.close)
             await self.policy.load()
-            # Closed before the database is, which may keep its locks.
             self.coordinator = coordinator_of(self.registry, self.database, self._time)
-            stack.push_async_callback(self.coordinator.close)
+            if self.coordinator is not self.registry.coordinator:  # else the registry closes it
+                stack.push_async_callback(self.coordinator.close)
             self._assemble(store)
             stack.push_async_callback(self.webhooks.close)
             await self.events.begin()

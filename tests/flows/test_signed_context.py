@@ -110,6 +110,7 @@ class _NotClosed:
 
     def __init__(self, registry: MemoryRegistry) -> None:
         self.watch, self.register, self.context_keys = registry.watch, registry.register, registry.context_keys
+        self.coordinator = None
 
     async def close(self) -> None:
         """It is not this gateway's."""

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, desc, func, select, union_all
 
 from cloudspan_common.clock import Clock, SystemClock, finished
-from cloudspan_common.errors import CloudspanError, Resync
-from cloudspan_common.logs import get_logger
+from cloudspan_common.errors import Resync
 from cloudspan_gateway.events.happened import Happened, ResourceChanged
 from cloudspan_gateway.inventory.batch import ANNOUNCEMENT as INVENTORY_ANNOUNCEMENT
 from cloudspan_gateway.inventory.watch.change_log import PAGE, ChangeLog
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.watch.change_log import Head
     from cloudspan_gateway.storage.engine import Database
 
-LOOK_AGAIN_S = 1.0
-"""How often it is looked for events, should nobody have said that there are some."""
 BATCH_S = 0.005
 """What comes within this is read together."""
 _PAGES = 8
@@ -58,8 +55,6 @@ _NEXT_TIME = union_all(*(
     for table in (events, resource_changes)
 )).order_by("sequence").limit(1)  # fmt: skip
 
-log = get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -80,12 +75,13 @@ class EventLog:
         self._changes = ChangeLog(database)
         self._pages: OrderedDict[tuple[str, int], Page] = OrderedDict()
         self._reading = asyncio.Lock()
-        self._head = 0
+        self.announced = 0
+        """Grows whenever there may be more events; to be looked at before they are read."""
         self._announced = asyncio.Event()
         self._moved = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<EventLog at {self._head} of {self._database!r}>"
+        return f"<EventLog of {self._database!r}>"
 
     async def head(self) -> Head:
         """Return how far events go. Raises Unreachable as `Database.read` does, which all of these do."""
@@ -149,9 +145,9 @@ class EventLog:
         found = await self._database.read(lambda conn: conn.execute(_NEXT_TIME, values).first())
         return None if found is None else float(found.time)
 
-    async def moved(self, sequence: int, timeout_s: float) -> None:
-        """Return once there are events behind a number, or after a while."""
-        if self._head > sequence:
+    async def moved(self, announced: int, timeout_s: float) -> None:
+        """Return once there may be more events than when `announced` was so many, or after a while."""
+        if self.announced != announced:
             return
         waiting = asyncio.ensure_future(self._moved.wait())
         try:
@@ -164,35 +160,22 @@ class EventLog:
         unsubscribe = self._database.subscribe(self._heard)
         try:
             while True:
-                announced = asyncio.ensure_future(self._announced.wait())
-                try:
-                    await finished(self._clock, announced, LOOK_AGAIN_S)
-                finally:
-                    announced.cancel()
-                self._announced.clear()
-                await self._look()
+                await self._announced.wait()
                 await self._clock.sleep(BATCH_S)
+                self._announced.clear()
+                self.wake()
         finally:
             unsubscribe()
 
     def wake(self) -> None:
-        """Wake who waits: the gateway drains, or somebody's rights have changed."""
+        """Wake who waits: there are events, or the gateway drains."""
+        self.announced += 1
         self._moved.set()
         self._moved = asyncio.Event()
 
     def _heard(self, message: str | None) -> None:
         if message is None or message in (ANNOUNCEMENT, INVENTORY_ANNOUNCEMENT):
             self._announced.set()
-
-    async def _look(self) -> None:
-        try:
-            head = await self._changes.head()
-        except CloudspanError as error:
-            log.debug("events not looked for", reason=error.reason)  # who reads them hears it
-            return
-        if head.sequence != self._head:
-            self._head = head.sequence
-            self.wake()
 
 
 def lost() -> Resync:

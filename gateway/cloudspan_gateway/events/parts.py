@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.storage.engine import Database
 
 LEADER = "events"
-PURGE_EVERY_S = 60.0
+PURGE_EVERY_S, MEASURE_EVERY_S = 300.0, 60.0
 _PURGED_AT_ONCE = 1_000
 _AGAIN_S = 1.0
 
@@ -126,7 +126,7 @@ class Events:
                 await self._measure_once()
             except CloudspanError as error:
                 log.debug("consumers not measured", reason=error.reason)
-            await self._needs.clock.sleep(PURGE_EVERY_S)
+            await self._needs.clock.sleep(MEASURE_EVERY_S)
 
     async def _measure_once(self) -> None:
         """Set how far each consumer is behind."""

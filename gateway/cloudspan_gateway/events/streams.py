@@ -58,6 +58,7 @@ class Streams:
             while True:
                 self._check_running()
                 check()
+                announced = self._log.announced
                 page = await self._log.after(place.sequence, place.epoch)
                 for events, number in _in_parts(follower.shown(page.events)):
                     sent, marked = Place(number, place.epoch), self._clock.monotonic()
@@ -67,7 +68,7 @@ class Streams:
                     sent, marked = place, self._clock.monotonic()
                     yield [], place
                 if not page.events:
-                    await self._log.moved(place.sequence, LOOK_S)
+                    await self._log.moved(announced, LOOK_S)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import webhook_pb2
-from cloudspan_common.clock import finished
 from cloudspan_common.errors import CloudspanError, Resync
 from cloudspan_common.logs import get_logger
 from cloudspan_common.registry.coordination import while_held
@@ -41,8 +40,6 @@ DEAD_AFTER_S = 86_400.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 600.0
 LOOK_S = 1.0
 """How often a quiet webhook's place is moved over what it does not hear of, and whether it still may send."""
-LOOK_AGAIN_S = 30.0
-"""How often the webhooks are read, should nobody have said that one was changed."""
 
 log = get_logger(__name__)
 
@@ -89,11 +86,9 @@ class Delivery:
                     self._assign(await self._tools.store.of())
                 except CloudspanError as error:
                     log.warning("webhooks can't be read", reason=error.reason)
-                changed = asyncio.ensure_future(self._changed.wait())
-                try:
-                    await finished(self._tools.clock, changed, LOOK_AGAIN_S)
-                finally:
-                    changed.cancel()
+                    await self._tools.clock.sleep(LOOK_S)
+                    continue
+                await self._changed.wait()
         finally:
             unsubscribe()
             tasks = [task for _, task in self._sending.values()]
@@ -149,6 +144,7 @@ class _Webhook:
         self._hook = await self._current()
         place, looked = self._hook.place, self._clock.monotonic()
         while True:
+            announced = self._tools.events.announced
             try:
                 page = await self._tools.events.after(place.sequence, place.epoch)
             except Resync as error:
@@ -161,7 +157,7 @@ class _Webhook:
                 looked = self._clock.monotonic()
                 await self._move(place)
             if not page.events:
-                await self._tools.events.moved(place.sequence, LOOK_S)
+                await self._tools.events.moved(announced, LOOK_S)
 
     async def _current(self) -> Hook:
         hook = await self._tools.store.get(self._hook.tenant, self._hook.webhook)

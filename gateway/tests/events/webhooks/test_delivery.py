@@ -186,12 +186,12 @@ async def test_the_receiver_may_ask_for_a_longer_pause(lab: Lab) -> None:
 
 
 async def test_after_a_day_without_success_it_is_dead_until_it_is_replayed(lab: Lab) -> None:
-    lab.lease_s = 1e6  # time passes in steps of minutes
+    lab.lease_s = 1e6  # time passes in steps of an hour
     await lab.begun()
-    lab.to.answers.extend([500] * 1000)
+    lab.to.answers.extend([{"retry-after": "3600"}] * 100)
     lab.start()
     await lab.happens(1, 2)
-    hook = await lab.until_kept(lambda hook: hook.dead, step_s=650.0)
+    hook = await lab.until_kept(lambda hook: hook.dead, step_s=3601.0)
     assert hook.failing_since is not None
     assert lab.clock.now() - hook.failing_since >= delivery.DEAD_AFTER_S
     sent = len(lab.to.requests)
