@@ -69,14 +69,15 @@ class EventPublisher:
     def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
-            began = time.monotonic()
+            began, wait_s = time.monotonic(), 0.0
             try:
                 self._publish_all()
             except CloudspanError as error:
                 wait_s = self._wait_after(error, pause_s)
             except MessageDeliveryFailure as error:
                 log.warning("an event can't be published, it is tried again", reason=str(error)[:200])
-                wait_s = pause_s
+            except Exception:  # whatever a broker or a connection can raise: calls go on, and this is tried again
+                log.exception("events can't be published, it is tried again", pause_s=pause_s)
             finally:
                 self._metrics.publishing.set(0)
             pause_s = _FIRST_PAUSE_S if time.monotonic() - began > _LONGEST_PAUSE_S else pause_s
