@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,8 @@ from tests.e2e.sites import PREFIX, write_clouds
 from tests.e2e.test_every_kind_is_listed import KINDS, _native_names
 from tests.harness.processes import openstack, world
 
-from cloudspan.client import AsyncClient
-from cloudspan.v1 import common_pb2, inventory_pb2, volume_pb2
+from cloudspan.client import AsyncClient, result_of, waiting
+from cloudspan.v1 import common_pb2, event_pb2, inventory_pb2, volume_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -179,6 +180,58 @@ async def test_an_operation_of_ours_is_shown_at_once(cloud: AsyncClient, cluster
     assert made.name in [row.name for row in (await cloud.volumes.ListVolumes(request)).volumes]
     await (await cloud.volumes.DeleteVolume(volume_pb2.DeleteVolumeRequest(name=made.name))).result(60)
     assert made.name not in [row.name for row in (await cloud.volumes.ListVolumes(request)).volumes]
+
+
+async def test_what_happens_there_is_told_by_events(
+    cloud: AsyncClient, clusters: list[Site], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What openstacksdk does outside of us, and our own operation with what it made; the times are printed."""
+    site = clusters[0]
+    name, ours = f"{PREFIX}told-{site.name}", f"{PREFIX}told-ours-{site.name}"
+    wanted = f'cluster = "{site.ref}" AND (type = "resource.volumes.*" OR type = "operation.*")'
+    stream = cloud.follow_events(event_pb2.WatchEventsRequest(filter=wanted, consumer=f"e2e-{uuid.uuid4().hex[:8]}"))
+    sdk = await asyncio.to_thread(site.connect)
+    told: list[tuple[str, str, float]] = []
+
+    async def follow() -> None:
+        async for event in stream:
+            told.append((event.type, event.resource.display_name, time.monotonic()))  # noqa: PERF401 - seen meanwhile
+
+    async def until(kind: str, display_name: str = "") -> float:
+        async with asyncio.timeout(_SHOWN_S):
+            while True:
+                for each in told:
+                    if each[0] == kind and display_name in ("", each[1]):
+                        return each[2]
+                await asyncio.sleep(0.02)
+
+    following = asyncio.create_task(follow())
+    try:
+        async with asyncio.timeout(20):
+            while not stream.resume_token:  # noqa: ASYNC110 - it has begun
+                await asyncio.sleep(0.05)
+        row, _, delete = await asyncio.to_thread(_volume, sdk, name)
+        made = time.monotonic()
+        added_s = await until("resource.volumes.added", name) - made
+        await asyncio.to_thread(delete)
+        began = time.monotonic()
+        removed_s = await until("resource.volumes.removed", name) - began
+        request = volume_pb2.CreateVolumeRequest(
+            parent=site.ref, volume=volume_pb2.Volume(display_name=ours, size_bytes=1024**3)
+        )
+        began = time.monotonic()
+        operation = await cloud.volumes.CreateVolume(request, metadata=waiting(BUILD_S))
+        ended_s = await until("operation.succeeded") - began
+        shown_s = await until("resource.volumes.added", ours) - began
+        delete_ours = volume_pb2.DeleteVolumeRequest(name=result_of(operation).name)
+        await cloud.volumes.DeleteVolume(delete_ours, metadata=waiting(BUILD_S))
+        assert row.id
+    finally:
+        following.cancel()
+        await asyncio.to_thread(sdk.close)
+    with capsys.disabled():
+        print(f"\nevents of {site.name}: added {added_s:.1f} s, removed {removed_s:.1f} s after openstacksdk's call; "
+              f"our operation's end {ended_s:.1f} s, its volume {shown_s:.1f} s after the request")  # fmt: skip
 
 
 async def test_the_last_known_rows_are_served_while_nobody_answers(running: World, cloud: AsyncClient) -> None:
