@@ -14,11 +14,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
-import structlog
-from structlog.contextvars import bound_contextvars
-from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamper
 
-from cloudspan_common.redaction import masked_item, redacted
+_HAS_RICH = "rich" in sys.modules
+if not _HAS_RICH:
+    # structlog imports rich where that is installed, 9 MB, for tracebacks in colours; services show them plainly.
+    sys.modules["rich"] = None  # type: ignore[assignment] # Python's way to say that there is none
+try:
+    import structlog
+    from structlog.contextvars import bound_contextvars
+    from structlog.processors import ExceptionRenderer, StackInfoRenderer, TimeStamper
+finally:
+    if not _HAS_RICH:
+        del sys.modules["rich"]
+
+from cloudspan_common.redaction import masked_item, redacted  # noqa: E402 - behind the above
 
 if TYPE_CHECKING:
     from collections.abc import Callable
