@@ -46,6 +46,10 @@ CHANGES_MARGIN_S = 60.0
 """How much earlier than it was told a platform is asked for changes. Clocks that CheckCluster bears differ by 30 s, a
 platform's hosts differ among themselves, and a row is stamped when its transaction begins, not when it can be read."""
 
+ROWS_ASKED = 100
+"""Of a platform at a time. A page is decoded in one piece, and callers wait for that: beside sweeps with pages of 1000
+rows of OpenStack's servers their p99 was 1.63 x as long as without, with 250 1.12 x, with 100 1.08 x (bench P12)."""
+
 _DIGEST_BYTES = 16
 _LOOP_BYTES = 8
 _QUERY_BYTES = 8  # as page tokens have them
@@ -163,7 +167,7 @@ def _query(
     call: Call, listing: contract.Method, request: sweep_pb2.SweepPageRequest, served: Served, native: str
 ) -> Query:
     seen = projects.bound(_descriptor(listing), call.project).filter if call.project else EVERYTHING
-    return Query(seen, MAX_PAGE_SIZE, native, since=_since(request, served))
+    return Query(seen, ROWS_ASKED, native, since=_since(request, served))
 
 
 def _since(request: sweep_pb2.SweepPageRequest, served: Served) -> float | None:

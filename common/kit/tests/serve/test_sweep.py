@@ -22,7 +22,7 @@ from cloudspan.v1 import server_pb2
 from cloudspan_common import errors
 from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, checksum
 from cloudspan_kit import Call, Page, Query
-from cloudspan_kit.serve.sweep import CHANGES_MARGIN_S
+from cloudspan_kit.serve.sweep import CHANGES_MARGIN_S, ROWS_ASKED
 
 Server = server_pb2.Server
 Request, Response = sweep_pb2.SweepPageRequest, sweep_pb2.SweepPageResponse
@@ -90,14 +90,14 @@ def fixed(*items: Server, more: bool = False, **said: Any) -> Callable[[Query], 
 
 
 async def test_a_sweep_goes_through_a_collection_one_native_page_after_the_other(sweeps: Any, servers: Servers) -> None:
-    """As many rows as fit are asked for, all of them, at a time when nobody waits."""
+    """All of its rows, so many at a time, and when nobody waits."""
     before = time.time_ns()
     pages = await pages_of(sweeps)
     assert [ids(page) for page in pages] == [["s0", "s1"], ["s2", "s3"], ["s4"]]
     assert [(q.limit, q.cursor, q.filter.is_empty, q.since) for q in servers.queries] == [
-        (1000, "", True, None),
-        (1000, "2", True, None),
-        (1000, "4", True, None),
+        (ROWS_ASKED, "", True, None),
+        (ROWS_ASKED, "2", True, None),
+        (ROWS_ASKED, "4", True, None),
     ]
     assert all(call.background and not call.full and not call.fields for call in servers.calls)
     assert before <= pages[0].observe_time.ToNanoseconds() < pages[2].observe_time.ToNanoseconds() < time.time_ns()
