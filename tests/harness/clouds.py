@@ -104,7 +104,7 @@ class OpenStack:
         self.cloud.control.set_quota(
             "network", floatingip=1000, router=1000, network=1000, subnet=1000, security_group=1000
         )
-        self.cloud.control.set_quota("volume", volumes=1000)
+        self.cloud.control.set_quota("volume", volumes=10_000)
         self._settle_s = settle_s
         store = self.cloud.store
         self.flavor, self.image = f"{self.ref}/flavors/1", f"{self.ref}/images/{_id(store.images, 'cirros', 'id')}"

@@ -132,6 +132,7 @@ async def test_one_process_publishes_and_another_takes_over(world: World, monkey
     assert queue.taken() == []
 
 
+@pytest.mark.faults
 async def test_a_broker_that_restarts_loses_no_event(world: World) -> None:
     """In the order of the gateway, apart from repeats."""
     async with publishing(world):

@@ -56,6 +56,7 @@ async def test_a_message_delivered_again_is_the_same_operation(bus):
     assert await volumes(bus) == ["data"]
 
 
+@pytest.mark.faults
 async def test_a_cast_is_kept_while_no_bus_is_there_and_over_a_restart_of_the_broker(world):
     """What the broker has confirmed is done once a bus is there again."""
     async with world.bus():
@@ -69,6 +70,7 @@ async def test_a_cast_is_kept_while_no_bus_is_there_and_over_a_restart_of_the_br
         assert await until_there_are(world, 1) == ["data"]
 
 
+@pytest.mark.faults
 async def test_a_bus_takes_messages_again_after_a_restart_of_the_broker(bus):
     """With the queue still bound; callers of gRPC notice nothing meanwhile."""
     await asyncio.to_thread(bus.broker.kill)
@@ -78,6 +80,7 @@ async def test_a_bus_takes_messages_again_after_a_restart_of_the_broker(bus):
     assert found["name"] == SEED
 
 
+@pytest.mark.faults
 async def test_a_call_under_way_when_the_broker_restarts_is_answered_once_by_asking_again(bus):
     """The caller's oslo.messaging waits on; if its reply was in the broker's memory, it asks again by request_id."""
     bus.slow(2.0)
@@ -181,6 +184,7 @@ def send(broker, topic: str, body: bytes) -> None:
         channel.basic_publish("amq.topic", topic, body, properties, mandatory=True)
 
 
+@pytest.mark.faults
 def test_a_process_killed_between_accept_and_acknowledge_has_one_effect(tmp_path, broker):
     """Killed while it waits for the change that the gateway has accepted; another one goes on with the same."""
     with processes(tmp_path, broker, "--delay", "2") as running, Client(running.running.address) as client:
@@ -204,6 +208,7 @@ def test_a_process_killed_between_accept_and_acknowledge_has_one_effect(tmp_path
         assert len(client.operations.ListOperations(ListOperationsRequest(name="operations")).operations) == 1
 
 
+@pytest.mark.faults
 def test_a_gateway_that_is_away_loses_no_cast_and_no_secret_is_in_the_log(tmp_path, broker):
     """Casts wait with the bus, tried again with back-off, until the gateway is there."""
     with processes(tmp_path, broker) as running:
@@ -255,6 +260,7 @@ def scraped(running, name: str, holds) -> dict[str, float]:
         time.sleep(0.05)
 
 
+@pytest.mark.faults
 async def test_a_message_that_ends_processes_again_and_again_is_a_dead_letter(world):
     """It is counted in a header each time that it comes back; until then it is done, once."""
 
@@ -280,6 +286,7 @@ async def test_a_message_that_ends_processes_again_and_again_is_a_dead_letter(wo
     assert await volumes(world) == ["data"]
 
 
+@pytest.mark.faults
 def test_a_stopped_process_ends_though_the_broker_is_away(tmp_path, broker):
     """It waits for nobody at a stop."""
     with processes(tmp_path, broker) as running:
