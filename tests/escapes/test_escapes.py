@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import symbol_database
-from tests.escapes import credentials, inventory, policies, sides, tenants
+from tests.escapes import credentials, events, inventory, policies, sides, tenants
 from tests.escapes.attempt import Attempt
 from tests.escapes.world import CANARY, OWN, SECRET, VAULT, Outcome, World, request_of
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)  # the first test starts the processes and
 ATTEMPTS = [
     *credentials.SESSIONS, *credentials.JWTS, *credentials.LOGINS,
     *tenants.GETS, *tenants.LISTS, *tenants.RESOURCES, *tenants.OPERATIONS, *policies.POLICY, *sides.SIDES,
-    *inventory.INVENTORY,
+    *inventory.INVENTORY, *events.ALL,
 ]  # fmt: skip
 
 
