@@ -25,6 +25,8 @@ DELIVERIES = 20
 """How often a message is handed out before it counts as one that ends processes."""
 ALWAYS_THERE = "amq.topic"
 """An exchange that each broker has, durable, and that no caller declares: our queues stay bound to it."""
+RESERVED = ("dead", "fanout", "expired")
+"""What no process can be called: its queue would be one of these."""
 COMPRESSION = "compression"
 """The header by which kombu decompresses."""
 _DEAD_LETTERS = 10_000
