@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from grpc_health.v1 import health_pb2
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from cloudspan_bus.config import BusConfig
     from cloudspan_common.registry import Registry
 
+T = TypeVar("T")
 log = get_logger(__name__)
 
 GROUP = "cloudspan-bus"
-"""The group in the registry that every bus process joins under its name."""
+"""The group in the registry that every bus process joins, under the name of its queue."""
 BROKER = "broker"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -55,7 +56,7 @@ async def serve(
         config: Broker, gateway and the rest.
         stop: Ends it.
         registry: Where to join the group, instead of `config.registry`; a test's.
-        ready: Called once messages are taken for the first time.
+        ready: Called whenever it begins to take messages.
 
     Raises:
         CloudspanError: The broker's URL, a file or an address can't be used.
@@ -67,44 +68,30 @@ async def serve(
             stack.callback(serve_metrics(metrics, config.metrics, readiness).close)
         door = WatchedServer(config.listen, config.tls, on_restart=new_restarts(metrics).labels("server").inc)
         health = grpcs.new_health()
-        await door.start(lambda server: _add_health(server, health))
+        await door.start(lambda server: grpcs.add_health(server, health))
         stack.push_async_callback(door.stop, 0.0)
-        stack.enter_context(_Watched(asyncio.create_task(door.watch(), name="serve health")))
+        watching = asyncio.create_task(door.watch(), name="serve health")
+        stack.callback(watching.cancel)
         bus_metrics, stopping = BusMetrics(metrics), threading.Event()
         gateway = _gateway(config, stopping, bus_metrics)
         stack.callback(gateway.close)
-        await _joined(config, registry, stack)
         topic = Topic(config.topic, config.exchange)
+        await _joined(config, topic, registry, stack)
         transport = open_transport(config.broker, config.exchange, config.at_once, round(config.reply_for))
         server = BusServer(transport, topic, gateway, config, bus_metrics, stopping)
-        starting = _Start(server, config.at_once)
-        starting.start()  # it waits for the broker, for as long as that takes
+        # It waits for the broker, for as long as that takes.
+        starting = _in_thread("bus-start", lambda: server.start(config.at_once))
         stack.push_async_callback(_drained, server, starting, config.drain_s)
         if not config.no_events:
             publisher = EventPublisher(config, transport, bus_metrics)
             publisher.start()
             stack.push_async_callback(asyncio.to_thread, publisher.stop, config.drain_s)
         log.info("bus starts", topic=topic.name, host=config.name, gateway=config.gateway)
-        await _until(stop, server, starting, _Tell(readiness, health, bus_metrics, ready, door.port))
+        tell = _Tell(readiness, health, bus_metrics, ready, door.port)
+        await _until(stop, watching, server, starting, tell)
         await health.enter_graceful_shutdown()
         readiness.set(BROKER, ready=False)
         log.info("bus drains", limit_s=config.drain_s)
-
-
-def _add_health(server: Any, health: health_aio.HealthServicer) -> None:
-    grpcs.add_health(server, health)
-
-
-class _Watched:
-    """Cancels a task at the end."""
-
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None:
-        self._task.cancel()
 
 
 def _gateway(config: BusConfig, stop: threading.Event, metrics: BusMetrics) -> Gateway:
@@ -116,7 +103,7 @@ def _gateway(config: BusConfig, stop: threading.Event, metrics: BusMetrics) -> G
         raise PreconditionFailed(f"{error.filename}: {error.strerror}", reason="UNREADABLE_FILE") from error
 
 
-async def _joined(config: BusConfig, given: Registry | None, stack: AsyncExitStack) -> None:
+async def _joined(config: BusConfig, topic: Topic, given: Registry | None, stack: AsyncExitStack) -> None:
     """Join the group, where the registry has groups."""
     registry = given or open_registry(config.registry, token=config.registry_token or None)
     if given is None:
@@ -124,7 +111,7 @@ async def _joined(config: BusConfig, given: Registry | None, stack: AsyncExitSta
     if registry.coordinator is None:
         log.info("the registry has no groups: nobody sees which bus processes there are", registry=config.registry)
         return
-    membership = await registry.coordinator.join(GROUP, config.name, config.topic)
+    membership = await registry.coordinator.join(GROUP, topic.of_host(config.name), topic.name)
     stack.push_async_callback(membership.leave)
 
 
@@ -156,57 +143,60 @@ class _Tell:
             self._ready()
 
 
-class _Start(threading.Thread):
-    """Starts the server, and keeps why it could not."""
+def _in_thread(name: str, do: Callable[[], T]) -> asyncio.Future[T]:
+    """Let a thread do it that keeps no process from ending, as those of `asyncio.to_thread` would."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
 
-    def __init__(self, server: BusServer, at_once: int) -> None:
-        super().__init__(name="bus-start", daemon=True)
-        self._server, self._at_once = server, at_once
-        self.error: Exception | None = None
+    def settle(how: Callable[[Any], None], what: Any) -> None:
+        if not ended.done():
+            how(what)
 
-    def run(self) -> None:
+    def run() -> None:
         try:
-            self._server.start(self._at_once)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the process says it and ends
-            self.error = error
+            outcome: tuple[Any, Any] = ended.set_result, do()
+        except Exception as error:  # noqa: BLE001 - who waits for it gets it
+            outcome = ended.set_exception, error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return ended
 
 
-async def _until(stop: asyncio.Event, server: BusServer, starting: _Start, tell: _Tell) -> None:
-    while not stop.is_set():
-        if starting.error is not None:
-            text = f"the broker refuses this process, fix --broker or what is declared there: {starting.error}"
-            raise PreconditionFailed(text[:1000], reason="BROKER_REFUSES")
-        await tell.connected(server.is_connected)
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                await stop.wait()
-        except TimeoutError:
-            continue
+async def _until(
+    stop: asyncio.Event, watching: asyncio.Task[None], server: BusServer, starting: asyncio.Future[None], tell: _Tell
+) -> None:
+    """Say how things stand until `stop` is set.
+
+    Raises:
+        PreconditionFailed: The broker refuses this process, or its port is another's.
+    """
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            if watching.done():
+                await watching
+            if starting.done() and (error := starting.exception()) is not None:
+                text = f"the broker refuses this process, fix --broker or what is declared there: {error}"
+                raise PreconditionFailed(text[:1000], reason="BROKER_REFUSES")
+            await tell.connected(server.is_connected)
+            news = {one for one in (stopped, watching, starting) if not one.done()}
+            await asyncio.wait(news, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
 
 
-async def _drained(server: BusServer, starting: _Start, limit_s: float) -> None:
-    if starting.error is not None:
-        return
-    if starting.is_alive():
+async def _drained(server: BusServer, starting: asyncio.Future[None], limit_s: float) -> None:
+    if not starting.done():
         log.warning("bus ends without having reached the broker")
         return
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[bool] = loop.create_future()
-
-    def drain() -> None:
-        took_all = server.drain(limit_s)
-        loop.call_soon_threadsafe(_settle, ended, took_all)
-
-    threading.Thread(target=drain, name="bus-drain", daemon=True).start()
-    try:
-        async with asyncio.timeout(limit_s + _DAEMON_LEAVES_S):
-            if await ended:
+    if starting.exception() is not None:
+        return
+    # While the broker is away there is nobody to take leave of.
+    patience_s = limit_s + (_DAEMON_LEAVES_S if server.is_connected else 0.0)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            if await _in_thread("bus-drain", lambda: server.drain(limit_s)):
                 return
-    except TimeoutError:
-        pass
     log.warning("bus ends with messages under way: they are delivered again")
-
-
-def _settle(future: asyncio.Future[bool], result: bool) -> None:
-    if not future.done():
-        future.set_result(result)

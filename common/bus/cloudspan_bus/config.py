@@ -10,12 +10,15 @@ from pathlib import Path  # noqa: TC003 - the command line is made from the anno
 from cloudspan.client import Tls
 from cloudspan.client.connection import is_loopback
 from cloudspan_bus.oslo import checked_broker
+from cloudspan_bus.queues import RESERVED
 from cloudspan_common.config import address, option
 from cloudspan_common.service_config import ServiceConfig
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LARGEST = 3_000_000
 """Bytes of a message: its JSON is larger than the request, of which the gateway takes 4 MiB."""
+_LONGEST_S = 1600.0
+"""How long a message is held at most, with room for the last try."""
 
 
 def _queue_name(text: str) -> None:
@@ -105,9 +108,15 @@ class BusConfig(ServiceConfig):
         if not self.gateway_tls and not self.gateway_insecure and not is_loopback(self.gateway):
             text = f"messages' credentials would be sent to --gateway {self.gateway} in plain text: say --gateway-tls"
             raise ValueError(f"{text}, or confirm it with --gateway-insecure")
-        if self.max_wait > _LONGEST_WAIT_S:
-            text = f"--max-wait {self.max_wait:g} is too long: brokers take back a message that is not acknowledged in"
-            raise ValueError(f"{text} 30 minutes; at most {_LONGEST_WAIT_S:g}")
+        for options, held_s in (
+            ("--max-wait and --reply-for together", self.max_wait + self.reply_for),
+            ("--retry-for", self.retry_for),
+        ):
+            if held_s > _LONGEST_S:
+                text = f"{options}, {held_s:g} s, are too long: brokers take back what is not acknowledged in"
+                raise ValueError(f"{text} 30 minutes; at most {_LONGEST_S:g} s")
+        if self.name in RESERVED:
+            raise ValueError(f"--host {self.name} is the name of a queue of each topic; choose another one")
 
     @property
     def name(self) -> str:
@@ -123,6 +132,3 @@ class BusConfig(ServiceConfig):
     def client_tls(self) -> Tls | None:
         """What the gateway is checked by, and shown."""
         return Tls(self.tls_authority, self.tls_certificate, self.tls_key) if self.gateway_tls else None
-
-
-_LONGEST_WAIT_S = 1500.0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import functools
 import json
 import re
 import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from cloudspan_bus.oslo import MessageUndeliverable, amqp, amqpdriver, driver_common
+from cloudspan_bus.queues import COMPRESSION, declare_dead_letters
 from cloudspan_common.logs import get_logger
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from cloudspan_bus.queues import Consumer
 
@@ -21,6 +26,12 @@ TOKEN = "cloudspan_token"  # noqa: S105 - the name of what holds it
 _REPLY_QUEUE = re.compile(r"(reply_|amq\.gen-)[A-Za-z0-9._:-]{1,200}")
 _AGAIN_S = 0.25
 _DELIVERIES = "x-cloudspan-deliveries"
+# By every name that kombu knows them by.
+_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    **dict.fromkeys(("application/x-gzip", "gzip", "zlib"), zlib.decompressobj),
+    **dict.fromkeys(("application/x-bz2", "bz2", "bzip2", "bzip"), bz2.BZ2Decompressor),
+}
+_TOKEN_AS_TEXT = re.compile(rb'(_context_cloudspan_token\\*"\s*:\s*\\*")[^"\\]+')
 
 
 class Poison(Exception):
@@ -142,7 +153,7 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
     def deliveries(self) -> int:
         """How often it was handed out and not done with before; counted in a header, since the broker does not."""
         before = (self.raw.headers or {}).get(_DELIVERIES, 0)
-        return (before if isinstance(before, int) else 0) + self.redelivered
+        return (max(before, 0) if isinstance(before, int) else 0) + self.redelivered
 
     def count(self) -> None:
         """Put a copy that says how often it was handed out in its place, confirmed by the broker.
@@ -166,12 +177,19 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
             "x-cloudspan-queue": self.consumer.queue_name,
             "x-cloudspan-time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        self._publish(self.consumer.topic.dead, without_token(bytes_of(self.raw.body))[:cut], headers)
+        topic, body = self.consumer.topic, without_token(bytes_of(self.raw.body))[:cut]
+        # Whoever empties that queue may have deleted it, and the broker confirms what it has no queue for.
+        self._publish(topic.dead, body, headers, first=functools.partial(declare_dead_letters, topic))
 
-    def _publish(self, queue: str, body: bytes, headers: dict[str, Any], **properties: Any) -> None:
+    def _publish(
+        self, queue: str, body: bytes, headers: dict[str, Any], *, first: Callable[[Any], None] | None = None,
+        **properties: Any,
+    ) -> None:  # fmt: skip
         message_id = (self.raw.properties or {}).get("message_id")
 
         def publish() -> None:
+            if first is not None:
+                first(conn.channel)
             conn._producer.publish(  # noqa: SLF001 - its connection's own way to send
                 body,
                 exchange="",
@@ -189,17 +207,20 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
             conn.ensure(publish, retry=2)
 
 
-def opened(raw: Any, max_bytes: int, refusal: str = "") -> dict[str, Any]:
-    """Return what oslo.messaging's envelope in a message holds.
+def opened(raw: Any, max_bytes: int, refusal: tuple[str, str] | None = None) -> dict[str, Any]:
+    """Return what oslo.messaging's envelope in a message holds; one that was compressed is not any more.
 
     Raises:
         Poison: It is no such envelope, larger than that, or from a queue that everything is refused of.
     """
     if refusal:
-        raise Poison("FANOUT_REFUSED", refusal)
+        raise Poison(*refusal)
     size = len(bytes_of(raw.body))
     if size > max_bytes:
         raise Poison("MESSAGE_TOO_LARGE", f"the message has {size} bytes; {max_bytes} are taken")
+    if raw.headers.get(COMPRESSION) is not None:
+        raw.body = _decompressed(raw.body, raw.headers[COMPRESSION], max_bytes)
+        del raw.headers[COMPRESSION]
     try:
         payload = raw.payload
     except Exception as error:
@@ -215,6 +236,19 @@ def opened(raw: Any, max_bytes: int, refusal: str = "") -> dict[str, Any]:
         raise Poison("NOT_JSON", f"oslo.message can't be read as JSON: {type(error).__name__}") from error
     _check(message)
     return message
+
+
+def _decompressed(body: Any, name: Any, max_bytes: int) -> bytes:
+    make = _DECOMPRESSORS.get(name) if isinstance(name, str) else None
+    if make is None:
+        raise Poison("COMPRESSION", f"the body is compressed by {name!r}; by gzip and bz2 it is taken")
+    try:
+        found: bytes = make().decompress(bytes_of(body), max_bytes + 1)
+    except (OSError, ValueError, zlib.error) as error:
+        raise Poison("COMPRESSION", f"the body can't be decompressed by {name}: {error}") from error
+    if len(found) > max_bytes:
+        raise Poison("MESSAGE_TOO_LARGE", f"the message has more than {max_bytes} bytes once it is decompressed")
+    return found
 
 
 def _check(message: Any) -> None:
@@ -233,7 +267,7 @@ def _check(message: Any) -> None:
 
 
 def without_token(body: bytes) -> bytes:
-    """Return a body as it is kept: what may be the caller's credential is taken out, if it can be read at all."""
+    """Return a body as it is kept: what may be the caller's credential is taken out, envelope or not."""
     try:
         envelope = json.loads(body)
         message = json.loads(envelope["oslo.message"])
@@ -242,7 +276,7 @@ def without_token(body: bytes) -> bytes:
         message[f"_context_{TOKEN}"] = "***"
         return json.dumps({**envelope, "oslo.message": json.dumps(message)}).encode()
     except (ValueError, TypeError, KeyError, RecursionError):
-        return body
+        return _TOKEN_AS_TEXT.sub(rb"\1***", body)
 
 
 def bytes_of(body: Any) -> bytes:

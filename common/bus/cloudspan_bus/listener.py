@@ -130,6 +130,6 @@ def listen(transport: Any, topic: Topic, host: str, max_bytes: int, metrics: Bus
     """
     driver = transport._driver  # noqa: SLF001 - the transport has no public way to another listener
     listener = Listener(driver, driver._get_connection(driver_common.PURPOSE_LISTEN), max_bytes, metrics)  # noqa: SLF001
-    for queue in (topic.name, topic.of_host(host), topic.fanout):
+    for queue in (topic.name, topic.of_host(host), topic.fanout, topic.expired):
         listener.conn.declare_consumer(Consumer(topic, queue, listener.receive))
     return listener, base.PollStyleListenerAdapter(listener, 1, None)

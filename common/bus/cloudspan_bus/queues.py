@@ -1,4 +1,7 @@
-"""The queues of a topic, and how messages are taken from them: `TOPIC`, `TOPIC.HOST`, `TOPIC.fanout`, `TOPIC.dead`.
+"""The queues of a topic, and how messages are taken from them.
+
+`TOPIC` and `TOPIC.HOST` are worked on; what comes to `TOPIC.fanout` and `TOPIC.expired` is refused, and ends in
+`TOPIC.dead` as all dead letters do.
 
 oslo.messaging declares queues that a broker forgets when it restarts, and acknowledges what it takes before it looks at
 it. These are durable, and what was confirmed outlives the broker. They are classic queues: quorum queues would count
@@ -22,12 +25,20 @@ DELIVERIES = 20
 """How often a message is handed out before it counts as one that ends processes."""
 ALWAYS_THERE = "amq.topic"
 """An exchange that each broker has, durable, and that no caller declares: our queues stay bound to it."""
+RESERVED = ("dead", "fanout", "expired")
+"""What no process can be called: its queue would be one of these."""
+COMPRESSION = "compression"
+"""The header by which kombu decompresses."""
 _DEAD_LETTERS = 10_000
 _UNUSED_MS = 7 * 86_400_000
-FANOUT_REFUSED = (
-    "fanout is refused: a request to Cloudspan has one effect and one answer; send it without fanout, and with "
-    "prepare(server=...) to one process of the bus"
+_FANOUT_REFUSED = (
+    "FANOUT_REFUSED",
+    (
+        "fanout is refused: a request to Cloudspan has one effect and one answer; send it without fanout, and with "
+        "prepare(server=...) to one process of the bus"
+    ),
 )
+_EXPIRED = ("EXPIRED", "the time of the call was over before a process took it: its caller waits no longer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,11 @@ class Topic:
         return f"{self.name}.fanout"
 
     @property
+    def expired(self) -> str:
+        """The queue for calls whose time was over: by the broker's own hands dead letters would keep their tokens."""
+        return f"{self.name}.expired"
+
+    @property
     def fanout_exchange(self) -> str:
         """What oslo.messaging sends a fanout to."""
         return f"{self.name}_fanout"
@@ -57,10 +73,9 @@ class Topic:
         return f"{self.name}.{host}"
 
 
-def arguments(topic: Topic, *, expires: bool = False) -> dict[str, Any]:
-    """Return how a queue is declared that messages are worked on from."""
-    found = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": topic.dead}  # for what expires
-    return {**found, "x-expires": _UNUSED_MS} if expires else found
+def declare_dead_letters(topic: Topic, channel: Any) -> None:
+    """Declare the queue of dead letters, which holds the newest of them."""
+    kombu.Queue(topic.dead, durable=True, queue_arguments={"x-max-length": _DEAD_LETTERS})(channel).declare()
 
 
 class Consumer(impl_rabbit.Consumer):  # type: ignore[misc] # oslo.messaging has no types
@@ -74,26 +89,29 @@ class Consumer(impl_rabbit.Consumer):  # type: ignore[misc] # oslo.messaging has
         """Counts up each time that the broker is asked for messages: what came before it hands out again."""
 
     @property
-    def refusal(self) -> str:
-        """Why nothing from this queue is done; empty where it is."""
-        return FANOUT_REFUSED if self.queue_name == self.topic.fanout else ""
+    def refusal(self) -> tuple[str, str] | None:
+        """Why nothing from this queue is done: reason and text; None where it is."""
+        return {self.topic.fanout: _FANOUT_REFUSED, self.topic.expired: _EXPIRED}.get(self.queue_name)
 
     def declare(self, conn: Any) -> None:
         """Declare the queue, that of the dead letters, and what leads to it; called again after each reconnect."""
-        dead = {"x-max-length": _DEAD_LETTERS}
-        kombu.Queue(self.topic.dead, durable=True, queue_arguments=dead)(conn.channel).declare()
-        own = arguments(self.topic, expires=self.queue_name == self.topic.of_host(self._host))
-        self.queue = kombu.Queue(self.queue_name, durable=True, queue_arguments=own)(conn.channel)
+        declare_dead_letters(self.topic, conn.channel)
+        self.queue = kombu.Queue(self.queue_name, durable=True, queue_arguments=self._arguments)(conn.channel)
         self.queue.declare()
         for exchange in self._exchanges(conn):
             self.queue.bind_to(exchange, routing_key=self.queue_name)
         self._declared_on = conn.channel
 
     @property
-    def _host(self) -> str:
-        return self.queue_name.removeprefix(f"{self.topic.name}.")
+    def _arguments(self) -> dict[str, Any]:
+        if self.queue_name == self.topic.expired:
+            return {"x-max-length": _DEAD_LETTERS}
+        found = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": self.topic.expired}
+        return found if self.queue_name == self.topic.name else {**found, "x-expires": _UNUSED_MS}
 
     def _exchanges(self, conn: Any) -> tuple[str, ...]:
+        if self.queue_name == self.topic.expired:
+            return ()  # the broker puts in what expires
         if self.queue_name == self.topic.fanout:
             _declared(conn, self.topic.fanout_exchange, "fanout", auto_delete=True)
             return (self.topic.fanout_exchange,)
@@ -111,8 +129,13 @@ class Consumer(impl_rabbit.Consumer):  # type: ignore[misc] # oslo.messaging has
         self.queue.consume(callback=self._callback, consumer_tag=str(tag))
 
     def _callback(self, message: Any) -> None:
-        convert = getattr(self.queue.channel, "message_to_python", None)
-        self.callback(convert(message) if convert else message, self)
+        headers = message.properties.get("application_headers") or {}
+        # kombu would decompress here and now, however much that gives; `delivery` does it within a limit.
+        compression = headers.pop(COMPRESSION, None)
+        found = self.queue.channel.message_to_python(message)
+        if compression is not None:
+            found.headers[COMPRESSION] = compression
+        self.callback(found, self)
 
 
 def _declared(conn: Any, name: str, kind: str, *, auto_delete: bool) -> None:

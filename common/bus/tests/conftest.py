@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pika
 import pytest
 from common.bus.tests import broker as rabbit
+from pika.exceptions import ChannelClosedByBroker
 from tests.harness.in_process import deployment, ready
 
 from cloudspan_bus.app import serve
@@ -107,15 +108,20 @@ class World:
         self.cluster.store._delay_s = seconds
 
     def dead_letters(self) -> list[tuple[dict[str, Any], bytes]]:
-        """Take what is among the dead letters: headers and bodies."""
+        """Take what is among the dead letters: headers and bodies; nothing where there is no queue of them."""
         found = []
-        with pika.BlockingConnection(self.pika) as connection:
+        with pika.BlockingConnection(self.pika) as connection, suppress(ChannelClosedByBroker):
             channel = connection.channel()
             while True:
                 method, properties, body = channel.basic_get(f"{self.topic}.dead", auto_ack=True)
                 if method is None:
                     return found
                 found.append((dict(properties.headers), body))
+        return found
+
+    def delete_queue(self, queue: str) -> None:
+        with pika.BlockingConnection(self.pika) as connection:
+            connection.channel().queue_delete(queue)
 
     async def dead_letter(self) -> tuple[dict[str, Any], bytes]:
         """Wait for the one dead letter."""

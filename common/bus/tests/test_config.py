@@ -31,6 +31,11 @@ def test_the_brokers_password_is_never_shown():
     [
         (("--gateway", "gateway.example:7070"), "plain text"),
         (("--max-wait", "2000"), "30 minutes"),
+        (("--max-wait", "1500", "--reply-for", "300"), "30 minutes"),
+        (("--retry-for", "1800"), "30 minutes"),
+        (("--host", "dead"), "queue"),
+        (("--host", "fanout"), "queue"),
+        (("--host", "expired"), "queue"),
         (("--topic", "a b"), "not a name"),
         (("--host", "#"), "not a name"),
         (("--gateway", "nowhere"), "not an address"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import json
 import pickle
 import uuid
+import zlib
 
 import pika
 import pytest
 from common.bus.tests.conftest import CLUSTER, SERVERS, VOLUMES
 
-from cloudspan_bus.delivery import without_token
+from cloudspan_bus.delivery import Poison, opened, without_token
+from cloudspan_bus.oslo import kombu
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -111,6 +114,14 @@ def test_the_token_is_taken_out_of_what_is_kept():
         assert without_token(body) == body
 
 
+@pytest.mark.parametrize("end", [b"", b"\xff", b'"}'])
+def test_the_token_is_taken_out_of_what_is_not_quite_json_too(end):
+    """Not an envelope, in another encoding, or cut off."""
+    for body in (b'{"_context_cloudspan_token": "secret"', envelope(_context_cloudspan_token="secret")[:-2]):
+        assert b"secret" not in without_token(body + end)
+        assert b"_context_cloudspan_token" in without_token(body + end)
+
+
 async def test_pika_alone_calls_and_casts(bus):
     """The envelope by hand: a reply queue, the message's id in the reply, `ending`."""
 
@@ -142,10 +153,66 @@ async def test_a_change_without_any_id_is_refused(bus):
     assert headers["x-cloudspan-reason"] == "NO_MESSAGE_ID"
 
 
-async def test_a_call_whose_time_is_over_before_a_process_takes_it_is_a_dead_letter_of_the_brokers(world):
-    """Nobody waits for it any more; RabbitMQ's own header says so."""
+async def test_a_call_whose_time_is_over_before_a_process_takes_it_is_a_dead_letter_without_its_token(world):
+    """Nobody waits for it any more, and who looks through the dead letters must not be able to call as its caller."""
     async with world.bus():
         pass
-    await asyncio.to_thread(world.publish, envelope(**REQUEST, _msg_id="m", _reply_q="reply_m"), expiration="1")
-    headers, _ = await world.dead_letter()
-    assert headers["x-first-death-reason"] == "expired"
+    asked = {**REQUEST, "_msg_id": "m", "_reply_q": "reply_m", "_context_cloudspan_token": "cs_a-secret-token"}
+    await asyncio.to_thread(world.publish, envelope(**asked), expiration="1")
+    async with world.bus():
+        headers, body = await world.dead_letter()
+    assert headers["x-cloudspan-reason"] == "EXPIRED"
+    assert json.loads(json.loads(body)["oslo.message"])["args"] == REQUEST["args"]
+    assert b"cs_a-secret-token" not in body
+
+
+async def test_a_dead_letter_is_kept_though_somebody_has_deleted_the_queue_of_them(bus):
+    """Instead of emptying it."""
+    await asyncio.to_thread(bus.delete_queue, f"{bus.topic}.dead")
+    await asyncio.to_thread(bus.publish, b"{")
+    headers, _ = await bus.dead_letter()
+    assert headers["x-cloudspan-reason"] == "NOT_JSON"
+
+
+COMPRESSED = {"application/x-gzip": zlib.compress, "gzip": zlib.compress, "application/x-bz2": bz2.compress}
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+async def test_what_is_compressed_is_read_as_oslo_messaging_reads_it(bus, name):
+    """Its option kombu_compression."""
+    volume = {"display_name": "data", "size_bytes": "1073741824"}
+    body = envelope(namespace=VOLUMES, method="DeleteVolume", args={"name": "x"}, padding=volume, _unique_id="u")
+    await asyncio.to_thread(bus.publish, COMPRESSED[name](body), headers={"compression": name})
+    headers, kept = await bus.dead_letter()
+    assert (headers["x-cloudspan-reason"], kept) == ("MALFORMED_NAME", body)
+
+
+@pytest.mark.parametrize(
+    ("compression", "body", "reason"),
+    [
+        ("application/x-gzip", zlib.compress(b" " * 3000), "MESSAGE_TOO_LARGE"),
+        ("application/x-bz2", bz2.compress(b" " * 3000), "MESSAGE_TOO_LARGE"),
+        ("application/x-gzip", b"{}", "COMPRESSION"),
+        ("application/x-lzma", b"{}", "COMPRESSION"),
+        (7, b"{}", "COMPRESSION"),
+    ],
+    ids=str,
+)
+async def test_what_is_compressed_grows_no_larger_than_a_message_may_be(compression, body, reason):
+    """A few kilobytes can hold more than a machine's memory."""
+    raw = kombu.message.Message(body, content_type="application/json", content_encoding="utf-8")
+    raw.headers["compression"] = compression
+    with pytest.raises(Poison) as caught:
+        opened(raw, 2048)
+    assert caught.value.reason == reason
+
+
+async def test_nothing_is_decompressed_before_there_is_a_limit_to_it(bus, monkeypatch):
+    """Or a process would end by it, and the next one that takes the message."""
+    undone = []
+    monkeypatch.setattr(kombu.message, "decompress", lambda *seen: undone.append(seen))
+    body = zlib.compress(bytes(2**23))
+    await asyncio.to_thread(bus.publish, body, headers={"compression": "application/x-gzip"})
+    headers, kept = await bus.dead_letter()
+    assert (headers["x-cloudspan-reason"], kept) == ("MESSAGE_TOO_LARGE", body)
+    assert undone == []
