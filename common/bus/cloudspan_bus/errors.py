@@ -26,7 +26,7 @@ class RemoteError(Exception):
         recovery: What can be done about it: fix_request, retry, retry_after, look_first, ask_operator.
         retry_after: Seconds until a retry makes sense; None when nobody knows.
         details: The details of `google.rpc`, each as proto JSON with its `@type`.
-        request_id: Under which the logs of bus, gateway and adapters have the call.
+        request_id: Under which the logs of gateway and adapters have the call; empty where the bus itself refused it.
     """
 
     def __init__(self, message: str, **fields: Any) -> None:

@@ -14,7 +14,8 @@ from cloudspan_bus.contract import VERSION, Rpc, rpcs
 from cloudspan_bus.delivery import TOKEN
 from cloudspan_bus.errors import RemoteError
 from cloudspan_bus.oslo import NoSuchMethod, UnsupportedVersion, version_is_compatible
-from cloudspan_common.telemetry import new_request_id
+from cloudspan_common.names import is_tag
+from cloudspan_common.telemetry import new_request_id, traceparent
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,8 +27,6 @@ TENANT, POOL, REQUEST_ID, TRACEPARENT = "cloudspan_tenant", "cloudspan_pool", "r
 _IDS = uuid.UUID("7d1f6a3c-1d0e-4a52-9a1b-5f0c1f6f2c11")
 """Namespace of the request ids that are made of messages' ids."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,256})?")
-_TAG = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _DEEPEST = 40  # the gateway takes 32 messages within each other
 
 
@@ -40,7 +39,6 @@ class Request:
     metadata: Metadata
     has_credential: bool
     """Whether the caller proves who it is; else the bus's own identity counts."""
-    request_id: str
 
     @property
     def may_be_repeated(self) -> bool:
@@ -90,16 +88,17 @@ def request_of(delivery: Delivery, bus: str) -> Request:
     request_id = context.get(REQUEST_ID)
     if not isinstance(request_id, str) or not _GOOD_ID.fullmatch(request_id):
         request_id = new_request_id()
-    metadata: list[tuple[str, str]] = [("x-request-id", request_id), ("x-cloudspan-via", f"bus/{bus}")]
-    trace = context.get(TRACEPARENT)
-    if isinstance(trace, str) and _TRACE.fullmatch(trace):
-        metadata.append(("traceparent", trace))
-    token = _token(context)
-    metadata += _tags(context, has_credential=bool(token))
+    trace, token = context.get(TRACEPARENT), _token(context)
+    metadata = [
+        ("x-request-id", request_id),
+        ("x-cloudspan-via", f"bus/{bus}"),
+        ("traceparent", traceparent(trace if isinstance(trace, str) else None)),
+        *_tags(context, has_credential=bool(token)),
+    ]
     if token:
         metadata.append(("authorization", f"Bearer {token}"))
     message = _parsed(rpc, delivery)
-    return Request(rpc, message, tuple(metadata), bool(token), request_id)
+    return Request(rpc, message, tuple(metadata), bool(token))
 
 
 def _token(context: dict[str, Any]) -> str:
@@ -117,7 +116,7 @@ def _token(context: dict[str, Any]) -> str:
 def _tags(context: dict[str, Any], *, has_credential: bool) -> Metadata:
     tenant, pool = context.get(TENANT), context.get(POOL)
     for name, tag in ((TENANT, tenant), (POOL, pool)):
-        if tag is not None and not (isinstance(tag, str) and _TAG.fullmatch(tag)):
+        if tag is not None and not (isinstance(tag, str) and is_tag(tag)):
             raise refused(f"the context's {name} is not a name", reason="MALFORMED_NAME")
     if tenant and not has_credential:
         text = f"the context names a tenant and proves nothing: send {TOKEN} too, or leave {TENANT} out"

@@ -29,7 +29,6 @@ CREATE = Request(
     volume_pb2.CreateVolumeRequest(request_id="0e0c0f6e-6f0b-4b0a-9d0e-2f6f8c7d1a11"),
     (("x-cloudspan-via", "bus/one"),),
     has_credential=False,
-    request_id="r",
 )
 GET = replace(CREATE, rpc=rpcs()[SERVERS]["GetServer"], message=server_pb2.GetServerRequest(name="x"))
 
