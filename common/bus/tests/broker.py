@@ -1,6 +1,7 @@
 """A real RabbitMQ for tests: Debian's, without root, in a temporary folder on free ports of loopback.
 
 `needed()` gives the one broker of the test process, or skips the test and says what is missing; with CI=true it fails.
+It ends with the test process, killed or not, and its folder goes with it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
         self._write_settings()
         mapper = (sys.executable, "-s", str(_PORT_MAPPER), str(self._mapper_port))
-        self._mapper = subprocess.Popen(mapper)
+        self._mapper = subprocess.Popen(mapper, stdin=subprocess.PIPE)
         self.start()
 
     def __repr__(self) -> str:
@@ -70,11 +71,11 @@ class Broker:
 
     def start(self) -> None:
         """Start the node, again on the same ports, and wait until it accepts connections."""
+        command = (sys.executable, "-m", "tests.harness.tether", str(self.folder), str(_PROGRAM))
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                (str(_PROGRAM),), env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+                command, env=self._environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
         give_up = time.monotonic() + _START_S
         while not self._answers():
             assert self._process.poll() is None, self._log()
@@ -104,18 +105,22 @@ class Broker:
         process = self._process
         if process is None or process.poll() is not None:
             return
-        os.killpg(process.pid, how)  # the shell script's own group: the node and its helpers, nothing else
+        os.killpg(process.pid, how)  # the tether's own group: the node and its helpers, nothing else
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(_STOP_S)
+        _let_go(process)
+        while self._answers():  # a node that was killed beside its tether, for some milliseconds
+            time.sleep(0.005)
 
     def remove(self) -> None:
         """End it for good."""
         self.kill()
         self._mapper.kill()
         self._mapper.wait()
+        _let_go(self._mapper)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write_settings(self) -> None:
@@ -142,6 +147,11 @@ class Broker:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_ALLOW_INPUT": "1", "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
         }  # fmt: skip
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def _free_ports(count: int) -> list[int]:

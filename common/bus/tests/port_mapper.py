@@ -68,11 +68,13 @@ class Handler(socketserver.BaseRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Serves until it is killed."""
+    """Serves until whoever started it ends."""
 
     allow_reuse_address = True
     daemon_threads = True
 
 
 if __name__ == "__main__":
-    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    serving = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    sys.stdin.read()
