@@ -8,20 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.harness.nursery import Nursery
+from tests.harness.nursery import Nursery, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _ROW = "crash runs"
 _COLUMNS = ("runs", "crashes", "undone", "duplicates", "orphans", "stuck")
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def nursery() -> Nursery:
     """What the processes of crash tests are forked from."""
-    with Nursery("cloudspan_gateway", "cloudspan_openstack", "cloudspan_zstack", "cloudspan_memory") as started:
-        yield started
+    return shared()
 
 
 @pytest.fixture

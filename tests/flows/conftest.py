@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.flows.demo import Demo
+from tests.harness import nursery
 
 from cloudspan.client import AsyncClient, Unreachable
 from cloudspan.v1 import platform_pb2
@@ -24,12 +27,25 @@ _STOP_S = 15.0
 
 
 @asynccontextmanager
-async def program(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Python with these words (`-m`, a module, its arguments) as a process; ended by SIGTERM when the block ends."""
+async def program(*words: str) -> AsyncIterator[Callable[[], bool]]:
+    """Python with these words (`-m`, a module, its arguments) as a process; ended by SIGTERM when the block ends.
+
+    Gives what says whether it runs. Modules are forked from a process that has imported them: that is most of a start.
+    """
+    if words[0] == "-m":
+        with TemporaryDirectory() as folder:
+            child = nursery.shared().start(Path(folder), words[1], *words[1:])
+            try:
+                yield lambda: child.alive
+            finally:
+                child.signal(signal.SIGTERM)
+                await asyncio.wait_for(child.ended(), _STOP_S)
+                print(child.log.read_text())
+        return
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPAN_")}
     process = await asyncio.create_subprocess_exec(sys.executable, *words, env=environment)
     try:
-        yield process
+        yield lambda: process.returncode is None
     finally:
         if process.returncode is None:
             process.terminate()
@@ -46,10 +62,10 @@ async def gateway(registry: str) -> AsyncIterator[AsyncClient]:
         "--listen", address, "--metrics", "", "--registry", registry, "--drain", "0", "--database", "memory:",
         "--no-inventory",
     )  # fmt: skip
-    async with program("-m", "cloudspan_gateway", *arguments) as process, AsyncClient(address, retries=False) as cloud:
+    async with program("-m", "cloudspan_gateway", *arguments) as runs, AsyncClient(address, retries=False) as cloud:
         async with asyncio.timeout(10):
             while not await _answers(cloud):
-                assert process.returncode is None
+                assert runs()
         yield cloud
 
 

@@ -10,7 +10,9 @@ in every way: it is killed, frozen and awaited by its pid. `python -m tests.harn
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ctypes
+import functools
 import importlib
 import json
 import os
@@ -160,6 +162,14 @@ class Nursery:
         child = Child(name, int(answer), log)
         self._children = [*(each for each in self._children if each.alive), child]
         return child
+
+
+@functools.cache
+def shared() -> Nursery:
+    """The one of this test process; it starts with the first program that is asked of it."""
+    nursery = Nursery("cloudspan_gateway", "cloudspan_openstack", "cloudspan_zstack", "cloudspan_memory")
+    atexit.register(nursery.__exit__)
+    return nursery
 
 
 def _fork_until_closed(modules: list[str]) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_BUSY_S, _IDLE_S = 0.01, 1.0
-"""How long the thread waits for a message before it looks whether one is to be acknowledged."""
+_BUSY_S, _IDLE_S = 0.01, 0.25
+"""How long the thread waits for a message before it looks whether one is to be acknowledged, or it is to stop."""
 _SILENT_S = 4.0
 _FLUSH_S = 5.0
 
@@ -103,7 +103,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc] # oslo.messaging 
     def stop(self) -> None:
         """Take nothing new; what was taken goes on."""
         self._message_operations_handler.do(self._cancel)
-        self._cancelled.wait(_IDLE_S + _FLUSH_S)
+        self._cancelled.wait(_FLUSH_S)
         super().stop()
 
     def _cancel(self) -> None:

@@ -13,6 +13,7 @@ from common.client.tests.conftest import Gateway as Answering
 from google.longrunning import operations_pb2
 from prometheus_client import CollectorRegistry
 
+from cloudspan.client.generated import sync_credentials
 from cloudspan.v1 import server_pb2, volume_pb2
 from cloudspan_bus.config import BusConfig
 from cloudspan_bus.contract import rpcs
@@ -114,8 +115,9 @@ def test_the_buss_own_token_and_tenant_are_for_messages_without_a_credential_alo
     assert (other["authorization"], other.get("x-tenant")) == ("Bearer theirs", None)
 
 
-def test_a_token_file_that_is_away_is_waited_for(answering, asking, tmp_path):
+def test_a_token_file_that_is_away_is_waited_for(answering, asking, tmp_path, monkeypatch):
     """Whoever renews it may take it away for a moment."""
+    monkeypatch.setattr(sync_credentials, "FAILURE_HOLDS_S", 0.05)
     file = tmp_path / "token"
     gateway = asking(token_file=file)
     threading.Timer(0.05, file.write_text, ("own-token",)).start()

@@ -20,6 +20,7 @@ from tests.harness.processes import world as gateway_world
 
 from cloudspan.client import Client
 from cloudspan.v1 import volume_pb2
+from cloudspan_bus import gateway
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -135,8 +136,9 @@ async def test_no_more_messages_are_taken_than_are_worked_on(world):
             assert await asyncio.to_thread(left_in, world, world.topic) == 4
 
 
-async def test_a_stop_answers_what_is_under_way_and_hands_the_rest_back(world):
+async def test_a_stop_answers_what_is_under_way_and_hands_the_rest_back(world, monkeypatch):
     """A call whose change goes on gets its operation; the next process serves what was not taken."""
+    monkeypatch.setattr(gateway, "_ROUND_S", 0.5)
     world.slow(30.0)
     async with world.bus():
         caller = world.caller()

@@ -49,7 +49,7 @@ async def test_a_call_of_a_create_answers_its_operation_with_the_result_once_it_
 
 async def test_a_change_that_takes_longer_than_its_caller_waits_answers_the_operation_before_that(bus):
     """`done` is false, and the caller asks again by the operation's name."""
-    bus.slow(3.0)
+    bus.slow(1.8)
     caller = bus.caller()
     began = time.monotonic()
     client = caller.client(VOLUMES, timeout=2)
@@ -183,8 +183,8 @@ async def test_a_stream_is_refused_with_the_reason(bus):
 
 
 async def test_a_caller_that_monitors_its_call_hears_heartbeats_while_it_is_worked_on(bus):
-    """oslo.messaging's call_monitor_timeout: 2 s of silence would end a call of 3 s."""
-    bus.slow(3.0)
+    """oslo.messaging's call_monitor_timeout: 2 s of silence would end a call of 2.4 s."""
+    bus.slow(2.4)
     client = bus.caller().client(VOLUMES, timeout=20).prepare(call_monitor_timeout=2)
     found = await asyncio.to_thread(client.call, {}, "CreateVolume", parent=CLUSTER, volume=VOLUME)
     assert found["done"] is True
@@ -198,6 +198,6 @@ async def test_target_server_reaches_one_process_and_without_it_any(world):
         for where in ({}, {"server": "one"}, {"server": "two"}):
             answered = await asyncio.to_thread(client.prepare(**where).call, {}, "GetServer", name=SEED)
             assert answered["name"] == SEED
-        lost = caller.client(SERVERS, timeout=1).prepare(server="three")
+        lost = caller.client(SERVERS, timeout=0.3).prepare(server="three")
         with pytest.raises(oslo_messaging.MessagingTimeout):
             await asyncio.to_thread(lost.call, {}, "GetServer", name=SEED)
