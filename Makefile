@@ -4,6 +4,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PYTHON := python3
 UV_VERSION := 0.13.9
+# Bytecode is kept whatever the environment says: without it each process compiles its thousand modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.state/bytecode
 PROTOS = $(shell cd protos && find cloudspan -name '*.proto' | sort)
 
 # What .venv/.ready needs is judged by .ci/install.py, not by file times.
@@ -91,4 +94,4 @@ certs: .venv/.ready ## create certificates for trials of mTLS, in .state/certs: 
 IDENTITIES := gateway.cloudspan memory openstack zstack
 
 clean: ## remove what was built; .state, with operations and certificates, stays
-	rm -rf .venv .state/gen-check .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .state/gen-check .state/bytecode .pytest_cache .mypy_cache .ruff_cache
