@@ -125,6 +125,7 @@ def consul(tmp_path):
 
 
 @pytest.mark.timeout(150)  # eight processes, an agent and a database
+@pytest.mark.faults
 async def test_everything_in_the_file_comes_up_and_answers_for_four_clusters(compose, consul, tmp_path):
     """In no order at all: the gateways first, the fake clouds last. What one did the other reports, and the bus."""
     here = Here(compose, consul, postgres_server.needed().new_database(), rabbit.needed().new_vhost(), tmp_path)

@@ -97,6 +97,7 @@ def service(request, tmp_path):
     return request.param, image
 
 
+@pytest.mark.faults
 async def test_a_service_installed_alone_holds_nothing_of_the_others_and_serves(service, tmp_path):
     """Its environment has itself, common and the contract; it starts there, and its own health probe says so."""
     folder, image = service
@@ -141,6 +142,7 @@ async def _port(output: asyncio.StreamReader) -> int:
 
 
 @pytest.mark.parametrize("folder", FAKES)
+@pytest.mark.faults
 def test_a_fake_cloud_is_installed_without_the_adapter_that_it_is_for(folder, tmp_path):
     """Its image holds the kit's engine and itself, and its program starts."""
     image = Image(folder, tmp_path)
@@ -196,6 +198,7 @@ async def _run(*words, fails=False, **told):
     return out.decode()
 
 
+@pytest.mark.faults
 async def test_the_client_installed_alone_from_its_wheel_lists_servers(tmp_path):
     """The environment holds gRPC, the contract and the client; the command line says that it is an extra."""
     for folder in ("protos", "common/client"):

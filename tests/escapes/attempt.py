@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,3 +30,14 @@ class Attempt:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def changed(token: Callable[[World], str]) -> Callable[[World], str]:
+    """With another byte in its middle."""
+
+    def made(world: World) -> str:
+        data = bytearray(base64.urlsafe_b64decode(token(world) + "=="))
+        data[len(data) // 2] ^= 1
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    return made

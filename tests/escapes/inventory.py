@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import duration_pb2
-from tests.escapes.attempt import FORBIDDEN, HIDDEN, Attempt, Code
+from tests.escapes.attempt import FORBIDDEN, HIDDEN, Attempt, Code, changed
 from tests.escapes.tenants import BY, ask, has
 from tests.escapes.world import CANARY, OWN, SECRET, VAULT, request_of
 
@@ -72,17 +71,6 @@ def _resume_token(world: World) -> str:
     return str(tokens[-1])
 
 
-def _changed(token: Callable[[World], str]) -> Callable[[World], str]:
-    """With another byte in its middle."""
-
-    def made(world: World) -> str:
-        data = bytearray(base64.urlsafe_b64decode(token(world) + "=="))
-        data[len(data) // 2] ^= 1
-        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-    return made
-
-
 def _stored(what: str, **fields: Any) -> list[Attempt]:
     """The same read from the inventory, of what may be stale, and by metadata."""
     wanted = {"max_staleness": AN_HOUR, **fields}
@@ -124,7 +112,7 @@ SEARCHES = [
     Attempt("a filter by any project", on("Search", filter="project:*", page_size=1000), (Code.OK,)),
     Attempt("a filter that ends a text of SQL", on("Search", filter='display_name = "\' OR 1=1 --"'), (Code.OK,)),
     Attempt("a page of another's search", on("Search", page_size=1, page_token=_page_token), _BAD),
-    Attempt("a forged page of another's search", on("Search", page_size=1, page_token=_changed(_page_token)), _BAD),
+    Attempt("a forged page of another's search", on("Search", page_size=1, page_token=changed(_page_token)), _BAD),
     Attempt("a resume token as a page token", on("Search", page_token=_resume_token), _BAD),
 ]  # fmt: skip
 SUMS = [
@@ -152,7 +140,7 @@ WATCHES = [
     Attempt("watching everything", watched(), _SEEN),
     Attempt("watching what is not ours", watched(filter=f'NOT cluster = "{OWN}"'), _SEEN),
     Attempt("going on with another's watch", watched(resume_token=_resume_token), _BAD),
-    Attempt("going on with a forged watch", watched(resume_token=_changed(_resume_token)), _BAD),
+    Attempt("going on with a forged watch", watched(resume_token=changed(_resume_token)), _BAD),
     Attempt("going on with another's watch in a cluster", watched(parent=OWN, resume_token=_resume_token), _BAD),
     Attempt("going on with a page token", watched(resume_token=_page_token), _BAD),
     Attempt("going on with no token", watched(resume_token="AAAA"), _BAD),

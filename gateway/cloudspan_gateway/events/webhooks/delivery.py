@@ -137,6 +137,8 @@ class _Webhook:
                 return
             except CloudspanError as error:
                 log.warning("webhook waits", webhook=self._hook.name, reason=error.reason)
+            except Exception:  # one webhook's defect must neither end the others nor itself
+                log.exception("webhook waits, with a defect of the gateway", webhook=self._hook.name)
             await self._clock.sleep(LOOK_S)
 
     async def _send_all(self) -> None:

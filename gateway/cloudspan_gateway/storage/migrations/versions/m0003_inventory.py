@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
+
+from cloudspan_gateway.storage.migrations.columns import BIG, TEXT, columns, key, optional
 
 revision = "0003"
 down_revision = "0002"
 
-_BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 _THERE = "deleted_time IS NULL"
 _OF_PLACE = ("cluster", "collection", "name", "state", "display_name", "vcpus", "memory_bytes", "disk_bytes")
 _OF_NAME = ("collection", "name", "cluster", "project", "state", "display_name")
@@ -32,18 +30,6 @@ def _index(name: str, table: str, *columns: str, where: str = "") -> None:
     op.create_index(name, table, list(columns), sqlite_where=condition, postgresql_where=condition)
 
 
-def _columns(kind: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(name, kind, nullable=False) for name in names]
-
-
-def _optional(kind: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(name, kind) for name in names]
-
-
-def _key(*names: str) -> list[sa.Column[str]]:
-    return [sa.Column(name, sa.String, primary_key=True) for name in names]
-
-
 def upgrade() -> None:
     """Make the tables."""
     _resources()
@@ -57,24 +43,24 @@ def upgrade() -> None:
 def _resources() -> None:
     op.create_table(
         "resources",
-        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
-        *_columns(_TEXT, "name", "collection", "cluster", "project"),
-        *_columns(sa.Boolean(create_constraint=False), "shared"),
-        *_columns(_TEXT, "display_name", "state", "zone", "flavor"),
-        *_optional(sa.Double, "create_time"),
-        *_optional(_BIG, "vcpus", "memory_bytes", "disk_bytes"),
-        *_columns(_TEXT, "search"),
-        *_columns(sa.LargeBinary, "payload", "digest"),
-        *_columns(sa.Double, "observe_time"),
-        *_columns(sa.String, "source"),
-        *_optional(sa.Double, "deleted_time"),
+        sa.Column("id", BIG, primary_key=True, autoincrement=True),
+        *columns(TEXT, "name", "collection", "cluster", "project"),
+        *columns(sa.Boolean(create_constraint=False), "shared"),
+        *columns(TEXT, "display_name", "state", "zone", "flavor"),
+        *optional(sa.Double, "create_time"),
+        *optional(BIG, "vcpus", "memory_bytes", "disk_bytes"),
+        *columns(TEXT, "search"),
+        *columns(sa.LargeBinary, "payload", "digest"),
+        *columns(sa.Double, "observe_time"),
+        *columns(sa.String, "source"),
+        *optional(sa.Double, "deleted_time"),
         sa.UniqueConstraint("name", name="resources_name"),
     )
     op.create_table(
         "resource_values",
-        sa.Column("path", _TEXT, primary_key=True),
-        sa.Column("value", _TEXT, primary_key=True),
-        sa.Column("resource", _BIG, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("value", TEXT, primary_key=True),
+        sa.Column("resource", BIG, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
         sqlite_with_rowid=False,
     )
     _index("resources_by_place", "resources", *_OF_PLACE, where=_THERE)
@@ -90,17 +76,17 @@ def _resources() -> None:
 def _changes() -> None:
     op.create_table(
         "resource_changes",
-        sa.Column("sequence", _BIG, primary_key=True, autoincrement=False),
-        *_columns(sa.Double, "time"),
-        *_columns(_BIG, "resource"),
-        *_columns(sa.String, "name", "collection", "cluster", "what"),
-        *_optional(sa.LargeBinary, "previous"),
+        sa.Column("sequence", BIG, primary_key=True, autoincrement=False),
+        *columns(sa.Double, "time"),
+        *columns(BIG, "resource"),
+        *columns(sa.String, "name", "collection", "cluster", "what"),
+        *optional(sa.LargeBinary, "previous"),
     )
     op.create_table(
         "change_sequence",
         sa.Column("only", sa.Integer, primary_key=True),
-        *_columns(_BIG, "sequence", "oldest"),
-        *_columns(sa.String, "epoch"),
+        *columns(BIG, "sequence", "oldest"),
+        *columns(sa.String, "epoch"),
     )
     _index("resource_changes_by_time", "resource_changes", "time")
     _index("resource_changes_of", "resource_changes", "resource", "sequence")
@@ -109,33 +95,33 @@ def _changes() -> None:
 def _sync() -> None:
     op.create_table(
         "sync_state",
-        *_key("cluster", "collection"),
-        *_columns(sa.String, "completeness", "reason", "message"),
-        *_columns(_BIG, "row_count"),
-        *_optional(sa.Double, "observe_time", "attempt_time", "next_time"),
-        *_columns(sa.Double, "took_s", "interval_s"),
-        *_optional(sa.Double, "changes_time"),
-        *_optional(sa.LargeBinary, "brake"),
-        *_columns(sa.String, "owner"),
+        *key("cluster", "collection"),
+        *columns(sa.String, "completeness", "reason", "message"),
+        *columns(BIG, "row_count"),
+        *optional(sa.Double, "observe_time", "attempt_time", "next_time"),
+        *columns(sa.Double, "took_s", "interval_s"),
+        *optional(sa.Double, "changes_time"),
+        *optional(sa.LargeBinary, "brake"),
+        *columns(sa.String, "owner"),
     )
-    op.create_table("sync_owners", *_key("cluster"), *_columns(_BIG, "fence"))
+    op.create_table("sync_owners", *key("cluster"), *columns(BIG, "fence"))
 
 
 def _coordination() -> None:
     op.create_table(
         "locks",
-        *_key("name"),
-        *_columns(_BIG, "fence"),
-        *_columns(sa.String, "holder"),
-        *_columns(sa.Double, "lease_until"),
+        *key("name"),
+        *columns(BIG, "fence"),
+        *columns(sa.String, "holder"),
+        *columns(sa.Double, "lease_until"),
     )
     op.create_table(
         "group_members",
-        *_key("group_name", "member"),
-        *_columns(sa.String, "data"),
-        *_columns(_BIG, "fence"),
-        *_columns(sa.String, "holder"),
-        *_columns(sa.Double, "lease_until"),
+        *key("group_name", "member"),
+        *columns(sa.String, "data"),
+        *columns(BIG, "fence"),
+        *columns(sa.String, "holder"),
+        *columns(sa.Double, "lease_until"),
     )
 
 
