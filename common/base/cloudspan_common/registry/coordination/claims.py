@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from cloudspan_common.errors import InvalidRequest
+from cloudspan_common.errors import InvalidRequest, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -47,7 +47,7 @@ class Claim(NamedTuple):
     version: int
 
 
-class OwnerEnded(Exception):
+class OwnerEnded(Unreachable):
     """The owner that a claim was made as is no longer known; after `renew` there is another."""
 
 
@@ -60,7 +60,10 @@ class ClaimStore(Protocol):
         ...
 
     async def renew(self, held: Collection[Key]) -> Collection[Key]:
-        """Make every claim of ours last a lease from now; return those of `held` that we still have."""
+        """Make every claim of ours last a lease from now; return those of `held` that we still have.
+
+        Where `held` is empty there may be nothing to do: it names what is being claimed too.
+        """
         ...
 
     async def claim(self, key: Key, data: str) -> Claim | None:

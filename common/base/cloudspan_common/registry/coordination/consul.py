@@ -81,7 +81,8 @@ class ConsulClaims:
             if at == 1:
                 await self._begin_epoch()
             elif why.startswith(("invalid session", "failed session lookup")):
-                raise OwnerEnded
+                text = f"Consul agent {self._agent.address} has ended session {session}; see who destroys sessions"
+                raise OwnerEnded(text, reason="REGISTRY_UNREACHABLE")
             elif "already held" in why or "lock delay" in why:
                 return None
             else:

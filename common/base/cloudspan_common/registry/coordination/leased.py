@@ -119,7 +119,11 @@ class LeasedCoordinator:
         if key in self._memberships:
             raise AlreadyExists(f"this process is member {member!r} of {group!r} already; leave first")
         joined = self._memberships[key] = JoinedGroup(self, key, checked_data(data))
-        await self._join(joined)
+        try:
+            await self._join(joined)
+        except BaseException:  # nobody has what would leave
+            await self.end(joined)
+            raise
         return joined
 
     async def _join(self, member: JoinedGroup) -> None:
@@ -240,7 +244,8 @@ class LeasedCoordinator:
         before = dict(self._held)
         self._renewals += 1
         try:
-            kept = await self._store.renew(before.keys())
+            # What is being claimed may be ours already, with the answer still on its way.
+            kept = await self._store.renew(before.keys() | self._claiming)
         except CloudspanError as error:
             self._failure = error
             raise
@@ -269,6 +274,9 @@ class LeasedCoordinator:
                 await self._settle()
             except CloudspanError as error:
                 pause = min(self._reach.lost(error), period)
+            except Exception:  # one defect must not end all renewals
+                log.exception("claims not renewed, with a defect")
+                pause = period
             else:
                 self._reach.found()
                 pause = period
@@ -297,6 +305,11 @@ class LeasedCoordinator:
             except CloudspanError as error:
                 fresh = True
                 await self._clock.sleep(self._reach.lost(error))
+                continue
+            except Exception:  # as above
+                log.exception("claims not listed, with a defect")
+                fresh = True
+                await self._clock.sleep(self._lease_s / _RENEWALS)
                 continue
             fresh = False
             if same:

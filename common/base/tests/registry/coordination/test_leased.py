@@ -10,7 +10,8 @@ from common.base.tests.registry.coordination.place import LEASE_S, InMemory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudspan_common.errors import Unreachable
+from cloudspan_common.errors import CloudspanError, Unreachable
+from cloudspan_common.registry.coordination.claims import OwnerEnded
 
 PROCESSES, NAMES = range(3), ("x", "y")
 EVENTS = st.one_of(
@@ -207,3 +208,81 @@ async def test_many_that_wait_ask_again_only_when_theirs_looks_free(place) -> No
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
+
+
+async def test_what_is_being_claimed_is_renewed_with_all_that_is_held(place) -> None:
+    """Some stores have nothing to renew for who holds nothing; a claim granted meanwhile would end before its lease."""
+    one = place.open()
+    late = place.link(one).late["claim"] = asyncio.Event()
+    renewed = []
+    renew = place.link(one).store.renew
+    place.link(one).store.renew = lambda held: renewed.append({key.name for key in held}) or renew(held)
+    asking = asyncio.create_task(one.lock("x"))
+    await place.settle()
+    await place.pass_time(LEASE_S / 3)
+    late.set()
+    assert await asking is not None
+    assert renewed[-1] == {"x"}
+
+
+async def test_a_claim_whose_owner_ends_again_and_again_is_an_error_and_is_tried_later(place) -> None:
+    """It ends neither the renewals nor the listings of all the rest."""
+    one = place.open()
+    link, left = place.link(one), 4
+    claim = link.store.claim
+
+    async def ended(key, data):
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise OwnerEnded("the session is ended as soon as it is made; look at Consul")
+        return await claim(key, data)
+
+    link.store.claim = ended
+    with pytest.raises(CloudspanError):
+        await one.lock("x")
+    member = await one.join("g", "m")
+    assert member.lost.is_set()
+    await place.pass_time(LEASE_S)
+    assert not member.lost.is_set()
+    assert await one.lock("x") is not None
+
+
+@pytest.mark.parametrize("what", ["renew", "entries"])
+async def test_renewals_and_listings_go_on_after_a_defect_of_the_store(place, what) -> None:
+    """Databases have errors that nobody has foreseen; a gateway must not lose its locks for good by one of them."""
+    one, two = place.open(), place.open()
+    held = await one.lock("x")
+    await place.settle()
+    work, broken = getattr(place.link(one).store, what), True
+
+    async def broke(*args, **more):
+        nonlocal broken
+        if broken:
+            broken = False
+            raise RuntimeError("out of memory")
+        return await work(*args, **more)
+
+    setattr(place.link(one).store, what, broke)
+    await two.lock("y")  # a change, to be listed
+    await place.pass_time(LEASE_S * 2)
+    assert not broken
+    assert not held.lost.is_set()
+    await two.join("g", "other")
+    await place.pass_time(LEASE_S / 12)
+    assert await anext(one.members("g")) == {"other": ""}
+
+
+async def test_who_is_cancelled_while_joining_is_no_member(place) -> None:
+    """Nobody would have what leaves again."""
+    one, two = place.open(), place.open()
+    late = place.link(one).late["claim"] = asyncio.Event()
+    joining = asyncio.create_task(one.join("g", "m"))
+    await place.settle()
+    joining.cancel()
+    await asyncio.wait([joining])
+    late.set()
+    await place.pass_time(LEASE_S * 2)
+    assert await anext(two.members("g")) == {}
+    async with await one.join("g", "m") as member:
+        assert not member.lost.is_set()
