@@ -21,17 +21,23 @@ def main() -> None:
     folder, *command = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: None)  # it is the program's, which has a default again
     program = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    threading.Thread(target=_end_with_the_pipe, args=(folder,), daemon=True).start()
-    sys.exit(program.wait())
+    ending = threading.Lock()
+    threading.Thread(target=_end_with_the_pipe, args=(folder, ending), daemon=True).start()
+    returned = program.wait()
+    with ending:  # the program's end must not cut the removal of its folder short
+        sys.exit(returned)
 
 
-def _end_with_the_pipe(folder: str) -> None:
+def _end_with_the_pipe(folder: str, ending: threading.Lock) -> None:
     while os.read(0, 1024):
         pass
-    for process in psutil.Process().children(recursive=True):
-        process.kill()
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    with ending:
+        started = psutil.Process().children(recursive=True)
+        for process in started:
+            process.kill()
+        psutil.wait_procs(started, timeout=10)  # what writes into the folder is gone before the folder
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
 
 
 if __name__ == "__main__":
