@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
+from gateway.tests import postgres_server
 from sqlalchemy import delete
 from tests.harness.clouds import MAIN, memory_cluster
 from tests.harness.in_process import Deployment, deployment
@@ -13,9 +14,11 @@ from cloudspan.v1 import event_pb2, server_pb2
 from cloudspan_gateway.events import cluster_states
 from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.outbox.event import OutboxEvent
+from cloudspan_gateway.storage.cipher import Cipher
 from cloudspan_gateway.storage.tables import events
 
-DATABASES = ("memory:", "sqlite")
+DATABASES = ("sqlite", "postgresql")
+"""And "memory:", whose operations are in no database: as SQLite otherwise."""
 
 CONSUMER = "tenants/default/eventConsumers/billing"
 OPERATIONS = 'type : "operation."'
@@ -88,12 +91,20 @@ class Stream:
         await self._messages.aclose()
 
 
+def database_of(kind: str, folder) -> dict[str, object]:
+    """Return the settings of a gateway for an empty database of a kind."""
+    if kind != "postgresql":
+        return {"database": kind if kind == "memory:" else f"sqlite:{folder}/gateway.db"}
+    key = folder / "operations.key"
+    Cipher.load(key)
+    return {"database": postgres_server.needed().new_database(), "operations_key": key}
+
+
 @asynccontextmanager
 async def told_gateway(kind: str, tmp_path, monkeypatch):
     """Run a gateway over one cluster in memory, once `cluster.ready` is the only event."""
     monkeypatch.setattr(cluster_states, "PAUSE_S", 0.01)
-    database = kind if kind == "memory:" else f"sqlite:{tmp_path}/gateway.db"
-    async with deployment(memory_cluster(), database=database) as opened:
+    async with deployment(memory_cluster(), **database_of(kind, tmp_path)) as opened:
         await until_told(opened, "cluster.ready")
         others = delete(events).where(events.c.type != "cluster.ready")  # how it came there is another test's
         await opened.gateway.database.transact(lambda conn: conn.execute(others))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
-from cloudspan_common.errors import Busy, PreconditionFailed
+from cloudspan_common.errors import Busy, NotFound, PreconditionFailed, Unreachable
 from cloudspan_gateway.events.log import lost
 from cloudspan_gateway.events.place import Place
 from cloudspan_gateway.storage.tables import change_sequence, event_consumers
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cloudspan_common.registry.coordination import Coordinator, Held
     from cloudspan_gateway.storage.engine import Database
 
+LOOK_S = 1.0
+"""How often a stream looks whether its consumer is still there."""
 MOST_OF_A_TENANT = 100
 _RETRY_S = 2.0
 
@@ -53,20 +55,52 @@ def name_of(tenant: str, consumer: str) -> str:
     return f"tenants/{tenant}/eventConsumers/{consumer}"
 
 
+class Reading:
+    """One stream that reads as a consumer."""
+
+    def __init__(self, consumers: Consumers, held: Held, tenant: str, consumer: str) -> None:
+        self._consumers = consumers
+        self._held = held
+        self._ids = (tenant, consumer)
+        self._looked = consumers.clock.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<Reading as {name_of(*self._ids)}>"
+
+    async def check(self) -> None:
+        """Return if the stream may go on. To be asked often: it looks into the database once a second.
+
+        Raises:
+            Unreachable: The lock was lost: another stream may read as the consumer.
+            NotFound: The consumer was deleted.
+        """
+        name = name_of(*self._ids)
+        if self._held.lost.is_set():
+            text = f"this gateway may no longer read events as {name}; watch again with the last resume_token"
+            raise Unreachable(text)
+        now = self._consumers.clock.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        if await self._consumers.get(*self._ids) is None:
+            text = f"{name} was deleted, and the stream that read as it ends; watch again to begin it anew"
+            raise NotFound(text, resource=name)
+
+
 class Consumers:
     """The consumers of one database."""
 
     def __init__(self, database: Database, coordinator: Coordinator, clock: Clock) -> None:
         self._database = database
         self._coordinator = coordinator
-        self._clock = clock
+        self.clock = clock
 
     def __repr__(self) -> str:
         return f"<Consumers in {self._database!r}>"
 
     @asynccontextmanager
-    async def reading(self, tenant: str, consumer: str) -> AsyncIterator[Held]:
-        """Read as a consumer inside the `with` block, unless `lost` of what it yields is set.
+    async def reading(self, tenant: str, consumer: str) -> AsyncIterator[Reading]:
+        """Read as a consumer inside the `with` block, as long as what it yields lets.
 
         Raises:
             Busy: CONSUMER_IN_USE: another stream does, at this gateway or another one.
@@ -80,7 +114,7 @@ class Consumers:
             )
             raise Busy(text, reason="CONSUMER_IN_USE", retry_after_s=_RETRY_S, resource=name)
         async with held:
-            yield held
+            yield Reading(self, held, tenant, consumer)
 
     async def begun(self, tenant: str, consumer: str, first: Place) -> Consumer:
         """Return a consumer; one that is new begins behind `first`.
@@ -96,7 +130,7 @@ class Consumers:
             count = conn.execute(select(func.count()).select_from(event_consumers).where(c.tenant == tenant)).scalar()
             if (count or 0) >= MOST_OF_A_TENANT:
                 raise _too_many(tenant)
-            made = Consumer(tenant, consumer, first, self._clock.now(), None)
+            made = Consumer(tenant, consumer, first, self.clock.now(), None)
             conn.execute(insert(event_consumers).values(_values(made)))
             return made
 
@@ -113,7 +147,7 @@ class Consumers:
             if place.epoch != conn.execute(select(change_sequence.c.epoch)).scalar():
                 raise lost()
             here = _is(tenant, consumer)
-            conn.execute(update(event_consumers).where(here).values(acknowledge_time=self._clock.now()))
+            conn.execute(update(event_consumers).where(here).values(acknowledge_time=self.clock.now()))
             behind = (c.sequence < place.sequence) | (c.epoch != place.epoch)
             conn.execute(update(event_consumers).where(here, behind).values(place._asdict()))
             found = conn.execute(select(event_consumers).where(here)).first()

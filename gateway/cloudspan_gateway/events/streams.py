@@ -10,7 +10,7 @@ from cloudspan_common.errors import Unreachable
 from cloudspan_gateway.events.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.events.follower import Follower
@@ -43,7 +43,7 @@ class Streams:
         self._log.wake()
 
     async def messages(
-        self, follower: Follower, place: Place, check: Callable[[], object]
+        self, follower: Follower, place: Place, check: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[tuple[list[event_pb2.Event], Place]]:
         """Yield events behind a place, each time with the place behind them: at first none, and none in a bookmark.
 
@@ -57,7 +57,8 @@ class Streams:
             sent, marked = place, self._clock.monotonic()
             while True:
                 self._check_running()
-                check()
+                if check is not None:
+                    await check()
                 announced = self._log.announced
                 page = await self._log.after(place.sequence, place.epoch)
                 for events, number in _in_parts(follower.shown(page.events)):

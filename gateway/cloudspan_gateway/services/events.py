@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ import msgspec
 from google.protobuf import empty_pb2
 
 from cloudspan.v1 import event_pb2
-from cloudspan_common.errors import Unreachable
 from cloudspan_common.listing.page_token import MAX_ANSWER_BYTES, effective_page_size, page_by_name
 from cloudspan_gateway.access import names
 from cloudspan_gateway.access.access import EVERY_TENANT
@@ -26,9 +25,8 @@ from cloudspan_gateway.services.policy_rules import not_there
 from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from cloudspan_common.registry.coordination import Held
     from cloudspan_gateway.access.access import Access
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.events.consumers import Consumer
@@ -122,7 +120,11 @@ class EventService:
             query = _digest("watch", call.access.tenant, _pool(call), request.filter)
         name = name_of(tenant, request.consumer) if request.consumer else ""
         with kept_waiting(call):
-            async with self._reading(tenant, request.consumer) as check:
+            async with AsyncExitStack() as stack:
+                check = None
+                if request.consumer:
+                    reading = self._events.consumers.reading(tenant, request.consumer)
+                    check = (await stack.enter_async_context(reading)).check
                 place = await self._begun(request, tenant, query)
                 async for events, reached in self._events.streams.messages(follower, place, check):
                     token = self._resume_tokens.token(query, reached)
@@ -139,15 +141,6 @@ class EventService:
         if request.resume_token:
             place = self._resume_tokens.read(request.resume_token, query)
         return place
-
-    @asynccontextmanager
-    async def _reading(self, tenant: str, consumer: str) -> AsyncIterator[Callable[[], object]]:
-        """Yield what raises once a stream may no longer read as its consumer."""
-        if not consumer:
-            yield lambda: None
-            return
-        async with self._events.consumers.reading(tenant, consumer) as held:
-            yield partial(_check_held, held, name_of(tenant, consumer))
 
     def _access(self, call: Call) -> Access:
         # Asked again all the time: each second the recheck stage may give the call another access.
@@ -212,11 +205,6 @@ def _ids(name: str, call: Call) -> tuple[str, str]:
     if not sees(call, tenant):
         raise not_there(name)
     return tenant, consumer
-
-
-def _check_held(held: Held, name: str) -> None:
-    if held.lost.is_set():
-        raise Unreachable(f"this gateway may no longer read events as {name}; watch again with the last resume_token")
 
 
 def _shown(consumer: Consumer) -> event_pb2.EventConsumer:

@@ -7,12 +7,13 @@ from contextlib import suppress
 
 import pytest
 from gateway.tests.access_by_header import ByHeader, authenticating
-from gateway.tests.following import CONSUMER, DATABASES, Stream, as_, ended, keep, told_gateway
+from gateway.tests.following import CONSUMER, DATABASES, Stream, as_, database_of, ended, keep, told_gateway
 from tests.harness.clouds import MAIN
-from tests.harness.in_process import Deployment
+from tests.harness.in_process import Deployment, deployment
 
 from cloudspan.client import errors
 from cloudspan.v1 import event_pb2
+from cloudspan_gateway.events import consumers, streams
 from cloudspan_gateway.outbox import outbox
 
 
@@ -104,7 +105,7 @@ async def test_consumers_are_listed_and_forgotten(running: Deployment) -> None:
 
 
 async def test_a_tenant_has_so_many_consumers(running: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudspan_gateway.events.consumers.MOST_OF_A_TENANT", 1)
+    monkeypatch.setattr(consumers, "MOST_OF_A_TENANT", 1)
     stream = await Stream(running, consumer="billing").begun()
     with pytest.raises(errors.CloudspanError) as refused:
         await Stream(running, consumer="other").begun()
@@ -126,6 +127,35 @@ async def test_a_stream_ends_when_its_consumer_is_read_elsewhere(running: Deploy
     await running.gateway.coordinator.close()
     with pytest.raises(errors.CloudspanError, match="may no longer read"):
         await stream.until(1)
+
+
+async def test_a_stream_ends_when_its_consumer_is_deleted(running: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at each second; the name may begin anew then."""
+    monkeypatch.setattr(consumers, "LOOK_S", 0.0)
+    monkeypatch.setattr(streams, "LOOK_S", 0.02)
+    stream = await Stream(running, consumer="billing").begun()
+    await running.client.events.DeleteEventConsumer(event_pb2.DeleteEventConsumerRequest(name=CONSUMER))
+    with pytest.raises(errors.NotFound, match="was deleted"):
+        await stream.until(1)
+    await reading_again(running)
+
+
+async def test_another_gateway_takes_over_where_a_consumer_was(tmp_path) -> None:
+    """Their database keeps places and who reads; a gateway that drains lets go at once."""
+    shared = database_of("postgresql", tmp_path)
+    async with deployment(**shared) as other:
+        async with deployment(**shared) as one:
+            stream = await Stream(one, consumer="billing").begun()
+            with pytest.raises(errors.Busy):
+                await Stream(other, consumer="billing").begun()
+            await keep(one, ended(1), ended(2))
+            await stream.until(2)
+            await acknowledge(other, stream.token)
+            await keep(other, ended(3))
+            await stream.until(3)
+        again = await reading_again(other)
+        await again.until(1)
+        assert [each.subject for each in again.events] == [f"{MAIN}/servers/3"]
 
 
 async def acknowledge(running: Deployment, token: str) -> event_pb2.EventConsumer:

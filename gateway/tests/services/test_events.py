@@ -32,6 +32,7 @@ def writer(running: Deployment) -> InventoryWriter:
     return InventoryWriter(running.gateway.database, InventoryStore(running.gateway.database))
 
 
+@pytest.mark.parametrize("running", ["memory:", *DATABASES], indirect=True)
 async def test_an_operations_end_is_an_event(running: Deployment) -> None:
     """With its metadata and its resource, and without its response."""
     stream = await Stream(running, filter=OPERATIONS).begun()
