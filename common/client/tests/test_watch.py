@@ -9,7 +9,7 @@ import itertools
 import pytest
 
 from cloudspan.client import AsyncClient, Client, Resync, Unauthenticated, Unreachable, answers, errors
-from cloudspan.v1 import inventory_pb2, inventory_pb2_grpc
+from cloudspan.v1 import inventory_pb2, inventory_pb2_grpc, volume_pb2
 from cloudspan_common import errors as server_errors
 from cloudspan_common import grpcs
 
@@ -18,6 +18,9 @@ Type = Response.Change.Type
 EXISTING, ADDED, UPDATED, REMOVED = "EXISTING", "ADDED", "UPDATED", "REMOVED"
 CUT = server_errors.Unreachable("the gateway is shutting down")
 TOO_OLD = server_errors.Resync("no longer kept")
+LIMIT = server_errors.TooManyRequests("too many streams", reason="TENANT_LIMIT", retry_after_s=0.01)
+BUSY = server_errors.Busy("another stream reads", retry_after_s=0.01)
+GONE = server_errors.NotFound("the consumer was deleted")
 ENDED = server_errors.Unauthenticated("the session has ended")
 
 
@@ -125,6 +128,33 @@ async def test_what_it_missed_comes_as_what_it_is(follow, inventory):
     assert repr(watch).endswith("Watch of 3 resources>")
 
 
+async def test_what_was_only_read_again_is_no_change(follow, inventory):
+    """A snapshot tells all of it as of later, in the resource's own message too; labels come in any order."""
+    first, again, changed = (Response(resume_token=f"t{time}", snapshot_complete=True) for time in range(3))
+    for message, time, size in ((first, 1, 1), (again, 2, 1), (changed, 3, 2)):
+        for name in ("a", "b"):
+            volume = volume_pb2.Volume(name=name, size_bytes=size, observe_time={"seconds": time})
+            labels = dict(sorted({"x": "1", "y": "2"}.items(), reverse=time > 1))
+            resource = inventory_pb2.StoredResource(name=name, observe_time={"seconds": time}, labels=labels)
+            resource.resource.Pack(volume)
+            message.changes.add(type="TYPE_EXISTING", resource=resource)
+    inventory.scripts = [[first, TOO_OLD], [again, TOO_OLD], [changed]]
+    found, _ = await follow(4, Request())
+    assert found == [(EXISTING, "a", ""), (EXISTING, "b", ""), (UPDATED, "a", ""), (UPDATED, "b", "")]
+
+
+async def test_a_kind_that_is_not_known_yet_is_compared_by_its_bytes(follow, inventory):
+    first, again = (Response(resume_token=f"t{time}", snapshot_complete=True) for time in range(2))
+    for message, time in ((first, 1), (again, 2)):
+        for name, said in (("a", b"same"), ("b", b"now %d" % time)):
+            resource = inventory_pb2.StoredResource(name=name, observe_time={"seconds": time})
+            resource.resource.type_url, resource.resource.value = "type.googleapis.com/cloudspan.v1.Later", said
+            message.changes.add(type="TYPE_EXISTING", resource=resource)
+    inventory.scripts = [[first, TOO_OLD], [again]]
+    found, _ = await follow(3, Request())
+    assert found[2:] == [(UPDATED, "b", "")]
+
+
 async def test_what_comes_twice_within_a_snapshot_is_yielded_once(follow, inventory):
     """As it may behind a token of a snapshot."""
     inventory.scripts = [
@@ -155,6 +185,30 @@ async def test_a_client_without_retries_goes_on_with_nothing(follow, inventory):
     inventory.scripts = [[says((EXISTING, "a", "1"), token="t1"), CUT], [says((ADDED, "b", "1"), token="t2")]]
     with pytest.raises(Unreachable):
         await follow(2, Request(), retries=False)
+
+
+@pytest.mark.parametrize("refusal", [LIMIT, BUSY])
+async def test_it_goes_on_once_its_tenant_may_have_another_stream(follow, inventory, refusal):
+    """Not so at its beginning: the caller is to know of it."""
+    inventory.scripts = [
+        [says((EXISTING, "a", "1"), token="t1"), CUT],
+        [refusal],
+        [says((ADDED, "b", "1"), token="t2"), CUT],
+    ]
+    found, _ = await follow(2, Request())
+    assert found == [(EXISTING, "a", "1"), (ADDED, "b", "1")]
+    assert inventory.tokens == ["", "t1", "t1"]
+    inventory.scripts = [[refusal]]
+    with pytest.raises(errors.CloudspanError) as refused:
+        await follow(1, Request())
+    assert refused.value.reason == refusal.reason
+
+
+async def test_an_error_that_no_time_heals_ends_it(follow, inventory):
+    """Also one that comes in the middle."""
+    inventory.scripts = [[says((EXISTING, "a", "1"), token="t1"), GONE]]
+    with pytest.raises(errors.NotFound):
+        await follow(2, Request())
 
 
 async def test_a_session_that_ends_is_renewed(follow, inventory):

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf import symbol_database
 
-from cloudspan.client.errors import CloudspanError, OutOfTime, from_status
+from cloudspan.client.errors import (
+    Cancelled,
+    CloudspanError,
+    OutOfTime,
+    Recovery,
+    Unauthenticated,
+    Unreachable,
+    from_status,
+)
 from cloudspan.v1 import inventory_pb2, operation_pb2
 
 if TYPE_CHECKING:
@@ -143,7 +152,32 @@ class WatchState:
             change.type = _Change.TYPE_UPDATED
         elif change.type != _Change.TYPE_EXISTING or not self._is_first:
             change.type = _Change.TYPE_ADDED
-        return held != change.resource
+        return held is None or _content(held) != _content(change.resource)
+
+
+def _content(resource: inventory_pb2.StoredResource) -> tuple[Message, Message]:
+    """Return what a resource says without when that was read: a snapshot tells the same again, as of later."""
+    stored = inventory_pb2.StoredResource()
+    stored.CopyFrom(resource)
+    own: Any = stored.resource
+    with suppress(KeyError):  # a kind that this client does not know yet, compared by its bytes
+        own = symbol_database.Default().GetSymbol(stored.resource.TypeName())()
+        stored.resource.Unpack(own)
+        if "observe_time" in own.DESCRIPTOR.fields_by_name:
+            own.ClearField("observe_time")
+        stored.ClearField("resource")
+    stored.ClearField("observe_time")
+    return stored, own
+
+
+def goes_on(error: CloudspanError, *, has_come: bool) -> bool:
+    """Whether a stream that had begun goes on after an error: a gateway restarts, a tenant's streams are too many now.
+
+    A credential that is refused before anything `has_come` is not renewed by asking again; one that has ended is.
+    """
+    if isinstance(error, Unauthenticated):
+        return has_come
+    return isinstance(error, (Unreachable, Cancelled)) or error.recovery in (Recovery.RETRY, Recovery.RETRY_AFTER)
 
 
 def watch_pause_s(failures: int, error: CloudspanError) -> float:

@@ -33,12 +33,25 @@ def test_a_list_asks_the_clouds_unless_an_age_is_allowed(gateway, run):
 
 
 def test_pages_are_followed_up_to_the_count(gateway, run):
-    """And no further."""
-    page = server_pb2.ListServersResponse(servers=[server("a"), server("b")], next_page_token="more")
+    """And no further; that there are more is said on stderr."""
+    pages = {"": ["a", "b"], "1": [], "2": ["c"]}
+    tokens = ["1", "2", "3"]
+
+    def page(request):
+        servers = [server(name) for name in pages[request.page_token]]
+        return server_pb2.ListServersResponse(servers=servers, next_page_token=tokens[len(gateway.calls) - 1])
+
     gateway.answers["ListServers"] = page
     shown = run("list", "servers", "--count", "3", "--json")
-    assert [json.loads(line)["name"] for line in shown.splitlines()] == [f"{ALPHA}/servers/{one}" for one in "aba"]
-    assert len(gateway.calls) == 2
+    lines = [line for line in shown.splitlines() if line.startswith("{")]
+    assert [json.loads(line)["name"] for line in lines] == [f"{ALPHA}/servers/{one}" for one in "abc"]
+    assert "there are more than 3; --count shows more of them" in shown
+    assert [call.request.page_size for call in gateway.calls] == [3, 1, 1]
+
+
+def test_nothing_is_said_of_more_where_there_is_none(gateway, run):
+    gateway.answers["ListServers"] = server_pb2.ListServersResponse(servers=[server("a"), server("b")])
+    assert "there are more" not in run("list", "servers", "--count", "2")
 
 
 def test_a_cluster_that_did_not_answer_is_told(gateway, run):

@@ -17,7 +17,7 @@ from cloudspan.cli.tables import cluster_tags, printable
 from cloudspan.v1 import common_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from cloudspan.client import Client
 
@@ -65,12 +65,14 @@ def list_resources(kind: str, gateway: str, count: int, *, as_json: bool, **want
     The clouds are asked, unless --max-age allows an older answer. Clusters of which something is missing, or old, are
     told on stderr; exit code 1 when one did not answer.
     """
-    found, statuses = asked(gateway, lambda client: _listed(client, collection(kind), count, wanted))
+    found, statuses, has_more = asked(gateway, lambda client: _listed(client, collection(kind), count, wanted))
     if as_json:
         for resource in found:
             click.echo(MessageToJson(resource, indent=None))
     else:
         display(tables.of_kind(found, tables.utc_now()))
+    if has_more:
+        click.echo(f"there are more than {count}; --count shows more of them", err=True)
     for status in statuses:
         if status.state != Status.STATE_OK:
             click.echo(printable(_said(status)), err=True)
@@ -78,15 +80,24 @@ def list_resources(kind: str, gateway: str, count: int, *, as_json: bool, **want
         raise click.exceptions.Exit(1)
 
 
-def _listed(client: Client, kind: str, count: int, wanted: dict[str, Any]) -> tuple[list[Any], Sequence[Status]]:
-    """Return so many resources, and how each cluster took part."""
+def _listed(client: Client, kind: str, count: int, wanted: dict[str, Any]) -> tuple[list[Any], list[Status], bool]:
+    """Return so many resources, the last word on how each cluster took part, and whether there may be more."""
     method, request = _method(client, kind, "List", f"{kind[0].upper()}{kind[1:]}")
-    request.parent, request.page_size = wanted["parent"] or _EVERYWHERE, min(count, _MOST_A_PAGE)
-    request.filter, request.order_by = wanted["own"], wanted["order_by"]
+    request.parent, request.filter, request.order_by = (
+        wanted["parent"] or _EVERYWHERE,
+        wanted["own"],
+        wanted["order_by"],
+    )
     _allow(request, wanted["max_age"], stale_ok=wanted["stale_ok"])
-    listing = client.each(method, request)
-    found = [resource for resource, _ in zip(listing, range(count), strict=False)]
-    return found, listing.cluster_status
+    found, statuses = list[Any](), dict[str, Status]()
+    while True:
+        request.page_size = min(count - len(found), _MOST_A_PAGE)
+        page = method(request)
+        found += getattr(page, page.DESCRIPTOR.fields_by_number[1].name)
+        statuses |= {status.cluster: status for status in page.cluster_status}
+        request.page_token = page.next_page_token
+        if not request.page_token or len(found) >= count:
+            return found[:count], list(statuses.values()), bool(request.page_token) or len(found) > count
 
 
 @click.command()

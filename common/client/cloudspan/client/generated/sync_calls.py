@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 
 from cloudspan.client import answers
 from cloudspan.client.answers import DEFAULT_RESULT_TIMEOUT_S, ItemT, ResultT
-from cloudspan.client.errors import Busy, Cancelled, CloudspanError, Resync, Unauthenticated, Unreachable, from_call
+from cloudspan.client.errors import Cancelled, CloudspanError, Resync, Unauthenticated, Unreachable, from_call
 from cloudspan.v1 import event_pb2, inventory_pb2, operation_pb2
 
 if TYPE_CHECKING:
@@ -206,10 +206,8 @@ class _Followed(Generic[ItemT]):
                 if not self._begin_anew():
                     raise
                 error = refusal
-            except (Unreachable, Cancelled, Unauthenticated, Busy) as failure:
-                # A credential that is refused at once is not renewed by asking again; one that has ended meanwhile is.
-                is_refused = isinstance(failure, Unauthenticated) and not has_come
-                if is_refused or not has_begun or not self._calls.defaults.retries:
+            except CloudspanError as failure:
+                if not (has_begun and self._calls.defaults.retries and answers.goes_on(failure, has_come=has_come)):
                     raise
                 error = failure
             failures = 0 if has_come else failures + 1
