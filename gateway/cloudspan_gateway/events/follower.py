@@ -44,10 +44,10 @@ class Follower:
 
     def shown(self, found: Iterable[Happened | ResourceChanged]) -> Iterator[tuple[int, event_pb2.Event]]:
         """Yield what it hears of, each with its number."""
-        access = self._access_of()
-        if access is not self._access:
-            self._access, self._projects = access, {}
         for each in found:
+            access = self._access_of()
+            if access is not self._access:
+                self._access, self._projects = access, {}
             event = self._seen(each, access)
             if event is not None and (self._test is None or self._test(event)):
                 yield each.sequence, event

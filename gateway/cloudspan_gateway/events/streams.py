@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cloudspan.v1 import event_pb2
@@ -10,10 +12,11 @@ from cloudspan_common.errors import Unreachable
 from cloudspan_gateway.events.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.events.follower import Follower
+    from cloudspan_gateway.events.happened import Happened, ResourceChanged
     from cloudspan_gateway.events.log import EventLog
 
 BOOKMARK_S = 10.0
@@ -22,6 +25,7 @@ LOOK_S = 1.0
 MAX_EVENTS = 100
 MAX_BYTES = 2**20
 """Of one message; clients refuse those above 4 MiB, and one resource may be large."""
+_SEQUENCE = attrgetter("sequence")
 
 
 class Streams:
@@ -61,9 +65,13 @@ class Streams:
                     await check()
                 announced = self._log.announced
                 page = await self._log.after(place.sequence, place.epoch)
-                for events, number in _in_parts(follower.shown(page.events)):
-                    sent, marked = Place(number, place.epoch), self._clock.monotonic()
-                    yield events, sent
+                rest = page.events
+                while rest:
+                    events, number = _part(follower, rest)
+                    rest = rest[bisect_right(rest, number, key=_SEQUENCE) :]
+                    if events:
+                        sent, marked = Place(number, place.epoch), self._clock.monotonic()
+                        yield events, sent
                 place = Place(page.upto, place.epoch)
                 if place != sent and self._clock.monotonic() - marked >= BOOKMARK_S:
                     sent, marked = place, self._clock.monotonic()
@@ -84,15 +92,18 @@ class Streams:
             raise Unreachable("the gateway is shutting down; watch again with the last resume_token")
 
 
-def _in_parts(shown: Iterable[tuple[int, event_pb2.Event]]) -> Iterator[tuple[list[event_pb2.Event], int]]:
-    """Yield so many events as a message may hold, each time with the number of the last one."""
+def _part(follower: Follower, found: Sequence[Happened | ResourceChanged]) -> tuple[list[event_pb2.Event], int]:
+    """Return so many events as a message may hold, and the number up to which that looked.
+
+    The others are looked at once that message is sent: who follows may see less of them by then.
+    """
     part, size, last = list[event_pb2.Event](), 0, 0
-    for number, event in shown:
-        if part and (len(part) == MAX_EVENTS or size + event.ByteSize() > MAX_BYTES):
-            yield part, last
-            part, size = [], 0
-        part.append(event)
+    for number, event in follower.shown(found):
         size += event.ByteSize()
+        if part and size > MAX_BYTES:
+            return part, last
+        part.append(event)
         last = number
-    if part:
-        yield part, last
+        if len(part) == MAX_EVENTS:
+            return part, last
+    return part, found[-1].sequence

@@ -93,6 +93,8 @@ class _Part:
     position: _Position
     status: common_pb2.ClusterStatus
     asked: bool = False
+    is_stored: bool = False
+    """Whether its answer came from the inventory."""
     error: CloudspanError | None = None
 
     @property
@@ -178,6 +180,7 @@ class FanOut:
             if answer is None:
                 _fail(part)
             elif page.take(answer):
+                part.position.stored |= part.is_stored
                 _go_on(part, answer)
 
     async def _ask(
@@ -232,14 +235,14 @@ class FanOut:
 
 
 async def _stored_part(stored: StoredParts, method: Method, part: _Part, count: int, call: Call) -> Any | None:
-    """Return a cluster's part from the inventory; the first one that comes from there binds those that follow."""
+    """Return a cluster's part from the inventory; once one from there was taken, those that follow come from there."""
     cursor = part.position.token if part.position.stored else None
     try:
         answer = await stored.part(method, call, Where(part.ref, count, cursor), part.error)
     except CloudspanError as error:
         part.error = error
         return None
-    part.position.stored = answer is not None or part.position.stored
+    part.is_stored = answer is not None
     return answer
 
 

@@ -78,7 +78,10 @@ class Clouds:
     async def page(self, deadline_s: float = 5.0, **request: Any) -> Response:
         call = Call(LIST.path, b"", (), str, Deadline.after(deadline_s), None)
         call.target = Target(LIST.full_name, message=Request(**{"parent": ALL} | request))
-        return Response.FromString(await FanOut(self, self).list_across(LIST, call))
+        return Response.FromString(await self.fan_out().list_across(LIST, call))
+
+    def fan_out(self) -> FanOut:
+        return FanOut(self, self)
 
     async def traverse(self, **request: Any) -> list[Response]:
         pages = [await self.page(**request)]
@@ -86,6 +89,23 @@ class Clouds:
             assert len(pages) < 500
             pages.append(await self.page(page_token=pages[-1].next_page_token, **request))
         return pages
+
+
+class CloudsAndInventory(Clouds):
+    """Clusters whose last known servers come from an inventory while they are away."""
+
+    def fan_out(self) -> FanOut:
+        return FanOut(self, self, stored=self)
+
+    def concerns(self, method: Any, call: Any) -> bool:
+        return True
+
+    async def part(self, method: Any, call: Any, where: Any, away: CloudspanError | None = None) -> Response | None:
+        if away is None and where.cursor is None:
+            return None
+        answer = await self.answer(Request(parent=str(where.ref), page_size=where.size, page_token=where.cursor or ""))
+        answer.cluster_status[0].source = Status.SOURCE_INVENTORY
+        return answer
 
 
 def names(pages: list[Response]) -> list[str]:
@@ -224,6 +244,32 @@ async def test_parts_above_the_limit_wait_for_the_next_page() -> None:
     assert [len(page.servers) for page in pages] == [4, 4]
     assert all(page.ByteSize() < MAX_ANSWER_BYTES for page in pages)
     assert len(set(names(pages))) == 8
+
+
+def sources(pages: list[Response]) -> list[str]:
+    statuses = [status for page in pages for status in page.cluster_status]
+    return [f"{s.cluster[-1]} {Status.Source.Name(s.source).removeprefix('SOURCE_')}" for s in statuses]
+
+
+async def test_a_part_of_the_inventory_goes_on_there() -> None:
+    """Its cluster may be back: the two do not page alike."""
+    clouds = CloudsAndInventory({"p/a": 4}, instead={"p/a": failing(Unreachable("is down"))})
+    first = await clouds.page(page_size=2)
+    clouds.instead.clear()
+    rest = await clouds.page(page_size=2, page_token=first.next_page_token)
+    assert sources([first, rest]) == ["a INVENTORY", "a INVENTORY"]
+    assert len(set(names([first, rest]))) == 4
+
+
+async def test_a_part_of_the_inventory_that_did_not_fit_binds_the_next_page_to_nothing() -> None:
+    """Nothing of it was sent: the cluster is asked again, and answers if it is back."""
+    clouds = CloudsAndInventory({"p/a": 4, "p/b": 4}, bytes_each=512 * 1024)
+    clouds.instead["p/b"] = failing(Unreachable("is down"))
+    first = await clouds.page(page_size=8)
+    clouds.instead.clear()
+    rest = await clouds.page(page_size=8, page_token=first.next_page_token)
+    assert sources([rest]) == ["b LIVE"]
+    assert len(set(names([first, rest]))) == 8
 
 
 async def test_a_cluster_that_pages_in_circles_is_stopped() -> None:

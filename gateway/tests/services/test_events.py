@@ -14,7 +14,10 @@ from tests.harness.in_process import Deployment
 from cloudspan.client import errors, waiting
 from cloudspan.v1 import event_pb2, operation_pb2, server_pb2
 from cloudspan_common.contract import Permission
+from cloudspan_common.errors import Unreachable
 from cloudspan_gateway.events import streams
+from cloudspan_gateway.events.follower import Follower
+from cloudspan_gateway.events.place import Place
 from cloudspan_gateway.inventory.store import InventoryStore
 from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.outbox.event import OutboxEvent
@@ -193,6 +196,26 @@ async def test_a_caller_hears_of_its_tenants_operations_alone(running: Deploymen
     stream = Stream(running, as_("alice@other"), from_oldest=True, filter=only)
     await stream.until(1)
     assert [each.subject for each in stream.events] == [f"{MAIN}/servers/2"]
+
+
+async def test_nothing_more_is_sent_once_a_caller_sees_less(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of the page either that was read before."""
+    monkeypatch.setattr(streams, "MAX_EVENTS", 2)
+    await keep(running, *(ended(number, tenant="acme") for number in range(5)))
+    access = [TenantAccess("acme")]
+    follower = Follower(OPERATIONS, lambda: access[0])
+    log = running.gateway.events.log
+    place = Place(0, (await log.head()).epoch)
+    messages = running.gateway.events.streams.messages(follower, place)
+    assert await anext(messages) == ([], place)
+    events, _ = await anext(messages)
+    assert len(events) == 2
+    access[0] = TenantAccess("other")
+    running.gateway.events.drain()
+    with pytest.raises(Unreachable):
+        await anext(messages)
 
 
 async def test_a_caller_hears_of_refusals_of_its_tenant_if_it_administers_that(running: Deployment) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, bindparam, exists, func, select, true
 
 from cloudspan_common.errors import Resync
+from cloudspan_gateway.inventory.query.seen import Way
 from cloudspan_gateway.inventory.watch.change import Change, State
-from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_state
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ class ChangeLog:
 
     async def existing(self, selection: Selection, next_id: int) -> Existing:
         """Return a page of the rows that are there and that may be shown."""
-        shared, wanted = self._database.shared, selection.wanted
-        asked = _existing(selection.condition(shared=shared), shared=shared, of_some=bool(wanted.collections))
-        values = {"clusters": listed(selection.clusters, shared), "next_id": next_id}
-        if wanted.collections:
-            values["collections"] = listed(wanted.collections, shared)
+        shared = self._database.shared
+        seen = selection.seen(shared=shared)
+        # By their ids, which they come in: an index would have all of a cluster or project sorted for each page.
+        asked = _existing(and_(seen.condition(Way.NO_INDEX), selection.condition(shared=shared)))
+        values = {**seen.params, "next_id": next_id}
         rows = await self._database.read(lambda conn: conn.execute(asked, values).all(), long=True)
         found = [(row.id, row.cluster, _state(row)) for row in rows if row.id is not None]
         sequence = rows[0].sequence if rows else 0
@@ -196,10 +196,7 @@ def _first_of_each() -> Select[Any]:
     return _with_states(bindparam("upto")).where(change.c.sequence <= bindparam("upto"), ~has_earlier)
 
 
-def _existing(condition: ColumnElement[bool], *, shared: bool, of_some: bool) -> Select[Any]:
-    wanted = [_THERE, among(_R.cluster, "clusters", shared), _R.id >= bindparam("next_id"), condition]
-    if of_some:
-        wanted.append(among(_R.collection, "collections", shared))
+def _existing(condition: ColumnElement[bool]) -> Select[Any]:
     swept = and_(sync_state.c.cluster == _R.cluster, sync_state.c.collection == _R.collection)
     kept = (
         _R.id,
@@ -209,7 +206,11 @@ def _existing(condition: ColumnElement[bool], *, shared: bool, of_some: bool) ->
         _R.observe_time,
         sync_state.c.observe_time.label("sweep_time"),
     )
-    rows = select(*kept).select_from(resources.outerjoin(sync_state, swept)).where(*wanted)
+    rows = (
+        select(*kept)
+        .select_from(resources.outerjoin(sync_state, swept))
+        .where(_R.id >= bindparam("next_id"), condition)
+    )
     page = rows.order_by(_R.id).limit(PAGE).subquery()
     # The rows and the sequence as of the same moment; where there are no rows, the sequence alone.
     joined = change_sequence.outerjoin(page, true())

@@ -260,7 +260,9 @@ class Feed:
         try:
             found, head = await self.changes.after(before.sequence)
         except Resync:  # this process was stopped for long
-            self._begin_at(await self.changes.head())
+            head = await self.changes.head()
+            if self._watches:
+                self._begin_at(head)
             return False
         if self._floor is None or self.head is not before:  # the last watch left meanwhile
             return self._floor is not None

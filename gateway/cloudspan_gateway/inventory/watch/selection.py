@@ -19,7 +19,9 @@ from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
 from cloudspan_gateway.inventory.columns import message_of
+from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.inventory.query import sql_filter
+from cloudspan_gateway.inventory.query.seen import Seen
 from cloudspan_gateway.inventory.watch.change import ADDED, REMOVED, UPDATED
 from cloudspan_gateway.storage.sealed_token import DIGEST_BYTES
 
@@ -93,8 +95,13 @@ class Selection:
         """The places where something is seen."""
         return [cluster for cluster, project in self.places.items() if project is not None]
 
+    def seen(self, *, shared: bool) -> Seen:
+        """Return which rows are seen at all; `shared` as `Seen` takes it."""
+        scope = Scope([(cluster, project) for cluster, project in self.places.items() if project is not None])
+        return Seen(scope, sorted(self.wanted.collections), shared=shared)
+
     def condition(self, *, shared: bool) -> ColumnElement[bool]:
-        """Return a condition that is true of each row that is shown, and perhaps of others."""
+        """Return a condition that is true of each row that is seen and shown, and perhaps of others."""
         return self.wanted.condition(shared=shared)
 
     def shows(self, cluster: str, state: State | None) -> bool:

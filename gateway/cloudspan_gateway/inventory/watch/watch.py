@@ -117,6 +117,7 @@ class Watch:
             ]
             for entries, last_id in _in_parts(shown):
                 place = snapshot.place._replace(next_id=last_id + 1)
+                self._check(self._epoch)
                 yield Message(entries, self._token(place))
             next_id = page.next_id
 
@@ -132,6 +133,7 @@ class Watch:
             # Behind this token the rows come to their end again, and then all of this.
             place = snapshot.place._replace(next_id=snapshot.end)
             for entries, _ in _in_parts(shown):
+                self._check(self._epoch)
                 yield Message(entries, self._token(place))
 
     # -------------------------------------------------------------- changes
@@ -166,6 +168,7 @@ class Watch:
             if not changes:
                 return
             for entries, sequence in _in_parts(self._shown(changes)):
+                self._check(self._epoch)
                 yield Message(entries, self._token(place._replace(at=sequence)))
             at = changes[-1].sequence
 
@@ -191,7 +194,7 @@ class Watch:
         return shown
 
     def _check(self, epoch: str) -> None:
-        """Return if what is read belongs to what was sent.
+        """Return if what is read belongs to what was sent: before each message, since the one before may take long.
 
         Raises:
             Resync: The inventory was made anew, or the caller sees something else now.

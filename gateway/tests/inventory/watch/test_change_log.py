@@ -6,7 +6,7 @@ import pytest
 from gateway.tests import postgres_server
 from gateway.tests.inventory_writer import InventoryWriter
 
-from cloudspan.v1 import server_pb2
+from cloudspan.v1 import network_pb2, server_pb2
 from cloudspan_common.errors import Resync
 from cloudspan_common.names import ClusterRef
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
@@ -129,6 +129,18 @@ async def test_rows_that_can_not_match_are_not_read(writer, log):
     await writer.put("servers", *(server(str(n), f"s{n}") for n in range(3)))
     page = await log.existing(selection(EAST, "servers", text="display_name = s1"), 0)
     assert [state.stored.display_name for _, _, state in page.rows] == ["s1"]
+
+
+async def test_rows_of_other_projects_are_not_read(writer, log):
+    """A project may have ten of a hundred thousand; what is shared by all is seen by it too."""
+    mine, other = (f"{EAST}/projects/{name}" for name in ("mine", "other"))
+    servers = [server_pb2.Server(name=f"{EAST}/servers/{n}", project=p) for n, p in enumerate((mine, other, mine))]
+    shared = network_pb2.Network(name=f"{EAST}/networks/n", project=other, shared=True)
+    await writer.put("servers", *servers)
+    await writer.put("networks", shared, network_pb2.Network(name=f"{EAST}/networks/x", project=other))
+    seen = Selection(Wanted(ClusterRef("-", "-"), frozenset(), "", b""), {EAST: mine, WEST: None})
+    page = await log.existing(seen, 0)
+    assert [state.stored.name.rpartition("/")[2] for _, _, state in page.rows] == ["0", "2", "n"]
 
 
 async def test_an_unchanged_row_is_as_new_as_the_last_sweep(writer, log):

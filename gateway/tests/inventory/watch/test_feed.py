@@ -9,7 +9,7 @@ import pytest
 from gateway.tests.inventory_writer import InventoryWriter
 
 from cloudspan.v1 import inventory_pb2, server_pb2
-from cloudspan_common.errors import Unreachable
+from cloudspan_common.errors import Resync, Unreachable
 from cloudspan_common.names import ClusterRef
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.inventory.watch import change, feed
@@ -128,6 +128,28 @@ async def test_watches_go_on_once_the_database_is_back(writer, monkeypatch):
         await clock.advance(2 * LOOK_AGAIN_S)
         await asyncio.wait_for(waiting, 5)
         assert following.head.sequence == 1
+
+
+async def test_nothing_is_read_on_for_nobody_after_a_long_stop(writer, following, monkeypatch):
+    """The last watch left while the feed found that changes are no longer kept."""
+    log, left = following.changes, asyncio.Event()
+    head = log.head
+
+    async def after(*_):
+        raise Resync("no longer kept")
+
+    async def slow_head():
+        await left.wait()
+        return await head()
+
+    async with following.joined():
+        monkeypatch.setattr(log, "after", after)
+        monkeypatch.setattr(log, "head", slow_head)
+        looking = asyncio.create_task(following._look())
+        await asyncio.sleep(0)
+    left.set()
+    await looking
+    assert not following.keeps(2**40)
 
 
 async def test_a_join_without_a_database_is_refused(following, monkeypatch):

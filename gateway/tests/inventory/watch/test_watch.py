@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from gateway.tests.inventory_writer import InventoryWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,6 +206,31 @@ async def _done(step: str, what: Any, writer: InventoryWriter, client: Client, m
             await client.read_some(what, 0.005)
         case "read all":
             await client.read_some(1000, 0.01)
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_no_message_is_sent_once_its_caller_sees_less(resumes, monkeypatch):
+    """Though it was read before: a caller may take the one in front of it slowly."""
+    monkeypatch.setattr(watch, "MAX_CHANGES", 1)
+    database = await open_database("memory:")
+    writer, tokens = InventoryWriter(database), ResumeTokens(Cipher.new())
+    following = Feed(ChangeLog(database), writer.store.subscribe, tokens)
+    wanted = Wanted(ClusterRef("-", "-"), frozenset({"servers"}), "", b"q" * 16)
+    client = Client(following, tokens, wanted, OpenAccess())
+    try:
+        if resumes:
+            await writer.put("servers", *(server(ref, "0", "p1", "x", True) for ref in (EAST, WEST)))
+            await client.read_some(3, 1.0)
+            assert client.complete
+            await client.leave()
+        await writer.put("servers", *(server(EAST, str(number), "p1", "y", True) for number in range(3)))
+        assert await client.read(1.0)
+        client.access = OfOneCluster()
+        assert await client.read(1.0)
+        assert (client.held, client.token) == ({}, "")  # it was told to begin anew
+    finally:
+        await client.leave()
+        await database.close()
 
 
 @settings(max_examples=80, deadline=None)
