@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
 # Servers that take seconds to start and are shared: by those who use a fixture, or by all tests of a folder.
 _SERVERS = ("running_demo", "broker", "escapes")
 
-# Rich tracebacks, structlog's default, took 0.2 s each.
+# Rich tracebacks, structlog's default, took 0.2 s each; a service logs from info on, and so do its tests.
 structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     processors=[
         *structlog.get_config()["processors"][:-1],
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-    ]
+    ],
 )
 
 

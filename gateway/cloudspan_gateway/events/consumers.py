@@ -127,6 +127,8 @@ class Consumers:
             found = conn.execute(select(event_consumers).where(_is(tenant, consumer))).first()
             if found is not None:
                 return _consumer(found)
+            # Locked, so that another gateway begins one before this is counted, or behind it.
+            conn.execute(select(c.consumer).where(c.tenant == tenant).with_for_update()).all()
             count = conn.execute(select(func.count()).select_from(event_consumers).where(c.tenant == tenant)).scalar()
             if (count or 0) >= MOST_OF_A_TENANT:
                 raise _too_many(tenant)

@@ -130,9 +130,10 @@ class Events:
 
     async def _measure_once(self) -> None:
         """Set how far each consumer is behind."""
-        lags = {}
+        lags, epoch = {}, (await self.log.head()).epoch
         for one in await self.consumers.of():
-            time = await self.log.time_behind(one.place.sequence)
+            # One of numbers that began anew since has all events in front of it.
+            time = await self.log.time_behind(one.place.sequence if one.place.epoch == epoch else 0)
             lags[one.tenant, one.consumer] = 0.0 if time is None else self._needs.clock.now() - time
         self._lag.clear()
         for labels, lag_s in lags.items():

@@ -57,7 +57,11 @@ _TAKEN, _TRIES_IF_TAKEN = "23505", 5  # another gateway accepted the same reques
 _AGAIN = {"40001", "40P01", "55P03", _TAKEN}  # serialization, deadlock, lock timeout
 _FULL = {"53100"}
 _REFUSED = {"28", "3D"}  # no such user, a wrong password, no such database
-_AWAY = {"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"}  # shut down, starting, read-only, too many
+_AWAY = {
+    "57P01", "57P02", "57P03", "57P05", "25P03",  # shut down, starting, a session that was idle for too long
+    "25006", "53300",  # read-only, too many connections
+    "53200", "57014", "58030",  # no memory, a statement that its operator or a timeout cancelled, a disk's error
+}  # fmt: skip
 _MAY_PASS = (DBAPIError, OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _NOW_SQL = func.extract("epoch", func.clock_timestamp())

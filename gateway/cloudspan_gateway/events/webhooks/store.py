@@ -108,6 +108,8 @@ class WebhookStore:
         def create(conn: Connection) -> None:
             if conn.execute(select(c.revision).where(_is(hook.tenant, hook.webhook))).first() is not None:
                 raise AlreadyExists(f"{hook.name} exists; choose another id, or update it", resource=hook.name)
+            # Locked, so that another gateway creates one before this is counted, or behind it.
+            conn.execute(select(c.webhook).where(c.tenant == hook.tenant).with_for_update()).all()
             count = conn.execute(select(func.count()).select_from(webhooks).where(c.tenant == hook.tenant)).scalar()
             if (count or 0) >= MOST_OF_A_TENANT:
                 raise _too_many(hook.tenant)
