@@ -203,6 +203,14 @@ def new_request_id() -> str:
     return os.urandom(16).hex()
 
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a caller's own id may be passed on: it stands in logs, and in headers of others."""
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from cloudspan_bus.delivery import TOKEN
 from cloudspan_bus.errors import RemoteError
 from cloudspan_bus.oslo import NoSuchMethod, UnsupportedVersion, version_is_compatible
 from cloudspan_common.names import is_tag
-from cloudspan_common.telemetry import new_request_id, traceparent
+from cloudspan_common.telemetry import is_request_id, new_request_id, traceparent
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 TENANT, POOL, REQUEST_ID, TRACEPARENT = "cloudspan_tenant", "cloudspan_pool", "request_id", "traceparent"
 _IDS = uuid.UUID("7d1f6a3c-1d0e-4a52-9a1b-5f0c1f6f2c11")
 """Namespace of the request ids that are made of messages' ids."""
-_GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _DEEPEST = 40  # the gateway takes 32 messages within each other
 
 
@@ -86,7 +84,7 @@ def request_of(delivery: Delivery, bus: str) -> Request:
     """
     rpc, context = rpc_of(delivery), delivery.ctxt
     request_id = context.get(REQUEST_ID)
-    if not isinstance(request_id, str) or not _GOOD_ID.fullmatch(request_id):
+    if not isinstance(request_id, str) or not is_request_id(request_id):
         request_id = new_request_id()
     trace, token = context.get(TRACEPARENT), _token(context)
     metadata = [

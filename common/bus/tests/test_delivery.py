@@ -12,9 +12,9 @@ import zlib
 import pika
 import pytest
 from common.bus.tests.conftest import CLUSTER, SERVERS, VOLUMES
+from kombu import message as kombu_message
 
 from cloudspan_bus.delivery import Poison, opened, without_token
-from cloudspan_bus.oslo import kombu
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -200,7 +200,7 @@ async def test_what_is_compressed_is_read_as_oslo_messaging_reads_it(bus, name):
 )
 async def test_what_is_compressed_grows_no_larger_than_a_message_may_be(compression, body, reason):
     """A few kilobytes can hold more than a machine's memory."""
-    raw = kombu.message.Message(body, content_type="application/json", content_encoding="utf-8")
+    raw = kombu_message.Message(body, content_type="application/json", content_encoding="utf-8")
     raw.headers["compression"] = compression
     with pytest.raises(Poison) as caught:
         opened(raw, 2048)
@@ -210,7 +210,7 @@ async def test_what_is_compressed_grows_no_larger_than_a_message_may_be(compress
 async def test_nothing_is_decompressed_before_there_is_a_limit_to_it(bus, monkeypatch):
     """Or a process would end by it, and the next one that takes the message."""
     undone = []
-    monkeypatch.setattr(kombu.message, "decompress", lambda *seen: undone.append(seen))
+    monkeypatch.setattr(kombu_message, "decompress", lambda *seen: undone.append(seen))
     body = zlib.compress(bytes(2**23))
     await asyncio.to_thread(bus.publish, body, headers={"compression": "application/x-gzip"})
     headers, kept = await bus.dead_letter()

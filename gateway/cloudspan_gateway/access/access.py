@@ -144,6 +144,12 @@ class OpenAccess:
 OPEN = OpenAccess()
 
 
+def project_name(access: Access, ref: ClusterRef) -> str:
+    """Return the resource name of the only project of a cluster that a caller sees; empty for all of them."""
+    project = access.project(ref)
+    return ref.resource("projects", project) if project else ""
+
+
 _DO = "log in, or choose one of your tenants with metadata x-tenant"
 
 

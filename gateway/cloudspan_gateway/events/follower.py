@@ -10,6 +10,7 @@ from cloudspan_common.contract import Permission
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import parse_cluster
+from cloudspan_gateway.access.access import project_name
 from cloudspan_gateway.events.happened import ResourceChanged
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def _project_of(cluster: str, access: Access) -> str | None:
     ref = parse_cluster(cluster)
     if not access.sees(access.tenant, ref) or not access.allows(Permission.PERMISSION_READ, READ_METHOD, ref):
         return None
-    project = access.project(ref)
-    return ref.resource("projects", project) if project else ""
+    return project_name(access, ref)
 
 
 @functools.lru_cache(maxsize=1024)

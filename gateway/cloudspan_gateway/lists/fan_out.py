@@ -133,7 +133,7 @@ class FanOut:
             Unreachable: Not one cluster answered.
         """
         request: Any = call.target.message
-        size = _checked(method, request)
+        size = _checked(method, request, is_kept=self._stored is not None)
         # Another tenant's page token is one of another query.
         scope = f" {call.access.tenant}" if call.principal.authenticated else ""
         query_hash = hash_query(method.full_name + scope, request)
@@ -240,7 +240,7 @@ async def _stored_part(stored: StoredParts, method: Method, part: _Part, count: 
     try:
         answer = await stored.part(method, call, Where(part.ref, count, cursor), part.error)
     except CloudspanError as error:
-        part.error = error
+        part.error = part.error or error  # why the cluster itself did not answer says more
         return None
     part.is_stored = answer is not None
     return answer
@@ -275,13 +275,12 @@ def _believed(method: Method, ref: ClusterRef, answer: bytes, count: int) -> Any
     return message
 
 
-def _checked(method: Method, request: Any) -> int:
+def _checked(method: Method, request: Any, *, is_kept: bool) -> int:
     """Return the page's size; refuse before anyone is asked what every cluster would refuse."""
     if request.order_by:
-        text = (
-            "order_by works on one cluster at a time; name one in parent, leave order_by out, or set max_staleness to "
-            "have the gateway's inventory sort over all clusters"
-        )
+        text = "order_by works on one cluster at a time; name one in parent, or leave order_by out"
+        if is_kept:
+            text += ", or set max_staleness to have the gateway's inventory sort over all clusters"
         raise InvalidRequest(text, reason="ORDER_ACROSS_CLUSTERS", violations=[Violation("order_by", text)])
     if str(parse_cluster(request.parent)) != request.parent:
         raise malformed(request.parent, "parent", "platforms/{platform}/clusters/{cluster}")

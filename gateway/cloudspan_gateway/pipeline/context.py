@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from cloudspan_gateway.call import Answer, Call
     from cloudspan_gateway.pipeline.stages import Proceed
 
-# It stands in logs and headers of others.
 # Printable ASCII, as gRPC's specification allows for values that are not binary.
 _SENDABLE = re.compile(r"[\x20-\x7e]*")
-_GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 def _can_be_sent(key: str, value: str | bytes) -> bool:
@@ -47,6 +45,6 @@ def add_context(call: Call, proceed: Proceed) -> Awaitable[Answer]:
     if unknown:
         call.warnings = warnings(unknown)
     call.tags = tags
-    call.request_id = request_id if _GOOD_ID.fullmatch(request_id) else telemetry.new_request_id()
+    call.request_id = request_id if telemetry.is_request_id(request_id) else telemetry.new_request_id()
     call.traceparent = telemetry.traceparent(traceparent)
     return proceed(call)

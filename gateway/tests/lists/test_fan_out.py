@@ -272,6 +272,24 @@ async def test_a_part_of_the_inventory_that_did_not_fit_binds_the_next_page_to_n
     assert len(set(names([first, rest]))) == 8
 
 
+async def test_a_cluster_of_which_nothing_is_kept_fails_by_its_own_reason() -> None:
+    """Not by that of the inventory, which was only asked since the cluster was away."""
+    clouds = CloudsAndInventory({"p/a": 1, "p/b": 1}, instead={"p/b": failing(Unreachable("b is down"))})
+
+    async def no_database(*_: Any) -> None:
+        raise Unreachable("the database does not answer", reason="STORE_UNAVAILABLE")
+
+    clouds.part = no_database
+    assert [status.message for status in (await clouds.page()).cluster_status] == ["", "b is down"]
+
+
+async def test_sorting_over_clusters_is_advised_where_there_is_an_inventory() -> None:
+    for clouds, advised in ((Clouds({"p/a": 1}), False), (CloudsAndInventory({"p/a": 1}), True)):
+        with pytest.raises(InvalidRequest, match="one cluster at a time") as refused:
+            await clouds.page(order_by="display_name")
+        assert ("max_staleness" in refused.value.message) == advised
+
+
 async def test_a_cluster_that_pages_in_circles_is_stopped() -> None:
     """The same token again would never end."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.names import parse_cluster
+from cloudspan_gateway.access.access import project_name
 from cloudspan_gateway.inventory.model import CollectionState
 from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for
 
@@ -150,6 +151,5 @@ def _absent(route: ClusterRoute, method: str) -> str:
 
 
 def project_of(cluster: str, call: Call) -> str:
-    ref = parse_cluster(cluster)
-    project = call.access.project(ref)
-    return ref.resource("projects", project) if project else ""
+    """Return the only project of a cluster that a call's caller sees; empty for all of them."""
+    return project_name(call.access, parse_cluster(cluster))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.sync.source import Page, Source
 
 MAX_PAGES = 20_000
-"""Of one listing: one that has not come to its end after 20 million resources leads nowhere."""
+"""Of one listing: one that has not come to its end after two million resources leads nowhere."""
 _SHOWN = 500  # characters of a state's message
 _NAMED = 3
 
@@ -167,8 +167,7 @@ class CollectionSweep:
                 return
             cursor = page.next_cursor
             if cursor in asked or len(asked) >= MAX_PAGES:
-                text = f"{state.cluster} lists {state.collection} in a circle: page {len(asked)} leads back"
-                raise _NotListed(PlatformFault(f"{text}; report it to the adapter's author", reason="PAGING_LOOP"))
+                raise _NotListed(_in_a_circle(state, len(asked)))
 
     async def _page(self, request: PageRequest) -> Page:
         try:
@@ -271,7 +270,7 @@ class CollectionSweep:
         """
         began = self._clock.now()
         written, pages, reports_gone, asked, cursor = Written(), 0, False, set[str](), ""
-        while cursor not in asked and len(asked) < MAX_PAGES:
+        while True:
             asked.add(cursor)
             at = max(self._clock.now(), began)
             request = PageRequest(state.cluster, state.collection, cursor, since=state.changes_time or 0.0)
@@ -284,8 +283,15 @@ class CollectionSweep:
             if not page.next_cursor:
                 break
             cursor = page.next_cursor
+            if cursor in asked or len(asked) >= MAX_PAGES:
+                raise _in_a_circle(state, len(asked))
         after = replace(state, changes_time=began, row_count=state.row_count + written.added)
         return Swept(after, written, pages, reports_gone=reports_gone)
+
+
+def _in_a_circle(state: CollectionState, pages: int) -> PlatformFault:
+    text = f"{state.cluster} lists {state.collection} in a circle: page {pages} leads back"
+    return PlatformFault(f"{text}; report it to the adapter's author", reason="PAGING_LOOP")
 
 
 def _take_unchanged(listing: _Listing, cursor: str, page: Page, known: KnownPage) -> None:

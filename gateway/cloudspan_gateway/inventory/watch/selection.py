@@ -18,6 +18,7 @@ from cloudspan_common.errors import Resync
 from cloudspan_common.listing.filter_ast import Filter
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_common.names import WILDCARD, ClusterRef, parse_cluster
+from cloudspan_gateway.access.access import project_name
 from cloudspan_gateway.inventory.columns import message_of
 from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.inventory.query import sql_filter
@@ -166,8 +167,7 @@ class Sight:
                 return None
         if not access.sees(access.tenant, ref) or not access.allows(Permission.PERMISSION_READ, self._method, ref):
             return None
-        project = access.project(ref)
-        return ref.resource("projects", project) if project else ""
+        return project_name(access, ref)
 
 
 def seen_otherwise() -> Resync:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudspan_common.names import WILDCARD, ClusterRef, malformed, parse_cluster
+from cloudspan_gateway.access.access import project_name
 from cloudspan_gateway.access.permissions import permission_of
 from cloudspan_gateway.inventory.model import Scope
 from cloudspan_gateway.lists.fan_out import check_any_matches
@@ -69,7 +70,7 @@ class Scopes:
         wanted = self._wanted(call, parent)
         access = self.access(call)
         routes = self._routes(call, wanted, access)
-        scope = Scope(tuple((str(route.ref), _project(route.ref, access)) for route in routes))
+        scope = Scope(tuple((str(route.ref), project_name(access, route.ref)) for route in routes))
         return Seen(wanted, routes, scope, (access.tenant, str(wanted), call.tags.get(POOL, "")))
 
     def access(self, call: Call) -> Access:
@@ -100,8 +101,3 @@ class Scopes:
         elif not allowed:
             access.require(permission, method, found[0].ref)
         return allowed
-
-
-def _project(ref: ClusterRef, access: Access) -> str:
-    project = access.project(ref)
-    return ref.resource("projects", project) if project else ""

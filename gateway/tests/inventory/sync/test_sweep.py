@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from gateway.tests.listed_cloud import ListedCloud
 from gateway.tests.observed_servers import CLUSTER, name_of, opened, server
 
-from cloudspan_common.errors import Unsupported
+from cloudspan_common.errors import PlatformFault, Unsupported
 from cloudspan_common.testing import FakeClock
 from cloudspan_gateway.inventory.model import CollectionState, Completeness, Origin
 from cloudspan_gateway.inventory.store import InventoryStore
@@ -338,6 +338,18 @@ async def test_a_look_for_changes_writes_and_never_deletes(swept: Sweeping) -> N
     assert len(await swept.kept()) == 4
     swept.cloud.gone = ["s999"]
     assert not (await swept.look()).reports_gone
+
+
+async def test_a_look_that_goes_in_circles_has_not_seen_all_changes(swept: Sweeping) -> None:
+    """They are asked for again from where it began."""
+    source = Pages()
+    source.pages = {"": Page((server("a"),), next_cursor="2"), "2": Page((server("b"),), next_cursor="2")}
+    swept.cloud_is(source)
+    swept.state = replace(swept.state, changes_time=1.0)
+    with pytest.raises(PlatformFault) as circle:
+        await swept.look()
+    assert circle.value.reason == "PAGING_LOOP"
+    assert swept.state.changes_time == 1.0
 
 
 async def test_a_collection_that_can_not_tell_changes_says_so(swept: Sweeping) -> None:
