@@ -16,7 +16,7 @@ from cloudspan_gateway.events.webhooks.config import WebhookSettings
 from cloudspan_gateway.identity.config import JWT, KINDS, MTLS, OidcConfig, bad_config
 from cloudspan_gateway.identity.session_rows import Lifetime
 from cloudspan_gateway.inventory.sync.config import SyncSettings
-from cloudspan_gateway.operations.config import LEASE_S, OperationsConfig
+from cloudspan_gateway.operations.config import LEASE_S, MIN_LEASE_S, OperationsConfig
 from cloudspan_gateway.operations.slots import PER_CLUSTER
 from cloudspan_gateway.storage.cipher import Cipher
 
@@ -114,7 +114,7 @@ class GatewayConfig(ServiceConfig):
         "How long the operations of a gateway that died stay reserved for it; a step may take two thirds of it.",
         default=LEASE_S,
         unit="s",
-        minimum=1,
+        minimum=MIN_LEASE_S,
     )
     keep_operations: float = option(
         "How long an operation can be read after its end.", default=30 * 86_400.0, unit="s", minimum=0

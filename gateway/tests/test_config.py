@@ -10,6 +10,8 @@ import pytest
 from cloudspan_common.errors import InvalidRequest
 from cloudspan_gateway import app
 from cloudspan_gateway.config import GatewayConfig
+from cloudspan_gateway.operations.config import MIN_LEASE_S, OperationsConfig
+from cloudspan_kit.engine.run import MIN_WRITE_S
 
 
 @pytest.mark.parametrize("claim", ["openstack", "openstack=", "Open Stack=adapter.example", "=adapter.example"])
@@ -106,3 +108,11 @@ def test_a_gateway_that_refuses_to_start_says_it_in_one_line():
     ended = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert ended.stderr.startswith("Error: --listen 0.0.0.0:0 can be reached from other machines")
+
+
+def test_a_lease_that_leaves_no_time_for_a_write_is_refused():
+    """Adapters send none with less than two seconds left, and a step may take two thirds of the lease."""
+    assert OperationsConfig(lease_s=MIN_LEASE_S).step_timeout_s >= 1.5 * MIN_WRITE_S
+    words = (sys.executable, "-m", "cloudspan_gateway", "--lease", "3")
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, "x>=4.5" in ended.stderr) == (2, True)

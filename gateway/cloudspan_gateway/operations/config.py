@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from cloudspan_gateway.operations.slots import PER_CLUSTER
 
 LEASE_S = 45.0
+MIN_LEASE_S = 4.5
+"""Gives a step 3 s. An adapter sends no write with less than 2 s left, so with 3 s of lease nothing was ever made."""
 # A step never outlives the right to take it: the call's deadline ends before the lease does.
 _STEP_SHARE = 2 / 3
 

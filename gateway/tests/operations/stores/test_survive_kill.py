@@ -15,12 +15,13 @@ from gateway.tests.audit_chains import broken_at, rows
 from gateway.tests.operation_store_suite import DONE
 from sqlalchemy import select
 
+from cloudspan.v1.event_pb2 import Event
 from cloudspan_gateway.operations.model import PREFIX
 from cloudspan_gateway.operations.stores.base import Wanted
 from cloudspan_gateway.operations.stores.sql import open_store
 from cloudspan_gateway.storage.cipher import Cipher
 from cloudspan_gateway.storage.engine import open_database
-from cloudspan_gateway.storage.tables import operations
+from cloudspan_gateway.storage.tables import events, operations
 
 ROOT = Path(__file__).parents[4]
 Told = dict[str, tuple[int, int, bool]]
@@ -57,12 +58,14 @@ async def _check(url: str, keys: Path, told: Told, last: Told) -> None:
     await store.close()
 
 
-async def _check_audit(url: str) -> None:
-    """An operation is there exactly where its event is, and its end where the event of that is."""
+async def _check_events(url: str) -> None:
+    """An operation is there exactly where its event of the audit is, and its end where the two events of that are."""
     database = await open_database(url)
     found = await rows(database)
     kept = await database.read(lambda conn: conn.execute(select(operations.c.id, operations.c.end_time)).all())
+    told = await database.read(lambda conn: conn.execute(select(events.c.sequence, events.c.data)).all())
     await database.close()
+    assert sorted(row.sequence for row in told) == list(range(1, len(told) + 1))
     assert broken_at(found) is None
     accepted, ended = (
         sorted(row["operation"] for row in found if row["type"] == kind)
@@ -70,6 +73,7 @@ async def _check_audit(url: str) -> None:
     )
     assert accepted == sorted(PREFIX + row.id for row in kept)
     assert ended == sorted(PREFIX + row.id for row in kept if row.end_time is not None)
+    assert ended == sorted(Event.FromString(row.data).operation.name for row in told)
 
 
 async def _finish_everything(url: str, keys: Path) -> None:
@@ -89,10 +93,10 @@ async def _kill(url: str, keys: Path, kills: int) -> None:
         last = await asyncio.to_thread(_until_killed, url, keys, random.randint(1, 400))  # noqa: S311 - no secret
         everything |= last
         await _check(url, keys, everything, last)
-        await _check_audit(url)
+        await _check_events(url)
     assert everything
     await _finish_everything(url, keys)
-    await _check_audit(url)
+    await _check_events(url)
 
 
 async def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
