@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
+    from cloudspan_common.names import ClusterRef
     from cloudspan_common.registry import Registry
     from cloudspan_common.registry.coordination import Coordinator
     from cloudspan_gateway.access.access import Access
@@ -148,7 +149,7 @@ class Gateway:
         if not self.config.no_inventory:
             self.inventory = Inventory(
                 InventoryNeeds(self.database, self.table, self.forwarder, self.coordinator, self._time,
-                               self.metrics.registry, self._cipher),
+                               self.metrics.registry, self._cipher, self._projects_of_pools),
                 self.config.inventory,
             )  # fmt: skip
         if SESSIONS in self.config.auth:
@@ -183,6 +184,10 @@ class Gateway:
 
     def _limits(self) -> Limits:
         return Limits(Counters(self._time), self._time)
+
+    def _projects_of_pools(self, ref: ClusterRef) -> frozenset[str]:
+        """Return the projects of a cluster that adapters can be bound to: by the signed context alone."""
+        return self.policy.policy.projects(ref) if self.signer is not None else frozenset()
 
     def _access_of(self, principal: Principal, tenant: str) -> Access:
         return self.policy.access(principal, tenant)

@@ -28,6 +28,8 @@ class ListedCloud:
 
     servers: dict[str, str] = field(default_factory=dict)
     """id -> name for people."""
+    projects: dict[str, str] = field(default_factory=dict)
+    """id -> the project that it is of; those that stand not here are of the credentials' own, and listed by default."""
     page_size: int = 3
     hidden: set[str] = field(default_factory=set)
     """Is there, and left out of listings."""
@@ -48,7 +50,7 @@ class ListedCloud:
 
     def row(self, one: str) -> Observed:
         """Return a server as it is now."""
-        return server(one, self.servers[one], self.cluster)
+        return server(one, self.servers[one], self.cluster, project=self.projects.get(one, ""))
 
     async def page(self, request: PageRequest) -> Page:
         self.asked.append(request)
@@ -64,7 +66,8 @@ class ListedCloud:
 
     def _page(self, request: PageRequest, number: int) -> Page:
         after = request.cursor.partition(":")[2]
-        behind = sorted(one for one in self.servers if one > after and one not in self.hidden)
+        listed = [one for one in self.servers if self.projects.get(one, "") == request.project]
+        behind = sorted(one for one in listed if one > after and one not in self.hidden)
         ids, more = behind[: self.page_size], len(behind) > self.page_size
         next_cursor = f"{number + 1}:{ids[-1]}" if more else ""
         rows = tuple(self.row(one) for one in ids)

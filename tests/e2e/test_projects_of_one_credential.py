@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tests.harness.processes import openstack, world
 
 from cloudspan.client import AsyncClient, CloudspanError, NotFound
 from cloudspan.v1 import (
+    inventory_pb2,
     network_pb2,
     policy_pb2,
     security_group_pb2,
@@ -25,6 +27,8 @@ from cloudspan.v1 import (
     user_pb2,
     volume_pb2,
 )
+from cloudspan.v1.common_pb2 import ClusterStatus
+from cloudspan.v1.inventory_pb2 import SyncState
 from cloudspan_common import projects
 from cloudspan_common.contract import Kind, getter, methods
 
@@ -106,7 +110,7 @@ async def place(clusters: list[Site], tmp_path: Any) -> AsyncIterator[Place]:
         site.connect(site.small) as other,
         _made(own, f"{PREFIX}mine"),
         _made(other, CANARY) as hidden,
-        world(tmp_path, "--auth", "sessions") as running,
+        world(tmp_path, "--auth", "sessions", "--inventory-fastest", "3", inventory=True) as running,
     ):
         running.adapter(*openstack(file, [tag]))
         async with AsyncClient(running.address, retries=False) as anybody:
@@ -147,6 +151,42 @@ async def test_a_caller_with_one_project_meets_nothing_of_another(place: Place) 
     with pytest.raises(CloudspanError) as refused:
         await (await place.client.volumes.CreateVolume(create)).result(60)
     assert refused.value.reason == "OTHER_PROJECT_OF_POOL"
+
+
+async def test_a_caller_with_one_project_is_answered_from_the_inventory(place: Place) -> None:
+    """As from the cloud, though its project is not what the cluster's credentials list; and nothing of another's."""
+    async with asyncio.timeout(120):
+        while True:  # the gateway looks at pools every few seconds
+            asked = inventory_pb2.SyncNowRequest(parent=place.ref)
+            states = (await place.client.inventory.SyncNow(asked, timeout=60)).states
+            if all(state.reason != "OTHER_PROJECT_OF_POOL" for state in states):
+                break
+            await asyncio.sleep(1.0)
+    assert {state.project.rpartition("/")[2] for state in states} == {"", place.project}
+    assert {state.completeness for state in states} <= {
+        SyncState.COMPLETENESS_COMPLETE,
+        SyncState.COMPLETENESS_UNSUPPORTED,
+    }
+    stored, mine = 0, set()
+    for rpc, method in LISTS.items():
+        if "max_staleness" not in method.request.DESCRIPTOR.fields_by_name:
+            continue
+        found = {}
+        for source in ("live", "stored"):
+            request = method.request(parent=place.ref)
+            if source == "stored":
+                request.max_staleness.FromSeconds(3600)
+            listing = place.client.each(stub(place.client, rpc), request)
+            found[source] = sorted([row.name async for row in listing])
+        assert found["live"] == found["stored"], rpc
+        assert {status.source for status in listing.cluster_status} <= {ClusterStatus.SOURCE_INVENTORY}, rpc
+        stored += len(found["stored"])
+        mine |= {name for name in found["stored"] if "/volumes/" in name or "/ports/" in name}
+    assert stored > 20
+    assert mine
+    searched = await place.client.inventory.Search(inventory_pb2.SearchRequest(text=PREFIX))
+    assert {row.display_name for row in searched.resources} == {f"{PREFIX}mine"}
+    assert {row.collection for row in searched.resources} >= {"volumes", "networks", "securityGroups", "ports"}
 
 
 async def test_what_the_project_has_is_changed_as_ever(place: Place) -> None:

@@ -53,7 +53,9 @@ def sync_over(database: Database, source: Any, name: str) -> Sync:
     clock = SystemClock()
     settings = SyncSettings(fastest_s=600.0, slowest_s=600.0)
     environment = Environment(InventoryStore(database), source, clock, settings, SyncMetrics(), name)
-    return Sync(environment, database, coordinator_in(database, clock, LEASE_S), lambda: [CLUSTER])
+    return Sync(
+        environment, database, coordinator_in(database, clock, LEASE_S), lambda: [CLUSTER], lambda _: frozenset()
+    )
 
 
 class Points:

@@ -62,6 +62,7 @@ class Policy:
         self._kept: dict[tuple[tuple[str, ...], str, str], Access] = {}
         self._open: dict[tuple[str, str], Access] = {}
         self._views: dict[tuple[str, ...], Views] = {}
+        self._projects: dict[ClusterRef, frozenset[str]] = {}
         for name in sorted(self.rows):
             self._index(self.rows[name])
 
@@ -106,6 +107,13 @@ class Policy:
         """Return the pools of a tenant."""
         found = (row for row in self.rows.values() if isinstance(row, tenant_pb2.Pool))
         return tuple(row for row in found if parent(row.name) == tenant)
+
+    def projects(self, ref: ClusterRef) -> frozenset[str]:
+        """Return the ids of the projects of a cluster that pools have by themselves, whichever tenant's."""
+        if ref not in self._projects:
+            every = (pool.project(ref) for pools in self.pools.values() for pool in pools.values())
+            self._projects[ref] = frozenset(filter(None, every))
+        return self._projects[ref]
 
     def bindings(self, tenant: str = "") -> Sequence[policy_pb2.Binding]:
         """Return the bindings of a tenant, or all."""

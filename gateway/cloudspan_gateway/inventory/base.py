@@ -37,6 +37,8 @@ class StoredRow:
     payload: bytes = field(repr=False)
     observe_time: float
     """When this row was read; what a later sweep found unchanged is as new as that sweep (`CollectionState`)."""
+    project: str = ""
+    """The name of its project; empty where it is of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,17 @@ class Writes(Protocol):
         """Take rows for deleted that were read before `at`, when they were proven gone. Raises as `apply`."""
         ...
 
-    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
-        """Return the rows that are there, by name."""
+    async def known(
+        self, cluster: str, collection: str, project: str = "", others: Collection[str] = ()
+    ) -> Mapping[str, Known]:
+        """Return the rows that are there, by name: of one project, or all but those of `others`."""
         ...
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
-        """Return what is known of every collection of these clusters, or of all; never listed ones are left out."""
+        """Return what is known of every collection of these clusters, or of all; never listed ones are left out.
+
+        One for what the credentials list, and one for each project that is listed by itself.
+        """
         ...
 
     async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
@@ -119,8 +126,11 @@ class Writes(Protocol):
         """Keep what is known of a collection. Raises as `apply`."""
         ...
 
-    async def forget_cluster(self, cluster: str, fence: Fence | None = None) -> Written:
-        """Remove everything of a cluster that no adapter has any more. Raises as `apply`."""
+    async def forget(self, cluster: str, project: str = "", fence: Fence | None = None) -> Written:
+        """Remove everything of a cluster that no adapter has any more, or of a project that no pool has any more.
+
+        Raises as `apply`.
+        """
         ...
 
     async def purge(self, before: float) -> int:

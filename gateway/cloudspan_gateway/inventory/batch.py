@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, text, update
 
+from cloudspan_gateway.inventory.listed_times import listed_times
 from cloudspan_gateway.inventory.model import LockLost, Origin, What, Written
 from cloudspan_gateway.outbox import outbox
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import (
+    project_sync_state,
     resource_changes,
     resource_values,
     resources,
@@ -37,7 +39,7 @@ ANNOUNCEMENT = "inventory||"
 c = resources.c
 LISTED = tuple(str(origin) for origin in Origin if origin.is_listing)
 """The sources of rows that a listing had."""
-_KEPT = (c.id, c.name, c.collection, c.cluster, c.digest, c.observe_time, c.source, c.deleted_time)
+_KEPT = (c.id, c.name, c.collection, c.cluster, c.project, c.digest, c.observe_time, c.source, c.deleted_time)
 # Locks the row on PostgreSQL until the end: an older holder's batch comes before it as a whole, or is refused.
 _HOLD = text(
     "INSERT INTO sync_owners (cluster, fence) VALUES (:cluster, :fence) ON CONFLICT (cluster) DO UPDATE "
@@ -52,10 +54,6 @@ class Verdict(enum.Enum):
     UPDATE = enum.auto()
     UNCHANGED = enum.auto()
     OUTDATED = enum.auto()
-
-
-Confirmed = dict[tuple[str, str], float]
-"""(cluster, collection) -> when its last complete sweep began: what is kept of it is known as of then at least."""
 
 
 def judge(kept: Row[Any] | None, digest: bytes, at: float, confirmed: float) -> Verdict:
@@ -78,16 +76,6 @@ def kept_rows(conn: Connection, names: Collection[str], shared: bool) -> dict[st
     """Return what is kept of resources, deleted ones too, without payloads."""
     asked: Select[Any] = select(*_KEPT).where(among(c.name, "names", shared))
     return {row.name: row for row in conn.execute(asked, {"names": listed(names, shared)})}
-
-
-def confirmed_times(conn: Connection, clusters: Collection[str], shared: bool) -> Confirmed:
-    """Return the begins of the last complete sweeps of some clusters."""
-    s = sync_state.c
-    asked = select(s.cluster, s.collection, s.observe_time).where(
-        among(s.cluster, "clusters", shared), s.observe_time.is_not(None)
-    )
-    found = conn.execute(asked, {"clusters": listed(clusters, shared)})
-    return {(row.cluster, row.collection): row.observe_time for row in found}
 
 
 class Batch:
@@ -114,10 +102,10 @@ class Batch:
     def keep(self, collection: str, rows: Sequence[ResourceRow], at: float, origin: Origin) -> Written:
         """Write rows that were read `at`, unless what is kept is newer."""
         found = self._locked([row.name for row in rows])
-        confirmed = confirmed_times(self._conn, {row.cluster for row in rows}, self._shared)
+        confirmed = listed_times(self._conn, self._shared, {row.cluster for row in rows})
         verdicts: dict[Verdict, list[ResourceRow]] = {verdict: [] for verdict in Verdict}
         for row in sorted(rows, key=lambda row: row.name):
-            since = confirmed.get((row.cluster, collection), float("-inf"))
+            since = confirmed.time(row.cluster, collection, row.project)
             verdicts[judge(found.get(row.name), row.digest, at, since)].append(row)
         extra = {"observe_time": at, "deleted_time": None}
         self._add(verdicts[Verdict.ADD], found, {**extra, "source": str(origin)})
@@ -197,11 +185,11 @@ class Batch:
     def remove(self, names: Collection[str], at: float) -> Written:
         """Take rows for deleted that were proven gone `at`, but for those known to be there since."""
         found = {name: row for name, row in self._locked(names).items() if row.deleted_time is None}
-        confirmed = confirmed_times(self._conn, {row.cluster for row in found.values()}, self._shared)
+        confirmed = listed_times(self._conn, self._shared, {row.cluster for row in found.values()})
         gone = [
             row
             for row in found.values()
-            if max(row.observe_time, confirmed.get((row.cluster, row.collection), row.observe_time)) <= at
+            if max(row.observe_time, confirmed.time(row.cluster, row.collection, row.project)) <= at
         ]
         if gone:
             values = {"names": listed([row.name for row in gone], self._shared)}
@@ -213,12 +201,22 @@ class Batch:
             self._note(What.REMOVED, ((row, row.payload) for row in gone))
         return Written(removed=len(gone), outdated=len(found) - len(gone), unchanged=len(set(names)) - len(found))
 
-    def forget(self, cluster: str, limit: int) -> Written:
-        """Delete at most so many rows of a cluster, deleted ones too, and what was known of it after the last one."""
+    def forget(self, cluster: str, limit: int, project: str = "") -> Written:
+        """Delete at most so many rows of a cluster, or of one of its projects, deleted ones too.
+
+        What was known of it goes after the last one.
+        """
         asked: Select[Any] = select(*_KEPT, c.payload).where(c.cluster == cluster).order_by(c.name).limit(limit)
+        if project:
+            asked = asked.where(c.project == project)
         found = self._conn.execute(asked.with_for_update()).all()
         if not found:
-            self._conn.execute(delete(sync_state).where(sync_state.c.cluster == cluster))
+            of_projects = delete(project_sync_state).where(project_sync_state.c.cluster == cluster)
+            if project:
+                self._conn.execute(of_projects.where(project_sync_state.c.project == project))
+            else:
+                self._conn.execute(of_projects)
+                self._conn.execute(delete(sync_state).where(sync_state.c.cluster == cluster))
             return Written()
         values = {"names": listed([row.name for row in found], self._shared)}
         self._conn.execute(delete(resources).where(among(c.name, "names", self._shared)), values)

@@ -114,6 +114,12 @@ def is_shareable(collection: str) -> bool:
     return not bound.owner or bound.fields > {"name", bound.owner}
 
 
+@functools.cache
+def is_of_projects(collection: str) -> bool:
+    """Whether its resources belong to projects."""
+    return bool(projects.bound(_descriptor(collection), _NOBODYS).owner)
+
+
 def columns_of(collection: str, resource: Any) -> Columns:
     """Return what is kept of a resource of that collection.
 

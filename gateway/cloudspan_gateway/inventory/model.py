@@ -97,7 +97,7 @@ class Brake:
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """What is known of one collection of one cluster: a row of `sync_state`. Times are Unix seconds."""
+    """What is known of one collection of one cluster, as one listing has it. Times are Unix seconds."""
 
     cluster: str
     collection: str
@@ -115,6 +115,8 @@ class CollectionState:
     """Up to when changes were asked for since; None where the collection can't tell them."""
     brake: Brake | None = None
     owner: str = ""
+    project: str = ""
+    """Whose listing it is: empty for what the credentials list, else the name of another project that a pool has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +163,5 @@ class Scope:
 
     clusters: Sequence[tuple[str, str]]
     """(cluster, project): full resource names; an empty project is all of them."""
+    without: Sequence[str] = ()
+    """Projects whose own resources are left out of clusters that are seen as a whole."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
+from cloudspan.v1.cluster_pb2 import Cluster
+from cloudspan_common.names import parse_cluster
 from cloudspan_gateway.inventory.query.query import Query
 from cloudspan_gateway.inventory.query.summary import Summaries
 from cloudspan_gateway.inventory.reads.kept_collections import Sources
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from cloudspan_common.clock import Clock
     from cloudspan_common.listing.page_token import Check
+    from cloudspan_common.names import ClusterRef
     from cloudspan_common.registry.coordination import Coordinator
     from cloudspan_gateway.inventory.reads.own_changes import EndedOperations
     from cloudspan_gateway.inventory.sync.config import SyncSettings
@@ -59,6 +62,8 @@ class InventoryNeeds:
     clock: Clock
     metrics: CollectorRegistry
     cipher: Cipher
+    projects: Callable[[ClusterRef], frozenset[str]]
+    """Returns the ids of the projects of a cluster that pools have; none where adapters can't be told of them."""
 
 
 class Inventory:
@@ -67,6 +72,7 @@ class Inventory:
     def __init__(self, needs: InventoryNeeds, settings: SyncSettings) -> None:
         """Make the parts; nothing is read before `run`."""
         self._table = needs.table
+        self._projects_of_pools = needs.projects
         self.clock = needs.clock
         self.store = InventoryStore(needs.database, needs.clock)
         self.query = Query(needs.database)
@@ -84,7 +90,7 @@ class Inventory:
             metrics=SyncMetrics(needs.metrics, needs.clock),
             owner=f"gateway-{uuid.uuid4().hex[:16]}",
         )
-        self.sync = Sync(environment, needs.database, needs.coordinator, self._clusters)
+        self.sync = Sync(environment, needs.database, needs.coordinator, self._clusters, self._projects)
         self._clocks_apart_s = CLOCKS_APART_S if needs.database.shared else 0.0
         self.write_through = WriteThrough(self.store, source, needs.clock, self.sync.soon, self._clocks_apart_s)
         needs.table.subscribe(lambda _snapshot: self.sync.wake())
@@ -96,6 +102,21 @@ class Inventory:
         """Return the clusters of the route table."""
         platforms = self._table.snapshot.platforms.values()
         return [str(route.ref) for platform in platforms for route in platform.clusters.values()]
+
+    def _projects(self, cluster: str) -> frozenset[str] | None:
+        """Return the names of the projects of a cluster that are to be listed by themselves; None if not known yet.
+
+        Those that pools have, without the one that its credentials list.
+        """
+        ref = parse_cluster(cluster)
+        platform = self._table.snapshot.platforms.get(ref.platform)
+        route = platform.clusters.get(ref.cluster) if platform is not None else None
+        if route is None or (not route.cluster.project and route.cluster.state != Cluster.STATE_READY):
+            return None
+        if not route.cluster.project:  # they list all projects
+            return frozenset()
+        found = {ref.resource("projects", project) for project in self._projects_of_pools(ref)}
+        return frozenset(found - {route.cluster.project})
 
     def stored_reads(
         self,

@@ -33,6 +33,10 @@ class ResourceRow:
     def cluster(self) -> str:
         return str(self.fields["cluster"])
 
+    @property
+    def project(self) -> str:
+        return str(self.fields["project"])
+
 
 def row_of(collection: str, observed: Observed) -> ResourceRow:
     """Return a resource of that collection as a row.

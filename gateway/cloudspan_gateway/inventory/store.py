@@ -7,6 +7,7 @@ no transaction. Between two transactions those of operations get their turn.
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, delete, select
@@ -26,12 +27,19 @@ from cloudspan_gateway.inventory.batch import (
 from cloudspan_gateway.inventory.model import Brake, CollectionState, Completeness, Written
 from cloudspan_gateway.inventory.rows import row_of
 from cloudspan_gateway.storage.engine import among, listed
-from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_owners, sync_state
+from cloudspan_gateway.storage.tables import (
+    change_sequence,
+    project_sync_state,
+    resource_changes,
+    resources,
+    sync_owners,
+    sync_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection, Select, Table
     from sqlalchemy.engine import Row
 
     from cloudspan_gateway.inventory.model import Fence, Observed, Origin
@@ -45,7 +53,8 @@ log = get_logger(__name__)
 BATCH_ROWS = 200
 """Of one transaction: on SQLite it has the loop to itself, for some 20 ms; operations' writes wait that long."""
 _PURGED_AT_ONCE = 1_000
-_STATES = select(sync_state).order_by(sync_state.c.cluster, sync_state.c.collection)
+_STATES = (sync_state, project_sync_state)
+_PLACE = attrgetter("cluster", "collection", "project")
 
 
 class InventoryStore:
@@ -55,10 +64,16 @@ class InventoryStore:
         self._database = database
         self._shared = database.shared
         self._clock = clock or SystemClock()
-        # Asked for each answer from the inventory: making the statement takes longer than running it.
-        of_clusters = _STATES.where(among(sync_state.c.cluster, "clusters", database.shared))
-        self._states_of_clusters = of_clusters
-        self._states_of_one = of_clusters.where(sync_state.c.collection == bindparam("collection"))
+        # Asked for each answer from the inventory: making the statements takes longer than running them.
+        self._all_states = [select(table) for table in _STATES]
+        self._states_of_clusters = [
+            asked.where(among(table.c.cluster, "clusters", database.shared))
+            for asked, table in zip(self._all_states, _STATES, strict=True)
+        ]
+        self._states_of_one = [
+            asked.where(table.c.collection == bindparam("collection"))
+            for asked, table in zip(self._states_of_clusters, _STATES, strict=True)
+        ]
 
     def __repr__(self) -> str:
         return f"<InventoryStore on {self._database!r}>"
@@ -107,11 +122,17 @@ class InventoryStore:
             await asyncio.sleep(0)
         return written
 
-    async def known(self, cluster: str, collection: str) -> Mapping[str, Known]:
+    async def known(
+        self, cluster: str, collection: str, project: str = "", others: Collection[str] = ()
+    ) -> Mapping[str, Known]:
         c = resources.c
         asked = select(c.name, c.observe_time, c.source.in_(LISTED)).where(
             c.cluster == cluster, c.collection == collection, c.deleted_time.is_(None)
         )
+        if project:
+            asked = asked.where(c.project == project)
+        elif others:
+            asked = asked.where(c.project.not_in(others))
 
         def ask(conn: Connection) -> dict[str, Known]:
             return {name: Known(time, bool(was_listed)) for name, time, was_listed in conn.execute(asked)}
@@ -146,10 +167,10 @@ class InventoryStore:
 
         return await self._database.read(ask)
 
-    async def forget_cluster(self, cluster: str, fence: Fence | None = None) -> Written:
+    async def forget(self, cluster: str, project: str = "", fence: Fence | None = None) -> Written:
         written = Written()
         while True:
-            forgotten = await self._transact(fence, lambda batch: batch.forget(cluster, BATCH_ROWS))
+            forgotten = await self._transact(fence, lambda batch: batch.forget(cluster, BATCH_ROWS, project))
             if forgotten == Written():
                 return written
             written += forgotten
@@ -174,25 +195,28 @@ class InventoryStore:
 
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
         if clusters is None:
-            return await self._states(_STATES, {})
+            return await self._states(self._all_states, {})
         return await self._states(self._states_of_clusters, {"clusters": listed(clusters, self._shared)})
 
     async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
         values = {"clusters": listed(clusters, self._shared), "collection": collection}
         return await self._states(self._states_of_one, values)
 
-    async def _states(self, asked: Select[Any], values: Mapping[str, Any]) -> Sequence[CollectionState]:
-        return await self._database.read(lambda conn: [_state(row) for row in conn.execute(asked, values)])
+    async def _states(self, asked: Sequence[Select[Any]], values: Mapping[str, Any]) -> Sequence[CollectionState]:
+        def ask(conn: Connection) -> list[CollectionState]:
+            return [_state(row) for one in asked for row in conn.execute(one, values)]
+
+        return sorted(await self._database.read(ask), key=_PLACE)
 
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
-        s = sync_state.c
-        values = _state_values(state)
+        table = project_sync_state if state.project else sync_state
+        values = _state_values(state, table)
 
         def batch(conn: Connection) -> None:
             Batch(conn, self._database, self._clock.now()).hold(fence)
-            this = (s.cluster == state.cluster, s.collection == state.collection)
-            if not conn.execute(sync_state.update().where(*this).values(values)).rowcount:
-                conn.execute(sync_state.insert().values(values))
+            this = [column == values[column.name] for column in table.primary_key]
+            if not conn.execute(table.update().where(*this).values(values)).rowcount:
+                conn.execute(table.insert().values(values))
 
         await self._database.transact(batch)
 
@@ -241,8 +265,8 @@ def _brake(kept: bytes) -> Brake:
     return Brake(brake.missing, brake.total, since, tuple(brake.examples))
 
 
-def _state_values(state: CollectionState) -> dict[str, Any]:
-    values: dict[str, Any] = {column.name: getattr(state, column.name) for column in sync_state.c}
+def _state_values(state: CollectionState, table: Table) -> dict[str, Any]:
+    values: dict[str, Any] = {column.name: getattr(state, column.name) for column in table.c}
     values["completeness"] = str(state.completeness)
     values["brake"] = _brake_bytes(state.brake) if state.brake is not None else None
     return values

@@ -6,6 +6,8 @@ Read and written by the stores above (`operations.sql`). Times are Unix seconds.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -314,24 +316,42 @@ cluster_states = Table(
 )
 """What `cluster.*` events have told: a state is told once, whichever gateway sees it first."""
 
+
+def _of_sweeps() -> list[Column[Any]]:
+    return [
+        Column("completeness", String, nullable=False),
+        Column("reason", String, nullable=False),
+        Column("message", String, nullable=False),
+        Column("row_count", _BIG, nullable=False),
+        Column("observe_time", Double),  # when the last complete sweep began: rows it did not change are as of then
+        Column("attempt_time", Double),
+        Column("next_time", Double),
+        Column("took_s", Double, nullable=False),
+        Column("interval_s", Double, nullable=False),
+        Column("changes_time", Double),  # up to when changes were asked for; none where the collection can't tell them
+        Column("brake", LargeBinary),  # SyncState.Brake, while deletions are held back
+        Column("owner", String, nullable=False),
+    ]
+
+
 sync_state = Table(
     "sync_state",
     metadata,
     Column("cluster", String, primary_key=True),
     Column("collection", String, primary_key=True),
-    Column("completeness", String, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("message", String, nullable=False),
-    Column("row_count", _BIG, nullable=False),
-    Column("observe_time", Double),  # when the last complete sweep began: rows it did not change are as of then
-    Column("attempt_time", Double),
-    Column("next_time", Double),
-    Column("took_s", Double, nullable=False),
-    Column("interval_s", Double, nullable=False),
-    Column("changes_time", Double),  # up to when changes were asked for; none where the collection can't tell them
-    Column("brake", LargeBinary),  # SyncState.Brake, while deletions are held back
-    Column("owner", String, nullable=False),
+    *_of_sweeps(),
 )
+"""What is known of the collections as a cluster's credentials list them: their own project's, where there are some."""
+
+project_sync_state = Table(
+    "project_sync_state",
+    metadata,
+    Column("cluster", String, primary_key=True),
+    Column("collection", String, primary_key=True),
+    Column("project", String, primary_key=True),  # its resource name
+    *_of_sweeps(),
+)
+"""The same of other projects that pools have, each of which is listed by itself."""
 
 sync_owners = Table(
     "sync_owners",

@@ -132,7 +132,7 @@ async def test_what_the_inventory_holds_and_costs_is_in_the_metrics(
     async with deployment.opened(no_inventory=False) as running:
         await swept(deployment)
         registry = running.gateway.metrics.registry
-        where = {"platform": "openstack", "cluster": "east", "collection": "servers"}
+        where = {"platform": "openstack", "cluster": "east", "collection": "servers", "project": ""}
         prefix = "cloudspan_gateway_inventory"
         assert registry.get_sample_value(f"{prefix}_rows", where) == 7
         assert registry.get_sample_value(f"{prefix}_lag_seconds", where) < 60

@@ -119,6 +119,29 @@ async def test_what_was_read_earlier_never_replaces_what_was_read_later(
     assert await put(store, 31.0, server("a", "newest"), server("b", cluster=OTHER)) == Written(added=1, updated=1)
 
 
+async def test_rows_go_by_the_listing_of_their_own_project(store: InventoryStore) -> None:
+    """Where that is listed by itself, also before the first time; else by what the credentials list."""
+    project = f"{CLUSTER}/projects/p"
+    await store.save_state(CollectionState(CLUSTER, "servers", Completeness.COMPLETE, observe_time=40.0))
+    await store.save_state(CollectionState(CLUSTER, "servers", project=project))
+    mine, other = server("a", project=project), server("b", project=f"{CLUSTER}/projects/other")
+    assert await put(store, 30.0, mine, other) == Written(added=1, outdated=1)
+    listed = CollectionState(CLUSTER, "servers", Completeness.COMPLETE, observe_time=35.0, project=project)
+    await store.save_state(listed)
+    assert await put(store, 34.0, server("a", "late", project=project)) == Written(outdated=1)
+    assert await store.remove([NAMES["a"]], 34.0) == Written(outdated=1)
+    assert await store.remove([NAMES["a"]], 36.0) == Written(removed=1)
+    assert [(each.project, each.observe_time) for each in await store.states()] == [("", 40.0), (project, 35.0)]
+    assert listed in await store.states_of("servers", [CLUSTER])
+
+
+async def test_what_is_known_is_of_one_project_or_of_all_but_some(store: InventoryStore) -> None:
+    one, two = (f"{CLUSTER}/projects/{name}" for name in ("one", "two"))
+    await put(store, 10.0, server("a", project=one), server("b", project=two), server("c"))
+    found = [await store.known(CLUSTER, "servers", *of) for of in ((), (one,), ("", [one]), ("", [one, two]))]
+    assert [{name.rpartition("/")[2] for name in each} for each in found] == [{*"abc"}, {"a"}, {"b", "c"}, {"c"}]
+
+
 async def test_a_deleted_resource_is_not_brought_back_by_an_older_reading(
     store: InventoryStore, database: Database
 ) -> None:
@@ -163,7 +186,7 @@ async def test_an_older_holder_of_the_lock_writes_nothing(store: InventoryStore,
     with pytest.raises(LockLost):
         await store.save_state(CollectionState(CLUSTER, "servers"), old)
     with pytest.raises(LockLost):
-        await store.forget_cluster(CLUSTER, old)
+        await store.forget(CLUSTER, fence=old)
     assert await names(store) == {"a"}
     assert await store.states() == []
     await put(store, 20.0, server("b"), fence=Fence(CLUSTER, 7))
@@ -261,12 +284,24 @@ async def test_what_a_removed_cluster_had_is_removed_and_told(store: InventorySt
     await put(store, 10.0, *(server(f"s{n}") for n in range(BATCH_ROWS + 5)), server("a", cluster=OTHER))
     await store.remove([name_of("s0")], 20.0)
     await store.save_state(CollectionState(CLUSTER, "servers"))
-    forgotten = await store.forget_cluster(CLUSTER)
+    forgotten = await store.forget(CLUSTER)
     assert forgotten.removed == BATCH_ROWS + 4
     assert await store.known(CLUSTER, "servers") == {}
     assert await names(store, OTHER) == {"a"}
     assert await store.states() == []
     assert sum(change[1] == "removed" for change in await changes(database)) == BATCH_ROWS + 5
+
+
+async def test_what_a_project_had_is_removed_alone(store: InventoryStore, database: Database) -> None:
+    """Once no pool has it any more."""
+    project = f"{CLUSTER}/projects/p"
+    await put(store, 10.0, server("a", project=project), server("b"), server("c", cluster=OTHER, project=project))
+    for each in ("", project):
+        await store.save_state(CollectionState(CLUSTER, "servers", project=each))
+    assert (await store.forget(CLUSTER, project)).removed == 1
+    assert await names(store) == {"b"}
+    assert [state.project for state in await store.states()] == [""]
+    assert (await changes(database))[-1] == (4, "removed", "a", "a")
 
 
 async def test_rows_that_were_deleted_long_ago_are_purged(

@@ -193,6 +193,7 @@ async def _answer(
     answer = sweep_pb2.SweepPageResponse(
         partial=cloud_words(page.partial),
         ignored_since=request.HasField("since_time") and not page.changes_only,
+        project_id=call.caller.project,
     )
     rows, gone = _Rows(page, _sees(call, listing), answer), _gone(page, call, request.collection)
     await rows.fill(_ROOM - sum(len(name) + _ROW_BYTES for name in gone))

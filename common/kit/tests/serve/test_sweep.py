@@ -312,6 +312,7 @@ async def test_a_sweep_for_one_project_holds_nothing_of_the_others() -> None:
                 await page_of(sweeps)
         drivers.fault = None
         everything = await page_of(sweeps)
+    assert (mine.project_id, everything.project_id) == ("main", "")
     assert (ids(mine), list(mine.unread)) == (["a"], [])
     assert "may" not in mine.partial
     assert mine.partial == "the cloud sent rows that can't be read, or can't prove that these are all"

@@ -15,14 +15,15 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common.listing.filter_match import predicate
 from cloudspan_gateway.inventory.base import StoredPage, StoredRow
 from cloudspan_gateway.inventory.columns import described, message_of
+from cloudspan_gateway.inventory.listed_times import ListedTimes, listed_times
 from cloudspan_gateway.inventory.query.order import Order, Place
 from cloudspan_gateway.inventory.query.seen import Seen, Way
 from cloudspan_gateway.inventory.query.sql_filter import condition, names_field
 from cloudspan_gateway.inventory.query.text_search import ALL, ranks
-from cloudspan_gateway.storage.tables import resources, sync_state
+from cloudspan_gateway.storage.tables import resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
     from sqlalchemy import ColumnElement, Connection, Row, Select
@@ -43,7 +44,7 @@ _MAX_BATCH = 500
 Values = tuple[Any, ...]
 """Of the columns that are sorted by."""
 _R = resources.c
-_ROW = (_R.id, _R.name, _R.collection, _R.cluster, _R.payload, _R.observe_time)
+_ROW = (_R.id, _R.name, _R.collection, _R.cluster, _R.payload, _R.observe_time, _R.project)
 _GET = select(*_ROW).where(_R.name == bindparam("name"), _R.deleted_time.is_(None))
 
 
@@ -137,21 +138,15 @@ class Wanted:
 
     def matcher(self, conn: Connection) -> Callable[[Row[Any]], bool]:
         """Return what matches a row with the filter itself."""
-        times = _sweep_times(conn) if self._needs_time else {}
+        times = listed_times(conn, self.shared) if self._needs_time else ListedTimes.none()
 
         def matches(row: Row[Any]) -> bool:
             stored = StoredRow(*row[: len(_ROW)])
-            time = max(stored.observe_time, times.get((stored.cluster, stored.collection), 0.0))
+            time = max(stored.observe_time, times.time(stored.cluster, stored.collection, stored.project))
             message = to_message(stored, stored.collection, time)
             return self._matches(_described(stored.collection, message) if self._over_stored else message)
 
         return matches
-
-
-def _sweep_times(conn: Connection) -> Mapping[tuple[str, str], float]:
-    c = sync_state.c
-    found = conn.execute(select(c.cluster, c.collection, c.observe_time).where(c.observe_time.is_not(None)))
-    return {(cluster, collection): time for cluster, collection, time in found}
 
 
 class _Page:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, or_, select
+from sqlalchemy import and_, false, not_, or_, select
 
 from cloudspan_gateway.inventory.columns import is_shareable
 from cloudspan_gateway.inventory.query.order import unindexed
@@ -42,6 +42,7 @@ class Seen:
         self._bound = [(cluster, project) for cluster, project in scope.clusters if project]
         self._collections = collections
         self._shared = shared
+        self._without = scope.without
         self.params: dict[str, Any] = {}
         """Of every statement with these conditions."""
 
@@ -51,7 +52,11 @@ class Seen:
         seen = []
         if self._whole:
             # SQLite would go through the index of each cluster and sort them all, for every page.
-            seen.append(self._one_of(_R.cluster, self._whole, "clusters", from_index and len(self._whole) == 1))
+            whole = self._one_of(_R.cluster, self._whole, "clusters", from_index and len(self._whole) == 1)
+            if self._without:
+                self.params["without"] = listed(self._without, self._shared)
+                whole = and_(whole, or_(not_(among(_R.project, "without", self._shared)), _R.shared.is_(True)))
+            seen.append(whole)
         if self._bound:
             seen.append(self._of_projects(from_index))
             if self._has_shared:

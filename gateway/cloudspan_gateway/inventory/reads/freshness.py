@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import common_pb2
-from cloudspan_common import projects
 from cloudspan_common.errors import (
     CloudspanError,
     InvalidRequest,
@@ -21,13 +20,11 @@ from cloudspan_common.errors import (
     Unsupported,
     Violation,
 )
-from cloudspan_gateway.inventory.columns import message_of
+from cloudspan_gateway.inventory.columns import is_of_projects
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from google.protobuf.descriptor import Descriptor
 
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.routing.snapshot import ClusterRoute
@@ -38,7 +35,7 @@ MAX_STALENESS = "max_staleness"
 OTHER_PROJECT = "OTHER_PROJECT_OF_POOL"
 _EARLIER = "it was not listed in time for an earlier page of this traversal; start again to have it listed"
 _OTHERS = (
-    "the inventory lists another project of it than your pool's; list this cluster alone, and the platform answers"
+    "your pool's project of it is not listed for the inventory yet; list this cluster alone, and the platform answers"
 )
 # The range of google.protobuf.Duration: 10 000 years.
 _MOST_SECONDS, _MOST_NANOS = 315_576_000_000, 999_999_999
@@ -130,6 +127,8 @@ class Kept:
     """Until when the caller's tenant has changed what is not written through."""
     unsupported: str = ""
     """Why the cluster has no such collection; empty where it has."""
+    others: tuple[str, ...] = ()
+    """Projects whose rows are kept and that the cluster's credentials do not list, where the caller sees all of it."""
 
     @property
     def cluster(self) -> str:
@@ -222,10 +221,10 @@ class Kept:
 
 
 def is_swept_for(project: str, route: ClusterRoute, collection: str) -> bool:
-    """Whether sweeps of a cluster bring what a caller with one project of it sees; one with all of them has none here.
+    """Whether what a cluster's credentials list is what a caller with one project of it sees; none here means all.
 
     An administrator's credential lists its own project on OpenStack, and others where they are asked for by name.
     """
     if not project or route.cluster.project in ("", project):
         return True
-    return not projects.bound(cast("Descriptor", message_of(collection).DESCRIPTOR), project).owner
+    return not is_of_projects(collection)

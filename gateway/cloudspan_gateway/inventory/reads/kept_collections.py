@@ -93,14 +93,22 @@ class KeptCollections:
         """
         method, collection, now = listing.method.full_name, listing.collection, self._clock.now()
         found = await self._sources.states.states_of(collection, [str(route.ref) for route in routes])
-        states = {state.cluster: state for state in found}
+        states = {(state.cluster, state.project): state for state in found}
         kept = []
         for route in routes:
             cluster = str(route.ref)
-            state = states.get(cluster) or CollectionState(cluster, collection)
-            if not is_swept_for(project_of(cluster, call), route, collection):
+            project = project_of(cluster, call)
+            others = (
+                () if project else tuple(state.project for state in found if state.cluster == cluster and state.project)
+            )
+            if is_swept_for(project, route, collection):
+                state = states.get((cluster, "")) or CollectionState(cluster, collection)
+            else:
+                other = CollectionState(cluster, collection, reason=OTHER_PROJECT, project=project)
+                state = states.get((cluster, project)) or other
+            if others and listing.names_project:  # of which only some are kept
                 state = CollectionState(cluster, collection, reason=OTHER_PROJECT)
-            kept.append(Kept(state, now, unsupported=_absent(route, method)))
+            kept.append(Kept(state, now, unsupported=_absent(route, method), others=others))
         fresh = [one.observe_time for one in kept if one.observe_time is not None and one.is_fresh(within_s)]
         if not within_s or not fresh:
             return kept

@@ -25,6 +25,7 @@ from cloudspan_common.listing.page_token import (
 from cloudspan_gateway.inventory.base import Question
 from cloudspan_gateway.inventory.columns import plural_of
 from cloudspan_gateway.inventory.query.order import Order, sortable
+from cloudspan_gateway.inventory.query.sql_filter import names_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,6 +92,11 @@ class Listing:
         """Whether the inventory can sort like that."""
         known = sortable(self.collection)
         return all(field in known for field, _ in self.order)
+
+    @property
+    def names_project(self) -> bool:
+        """Whether its filter asks for projects."""
+        return names_field(self.filter, "project")
 
     def check_sortable(self) -> None:
         """Raise InvalidRequest, UNSORTABLE_IN_INVENTORY, where the inventory can't sort like that."""

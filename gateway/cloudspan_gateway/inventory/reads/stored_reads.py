@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cloudspan_common.names import ClusterRef
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import StoredRow
+    from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.inventory.reads.kept_collections import Sources
     from cloudspan_gateway.routing.snapshot import ClusterRoute
     from cloudspan_gateway.routing.table import Table
@@ -121,18 +122,19 @@ class StoredReads:
         view = call.access.view(self._table.snapshot)
         check_served(view.cluster(ref), method.full_name)
         # First: a sweep that ends in between must not make a row that was read before it look as new as itself.
-        confirmed = await self._confirmed_time(str(ref), method.collection)
+        kept = await self._sources.states.states_of(method.collection, [str(ref)])
         row = await self._sources.reads.get(name)
         if row is None:
             return None
-        time = max(row.observe_time, confirmed)
+        time = max(row.observe_time, self._confirmed_time(kept, row))
         if within_s is not None and not await self._is_fresh(row, time, within_s, call):
             return None
         return _answer(method, call, row, time)
 
-    async def _confirmed_time(self, cluster: str, collection: str) -> float:
-        states = await self._sources.states.states_of(collection, [cluster])
-        return max((Kept(state, self._clock.now()).confirmed_time for state in states), default=-math.inf)
+    def _confirmed_time(self, states: Sequence[CollectionState], row: StoredRow) -> float:
+        """Return as of when a row is known at least, by the listing that has it."""
+        times = {state.project: Kept(state, self._clock.now()).confirmed_time for state in states}
+        return times.get(row.project, times.get("", -math.inf))
 
     async def _is_fresh(self, row: StoredRow, time: float, within_s: float, call: Call) -> bool:
         if self._clock.now() - time > within_s:
@@ -234,7 +236,8 @@ class StoredReads:
         used = frozenset(position.clusters or (one.cluster for one in kept))
         left_out = frozenset(position.left_out)
         confirmed = {one.cluster: one.confirmed_time for one in kept if one.is_supported and one.cluster in used}
-        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in confirmed))
+        others = [project for one in kept if one.cluster in confirmed for project in one.others]
+        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in confirmed), others)
         question = listing.question(scope, position.cursor)
         response, cursor = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = listing.token(Position(cursor, position.clusters, position.left_out), self._check)
@@ -263,7 +266,7 @@ class StoredReads:
         kept = (await self._kept.of(listing, [route], call, within_s))[0]
         if where.cursor is None and (kept.observe_time is None or not (away is not None or kept.is_fresh(within_s))):
             return None
-        scope = Scope(((kept.cluster, project_of(kept.cluster, call)),))
+        scope = Scope(((kept.cluster, project_of(kept.cluster, call)),), kept.others)
         question, confirmed = listing.question(scope, where.cursor or ""), {kept.cluster: kept.confirmed_time}
         response, behind = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = behind

@@ -18,7 +18,7 @@ from cloudspan_gateway.inventory.model import CollectionState, Completeness, Loc
 from cloudspan_gateway.inventory.sync.sweep import CollectionSweep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.inventory.model import Fence
@@ -68,16 +68,21 @@ class CollectionSync:
     """Keeps one collection up to date while this gateway has its cluster."""
 
     def __init__(
-        self, environment: Environment, cluster_slots: asyncio.Semaphore, fence: Fence, state: CollectionState
+        self,
+        environment: Environment,
+        cluster_slots: asyncio.Semaphore,
+        fence: Fence,
+        state: CollectionState,
+        others: Collection[str] = (),
     ) -> None:
-        """Go on from what is kept of the collection."""
+        """Go on from what is kept of the collection; `others` are the projects that are listed by themselves."""
         self._environment = environment
         self._clock = environment.clock
         self._cluster_slots = cluster_slots
         self._fence = fence
         self.state = state
         self._sweep = CollectionSweep(
-            environment.store, environment.source, self._clock, brake=environment.settings.brake
+            environment.store, environment.source, self._clock, brake=environment.settings.brake, others=others
         )
         self._wake = asyncio.Event()
         self._asked: _Asked | None = None
@@ -141,7 +146,8 @@ class CollectionSync:
         await self._clock.sleep(max(error.retry_after_s or 0.0, _AGAIN_S))
 
     def _where(self) -> dict[str, str]:
-        return {"cluster": self.state.cluster, "collection": self.state.collection}
+        state = self.state
+        return {"cluster": state.cluster, "collection": state.collection, "project": state.project}
 
     # -------------------------------------------------------------- when
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.inventory.sync.sweep import Swept
 
-_LABELS = ("platform", "cluster", "collection")
+_LABELS = ("platform", "cluster", "collection", "project")
 _BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -30,7 +30,7 @@ class SyncMetrics:
     """Counters and timers of one gateway's sweeps."""
 
     def __init__(self, registry: CollectorRegistry | None = None, clock: Clock | None = None) -> None:
-        self._states: dict[tuple[str, str], CollectionState] = {}
+        self._states: dict[tuple[str, str, str], CollectionState] = {}
         self._clock = clock or SystemClock()
         registry = registry or CollectorRegistry()
         prefix = "cloudspan_gateway_inventory"
@@ -46,7 +46,7 @@ class SyncMetrics:
 
     def swept(self, swept: Swept, state: CollectionState) -> None:
         """Count a sweep."""
-        self._states[state.cluster, state.collection] = state
+        self._states[state.cluster, state.collection, state.project] = state
         where = _labels(state)
         self._seconds.labels(*where).observe(state.took_s)
         self._sweeps.labels(*where, str(state.completeness)).inc()
@@ -67,7 +67,7 @@ class SyncMetrics:
 
     def owned(self, state: CollectionState) -> None:
         """Show what is known of a collection that this gateway sweeps from now on."""
-        self._states[state.cluster, state.collection] = state
+        self._states[state.cluster, state.collection, state.project] = state
 
     def released(self, cluster: str) -> None:
         """Show nothing of a cluster that another gateway sweeps now, or nobody."""
@@ -106,6 +106,6 @@ class _States(Collector):
         yield from (lag, rows, brake)
 
 
-def _labels(state: CollectionState) -> tuple[str, str, str]:
+def _labels(state: CollectionState) -> tuple[str, str, str, str]:
     ref = parse_cluster(state.cluster)
-    return ref.platform, ref.cluster, state.collection
+    return ref.platform, ref.cluster, state.collection, state.project.rpartition("/")[2]

@@ -6,6 +6,7 @@ a caller sends: `PageRow`s are of the cluster and collection that was asked for,
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,8 @@ from cloudspan.adapter.v1 import sweep_pb2
 from cloudspan_common import contract
 from cloudspan_common.deadlines import Deadline
 from cloudspan_common.errors import CloudspanError, InvalidRequest, NotFound, PlatformFault, Unsupported
-from cloudspan_common.names import WILDCARD, parse_cluster
+from cloudspan_common.names import WILDCARD, parse_cluster, parse_resource
+from cloudspan_gateway.access.behalf import GATEWAY, Behalf
 from cloudspan_gateway.inventory.model import DIGEST_BYTES, Observed, digest_of
 from cloudspan_gateway.routing.forward import Question, read_answer
 
@@ -44,6 +46,8 @@ class PageRequest:
     """Of the same page in the last sweep."""
     since: float | None = None
     """Unix seconds: only what changed since then is wanted."""
+    project: str = ""
+    """The name of the only project whose resources are wanted; empty for what the credentials list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,8 @@ class AdapterSource:
             asked.since_time.FromNanoseconds(round(max(request.since, 0.0) * 1e9))
         with_adapter = f"the adapter of {ref}"
         try:
-            answer = await self._ask(ref, listing, SWEEP_PAGE, asked.SerializeToString(), PAGE_S)
+            behalf = _behalf(request.project)
+            answer = await self._ask(ref, listing, SWEEP_PAGE, asked.SerializeToString(), PAGE_S, behalf)
         except (Unsupported, InvalidRequest) as error:
             raise _not_swept(error, with_adapter, request.collection) from error
         return page_of(read_answer(sweep_pb2.SweepPageResponse, answer, with_adapter), request)
@@ -129,14 +134,26 @@ class AdapterSource:
             raise PlatformFault(text, reason="UNEXPECTED_ANSWER")
         return Observed.of(found)
 
-    async def _ask(self, ref: ClusterRef, served: str, method: str, body: bytes, timeout_s: float) -> bytes:
+    async def _ask(
+        self, ref: ClusterRef, served: str, method: str, body: bytes, timeout_s: float, behalf: Behalf = GATEWAY
+    ) -> bytes:
         """Ask an instance that serves the method `served` on the cluster."""
 
         def endpoints() -> Any:
             snapshot = self._snapshot()
             return snapshot.endpoints(snapshot.cluster(ref), served)
 
-        return await self._forwarder.ask(endpoints, Question(f"/{method}", body, Deadline.after(timeout_s), again=True))
+        question = Question(f"/{method}", body, Deadline.after(timeout_s), behalf=behalf, again=True)
+        return await self._forwarder.ask(endpoints, question)
+
+
+@functools.lru_cache(maxsize=1024)
+def _behalf(project: str) -> Behalf:
+    return GATEWAY._replace(project=_project_id(project)) if project else GATEWAY
+
+
+def _project_id(name: str) -> str:
+    return parse_resource(name, "projects")[1] if name else ""
 
 
 def _not_swept(error: CloudspanError, adapter: str, collection: str) -> CloudspanError:
@@ -152,9 +169,15 @@ def page_of(answer: sweep_pb2.SweepPageResponse, request: PageRequest) -> Page:
     """Return an answer as a page; rows that can't be believed are among `unread`.
 
     Raises:
-        PlatformFault: It says that nothing changed, and was not asked whether.
+        PlatformFault: It says that nothing changed, and was not asked whether; or it is of another project.
     """
     _check_unchanged(answer, request)
+    if answer.project_id != _project_id(request.project):
+        text = (
+            f"the adapter of {request.cluster} was asked for {request.project or 'no project'} and answered for "
+            f"{answer.project_id[:_SHOWN] or 'none'}; update it, or report it to its author"
+        )
+        raise PlatformFault(text, reason="UNEXPECTED_ANSWER")
     prefix = f"{request.cluster}/{request.collection}/"
     unread = list(answer.unread)
     rows: dict[str, Observed] = {}

@@ -16,6 +16,8 @@ from cloudspan_gateway.inventory.sync.deletions import Deletions, Missing, Settl
 from cloudspan_gateway.inventory.sync.source import PageRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.inventory.model import CollectionState, Fence
     from cloudspan_gateway.inventory.store import InventoryStore
@@ -94,12 +96,15 @@ class _NotListed(Exception):
 class CollectionSweep:
     """Sweeps one collection of one cluster, again and again; `memory` makes the next one cheap."""
 
-    def __init__(self, store: InventoryStore, source: Source, clock: Clock, *, brake: float) -> None:
-        """Make it; see `Deletions` for `brake`."""
+    def __init__(
+        self, store: InventoryStore, source: Source, clock: Clock, *, brake: float, others: Collection[str] = ()
+    ) -> None:
+        """Make it; see `Deletions` for `brake`. Of a cluster's other projects `others` are listed by themselves."""
         self._store = store
         self._source = source
         self._clock = clock
         self._brake = brake
+        self._others = others
         self.memory = PageMemory()
 
     def __repr__(self) -> str:
@@ -157,7 +162,8 @@ class CollectionSweep:
             asked.add(cursor)
             known = self.memory.pages.get(cursor)
             at = max(self._clock.now(), listing.began)
-            request = PageRequest(state.cluster, state.collection, cursor, known.etag if known else "")
+            etag = known.etag if known else ""
+            request = PageRequest(state.cluster, state.collection, cursor, etag, project=state.project)
             page = await self._page(request)
             if known is not None and page.unchanged:
                 _take_unchanged(listing, cursor, page, known)
@@ -194,7 +200,7 @@ class CollectionSweep:
         self, state: CollectionState, listing: _Listing, fence: Fence | None, *, released: bool
     ) -> tuple[Settled, int]:
         """Deal with what is missing; return what came of it, and how many rows are kept then."""
-        known = await self._store.known(state.cluster, state.collection)
+        known = await self._store.known(state.cluster, state.collection, state.project, self._others)
         if not listing.is_complete:
             return Settled(brake=state.brake), len(known)
         names = sorted(
@@ -273,7 +279,8 @@ class CollectionSweep:
         while True:
             asked.add(cursor)
             at = max(self._clock.now(), began)
-            request = PageRequest(state.cluster, state.collection, cursor, since=state.changes_time or 0.0)
+            since = state.changes_time or 0.0
+            request = PageRequest(state.cluster, state.collection, cursor, since=since, project=state.project)
             page = await self._source.page(request)
             written += await self._store.apply(state.collection, page.rows, at, Origin.CHANGES, fence)
             pages += 1

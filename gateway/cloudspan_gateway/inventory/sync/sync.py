@@ -11,10 +11,12 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
+from cloudspan_common.clock import finished
 from cloudspan_common.errors import CloudspanError
 from cloudspan_common.logs import get_logger
 from cloudspan_common.registry.coordination import while_held
 from cloudspan_gateway.inventory.columns import collections as all_collections
+from cloudspan_gateway.inventory.columns import is_of_projects
 from cloudspan_gateway.inventory.model import CollectionState, Fence, LockLost
 from cloudspan_gateway.inventory.sync.collection import SWEEPS_PER_CLUSTER, CollectionSync
 from cloudspan_gateway.inventory.sync.requests import SweepRequest, SweepRequests
@@ -33,6 +35,8 @@ GROUP = "inventory"
 """Of the gateways that sweep."""
 _AGAIN_S = 1.0  # after who keeps locks, or the database, could not be asked
 _HANDED_OVER_S = 0.1
+_LOOK_S = 5.0
+"""How often it is looked whether pools have other projects now."""
 _PURGE_EVERY_S = 60.0
 
 
@@ -45,18 +49,31 @@ class Sync:
         database: Database,
         coordinator: Coordinator,
         clusters: Callable[[], Collection[str]],
+        projects: Callable[[str], frozenset[str] | None],
     ) -> None:
-        """Make it; `clusters` returns the names of those that adapters serve, or served lately."""
+        """Make it.
+
+        Args:
+            environment: What sweeps have in common.
+            database: What the gateways share.
+            coordinator: Says which of them sweeps a cluster.
+            clusters: Returns the names of those that adapters serve, or served lately.
+            projects: Returns the names of those of a cluster that pools have and its credentials don't list; None
+                while that is not known.
+        """
         self._environment = environment
         self._store = environment.store
         self._clock = environment.clock
         self._coordinator = coordinator
         self._clusters = clusters
+        self._projects = projects
         self._requests = SweepRequests(database, self._clock, self._serve, self._swept_soon)
         self._shared = database.shared
         self._members: frozenset[str] = frozenset()
         self._owning: dict[str, asyncio.Task[None]] = {}
-        self._swept: dict[str, Mapping[str, CollectionSync]] = {}
+        self._swept: dict[str, Mapping[str, Sequence[CollectionSync]]] = {}
+        """By cluster and collection: what the credentials list, then each project that is listed by itself."""
+        self._swept_projects: dict[str, frozenset[str]] = {}
         self._missing_since: dict[str, float] = {}
         self._soon: dict[str, set[str]] = {}
         self._changed = asyncio.Event()
@@ -133,13 +150,14 @@ class Sync:
         if swept is None:
             return None
         names = request.collections or tuple(swept)
-        return _all_ended([swept[name].now(released=request.released) for name in names if name in swept])
+        wanted = [each for name in names for each in swept.get(name, ())]
+        return _all_ended([each.now(released=request.released) for each in wanted])
 
     def _swept_soon(self, cluster: str, collections: Iterable[str]) -> None:
         swept = self._swept.get(cluster, {})
         for name in collections:
-            if name in swept:
-                swept[name].soon()
+            for each in swept.get(name, ()):
+                each.soon()
 
     # -------------------------------------------------------------- running
 
@@ -167,10 +185,19 @@ class Sync:
         while True:
             self._changed.clear()
             mine = {cluster for cluster in self._clusters() if self._is_mine(cluster)}
-            await self._let_go([cluster for cluster in self._owning if cluster not in mine])
+            await self._let_go([name for name in self._owning if name not in mine or self._has_other_projects(name)])
             for cluster in mine - self._owning.keys():
                 self._owning[cluster] = asyncio.create_task(self._own(cluster), name=f"inventory of {cluster}")
-            await self._changed.wait()
+            changed = asyncio.ensure_future(self._changed.wait())
+            try:
+                await finished(self._clock, changed, _LOOK_S)
+            finally:
+                changed.cancel()
+
+    def _has_other_projects(self, cluster: str) -> bool:
+        """Whether other projects of a cluster are to be listed by themselves than those that are."""
+        listed, wanted = self._swept_projects.get(cluster), self._projects(cluster)
+        return None not in (listed, wanted) and listed != wanted
 
     def _is_mine(self, key: str) -> bool:
         """Whether this gateway is first among the members, in an order that is another one for each key.
@@ -206,26 +233,48 @@ class Sync:
             log.info("cluster lost to another gateway", cluster=cluster)
 
     async def _sweep(self, cluster: str, fence: Fence) -> None:
-        states = {state.collection: state for state in await self._store.states([cluster])}
-        slots = asyncio.Semaphore(SWEEPS_PER_CLUSTER)
-        swept = {
-            name: CollectionSync(self._environment, slots, fence, states.get(name) or CollectionState(cluster, name))
-            for name in all_collections()
-        }
-        for collection in swept.values():
-            self._environment.metrics.owned(collection.state)
-        self._swept[cluster] = swept
+        swept, projects = await self._taken_up(cluster, fence)
+        for each in _each(swept):
+            self._environment.metrics.owned(each.state)
+        self._swept[cluster], self._swept_projects[cluster] = swept, projects
         self._owned.set()
-        log.info("cluster taken over", cluster=cluster, fence=fence.number)
+        log.info("cluster taken over", cluster=cluster, fence=fence.number, projects=len(projects))
         try:
             async with asyncio.TaskGroup() as group:
-                for collection in swept.values():
-                    group.create_task(collection.run())
+                for each in _each(swept):
+                    group.create_task(each.run())
         except* LockLost as lost:
             raise lost.exceptions[0] from None
         finally:
-            del self._swept[cluster]
+            del self._swept[cluster], self._swept_projects[cluster]
             self._environment.metrics.released(cluster)
+
+    async def _taken_up(
+        self, cluster: str, fence: Fence
+    ) -> tuple[Mapping[str, Sequence[CollectionSync]], frozenset[str]]:
+        """Return what is to be swept of a cluster, each from where its last sweep left it, and the projects of these.
+
+        Projects that no pool has any more are forgotten.
+        """
+        states = {(state.collection, state.project): state for state in await self._store.states([cluster])}
+        kept = frozenset(project for _, project in states if project)
+        wanted = self._projects(cluster)
+        projects = kept if wanted is None else wanted
+        for project in kept - projects:
+            await self._store.forget(cluster, project, fence)
+            log.info("project forgotten: no pool has it any more", cluster=cluster, project=project)
+        slots = asyncio.Semaphore(SWEEPS_PER_CLUSTER)
+        swept: dict[str, list[CollectionSync]] = {}
+        for name in all_collections():
+            others = tuple(sorted(projects)) if is_of_projects(name) else ()
+            for project in ("", *others):
+                state = states.get((name, project)) or CollectionState(cluster, name, project=project)
+                if project and (name, project) not in states:
+                    # Before its first sweep: until then its rows would be judged by the credentials' listing.
+                    await self._store.save_state(state, fence)
+                sync = CollectionSync(self._environment, slots, fence, state, () if project else others)
+                swept.setdefault(name, []).append(sync)
+        return swept, projects
 
     # -------------------------------------------------------------- beside
 
@@ -264,8 +313,12 @@ class Sync:
             if held is None:
                 continue
             async with held:
-                forgotten = await self._store.forget_cluster(cluster, Fence(cluster, held.fence))
+                forgotten = await self._store.forget(cluster, fence=Fence(cluster, held.fence))
             log.info("removed cluster forgotten", cluster=cluster, resources=forgotten.removed)
+
+
+def _each(swept: Mapping[str, Sequence[CollectionSync]]) -> list[CollectionSync]:
+    return [each for some in swept.values() for each in some]
 
 
 async def _all_ended(futures: Sequence[asyncio.Future[None]]) -> None:

@@ -11,12 +11,18 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, exists, func, select, true
+from sqlalchemy import and_, bindparam, case, exists, func, select, true
 
 from cloudspan_common.errors import Resync
 from cloudspan_gateway.inventory.query.seen import Way
 from cloudspan_gateway.inventory.watch.change import Change, State
-from cloudspan_gateway.storage.tables import change_sequence, resource_changes, resources, sync_state
+from cloudspan_gateway.storage.tables import (
+    change_sequence,
+    project_sync_state,
+    resource_changes,
+    resources,
+    sync_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 PAGE = 100
 """Rows at a time: they are decoded on the loop, which takes some 0.1 ms each."""
 
-_R = resources.c
+_R, _S, _P = resources.c, sync_state.c, project_sync_state.c
 _THERE = _R.deleted_time.is_(None)
 _NUMBERS = select(change_sequence.c.sequence, change_sequence.c.oldest, change_sequence.c.epoch)
 
@@ -197,24 +203,16 @@ def _first_of_each() -> Select[Any]:
 
 
 def _existing(condition: ColumnElement[bool]) -> Select[Any]:
-    swept = and_(sync_state.c.cluster == _R.cluster, sync_state.c.collection == _R.collection)
-    kept = (
-        _R.id,
-        _R.cluster,
-        _R.collection,
-        _R.payload,
-        _R.observe_time,
-        sync_state.c.observe_time.label("sweep_time"),
-    )
-    rows = (
-        select(*kept)
-        .select_from(resources.outerjoin(sync_state, swept))
-        .where(_R.id >= bindparam("next_id"), condition)
-    )
+    by_credentials = and_(_S.cluster == _R.cluster, _S.collection == _R.collection)
+    by_itself = and_(_P.cluster == _R.cluster, _P.collection == _R.collection, _P.project == _R.project)
+    swept = case((_P.cluster.is_(None), _S.observe_time), else_=_P.observe_time)
+    kept = (_R.id, _R.cluster, _R.collection, _R.payload, _R.observe_time, swept.label("sweep_time"))
+    joined = resources.outerjoin(sync_state, by_credentials).outerjoin(project_sync_state, by_itself)
+    rows = select(*kept).select_from(joined).where(_R.id >= bindparam("next_id"), condition)
     page = rows.order_by(_R.id).limit(PAGE).subquery()
     # The rows and the sequence as of the same moment; where there are no rows, the sequence alone.
-    joined = change_sequence.outerjoin(page, true())
-    return select(change_sequence.c.sequence, *page.c).select_from(joined).order_by(page.c.id)
+    both = change_sequence.outerjoin(page, true())
+    return select(change_sequence.c.sequence, *page.c).select_from(both).order_by(page.c.id)
 
 
 def _state(row: Row[Any]) -> State:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from cloudspan_common.deadlines import Deadline
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads, StoredRow
+    from cloudspan_gateway.inventory.listed_times import ListedTimes
     from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.inventory.query.summary import Summary, Sums
     from cloudspan_gateway.services.inventory.scopes import Scopes, Seen
@@ -207,13 +208,11 @@ class InventoryService:
         return found
 
 
-async def _stored(
-    rows: Sequence[StoredRow], times: Mapping[tuple[str, str], float]
-) -> list[inventory_pb2.StoredResource]:
+async def _stored(rows: Sequence[StoredRow], times: ListedTimes) -> list[inventory_pb2.StoredResource]:
     """Return rows as callers get them, each as new as the last sweep that found it; others' calls go on meanwhile."""
     found = list[inventory_pb2.StoredResource]()
     for row in rows:
-        found.append(to_stored(row, max(row.observe_time, times.get((row.cluster, row.collection), 0.0))))
+        found.append(to_stored(row, max(row.observe_time, times.time(row.cluster, row.collection, row.project))))
         if len(found) % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return found

@@ -14,11 +14,12 @@ from cloudspan.v1 import inventory_pb2
 from cloudspan_common import contract
 from cloudspan_common.errors import InvalidRequest, Violation
 from cloudspan_gateway.inventory.columns import collections
+from cloudspan_gateway.inventory.listed_times import ListedTimes
 from cloudspan_gateway.inventory.model import CollectionState, Completeness
 from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, is_swept_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -35,7 +36,7 @@ _IN_PROJECT = {
     Completeness.FAILED: "it could not be listed",
 }
 """What is said in place of a message, which may name other projects' resources."""
-_OTHER = "the cluster's credentials are of another project, whose resources are listed; use List and Get for yours"
+_OTHER = "your project of the cluster is not listed for the inventory yet; use List and Get meanwhile"
 
 
 class States(Protocol):
@@ -61,9 +62,9 @@ class Collections:
         """Those in which something may be missing, or whose next listing is overdue."""
         return [state for state in self.states if state.completeness not in _WHOLE or self._is_overdue(state)]
 
-    def observe_times(self) -> Mapping[tuple[str, str], float]:
+    def observe_times(self) -> ListedTimes:
         """Return as of when rows are known that the last complete listing left unchanged."""
-        return {(state.cluster, state.collection): state.observe_time or 0.0 for state in self.states}
+        return ListedTimes.of(self.states)
 
     def _is_overdue(self, state: CollectionState) -> bool:
         if state.completeness not in _WHOLE or state.next_time is None:
@@ -74,12 +75,19 @@ class Collections:
 async def read_states(kept: States, seen: Seen, wanted: Sequence[str], clock: Clock) -> Collections:
     """Return the states of these collections, all when empty."""
     found = await kept.states(seen.clusters)
-    listed = {(state.cluster, state.collection): state for state in found}
-    states = [
-        _as_swept(listed.get((str(route.ref), collection)) or _never(route, collection), route, seen)
-        for route in seen.routes
-        for collection in sorted(wanted or collections())
-    ]
+    listed = {(state.cluster, state.collection, state.project): state for state in found}
+    states = []
+    for route in seen.routes:
+        cluster = str(route.ref)
+        project = seen.projects.get(cluster, "")
+        others = () if project else sorted({state.project for state in found if state.cluster == cluster})
+        for collection in sorted(wanted or collections()):
+            own = listed.get((cluster, collection, "")) or _never(route, collection)
+            if is_swept_for(project, route, collection):
+                states.append(own)
+                states += [state for other in others if other and (state := listed.get((cluster, collection, other)))]
+            else:
+                states.append(listed.get((cluster, collection, project)) or _not_yet(own))
     return Collections(seen, states, clock.now(), frozenset(state.cluster for state in found if state.owner))
 
 
@@ -113,11 +121,9 @@ def _never(route: ClusterRoute, collection: str) -> CollectionState:
     return replace(state, completeness=Completeness.UNSUPPORTED, reason="METHOD_ABSENT", message=text)
 
 
-def _as_swept(state: CollectionState, route: ClusterRoute, seen: Seen) -> CollectionState:
-    """Return a state, but where sweeps don't list the caller's project."""
-    if is_swept_for(seen.projects.get(state.cluster, ""), route, state.collection):
-        return state
-    return replace(state, completeness=Completeness.PARTIAL, reason=OTHER_PROJECT, message="")
+def _not_yet(own: CollectionState) -> CollectionState:
+    """Return the state for a project that is not listed, or not yet: what the credentials list is another's."""
+    return replace(own, completeness=Completeness.PARTIAL, reason=OTHER_PROJECT, message="")
 
 
 def of_caller(state: CollectionState, seen: Seen, rows: int | None = None) -> CollectionState:
@@ -141,6 +147,7 @@ def message_of_state(state: CollectionState, *, owner: bool) -> inventory_pb2.Sy
         message=state.message,
         rows=state.row_count,
         owner=state.owner if owner else "",
+        project=state.project,
     )
     for field in ("observe_time", "attempt_time", "next_time"):
         _set_time(getattr(message, field), getattr(state, field))

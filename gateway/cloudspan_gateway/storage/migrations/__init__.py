@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0004"
+HEAD = "0005"
 """The version that this build makes; versions grow as texts do."""
 VERSION_TABLE = "alembic_version"
 

@@ -360,12 +360,51 @@ async def test_a_cluster_of_which_another_project_is_listed_is_not_listed_for_a_
 
         gateway.swept = swept
         request = List(parent=ALL, max_staleness=HOUR, order_by="name")
-        with pytest.raises(Exception, match="another project of it than your pool's"):
+        with pytest.raises(Exception, match="not listed for the inventory yet"):
             await client.servers.ListServers(request, metadata=as_user("carol"))
         assert listed == []
         with pytest.raises(Exception, match="never listed"):
             await client.servers.ListServers(request, metadata=as_user("alice"))
         assert listed == [EAST]
+
+
+async def test_a_caller_whose_project_is_listed_by_itself_is_answered_from_that(deployment):
+    """As new as its own listing is, whenever the credentials' one was."""
+    adapter = await deployment.plug_in(project="p1")
+    two = f"{EAST}/projects/p2"
+    async with opened(deployment, GuardedNotSwept) as (gateway, client):
+        await deployment.keep(*ROWS)
+        await keep(gateway, EAST, server("c", project=two), age_s=200, project=two)
+        await keep(gateway, EAST, server("a", project=f"{EAST}/projects/p1"), age_s=5)
+        carol = as_user("carol")
+        listed = await client.servers.ListServers(List(parent=EAST, max_staleness=HOUR), metadata=carol)
+        across = await client.servers.ListServers(List(parent=ALL, max_staleness=HOUR, order_by="name"), metadata=carol)
+        one = await client.servers.GetServer(Get(name=f"{EAST}/servers/c", max_staleness=HOUR), metadata=carol)
+        assert asked(adapter) == 0
+        lists(adapter, server("live", project=two))
+        fresher = List(parent=EAST, max_staleness={"seconds": 60})
+        live = await client.servers.ListServers(fresher, metadata=carol)
+    assert ids(listed) == ids(across) == ["c"]
+    assert ids(live) == ["live"]
+    assert 199 < listed.cluster_status[0].age.seconds < 260
+    assert 199 < time.time() - one.observe_time.seconds < 260
+
+
+async def test_a_list_of_a_whole_cluster_has_what_its_credentials_list(deployment):
+    """As when it is asked itself; with a filter for projects it is, since only some of them are kept."""
+    adapter = await deployment.plug_in(project="p1")
+    two = f"{EAST}/projects/p2"
+    lists(adapter, server("live"))
+    async with opened(deployment, GuardedNotSwept) as (gateway, client):
+        await deployment.keep(*ROWS)
+        await keep(gateway, EAST, server("c", project=two), project=two)
+        await keep(gateway, EAST, server("a", project=f"{EAST}/projects/p1"))
+        alice = as_user("alice")
+        for parent in (EAST, ALL):
+            request = List(parent=parent, max_staleness=HOUR)
+            assert ids(await client.servers.ListServers(request, metadata=alice)) == ["a"]
+            request.filter = f'project = "{two}"'
+            assert ids(await client.servers.ListServers(request, metadata=alice)) == ["live"]
 
 
 async def test_a_sorted_list_takes_what_was_listed_since_it_was_asked_for(deployment):

@@ -89,6 +89,15 @@ def test_an_unchanged_page_that_nobody_has_is_the_adapters_fault(etag: str) -> N
         page_of(sent, PageRequest(CLUSTER, "servers", etag=etag))
 
 
+@pytest.mark.parametrize(("asked", "bound"), [("", "p"), ("p", ""), ("p", "q")])
+def test_an_answer_for_another_project_is_the_adapters_fault(asked: str, bound: str) -> None:
+    """One that does not know of projects would be believed to have none of theirs."""
+    request = PageRequest(CLUSTER, "servers", project=f"{CLUSTER}/projects/{asked}" if asked else "")
+    assert page_of(answer(name_of("a"), project_id=asked), request).rows
+    with pytest.raises(errors.PlatformFault, match="update it"):
+        page_of(answer(name_of("a"), project_id=bound), request)
+
+
 async def test_only_not_found_of_the_resource_itself_proves_that_it_is_gone(deployment: Deployment) -> None:
     """Not of its cluster, not another's, nor a server of another name."""
     adapter = await deployment.plug_in()

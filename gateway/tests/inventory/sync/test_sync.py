@@ -51,7 +51,7 @@ class Clouds:
         if request.collection != "servers":
             raise Unsupported("there are servers alone here", reason="METHOD_ABSENT")
         if request.since is None and not request.cursor:
-            self.listed.append(request.cluster)
+            self.listed.append(request.project or request.cluster)
         if self.held is not None:
             await self.held.wait()
         return await self.clouds[request.cluster].page(request)
@@ -69,6 +69,7 @@ class Installation:
         self.world = World(self.clock)
         self.clouds = Clouds()
         self.clusters: list[str] = [CLUSTER]
+        self.projects: dict[str, frozenset[str] | None] = {}
         self.settings = SyncSettings(fastest_s=15.0, slowest_s=600.0, removed_after_s=60.0)
         self.databases: list[Database] = []
 
@@ -78,7 +79,7 @@ class Installation:
         store = InventoryStore(database, self.clock)
         environment = Environment(store, self.clouds, self.clock, self.settings, SyncMetrics(clock=self.clock), name)
         coordinator = self.world.coordinator(LEASE_S)
-        sync = Sync(environment, database, coordinator, lambda: list(self.clusters))
+        sync = Sync(environment, database, coordinator, lambda: list(self.clusters), self._projects)
         running = asyncio.create_task(sync.run())
         try:
             yield sync
@@ -86,6 +87,9 @@ class Installation:
             running.cancel()
             await asyncio.wait([running])
             await coordinator.close()
+
+    def _projects(self, cluster: str) -> frozenset[str] | None:
+        return self.projects.get(cluster, frozenset())
 
     async def until(self, condition: Callable[[], object], *, each_s: float = 0.0) -> None:
         """Wait until a condition is true; let time pass meanwhile, if asked to."""
@@ -114,13 +118,19 @@ async def database(installation: Installation) -> AsyncIterator[Database]:
         yield database
 
 
-async def state_of(database: Database, cluster: str = CLUSTER, collection: str = "servers") -> CollectionState:
+async def state_of(
+    database: Database, cluster: str = CLUSTER, collection: str = "servers", project: str = ""
+) -> CollectionState:
     states = await InventoryStore(database).states([cluster])
-    return next((state for state in states if state.collection == collection), CollectionState(cluster, collection))
+    of_collection = (state for state in states if (state.collection, state.project) == (collection, project))
+    return next(of_collection, CollectionState(cluster, collection, project=project))
 
 
 async def kept(database: Database, cluster: str = CLUSTER) -> set[str]:
     return {name.rpartition("/")[2] for name in await InventoryStore(database).known(cluster, "servers")}
+
+
+P, Q = f"{CLUSTER}/projects/p", f"{CLUSTER}/projects/q"
 
 
 def within(seconds: float = 5.0) -> Deadline:
@@ -222,7 +232,7 @@ async def test_a_sweep_that_is_waited_for_too_long_goes_on(installation: Install
         with pytest.raises(OutOfTime):
             await sync.now([CLUSTER], ["servers"], deadline=within(0.05))
         installation.clouds.held.set()
-        await installation.until(lambda: sync._swept[CLUSTER]["servers"].state.row_count == 2)
+        await installation.until(lambda: sync._swept[CLUSTER]["servers"][0].state.row_count == 2)
 
 
 async def test_a_brake_is_released_by_who_asks_for_it(installation: Installation, database: Database) -> None:
@@ -250,7 +260,7 @@ async def test_changes_are_asked_for_between_sweeps_where_the_cloud_tells_them(
     async with installation.gateway(database, "gateway-1") as sync:
         for _ in range(6):  # the pause between two sweeps grows
             await sync.now([CLUSTER], ["servers"], deadline=within())
-        swept = sync._swept[CLUSTER]["servers"]
+        swept = sync._swept[CLUSTER]["servers"][0]
         listed = len(installation.clouds.listed)
         cloud.servers["b"] = "b"
         await installation.passes(20.0)
@@ -365,7 +375,7 @@ async def test_what_an_owner_writes_after_it_lost_the_cluster_is_refused(
     """It lets go of it, and takes it again by a new number."""
     async with installation.gateway(database, "gateway-1") as sync:
         await sync.now([CLUSTER], ["servers"], deadline=within())
-        fence = sync._swept[CLUSTER]["servers"]._fence
+        fence = sync._swept[CLUSTER]["servers"][0]._fence
         newer = type(fence)(CLUSTER, fence.number + 1)
         store = InventoryStore(database, installation.clock)
         await store.apply("servers", [server("z")], installation.clock.now() + 1, Origin.SWEEP, newer)
@@ -373,5 +383,83 @@ async def test_what_an_owner_writes_after_it_lost_the_cluster_is_refused(
         asked = asyncio.create_task(sync.now([CLUSTER], ["servers"], deadline=within()))
         await installation.until(asked.done, each_s=0.5)
         await asked
-        assert sync._swept[CLUSTER]["servers"]._fence.number > fence.number
+        assert sync._swept[CLUSTER]["servers"][0]._fence.number > fence.number
         assert "b" in await kept(database)
+
+
+@pytest.fixture
+def of_pools(installation: Installation) -> ListedCloud:
+    """A cloud with servers of the credentials' own project and of two that pools have."""
+    cloud = installation.clouds.clouds[CLUSTER]
+    cloud.servers = {one: one for one in ("a", "b", "p1", "p2", "q1")}
+    cloud.projects = {"p1": P, "p2": P, "q1": Q}
+    installation.projects[CLUSTER] = frozenset({P, Q})
+    return cloud
+
+
+async def test_projects_that_pools_have_are_each_listed_by_themselves(
+    installation: Installation, database: Database, of_pools: ListedCloud
+) -> None:
+    """One that fails, or loses something, is nothing to the others."""
+    async with installation.gateway(database, "gateway-1") as sync:
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        assert await kept(database) == set(of_pools.servers)
+        for project, count in (("", 2), (P, 2), (Q, 1)):
+            state = await state_of(database, project=project)
+            assert (state.completeness, state.row_count) == (Completeness.COMPLETE, count)
+        got = list(of_pools.got)
+        del of_pools.servers["p2"]
+        await installation.clock.advance(1.0)
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        assert await kept(database) == {"a", "b", "p1", "q1"}
+        assert of_pools.got == [*got, name_of("p2")]  # what others' listings leave out is asked for by nobody
+
+
+async def test_kinds_without_projects_are_listed_once(
+    installation: Installation, database: Database, of_pools: ListedCloud
+) -> None:
+    async with installation.gateway(database, "gateway-1") as sync:
+        await sync.now([CLUSTER], deadline=within())
+    states = await InventoryStore(database).states([CLUSTER])
+    listed = {project: {s.collection for s in states if s.project == project} for project in ("", P)}
+    assert listed[""] - listed[P] == {"flavors", "volumeTypes", "zones"}
+
+
+async def test_a_project_that_a_pool_gets_is_listed_and_one_that_none_has_is_forgotten(
+    installation: Installation, database: Database, of_pools: ListedCloud
+) -> None:
+    """Within some seconds; not while it is not known which project the credentials have."""
+    installation.projects[CLUSTER] = frozenset({Q})
+    async with installation.gateway(database, "gateway-1") as sync:
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        assert await kept(database) == {"a", "b", "q1"}
+        installation.projects[CLUSTER] = frozenset({P})
+        await installation.until(lambda: P in installation.clouds.listed, each_s=1.0)
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        assert await kept(database) == {"a", "b", "p1", "p2"}
+        assert (await state_of(database, project=Q)).completeness is Completeness.NEVER
+        installation.projects[CLUSTER] = None
+        await installation.passes(30.0)
+    async with installation.gateway(database, "gateway-2") as sync:
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        assert await kept(database) == {"a", "b", "p1", "p2"}
+        assert (await state_of(database, project=P)).owner == "gateway-2"
+
+
+async def test_a_brake_is_of_one_projects_listing(
+    installation: Installation, database: Database, of_pools: ListedCloud
+) -> None:
+    """And is let go for all of them at once."""
+    many = {f"p{number:02}": "x" for number in range(20)}
+    of_pools.servers = {"a": "a", **many}
+    of_pools.projects = dict.fromkeys(many, P)
+    async with installation.gateway(database, "gateway-1") as sync:
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        of_pools.servers = {"a": "a"}
+        await installation.clock.advance(1.0)
+        await sync.now([CLUSTER], ["servers"], deadline=within())
+        braked, own = await state_of(database, project=P), await state_of(database)
+        assert (braked.reason, braked.brake and braked.brake.missing) == ("BRAKED", 20)
+        assert (own.completeness, own.row_count) == (Completeness.COMPLETE, 1)
+        await sync.now([CLUSTER], ["servers"], release_brake=True, deadline=within())
+        assert await kept(database) == {"a"}

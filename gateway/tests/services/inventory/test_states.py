@@ -29,9 +29,9 @@ class Kept(list[CollectionState]):
         return self
 
 
-def seen(project: str = "", absent: dict[str, str] | None = None) -> Seen:
+def seen(project: str = "", absent: dict[str, str] | None = None, own: str = "") -> Seen:
     ref = parse_cluster(EAST)
-    route = ClusterRoute(ref, cluster_pb2.Cluster(name=EAST), absent=absent or {})
+    route = ClusterRoute(ref, cluster_pb2.Cluster(name=EAST, project=own), absent=absent or {})
     return Seen(ref, (route,), Scope(((EAST, project),)), ())
 
 
@@ -51,6 +51,26 @@ async def test_a_collection_whose_listing_is_late_counts_as_incomplete() -> None
         kept.listed(EAST, name, completeness=Completeness.COMPLETE, next_time=now + next_time, interval_s=interval_s)
     found = await read_states(kept, seen(), ("servers", "ports", "zones"), clock)
     assert [state.collection for state in found.incomplete] == ["servers"]
+
+
+async def test_a_project_that_is_listed_by_itself_has_a_state_of_its_own() -> None:
+    """Which is that of who has it alone; who sees the cluster as a whole is told of each."""
+    kept, one, two = Kept(), f"{EAST}/projects/one", f"{EAST}/projects/two"
+    kept.listed(EAST, "servers", completeness=Completeness.COMPLETE)
+    kept.listed(EAST, "servers", completeness=Completeness.FAILED, project=two)
+    kept.listed(EAST, "flavors", completeness=Completeness.COMPLETE)
+    told = {}
+    for project in ("", one, two, f"{EAST}/projects/three"):
+        found = await read_states(kept, seen(project, own=one), ("servers", "flavors"), FakeClock())
+        told[project.rpartition("/")[2]] = [(each.collection, str(each.completeness)) for each in found.states]
+        projects = [message_of_state(each, owner=True).project for each in found.states]
+        assert [name for name in projects if name] == ([two] if project in ("", two) else [])
+    assert told == {
+        "": [("flavors", "COMPLETE"), ("servers", "COMPLETE"), ("servers", "FAILED")],
+        "one": [("flavors", "COMPLETE"), ("servers", "COMPLETE")],
+        "two": [("flavors", "COMPLETE"), ("servers", "FAILED")],
+        "three": [("flavors", "COMPLETE"), ("servers", "PARTIAL")],
+    }
 
 
 async def test_times_that_are_not_known_are_left_out() -> None:

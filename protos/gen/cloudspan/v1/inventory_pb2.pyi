@@ -61,7 +61,7 @@ class StoredResource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., collection: _Optional[str] = ..., cluster: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[str] = ..., project: _Optional[str] = ..., zone: _Optional[str] = ..., flavor: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., addresses: _Optional[_Iterable[str]] = ..., vcpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resource: _Optional[_Union[_any_pb2.Any, _Mapping]] = ...) -> None: ...
 
 class SyncState(_message.Message):
-    __slots__ = ("cluster", "collection", "completeness", "reason", "message", "rows", "observe_time", "attempt_time", "next_time", "took", "interval", "brake", "owner")
+    __slots__ = ("cluster", "collection", "completeness", "reason", "message", "rows", "observe_time", "attempt_time", "next_time", "took", "interval", "brake", "owner", "project")
     class Completeness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         COMPLETENESS_UNSPECIFIED: _ClassVar[SyncState.Completeness]
@@ -100,6 +100,7 @@ class SyncState(_message.Message):
     INTERVAL_FIELD_NUMBER: _ClassVar[int]
     BRAKE_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     collection: str
     completeness: SyncState.Completeness
@@ -113,7 +114,8 @@ class SyncState(_message.Message):
     interval: _duration_pb2.Duration
     brake: SyncState.Brake
     owner: str
-    def __init__(self, cluster: _Optional[str] = ..., collection: _Optional[str] = ..., completeness: _Optional[_Union[SyncState.Completeness, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., rows: _Optional[int] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., brake: _Optional[_Union[SyncState.Brake, _Mapping]] = ..., owner: _Optional[str] = ...) -> None: ...
+    project: str
+    def __init__(self, cluster: _Optional[str] = ..., collection: _Optional[str] = ..., completeness: _Optional[_Union[SyncState.Completeness, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., rows: _Optional[int] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., brake: _Optional[_Union[SyncState.Brake, _Mapping]] = ..., owner: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
     __slots__ = ("parent", "text", "collections", "filter", "page_size", "page_token")

@@ -66,7 +66,7 @@ def states(found: Iterable[State], now: datetime) -> Table:
         word = completeness(state)
         table.add_row(
             cluster_tags(state.cluster),
-            state.collection,
+            f"{state.collection} of {shown(last)}" if (last := state.project.rpartition("/")[2]) else state.collection,
             f"[{_COLOURS.get(word, 'red')}]{word}[/]",
             str(state.rows),
             age(state, "observe_time", now),

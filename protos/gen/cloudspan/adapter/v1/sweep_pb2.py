@@ -26,7 +26,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cloudspan/adapter/v1/sweep.proto\x12\x14\x63loudspan.adapter.v1\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x10SweepPageRequest\x12+\n\x07\x63luster\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nknown_etag\x18\x05 \x01(\t\"\xbb\x02\n\x11SweepPageResponse\x12\x39\n\x04rows\x18\x01 \x03(\x0b\x32+.cloudspan.adapter.v1.SweepPageResponse.Row\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x11\n\tunchanged\x18\x04 \x01(\x08\x12\x0f\n\x07partial\x18\x05 \x01(\t\x12\x0e\n\x06unread\x18\x06 \x03(\t\x12\x30\n\x0cobserve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rignored_since\x18\x08 \x01(\x08\x1aK\n\x03Row\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x10\n\x08resource\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x0c\n\x04gone\x18\x04 \x01(\x08\x32q\n\x0cSweepService\x12\x61\n\tSweepPage\x12&.cloudspan.adapter.v1.SweepPageRequest\x1a\'.cloudspan.adapter.v1.SweepPageResponse\"\x03\x90\x02\x01\x42Y\n\x18\x64\x65v.cloudspan.adapter.v1B\nSweepProtoP\x01Z/cloudspan.dev/go/cloudspan/adapter/v1;adapterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cloudspan/adapter/v1/sweep.proto\x12\x14\x63loudspan.adapter.v1\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x10SweepPageRequest\x12+\n\x07\x63luster\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63loudspan.dev/Cluster\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nknown_etag\x18\x05 \x01(\t\"\xcf\x02\n\x11SweepPageResponse\x12\x39\n\x04rows\x18\x01 \x03(\x0b\x32+.cloudspan.adapter.v1.SweepPageResponse.Row\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x11\n\tunchanged\x18\x04 \x01(\x08\x12\x0f\n\x07partial\x18\x05 \x01(\t\x12\x0e\n\x06unread\x18\x06 \x03(\t\x12\x30\n\x0cobserve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rignored_since\x18\x08 \x01(\x08\x12\x12\n\nproject_id\x18\t \x01(\t\x1aK\n\x03Row\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xfa\x41\x03\n\x01*\x12\x10\n\x08resource\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x0c\n\x04gone\x18\x04 \x01(\x08\x32q\n\x0cSweepService\x12\x61\n\tSweepPage\x12&.cloudspan.adapter.v1.SweepPageRequest\x1a\'.cloudspan.adapter.v1.SweepPageResponse\"\x03\x90\x02\x01\x42Y\n\x18\x64\x65v.cloudspan.adapter.v1B\nSweepProtoP\x01Z/cloudspan.dev/go/cloudspan/adapter/v1;adapterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,9 +43,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SWEEPPAGEREQUEST']._serialized_start=119
   _globals['_SWEEPPAGEREQUEST']._serialized_end=286
   _globals['_SWEEPPAGERESPONSE']._serialized_start=289
-  _globals['_SWEEPPAGERESPONSE']._serialized_end=604
-  _globals['_SWEEPPAGERESPONSE_ROW']._serialized_start=529
-  _globals['_SWEEPPAGERESPONSE_ROW']._serialized_end=604
-  _globals['_SWEEPSERVICE']._serialized_start=606
-  _globals['_SWEEPSERVICE']._serialized_end=719
+  _globals['_SWEEPPAGERESPONSE']._serialized_end=624
+  _globals['_SWEEPPAGERESPONSE_ROW']._serialized_start=549
+  _globals['_SWEEPPAGERESPONSE_ROW']._serialized_end=624
+  _globals['_SWEEPSERVICE']._serialized_start=626
+  _globals['_SWEEPSERVICE']._serialized_end=739
 # @@protoc_insertion_point(module_scope)

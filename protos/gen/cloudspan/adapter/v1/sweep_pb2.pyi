@@ -25,7 +25,7 @@ class SweepPageRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., collection: _Optional[str] = ..., cursor: _Optional[str] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., known_etag: _Optional[str] = ...) -> None: ...
 
 class SweepPageResponse(_message.Message):
-    __slots__ = ("rows", "next_cursor", "etag", "unchanged", "partial", "unread", "observe_time", "ignored_since")
+    __slots__ = ("rows", "next_cursor", "etag", "unchanged", "partial", "unread", "observe_time", "ignored_since", "project_id")
     class Row(_message.Message):
         __slots__ = ("name", "resource", "digest", "gone")
         NAME_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class SweepPageResponse(_message.Message):
     UNREAD_FIELD_NUMBER: _ClassVar[int]
     OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
     IGNORED_SINCE_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[SweepPageResponse.Row]
     next_cursor: str
     etag: str
@@ -53,4 +54,5 @@ class SweepPageResponse(_message.Message):
     unread: _containers.RepeatedScalarFieldContainer[str]
     observe_time: _timestamp_pb2.Timestamp
     ignored_since: bool
-    def __init__(self, rows: _Optional[_Iterable[_Union[SweepPageResponse.Row, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., etag: _Optional[str] = ..., unchanged: _Optional[bool] = ..., partial: _Optional[str] = ..., unread: _Optional[_Iterable[str]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ignored_since: _Optional[bool] = ...) -> None: ...
+    project_id: str
+    def __init__(self, rows: _Optional[_Iterable[_Union[SweepPageResponse.Row, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., etag: _Optional[str] = ..., unchanged: _Optional[bool] = ..., partial: _Optional[str] = ..., unread: _Optional[_Iterable[str]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ignored_since: _Optional[bool] = ..., project_id: _Optional[str] = ...) -> None: ...
