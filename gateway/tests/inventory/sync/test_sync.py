@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,129 +11,19 @@ from gateway.tests.listed_cloud import ListedCloud
 from gateway.tests.observed_servers import CLUSTER, OTHER, name_of, opened, server
 from sqlalchemy import func, select
 
-from cloudspan_common.deadlines import Deadline
-from cloudspan_common.errors import OutOfTime, Unsupported
-from cloudspan_common.registry.coordination.memory import World
-from cloudspan_common.testing import FakeClock
-from cloudspan_gateway.inventory.model import CollectionState, Completeness, Origin
+from cloudspan_common.errors import OutOfTime
+from cloudspan_gateway.inventory.model import Completeness, Origin
 from cloudspan_gateway.inventory.store import InventoryStore
-from cloudspan_gateway.inventory.sync.collection import Environment
 from cloudspan_gateway.inventory.sync.config import SyncSettings
-from cloudspan_gateway.inventory.sync.metrics import SyncMetrics
-from cloudspan_gateway.inventory.sync.source import Page, PageRequest
-from cloudspan_gateway.inventory.sync.sync import Sync
 from cloudspan_gateway.storage.engine import open_database
 from cloudspan_gateway.storage.tables import resources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from cloudspan_gateway.inventory.model import Observed
     from cloudspan_gateway.storage.engine import Database
 
-LEASE_S = 10.0
-
-
-@dataclass
-class Clouds:
-    """Several clusters with servers, and nothing else."""
-
-    clouds: dict[str, ListedCloud] = field(
-        default_factory=lambda: {each: ListedCloud({"a": "a"}, cluster=each) for each in (CLUSTER, OTHER)}
-    )
-    listed: list[str] = field(default_factory=list)
-    """The clusters whose servers were listed, in order."""
-    held: asyncio.Event | None = None
-    """Until it is set no page is answered."""
-
-    async def page(self, request: PageRequest) -> Page:
-        if request.collection != "servers":
-            raise Unsupported("there are servers alone here", reason="METHOD_ABSENT")
-        if request.since is None and not request.cursor:
-            self.listed.append(request.project or request.cluster)
-        if self.held is not None:
-            await self.held.wait()
-        return await self.clouds[request.cluster].page(request)
-
-    async def get(self, name: str) -> Observed | None:
-        cluster = next(each for each in self.clouds if name.startswith(f"{each}/"))
-        return await self.clouds[cluster].get(name)
-
-
-class Installation:
-    """Clouds, a clock, the coordination and the table that gateways share."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.world = World(self.clock)
-        self.clouds = Clouds()
-        self.clusters: list[str] = [CLUSTER]
-        self.projects: dict[str, frozenset[str] | None] = {}
-        self.settings = SyncSettings(fastest_s=15.0, slowest_s=600.0, removed_after_s=60.0)
-        self.databases: list[Database] = []
-
-    @asynccontextmanager
-    async def gateway(self, database: Database, name: str) -> AsyncIterator[Sync]:
-        """Run the sweeps of one gateway."""
-        store = InventoryStore(database, self.clock)
-        environment = Environment(store, self.clouds, self.clock, self.settings, SyncMetrics(clock=self.clock), name)
-        coordinator = self.world.coordinator(LEASE_S)
-        sync = Sync(environment, database, coordinator, lambda: list(self.clusters), self._projects)
-        running = asyncio.create_task(sync.run())
-        try:
-            yield sync
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
-            await coordinator.close()
-
-    def _projects(self, cluster: str) -> frozenset[str] | None:
-        return self.projects.get(cluster, frozenset())
-
-    async def until(self, condition: Callable[[], object], *, each_s: float = 0.0) -> None:
-        """Wait until a condition is true; let time pass meanwhile, if asked to."""
-        async with asyncio.timeout(10):
-            while not condition():
-                if each_s:
-                    await self.clock.advance(each_s)
-                await asyncio.sleep(0.002)
-
-    async def passes(self, seconds: float) -> None:
-        """Let time pass, and whatever begins then come to its end: the database has threads."""
-        for _ in range(int(seconds / 5.0)):
-            await self.clock.advance(5.0)
-            for _ in range(3):
-                await asyncio.sleep(0.002)
-
-
-@pytest.fixture
-def installation() -> Installation:
-    return Installation()
-
-
-@pytest.fixture
-async def database(installation: Installation) -> AsyncIterator[Database]:
-    async with opened("sqlite", installation.clock) as database:
-        yield database
-
-
-async def state_of(
-    database: Database, cluster: str = CLUSTER, collection: str = "servers", project: str = ""
-) -> CollectionState:
-    states = await InventoryStore(database).states([cluster])
-    of_collection = (state for state in states if (state.collection, state.project) == (collection, project))
-    return next(of_collection, CollectionState(cluster, collection, project=project))
-
-
-async def kept(database: Database, cluster: str = CLUSTER) -> set[str]:
-    return {name.rpartition("/")[2] for name in await InventoryStore(database).known(cluster, "servers")}
-
-
-P, Q = f"{CLUSTER}/projects/p", f"{CLUSTER}/projects/q"
-
-
-def within(seconds: float = 5.0) -> Deadline:
-    return Deadline.after(seconds)
+from gateway.tests.swept_installation import Installation, kept, state_of, within
 
 
 async def test_a_cluster_of_the_table_is_swept_at_once_and_said_by_whom(
@@ -385,81 +274,3 @@ async def test_what_an_owner_writes_after_it_lost_the_cluster_is_refused(
         await asked
         assert sync._swept[CLUSTER]["servers"][0]._fence.number > fence.number
         assert "b" in await kept(database)
-
-
-@pytest.fixture
-def of_pools(installation: Installation) -> ListedCloud:
-    """A cloud with servers of the credentials' own project and of two that pools have."""
-    cloud = installation.clouds.clouds[CLUSTER]
-    cloud.servers = {one: one for one in ("a", "b", "p1", "p2", "q1")}
-    cloud.projects = {"p1": P, "p2": P, "q1": Q}
-    installation.projects[CLUSTER] = frozenset({P, Q})
-    return cloud
-
-
-async def test_projects_that_pools_have_are_each_listed_by_themselves(
-    installation: Installation, database: Database, of_pools: ListedCloud
-) -> None:
-    """One that fails, or loses something, is nothing to the others."""
-    async with installation.gateway(database, "gateway-1") as sync:
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        assert await kept(database) == set(of_pools.servers)
-        for project, count in (("", 2), (P, 2), (Q, 1)):
-            state = await state_of(database, project=project)
-            assert (state.completeness, state.row_count) == (Completeness.COMPLETE, count)
-        got = list(of_pools.got)
-        del of_pools.servers["p2"]
-        await installation.clock.advance(1.0)
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        assert await kept(database) == {"a", "b", "p1", "q1"}
-        assert of_pools.got == [*got, name_of("p2")]  # what others' listings leave out is asked for by nobody
-
-
-async def test_kinds_without_projects_are_listed_once(
-    installation: Installation, database: Database, of_pools: ListedCloud
-) -> None:
-    async with installation.gateway(database, "gateway-1") as sync:
-        await sync.now([CLUSTER], deadline=within())
-    states = await InventoryStore(database).states([CLUSTER])
-    listed = {project: {s.collection for s in states if s.project == project} for project in ("", P)}
-    assert listed[""] - listed[P] == {"flavors", "volumeTypes", "zones"}
-
-
-async def test_a_project_that_a_pool_gets_is_listed_and_one_that_none_has_is_forgotten(
-    installation: Installation, database: Database, of_pools: ListedCloud
-) -> None:
-    """Within some seconds; not while it is not known which project the credentials have."""
-    installation.projects[CLUSTER] = frozenset({Q})
-    async with installation.gateway(database, "gateway-1") as sync:
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        assert await kept(database) == {"a", "b", "q1"}
-        installation.projects[CLUSTER] = frozenset({P})
-        await installation.until(lambda: P in installation.clouds.listed, each_s=1.0)
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        assert await kept(database) == {"a", "b", "p1", "p2"}
-        assert (await state_of(database, project=Q)).completeness is Completeness.NEVER
-        installation.projects[CLUSTER] = None
-        await installation.passes(30.0)
-    async with installation.gateway(database, "gateway-2") as sync:
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        assert await kept(database) == {"a", "b", "p1", "p2"}
-        assert (await state_of(database, project=P)).owner == "gateway-2"
-
-
-async def test_a_brake_is_of_one_projects_listing(
-    installation: Installation, database: Database, of_pools: ListedCloud
-) -> None:
-    """And is let go for all of them at once."""
-    many = {f"p{number:02}": "x" for number in range(20)}
-    of_pools.servers = {"a": "a", **many}
-    of_pools.projects = dict.fromkeys(many, P)
-    async with installation.gateway(database, "gateway-1") as sync:
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        of_pools.servers = {"a": "a"}
-        await installation.clock.advance(1.0)
-        await sync.now([CLUSTER], ["servers"], deadline=within())
-        braked, own = await state_of(database, project=P), await state_of(database)
-        assert (braked.reason, braked.brake and braked.brake.missing) == ("BRAKED", 20)
-        assert (own.completeness, own.row_count) == (Completeness.COMPLETE, 1)
-        await sync.now([CLUSTER], ["servers"], release_brake=True, deadline=within())
-        assert await kept(database) == {"a"}
