@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cloudspan.v1 import common_pb2
+from cloudspan.v1.cluster_pb2 import Cluster
 from cloudspan_common.errors import (
     CloudspanError,
     InvalidRequest,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Status = common_pb2.ClusterStatus
 
 MAX_STALENESS = "max_staleness"
+_NOT_LOGGED_IN = frozenset({Cluster.STATE_UNSPECIFIED, Cluster.STATE_CONNECTING})
 OTHER_PROJECT = "OTHER_PROJECT_OF_POOL"
 _EARLIER = "it was not listed in time for an earlier page of this traversal; start again to have it listed"
 _OTHERS = (
@@ -223,8 +225,10 @@ class Kept:
 def is_swept_for(project: str, route: ClusterRoute, collection: str) -> bool:
     """Whether what a cluster's credentials list is what a caller with one project of it sees; none here means all.
 
-    An administrator's credential lists its own project on OpenStack, and others where they are asked for by name.
+    An administrator's credential lists its own project on OpenStack, and others where they are asked for by name. Which
+    one that is is known once the adapter has logged in; empty then are those of platforms whose credentials list all.
     """
-    if not project or route.cluster.project in ("", project):
+    own, is_known = route.cluster.project, route.cluster.state not in _NOT_LOGGED_IN
+    if not project or own == project or (not own and is_known):
         return True
     return not is_of_projects(collection)

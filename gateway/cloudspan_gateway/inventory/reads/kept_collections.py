@@ -101,11 +101,11 @@ class KeptCollections:
             others = (
                 () if project else tuple(state.project for state in found if state.cluster == cluster and state.project)
             )
-            if is_swept_for(project, route, collection):
+            state = states.get((cluster, project))
+            if state is None and is_swept_for(project, route, collection):
                 state = states.get((cluster, "")) or CollectionState(cluster, collection)
-            else:
-                other = CollectionState(cluster, collection, reason=OTHER_PROJECT, project=project)
-                state = states.get((cluster, project)) or other
+            if state is None:
+                state = CollectionState(cluster, collection, reason=OTHER_PROJECT, project=project)
             if others and listing.names_project:  # of which only some are kept
                 state = CollectionState(cluster, collection, reason=OTHER_PROJECT)
             kept.append(Kept(state, now, unsupported=_absent(route, method), others=others))

@@ -83,11 +83,13 @@ async def read_states(kept: States, seen: Seen, wanted: Sequence[str], clock: Cl
         others = () if project else sorted({state.project for state in found if state.cluster == cluster})
         for collection in sorted(wanted or collections()):
             own = listed.get((cluster, collection, "")) or _never(route, collection)
-            if is_swept_for(project, route, collection):
+            if project and (state := listed.get((cluster, collection, project))):
+                states.append(state)
+            elif is_swept_for(project, route, collection):
                 states.append(own)
                 states += [state for other in others if other and (state := listed.get((cluster, collection, other)))]
             else:
-                states.append(listed.get((cluster, collection, project)) or _not_yet(own))
+                states.append(_not_yet(own))
     return Collections(seen, states, clock.now(), frozenset(state.cluster for state in found if state.owner))
 
 

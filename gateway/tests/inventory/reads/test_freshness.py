@@ -106,5 +106,15 @@ def test_a_caller_with_another_project_than_the_credentials_is_answered_by_the_p
     """An administrator's list has its own project alone on some platforms; kinds without projects are everybody's."""
     ref = ClusterRef("openstack", "east")
     named = [ref.resource("projects", one) if one else "" for one in (project, own)]
-    route = ClusterRoute(ref, cluster_pb2.Cluster(project=named[1]))
+    route = ClusterRoute(ref, cluster_pb2.Cluster(project=named[1], state="STATE_READY"))
     assert is_swept_for(named[0], route, collection) is is_swept
+
+
+def test_before_a_login_nobody_knows_which_project_is_listed():
+    """Empty then says nothing, and the platform answers."""
+    ref = ClusterRef("openstack", "east")
+    mine = ref.resource("projects", "mine")
+    for state, is_swept in (("STATE_CONNECTING", False), ("STATE_READY", True), ("STATE_UNREACHABLE", True)):
+        route = ClusterRoute(ref, cluster_pb2.Cluster(state=state))
+        assert is_swept_for(mine, route, "servers") is is_swept
+        assert is_swept_for("", route, "servers")
