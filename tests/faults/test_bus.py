@@ -6,12 +6,14 @@ CLOUDSPAN_BUS_FAULTS=2000 make faults ARGS=tests/faults/test_bus.py
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pika
@@ -42,6 +44,13 @@ pytestmark = [
     # kombu, on the callers' side, leaves the sockets of a broker that was killed to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect them before the next test, which does not expect them."""
+    yield
+    gc.collect()
 
 
 class Crashing:

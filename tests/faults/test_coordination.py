@@ -144,13 +144,14 @@ async def test_a_holder_that_is_cut_off_has_lost_within_the_lease(place):
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_whatever_happens_to_four_processes_one_has_it_at_a_time(place, seed):
-    """Killed and replaced, frozen for longer than the lease, frozen for a moment; for twenty seconds."""
+    """Killed and replaced, frozen for longer than the lease, frozen for a moment; for twenty seconds at least."""
     chance = random.Random(seed)  # noqa: S311 - a history, no secret
     async with Partition("127.0.0.1", place.port) as line:
         alive = [place.start(line.port if number % 2 else None) for number in range(4)]
         await _until(lambda: any(each.holds for each in alive))
         end = time.monotonic() + 20
-        while time.monotonic() < end:
+        # Longer where a busy machine lets less happen in that time.
+        while time.monotonic() < end or (len(place.check()) < 3 and time.monotonic() < end + 60):
             holder = max(alive, key=lambda each: each.holds[-1:] or [(0,)])
             victim = chance.choice([holder, holder, *alive])
             how = chance.choice(["kill", "freeze", "blink", "cut"])
