@@ -158,7 +158,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _collected(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What kombu leaves open of a broker that was killed is collected before the next test, which does not expect it."""
+    """Collect what kombu leaves open of a broker that was killed, before a test that does not expect it."""
     yield
     if request.node.get_closest_marker("faults") is not None:
         gc.collect()
