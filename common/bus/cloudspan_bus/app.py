@@ -81,11 +81,10 @@ async def serve(
         server = BusServer(transport, topic, gateway, config, bus_metrics, stopping)
         # It waits for the broker, for as long as that takes.
         starting = _in_thread("bus-start", lambda: server.start(config.at_once))
-        stack.push_async_callback(_drained, server, starting, config.drain_s)
-        if not config.no_events:
-            publisher = EventPublisher(config, transport, bus_metrics)
+        publisher = None if config.no_events else EventPublisher(config, transport, bus_metrics)
+        stack.push_async_callback(_all_drained, server, starting, publisher, config.drain_s)
+        if publisher is not None:
             publisher.start()
-            stack.push_async_callback(asyncio.to_thread, publisher.stop, config.drain_s)
         log.info("bus starts", topic=topic.name, host=config.name, gateway=config.gateway)
         tell = _Tell(readiness, health, bus_metrics, ready, door.port)
         await _until(stop, watching, server, starting, tell)
@@ -185,6 +184,16 @@ async def _until(
             await asyncio.wait(news, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
+
+
+async def _all_drained(
+    server: BusServer, starting: asyncio.Future[None], publisher: EventPublisher | None, limit_s: float
+) -> None:
+    """End both at once: each within the limit."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_drained(server, starting, limit_s))
+        if publisher is not None:
+            group.create_task(asyncio.to_thread(publisher.stop, limit_s))
 
 
 async def _drained(server: BusServer, starting: asyncio.Future[None], limit_s: float) -> None:

@@ -10,7 +10,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from cloudspan_bus.oslo import MessageUndeliverable, amqp, amqpdriver, driver_common
+from cloudspan_bus.oslo import MessageUndeliverable, amqp, amqpdriver, driver_common, publish_confirmed
 from cloudspan_bus.queues import COMPRESSION, declare_dead_letters
 from cloudspan_common.logs import get_logger
 
@@ -185,26 +185,18 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc] # oslo.mes
         self, queue: str, body: bytes, headers: dict[str, Any], *, first: Callable[[Any], None] | None = None,
         **properties: Any,
     ) -> None:  # fmt: skip
-        message_id = (self.raw.properties or {}).get("message_id")
-
-        def publish() -> None:
-            if first is not None:
-                first(conn.channel)
-            conn._producer.publish(  # noqa: SLF001 - its connection's own way to send
-                body,
-                exchange="",
-                routing_key=queue,
-                headers=headers,
-                content_type=str(self.raw.content_type or "application/octet-stream"),
-                content_encoding=str(self.raw.content_encoding or "binary"),
-                delivery_mode=2,
-                message_id=message_id,
-                **properties,
-            )
-
-        # Its lock is taken as its own publishing takes it.
-        with self.listener.driver._get_connection(driver_common.PURPOSE_SEND) as conn, conn._connection_lock:  # noqa: SLF001
-            conn.ensure(publish, retry=2)
+        publish_confirmed(
+            self.listener.driver,
+            body,
+            first=first,
+            exchange="",
+            routing_key=queue,
+            headers=headers,
+            content_type=str(self.raw.content_type or "application/octet-stream"),
+            content_encoding=str(self.raw.content_encoding or "binary"),
+            message_id=(self.raw.properties or {}).get("message_id"),
+            **properties,
+        )
 
 
 def opened(raw: Any, max_bytes: int, refusal: tuple[str, str] | None = None) -> dict[str, Any]:

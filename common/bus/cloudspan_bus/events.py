@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cloudspan.client import CloudspanError
 from cloudspan.v1 import event_pb2
 from cloudspan_bus.gateway import own_client
-from cloudspan_bus.oslo import MessageDeliveryFailure, driver_common, kombu
+from cloudspan_bus.oslo import MessageDeliveryFailure, kombu, publish_confirmed
 from cloudspan_common.cloud_events import CONTENT_TYPE, cloud_event
 from cloudspan_common.logs import get_logger
 
@@ -116,24 +116,17 @@ class EventPublisher:
 
     def _publish(self, event: event_pb2.Event) -> None:
         """Return once the broker has confirmed. Raises MessageDeliveryFailure when it has not after some tries."""
-        body = cloud_event(event)
-
-        def publish() -> None:
-            conn._producer.publish(  # noqa: SLF001 - its connection's own way to send, with confirms
-                body,
-                exchange=self._exchange,
-                declare=[self._exchange],
-                routing_key=event.type[:_ROUTING_KEY_BYTES],
-                content_type=CONTENT_TYPE,
-                content_encoding="utf-8",
-                delivery_mode=2,
-                message_id=event.id,
-                type=event.type[:_ROUTING_KEY_BYTES],
-                timestamp=event.time.seconds,
-            )
-
-        # Its lock is taken as its own publishing takes it.
-        with self._driver._get_connection(driver_common.PURPOSE_SEND) as conn, conn._connection_lock:  # noqa: SLF001
-            conn.ensure(publish, retry=2)
+        publish_confirmed(
+            self._driver,
+            cloud_event(event),
+            exchange=self._exchange,
+            declare=[self._exchange],
+            routing_key=event.type[:_ROUTING_KEY_BYTES],
+            content_type=CONTENT_TYPE,
+            content_encoding="utf-8",
+            message_id=event.id,
+            type=event.type[:_ROUTING_KEY_BYTES],
+            timestamp=event.time.seconds,
+        )
         self._metrics.events.labels(event.type.partition(".")[0]).inc()
         self._metrics.events_lag.set(max(time.time() - event.time.ToNanoseconds() / 1e9, 0.0))

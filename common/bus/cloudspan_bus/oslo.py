@@ -6,6 +6,7 @@ oslo.service, below it, would choose eventlet unless it is told otherwise before
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from oslo_service import backend
 
@@ -25,6 +26,9 @@ with warnings.catch_warnings():
     from oslo_messaging.rpc.server import RPCServer
     from oslo_messaging.transport import _transport_opts as transport_options
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
     "MessageDeliveryFailure",
     "MessageUndeliverable",
@@ -42,6 +46,7 @@ __all__ = [
     "kombu",
     "open_transport",
     "oslo_messaging",
+    "publish_confirmed",
     "version_is_compatible",
 ]
 
@@ -93,3 +98,28 @@ def checked_broker(broker: str) -> None:
         raise ValueError("the broker's URL can't be read; expected rabbit://USER:PASSWORD@HOST:PORT/VHOST") from error
     if not url.hosts or not all(host.hostname for host in url.hosts):
         raise ValueError("the broker's URL names no host; expected rabbit://USER:PASSWORD@HOST:PORT/VHOST")
+
+
+def publish_confirmed(
+    driver: Any, body: bytes, *, first: Callable[[Any], None] | None = None, **properties: Any
+) -> None:
+    """Publish a message that outlives the broker, over a connection of oslo.messaging's driver; return once confirmed.
+
+    Args:
+        driver: The transport's.
+        body: What is sent.
+        first: Gets the channel, to declare what the message needs.
+        properties: As kombu's producer takes them.
+
+    Raises:
+        MessageDeliveryFailure: The broker has not confirmed after some tries.
+    """
+
+    def publish() -> None:
+        if first is not None:
+            first(conn.channel)
+        conn._producer.publish(body, delivery_mode=2, **properties)  # noqa: SLF001 - its connection's own way to send
+
+    # Its lock is taken as its own publishing takes it.
+    with driver._get_connection(driver_common.PURPOSE_SEND) as conn, conn._connection_lock:  # noqa: SLF001
+        conn.ensure(publish, retry=2)
