@@ -52,6 +52,8 @@ class KeptResources:
         await self._write()
         return await self._query.page(question)
 
+    swept_projects: dict[str, str]
+
     async def count(self, question: Question) -> int:
         await self._write()
         return await self._query.count(question)
@@ -63,9 +65,10 @@ class KeptResources:
     async def states(self, clusters: Collection[str] | None = None) -> Sequence[CollectionState]:
         return [state for state in self.kept if clusters is None or state.cluster in clusters]
 
-    async def now(self, clusters: Any, collections: Any, *, release_brake: bool, deadline: Any) -> None:
+    async def now(self, clusters: Any, collections: Any, *, projects: Any, release_brake: bool, deadline: Any) -> None:
         assert deadline.remaining() > 0
         self.swept.append((tuple(clusters), tuple(collections), release_brake))
+        self.swept_projects = dict(projects)
         self.swept_then()
 
     async def _write(self) -> None:

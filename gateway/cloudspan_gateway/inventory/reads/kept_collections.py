@@ -17,7 +17,7 @@ from cloudspan_gateway.inventory.model import CollectionState
 from cloudspan_gateway.inventory.reads.freshness import OTHER_PROJECT, Changed, Kept, is_swept_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from cloudspan_common.clock import Clock
     from cloudspan_gateway.call import Call
@@ -46,9 +46,18 @@ class Syncs(Protocol):
     """Lists collections for the inventory now."""
 
     async def now(
-        self, clusters: Sequence[str], collections: Sequence[str], *, release_brake: bool, deadline: Deadline
+        self,
+        clusters: Sequence[str],
+        collections: Sequence[str],
+        *,
+        projects: Mapping[str, str],
+        release_brake: bool,
+        deadline: Deadline,
     ) -> None:
-        """Return once these were listed by a sweep that began after the call, or failed."""
+        """Return once these were listed by a sweep that began after the call, or failed.
+
+        Of a cluster in `projects` only what brings that project.
+        """
         ...
 
 

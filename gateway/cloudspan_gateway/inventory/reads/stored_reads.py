@@ -220,7 +220,10 @@ class StoredReads:
         """Have what is not fresh enough listed now, in the caller's time but for what the answer takes."""
         deadline = Deadline.after(call.deadline.remaining() * LIVE_SHARE)
         try:
-            await self._sources.sync.now(clusters, [collection], release_brake=False, deadline=deadline)
+            projects = {cluster: project for cluster in clusters if (project := project_of(cluster, call))}
+            await self._sources.sync.now(
+                clusters, [collection], projects=projects, release_brake=False, deadline=deadline
+            )
         except CloudspanError as error:  # each one's state tells what came of it, and the answer says so
             log.info("not listed in time for an answer", collection=collection, reason=error.reason)
 

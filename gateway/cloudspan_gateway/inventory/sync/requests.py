@@ -38,6 +38,8 @@ class SweepRequest:
     collections: tuple[str, ...]
     """All when empty."""
     released: bool = False
+    project: str = ""
+    """The name of the only project whose listing is wanted; empty for all that are listed of the cluster."""
 
 
 class SweepRequests:
@@ -86,7 +88,7 @@ class SweepRequests:
         """
         request_id = uuid.uuid4().hex
         body = {"id": request_id, "cluster": request.cluster, "collections": request.collections}
-        message = _ASKED + json.dumps({**body, "released": request.released})
+        message = _ASKED + json.dumps({**body, "released": request.released, "project": request.project})
         done = self._waiting[request_id] = asyncio.Event()
         waiting = asyncio.ensure_future(done.wait())
         try:
@@ -130,6 +132,7 @@ class SweepRequests:
             str(body["cluster"]),
             tuple(str(each) for each in body["collections"]),  # type: ignore[attr-defined] # a list of ours
             released=bool(body["released"]),
+            project=str(body.get("project", "")),  # a gateway of the version before says none
         )
         ended = None if request_id in self._served else self._serve(request)
         if ended is None and request_id not in self._served:

@@ -100,13 +100,14 @@ class Sync:
         clusters: Collection[str],
         collections: Collection[str] = (),
         *,
+        projects: Mapping[str, str] | None = None,
         release_brake: bool = False,
         deadline: Deadline,
     ) -> None:
         """Return once collections, all when empty, were swept by sweeps that began after this call, or failed.
 
         A sweep that waits to begin is shared: however many ask, a collection is listed once at a time. Clusters that
-        no adapter serves are left out.
+        no adapter serves are left out. Of a cluster in `projects` only what brings that project is swept.
 
         Raises:
             OutOfTime: The deadline came first; the sweeps go on.
@@ -115,7 +116,8 @@ class Sync:
         known = set(self._clusters())
         wanted = tuple(sorted(collections))
         requests = [
-            SweepRequest(cluster, wanted, released=release_brake) for cluster in sorted(known.intersection(clusters))
+            SweepRequest(cluster, wanted, released=release_brake, project=(projects or {}).get(cluster, ""))
+            for cluster in sorted(known.intersection(clusters))
         ]
         try:
             async with deadline.scope("listing for the inventory"), asyncio.TaskGroup() as group:
@@ -150,7 +152,7 @@ class Sync:
         if swept is None:
             return None
         names = request.collections or tuple(swept)
-        wanted = [each for name in names for each in swept.get(name, ())]
+        wanted = [each for name in names for each in _of_project(swept.get(name, ()), request.project)]
         return _all_ended([each.now(released=request.released) for each in wanted])
 
     def _swept_soon(self, cluster: str, collections: Iterable[str]) -> None:
@@ -315,6 +317,13 @@ class Sync:
             async with held:
                 forgotten = await self._store.forget(cluster, fence=Fence(cluster, held.fence))
             log.info("removed cluster forgotten", cluster=cluster, resources=forgotten.removed)
+
+
+def _of_project(syncs: Sequence[CollectionSync], project: str) -> Sequence[CollectionSync]:
+    """Return those that bring what a project has, all without one: the credentials' listing where no other does."""
+    if not project:
+        return syncs
+    return [each for each in syncs if each.state.project == project] or syncs[:1]
 
 
 def _each(swept: Mapping[str, Sequence[CollectionSync]]) -> list[CollectionSync]:

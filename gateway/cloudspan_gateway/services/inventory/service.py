@@ -78,7 +78,13 @@ class Sync(Protocol):
     """Reads collections from their platforms."""
 
     async def now(
-        self, clusters: Sequence[str], collections: Sequence[str], *, release_brake: bool, deadline: Deadline
+        self,
+        clusters: Sequence[str],
+        collections: Sequence[str],
+        *,
+        projects: Mapping[str, str],
+        release_brake: bool,
+        deadline: Deadline,
     ) -> None:
         """Return once these collections, all when empty, were listed by a sweep that began after the call, or failed.
 
@@ -141,7 +147,9 @@ class InventoryService:
         if request.release_brake:
             _check_whole(seen)
             _record_release(call, request)
-        await self._sources.sync.now(seen.clusters, wanted, release_brake=request.release_brake, deadline=call.deadline)
+        await self._sources.sync.now(
+            seen.clusters, wanted, projects=seen.projects, release_brake=request.release_brake, deadline=call.deadline
+        )
         states = (await self._states(seen, wanted)).states
         return inventory_pb2.SyncNowResponse(states=await self._messages(states, seen, call))
 

@@ -95,3 +95,16 @@ async def test_a_brake_is_of_one_projects_listing(
         assert (own.completeness, own.row_count) == (Completeness.COMPLETE, 1)
         await sync.now([CLUSTER], ["servers"], release_brake=True, deadline=within())
         assert await kept(database) == {"a"}
+
+
+async def test_a_sweep_may_be_asked_for_one_project_alone(
+    installation: Installation, database: Database, of_pools: ListedCloud
+) -> None:
+    """By whoever has that one: what others have of the cluster is not listed for it, whatever the kind."""
+    async with installation.gateway(database, "gateway-1") as sync:
+        await sync.now([CLUSTER], deadline=within())
+        installation.clouds.listed.clear()
+        await sync.now([CLUSTER], ["servers", "flavors"], projects={CLUSTER: P}, deadline=within())
+        assert installation.clouds.listed == [P]
+        await sync.now([CLUSTER], ["servers"], projects={CLUSTER: f"{CLUSTER}/projects/own"}, deadline=within())
+        assert installation.clouds.listed == [P, CLUSTER]

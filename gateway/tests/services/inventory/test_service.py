@@ -142,6 +142,7 @@ async def test_sync_now_lists_and_says_what_came_of_it(running: Running) -> None
             await running.ask("SyncNow", SyncNowRequest(parent=parent), "vera")
     await running.ask("SyncNow", SyncNowRequest(collections=["servers"]), "carol")
     assert running.kept.swept[1:] == [((EAST, DC1), ("servers",), False)]
+    assert running.kept.swept_projects == {EAST: f"{EAST}/projects/p2"}
 
 
 async def test_only_who_has_all_of_a_cluster_accepts_a_loss(running: Running) -> None:
