@@ -23,6 +23,7 @@ class KeptResources:
     database: Database
     kept: list[CollectionState] = field(default_factory=list)
     swept: list[tuple[tuple[str, ...], tuple[str, ...], bool]] = field(default_factory=list)
+    swept_projects: dict[str, str] = field(default_factory=dict)
     """(clusters, collections, release_brake) of each SyncNow."""
     swept_then: Callable[[], None] = lambda: None
     """What a sweep does."""
@@ -51,8 +52,6 @@ class KeptResources:
     async def page(self, question: Question) -> StoredPage:
         await self._write()
         return await self._query.page(question)
-
-    swept_projects: dict[str, str]
 
     async def count(self, question: Question) -> int:
         await self._write()
