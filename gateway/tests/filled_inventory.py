@@ -51,7 +51,8 @@ async def keep(
     """Have a cluster's servers listed so long ago; a state without `observe_time` was never listed whole."""
     at = time.time() - age_s
     store = gateway.inventory.store
-    await store.apply("servers", [Observed.of(one) for one in servers], at, Origin.SWEEP)
+    origin = Origin.PROJECT if state.get("project") else Origin.SWEEP
+    await store.apply("servers", [Observed.of(one) for one in servers], at, origin)
     known = {"completeness": Completeness.COMPLETE, "observe_time": at, **state}
     await store.save_state(CollectionState(cluster, "servers", **known))
 

@@ -38,6 +38,8 @@ class Origin(enum.StrEnum):
     """A whole listing."""
     CHANGES = "changes"
     """What a platform said has changed since."""
+    PROJECT = "project"
+    """The listing of one project, of what the cluster's credentials do not list."""
     OPERATION = "operation"
     """The end of an operation of ours."""
     READ = "read"
@@ -46,7 +48,13 @@ class Origin(enum.StrEnum):
     @property
     def is_listing(self) -> bool:
         """Whether the platform has listed what it brings."""
-        return self in (Origin.SWEEP, Origin.CHANGES)
+        return self in (Origin.SWEEP, Origin.CHANGES, Origin.PROJECT)
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """The sources that stand when this brings a row: those of listings, which the credentials' own goes before."""
+        listings = [origin for origin in Origin if origin.is_listing]
+        return tuple(str(origin) for origin in listings if self is Origin.PROJECT or origin is not Origin.PROJECT)
 
 
 class What(enum.StrEnum):
@@ -163,5 +171,5 @@ class Scope:
 
     clusters: Sequence[tuple[str, str]]
     """(cluster, project): full resource names; an empty project is all of them."""
-    without: Sequence[str] = ()
-    """Projects whose own resources are left out of clusters that are seen as a whole."""
+    by_credentials: bool = False
+    """Whether of clusters that are seen as a whole only what their credentials list is wanted."""

@@ -107,7 +107,7 @@ class InventoryStore:
         c = resources.c
         asked = select(c.name, c.digest).where(among(c.name, "names", self._shared), c.deleted_time.is_(None))
         if origin.is_listing:
-            asked = asked.where(c.source.in_(LISTED))
+            asked = asked.where(c.source.in_(origin.settled))
 
         def ask(conn: Connection) -> set[str]:
             found = conn.execute(asked, {"names": listed(rows, self._shared)})

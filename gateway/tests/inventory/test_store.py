@@ -135,6 +135,21 @@ async def test_rows_go_by_the_listing_of_their_own_project(store: InventoryStore
     assert listed in await store.states_of("servers", [CLUSTER])
 
 
+async def test_a_row_is_the_credentials_once_they_list_it(store: InventoryStore, database: Database) -> None:
+    """Whichever listing had it first, though nothing of it changes."""
+
+    async def sources() -> list[str]:
+        asked = select(resources.c.source).order_by(resources.c.name)
+        return await database.read(lambda conn: list(conn.execute(asked).scalars()))
+
+    for origin, then in (
+        (Origin.OPERATION, "operation"), (Origin.PROJECT, "project"), (Origin.PROJECT, "project"),
+        (Origin.SWEEP, "sweep"), (Origin.PROJECT, "sweep"), (Origin.READ, "sweep"),
+    ):  # fmt: skip
+        await store.apply("servers", [server("a")], 10.0, origin)
+        assert await sources() == [then]
+
+
 async def test_what_is_known_is_of_one_project_or_of_all_but_some(store: InventoryStore) -> None:
     one, two = (f"{CLUSTER}/projects/{name}" for name in ("one", "two"))
     await put(store, 10.0, server("a", project=one), server("b", project=two), server("c"))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, not_, or_, select
+from sqlalchemy import and_, false, or_, select
 
 from cloudspan_gateway.inventory.columns import is_shareable
+from cloudspan_gateway.inventory.model import Origin
 from cloudspan_gateway.inventory.query.order import unindexed
 from cloudspan_gateway.storage.engine import among, listed
 from cloudspan_gateway.storage.tables import resources
@@ -42,7 +43,7 @@ class Seen:
         self._bound = [(cluster, project) for cluster, project in scope.clusters if project]
         self._collections = collections
         self._shared = shared
-        self._without = scope.without
+        self._by_credentials = scope.by_credentials
         self.params: dict[str, Any] = {}
         """Of every statement with these conditions."""
 
@@ -53,9 +54,8 @@ class Seen:
         if self._whole:
             # SQLite would go through the index of each cluster and sort them all, for every page.
             whole = self._one_of(_R.cluster, self._whole, "clusters", from_index and len(self._whole) == 1)
-            if self._without:
-                self.params["without"] = listed(self._without, self._shared)
-                whole = and_(whole, or_(not_(among(_R.project, "without", self._shared)), _R.shared.is_(True)))
+            if self._by_credentials:
+                whole = and_(whole, _R.source != str(Origin.PROJECT))
             seen.append(whole)
         if self._bound:
             seen.append(self._of_projects(from_index))

@@ -129,8 +129,8 @@ class Kept:
     """Until when the caller's tenant has changed what is not written through."""
     unsupported: str = ""
     """Why the cluster has no such collection; empty where it has."""
-    others: tuple[str, ...] = ()
-    """Projects whose rows are kept and that the cluster's credentials do not list, where the caller sees all of it."""
+    has_others: bool = False
+    """Whether projects are kept too that the cluster's credentials do not list, where the caller sees all of it."""
 
     @property
     def cluster(self) -> str:

@@ -107,17 +107,15 @@ class KeptCollections:
         for route in routes:
             cluster = str(route.ref)
             project = project_of(cluster, call)
-            others = (
-                () if project else tuple(state.project for state in found if state.cluster == cluster and state.project)
-            )
+            has_others = not project and any(each.project for each in found if each.cluster == cluster)
             state = states.get((cluster, project))
             if state is None and is_swept_for(project, route, collection):
                 state = states.get((cluster, "")) or CollectionState(cluster, collection)
             if state is None:
                 state = CollectionState(cluster, collection, reason=OTHER_PROJECT, project=project)
-            if others and listing.names_project:  # of which only some are kept
+            if has_others and listing.names_project:  # of which only some are kept
                 state = CollectionState(cluster, collection, reason=OTHER_PROJECT)
-            kept.append(Kept(state, now, unsupported=_absent(route, method), others=others))
+            kept.append(Kept(state, now, unsupported=_absent(route, method), has_others=has_others))
         fresh = [one.observe_time for one in kept if one.observe_time is not None and one.is_fresh(within_s)]
         if not within_s or not fresh:
             return kept

@@ -239,8 +239,8 @@ class StoredReads:
         used = frozenset(position.clusters or (one.cluster for one in kept))
         left_out = frozenset(position.left_out)
         confirmed = {one.cluster: one.confirmed_time for one in kept if one.is_supported and one.cluster in used}
-        others = [project for one in kept if one.cluster in confirmed for project in one.others]
-        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in confirmed), others)
+        by_credentials = any(one.has_others for one in kept)
+        scope = Scope(tuple((cluster, project_of(cluster, call)) for cluster in confirmed), by_credentials)
         question = listing.question(scope, position.cursor)
         response, cursor = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = listing.token(Position(cursor, position.clusters, position.left_out), self._check)
@@ -269,7 +269,7 @@ class StoredReads:
         kept = (await self._kept.of(listing, [route], call, within_s))[0]
         if where.cursor is None and (kept.observe_time is None or not (away is not None or kept.is_fresh(within_s))):
             return None
-        scope = Scope(((kept.cluster, project_of(kept.cluster, call)),), kept.others)
+        scope = Scope(((kept.cluster, project_of(kept.cluster, call)),), kept.has_others)
         question, confirmed = listing.question(scope, where.cursor or ""), {kept.cluster: kept.confirmed_time}
         response, behind = await read_page(self._sources.reads, listing, question, confirmed)
         response.next_page_token = behind

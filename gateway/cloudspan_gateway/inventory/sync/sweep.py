@@ -168,7 +168,7 @@ class CollectionSweep:
             if known is not None and page.unchanged:
                 _take_unchanged(listing, cursor, page, known)
             else:
-                await self._take(state.collection, listing, page, at, fence, cursor)
+                await self._take(state, listing, page, at, fence, cursor)
             if not page.next_cursor:
                 return
             cursor = page.next_cursor
@@ -182,11 +182,12 @@ class CollectionSweep:
             raise _NotListed(error) from error
 
     async def _take(
-        self, collection: str, listing: _Listing, page: Page, at: float, fence: Fence | None, cursor: str
+        self, state: CollectionState, listing: _Listing, page: Page, at: float, fence: Fence | None, cursor: str
     ) -> None:
         """Write a page's rows; of a name that is listed twice the first one stands, so that two don't take turns."""
         rows = [row for row in page.rows if hash(row.name) not in listing.seen]
-        written = await self._store.apply(collection, rows, at, Origin.SWEEP, fence)
+        origin = Origin.PROJECT if state.project else Origin.SWEEP
+        written = await self._store.apply(state.collection, rows, at, origin, fence)
         names = array("q", (hash(row.name) for row in page.rows))
         _note(listing, page)
         listing.unread.extend(f"{name} holds something else" for name in written.unreadable)
@@ -274,7 +275,7 @@ class CollectionSweep:
         Raises:
             CloudspanError: It could not be asked, or the store's; LockLost.
         """
-        began = self._clock.now()
+        began, origin = self._clock.now(), Origin.PROJECT if state.project else Origin.CHANGES
         written, pages, reports_gone, asked, cursor = Written(), 0, False, set[str](), ""
         while True:
             asked.add(cursor)
@@ -282,7 +283,7 @@ class CollectionSweep:
             since = state.changes_time or 0.0
             request = PageRequest(state.cluster, state.collection, cursor, since=since, project=state.project)
             page = await self._source.page(request)
-            written += await self._store.apply(state.collection, page.rows, at, Origin.CHANGES, fence)
+            written += await self._store.apply(state.collection, page.rows, at, origin, fence)
             pages += 1
             reports_gone = reports_gone or bool(page.gone and await self._store.there(page.gone))
             if page.ignored_since:
