@@ -132,11 +132,12 @@ async def test_what_the_inventory_holds_and_costs_is_in_the_metrics(
     async with deployment.opened(no_inventory=False) as running:
         await swept(deployment)
         registry = running.gateway.metrics.registry
-        where = {"platform": "openstack", "cluster": "east", "collection": "servers", "project": ""}
+        where = {"platform": "openstack", "cluster": "east", "collection": "servers"}
+        of_credentials = {**where, "project": ""}
         prefix = "cloudspan_gateway_inventory"
-        assert registry.get_sample_value(f"{prefix}_rows", where) == 7
-        assert registry.get_sample_value(f"{prefix}_lag_seconds", where) < 60
-        assert registry.get_sample_value(f"{prefix}_brake_missing", where) == 0
+        assert registry.get_sample_value(f"{prefix}_rows", of_credentials) == 7
+        assert registry.get_sample_value(f"{prefix}_lag_seconds", of_credentials) < 60
+        assert registry.get_sample_value(f"{prefix}_brake_missing", of_credentials) == 0
         assert registry.get_sample_value(f"{prefix}_changes_total", {**where, "what": "added"}) == 7
         assert registry.get_sample_value(f"{prefix}_sweeps_total", {**where, "completeness": "COMPLETE"}) >= 1
         assert registry.get_sample_value(f"{prefix}_pages_total", {**where, "unchanged": "no"}) >= 3

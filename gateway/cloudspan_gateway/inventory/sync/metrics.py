@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.inventory.sync.sweep import Swept
 
-_LABELS = ("platform", "cluster", "collection", "project")
+_LABELS = ("platform", "cluster", "collection")
+_OF_STATES = (*_LABELS, "project")
+"""Of what there is one of for each listing; timers and counters would be thousands with many projects."""
 _BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -91,14 +93,14 @@ class _States(Collector):
     def collect(self) -> Iterator[Metric]:
         prefix = "cloudspan_gateway_inventory"
         lag = GaugeMetricFamily(
-            f"{prefix}_lag_seconds", "Age of what is kept: since the last complete sweep began.", labels=_LABELS
+            f"{prefix}_lag_seconds", "Age of what is kept: since the last complete sweep began.", labels=_OF_STATES
         )
-        rows = GaugeMetricFamily(f"{prefix}_rows", "Resources kept.", labels=_LABELS)
+        rows = GaugeMetricFamily(f"{prefix}_rows", "Resources kept.", labels=_OF_STATES)
         brake = GaugeMetricFamily(
-            f"{prefix}_brake_missing", "Resources that a brake keeps from being taken for deleted.", labels=_LABELS
+            f"{prefix}_brake_missing", "Resources that a brake keeps from being taken for deleted.", labels=_OF_STATES
         )
         for state, age_s in self._metrics.states():
-            where = _labels(state)
+            where = (*_labels(state), state.project.rpartition("/")[2])
             rows.add_metric(where, state.row_count)
             brake.add_metric(where, state.brake.missing if state.brake is not None else 0)
             if age_s is not None:
@@ -106,6 +108,6 @@ class _States(Collector):
         yield from (lag, rows, brake)
 
 
-def _labels(state: CollectionState) -> tuple[str, str, str, str]:
+def _labels(state: CollectionState) -> tuple[str, str, str]:
     ref = parse_cluster(state.cluster)
-    return ref.platform, ref.cluster, state.collection, state.project.rpartition("/")[2]
+    return ref.platform, ref.cluster, state.collection
