@@ -118,8 +118,13 @@ class Writes(Protocol):
         """
         ...
 
-    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
-        """Return what is known of one collection in those of the clusters where it was ever listed."""
+    async def states_of(
+        self, collection: str, clusters: Collection[str], projects: Collection[str] | None = None
+    ) -> Sequence[CollectionState]:
+        """Return what is known of one collection in those of the clusters where it was ever listed.
+
+        What the credentials list, and of projects that are listed by themselves these, or all.
+        """
         ...
 
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:

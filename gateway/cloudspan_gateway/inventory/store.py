@@ -75,6 +75,10 @@ class InventoryStore:
             for asked, table in zip(self._states_of_clusters, _STATES, strict=True)
         ]
 
+        own, of_projects = self._states_of_one
+        some = among(project_sync_state.c.project, "projects", database.shared)
+        self._states_of_some = [own, of_projects.where(some)]
+
     def __repr__(self) -> str:
         return f"<InventoryStore on {self._database!r}>"
 
@@ -198,9 +202,14 @@ class InventoryStore:
             return await self._states(self._all_states, {})
         return await self._states(self._states_of_clusters, {"clusters": listed(clusters, self._shared)})
 
-    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
+    async def states_of(
+        self, collection: str, clusters: Collection[str], projects: Collection[str] | None = None
+    ) -> Sequence[CollectionState]:
         values = {"clusters": listed(clusters, self._shared), "collection": collection}
-        return await self._states(self._states_of_one, values)
+        if projects is None:
+            return await self._states(self._states_of_one, values)
+        values["projects"] = listed(projects, self._shared)
+        return await self._states(self._states_of_some, values)
 
     async def _states(self, asked: Sequence[Select[Any]], values: Mapping[str, Any]) -> Sequence[CollectionState]:
         def ask(conn: Connection) -> list[CollectionState]:

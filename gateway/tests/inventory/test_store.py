@@ -133,6 +133,8 @@ async def test_rows_go_by_the_listing_of_their_own_project(store: InventoryStore
     assert await store.remove([NAMES["a"]], 36.0) == Written(removed=1)
     assert [(each.project, each.observe_time) for each in await store.states()] == [("", 40.0), (project, 35.0)]
     assert listed in await store.states_of("servers", [CLUSTER])
+    assert listed in await store.states_of("servers", [CLUSTER], [project, "none"])
+    assert listed not in await store.states_of("servers", [CLUSTER], ["none"])
 
 
 async def test_a_row_is_the_credentials_once_they_list_it(store: InventoryStore, database: Database) -> None:

@@ -37,8 +37,13 @@ MOST_READ_AGAIN = 20
 class States(Protocol):
     """Where states are kept: `Writes` has it."""
 
-    async def states_of(self, collection: str, clusters: Collection[str]) -> Sequence[CollectionState]:
-        """Return what is known of one collection in those of the clusters where it was ever listed."""
+    async def states_of(
+        self, collection: str, clusters: Collection[str], projects: Collection[str] | None = None
+    ) -> Sequence[CollectionState]:
+        """Return what is known of one collection in those of the clusters where it was ever listed.
+
+        What the credentials list, and of projects that are listed by themselves these, or all.
+        """
         ...
 
 
@@ -101,13 +106,16 @@ class KeptCollections:
         With a `within_s` resources that it has changed, and that are not written yet, are read first.
         """
         method, collection, now = listing.method.full_name, listing.collection, self._clock.now()
-        found = await self._sources.states.states_of(collection, [str(route.ref) for route in routes])
+        projects = {str(route.ref): project_of(str(route.ref), call) for route in routes}
+        asked = projects.values() if all(projects.values()) else None
+        found = await self._sources.states.states_of(collection, list(projects), asked)
         states = {(state.cluster, state.project): state for state in found}
+        with_others = {state.cluster for state in found if state.project}
         kept = []
         for route in routes:
             cluster = str(route.ref)
-            project = project_of(cluster, call)
-            has_others = not project and any(each.project for each in found if each.cluster == cluster)
+            project = projects[cluster]
+            has_others = not project and cluster in with_others
             state = states.get((cluster, project))
             if state is None and is_swept_for(project, route, collection):
                 state = states.get((cluster, "")) or CollectionState(cluster, collection)

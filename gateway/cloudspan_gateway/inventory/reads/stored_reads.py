@@ -122,7 +122,8 @@ class StoredReads:
         view = call.access.view(self._table.snapshot)
         check_served(view.cluster(ref), method.full_name)
         # First: a sweep that ends in between must not make a row that was read before it look as new as itself.
-        kept = await self._sources.states.states_of(method.collection, [str(ref)])
+        project = project_of(str(ref), call)
+        kept = await self._sources.states.states_of(method.collection, [str(ref)], [project] if project else None)
         row = await self._sources.reads.get(name)
         if row is None:
             return None

@@ -7,6 +7,7 @@ of a cluster learns neither how much others have there, nor what a message says 
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,18 +77,22 @@ async def read_states(kept: States, seen: Seen, wanted: Sequence[str], clock: Cl
     """Return the states of these collections, all when empty."""
     found = await kept.states(seen.clusters)
     listed = {(state.cluster, state.collection, state.project): state for state in found}
+    by_itself: dict[str, set[str]] = defaultdict(set)
+    for each in found:
+        if each.project:
+            by_itself[each.cluster].add(each.project)
     states = []
     for route in seen.routes:
         cluster = str(route.ref)
         project = seen.projects.get(cluster, "")
-        others = () if project else sorted({state.project for state in found if state.cluster == cluster})
+        others = () if project else sorted(by_itself[cluster])
         for collection in sorted(wanted or collections()):
             own = listed.get((cluster, collection, "")) or _never(route, collection)
-            if project and (state := listed.get((cluster, collection, project))):
-                states.append(state)
+            if project and (mine := listed.get((cluster, collection, project))):
+                states.append(mine)
             elif is_swept_for(project, route, collection):
                 states.append(own)
-                states += [state for other in others if other and (state := listed.get((cluster, collection, other)))]
+                states += [state for other in others if (state := listed.get((cluster, collection, other)))]
             else:
                 states.append(_not_yet(own))
     return Collections(seen, states, clock.now(), frozenset(state.cluster for state in found if state.owner))

@@ -65,7 +65,7 @@ class Asked:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def states_of(self, _collection: str, _clusters: Any) -> list[CollectionState]:
+    async def states_of(self, _collection: str, _clusters: Any, _projects: Any = None) -> list[CollectionState]:
         return [CollectionState(EAST, "servers", observe_time=1000.0)]
 
     async def ended(self, tenant: str | None, since: float, limit: int) -> list[Ended]:
