@@ -52,6 +52,10 @@ class ListedCloud:
         """Return a server as it is now."""
         return server(one, self.servers[one], self.cluster, project=self.projects.get(one, ""))
 
+    def listed_for(self, project: str) -> list[str]:
+        """Return the ids of what a project has, or of what the credentials list."""
+        return [one for one in self.servers if self.projects.get(one, "") == project]
+
     async def page(self, request: PageRequest) -> Page:
         self.asked.append(request)
         number = int(request.cursor.partition(":")[0] or 0)
@@ -60,13 +64,13 @@ class ListedCloud:
         if self.fails_at == number:
             raise away()
         if request.since is not None and self.tells_changes:
-            gone = [name_of(one, self.cluster) for one in self.gone]
-            return Page(rows=tuple(self.row(one) for one in self.servers), gone=gone)
+            gone = [name_of(one, self.cluster) for one in self.gone if not request.project]
+            return Page(rows=tuple(self.row(one) for one in self.listed_for(request.project)), gone=gone)
         return self._page(request, number)
 
     def _page(self, request: PageRequest, number: int) -> Page:
         after = request.cursor.partition(":")[2]
-        listed = [one for one in self.servers if self.projects.get(one, "") == request.project]
+        listed = self.listed_for(request.project)
         behind = sorted(one for one in listed if one > after and one not in self.hidden)
         ids, more = behind[: self.page_size], len(behind) > self.page_size
         next_cursor = f"{number + 1}:{ids[-1]}" if more else ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gateway.tests.listed_cloud import ListedCloud
-from gateway.tests.observed_servers import CLUSTER, name_of, opened, server
+from gateway.tests.observed_servers import CLUSTER, name_of, opened
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cloudspan_gateway.storage.engine import Database
 
 IDS = [f"s{n:02}" for n in range(16)]
+P = f"{CLUSTER}/projects/p"
 ids = st.one_of(st.sampled_from(IDS[:3]), st.sampled_from(IDS[:3]), st.sampled_from(IDS))
 """Few that much happens to, and as many as a brake needs."""
 rarely = st.sampled_from([False, False, True])
@@ -106,7 +107,7 @@ class Cloud(ListedCloud):
     def _page(self, request: PageRequest, number: int) -> Page:
         if not self.by_offset:
             return super()._page(request, number)
-        listed = sorted(one for one in self.servers if one not in self.hidden)
+        listed = sorted(one for one in self.listed_for(request.project) if one not in self.hidden)
         start = number * self.page_size
         rows = tuple(self.row(one) for one in listed[start : start + self.page_size])
         more = f"{number + 1}:" if start + self.page_size < len(listed) else ""
@@ -120,16 +121,17 @@ def _was(log: list[tuple[float, Any]], value: Any, since: float) -> bool:
 
 
 class History:
-    """One cloud, what is kept of it, and who reads it."""
+    """One cloud, what is kept of it, and who reads it: what the credentials list, and perhaps a project by itself."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, others: tuple[str, ...]) -> None:
         self.database = database
         self.clock = Clock()
-        self.cloud = Cloud(clock=self.clock)
+        self.cloud = Cloud(clock=self.clock, projects=dict.fromkeys(IDS[1::2], P) if others else {})
         self.store = InventoryStore(database, self.clock)
-        self.state = CollectionState(CLUSTER, "servers")
+        self.others = others
+        self.states = {one: CollectionState(CLUSTER, "servers", project=one) for one in ("", *others)}
         self.number = 1
-        self.sweeper = CollectionSweep(self.store, self.cloud, self.clock, brake=0.3)
+        self.sweepers = {one: self._sweeper(one) for one in self.states}
         self.readings: list[tuple[str, float, Observed | None]] = []
         self.renames = 0
         self.times: dict[str, float] = {}
@@ -138,6 +140,10 @@ class History:
         """When a listing by offsets was read last: it may leave out what it never held before."""
         self.between: dict[int, list[tuple[str, Any]]] = {}
         self.cloud.between_pages = self._between
+
+    def _sweeper(self, project: str) -> CollectionSweep:
+        others = () if project else self.others
+        return CollectionSweep(self.store, self.cloud, self.clock, brake=0.3, others=others)
 
     async def do(self, what: str, argument: Any) -> None:
         await getattr(self, f"_do_{what.replace(' ', '_')}")(argument)
@@ -230,10 +236,11 @@ class History:
         self.between = dict(between)
         if self.cloud.by_offset:
             self.torn_since = self.clock.now()
-        swept = await self.sweeper.sweep(self.state, self.fence, released=released)
-        self.between = {}
-        await self.store.save_state(swept.state, self.fence)
-        self.state = swept.state
+        for project in sorted(self.states, reverse=len(between) % 2 == 1):
+            swept = await self.sweepers[project].sweep(self.states[project], self.fence, released=released)
+            self.between = {}
+            await self.store.save_state(swept.state, self.fence)
+            self.states[project] = swept.state
 
     async def _do_release(self, _: bool) -> None:
         await self._do_sweep({}, released=True)
@@ -243,25 +250,26 @@ class History:
         if self.cloud.fails_at == 0:
             return
         fails_at, self.cloud.fails_at = self.cloud.fails_at, None
-        swept = await self.sweeper.look(replace(self.state, changes_time=self.state.observe_time), self.fence)
-        self.state = swept.state
+        for project, state in self.states.items():
+            known = replace(state, changes_time=state.observe_time)
+            self.states[project] = (await self.sweepers[project].look(known, self.fence)).state
         self.cloud.fails_at = fails_at
 
     async def _do_take_over(self, _: bool) -> None:
         """Another gateway: it remembers nothing but what was saved."""
         self.number += 1
-        self.sweeper = CollectionSweep(self.store, self.cloud, self.clock, brake=0.3)
-        states = await self.store.states([CLUSTER])
-        self.state = states[0] if states else CollectionState(CLUSTER, "servers")
+        self.sweepers = {one: self._sweeper(one) for one in self.states}
+        kept = {state.project: state for state in await self.store.states([CLUSTER])}
+        self.states = {one: kept.get(one) or CollectionState(CLUSTER, "servers", project=one) for one in self.states}
 
     async def _do_late_owner(self, _: bool) -> None:
         """One that lost the cluster without noticing reads once more: what it has to write is refused."""
-        old, fence = CollectionSweep(self.store, self.cloud, self.clock, brake=0.3), self.fence
+        old, fence = self._sweeper(""), self.fence
         await self._do_take_over(True)
         await self._do_sweep({})
         before = len(await self.changes())
         try:
-            swept = await old.sweep(self.state, fence)
+            swept = await old.sweep(self.states[""], fence)
             await self.store.save_state(swept.state, fence)
             raise AssertionError("an owner of before saved what it read")
         except LockLost:
@@ -279,21 +287,22 @@ class History:
 
     async def check(self) -> None:
         found = await self.database.read(lambda conn: conn.execute(select(resources)).all())
-        complete = self.state.observe_time or 0.0
+        complete = {one: self.states[self.cloud.projects.get(one, "")].observe_time or 0.0 for one in IDS}
         rows = {row.name.rpartition("/")[2]: row for row in found}
         times = {one: max(row.observe_time, row.deleted_time or 0.0) for one, row in rows.items()}
         assert all(times[one] >= time for one, time in self.times.items()), "what was read earlier replaced a later one"
         self.times = times
         for one, row in rows.items():
             if row.deleted_time is None:
-                since = max(row.observe_time, complete)
+                since = max(row.observe_time, complete[one])
                 assert self.cloud.was(one, row.display_name, since), f"{one} was never like that since {since}"
             else:
                 assert self.cloud.was(one, None, row.deleted_time), f"{one} was there all the time since it went"
         for one in IDS:
             is_kept = one in rows and rows[one].deleted_time is None
-            if complete and not is_kept and self.torn_since < complete and not self.cloud.was_hidden(one, complete):
-                assert self.cloud.was(one, None, complete), f"{one} is missing, and was there since {complete}"
+            since = complete[one]
+            if since and not is_kept and self.torn_since < since and not self.cloud.was_hidden(one, since):
+                assert self.cloud.was(one, None, since), f"{one} is missing, and was there since {since}"
 
     async def check_quiet(self) -> None:
         """All is kept once the cloud is honest and nothing moves, and the changes tell the same."""
@@ -302,11 +311,11 @@ class History:
         self.cloud.partial, self.cloud.unread, self.cloud.by_offset = "", [], False
         await self._do_sweep({}, released=True)
         await self.check()
-        assert self.state.completeness is Completeness.COMPLETE, self.state
+        assert {state.completeness for state in self.states.values()} == {Completeness.COMPLETE}, self.states
         kept = select(resources.c.name, resources.c.digest).where(resources.c.deleted_time.is_(None))
         digests = dict(await self.database.read(lambda conn: conn.execute(kept).all()))
-        assert digests == {name_of(one): server(one, name).digest for one, name in self.cloud.servers.items()}
-        assert self.state.row_count == len(digests)
+        assert digests == {name_of(one): self.cloud.row(one).digest for one in self.cloud.servers}
+        assert sum(state.row_count for state in self.states.values()) == len(digests)
         self._check_changes(await self.changes(), set(digests))
 
     def _check_changes(self, changes: list[Any], known: set[str]) -> None:
@@ -319,10 +328,12 @@ class History:
         assert there == known
 
 
-async def lived(history: list[tuple[str, Any]]) -> tuple[set[str], set[str]]:
+async def lived(history: list[tuple[str, Any]], others: tuple[str, ...] = ()) -> tuple[set[str], set[str]]:
     """Return what is kept in the end, and what the cloud has; what must hold in between is checked at each step."""
     async with opened("sqlite") as database:
-        lives = History(database)
+        lives = History(database, others)
+        for project in others:  # as whoever sweeps does before the first time
+            await lives.store.save_state(lives.states[project], lives.fence)
         for one in IDS[:12]:
             lives.cloud.put(one, "name 0")
         for what, argument in history:
@@ -360,7 +371,7 @@ def test_a_thousand_histories(part: int) -> None:
 
 
 def _live_many(count: int, number: int) -> int:
-    """Live histories; return how many were right in the end."""
+    """Live histories, of every other number with a project by itself; return how many were right in the end."""
     right = 0
 
     @seed(number)
@@ -372,7 +383,7 @@ def _live_many(count: int, number: int) -> int:
     @given(steps)
     def all_of(history: list[tuple[str, Any]]) -> None:
         nonlocal right
-        kept, there = asyncio.run(lived(history))
+        kept, there = asyncio.run(lived(history, (P,) if number % 2 else ()))
         assert kept == there
         right += 1
 
