@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.tests.hand_made_adapter import GET_SERVER, LIST_SERVERS, HandMadeAdapter
 from gateway.tests.known_callers import Guarded
 
+from cloudspan.client import AsyncClient
 from cloudspan.v1 import server_pb2
 from cloudspan_gateway import app
 from cloudspan_gateway.inventory.model import CollectionState, Completeness, Observed, Origin
@@ -37,6 +39,15 @@ class NotSwept(app.Gateway):
 
 class GuardedNotSwept(NotSwept, Guarded):
     """The same, and it knows its callers."""
+
+
+@asynccontextmanager
+async def opened(deployment: Any, kind: type[app.Gateway] = NotSwept) -> Any:
+    """Run a gateway with an inventory, and a client of it that tries nothing twice."""
+    async with deployment.opened(kind, no_inventory=False):
+        address = f"127.0.0.1:{deployment.gateway.server.port}"
+        async with AsyncClient(address, retries=False, timeout_s=5) as client:
+            yield deployment.gateway, client
 
 
 def server(name: str, cluster: str = EAST, **fields: Any) -> server_pb2.Server:

@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
     from cloudspan_common.clock import Clock
-    from cloudspan_common.deadlines import Deadline
     from cloudspan_gateway.call import Call
     from cloudspan_gateway.inventory.base import Reads, StoredRow
     from cloudspan_gateway.inventory.listed_times import ListedTimes
     from cloudspan_gateway.inventory.model import CollectionState
     from cloudspan_gateway.inventory.query.summary import Summary, Sums
+    from cloudspan_gateway.inventory.reads.kept_collections import Syncs
     from cloudspan_gateway.services.inventory.scopes import Scopes, Seen
 
 MAX_TEXT_CHARS = 512
@@ -74,25 +74,6 @@ class Summarizes(Protocol):
         ...
 
 
-class Sync(Protocol):
-    """Reads collections from their platforms."""
-
-    async def now(
-        self,
-        clusters: Sequence[str],
-        collections: Sequence[str],
-        *,
-        projects: Mapping[str, str],
-        release_brake: bool,
-        deadline: Deadline,
-    ) -> None:
-        """Return once these collections, all when empty, were listed by a sweep that began after the call, or failed.
-
-        A sweep that waits to begin is joined: however many ask, a collection is listed once at a time.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What is asked."""
@@ -100,7 +81,7 @@ class Sources:
     reads: Reads
     summaries: Summarizes
     states: States
-    sync: Sync
+    sync: Syncs
     clock: Clock
 
 

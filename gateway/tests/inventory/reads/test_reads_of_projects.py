@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
 
 import grpc
 import pytest
-from gateway.tests.filled_inventory import EAST, GuardedNotSwept, NotSwept, asked, ids, keep, lists, server
+from gateway.tests.filled_inventory import EAST, GuardedNotSwept, asked, ids, keep, lists, opened, server
 from gateway.tests.hand_made_adapter import GET_SERVER
 from gateway.tests.known_callers import as_user, binding, pool, tenant
 
-from cloudspan.client import AsyncClient
 from cloudspan.v1 import common_pb2, server_pb2
 
 Get, List = server_pb2.GetServerRequest, server_pb2.ListServersRequest
 Status = common_pb2.ClusterStatus
 HOUR = {"seconds": 3600}
 ALL = "platforms/-/clusters/-"
-
-
-@asynccontextmanager
-async def opened(deployment, kind=NotSwept):
-    async with deployment.opened(kind, no_inventory=False):
-        address = f"127.0.0.1:{deployment.gateway.server.port}"
-        async with AsyncClient(address, retries=False, timeout_s=5) as client:
-            yield deployment.gateway, client
 
 
 ROWS = (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 
 import grpc
 import pytest
-from gateway.tests.filled_inventory import EAST, WEST, NotSwept, asked, ids, keep, lists, server
+from gateway.tests.filled_inventory import EAST, WEST, asked, ids, keep, lists, opened, server
 from gateway.tests.hand_made_adapter import GET_SERVER
 
-from cloudspan.client import AsyncClient
 from cloudspan.v1 import common_pb2, server_pb2
 from cloudspan_common.errors import Unreachable
 from cloudspan_common.etags import etag_of
@@ -20,14 +19,6 @@ Get, List = server_pb2.GetServerRequest, server_pb2.ListServersRequest
 Status = common_pb2.ClusterStatus
 HOUR = {"seconds": 3600}
 ALL = "platforms/-/clusters/-"
-
-
-@asynccontextmanager
-async def opened(deployment, kind=NotSwept):
-    async with deployment.opened(kind, no_inventory=False):
-        address = f"127.0.0.1:{deployment.gateway.server.port}"
-        async with AsyncClient(address, retries=False, timeout_s=5) as client:
-            yield deployment.gateway, client
 
 
 async def get_with_trailers(deployment, request, metadata=()):
