@@ -10,7 +10,7 @@ import asyncio
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, literal, select, union_all
 
 from cloudspan.v1.inventory_pb2 import SyncState
 from cloudspan_common.clock import Clock, SystemClock
@@ -39,7 +39,7 @@ from cloudspan_gateway.storage.tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection, Select, Table
+    from sqlalchemy import ColumnElement, CompoundSelect, Connection, Table
     from sqlalchemy.engine import Row
 
     from cloudspan_gateway.inventory.model import Fence, Observed, Origin
@@ -65,19 +65,13 @@ class InventoryStore:
         self._shared = database.shared
         self._clock = clock or SystemClock()
         # Asked for each answer from the inventory: making the statements takes longer than running them.
-        self._all_states = [select(table) for table in _STATES]
-        self._states_of_clusters = [
-            asked.where(among(table.c.cluster, "clusters", database.shared))
-            for asked, table in zip(self._all_states, _STATES, strict=True)
-        ]
-        self._states_of_one = [
-            asked.where(table.c.collection == bindparam("collection"))
-            for asked, table in zip(self._states_of_clusters, _STATES, strict=True)
-        ]
-
-        own, of_projects = self._states_of_one
-        some = among(project_sync_state.c.project, "projects", database.shared)
-        self._states_of_some = [own, of_projects.where(some)]
+        own, projects = (among(table.c.cluster, "clusters", self._shared) for table in _STATES)
+        of_one = [table.c.collection == bindparam("collection") for table in _STATES]
+        some = among(project_sync_state.c.project, "projects", self._shared)
+        self._all_states = _states_where((), ())
+        self._states_of_clusters = _states_where((own,), (projects,))
+        self._states_of_one = _states_where((own, of_one[0]), (projects, of_one[1]))
+        self._states_of_some = _states_where((own, of_one[0]), (projects, of_one[1], some))
 
     def __repr__(self) -> str:
         return f"<InventoryStore on {self._database!r}>"
@@ -211,11 +205,9 @@ class InventoryStore:
         values["projects"] = listed(projects, self._shared)
         return await self._states(self._states_of_some, values)
 
-    async def _states(self, asked: Sequence[Select[Any]], values: Mapping[str, Any]) -> Sequence[CollectionState]:
-        def ask(conn: Connection) -> list[CollectionState]:
-            return [_state(row) for one in asked for row in conn.execute(one, values)]
-
-        return sorted(await self._database.read(ask), key=_PLACE)
+    async def _states(self, asked: CompoundSelect[Any], values: Mapping[str, Any]) -> Sequence[CollectionState]:
+        found = await self._database.read(lambda conn: [_state(row) for row in conn.execute(asked, values)])
+        return sorted(found, key=_PLACE)
 
     async def save_state(self, state: CollectionState, fence: Fence | None = None) -> None:
         table = project_sync_state if state.project else sync_state
@@ -243,6 +235,14 @@ class InventoryStore:
                 changed()
 
         return self._database.subscribe(heard)
+
+
+def _states_where(own: Sequence[ColumnElement[bool]], projects: Sequence[ColumnElement[bool]]) -> CompoundSelect[Any]:
+    """Return the one statement for what the credentials list and for projects that are listed by themselves."""
+    columns = [column.name for column in sync_state.c]
+    listed_by_credentials = select(*sync_state.c, literal("").label("project")).where(*own)
+    by_themselves = select(*(project_sync_state.c[name] for name in (*columns, "project"))).where(*projects)
+    return union_all(listed_by_credentials, by_themselves)
 
 
 def _portions(names: Sequence[str], size: int) -> list[Sequence[str]]:
