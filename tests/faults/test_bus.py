@@ -174,9 +174,14 @@ class Reader:
             latest[f"{subject} {kind}"] = each["time"]
         return wrong
 
-    def dead_letters(self) -> int:
+    def dead_letters(self) -> Counter[str]:
+        """Take the dead letters; return how many there were of each reason."""
+        found = Counter[str]()
         with pika.BlockingConnection(self._where) as connection:
-            return connection.channel().queue_declare(f"{self._exchange}.dead", passive=True).method.message_count
+            channel = connection.channel()
+            while (taken := channel.basic_get(f"{self._exchange}.dead", auto_ack=True))[0] is not None:
+                found[str(taken[1].headers["x-cloudspan-reason"])] += 1
+        return found
 
 
 async def until_taken(reader: Reader, condition, limit_s: float) -> None:
@@ -187,7 +192,7 @@ async def until_taken(reader: Reader, condition, limit_s: float) -> None:
 
 
 async def test_each_call_and_cast_is_done_once_and_every_call_answered(tmp_path, nursery):
-    """Whatever is killed meanwhile; nothing ends among the dead letters, and each end of an operation is published."""
+    """Whatever is killed; nothing that somebody waits for is a dead letter, and each end of an operation is published."""
     broker, topic = rabbit.needed(), f"cs{uuid.uuid4().hex[:8]}"
     site = OpenStack(settle_s=0.2)
     async with Fleet(nursery, site, tmp_path) as fleet:
@@ -227,7 +232,7 @@ async def test_each_call_and_cast_is_done_once_and_every_call_answered(tmp_path,
     assert reader.ended().total() == operations
     assert set(reader.ended().values()) == {1, 2}
     assert reader.out_of_order() == []
-    assert dead == 0
+    assert dead.keys() <= {"EXPIRED"}  # of a call whose time was over while there was no broker: it was made again
     assert set(crashing.kills) == set(TURNS)
 
 
