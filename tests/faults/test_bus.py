@@ -192,7 +192,7 @@ async def until_taken(reader: Reader, condition, limit_s: float) -> None:
 
 
 async def test_each_call_and_cast_is_done_once_and_every_call_answered(tmp_path, nursery):
-    """Whatever is killed; nothing that somebody waits for is a dead letter, and each end of an operation is published."""
+    """Whatever is killed; nothing that is waited for is a dead letter, and each end of an operation is published."""
     broker, topic = rabbit.needed(), f"cs{uuid.uuid4().hex[:8]}"
     site = OpenStack(settle_s=0.2)
     async with Fleet(nursery, site, tmp_path) as fleet:
