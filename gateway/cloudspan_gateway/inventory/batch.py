@@ -112,7 +112,8 @@ class Batch:
         self._update(verdicts[Verdict.UPDATE], found, extra)
         if origin.is_listing:
             there = (found[row.name] for row in (*verdicts[Verdict.UPDATE], *verdicts[Verdict.UNCHANGED]))
-            self._note_listed([row.name for row in there if row.source not in origin.settled], origin)
+            settled = origin.settled
+            self._note_listed([row.name for row in there if row.source not in settled], origin)
         return Written(
             added=len(verdicts[Verdict.ADD]),
             updated=len(verdicts[Verdict.UPDATE]),

@@ -121,10 +121,15 @@ async def test_who_waits_is_woken_by_what_happens(lab: EventLab) -> None:
             async with asyncio.timeout(5):
                 while not waiting.done():
                     await lab.clock.advance(event_log.BATCH_S)
+            assert lab.log.announced > announced
             await asyncio.wait_for(lab.log.moved(announced, 60.0), 1)
-        patient = asyncio.create_task(lab.log.moved(lab.log.announced, 1.0))
-        await lab.clock.advance(1.0)
+        announced = lab.log.announced
+        patient = asyncio.create_task(lab.log.moved(announced, 1.0))
+        await lab.clock.advance(0.5)
+        assert not patient.done()
+        await lab.clock.advance(0.5)
         await asyncio.wait_for(patient, 1)
+        assert lab.log.announced == announced
     finally:
         running.cancel()
         await asyncio.wait([running])

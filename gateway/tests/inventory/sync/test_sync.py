@@ -53,6 +53,8 @@ async def test_a_cluster_that_appears_is_swept_when_the_table_tells_of_it(
         async with asyncio.timeout(10):
             while await kept(database, OTHER) != set(installation.clouds.clouds[OTHER].servers):
                 await installation.passes(5.0)
+        assert list(sync._swept) == [OTHER]
+        assert await kept(database, OTHER) == set(installation.clouds.clouds[OTHER].servers)
 
 
 async def test_the_pause_between_two_sweeps_follows_how_much_changes(
@@ -206,6 +208,8 @@ async def test_rows_that_were_deleted_long_ago_are_purged(installation: Installa
         await sync.now([CLUSTER], deadline=within())
         installation.clouds.clouds[CLUSTER].servers.clear()
         await InventoryStore(database).remove([name_of("a")], installation.clock.now())
+        assert await kept(database) == set()
+        assert await database.read(lambda conn: conn.execute(rows).scalar()) == 1
         async with asyncio.timeout(10):
             while await database.read(lambda conn: conn.execute(rows).scalar()):
                 await installation.clock.advance(600.0)
